@@ -1,0 +1,57 @@
+# `make` alone prints what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help setup repro test test-slow check format lock mlflow clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## everything into .venv, in the locked versions
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=/path/to/python3 setup")'
+	@# A uv that is here already is used; else one is put into .venv, and the system's Python stays as it is.
+	@if command -v uv > /dev/null; then uv venv --quiet --allow-existing --seed --python $(PYTHON) $(VENV); \
+	else $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; fi
+	@echo 'Installing the locked versions into $(VENV) ...'
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes --requirement requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: setup ## set up, then run the whole pipeline: dvc repro
+	dvc repro
+
+test: setup ## the tests that take minutes
+	pytest
+
+test-slow: setup ## the tests that take longer, and those on real photographs
+	pytest -m 'slow or real'
+
+check: setup ## formatting, lint, types, import rules
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: setup ## put the code into shape
+	ruff format .
+	ruff check --fix .
+
+lock: setup ## choose the newest versions anew and write requirements.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --group dev \
+	  pyproject.toml --output-file requirements.lock
+
+mlflow: setup ## bring MLflow up to date with the experiments, then open its pages
+	orbweaver mlflow
+
+clean: ## remove .venv and what tools leave behind, never data, models, metrics or MLflow's runs
+	rm -rf $(VENV) dvc_plots build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

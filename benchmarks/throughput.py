@@ -1,0 +1,198 @@
+"""Images a second of each fine-tuning strategy, beside a plain torchvision loop, in one run on one machine.
+
+Needs torch, torchvision, numpy and tqdm alone, so it also runs on a GPU machine without the rest:
+
+    python benchmarks/throughput.py --out benchmarks/results
+
+Every figure is the median of timed epochs after a first one that is not counted; the spread is their range. The
+plain loop is what one writes by hand: a DataLoader over decoded uint8 images in memory, normalised on the device,
+`requires_grad = False` for what is frozen, no features kept.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from pipeline import provenance, seeding
+from pipeline.networks.build import build
+from pipeline.networks.freezing import STRATEGIES
+from pipeline.training import engine
+from pipeline.training.images import Images
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLASSES = 9
+
+
+def main() -> None:
+    """Time every combination that was asked for, print a table, and write it with device and versions."""
+    wanted = arguments()
+    device = torch.device(seeding.choose_device(wanted.device))
+    array = np.random.default_rng(0).integers(0, 256, (wanted.images, 3, wanted.size, wanted.size), dtype=np.uint8)
+    labels = torch.arange(wanted.images) % CLASSES
+    rows = [
+        measure(loop, array, labels, strategy=strategy, batch=batch, precision=precision, wanted=wanted)
+        for precision in wanted.precisions
+        for batch in wanted.batches
+        for strategy in wanted.strategies
+        for loop in LOOPS
+    ]
+    result = {"machine": machine(device), "settings": settings_of(wanted), "rows": rows}
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    file = wanted.out / f"throughput-{device.type}.json"
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {file}")
+
+
+def arguments() -> argparse.Namespace:
+    """What to measure; the defaults are those that a GPU is measured with."""
+    parser = argparse.ArgumentParser(description="Images a second of each strategy beside a plain loop.")
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--epochs", type=int, default=4, help="timed epochs after one that is not counted")
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
+    parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=["1", "2", "3a", "3b", "3c"])
+    parser.add_argument("--cache-mb", type=int, default=16384, help="memory for the frozen part's output")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    return parser.parse_args()
+
+
+def measure(
+    loop: str,
+    array: "np.ndarray[Any, np.dtype[np.uint8]]",
+    labels: Tensor,
+    *,
+    strategy: str,
+    batch: int,
+    precision: str,
+    wanted: argparse.Namespace,
+) -> dict[str, Any]:
+    """One row of the result: images a second over the timed epochs."""
+    device = torch.device(seeding.choose_device(wanted.device))
+    torch.manual_seed(0)
+    chosen = SimpleNamespace(backbone=wanted.backbone, freeze=strategy, head="linear")
+    network = build(chosen, classes=CLASSES, head_options={"dropout": 0.0}, pretrained=None).to(device)
+    recipe = settings(batch, precision, wanted.epochs + 1, wanted.cache_mb)
+    seconds, cache = LOOPS[loop](network, array, labels, recipe, device)
+    rates = [len(array) / value for value in seconds[1:]]
+    row = {
+        "loop": loop,
+        "strategy": strategy,
+        "batch": batch,
+        "precision": precision,
+        "images_per_second": round(statistics.median(rates), 1),
+        "slowest": round(min(rates), 1),
+        "fastest": round(max(rates), 1),
+        "n": len(rates),
+        "cache_seconds": round(cache, 2),
+    }
+    print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+    return row
+
+
+def ours(
+    network: Any,
+    array: "np.ndarray[Any, np.dtype[np.uint8]]",
+    labels: Tensor,
+    recipe: SimpleNamespace,
+    device: torch.device,
+) -> tuple[list[float], float]:
+    """The pipeline's loop: each epoch's seconds, and those of keeping the frozen part's output."""
+    rows = torch.arange(len(array))
+    images = Images(array, rows, mean=MEAN, std=STD, device=device)
+    outcome = engine.fit(network, engine.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
+    return outcome.epoch_seconds, outcome.cache_seconds
+
+
+def plain(
+    network: nn.Module,
+    array: "np.ndarray[Any, np.dtype[np.uint8]]",
+    labels: Tensor,
+    recipe: SimpleNamespace,
+    device: torch.device,
+) -> tuple[list[float], float]:
+    """The loop that one writes by hand."""
+    loader = DataLoader(TensorDataset(torch.from_numpy(array), labels), recipe.batch_size, shuffle=True)
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=recipe.lr)
+    return list(_plain_epochs(network, loader, optimizer, recipe, device)), 0.0
+
+
+def _plain_epochs(
+    network: nn.Module,
+    loader: "DataLoader[tuple[Tensor, ...]]",
+    optimizer: torch.optim.Optimizer,
+    recipe: SimpleNamespace,
+    device: torch.device,
+) -> Iterator[float]:
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    for _ in range(recipe.budget.amount):
+        started = time.perf_counter()
+        network.train()
+        total = torch.zeros((), device=device)
+        for pixels, answers in loader:
+            images = (pixels.to(device).float() / 255 - mean) / std
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = F.cross_entropy(network(images).float(), answers.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        total.item()
+        yield time.perf_counter() - started
+
+
+def settings(batch: int, precision: str, epochs: int, cache_mb: int) -> SimpleNamespace:
+    """A recipe's `train` section: Adam at a constant rate."""
+    return SimpleNamespace(
+        budget=SimpleNamespace(unit="epochs", amount=epochs),
+        batch_size=batch,
+        optimizer="adam",
+        optimizer_options=SimpleNamespace(adam=SimpleNamespace(beta1=0.9, beta2=0.999)),
+        lr=2e-4,
+        weight_decay=0.0,
+        schedule="constant",
+        schedule_options=SimpleNamespace(),
+        precision=precision,
+        feature_cache_mb=cache_mb,
+    )
+
+
+def settings_of(wanted: argparse.Namespace) -> dict[str, Any]:
+    """The arguments as plain data, but for where the result goes."""
+    return {name: value for name, value in vars(wanted).items() if name != "out"}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Device and versions, for beside the figures."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "cuda": torch.version.cuda or "",
+        "versions": provenance.versions(),
+    }
+
+
+LOOPS: dict[str, Callable[..., tuple[list[float], float]]] = {"ours": ours, "plain": plain}
+
+
+if __name__ == "__main__":
+    main()

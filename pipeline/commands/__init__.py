@@ -1,0 +1,41 @@
+"""The console script `orbweaver`: one module a command, loaded when it is called."""
+
+from importlib import import_module
+
+import click
+
+from pipeline.errors import one_line_errors
+
+COMMANDS = {
+    "describe": "pipeline.commands.describe",
+    "mlflow": "pipeline.commands.mlflow",
+    "sync": "pipeline.commands.sync",
+}
+
+
+class _Commands(click.Group):
+    """Import a command only when it is asked for, so that help and `sync` do not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.command(cls=_Commands)
+@click.version_option(package_name="orbweaver")
+def orbweaver() -> None:
+    """Adapt a pre-trained network to a few hundred labelled images, with evidence.
+
+    The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
+    """
+
+
+def main() -> None:
+    """What the console script calls."""
+    with one_line_errors("orbweaver"):
+        orbweaver()

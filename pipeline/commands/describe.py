@@ -1,0 +1,148 @@
+"""`orbweaver describe`: the experiment as it would run, without running it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from pipeline import params, paths
+from pipeline.datasets import folder, synthetic
+from pipeline.errors import InputError
+from pipeline.networks import freezing
+from pipeline.networks.build import build
+from pipeline.networks.network import Network
+from pipeline.params import Params, flat
+
+
+@click.command()
+@click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
+@click.option("--classes", type=click.IntRange(min=2), help="How many classes; by default as many as the data has.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(overrides: tuple[str, ...], classes: int | None, as_json: bool) -> None:
+    """Print every parameter with where it comes from, the layers frozen and trained, and how many numbers train.
+
+    Needs neither images nor weights, and downloads nothing.
+    """
+    values = read(overrides)
+    found = describe(values, classes or count_classes(values))
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
+
+
+def read(overrides: Sequence[str]) -> Params:
+    """params.yaml with overrides put in by DVC's own grammar; the file itself stays as it is.
+
+    Raises:
+        InputError: for an override that DVC would refuse, and for what params.yaml may not hold.
+    """
+    if not overrides:
+        return params.load(paths.PARAMS)
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / paths.PARAMS.name
+        shutil.copyfile(paths.PARAMS, copy)
+        _override(copy, overrides)
+        return params.load(copy, name=str(paths.PARAMS))
+
+
+def _override(copy: Path, overrides: Sequence[str]) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+
+    try:
+        apply_overrides(copy, list(overrides))
+    except DvcException as error:
+        reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0]
+        raise InputError(f"-S {' -S '.join(overrides)}: {reason}; the keys are those of params.yaml") from None
+
+
+def count_classes(values: Params) -> int:
+    """How many classes the experiment's data has.
+
+    Raises:
+        InputError: where the folder cannot tell.
+    """
+    if values.experiment().settings.data.set == "synthetic":
+        return len(synthetic.SPIDERS)
+    try:
+        found = folder.layout(folder.check_location(values.folder))
+    except InputError as error:
+        raise InputError(f"{error}; or say how many classes with --classes") from None
+    return len({file.label for file in found.files})
+
+
+def describe(values: Params, classes: int) -> dict[str, Any]:
+    """The resolved experiment as plain data."""
+    experiment = values.experiment()
+    settings = experiment.settings.network
+    options = settings.head_options.model_dump().get(settings.head, {})
+    with torch.device("meta"):
+        network = build(settings, classes=classes, head_options=options, pretrained=None)
+    return {
+        "paper": experiment.paper,
+        "classes": classes,
+        "settings": {
+            name: {"value": value, "from": experiment.origins[name]} for name, value in flat(experiment.recipe())
+        }
+        | {name: {"value": value, "from": name} for name, value in flat(beside(values))},
+        "layers": layers(network),
+        "parameters": dict(freezing.count(network)),
+    }
+
+
+def beside(values: Params) -> dict[str, Any]:
+    """What an experiment reads of params.yaml beside its paper's section, as far as its choices read it."""
+    chosen = values.experiment().settings
+    read_by = {
+        "folder": chosen.data.set == "folder",
+        "synthetic": chosen.data.set == "synthetic",
+        "weights_file": chosen.network.weights == "file",
+        "synthetic_source": chosen.network.weights == "synthetic",
+    }
+    kept = values.model_dump(mode="json", include={name for name, is_read in read_by.items() if is_read})
+    if "synthetic_source" in kept:
+        kept["synthetic_source"]["train"] = params.only_chosen(kept["synthetic_source"]["train"])
+    return kept | values.model_dump(mode="json", include={"repeats", "device", "threads"})
+
+
+def layers(network: Network) -> list[dict[str, Any]]:
+    """Each stage of the network with what it holds and whether it trains."""
+    return [
+        {
+            "stage": stage.name,
+            "layers": list(stage.children),
+            "trains": bool(count) and stage.name not in network.frozen_stages,
+            "parameters": count,
+        }
+        for stage in network.stages
+        for count in [sum(parameter.numel() for _, parameter in network.parameters_of(stage))]
+    ]
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for people."""
+    settings = found["settings"]
+    width = max(map(len, settings))
+    values = max(len(str(entry["value"])) for entry in settings.values())
+    lines = [f"paper {found['paper']}, {found['classes']} classes", ""]
+    lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}" for n, e in settings.items()]
+    lines += ["", "  stage    trains  parameters  layers"]
+    lines += [
+        f"  {row['stage']:<8} {_verdict(row):<6} {row['parameters']:>11,}  {', '.join(row['layers'])}"
+        for row in found["layers"]
+    ]
+    counts = found["parameters"]
+    lines += [
+        "",
+        f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if not row["parameters"]:
+        return "-"
+    return "yes" if row["trains"] else "frozen"

@@ -1,0 +1,64 @@
+"""All images of a set, decoded and resized once, in one array on disk that is read as memory is."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline import paths
+from pipeline.datasets import manifest
+from pipeline.datasets.manifest import Indexed
+from pipeline.errors import InputError
+
+# ImageNet's, of images scaled to 0..1, red green blue: what the pre-trained networks were given.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A packed set as it is read.
+
+    Attributes:
+        images: uint8, (N, 3, S, S), red green blue, mapped from disk and read-only.
+        paths: N, as in the manifest.
+        labels: int64, (N,), places in `classes`.
+        classes: the class names, sorted.
+        mean: of each channel, of images scaled to 0..1.
+        std: of each channel, of images scaled to 0..1.
+        sha256: of images and index.
+    """
+
+    images: npt.NDArray[np.uint8]
+    paths: list[str]
+    labels: npt.NDArray[np.int64]
+    classes: list[str]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    sha256: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open what `packing.pack` wrote; no image is read yet.
+
+        Raises:
+            InputError: where a file is missing, damaged, or does not fit the others.
+        """
+        index = manifest.read(folder / paths.PACKED_INDEX, Indexed)
+        try:
+            meta = json.loads((folder / paths.PACKED_META).read_text(encoding="utf-8"))
+            array = np.load(folder / paths.PACKED_ARRAY, mmap_mode="r", allow_pickle=False)
+            shape = (len(index), 3, meta["image_size"], meta["image_size"])
+            if array.shape != shape or array.dtype != np.uint8:
+                raise ValueError(f"{array.dtype} {array.shape} instead of uint8 {shape}")
+            places = {label: place for place, label in enumerate(meta["classes"])}
+            labels = np.array([places[row.label] for row in index], dtype=np.int64)
+            mean, std, sha256 = tuple(meta["mean"]), tuple(meta["std"]), str(meta["sha256"])
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename}: no such file; dvc repro makes it") from None
+        except (ValueError, KeyError, TypeError, EOFError) as error:
+            raise InputError(f"{folder}: not a packed set ({error}); dvc repro makes it anew") from None
+        return cls(array, [row.path for row in index], labels, meta["classes"], mean, std, sha256)

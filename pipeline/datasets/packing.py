@@ -1,0 +1,96 @@
+"""Write a packed set: decode and resize every image once, on all cores, in bounded memory."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+from tqdm import tqdm
+
+from pipeline import paths
+from pipeline.datasets import manifest
+from pipeline.datasets.images import RefusedError, Resize, load, resized
+from pipeline.datasets.manifest import Indexed, Row
+from pipeline.datasets.packed import MEAN, STD
+from pipeline.datasets.parallel import mapped
+from pipeline.datasets.space import check_room
+from pipeline.errors import InputError
+
+# A JPEG is decoded smaller as long as twice the target is left for the antialiasing.
+_DRAFT = 2
+
+
+def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: Resize) -> None:
+    """Decode and resize all images on all cores, and write them, an index and a description.
+
+    The array is written as a stream: with a memory map, a disk that becomes full would kill the process.
+
+    Args:
+        rows: the manifest.
+        source: the folder that its paths are below.
+        target: the folder to make.
+        size: both sides of a packed image, in pixels.
+        resize: how to bring an image to that size.
+
+    Raises:
+        InputError: where the disk has no room, or an image is not what was collected.
+    """
+    target.mkdir(parents=True)
+    shape = (len(rows), 3, size, size)
+    check_room(target, int(np.prod(shape)), way_out="free some, or choose a smaller image_size")
+    digest = hashlib.sha256()
+    with (target / paths.PACKED_ARRAY).open("wb") as file:
+        _write_images(_Hashed(file, digest), rows, functools.partial(_pixels, source, size, resize), shape)
+    index = target / paths.PACKED_INDEX
+    manifest.write(index, Indexed, (Indexed(row.path, row.label) for row in rows))
+    digest.update(index.read_bytes())
+    meta = {
+        "images": len(rows),
+        "image_size": size,
+        "resize": resize,
+        "mean": MEAN,
+        "std": STD,
+        "classes": sorted({row.label for row in rows}),
+        "sha256": digest.hexdigest(),
+    }
+    text = json.dumps(meta, ensure_ascii=False, indent=2)
+    (target / paths.PACKED_META).write_text(text + "\n", encoding="utf-8")
+
+
+class _Hashed:
+    """A file that is hashed as it is written."""
+
+    def __init__(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
+        self._file = file
+        self._digest = digest
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            # Such as a full disk, which does not say by itself where.
+            error.filename = self._file.name
+            raise
+
+
+def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[str], bytes], shape: tuple[int, ...]) -> None:
+    header = {"descr": npy.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(file, header)
+    with mapped(pixels, [row.path for row in rows]) as decoded:
+        for data in tqdm(decoded, "preprocess", len(rows), unit=" images", disable=None):
+            file.write(data)
+
+
+def _pixels(source: Path, size: int, resize: Resize, path: str) -> bytes:
+    """One image as (3, S, S) bytes."""
+    try:
+        image = load(source / path, at_least=_DRAFT * size).image
+    except RefusedError as refusal:
+        raise InputError(f"{source / path}: {refusal}; dvc repro collects it anew") from None
+    pixels = np.asarray(resized(image, size, resize))
+    return pixels.transpose(2, 0, 1).tobytes()

@@ -1,0 +1,42 @@
+"""What a user is told when something is wrong: one line that names the thing, the value and the way out."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InputError(Exception):
+    """Something that the user gave cannot be used; the message is one line for him to read."""
+
+
+def _terminate(signum: int, _frame: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(signum).name)
+
+
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Turn what goes wrong inside into one line on standard error and a non-zero exit.
+
+    Ours (`InputError`) and the operating system's (`OSError`: no such file, no space left, ...) are told in a line;
+    Ctrl-C and a polite kill end with 130; anything else is our own mistake and keeps its traceback.
+
+    Args:
+        name: what is running, for the line's beginning.
+
+    Raises:
+        SystemExit: with 1, or 130 where the run was interrupted.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except InputError as error:
+        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: error: {where}{error.strerror or error}; nothing was kept of this step", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,375 @@
+"""params.yaml as checked, frozen values: the only reader of that file.
+
+A section of `papers` is a whole recipe. The axes at the top of the file replace single values of the chosen
+section; `auto` leaves them as they are. `Params.experiment()` joins the two.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+
+AUTO = "auto"
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+def _name(value: object) -> object:
+    """YAML reads `freeze: 1` as a number; names are text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Positive = Annotated[Real, Field(gt=0)]
+NotNegative = Annotated[Real, Field(ge=0)]
+Count = Annotated[Whole, Field(ge=1)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
+Rate = Annotated[Real, Field(ge=0, lt=1)]
+Fraction = Annotated[Real, Field(gt=0, lt=1)]
+
+DataSet = Literal["synthetic", "folder"]
+Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
+Weights = Literal["imagenet", "file", "synthetic", "none"]
+Strategy = Literal["1", "2", "3a", "3b", "3c", "scratch"]
+Attention = Literal["none"]
+RegularizerName = Literal["none"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Split(_Section):
+    """How a set without parts of its own is divided; `val` is a part of what is left for training."""
+
+    test: Fraction
+    val: Rate
+    seed: Seed
+
+
+class Data(_Section):
+    """Which images, and how they reach the network."""
+
+    set: DataSet
+    image_size: Annotated[Whole, Field(ge=48, le=1024)]
+    resize: Literal["stretch", "crop"]
+    augmentation: Literal["none", "flip"]
+    duplicates: Literal["refuse", "allow"]
+    split: Split
+
+
+class Dropout(_Section):
+    """Options of a head with dropout."""
+
+    dropout: Rate
+
+
+class HeadOptions(_Section):
+    """One sub-section a head that has options."""
+
+    mlp1024: Dropout
+    linear: Dropout
+
+
+class Network(_Section):
+    """The pre-trained network, what is put on it and what of it trains."""
+
+    backbone: Backbone
+    weights: Weights
+    freeze: Annotated[Strategy, BeforeValidator(_name)]
+    attention: Attention
+    head: Literal["mlp1024", "linear", "stock"]
+    head_options: HeadOptions
+
+
+class Budget(_Section):
+    """How long to train."""
+
+    unit: Literal["epochs", "iterations"]
+    amount: Count
+
+
+class AdamOptions(_Section):
+    """Decay rates of Adam's two running means."""
+
+    beta1: Rate
+    beta2: Rate
+
+
+class SgdOptions(_Section):
+    """Momentum of SGD, and whether it is Nesterov's."""
+
+    momentum: Rate
+    nesterov: bool
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> "SgdOptions":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class OptimizerOptions(_Section):
+    """One sub-section an optimizer."""
+
+    adam: AdamOptions
+    adamw: AdamOptions
+    sgd: SgdOptions
+
+
+class StepOptions(_Section):
+    """The rate is multiplied by `factor` after each of these parts of the budget."""
+
+    at: tuple[Fraction, ...]
+    factor: Positive
+
+
+class CosineOptions(_Section):
+    """The rate falls along half a cosine to `final` times its first value."""
+
+    final: Rate
+
+
+class ScheduleOptions(_Section):
+    """One sub-section a schedule that has options."""
+
+    step: StepOptions
+    cosine: CosineOptions
+
+
+class Train(_Section):
+    """The loop's settings."""
+
+    budget: Budget
+    batch_size: Count
+    optimizer: Literal["adam", "adamw", "sgd"]
+    optimizer_options: OptimizerOptions
+    lr: Positive
+    weight_decay: NotNegative
+    schedule: Literal["constant", "step", "cosine"]
+    schedule_options: ScheduleOptions
+    precision: Literal["fp32", "bf16"]
+    feature_cache_mb: Annotated[Whole, Field(ge=0)]
+
+
+class Regularizer(_Section):
+    """What is added to the cross entropy."""
+
+    method: RegularizerName
+
+
+class Paper(_Section):
+    """A whole recipe: one section of `papers`."""
+
+    data: Data
+    network: Network
+    train: Train
+    regularizer: Regularizer
+
+
+class Synthetic(_Section):
+    """The drawn target set."""
+
+    images_per_class: Annotated[Whole, Field(ge=4)]
+    size: Annotated[Whole, Field(ge=32, le=512)]
+    seed: Seed
+
+
+class SyntheticSource(_Section):
+    """The drawn source domain, and how a network is trained on it from random values."""
+
+    images: Annotated[Whole, Field(ge=100)]
+    image_size: Annotated[Whole, Field(ge=48, le=512)]
+    seed: Seed
+    train: Train
+
+
+class Experiment(NamedTuple):
+    """One paper's recipe with the axes put in.
+
+    Attributes:
+        paper: the section's name.
+        settings: its values after the axes.
+        origins: for every value, by its dotted name in `settings`, the key of params.yaml that it came from.
+    """
+
+    paper: str
+    settings: Paper
+    origins: dict[str, str]
+
+    def recipe(self) -> dict[str, Any]:
+        """The values that count, as nested plain data: options of choices that were not taken are left out."""
+        return only_chosen(self.settings.model_dump(mode="json"))
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    paper: str
+    data: DataSet | Literal["auto"]
+    folder: Annotated[str, Field(min_length=1)]
+    backbone: Backbone | Literal["auto"]
+    weights: Weights | Literal["auto"]
+    weights_file: Annotated[str, Field(min_length=1)]
+    freeze: Annotated[Strategy | Literal["auto"], BeforeValidator(_name)]
+    attention: Attention | Literal["auto"]
+    regularizer: RegularizerName | Literal["auto"]
+    repeats: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    threads: Count | Literal["auto"]
+    synthetic: Synthetic
+    synthetic_source: SyntheticSource
+    papers: dict[str, Paper]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Params":
+        if self.paper not in self.papers:
+            raise ValueError(f"paper: {self.paper!r} has no section; known: {', '.join(self.papers)}")
+        if len(set(self.repeats)) < len(self.repeats):
+            raise ValueError(f"repeats: {list(self.repeats)} names one twice; each repeat needs its own number")
+        return self
+
+    def experiment(self) -> Experiment:
+        """The chosen paper's recipe with every axis that is not `auto` put in."""
+        values = self.papers[self.paper].model_dump()
+        origins = {name: f"papers.{self.paper}.{name}" for name, _ in flat(values)}
+        for axis, (section, key) in AXES.items():
+            chosen = getattr(self, axis)
+            if chosen != AUTO:
+                values[section][key] = chosen
+                origins[f"{section}.{key}"] = axis
+        return Experiment(self.paper, Paper.model_validate(values), origins)
+
+
+AXES = {
+    "data": ("data", "set"),
+    "backbone": ("network", "backbone"),
+    "weights": ("network", "weights"),
+    "freeze": ("network", "freeze"),
+    "attention": ("network", "attention"),
+    "regularizer": ("regularizer", "method"),
+}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings with their dotted names.
+
+    >>> list(flat({"a": {"b": 1}, "c": 2}))
+    [('a.b', 1), ('c', 2)]
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def only_chosen(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values without the options of choices that were not taken.
+
+    >>> only_chosen({"head": "a", "head_options": {"a": {"x": 1}, "b": {"y": 2}}})
+    {'head': 'a', 'head_options': {'a': {'x': 1}}}
+    """
+    kept: dict[str, Any] = {}
+    for key, value in values.items():
+        if not key.endswith("_options"):
+            kept[key] = only_chosen(value) if isinstance(value, Mapping) else value
+        elif (choice := values[key.removesuffix("_options")]) in value:
+            kept[key] = {choice: value[choice]}
+    return kept
+
+
+def load(path: Path, *, name: str = "params.yaml") -> Params:
+    """Read and check params.yaml.
+
+    Args:
+        path: the file.
+        name: what to call it in messages.
+
+    Raises:
+        InputError: naming the key, its value and what would do.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file; run this in the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: not YAML: {error}") from None
+    return check(values, name)
+
+
+def check(values: object, name: str = "params.yaml") -> Params:
+    """Check values as read from params.yaml.
+
+    Raises:
+        InputError: in one line, for the first thing that is wrong and how many more there are.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{name}: a mapping of keys is needed, found {type(values).__name__}")
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        told = list(dict.fromkeys(_tell(dict(problem), values) for problem in error.errors()))
+        more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+        raise InputError(f"{name}: {told[0]}{more}") from None
+
+
+def _tell(problem: dict[str, Any], values: dict[str, Any]) -> str:
+    where = _location(problem["loc"], values)
+    name, given = ".".join(map(str, where)), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {name!r}{_hint(where)}"
+    if problem["type"] == "missing":
+        return f"key {name!r} is missing"
+    if problem["type"] == "literal_error":
+        known = _known(where[0]) if len(where) == 1 else _listed(problem["ctx"]["expected"])
+        return f"{name}: {given!r} is not one of {known}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {given!r}: {message}" if name else message
+
+
+def _location(loc: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
+    """Pydantic adds the name of a union's branch at the end; keep what is in the file."""
+    kept: list[str | int] = []
+    for part in loc:
+        inside = isinstance(values, dict) or (isinstance(values, list) and isinstance(part, int))
+        if not inside:
+            break
+        kept.append(part)
+        values = values.get(part) if isinstance(values, dict) else values[int(part)]
+    return tuple(kept)
+
+
+def _known(axis: str | int) -> str:
+    section, key = AXES.get(str(axis), ("", ""))
+    if not section:
+        return "auto or a whole number above 0"
+    field: Any = Paper.model_fields[section].annotation
+    return ", ".join([AUTO, *get_args(field.model_fields[key].annotation)])
+
+
+def _listed(expected: str) -> str:
+    """Pydantic's `'a', 'b' or 'c'` without its quotes."""
+    return expected.replace("'", "").replace(" or ", ", ")
+
+
+def _hint(where: tuple[str | int, ...]) -> str:
+    model: Any = Params
+    for part in where[:-1]:
+        model = Paper if model is Params and part == "papers" else model
+        if model is Paper and part not in Paper.model_fields:
+            continue
+        model = model.model_fields[str(part)].annotation
+    known = list(model.model_fields)
+    near = difflib.get_close_matches(str(where[-1]), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"

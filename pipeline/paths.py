@@ -1,0 +1,94 @@
+"""Where each stage reads and writes, relative to the project's root, which is where DVC runs every stage."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
+VALIDATED = Path("data/validated.txt")
+OWN_FOLDER = Path("data/own")
+NO_WEIGHTS_FILE = Path("models/none")
+
+COLLECTED = Path("data/collected")
+IMAGES = COLLECTED / "images"
+MANIFEST = COLLECTED / "manifest.csv"
+REJECTED = COLLECTED / "rejected.csv"
+DATASET = COLLECTED / "dataset.json"
+
+PACKED = Path("data/packed")
+PACKED_ARRAY = "images.npy"
+PACKED_INDEX = "index.csv"
+PACKED_META = "meta.json"
+
+SOURCE = Path("models/source")
+SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
+SOURCE_RECORD = SOURCE / "source.json"
+
+SUMMARY = Path("metrics/summary.json")
+REPORT = Path("metrics/report")
+
+# below root()
+MLFLOW_DATABASE = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlruns")
+MLFLOW_LOCK = Path(".dvc/tmp/mlflow.lock")
+
+
+def split_file(repeat: int) -> Path:
+    """The CSV that says which image is in which part in this repeat."""
+    return Path(f"data/split/{repeat}.csv")
+
+
+def trained(repeat: int) -> Path:
+    """The folder of the trained network of this repeat."""
+    return Path(f"models/trained/{repeat}")
+
+
+def training_metrics(repeat: int) -> Path:
+    """The folder of what training recorded in this repeat: curves and the resolved experiment."""
+    return Path(f"metrics/train/{repeat}")
+
+
+def runtime_file(repeat: int) -> Path:
+    """The JSON of all that differs between two equal runs: times, device, versions, commit."""
+    return Path(f"metrics/runtime/{repeat}.json")
+
+
+def evaluation(repeat: int) -> Path:
+    """The folder of what the test part said in this repeat."""
+    return Path(f"metrics/evaluate/{repeat}")
+
+
+def root() -> Path:
+    """The root of the user's own clone, also from inside DVC's temporary copies of it."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Give a place beside `target` to write a file or folder to, and move it there only if nothing failed.
+
+    Args:
+        target: the file or folder to make; one of that name is replaced.
+
+    Yields:
+        The path to write to; its parent exists, itself does not.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove(partial)
+    try:
+        yield partial
+        _remove(target)
+        partial.replace(target)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

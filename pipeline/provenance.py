@@ -1,0 +1,75 @@
+"""Where a result came from: code, versions, commit."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "dvc", "mlflow")
+
+
+def code_hash(stages: tuple[str, ...] = ("train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:
+    """One SHA-256 over the source files that dvc.yaml names as these stages' dependencies.
+
+    The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.
+    """
+    total = hashlib.sha256()
+    for path in _sources(stages, definition):
+        total.update(f"{path.as_posix()}\0".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that results depend on, where they are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> tuple[str, bool]:
+    """The commit that is checked out, and whether tracked files differ from it; ("", False) outside git."""
+    head = _git("rev-parse", "HEAD")
+    return head, bool(head and _git("status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(("git", *words), capture_output=True, text=True, check=False, env=_environment())
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+
+
+def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
+    import yaml
+
+    described: dict[str, Any] = yaml.safe_load(definition.read_text(encoding="utf-8"))["stages"]
+    named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
+    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
+
+
+def processor() -> str:
+    """The CPU's name and how many cores of it this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{_processor_name()}, {cores} cores"
+
+
+def _processor_name() -> str:
+    """Linux tells it in /proc/cpuinfo; `platform.processor()` is empty there."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,263 @@
+"""From what each repeat recorded to what all of them say together: pure."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, median_low, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import InputError
+
+IntArray = npt.NDArray[np.int64]
+
+SCORES = ("accuracy", "macro_f1", "balanced_accuracy")
+SPEEDS = ("train_seconds", "images_per_second")
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+class Repeat(NamedTuple):
+    """One repeat's files as read.
+
+    Attributes:
+        number: the repeat.
+        record: record.json.
+        runtime: the runtime JSON.
+        scores: scores.json.
+        history: history.csv, one mapping a row.
+        predictions: predictions.csv, one mapping a row.
+    """
+
+    number: int
+    record: dict[str, Any]
+    runtime: dict[str, Any]
+    scores: dict[str, Any]
+    history: list[dict[str, str]]
+    predictions: list[dict[str, str]]
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names in the order of the confusion matrix."""
+        return list(self.record["data"]["classes"])
+
+
+class Spread(NamedTuple):
+    """What n values have in common; `sd` (with n - 1) is None where n = 1."""
+
+    mean: float
+    sd: float | None
+    low: float
+    high: float
+    n: int
+
+    def as_metric(self) -> dict[str, float | int]:
+        """Mean, sd and n as summary.json has them: sd is left out where there is none."""
+        told = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
+        return told | {"n": self.n}
+
+
+class Curve(NamedTuple):
+    """A column of history.csv over all repeats.
+
+    Attributes:
+        epochs: every epoch that some repeat reached, rising.
+        mean: a value an epoch, over the repeats that reached it; so too `low` and `high`.
+        low: the smallest.
+        high: the largest.
+        repeats: for each repeat its values by epoch.
+    """
+
+    epochs: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+    repeats: dict[int, dict[int, float]]
+
+
+class ClassScore(NamedTuple):
+    """How one class did over the repeats; `support` is the sum of its test images."""
+
+    name: str
+    precision: Spread
+    recall: Spread
+    f1: Spread
+    support: int
+
+
+class Example(NamedTuple):
+    """One prediction that is worth a look."""
+
+    repeat: int
+    path: str
+    actual: str
+    predicted: str
+    confidence: float
+
+
+class Confusion(NamedTuple):
+    """How often one class was taken for another; `share` is the part of the actual class's test images."""
+
+    actual: str
+    predicted: str
+    times: int
+    share: float
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Mean, sample standard deviation and range.
+
+    >>> spread([1.0, 2.0, 3.0])
+    Spread(mean=2.0, sd=1.0, low=1.0, high=3.0, n=3)
+    """
+    given = list(values)
+    sd = stdev(given) if len(given) > 1 else None
+    return Spread(fmean(given), sd, low=min(given), high=max(given), n=len(given))
+
+
+def check_same_experiment(repeats: Sequence[Repeat]) -> None:
+    """Refuse to average what was not made in the same way.
+
+    Raises:
+        InputError: two repeats differ in recipe, data or starting weights.
+    """
+    first = repeats[0]
+    for other in repeats[1:]:
+        for part in ("paper", "recipe", "data", "weights"):
+            if other.record[part] != first.record[part]:
+                raise InputError(
+                    f"record.json: `{part}` of repeat {other.number} is not that of repeat {first.number}; "
+                    "`dvc repro` trains both alike"
+                )
+
+
+def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
+    """Accuracy, macro-F1 and balanced accuracy (0..1) over the repeats."""
+    return {name: spread(one.scores[name] for one in repeats) for name in SCORES}
+
+
+def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
+    """Training's seconds and images a second over the repeats."""
+    return {name: spread(one.runtime[name] for one in repeats) for name in SPEEDS}
+
+
+def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
+    """The content of summary.json: for each score and speed mean, sd and n, and every repeat's own values."""
+    spreads = score_spreads(repeats) | speed_spreads(repeats)
+    each = {
+        str(one.number): {name: one.scores[name] for name in SCORES} | {name: one.runtime[name] for name in SPEEDS}
+        for one in repeats
+    }
+    return {name: found.as_metric() for name, found in spreads.items()} | {"repeats": each}
+
+
+def curves(repeats: Sequence[Repeat]) -> dict[str, Curve]:
+    """Loss and accuracy over the epochs, for training and, where there is one, the validation part."""
+    found = {name: _curve(repeats, name) for name in CURVES}
+    return {name: curve for name, curve in found.items() if curve.epochs}
+
+
+def _curve(repeats: Sequence[Repeat], name: str) -> Curve:
+    each = {
+        one.number: {int(row["epoch"]): float(row[name]) for row in one.history if row.get(name)} for one in repeats
+    }
+    epochs = sorted(set().union(*each.values()))
+    columns = [[values[epoch] for values in each.values() if epoch in values] for epoch in epochs]
+    return Curve(
+        epochs=epochs,
+        mean=[fmean(column) for column in columns],
+        low=[min(column) for column in columns],
+        high=[max(column) for column in columns],
+        repeats=each,
+    )
+
+
+def curve_rows(found: Mapping[str, Curve]) -> list[dict[str, str]]:
+    """The curves as rows of curves.csv: the means first, then range and every repeat; empty where none is."""
+    epochs = sorted({epoch for curve in found.values() for epoch in curve.epochs})
+    return [_curve_row(found, epoch) for epoch in epochs]
+
+
+def _curve_row(found: Mapping[str, Curve], epoch: int) -> dict[str, str]:
+    means, others = {"epoch": str(epoch)}, {}
+    for name, curve in found.items():
+        place = curve.epochs.index(epoch) if epoch in curve.epochs else None
+        means[name] = "" if place is None else f"{curve.mean[place]:.6g}"
+        others[f"{name}_min"] = "" if place is None else f"{curve.low[place]:.6g}"
+        others[f"{name}_max"] = "" if place is None else f"{curve.high[place]:.6g}"
+        for number, values in curve.repeats.items():
+            others[f"{name}_repeat_{number}"] = f"{values[epoch]:.6g}" if epoch in values else ""
+    return means | others
+
+
+def pooled_confusion(repeats: Sequence[Repeat]) -> IntArray:
+    """The sum of the repeats' confusion matrices: (K, K), rows actual, columns predicted."""
+    total: IntArray = np.array([one.scores["confusion"] for one in repeats], dtype=np.int64).sum(axis=0)
+    return total
+
+
+def class_scores(repeats: Sequence[Repeat]) -> list[ClassScore]:
+    """Precision, recall and F1 of each class, over the repeats that tested it (all, where none did)."""
+    return [_class_score(repeats, name) for name in repeats[0].classes]
+
+
+def _class_score(repeats: Sequence[Repeat], name: str) -> ClassScore:
+    rows = [one.scores["classes"][name] for one in repeats]
+    tested = [row for row in rows if row["support"]] or rows
+    precision, recall, f1 = (spread(row[key] for row in tested) for key in ("precision", "recall", "f1"))
+    return ClassScore(name, precision, recall, f1, support=sum(row["support"] for row in rows))
+
+
+def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list[Confusion]:
+    """The largest counts off the diagonal, at most `limit`."""
+    wrong = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    places = [divmod(int(place), len(classes)) for place in order]
+    return [
+        Confusion(classes[row], classes[column], int(wrong[row, column]), wrong[row, column] / matrix[row].sum())
+        for row, column in places
+        if wrong[row, column]
+    ]
+
+
+def majority_accuracy(repeats: Sequence[Repeat]) -> float:
+    """The mean accuracy of naming the test part's most frequent class every time."""
+    counts = [np.sum(one.scores["confusion"], axis=1) for one in repeats]
+    return fmean(float(count.max() / count.sum()) for count in counts)
+
+
+def wrong_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
+    """The wrong predictions with the highest confidence, each image once."""
+    wrong = [one for one in _examples(repeats) if one.actual != one.predicted]
+    wrong.sort(key=lambda one: (-one.confidence, one.path, one.repeat))
+    first_of_each: dict[str, Example] = {}
+    for one in wrong:
+        first_of_each.setdefault(one.path, one)
+    return list(first_of_each.values())[:limit]
+
+
+def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
+    """For each class the right prediction of median confidence: a typical one, not the best.
+
+    Where there are more classes than `limit`, those shown lie at equal distances in the list of classes.
+    """
+    right: dict[str, list[Example]] = {name: [] for name in repeats[0].classes}
+    for one in _examples(repeats):
+        if one.actual == one.predicted:
+            right[one.actual].append(one)
+    typical = [_typical(found) for found in right.values() if found]
+    step = math.ceil(len(typical) / limit) or 1
+    return typical[::step]
+
+
+def _typical(found: Sequence[Example]) -> Example:
+    ordered = sorted(found, key=lambda one: (one.confidence, one.path, one.repeat))
+    return ordered[median_low(range(len(ordered)))]
+
+
+def _examples(repeats: Sequence[Repeat]) -> list[Example]:
+    return [
+        Example(one.number, row["path"], row["actual"], row["predicted"], float(row["confidence"]))
+        for one in repeats
+        for row in one.predictions
+    ]

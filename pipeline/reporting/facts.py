@@ -1,0 +1,191 @@
+"""What the page and the summary say of an experiment in words: facts as (term, description), and warnings."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.params import AXES
+from pipeline.reporting import aggregate, tables
+from pipeline.reporting.aggregate import Repeat, Spread
+from pipeline.reporting.figures import Shown
+
+PAPERS = {
+    "quick": "quick (no paper's: the settings of this project's small example)",
+    "ecsm": "ecsm (Wang, Chen, Shi 2023, Symmetry 15, 1727)",
+}
+STRATEGIES = {
+    "1": "only the head trains",
+    "2": "everything trains, from pre-trained values",
+    "3a": "blocks 2 to 4 and the head train",
+    "3b": "blocks 3 and 4 and the head train",
+    "3c": "block 4 and the head train",
+    "scratch": "everything trains, from random values",
+}
+PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
+
+
+class Material(NamedTuple):
+    """All that a report is made from.
+
+    Attributes:
+        repeats: one or more, of the same experiment.
+        dataset: dataset.json.
+        class_images: each class's number of images in the whole set.
+        rejected: (path, reason) of the files that were left out.
+        right: typical right predictions with their images.
+        wrong: confident wrong ones.
+    """
+
+    repeats: Sequence[Repeat]
+    dataset: Mapping[str, Any]
+    class_images: Mapping[str, int]
+    rejected: Sequence[tuple[str, str]]
+    right: Sequence[Shown]
+    wrong: Sequence[Shown]
+
+
+def title(repeats: Sequence[Repeat]) -> str:
+    """The experiment in a few words."""
+    network = repeats[0].record["recipe"]["network"]
+    return f"{repeats[0].record['paper']}: {network['backbone']}, strategy {network['freeze']}"
+
+
+def experiment(material: Material) -> list[tuple[str, str]]:
+    """What was tried, as (term, description)."""
+    record = material.repeats[0].record
+    network, classes = record["recipe"]["network"], record["data"]["classes"]
+    meaning = STRATEGIES.get(network["freeze"])
+    return [
+        ("Paper", PAPERS.get(record["paper"], record["paper"])),
+        ("Strategy", f"{network['freeze']}: {meaning}" if meaning else network["freeze"]),
+        ("Backbone", network["backbone"]),
+        ("Starting weights", _weights(network["weights"], record["weights"]["origin"])),
+        ("Attention", network["attention"]),
+        ("Head", network["head"]),
+        ("Regularizer", record["recipe"]["regularizer"]["method"]),
+        (
+            "Data",
+            f"{material.dataset['title']}: {record['data']['images']:,} images, {len(classes):,} classes",
+        ),
+    ]
+
+
+def _weights(name: str, origin: str) -> str:
+    return "none: random values" if origin == "none" else f"{name} ({origin})"
+
+
+def notes(material: Material) -> list[str]:
+    """What a reader must know before he trusts the number."""
+    repeats, n = material.repeats, len(material.repeats)
+    images = round(sum(one.scores["test_images"] for one in repeats) / n)
+    told = [
+        _spread_note(n, bool(material.dataset["has_parts"])),
+        f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
+        "The network of the last epoch is what is tested, once; no test image had a part in training or in "
+        "choosing an epoch.",
+    ]
+    if material.dataset["set"] == "synthetic":
+        told.append(
+            "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
+        )
+    if any(one.runtime["git_dirty"] for one in repeats):
+        told.append(
+            "Files differed from the recorded commit when this was trained: the commit alone does not give it back."
+        )
+    if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
+        told.append(f"Without a test image, so not judged: {', '.join(empty)}.")
+    return told
+
+
+def _spread_note(n: int, has_parts: bool) -> str:
+    if n == 1:
+        return (
+            "A single repeat has no spread: how much of this value is chance is not known. "
+            "More repeats in params.yaml tell."
+        )
+    varies = "the set's own parts and its own seed" if has_parts else "its own random split and seed"
+    return (
+        f"± is the standard deviation (with n − 1) over {n} repeats, each with {varies}; it is no confidence interval."
+    )
+
+
+def data(material: Material) -> list[tuple[str, str]]:
+    """The images and their parts."""
+    images, parts = material.repeats[0].record["data"], [one.record["parts"] for one in material.repeats]
+    sizes = material.class_images.values()
+    return [
+        ("Set", f"{material.dataset['title']} ({images['set']})"),
+        ("Classes", f"{len(images['classes']):,}"),
+        ("Images", f"{images['images']:,}; {min(sizes):,} to {max(sizes):,} a class"),
+        *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
+        ("Files left out", f"{len(material.rejected):,}"),
+    ]
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """Budget, parameters, time and device."""
+    record, train = repeats[0].record, repeats[0].record["recipe"]["train"]
+    time, speed = aggregate.speed_spreads(repeats).values()
+    cache = max(one.runtime["cache_seconds"] for one in repeats)
+    return [
+        (
+            "Budget",
+            f"{train['budget']['amount']:,} {train['budget']['unit']}, batches of {train['batch_size']:,}",
+        ),
+        ("Optimizer", f"{train['optimizer']}, rate {train['lr']:g}, schedule {train['schedule']}"),
+        ("Parameters that train", f"{record['parameters']['trainable']:,}"),
+        ("Frozen parameters", f"{record['parameters']['frozen']:,}"),
+        ("Time a repeat", _duration_spread(time)),
+        *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
+        ("Speed", tables.number_spread(speed, "images/s")),
+        ("Device", _distinct(f"{one.runtime['device_name']} ({one.record['device']})" for one in repeats)),
+        ("CPU threads", _distinct(str(one.runtime["threads"]) for one in repeats)),
+    ]
+
+
+def _duration_spread(found: Spread) -> str:
+    told = tables.duration(found.mean)
+    if found.n == 1:
+        return told
+    return f"{told} ({tables.duration(found.low)} to {tables.duration(found.high)})"
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values))
+
+
+def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """What identifies data, weights, code and the packages."""
+    record = repeats[0].record
+    names = dict.fromkeys(name for one in repeats for name in one.runtime["versions"])
+    return [
+        ("Data, SHA-256", record["data"]["sha256"]),
+        ("Starting weights", record["weights"]["origin"]),
+        ("Starting weights, SHA-256", record["weights"]["sha256"] or "none"),
+        ("Training code, SHA-256", _distinct(one.record["code"] for one in repeats)),
+        *((name, _distinct(one.runtime["versions"].get(name, "none") for one in repeats)) for name in names),
+    ]
+
+
+def reproduce(repeats: Sequence[Repeat]) -> list[str]:
+    """The commands that give the result back, as far as the record says.
+
+    With a clean commit `dvc repro` does; else params.yaml may have been other than the commit's, so the axes
+    are spelled out.
+    """
+    newest = max(repeats, key=lambda one: str(one.runtime["started"]))
+    commit = newest.runtime["git_commit"]
+    checkout = [f"git checkout {commit}"] if commit else []
+    if commit and not any(one.runtime["git_dirty"] for one in repeats):
+        return [*checkout, "dvc repro"]
+    recipe = newest.record["recipe"]
+    axes = [f"-S {axis}={recipe[section][key]}" for axis, (section, key) in AXES.items()]
+    numbers = ",".join(str(one.number) for one in repeats)
+    return [
+        *checkout,
+        f"dvc exp run -S paper={newest.record['paper']} {' '.join(axes)} -S 'repeats=[{numbers}]'",
+    ]

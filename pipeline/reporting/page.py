@@ -1,0 +1,105 @@
+"""One self-contained HTML page, and a short Markdown summary, that tell what was found, the answer first."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from pipeline.reporting import aggregate, facts, tables
+from pipeline.reporting.facts import Material
+from pipeline.reporting.figures import ImageArray
+from pipeline.reporting.pictures import Picture
+
+TEMPLATES = Path(__file__).parent / "templates"
+REJECTED_SHOWN = 20
+CONFUSIONS_SHOWN = 8
+THUMBNAIL = 160
+
+
+def page(material: Material, charts: Mapping[str, Picture]) -> str:
+    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"svg": _svg, "thumbnail": _thumbnail, "percent": tables.percent}
+    template = environment.get_template("page.html")
+    return template.render(charts=charts, material=material, **_answer(material), **_sections(material))
+
+
+def _answer(material: Material) -> dict[str, Any]:
+    repeats = material.repeats
+    spreads = aggregate.score_spreads(repeats)
+    return {
+        "title": facts.title(repeats),
+        "experiment": facts.experiment(material),
+        "accuracy": spreads["accuracy"],
+        "others": [
+            ("macro-F1", tables.percent_spread(spreads["macro_f1"])),
+            ("balanced accuracy", tables.percent_spread(spreads["balanced_accuracy"])),
+            ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
+        ],
+        "notes": facts.notes(material),
+    }
+
+
+def _sections(material: Material) -> dict[str, Any]:
+    repeats = material.repeats
+    names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
+    return {
+        "results": tables.results(repeats),
+        "data": facts.data(material),
+        "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
+        "training": facts.training(repeats),
+        "confusions": tables.confusions(aggregate.top_confusions(matrix, names, CONFUSIONS_SHOWN)),
+        "classes": tables.classes(aggregate.class_scores(repeats), material.class_images),
+        "settings": tables.settings(repeats[0].record["recipe"]),
+        "runs": tables.provenance(repeats),
+        "hashes": facts.hashes(repeats),
+        "reproduce": facts.reproduce(repeats),
+    }
+
+
+def markdown(material: Material) -> str:
+    """The same in short, for a terminal, a merge request or a README."""
+    repeats = material.repeats
+    accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
+    about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
+    matrix = aggregate.pooled_confusion(repeats)
+    top = aggregate.top_confusions(matrix, repeats[0].classes, CONFUSIONS_SHOWN)
+    scores = aggregate.class_scores(repeats)
+    parts = [
+        f"# {tables.literal(facts.title(repeats))}",
+        f"Test accuracy **{accuracy}** (n = {len(repeats)}).",
+        tables.markdown(about),
+        "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
+        "## Repeats",
+        tables.markdown(tables.results(repeats)),
+        "## Classes",
+        tables.markdown(tables.classes(scores, material.class_images)),
+        "## Most frequent confusions",
+        tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
+        "## Settings",
+        tables.markdown(tables.settings(repeats[0].record["recipe"])),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _svg(content: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _thumbnail(image: ImageArray) -> str:
+    """An image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
+    picture = Image.fromarray(image.transpose(1, 2, 0).copy())
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=90, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

@@ -1,0 +1,210 @@
+"""Tables and numbers as text: one table serves the Markdown summary and the page."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.params import flat
+from pipeline.reporting.aggregate import (
+    ClassScore,
+    Confusion,
+    Repeat,
+    Spread,
+    score_spreads,
+    speed_spreads,
+)
+
+NO_BREAK = "\u00a0"
+_MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
+
+
+class Table(NamedTuple):
+    """Cells as text; columns from `numbers_from` on hold numbers and are set to the right."""
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numbers_from: int
+
+
+def markdown(table: Table) -> str:
+    r"""The table as Markdown in which every cell reads as it is, whatever characters it has.
+
+    >>> print(markdown(Table(("name", "n"), [("a|b", "1")], numbers_from=1)))
+    | name | n |
+    | --- | ---: |
+    | a\|b | 1 |
+    """
+    rule = ["---" if column < table.numbers_from else "---:" for column in range(len(table.header))]
+    rows = [[literal(cell) for cell in row] for row in (table.header, *table.rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:]))
+
+
+def literal(text: str) -> str:
+    r"""Text in which Markdown finds no marks, on one line.
+
+    >>> print(literal("a_b <i>"))
+    a\_b \<i\>
+    """
+    return _MARKED.sub(r"\\\1", " ".join(text.splitlines()))
+
+
+def percent(part: float, digits: int = 1) -> str:
+    """A part of one in percent, with its unit.
+
+    >>> percent(0.9017).replace(NO_BREAK, " ")
+    '90.2 %'
+    """
+    return f"{100 * part:.{digits}f}{NO_BREAK}%"
+
+
+def percent_spread(found: Spread, digits: int = 1) -> str:
+    """Mean and standard deviation in percent; the mean alone where there is no deviation.
+
+    >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
+    '90.0 % ± 1.2'
+    """
+    sd = "" if found.sd is None else f" ± {100 * found.sd:.{digits}f}"
+    return percent(found.mean, digits) + sd
+
+
+def number_spread(found: Spread, unit: str) -> str:
+    """Mean and standard deviation with a unit.
+
+    >>> number_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3), "s").replace(NO_BREAK, " ")
+    '1,234 ± 5.1 s'
+    """
+    sd = "" if found.sd is None else f" ± {deviation(found.sd)}"
+    return f"{three_figures(found.mean)}{sd}{NO_BREAK}{unit}"
+
+
+def three_figures(value: float) -> str:
+    """Three figures, or all those before the point, without an exponent.
+
+    >>> [three_figures(value) for value in (0.01234, 5.0, 31.27, 86.66666, 250250.4)]
+    ['0.0123', '5', '31.3', '86.7', '250,250']
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{float(f'{value:.3g}'):g}"
+
+
+def deviation(value: float) -> str:
+    """A standard deviation: two figures, as more are never known.
+
+    >>> [deviation(value) for value in (0.70711, 5.16, 1234.5)]
+    ['0.71', '5.2', '1,234']
+    """
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> [duration(value).replace(NO_BREAK, " ") for value in (8.21, 75, 3725)]
+    ['8.2 s', '1 min 15 s', '1 h 2 min']
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}{NO_BREAK}s"
+    if whole < 3600:
+        return f"{whole // 60}{NO_BREAK}min {whole % 60}{NO_BREAK}s"
+    return f"{whole // 3600}{NO_BREAK}h {whole % 3600 // 60}{NO_BREAK}min"
+
+
+def results(repeats: Sequence[Repeat]) -> Table:
+    """Scores and cost of each repeat, then their mean and deviation."""
+    header = (
+        "repeat",
+        "accuracy (%)",
+        "macro-F1 (%)",
+        "balanced accuracy (%)",
+        "test images",
+        "training (s)",
+        "images/s",
+    )
+    rows = [_result(one) for one in repeats]
+    return Table(header, rows + (_mean_and_sd(repeats) if len(repeats) > 1 else []), numbers_from=1)
+
+
+def _result(one: Repeat) -> tuple[str, ...]:
+    scores = [f"{100 * one.scores[name]:.2f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
+    cost = [three_figures(one.runtime[name]) for name in ("train_seconds", "images_per_second")]
+    return (str(one.number), *scores, f"{one.scores['test_images']:,}", *cost)
+
+
+def _mean_and_sd(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
+    scores, speeds = score_spreads(repeats).values(), speed_spreads(repeats).values()
+    means = [f"{100 * found.mean:.2f}" for found in scores]
+    sds = [f"{100 * (found.sd or 0):.2f}" for found in scores]
+    return [
+        ("mean", *means, "", *(three_figures(found.mean) for found in speeds)),
+        ("sd", *sds, "", *(deviation(found.sd or 0) for found in speeds)),
+    ]
+
+
+def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
+    """Precision, recall and F1 of each class; `images` are the class's images in the whole set."""
+    tested = "test images" if all(one.f1.sd is None for one in found) else "test images, all repeats"
+    header = ("class", "precision (%)", "recall (%)", "F1 (%)", tested, "images in the set")
+    rows = [
+        (
+            one.name,
+            *(_bare(value) for value in (one.precision, one.recall, one.f1)),
+            f"{one.support:,}",
+            f"{images.get(one.name, 0):,}",
+        )
+        for one in found
+    ]
+    return Table(header, rows, numbers_from=1)
+
+
+def _bare(found: Spread) -> str:
+    sd = "" if found.sd is None else f" ± {100 * found.sd:.1f}"
+    return f"{100 * found.mean:.1f}{sd}"
+
+
+def confusions(found: Sequence[Confusion]) -> Table:
+    """Which class was taken for which, how often, and which part of its test images that is."""
+    header = ("actual", "predicted", "times", "of the class (%)")
+    rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in found]
+    return Table(header, rows, numbers_from=2)
+
+
+def settings(recipe: Mapping[str, Any]) -> Table:
+    """The recipe, one dotted name a row."""
+    rows = [(name, _value(value)) for name, value in flat(recipe)]
+    return Table(("setting", "value"), rows, numbers_from=2)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def provenance(repeats: Sequence[Repeat]) -> Table:
+    """What differs between repeats: key, seed, parts, device, time and commit of each."""
+    header = ("repeat", "seed", "train / val / test", "device", "started (UTC)", "commit", "key")
+    return Table(header, [_origin(one) for one in repeats], numbers_from=7)
+
+
+def _origin(one: Repeat) -> tuple[str, ...]:
+    parts = one.record["parts"]
+    return (
+        str(one.number),
+        str(one.record["seed"]),
+        " / ".join(f"{parts[name]:,}" for name in ("train", "val", "test")),
+        f"{one.runtime['device_name']} ({one.record['device']})",
+        str(one.runtime["started"]).removesuffix("+00:00").removesuffix("Z").replace("T", " "),
+        commit(one) or "none",
+        str(one.record["key"])[:12],
+    )
+
+
+def commit(one: Repeat) -> str:
+    """The commit that trained a repeat, twelve digits, with a plus where files differed from it."""
+    found = str(one.runtime["git_commit"] or "")[:12]
+    return f"{found}+" if found and one.runtime["git_dirty"] else found
+
+
+def rejected(files: Sequence[tuple[str, str]]) -> Table:
+    """Files that were left out, with the reason."""
+    return Table(("file", "reason"), files, numbers_from=2)

@@ -1,0 +1,84 @@
+"""Stage `evaluate`: the only reader of the test part; the last iterate, once."""
+
+import json
+import sys
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline import params, paths, scores, seeding
+from pipeline.datasets import manifest
+from pipeline.datasets.packed import Packed
+from pipeline.errors import one_line_errors
+from pipeline.networks.build import build
+from pipeline.networks.network import Network
+from pipeline.params import Network as NetworkSettings
+from pipeline.params import Params
+from pipeline.stages.files import repeat_argument, write_json, write_table
+from pipeline.training import checkpoints, engine
+from pipeline.training.features import Features
+from pipeline.training.images import Images
+
+
+def main(arguments: list[str]) -> None:
+    """Score the trained network on the test part and write scores, predictions and logits."""
+    repeat = repeat_argument(arguments)
+    values = params.load(paths.PARAMS)
+    seeding.make_exact(threads=values.threads)
+    data = Packed.open(paths.PACKED)
+    test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
+    number = {name: row for row, name in enumerate(data.paths)}
+    rows = [number[image.path] for image in test]
+    logits = predict(values, data, rows, repeat=repeat)
+    found = scores.scores(data.labels[rows], logits, classes=data.classes)
+    with paths.written_whole(paths.evaluation(repeat)) as target:
+        target.mkdir()
+        np.save(target / "logits.npy", logits)
+        write_table(target / "predictions.csv", predictions(data, rows, logits))
+        write_json(target / "scores.json", found)
+    print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
+
+
+def predict(values: Params, data: Packed, rows: list[int], *, repeat: int) -> NDArray[np.float32]:
+    """Class scores (n, K) of these rows by the trained network of this repeat."""
+    device = torch.device(seeding.choose_device(values.device))
+    network = load_network(repeat).to(device)
+    chosen = torch.tensor(rows)
+    images = Images(data.images, chosen, mean=data.mean, std=data.std, device=device)
+    settings = values.experiment().settings.train
+    network.eval()
+    features = Features(network, images, chosen, limit_mb=0, batch_size=settings.batch_size)
+    return np.asarray(engine.predict(network, features, chosen, settings, device=device))
+
+
+def load_network(repeat: int) -> Network:
+    """Build the trained network of this repeat again from its own files."""
+    folder = paths.trained(repeat)
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    settings = NetworkSettings.model_validate(model["network"])
+    options = settings.head_options.model_dump().get(settings.head, {})
+    network = build(settings, classes=len(model["classes"]), head_options=options, pretrained=None)
+    network.model.load_state_dict(checkpoints.read(folder / "weights.safetensors"))
+    return network
+
+
+def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:
+    """One row an image: what it is, what it was taken for and how surely."""
+    probabilities = torch.from_numpy(logits).double().softmax(1)
+    confidence, predicted = probabilities.max(1)
+    return [
+        {
+            "path": data.paths[row],
+            "actual": data.classes[data.labels[row]],
+            "predicted": data.classes[guess],
+            "confidence": round(sure, 6),
+            "correct": int(guess == data.labels[row]),
+        }
+        for row, guess, sure in zip(rows, predicted.tolist(), confidence.tolist(), strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    with one_line_errors("evaluate"):
+        main(sys.argv[1:])

@@ -1,0 +1,21 @@
+"""Decode and resize every collected image once, into one array that all repeats and strategies share."""
+
+from pipeline import paths
+from pipeline.datasets import manifest
+from pipeline.datasets.manifest import Row
+from pipeline.datasets.packing import pack
+from pipeline.errors import one_line_errors
+from pipeline.params import load
+
+
+def main() -> None:
+    """Write the packed array, its index and its description."""
+    data = load(paths.PARAMS).experiment().settings.data
+    rows = manifest.read(paths.MANIFEST, Row)
+    with paths.written_whole(paths.PACKED) as folder:
+        pack(rows, paths.IMAGES, folder, size=data.image_size, resize=data.resize)
+
+
+if __name__ == "__main__":
+    with one_line_errors("preprocess"):
+        main()

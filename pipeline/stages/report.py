@@ -1,0 +1,155 @@
+"""Stage `report`: gather the repeats that params.yaml names into numbers, figures and one page."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import params, paths, tracking
+from pipeline.datasets import manifest
+from pipeline.errors import InputError, one_line_errors
+from pipeline.reporting import aggregate, figures, page, pictures, tables
+from pipeline.reporting.aggregate import Example, Repeat
+from pipeline.reporting.facts import Material
+from pipeline.reporting.figures import Shown
+
+EXAMPLES = 12
+
+
+def main() -> None:
+    """Write metrics/summary.json and metrics/report/, say the result in a line, and show it in MLflow."""
+    repeats = [read_repeat(number) for number in params.load(paths.PARAMS).repeats]
+    aggregate.check_same_experiment(repeats)
+    material = gather(repeats)
+    with paths.written_whole(paths.SUMMARY) as target:
+        write_text(target, json.dumps(aggregate.summary(repeats), indent=2) + "\n")
+    with paths.written_whole(paths.REPORT) as target:
+        write_report(target, material)
+    accuracy = aggregate.score_spreads(repeats)["accuracy"]
+    said = tables.percent_spread(accuracy).replace(tables.NO_BREAK, " ")
+    spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
+    print(f"report: test accuracy {said} ({spread}, n = {accuracy.n}); see {paths.REPORT / 'index.html'}")
+    tracking.try_publish(tracking.Folder(Path()))
+
+
+def read_repeat(number: int) -> Repeat:
+    """All that training and testing left of one repeat.
+
+    Raises:
+        InputError: a file is missing or is not what its stage writes.
+    """
+    trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    return Repeat(
+        number=number,
+        record=read_json(trained / "record.json"),
+        runtime=read_json(paths.runtime_file(number)),
+        scores=read_json(tested / "scores.json"),
+        history=read_table(trained / "history.csv"),
+        predictions=read_table(tested / "predictions.csv"),
+    )
+
+
+def gather(repeats: Sequence[Repeat]) -> Material:
+    """The repeats with what the data stages say of the images, and the images that are worth a look."""
+    counts = Counter(row.label for row in manifest.read(paths.MANIFEST, manifest.Row))
+    rejected = [(row.path, row.reason) for row in manifest.read(paths.REJECTED, manifest.Rejected)]
+    return Material(
+        repeats=repeats,
+        dataset=read_json(paths.DATASET),
+        class_images={name: counts[name] for name in repeats[0].classes},
+        rejected=rejected,
+        right=with_images(aggregate.right_examples(repeats, EXAMPLES)),
+        wrong=with_images(aggregate.wrong_examples(repeats, EXAMPLES)),
+    )
+
+
+def with_images(examples: Sequence[Example]) -> list[Shown]:
+    """Examples with their pixels; of the packed array only their rows are read."""
+    array, index = paths.PACKED / paths.PACKED_ARRAY, paths.PACKED / paths.PACKED_INDEX
+    row = {image.path: number for number, image in enumerate(manifest.read(index, manifest.Indexed))}
+    if unknown := [one.path for one in examples if one.path not in row]:
+        raise InputError(f"{index}: lacks {unknown[0]!r}, which was tested; `dvc repro` makes both anew")
+    try:
+        pixels = np.load(array, mmap_mode="r")
+    except FileNotFoundError:
+        raise missing(array) from None
+    return [Shown(one, np.array(pixels[row[one.path]])) for one in examples]
+
+
+def write_report(folder: Path, material: Material) -> None:
+    """The page, its short form, its figures and its tables as files."""
+    charts = pictures.pictures(material.repeats)
+    (folder / "figures").mkdir(parents=True)
+    for name, chart in charts.items():
+        (folder / "figures" / f"{name}.svg").write_bytes(chart.light)
+    for name, shown in {"right": material.right, "wrong": material.wrong}.items():
+        if shown:
+            (folder / "figures" / f"{name}.png").write_bytes(figures.gallery(shown))
+    write_table(folder / "curves.csv", aggregate.curve_rows(aggregate.curves(material.repeats)))
+    write_table(folder / "predictions.csv", all_predictions(material.repeats))
+    write_text(folder / "summary.md", page.markdown(material))
+    write_text(folder / "index.html", page.page(material, charts))
+
+
+def all_predictions(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
+    """Every repeat's predictions, with the repeat first."""
+    return [{"repeat": str(one.number)} | row for one in repeats for row in one.predictions]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise missing(path) from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}; `dvc repro` makes it anew") from None
+    return found
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header.
+
+    Raises:
+        InputError: the file is missing or has no row.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except FileNotFoundError:
+        raise missing(path) from None
+    if not rows:
+        raise InputError(f"{path}: has no row; `dvc repro` makes it anew")
+    return rows
+
+
+def missing(path: Path) -> InputError:
+    """What to say of a file that an earlier stage has not made."""
+    return InputError(f"{path}: no such file; `dvc repro` makes it, with all that comes before the report")
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Rows as CSV under the names of the first row's keys."""
+    listed = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(listed[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Text as UTF-8."""
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with one_line_errors("report"):
+        main()

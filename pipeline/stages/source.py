@@ -1,0 +1,142 @@
+"""Stage `source`: make the pre-trained weights a tracked file of known content and origin."""
+
+import urllib.error
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.models import WeightsEnum
+from tqdm import tqdm
+
+from pipeline import params, paths, seeding
+from pipeline.datasets import packed, synthetic
+from pipeline.datasets.parallel import mapped
+from pipeline.errors import InputError, one_line_errors
+from pipeline.networks import build
+from pipeline.networks.backbones import backbone
+from pipeline.params import Network, Params, SyntheticSource
+from pipeline.stages.files import write_json
+from pipeline.training import checkpoints, engine
+from pipeline.training.images import Images
+
+
+class Source(NamedTuple):
+    """Pre-trained values by torchvision's names, where they are from and the SHA-256 of the file read, if one was."""
+
+    values: dict[str, Tensor]
+    origin: str
+    file_sha256: str = ""
+
+
+def main() -> None:
+    """Get the weights that the experiment names, check that they fit its backbone, and store the trunk's."""
+    values = params.load(paths.PARAMS)
+    network = values.experiment().settings.network
+    row = backbone(network.backbone)
+    source = SOURCES[network.weights](values, network)
+    with paths.written_whole(paths.SOURCE) as target:
+        target.mkdir()
+        record = {"origin": source.origin, "backbone": network.backbone, "file_sha256": source.file_sha256}
+        if source.values:
+            build.check_trunk(_on_meta(network.backbone), row, source.values, origin=source.origin)
+            file = target / paths.SOURCE_WEIGHTS.name
+            checkpoints.save(build.trunk(source.values, row), file)
+            record["sha256"] = checkpoints.sha256(file)
+        write_json(target / paths.SOURCE_RECORD.name, record)
+    print(f"source: {source.origin}")
+
+
+def nothing(_values: Params, _network: Network) -> Source:
+    """No pre-trained values: the backbone keeps its random ones."""
+    return Source({}, "none")
+
+
+def from_file(values: Params, _network: Network) -> Source:
+    """The user's own file."""
+    path = Path(values.weights_file)
+    return Source(checkpoints.read(path), f"file {path.name}", checkpoints.sha256(path))
+
+
+def from_torchvision(_values: Params, network: Network) -> Source:
+    """Torchvision's ImageNet weights, from its cache or its own address."""
+    weights = backbone(network.backbone).imagenet
+    return Source(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
+
+
+def download(weights: WeightsEnum) -> dict[str, Tensor]:
+    """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked.
+
+    Raises:
+        InputError: where the address does not answer or what came is not what was published.
+    """
+    try:
+        values: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise InputError(
+            f"weights: {weights.url} could not be downloaded ({error}); go online once, or give a file of your own: "
+            "-S weights=file -S weights_file=/path/to/it"
+        ) from None
+    except RuntimeError as error:
+        raise InputError(f"weights: {weights.url} was refused: {error}") from None
+    return values
+
+
+def drawn(values: Params, network: Network) -> Source:
+    """A network of the same structure trained here, from random values, on drawn shapes that are no spiders."""
+    settings = values.synthetic_source
+    device = torch.device(seeding.choose_device(values.device))
+    threads = seeding.make_exact(threads=values.threads)
+    array, labels = draw(settings)
+    torch.manual_seed(seeding.derive("source", settings.seed))
+    student = build.build(
+        network.model_copy(update={"freeze": "scratch", "head": "linear"}),
+        classes=synthetic.SOURCE_CLASSES,
+        head_options={"dropout": 0.0},
+        pretrained=None,
+    ).to(device)
+    rows = torch.arange(len(array))
+    images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
+    examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
+    outcome = engine.fit(student, examples, settings.train, seed=settings.seed)
+    score = outcome.history[-1]["train_accuracy"]
+    print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {threads} threads")
+    return Source(student.model.state_dict(), f"drawn source domain, seed {settings.seed}, {len(array)} images")
+
+
+def draw(settings: SyntheticSource) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw the source domain on all cores: images uint8 (N, 3, S, S) and their class numbers (N,)."""
+    labels = np.arange(settings.images, dtype=np.int64) % synthetic.SOURCE_CLASSES
+    one = partial(_draw_one, size=settings.image_size, seed=settings.seed)
+    array = np.empty((settings.images, 3, settings.image_size, settings.image_size), dtype=np.uint8)
+    with mapped(one, list(enumerate(labels.tolist()))) as images:
+        for number, image in enumerate(tqdm(images, "draw", len(labels), unit=" images", disable=None)):
+            array[number] = image
+    return array, labels
+
+
+def _draw_one(numbered: tuple[int, int], *, size: int, seed: int) -> NDArray[np.uint8]:
+    index, kind = numbered
+    return np.asarray(synthetic.source_image(kind, index, size=size, seed=seed)).transpose(2, 0, 1)
+
+
+def _on_meta(name: str) -> torch.nn.Module:
+    with torch.device("meta"):
+        return backbone(name).build(weights=None)
+
+
+SOURCES: dict[str, Callable[[Params, Network], Source]] = {
+    "none": nothing,
+    "file": from_file,
+    "imagenet": from_torchvision,
+    "synthetic": drawn,
+}
+
+
+if __name__ == "__main__":
+    with one_line_errors("source"):
+        main()

@@ -1,0 +1,205 @@
+"""Stage `train`: one repeat's network, from pre-trained values, on the training part alone."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline import params, paths, provenance, seeding, tracking
+from pipeline.datasets import manifest
+from pipeline.datasets.packed import Packed
+from pipeline.datasets.transforms import AUGMENTATIONS
+from pipeline.errors import InputError, one_line_errors
+from pipeline.networks import freezing
+from pipeline.networks.build import build
+from pipeline.networks.network import Network
+from pipeline.params import Params
+from pipeline.stages.files import repeat_argument, write_json, write_table
+from pipeline.training import checkpoints, engine
+from pipeline.training.images import Images
+
+
+class Machine(NamedTuple):
+    """What a run computes on."""
+
+    device: torch.device
+    threads: int
+
+
+def main(arguments: list[str]) -> None:
+    """Train, follow the curves in MLflow while it goes on, and write network, curves, record and run time."""
+    repeat = repeat_argument(arguments)
+    values = params.load(paths.PARAMS)
+    machine = set_up(values)
+    data = Packed.open(paths.PACKED)
+    parts = read_parts(paths.split_file(repeat), data)
+    network = make_network(values, classes=len(data.classes), repeat=repeat).to(machine.device)
+    record = describe_run(values, data, parts, network, machine=machine, repeat=repeat)
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    with tracking.follow(record, repeats=values.repeats) as live:
+        outcome = run(network, values, data, parts, machine=machine, repeat=repeat, live=live)
+    seconds = time.perf_counter() - clock
+    write_network(network, data, values, repeat=repeat)
+    write_history(outcome.history, record, repeat=repeat)
+    write_runtime(outcome, machine, repeat=repeat, started=started, seconds=seconds)
+
+
+def set_up(values: Params) -> Machine:
+    """Choose the device, fix the threads and have everything computed the same way each time."""
+    device = torch.device(seeding.choose_device(values.device))
+    return Machine(device, seeding.make_exact(threads=values.threads))
+
+
+def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
+    """The rows of the packed array in each part; `train` is never empty."""
+    rows: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    number = {name: row for row, name in enumerate(data.paths)}
+    for image in manifest.read(path, manifest.Assigned):
+        rows[image.part].append(number[image.path])
+    return {part: torch.tensor(chosen, dtype=torch.long) for part, chosen in rows.items()}
+
+
+def make_network(values: Params, *, classes: int, repeat: int) -> Network:
+    """The experiment's network with this repeat's initial values for what is not pre-trained."""
+    settings = values.experiment().settings.network
+    options = settings.head_options.model_dump().get(settings.head, {})
+    pretrained = checkpoints.read(paths.SOURCE_WEIGHTS) if paths.SOURCE_WEIGHTS.exists() else None
+    torch.manual_seed(seeding.derive("network", repeat))
+    return build(settings, classes=classes, head_options=options, pretrained=pretrained)
+
+
+def run(
+    network: Network,
+    values: Params,
+    data: Packed,
+    parts: Mapping[str, Tensor],
+    *,
+    machine: Machine,
+    repeat: int,
+    live: tracking.LiveRun,
+) -> engine.Outcome:
+    """The loop on this repeat's training part.
+
+    Raises:
+        InputError: where the loss is not finite, naming epoch, step and the batch's files.
+    """
+    settings = values.experiment().settings
+    seen = torch.cat([parts["train"], parts["val"]])
+    images = Images(
+        data.images,
+        seen,
+        mean=data.mean,
+        std=data.std,
+        device=machine.device,
+        augmentation=AUGMENTATIONS[settings.data.augmentation],
+    )
+    examples = engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+    try:
+        return engine.fit(
+            network,
+            examples,
+            settings.train,
+            seed=repeat,
+            on_epoch=lambda row: live.log(row, int(row["epoch"])),
+        )
+    except engine.NotFiniteError as error:
+        files = ", ".join(data.paths[row] for row in error.rows)
+        raise InputError(
+            f"{error}; a smaller train.lr often helps (now {settings.train.lr}); the batch: {files}"
+        ) from None
+
+
+def describe_run(
+    values: Params,
+    data: Packed,
+    parts: Mapping[str, Tensor],
+    network: Network,
+    *,
+    machine: Machine,
+    repeat: int,
+) -> dict[str, Any]:
+    """All that a result follows from, with a key over it; nothing that differs between two equal runs."""
+    experiment = values.experiment()
+    source = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    scratch = experiment.settings.network.freeze == "scratch"
+    record: dict[str, Any] = {
+        "recipe": experiment.recipe(),
+        "device": machine.device.type,
+        "threads": machine.threads,
+        "data": {
+            "set": experiment.settings.data.set,
+            "classes": list(data.classes),
+            "images": len(data.paths),
+            "sha256": data.sha256,
+        },
+        "weights": {"origin": "none", "sha256": ""}
+        if scratch
+        else {"origin": source["origin"], "sha256": source.get("sha256", "")},
+        "code": provenance.code_hash(),
+    }
+    key = seeding.fingerprint(record)
+    counts = {part: len(rows) for part, rows in parts.items()}
+    return {
+        "key": key,
+        "paper": experiment.paper,
+        "repeat": repeat,
+        "seed": repeat,
+        **record,
+        "parameters": dict(freezing.count(network)),
+        "parts": counts,
+    }
+
+
+def write_network(network: Network, data: Packed, values: Params, *, repeat: int) -> None:
+    """The weights under torchvision's names, and what is needed to build the network again."""
+    settings = values.experiment().settings.network
+    with paths.written_whole(paths.trained(repeat)) as target:
+        target.mkdir()
+        checkpoints.save(network.model.state_dict(), target / "weights.safetensors")
+        model = {"network": settings.model_dump(mode="json"), "classes": list(data.classes)}
+        write_json(target / "model.json", model)
+
+
+def write_history(history: Sequence[engine.Row], record: Mapping[str, Any], *, repeat: int) -> None:
+    """The curves, one row an epoch, beside the record of what they follow from."""
+    with paths.written_whole(paths.training_metrics(repeat)) as target:
+        target.mkdir()
+        write_table(target / "history.csv", history)
+        write_json(target / "record.json", record)
+
+
+def write_runtime(outcome: engine.Outcome, machine: Machine, *, repeat: int, started: datetime, seconds: float) -> None:
+    """All that may differ between two equal runs, apart from what training and testing read."""
+    commit, dirty = provenance.commit()
+    busy = sum(outcome.epoch_seconds)
+    runtime = {
+        "train_seconds": round(seconds, 3),
+        "cache_seconds": round(outcome.cache_seconds, 3),
+        "epoch_seconds": [round(value, 4) for value in outcome.epoch_seconds],
+        "images_per_second": round(outcome.images_trained / busy, 2),
+        "device_name": device_name(machine.device),
+        "threads": machine.threads,
+        "versions": provenance.versions(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "started": started.isoformat(timespec="seconds"),
+    }
+    with paths.written_whole(paths.runtime_file(repeat)) as target:
+        write_json(target, runtime)
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+
+
+if __name__ == "__main__":
+    with one_line_errors("train"):
+        main(sys.argv[1:])

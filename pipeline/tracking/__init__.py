@@ -1,0 +1,27 @@
+"""MLflow as a view of the metrics files, which can be rebuilt at any time; the only importer of mlflow.
+
+One run an experiment, with one nested run a repeat, found or made by a key over what the experiment is. `follow` shows
+a training while it goes on; `try_publish` and `publish` make the runs whole once every file is there. mlflow takes
+seconds to import, so that happens inside the functions that need it.
+"""
+
+from pipeline.tracking.live import LiveRun, follow
+from pipeline.tracking.publishing import Published, publish, try_publish
+from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished
+from pipeline.tracking.store import initialise, is_server, shown, uri
+
+__all__ = [
+    "Files",
+    "Folder",
+    "IncompleteError",
+    "LiveRun",
+    "Published",
+    "follow",
+    "initialise",
+    "is_finished",
+    "is_server",
+    "publish",
+    "shown",
+    "try_publish",
+    "uri",
+]

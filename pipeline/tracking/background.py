@@ -1,0 +1,41 @@
+"""Work on the store that nobody waits for longer than a while, and that stops nothing when it fails."""
+
+import sys
+import threading
+from collections.abc import Callable
+
+from pipeline.errors import InputError
+
+
+class Background:
+    """A thread that the process does not wait for at its end; of what goes wrong in it one line is printed.
+
+    Args:
+        work: what to do; an `InputError` of it becomes the line.
+        meanwhile: the line's middle: what is not harmed.
+    """
+
+    def __init__(self, work: Callable[[], None], *, meanwhile: str) -> None:
+        self._work = work
+        self._meanwhile = meanwhile
+        self._told = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def finish(self, seconds: float) -> None:
+        """Wait until it is done, but no longer than this."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._tell(f"not done after another {seconds:g} s")
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except InputError as error:
+            self._tell(str(error))
+
+    def _tell(self, why: str) -> None:
+        """Print the line, the first time only."""
+        if self._told.acquire(blocking=False):
+            line = f"mlflow: {why}; {self._meanwhile}; `orbweaver sync` fills this in later"
+            print(line, file=sys.stderr, flush=True)

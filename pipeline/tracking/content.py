@@ -1,0 +1,217 @@
+"""What the runs of one experiment should hold: names, tags, parameters, numbers and files, without MLflow."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import paths
+from pipeline.params import flat
+from pipeline.seeding import fingerprint
+from pipeline.tracking.results import Files, Results, Trial
+
+# Of record.json: what differs between the repeats of one experiment.
+OF_ONE_REPEAT = frozenset({"repeat", "seed", "parts"})
+
+NAME = "orbweaver"
+KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
+PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
+
+# What to filter by in the UI: a tag, and where its value is in the recipe.
+LABELS = {
+    "data": "data.set",
+    "backbone": "network.backbone",
+    "weights": "network.weights",
+    "strategy": "network.freeze",
+    "attention": "network.attention",
+    "regularizer": "regularizer.method",
+}
+# What all repeats are made of, with DVC's hash of it as a tag.
+SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
+# Measured anew each time that an equal training runs, so never a reason to replace a run.
+TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
+STATISTICS = {"mean": "", "sd": "_sd"}
+NOT_CURVES = frozenset({"epoch", "iteration"})
+LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
+
+
+class Point(NamedTuple):
+    """One value of one metric; `when` is in milliseconds since 1970."""
+
+    name: str
+    value: float
+    step: int
+    when: int
+
+
+class Content(NamedTuple):
+    """What one run should hold."""
+
+    tags: dict[str, str]
+    params: dict[str, str]
+    points: list[Point]
+    timings: list[Point]
+    files: dict[str, bytes]
+    started: int
+    ended: int
+    data: tuple[str, str]
+
+    def mark(self) -> str:
+        """One hash over what counts: not tags, and not when it was."""
+        values = [[point.name, repr(point.value), point.step] for point in self.points]
+        files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
+        return fingerprint([self.params, sorted(values), files])
+
+
+def valid_name(name: str) -> str:
+    """A name that MLflow takes: letters, digits, `_ - . / :` and blanks stay, others become their code point.
+
+    >>> valid_name("precision/C#"), valid_name("f1/Éristale tenax")
+    ('precision/C_x23_', 'f1/Éristale tenax')
+    """
+    return re.sub(r"[^\w./: -]", lambda found: f"_x{ord(found[0]):x}_", name)[:LONGEST_NAME]
+
+
+def parent_content(results: Results, files: Files) -> Content:
+    """What the run of the experiment itself should hold."""
+    first = results.trials[0]
+    starts = [_started(trial.runtime) for trial in results.trials]
+    ends = [_ended(trial.runtime) for trial in results.trials]
+    repeats = [trial.repeat for trial in results.trials]
+    seeds = {"seeds": _text([trial.record["seed"] for trial in results.trials])}
+    statistics = list(_statistics(results.summary, max(ends)))
+    return Content(
+        tags=parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes),
+        params=parent_params(first.record, repeats) | seeds,
+        points=[point for point in statistics if not point.name.startswith(TIMINGS)],
+        timings=[point for point in statistics if point.name.startswith(TIMINGS)],
+        files={path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)},
+        started=min(starts),
+        ended=max(ends),
+        data=_data(first.record, results.hashes),
+    )
+
+
+def _parent_files(files: Files) -> list[Path]:
+    shown = [path for path in files.names(paths.REPORT) if not path.name.startswith(".")]
+    return [paths.SUMMARY, *shown]
+
+
+def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
+    for name, numbers in summary.items():
+        for statistic, suffix in STATISTICS.items():
+            if name != "repeats" and statistic in numbers:
+                yield Point(valid_name(f"{name}{suffix}"), float(numbers[statistic]), 0, when)
+
+
+def child_content(trial: Trial, results: Results, files: Files) -> Content:
+    """What the run of one repeat should hold."""
+    ended = _ended(trial.runtime)
+    tracked = SHARED | {"dvc.split": paths.split_file(trial.repeat), "dvc.model": paths.trained(trial.repeat)}
+    evaluated, trained = paths.evaluation(trial.repeat), paths.training_metrics(trial.repeat)
+    shown = [
+        evaluated / "predictions.csv",
+        evaluated / "scores.json",
+        trained / "record.json",
+        paths.runtime_file(trial.repeat),
+    ]
+    return Content(
+        tags=child_tags(trial.record) | _provenance_tags(trial.runtime) | _hash_tags(tracked, results.hashes),
+        params=child_params(trial.record),
+        points=[*_curves(trial), *_scores(trial.scores, ended)],
+        timings=[Point(n, float(trial.runtime[n]), 0, ended) for n in TIMINGS if n in trial.runtime],
+        files={_artifact_name(path): files.read(path) for path in shown},
+        started=_started(trial.runtime),
+        ended=ended,
+        data=_data(trial.record, results.hashes),
+    )
+
+
+def _artifact_name(path: Path) -> str:
+    return "runtime.json" if path.parent == paths.runtime_file(0).parent else path.name
+
+
+def _curves(trial: Trial) -> Iterator[Point]:
+    when = _started(trial.runtime)
+    seconds = [*trial.runtime.get("epoch_seconds", ()), *[0.0] * len(trial.history)]
+    for row, passed in zip(trial.history, seconds, strict=False):
+        when += round(1000 * passed)
+        for name, text in row.items():
+            if name not in NOT_CURVES and text:
+                yield Point(valid_name(name), float(text), int(row["epoch"]), when)
+
+
+def _scores(scores: Mapping[str, Any], when: int) -> Iterator[Point]:
+    """Numbers by their names; a class's under `precision/<class>` and so on."""
+    for name, value in scores.items():
+        if isinstance(value, int | float):
+            yield Point(valid_name(name), float(value), 0, when)
+    for label, numbers in scores["classes"].items():
+        for name, value in numbers.items():
+            yield Point(valid_name(f"{name}/{label}"), float(value), 0, when)
+
+
+def parent_params(record: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, str]:
+    """The parameters that all repeats share, and which repeats they are."""
+    shared = {name: value for name, value in record.items() if name not in OF_ONE_REPEAT}
+    return child_params(shared) | {"repeats": _text(sorted(repeats))}
+
+
+def child_params(record: Mapping[str, Any]) -> dict[str, str]:
+    """The recipe's values by their dotted names, and what else the record holds; of the classes only their number."""
+    others = {name: value for name, value in record.items() if name not in ("key", "recipe")}
+    others["data"] = record["data"] | {"classes": len(record["data"]["classes"])}
+    named = dict(flat(others)) | dict(flat(record["recipe"]))
+    return {valid_name(name): _text(value)[:LONGEST_PARAM] for name, value in named.items()}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _labels(record: Mapping[str, Any]) -> dict[str, str]:
+    recipe = dict(flat(record["recipe"]))
+    chosen = {label: str(recipe[name]) for label, name in LABELS.items() if name in recipe}
+    return {"paper": record["paper"], "device": record["device"], "mlflow.source.name": NAME} | chosen
+
+
+def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:
+    """What to find an experiment's run by; its name is what is special about it."""
+    labels = _labels(record)
+    told = [labels.get(name, "none") for name in ("paper", "backbone", "strategy", "attention", "regularizer")]
+    return labels | {RUN_NAME: " ".join(word for word in told if word != "none")}
+
+
+def child_tags(record: Mapping[str, Any]) -> dict[str, str]:
+    """What to find a repeat's run by."""
+    return _labels(record) | {RUN_NAME: f"repeat {record['repeat']}", REPEAT: str(record["repeat"])}
+
+
+def _provenance_tags(runtime: Mapping[str, Any]) -> dict[str, str]:
+    versions = {f"version.{name}": str(value) for name, value in runtime.get("versions", {}).items()}
+    told = {
+        COMMIT: runtime.get("git_commit"),
+        "git_dirty": runtime.get("git_dirty"),
+        "device_name": runtime.get("device_name"),
+    }
+    return versions | {name: _text(value) for name, value in told.items() if value not in (None, "")}
+
+
+def _hash_tags(tracked: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[str, str]:
+    return {tag: hashes[path.as_posix()] for tag, path in tracked.items() if path.as_posix() in hashes}
+
+
+def _data(record: Mapping[str, Any], hashes: Mapping[str, str]) -> tuple[str, str]:
+    digest = hashes.get(paths.PACKED.as_posix(), record["data"]["sha256"])
+    return record["data"]["set"], digest[:LONGEST_DIGEST]
+
+
+def _started(runtime: Mapping[str, Any]) -> int:
+    return round(1000 * datetime.fromisoformat(runtime["started"]).timestamp())
+
+
+def _ended(runtime: Mapping[str, Any]) -> int:
+    return _started(runtime) + round(1000 * float(runtime["train_seconds"]))

@@ -1,0 +1,151 @@
+"""A training's curves in MLflow while it goes on."""
+
+import os
+import queue
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipeline.tracking import content
+from pipeline.tracking.background import Background
+from pipeline.tracking.content import Point
+from pipeline.tracking.results import key_of
+from pipeline.tracking.store import Store, is_server, log, make_run, opened, quieten, runs_of, told_in_a_line, uri
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+HOST, PROCESS = f"{content.NAME}.host", f"{content.NAME}.pid"
+BATCH_SECONDS = 1.0
+LOCAL_SECONDS, SERVER_SECONDS = 15.0, 5.0
+
+
+@contextmanager
+def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["LiveRun"]:
+    """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
+
+    A repeat that was trained to its end is not shown again. One whose process is gone is replaced, so no curve ever
+    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s.
+
+    Args:
+        record: what record.json will hold.
+        repeats: all repeats of the experiment, which are part of what it is.
+
+    Yields:
+        What takes the rows of the curves.
+    """
+    live = LiveRun(record, repeats)
+    status: Status = "FAILED"
+    try:
+        yield live
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        live.close(status)
+
+
+class LiveRun:
+    """The run of a training that goes on; made by `follow`."""
+
+    def __init__(self, record: Mapping[str, Any], repeats: Sequence[int]) -> None:
+        quieten()
+        self._record = record
+        self._repeats = repeats
+        self._points: queue.SimpleQueue[list[Point] | Status] = queue.SimpleQueue()
+        self._background = Background(self._send, meanwhile="the training goes on")
+
+    def log(self, row: Mapping[str, float], step: int) -> None:
+        """Add one row of the curves; returns at once."""
+        now = _now()
+        chosen = {name: value for name, value in row.items() if name not in content.NOT_CURVES}
+        self._points.put([Point(content.valid_name(n), float(value), step, now) for n, value in chosen.items()])
+
+    def close(self, status: Status) -> None:
+        """Say how the training ended, and wait a little until all is sent."""
+        self._points.put(status)
+        self._background.finish(SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS)
+
+    def _send(self) -> None:
+        with told_in_a_line():
+            with opened() as store:
+                runs = runs_of(store, key_of(self._record, self._repeats))
+                if _is_taken(runs.get(self._record["repeat"])):
+                    return
+                parent = self._begin_parent(store, runs.get(None))
+                run = self._begin(store, runs.get(self._record["repeat"]), parent)
+            status = self._send_points(store, run)
+            store.client.set_terminated(run, status)
+            if status != "FINISHED":
+                store.client.set_terminated(parent, status)
+
+    def _begin_parent(self, store: Store, run: "Run | None") -> str:
+        if run is None:
+            tags = content.parent_tags(self._record) | {content.KEY: key_of(self._record, self._repeats)}
+            parent = make_run(store, tags, started=_now())
+            log(store, parent, params=content.parent_params(self._record, self._repeats))
+            return parent
+        if run.info.status in ("FAILED", "KILLED"):
+            store.client.update_run(run.info.run_id, status="RUNNING")
+        return str(run.info.run_id)
+
+    def _begin(self, store: Store, left: "Run | None", parent: str) -> str:
+        if left is not None:
+            store.client.delete_run(left.info.run_id)
+        key = {content.KEY: key_of(self._record, self._repeats)}
+        owner = {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
+        tags = content.child_tags(self._record) | key | owner | {content.PARENT: parent}
+        run = make_run(store, tags, started=_now())
+        log(store, run, params=content.child_params(self._record))
+        return run
+
+    def _send_points(self, store: Store, run: str) -> Status:
+        status = None
+        while status is None:
+            points, status = self._batch()
+            log(store, run, points=points)
+        return status
+
+    def _batch(self) -> tuple[list[Point], Status | None]:
+        """The points of the next second, from the first one on, and how the training ended if it has."""
+        points: list[Point] = []
+        until = None
+        while until is None or time.monotonic() < until:
+            try:
+                given = self._points.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if isinstance(given, str):
+                return points, given
+            points += given
+            until = until or time.monotonic() + BATCH_SECONDS
+        return points, None
+
+
+def _is_taken(run: "Run | None") -> bool:
+    """Whether this repeat was trained to its end, or is being trained by a process that lives."""
+    if run is None:
+        return False
+    return run.info.status == "FINISHED" or (run.info.status == "RUNNING" and _owner_lives(run.data.tags))
+
+
+def _owner_lives(tags: Mapping[str, str]) -> bool:
+    """On another machine nobody here can tell, so that one is left alone."""
+    if tags.get(HOST) != socket.gethostname():
+        return HOST in tags
+    try:
+        os.kill(int(tags[PROCESS]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return int(tags[PROCESS]) != os.getpid()
+
+
+def _now() -> int:
+    return round(1000 * time.time())

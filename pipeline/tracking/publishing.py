@@ -1,0 +1,214 @@
+"""The runs of an experiment made whole from its files."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pipeline import paths
+from pipeline.tracking.background import Background
+from pipeline.tracking.content import (
+    CONTENT,
+    KEY,
+    NAME,
+    PARENT,
+    Content,
+    Point,
+    child_content,
+    parent_content,
+)
+from pipeline.tracking.results import Files, Results, Trial, complete, read
+from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+Outcome = Literal["added", "completed", "unchanged"]
+
+DVC_NAMES = "dvc.experiments"
+PUBLISH_SECONDS = 60.0
+
+
+class Published(NamedTuple):
+    """What was done about the experiment of this key."""
+
+    key: str
+    outcome: Outcome
+
+
+class Missing(NamedTuple):
+    """What a run lacks."""
+
+    params: dict[str, str]
+    points: list[Point]
+
+
+def try_publish(files: Files) -> None:
+    """`publish` for a stage: what goes wrong is told in one line, after a minute at most, and stops nothing."""
+    quieten()
+    names = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
+
+    def work() -> None:
+        publish(files, names=names)
+
+    Background(work, meanwhile="the report is whole").finish(PUBLISH_SECONDS)
+
+
+def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) -> Published:
+    """Make the runs of one experiment hold what its files say; doing it again changes nothing.
+
+    A run that holds all of it is left alone, one that lacks something gets it, one that says otherwise is replaced.
+
+    Args:
+        files: where the experiment's files are.
+        names: what DVC calls this experiment; added to those that the run has.
+        refresh: also look into runs that are whole. Without, of two equal experiments with unequal numbers (times, or
+            the last digits on a GPU) the one that was published first stays, else the later replaces it.
+
+    Returns:
+        The experiment's key, and whether its runs were made, changed or left alone.
+
+    Raises:
+        IncompleteError: if files are missing or not of one experiment.
+        InputError: if the store does not answer.
+    """
+    results = read(files)
+    quieten()
+    with told_in_a_line(), opened() as store:
+        upsert = Upsert(store, runs_of(store, results.key), results.key, refresh)
+        parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files))
+        changes = {upsert.put(*_child(trial, parent, results, files))[1] for trial in results.trials}
+        _add_names(store, parent, names)
+    if outcome == "unchanged" and changes != {"unchanged"}:
+        outcome = "completed"
+    return Published(results.key, outcome)
+
+
+def _child(
+    trial: Trial, parent: str, results: Results, files: Files
+) -> tuple[int, dict[str, str], Callable[[], Content]]:
+    return trial.repeat, {PARENT: parent}, lambda: child_content(trial, results, files)
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """One experiment's runs as they are in the store, and how to bring one of them up to date."""
+
+    store: Store
+    runs: "Mapping[int | None, Run]"
+    key: str
+    refresh: bool
+
+    def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, Outcome]:
+        """Have the run of this repeat hold what `build` gives, which is asked only where it matters.
+
+        Args:
+            repeat: which repeat; None is the experiment's own run.
+            tags: what the run carries besides, also if it is left alone otherwise.
+            build: what it should hold.
+
+        Returns:
+            The run's identifier and what was done.
+        """
+        run = self.runs.get(repeat)
+        if run is None:
+            return self._make(_built(build), tags), "added"
+        self._tag(run, tags)
+        mark = run.data.tags.get(CONTENT)
+        if mark and not self.refresh:
+            return run.info.run_id, "unchanged"
+        wanted = _built(build)
+        if mark == wanted.mark():
+            return run.info.run_id, "unchanged"
+        missing = _missing(self.store, run, wanted)
+        if missing is None:
+            self.store.client.delete_run(run.info.run_id)
+            return self._make(wanted, _of_others(run) | dict(tags)), "completed"
+        self._fill(run.info.run_id, wanted, missing)
+        if run.info.status != "FINISHED":
+            self.store.client.set_terminated(run.info.run_id, "FINISHED", end_time=wanted.ended)
+        return run.info.run_id, "completed"
+
+    def _make(self, wanted: Content, tags: Mapping[str, str]) -> str:
+        run = make_run(self.store, {**tags, **wanted.tags, KEY: self.key}, started=wanted.started)
+        self._fill(run, wanted, Missing(wanted.params, [*wanted.points, *wanted.timings]))
+        self.store.client.set_terminated(run, "FINISHED", end_time=wanted.ended)
+        return run
+
+    def _fill(self, run: str, wanted: Content, missing: Missing) -> None:
+        """Add what is missing; the mark comes last, so a run that holds only a part of it never has one."""
+        log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
+        _log_files(self.store, run, wanted.files)
+        _log_data(self.store, run, *wanted.data)
+        self.store.client.set_tag(run, CONTENT, wanted.mark())
+
+    def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            if run.data.tags.get(name) != value:
+                self.store.client.set_tag(run.info.run_id, name, value)
+
+
+def _built(build: Callable[[], Content]) -> Content:
+    with complete():
+        return build()
+
+
+def _missing(store: Store, run: "Run", wanted: Content) -> Missing | None:
+    """What the run lacks, or None if it says something else than the files."""
+    params = {name: value for name, value in wanted.params.items() if name not in run.data.params}
+    same = all(run.data.params.get(name, value) == value for name, value in wanted.params.items())
+    there = _points_of(store, run, {point.name for point in wanted.points})
+    values = {(point.name, point.step): point.value for point in wanted.points}
+    if not same or any(not _equal(value, values.get(place)) for place, value in there):
+        return None
+    known = {place for place, _ in there}
+    points = [point for point in wanted.points if (point.name, point.step) not in known]
+    timings = [point for point in wanted.timings if point.name not in run.data.metrics]
+    return Missing(params, points + timings)
+
+
+def _points_of(store: Store, run: "Run", names: set[str]) -> list[tuple[tuple[str, int], float]]:
+    histories = [store.client.get_metric_history(run.info.run_id, name) for name in names & set(run.data.metrics)]
+    return [((point.key, point.step), point.value) for history in histories for point in history]
+
+
+def _equal(value: float, wanted: float | None) -> bool:
+    """Up to the digits that a CSV keeps."""
+    if wanted is None:
+        return False
+    return math.isclose(value, wanted, rel_tol=1e-5, abs_tol=1e-5) or (math.isnan(value) and math.isnan(wanted))
+
+
+def _of_others(run: "Run") -> dict[str, str]:
+    """Tags to keep when a run is replaced: DVC's names for it, and what the user has added."""
+    return {name: value for name, value in run.data.tags.items() if not name.startswith(f"{NAME}.")}
+
+
+def _log_files(store: Store, run: str, files: Mapping[str, bytes]) -> None:
+    with TemporaryDirectory() as folder:
+        for name, data in files.items():
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        store.client.log_artifacts(run, folder)
+
+
+def _log_data(store: Store, run: str, name: str, digest: str) -> None:
+    """Which images: their set and the hash that DVC knows them by; MLflow keeps one of each."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    source = json.dumps({"tags": {"dvc": paths.PACKED.as_posix()}})
+    described = Dataset(name=name, digest=digest, source_type="code", source=source)
+    store.client.log_inputs(run, datasets=[DatasetInput(described, [InputTag("mlflow.data.context", "training")])])
+
+
+def _add_names(store: Store, run: str, names: Iterable[str]) -> None:
+    told = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
+    known = [name for name in told.split(",") if name]
+    added = [name for name in names if name not in known]
+    if added:
+        store.client.set_tag(run, DVC_NAMES, ",".join([*known, *added]))

@@ -1,0 +1,205 @@
+"""The MLflow store: where it is, how it is made, and what its failures are called."""
+
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filelock import FileLock
+
+from pipeline import paths
+from pipeline.errors import InputError
+from pipeline.tracking.content import KEY, NAME, REPEAT, Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+}
+LOCK_SECONDS = 60.0
+METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
+
+
+def uri() -> str:
+    """Where the runs go: MLFLOW_TRACKING_URI, else a database in the user's own clone.
+
+    A relative path of sqlite is below the clone's root, so that queue runs, which start elsewhere, agree on it.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.MLFLOW_DATABASE}"
+    scheme, slashes, place = given.partition(":///")
+    return f"{scheme}{slashes}{paths.root() / place}" if scheme == "sqlite" else given
+
+
+class Store(NamedTuple):
+    """A store that answers, and the MLflow experiment in it that holds our runs."""
+
+    client: "MlflowClient"
+    experiment: str
+
+
+@contextmanager
+def opened() -> Iterator[Store]:
+    """The store, made where there is none, with the clone's other processes kept out meanwhile."""
+    lock = paths.root() / paths.MLFLOW_LOCK
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock, timeout=LOCK_SECONDS):
+        place = uri()
+        database = _database(place)
+        if database and not database.exists():
+            _make(database)
+        client = _client(place)
+        yield Store(client, _experiment(client, place))
+
+
+def _client(place: str) -> "MlflowClient":
+    """MLflow and what it stands on warn of their own affairs, and make a database's tables with the client."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        return MlflowClient(place)
+
+
+def _experiment(client: "MlflowClient", place: str) -> str:
+    """A server knows where its artifacts go; elsewhere MLflow would take the folder that this process started in."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or NAME
+    artifacts = None if is_server(place) else (paths.root() / paths.MLFLOW_ARTIFACTS).as_uri()
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return str(client.create_experiment(name, artifact_location=artifacts))
+    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and found.artifact_location != artifacts:
+        raise InputError(
+            f"{shown(place)}: it keeps artifacts in {found.artifact_location}, so it comes from another folder; "
+            "delete it, it can be rebuilt"
+        )
+    return str(found.experiment_id)
+
+
+def _make(database: Path) -> None:
+    """Make the whole database beside its place first: one that was killed half-way could never be opened again."""
+    from sqlalchemy import Engine, event
+
+    event.listen(Engine, "connect", _do_not_wait_for_the_disk)
+    try:
+        with paths.written_whole(database) as partial:
+            place = f"sqlite:///{partial}"
+            _experiment(_client(place), place)
+    finally:
+        event.remove(Engine, "connect", _do_not_wait_for_the_disk)
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """MLflow makes its tables in some hundred transactions: 7 to 13 s with a wait after each, 0.5 to 2 without."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+def _database(place: str) -> Path | None:
+    return Path(place.removeprefix("sqlite:///").partition("?")[0]) if place.startswith("sqlite:///") else None
+
+
+def is_server(place: str) -> bool:
+    """Whether an address is that of a server, which keeps the artifacts itself."""
+    return place.startswith(("http://", "https://", "databricks"))
+
+
+def quieten() -> None:
+    """Settings that are read when mlflow is imported or asks a server; what the user has set stays."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def told_in_a_line() -> Iterator[None]:
+    """Turn what a store can fail with into an `InputError` that names the store."""
+    try:
+        yield
+    except _failures() as error:
+        raise InputError(f"{shown(uri())}: {_reason(error)}") from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store can fail with; looked up only once something has failed, as the import takes seconds."""
+    try:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return (OSError, ImportError)
+    return (OSError, ImportError, MlflowException, SQLAlchemyError)
+
+
+def _reason(error: Exception) -> str:
+    text = shown(" ".join(str(error).split()))
+    if "out-of-date database schema" in text:
+        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shlex.quote(shown(uri()))}`"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def shown(text: str) -> str:
+    """Without the user name and password that an address may hold."""
+    return re.sub(r"//[^/@]*@", "//", text)
+
+
+def initialise() -> None:
+    """Make the store and our experiment in it, where they are lacking.
+
+    Raises:
+        InputError: if the store does not answer, or is of another version of MLflow.
+    """
+    quieten()
+    with told_in_a_line(), opened():
+        pass
+
+
+def runs_of(store: Store, key: str) -> "dict[int | None, Run]":
+    """An experiment's runs by their repeat; the run of the experiment itself is that of None.
+
+    The latest come first, so that of several the oldest is taken: two machines may have made one each.
+    """
+    found = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
+    numbers = [run.data.tags.get(REPEAT) for run in found]
+    return {int(number) if number else None: run for number, run in zip(numbers, found, strict=True)}
+
+
+def make_run(store: Store, tags: Mapping[str, str], *, started: int) -> str:
+    """A new run, which goes on; `started` is in milliseconds since 1970."""
+    run = store.client.create_run(store.experiment, start_time=started, tags=dict(tags))
+    return str(run.info.run_id)
+
+
+def log(
+    store: Store,
+    run: str,
+    *,
+    params: Mapping[str, str] = MappingProxyType({}),
+    points: Sequence[Point] = (),
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Add to a run, in as many requests as MLflow's limits ask for."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    metrics = [Metric(point.name, point.value, point.when, point.step) for point in points]
+    for part in _parts(metrics, METRICS_A_BATCH):
+        store.client.log_batch(run, metrics=part)
+    for part in _parts([Param(*item) for item in params.items()], PARAMS_A_BATCH):
+        store.client.log_batch(run, params=part)
+    for part in _parts([RunTag(*item) for item in tags.items()], PARAMS_A_BATCH):
+        store.client.log_batch(run, tags=part)
+
+
+def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

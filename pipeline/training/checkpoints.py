@@ -1,0 +1,80 @@
+"""Weights in files: safetensors, which cannot hold code, or PyTorch's format read as plain tensors alone."""
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from pipeline.errors import InputError
+
+WRAPPERS = ("state_dict", "model")
+
+
+def save(values: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors; equal values give equal bytes."""
+    save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a .safetensors, .pth or .pt file; floating point is cast to float32.
+
+    A mapping that wraps its weights in `state_dict` or `model`, or prefixes them with `module.` as data-parallel
+    training does, is unwrapped.
+
+    Raises:
+        InputError: for a file that is missing, cut short, of another kind, not plain tensors (a pickle that would run
+            code is never run), or with values that are not finite.
+    """
+    if not path.is_file():
+        raise InputError(f"weights_file: {str(path)!r} is not a file")
+    values = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+    values = {name.removeprefix("module."): _cast(value) for name, value in values.items()}
+    broken = [name for name, value in values.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise InputError(f"{path}: {len(broken)} tensors hold values that are not finite, the first is {broken[0]}")
+    return values
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cast(value: Tensor) -> Tensor:
+    return value.to(torch.float32) if value.is_floating_point() else value
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        values: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from None
+    return values
+
+
+def _pytorch(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            values = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path}: holds more than plain tensors, which could run code; save its state_dict as .safetensors"
+        ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: not a whole PyTorch file ({reason}); copy or download it again") from None
+    wrapper = next((key for key in WRAPPERS if isinstance(values, dict) and isinstance(values.get(key), dict)), None)
+    return _checked(values[wrapper] if wrapper else values, path)
+
+
+def _checked(values: object, path: Path) -> dict[str, Tensor]:
+    if not isinstance(values, Mapping) or not all(isinstance(value, Tensor) for value in values.values()):
+        raise InputError(f"{path}: a mapping of names to tensors is needed; save the network's state_dict")
+    return {str(name): value for name, value in values.items()}

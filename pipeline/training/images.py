@@ -1,0 +1,92 @@
+"""Batches from one packed array: no worker processes, no decoding in the loop."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline import seeding
+
+
+class Augmentation(Protocol):
+    """What the loop needs of an augmentation: how many uniform draws an image takes, and what it does with them."""
+
+    @property
+    def draws(self) -> int: ...
+    @property
+    def apply(self) -> Callable[[Tensor, Tensor], Tensor]: ...
+
+
+class Images:
+    """Normalised batches by row number.
+
+    The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
+    from the memory-mapped file batch by batch where they do not. Normalising, and augmenting, is done on the device.
+
+    Args:
+        array: uint8, (N, 3, S, S), usually memory-mapped.
+        rows: the rows that will be asked for.
+        mean: one value a channel, for images scaled to 0..1.
+        std: likewise.
+        device: where batches go.
+        augmentation: applied to batches that are asked for with draws.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[np.uint8],
+        rows: Tensor,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self.device = device
+        self.augmentation = augmentation
+        self._array = array
+        self._position = torch.full((len(array),), -1)
+        self._position[rows] = torch.arange(len(rows))
+        self._resident = self._upload(rows) if self._fits(len(rows)) else None
+        self._mean = 255 * torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self._std = 255 * torch.tensor(std, device=device).view(1, 3, 1, 1)
+
+    def batch(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
+        """The images of these rows, normalised.
+
+        Args:
+            rows: row numbers (n,), on the CPU.
+            draws: this epoch's draws (N, augmentation.draws), or None to leave the images as they are.
+
+        Returns:
+            float32 (n, 3, S, S) on the device.
+        """
+        images = self._raw(rows)
+        if self.augmentation is not None and draws is not None:
+            images = self.augmentation.apply(images, draws[rows].to(self.device))
+        return (images.to(torch.float32) - self._mean) / self._std
+
+    def draws(self, seed: int, epoch: int) -> Tensor | None:
+        """This epoch's uniform numbers for every image, the same at any batch size; None without augmentation."""
+        if self.augmentation is None:
+            return None
+        generator = torch.Generator().manual_seed(seeding.derive("augmentation", seed, epoch))
+        return torch.rand(len(self._array), self.augmentation.draws, generator=generator)
+
+    def _raw(self, rows: Tensor) -> Tensor:
+        if self._resident is not None:
+            return self._resident[self._position[rows].to(self.device)]
+        return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
+
+    def _upload(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
+
+    def _fits(self, count: int) -> bool:
+        """On a GPU the rows are copied where they fit; on a CPU the mapped file is memory already."""
+        if self.device.type != "cuda":
+            return self.device.type == "mps"
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return count * int(np.prod(self._array.shape[1:])) <= free // 2

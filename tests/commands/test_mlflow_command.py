@@ -1,0 +1,34 @@
+import os
+import sys
+
+import pytest
+
+from pipeline.commands import mlflow
+
+
+@pytest.fixture
+def became(monkeypatch):
+    """What this process would have become."""
+    calls = []
+    monkeypatch.setattr(os, "execve", lambda *words: calls.append(words))
+    return calls
+
+
+def test_the_server_is_started_on_the_local_store_without_its_job_runner(clone, became, capsys):
+    mlflow.serve({"MLFLOW_DISABLE_TELEMETRY": "false"}, port=5001)
+    [(program, words, environment)] = became
+    store = ["--backend-store-uri", f"sqlite:///{clone}/mlflow.db"]
+    assert (program, words) == (
+        sys.executable,
+        [sys.executable, "-m", "mlflow", "server", *store, "--workers", "1", "--port", "5001"],
+    )
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "false"
+    assert capsys.readouterr().out == "MLflow: http://127.0.0.1:5001 (Ctrl-C ends it)\n"
+
+
+def test_a_server_of_the_users_is_only_named(clone, became, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@runs.example.org")
+    mlflow.serve({}, port=5000)
+    assert became == []
+    assert capsys.readouterr().out == "MLflow: https://runs.example.org\n"

@@ -1,0 +1,188 @@
+"""Fixtures of the tests of MLflow: a clone of the user's, and the metrics files of an experiment in it."""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import tracking
+from pipeline.seeding import fingerprint
+from pipeline.tracking import store
+
+CLASSES = ("Araneus diadematus", "C#")
+
+
+def make_record(repeat=1, *, freeze="3b", lr=0.001):
+    recipe = {
+        "data": {"set": "synthetic", "image_size": 64},
+        "network": {"backbone": "resnet18", "weights": "synthetic", "freeze": freeze, "attention": "none"},
+        "train": {"lr": lr, "schedule_options": {"step": {"at": [0.5, 0.75]}}},
+        "regularizer": {"method": "none"},
+    }
+    content = {
+        "recipe": recipe,
+        "device": "cpu",
+        "threads": 2,
+        "data": {"set": "synthetic", "classes": list(CLASSES), "images": 20, "sha256": "d" * 64},
+        "weights": {"origin": "drawn", "sha256": "e" * 64},
+        "code": "c" * 64,
+    }
+    return {
+        "key": fingerprint(content),
+        "paper": "quick",
+        "repeat": repeat,
+        "seed": repeat,
+        **content,
+        "parameters": {"trainable": 10, "frozen": 90},
+        "parts": {"train": 14, "val": 0, "test": 6},
+    }
+
+
+def curve_rows(repeat, epochs=3):
+    return [
+        {
+            "epoch": epoch,
+            "iteration": epoch * 2,
+            "lr": 0.001,
+            "train_loss": 1 / (epoch + repeat),
+            "train_accuracy": epoch / (epochs + repeat),
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def write_json(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def write_text(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_repeat(root, record, *, accuracy, seconds):
+    metrics, repeat = root / "metrics", record["repeat"]
+    rows = curve_rows(repeat)
+    write_json(metrics / f"train/{repeat}/record.json", record)
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    write_text(metrics / f"train/{repeat}/history.csv", "\n".join(lines) + "\n")
+    runtime = {
+        "train_seconds": seconds,
+        "cache_seconds": 0.5,
+        "epoch_seconds": [seconds / 3] * 3,
+        "images_per_second": 100.0,
+        "device_name": "a CPU, 2 cores",
+        "threads": 2,
+        "versions": {"python": "3.11.7", "torch": "2.5.0"},
+        "git_commit": "f" * 40,
+        "git_dirty": False,
+        "started": "2026-01-02T03:04:05+00:00",
+    }
+    write_json(metrics / f"runtime/{repeat}.json", runtime)
+    numbers = {"precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 3}
+    scores = {
+        "accuracy": accuracy,
+        "macro_f1": accuracy,
+        "balanced_accuracy": accuracy,
+        "test_images": 6,
+        "classes": dict.fromkeys(CLASSES, numbers),
+        "confusion": [[3, 0], [0, 3]],
+    }
+    write_json(metrics / f"evaluate/{repeat}/scores.json", scores)
+    predictions = "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n"
+    write_text(metrics / f"evaluate/{repeat}/predictions.csv", predictions)
+
+
+def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accuracy=0.5):
+    """The files of one experiment in a folder, as its stages leave them, with a dvc.lock; returns its records."""
+    accuracies = {repeat: accuracy + repeat / 10 for repeat in repeats}
+    records = [make_record(repeat, freeze=freeze) for repeat in repeats]
+    for record in records:
+        write_repeat(root, record, accuracy=accuracies[record["repeat"]], seconds=seconds)
+    mean = sum(accuracies.values()) / len(repeats)
+    summary = {name: {"mean": mean, "sd": 0.1, "n": 2} for name in ("accuracy", "macro_f1", "balanced_accuracy")}
+    summary["train_seconds"] = {"mean": seconds, "sd": 0.0, "n": 2}
+    summary["repeats"] = {str(repeat): {"accuracy": value} for repeat, value in accuracies.items()}
+    write_json(root / "metrics/summary.json", summary)
+    write_text(root / "metrics/report/summary.md", f"accuracy {mean}\n")
+    write_text(root / "metrics/report/figures/curves.svg", "<svg/>")
+    lock = {"stages": {"preprocess": {"outs": [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]}}}
+    lock["stages"]["report"] = {"outs": [{"path": "metrics/summary.json", "md5": "b" * 32}]}
+    write_text(root / "dvc.lock", json.dumps(lock))
+    return records
+
+
+def clean(monkeypatch):
+    """Nothing of DVC or MLflow from outside, and what we set ourselves goes when the test ends."""
+    for name in list(os.environ):
+        if name.startswith(("DVC_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    for name, value in {**store.QUIET, "DVC_NO_ANALYTICS": "1", "DVC_TEST": "true"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder that is the user's clone, where this process is; it has no MLflow store yet."""
+    clean(monkeypatch)
+    root = tmp_path / "my clone é"
+    write_text(root / "params.yaml", "paper: quick\n")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A store with nothing in it, made once: that takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        clean(patch)
+        patch.chdir(tmp_path_factory.mktemp("template"))
+        tracking.initialise()
+        return Path("mlflow.db").resolve()
+
+
+@pytest.fixture
+def tracked(clone, empty_database):
+    """A clone with a store of its own, and a client that asks it."""
+    shutil.copyfile(empty_database, clone / "mlflow.db")
+    with contextlib.closing(sqlite3.connect(clone / "mlflow.db")) as connection, connection:
+        where = ((clone / "mlruns").as_uri(), "orbweaver")
+        connection.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", where)
+    return clone
+
+
+@pytest.fixture
+def files():
+    """The writers of the files that MLflow shows."""
+    return SimpleNamespace(experiment=write_experiment, record=make_record, rows=curve_rows)
+
+
+@pytest.fixture
+def runs(clone):
+    """Every run that is in the clone's store now, the newest first."""
+
+    def ask():
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking.uri())
+        found = client.get_experiment_by_name("orbweaver")
+        return list(client.search_runs([found.experiment_id])) if found else []
+
+    return ask
+
+
+@pytest.fixture
+def points(runs):
+    """How many values of metrics the store holds."""
+
+    def count():
+        with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:
+            return connection.execute("SELECT count(*) FROM metrics").fetchone()[0]
+
+    return count

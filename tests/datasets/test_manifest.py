@@ -1,0 +1,66 @@
+import pytest
+
+from pipeline.datasets.manifest import Assigned, Indexed, Rejected, Row, read, write
+from pipeline.errors import InputError
+
+NAMES = ["with space.jpg", "l'été.jpg", "-rf.jpg", 'a,"b".jpg', "two\nlines.jpg", "=1+1.jpg", " blank "]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        (Row, Row("a/1.jpg", "a", "", 10, "00ff", 4, 3, "CMYK", "CMYK to RGB, rotated by EXIF")),
+        (Rejected, Rejected("a/2.jpg", "empty: 0 bytes")),
+        (Assigned, Assigned("a/1.jpg", "a", "train")),
+        (Indexed, Indexed("a/1.jpg", "a")),
+    ],
+)
+def test_rows_come_back_as_they_were_written(tmp_path, kind, row):
+    write(tmp_path / "x.csv", kind, [row, row])
+    assert read(tmp_path / "x.csv", kind) == [row, row]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_comes_back(tmp_path, name):
+    write(tmp_path / "x.csv", Indexed, [Indexed(name, "Füße")])
+    assert read(tmp_path / "x.csv", Indexed) == [Indexed(name, "Füße")]
+
+
+def test_the_file_is_utf8_with_plain_line_ends(tmp_path):
+    write(tmp_path / "x.csv", Indexed, [Indexed("é.jpg", "é")])
+    assert (tmp_path / "x.csv").read_bytes() == "path,label\né.jpg,é\n".encode()
+
+
+def test_no_rows_are_a_table_too(tmp_path):
+    write(tmp_path / "x.csv", Rejected, [])
+    assert read(tmp_path / "x.csv", Rejected) == []
+
+
+def test_a_missing_file_names_what_makes_it(tmp_path):
+    with pytest.raises(InputError, match=r"^.*/x.csv: no such file; dvc repro makes it$"):
+        read(tmp_path / "x.csv", Row)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"path,colour\na,b\n",
+        b"path,label\na\n",
+        b"path,label\na,b,c\n",
+        b'path,label\n"a\n',
+        b"path,label\n\xff,b\n",
+    ],
+)
+def test_another_file_is_refused(tmp_path, content):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"^.*/x.csv: not a table of path,label; dvc repro makes it anew$"):
+        read(tmp_path / "x.csv", Indexed)
+
+
+def test_a_number_must_be_one(tmp_path):
+    write(tmp_path / "x.csv", Row, [Row("a", "a", "", 1, "", 1, 1, "", "")])
+    text = (tmp_path / "x.csv").read_text().replace(",1,", ",many,")
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InputError, match=r"not a table of path,label,part,bytes"):
+        read(tmp_path / "x.csv", Row)

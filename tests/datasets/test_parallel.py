@@ -1,0 +1,150 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.datasets import parallel
+from pipeline.datasets.parallel import mapped
+from pipeline.errors import InputError
+
+COUNT = 40
+
+
+def _square(number: int) -> int:
+    return number * number
+
+
+def _slow_at_first(number: int) -> int:
+    time.sleep(0.2 if number < 2 else 0)
+    return number
+
+
+def _fail(number: int) -> int:
+    if number == 3:
+        raise InputError("3 is not for us")
+    return number
+
+
+def _die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _process(_: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def _dawdle_later(number: int) -> None:
+    time.sleep(60 if number else 0)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
+    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+
+
+def test_little_work_is_done_without_workers():
+    with mapped(_process, range(3)) as results:
+        assert set(results) == {os.getpid()}
+
+
+def test_no_work_is_no_work():
+    with mapped(_square, []) as results:
+        assert list(results) == []
+
+
+def test_much_work_is_done_by_workers(at_once):
+    with mapped(_process, range(COUNT)) as results:
+        assert os.getpid() not in set(results)
+    assert not multiprocessing.active_children()
+
+
+def test_work_goes_over_to_workers_in_its_middle(monkeypatch):
+    monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0.05)
+    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    with mapped(_process, range(COUNT)) as results:
+        first, *others = results
+    assert len(others) == COUNT - 1
+    assert first == os.getpid() != others[-1]
+
+
+def test_one_core_works_alone(monkeypatch):
+    monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    with mapped(_process, range(3)) as results:
+        assert set(results) == {os.getpid()}
+
+
+def test_results_keep_the_items_order(at_once):
+    with mapped(_slow_at_first, range(COUNT)) as results:
+        assert list(results) == list(range(COUNT))
+
+
+def test_what_fails_in_a_worker_fails_here_and_no_worker_stays(at_once):
+    with pytest.raises(InputError, match=r"^3 is not for us$"), mapped(_fail, range(COUNT)) as results:
+        list(results)
+    assert not multiprocessing.active_children()
+
+
+def test_a_killed_worker_is_told_in_a_line(at_once):
+    told = r"^a worker process was killed, mostly for want of memory; nothing was kept$"
+    with pytest.raises(InputError, match=told), mapped(_die, range(COUNT)) as results:
+        list(results)
+
+
+def test_leaving_early_stops_the_workers_at_once(at_once):
+    began = time.monotonic()
+    with mapped(_dawdle_later, range(COUNT)) as results:
+        next(results)
+    assert time.monotonic() - began < 30
+    assert not multiprocessing.active_children()
+
+
+PARENT = """
+import time
+from pipeline.datasets import parallel
+
+def dawdle(number):
+    print(number, flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    parallel._SECONDS_ALONE = 0
+    parallel._cores = lambda: 2
+    with parallel.mapped(dawdle, range(9)) as results:
+        next(results)
+"""
+
+
+@pytest.fixture
+def parent(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": str(Path(pipeline.__file__).parents[1])}
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert sorted(process.stdout.readline() for _ in range(2)) == ["0\n", "1\n"]
+        yield process
+        process.kill()
+
+
+def test_workers_go_with_a_killed_parent(parent):
+    parent.kill()
+    # The pipe ends when the last process that can write to it has gone.
+    parent.communicate(timeout=10)
+    assert parent.returncode == -signal.SIGKILL
+
+
+def test_ctrl_c_ends_parent_and_workers_with_one_traceback(parent):
+    os.killpg(parent.pid, signal.SIGINT)
+    told = parent.communicate(timeout=10)[1]
+    assert told.count("KeyboardInterrupt") == 1
+    assert parent.returncode != 0

@@ -1,0 +1,134 @@
+from collections import Counter
+
+import pytest
+
+from pipeline.datasets.manifest import Row
+from pipeline.datasets.splits import split
+from pipeline.errors import InputError
+
+
+def _row(path: str, *, image: str = "", part: str = "") -> Row:
+    return Row(path, path.split("/")[0], part, 1, image or path, 1, 1, "RGB", "")
+
+
+def _rows(**sizes: int) -> list[Row]:
+    return sorted(_row(f"{label}/{number:04}") for label, size in sizes.items() for number in range(size))
+
+
+def _split(rows, *, test=0.3, val=0.0, seed=0, repeat=1):
+    return split(rows, test=test, val=val, seed=seed, repeat=repeat)
+
+
+def _parts(assigned, label: str) -> Counter[str]:
+    return Counter(entry.part for entry in assigned if entry.label == label)
+
+
+def test_seven_to_three_of_250_is_175_to_75():
+    assert _parts(_split(_rows(a=250, b=250)), "a") == {"train": 175, "test": 75}
+
+
+@pytest.mark.parametrize(("size", "test"), [(2, 1), (3, 1), (4, 1), (5, 2), (10, 3), (15, 4), (25, 8), (100, 30)])
+def test_each_class_gives_its_rounded_part_to_test(size, test):
+    assert _parts(_split(_rows(a=size, b=7)), "a") == {"test": test, "train": size - test}
+
+
+@pytest.mark.parametrize("size", range(2, 30))
+@pytest.mark.parametrize("test", [0.01, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("val", [0.0, 0.01, 0.3, 0.99])
+def test_no_class_is_ever_without_training_or_test(size, test, val):
+    counts = _parts(_split(_rows(a=size, b=2), test=test, val=val), "a")
+    assert counts.total() == size
+    assert counts["train"] >= 1
+    assert counts["test"] >= 1
+    assert (counts["val"] >= 1) == (val > 0 and size - counts["test"] > 1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_stay_together_in_every_class_size(seed):
+    copied = [_row(f"a/{number}", image=f"a{number % (2 + seed)}") for number in range(5 * seed + 4)]
+    assigned = _split(copied + _rows(b=9), val=0.2, seed=seed)
+    places: dict[str, set[str]] = {}
+    for row, entry in zip(copied, assigned, strict=False):
+        places.setdefault(row.sha256, set()).add(entry.part)
+    assert all(len(parts) == 1 for parts in places.values())
+    assert {"train", "test"} <= set(_parts(assigned, "a"))
+
+
+def test_copies_in_two_classes_stay_together():
+    rows = [_row(f"{label}/{number}", image=str(number)) for label in "ab" for number in range(6)]
+    parts = {entry.path: entry.part for entry in _split(rows)}
+    assert all(parts[f"a/{number}"] == parts[f"b/{number}"] for number in range(6))
+
+
+def test_a_class_that_holds_only_another_classes_images_may_be_refused():
+    rows = [_row("a/1", image="1"), _row("a/2", image="2"), _row("b/1", image="1"), _row("b/2", image="1")]
+    with pytest.raises(InputError, match=r"^class 'b' has no image for the (train|test) part; it needs two different"):
+        _split(rows)
+
+
+def test_one_image_and_its_copy_cannot_be_divided():
+    rows = [_row("a/1", image="x"), _row("a/2", image="x"), *_rows(b=4)]
+    with pytest.raises(InputError, match=r"^class 'a' has no image for the test part; it needs two different images"):
+        _split(rows)
+
+
+def test_validation_is_carved_out_of_training_only():
+    without, with_val = _split(_rows(a=100, b=50)), _split(_rows(a=100, b=50), val=0.2)
+    assert [e.path for e in without if e.part == "test"] == [e.path for e in with_val if e.part == "test"]
+    assert _parts(with_val, "a") == {"test": 30, "val": 14, "train": 56}
+
+
+def test_the_rows_keep_their_order():
+    rows = _rows(a=5, b=5)
+    assert [(entry.path, entry.label) for entry in _split(rows)] == [(row.path, row.label) for row in rows]
+
+
+def test_the_same_seed_and_repeat_divide_the_same():
+    assert _split(_rows(a=40, b=40), val=0.1) == _split(_rows(a=40, b=40), val=0.1)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"repeat": 2}])
+def test_another_seed_or_repeat_divides_otherwise(other):
+    assert _split(_rows(a=40, b=40)) != _split(_rows(a=40, b=40), **other)
+
+
+def test_seed_and_repeat_are_not_interchangeable():
+    assert _split(_rows(a=40, b=40), seed=1, repeat=2) != _split(_rows(a=40, b=40), seed=2, repeat=1)
+
+
+def test_a_class_is_divided_the_same_whatever_other_classes_there_are():
+    alone = [e for e in _split(_rows(b=20, c=20)) if e.label == "b"]
+    assert alone == [e for e in _split(_rows(a=7, b=20, c=9)) if e.label == "b"]
+
+
+def test_classes_are_divided_independently():
+    assigned = _split(_rows(a=40, b=40))
+    drawn = {label: [e.path[2:] for e in assigned if e.label == label and e.part == "test"] for label in "ab"}
+    assert drawn["a"] != drawn["b"]
+
+
+def test_a_pinned_division_stays_as_it_is():
+    chosen = [entry.path for entry in _split(_rows(a=10, b=10)) if entry.part == "test"]
+    assert chosen == ["a/0002", "a/0007", "a/0009", "b/0001", "b/0005", "b/0006"]
+
+
+def _given(*parts: str) -> list[Row]:
+    return [_row(f"{label}/{part}{number}", part=part) for label in "ab" for part in parts for number in range(4)]
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train", "val", "test")])
+def test_given_parts_are_kept_in_every_repeat(parts):
+    rows = _given(*parts)
+    for repeat in range(3):
+        assert [entry.part for entry in _split(rows, repeat=repeat)] == [row.part for row in rows]
+
+
+def test_a_given_validation_part_is_not_added_to():
+    rows = _given("train", "val", "test")
+    assert [entry.part for entry in _split(rows, val=0.5)] == [row.part for row in rows]
+
+
+def test_validation_is_carved_out_of_a_given_training_part():
+    rows = _given("train", "test")
+    counts = Counter((row.part, entry.part) for row, entry in zip(rows, _split(rows, val=0.5), strict=True))
+    assert counts == {("train", "train"): 4, ("train", "val"): 4, ("test", "test"): 8}

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.reporting import aggregate
+from pipeline.reporting.aggregate import Confusion, Example, Repeat
+
+
+def repeat(number, *, confusion=((3, 1), (0, 4)), history=(), predictions=(), runtime=(), record=()):
+    matrix = np.array(confusion)
+    recall = np.diag(matrix) / np.maximum(matrix.sum(1), 1)
+    rows = [
+        {"precision": 0.5, "recall": value, "f1": 0.25, "support": int(n)}
+        for value, n in zip(recall, matrix.sum(1), strict=True)
+    ]
+    accuracy = matrix.trace() / matrix.sum()
+    return Repeat(
+        number=number,
+        record={"paper": "p", "recipe": {}, "weights": {}, "data": {"classes": ["a", "b"]}} | dict(record),
+        runtime={"train_seconds": 10.0 * number, "images_per_second": 100.0} | dict(runtime),
+        scores={
+            "accuracy": accuracy,
+            "macro_f1": 0.5,
+            "balanced_accuracy": 0.75,
+            "test_images": int(matrix.sum()),
+            "classes": dict(zip(["a", "b"], rows, strict=True)),
+            "confusion": matrix.tolist(),
+        },
+        history=list(history),
+        predictions=list(predictions),
+    )
+
+
+def history(*losses, **columns):
+    return [
+        {"epoch": str(epoch), "train_loss": str(loss)} | {name: values[epoch - 1] for name, values in columns.items()}
+        for epoch, loss in enumerate(losses, start=1)
+    ]
+
+
+def prediction(path, actual, predicted, confidence):
+    return {"path": path, "actual": actual, "predicted": predicted, "confidence": str(confidence)}
+
+
+def test_the_summary_has_mean_and_sample_deviation():
+    told = aggregate.summary([repeat(1), repeat(2, confusion=((4, 0), (0, 4))), repeat(3, confusion=((2, 2), (1, 3)))])
+    assert told["accuracy"] == pytest.approx({"mean": 0.8333333, "sd": 0.1909407, "n": 3})
+    assert told["train_seconds"] == pytest.approx({"mean": 20, "sd": 10, "n": 3})
+
+
+def test_the_summary_keeps_every_repeats_own_values():
+    told = aggregate.summary([repeat(4), repeat(7)])
+    assert list(told["repeats"]) == ["4", "7"]
+    assert told["repeats"]["7"] == {
+        "accuracy": 0.875,
+        "macro_f1": 0.5,
+        "balanced_accuracy": 0.75,
+        "train_seconds": 70.0,
+        "images_per_second": 100.0,
+    }
+
+
+def test_one_repeat_has_no_deviation():
+    assert aggregate.summary([repeat(1)])["accuracy"] == {"mean": 0.875, "n": 1}
+
+
+def test_a_curve_has_mean_range_and_every_repeat():
+    curve = aggregate.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0, 0.7))])["train_loss"]
+    assert (curve.epochs, curve.mean, curve.low, curve.high) == ([1, 2], [2.0, 0.6], [1.0, 0.5], [3.0, 0.7])
+    assert curve.repeats == {1: {1: 1.0, 2: 0.5}, 2: {1: 3.0, 2: 0.7}}
+
+
+def test_a_column_that_no_repeat_has_makes_no_curve():
+    assert list(aggregate.curves([repeat(1, history=history(1.0))])) == ["train_loss"]
+
+
+def test_an_epoch_counts_the_repeats_that_reached_it():
+    rows = aggregate.curve_rows(
+        aggregate.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0))])
+    )
+    assert rows[1] == {
+        "epoch": "2",
+        "train_loss": "0.5",
+        "train_loss_min": "0.5",
+        "train_loss_max": "0.5",
+        "train_loss_repeat_1": "0.5",
+        "train_loss_repeat_2": "",
+    }
+
+
+def test_the_means_are_the_first_columns_of_curves_csv():
+    rows = aggregate.curve_rows(
+        aggregate.curves(
+            [repeat(1, history=history(1.0, train_accuracy=["0.5"], val_loss=["2"], val_accuracy=["0.4"]))]
+        )
+    )
+    assert list(rows[0])[:5] == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+
+
+def test_the_pooled_confusion_is_the_sum():
+    assert aggregate.pooled_confusion([repeat(1), repeat(2, confusion=((1, 1), (1, 1)))]).tolist() == [[4, 2], [1, 5]]
+
+
+def test_a_class_is_scored_over_the_repeats_that_tested_it():
+    scored = aggregate.class_scores([repeat(1), repeat(2, confusion=((0, 0), (1, 3)))])
+    assert (scored[0].recall.mean, scored[0].recall.n, scored[0].support) == (0.75, 1, 4)
+    assert (scored[1].recall.mean, scored[1].recall.n, scored[1].support) == (0.875, 2, 8)
+
+
+def test_a_class_that_no_repeat_tested_scores_nothing():
+    scored = aggregate.class_scores([repeat(1, confusion=((0, 0), (1, 3)))])
+    assert (scored[0].recall.mean, scored[0].support) == (0, 0)
+
+
+def test_the_largest_confusions_come_first_and_zeros_not_at_all():
+    matrix = np.array([[5, 2, 0], [3, 1, 0], [0, 0, 9]])
+    assert aggregate.top_confusions(matrix, ["a", "b", "c"], 8) == [
+        Confusion("b", "a", 3, 0.75),
+        Confusion("a", "b", 2, pytest.approx(2 / 7)),
+    ]
+
+
+def test_no_more_confusions_than_asked_for():
+    assert len(aggregate.top_confusions(np.ones((4, 4), dtype=np.int64), list("abcd"), 5)) == 5
+
+
+def test_naming_the_most_frequent_class_is_right_as_often_as_it_occurs():
+    assert aggregate.majority_accuracy([repeat(1, confusion=((6, 0), (1, 1)))]) == 0.75
+
+
+def test_wrong_examples_start_with_the_most_confident_and_name_an_image_once():
+    first = [prediction("1", "a", "b", 0.6), prediction("2", "a", "b", 0.9), prediction("3", "a", "a", 0.99)]
+    second = [prediction("1", "a", "b", 0.95)]
+    found = aggregate.wrong_examples([repeat(1, predictions=first), repeat(2, predictions=second)], 12)
+    assert found == [Example(2, "1", "a", "b", 0.95), Example(1, "2", "a", "b", 0.9)]
+
+
+def test_right_examples_are_of_median_confidence_in_each_class():
+    rows = [prediction(str(n), "a", "a", n / 10) for n in (9, 5, 7)] + [prediction("w", "b", "a", 0.8)]
+    assert [one.path for one in aggregate.right_examples([repeat(1, predictions=rows)], 12)] == ["7"]
+
+
+def test_right_examples_are_spread_over_many_classes():
+    names = [f"c{n}" for n in range(30)]
+    rows = [prediction(name, name, name, 0.5) for name in names]
+    one = repeat(1, predictions=rows, record={"data": {"classes": names}})
+    found = aggregate.right_examples([one], 12)
+    assert [example.actual for example in found] == names[::3]
+
+
+def test_repeats_of_two_experiments_are_not_averaged():
+    other = repeat(2, record={"recipe": {"train": {"lr": 1}}})
+    with pytest.raises(InputError, match=r"^record\.json: `recipe` of repeat 2 is not that of repeat 1; `dvc repro`"):
+        aggregate.check_same_experiment([repeat(1), other])
+
+
+def test_repeats_of_one_experiment_may_differ_in_their_device():
+    aggregate.check_same_experiment([repeat(1, record={"device": "cpu"}), repeat(2, record={"device": "cuda"})])

@@ -1,0 +1,143 @@
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from html import unescape
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.reporting import figures
+from pipeline.reporting.aggregate import ClassScore, Curve, Example, spread
+from pipeline.reporting.figures import DARK, Shown
+
+NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
+
+
+def curves(epochs):
+    steps = list(range(1, epochs + 1))
+    values = [1 / step for step in steps]
+    each = dict(zip(steps, values, strict=True))
+    curve = Curve(steps, values, low=values, high=values, repeats={1: each, 2: each})
+    return dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), curve)
+
+
+def matrix(count):
+    return np.eye(count, dtype=np.int64) * 7 + np.eye(count, k=1, dtype=np.int64) * 3
+
+
+def bars(names):
+    return [ClassScore(name, spread([0.5, 0.7]), spread([0.6]), spread([n / 100]), n) for n, name in enumerate(names)]
+
+
+def shown(name):
+    image = np.full((3, 8, 8), 200, dtype=np.uint8)
+    return Shown(Example(1, "a/1.png", name, "bee", 0.934), image)
+
+
+DRAWN = {
+    "loss": lambda **theme: figures.loss_curves(curves(5), **theme),
+    "accuracy": lambda **theme: figures.accuracy_curves(curves(5), 0.75, **theme),
+    "confusion": lambda **theme: figures.confusion_matrix(matrix(4), NAMES, **theme),
+    "classes": lambda **theme: figures.class_bars(bars(NAMES), **theme),
+    "gallery": lambda **theme: figures.gallery([shown(name) for name in NAMES], **theme),
+}
+
+
+def texts(svg):
+    root = ElementTree.fromstring(svg)
+    return [unescape("".join(node.itertext())) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_input_gives_the_same_bytes(name):
+    assert DRAWN[name]() == DRAWN[name]()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_for_dark_screens_is_another(name):
+    assert DRAWN[name]() != DRAWN[name](theme=DARK)
+
+
+def test_drawing_leaves_the_users_settings_alone():
+    before = {name: mpl.rcParams[name] for name in ("svg.hashsalt", "text.parse_math", "font.size", "text.color")}
+    DRAWN["confusion"]()
+    assert {name: mpl.rcParams[name] for name in before} == before
+
+
+def test_the_users_settings_do_not_reach_a_figure():
+    plain = DRAWN["loss"]()
+    with mpl.rc_context({"font.size": 20, "lines.linewidth": 7}):
+        assert DRAWN["loss"]() == plain
+
+
+@pytest.mark.parametrize("name", ["confusion", "classes"])
+def test_class_names_are_written_literally(name):
+    assert set(NAMES) <= set(texts(DRAWN[name]()))
+
+
+def test_axes_have_names_and_units():
+    assert {"epoch", "loss (mean an image)", "training", "validation"} <= set(texts(DRAWN["loss"]()))
+    assert {"epoch", "accuracy (%)", "test, after the last epoch"} <= set(texts(DRAWN["accuracy"]()))
+
+
+def test_a_single_epoch_is_drawn_as_a_point():
+    point, line = (figures.loss_curves(curves(epochs)) for epochs in (1, 5))
+    markers = re.compile(rb"<use [^>]*fill: #0072b2")
+    in_axes_and_legend = 2
+    assert len(markers.findall(point)) == len(markers.findall(line)) + in_axes_and_legend
+
+
+def test_a_confusion_matrix_of_nine_classes_has_its_counts():
+    written = texts(figures.confusion_matrix(matrix(9), [f"name {n}" for n in range(9)]))
+    assert (written.count("7"), written.count("3")) == (9, 8)
+    assert [f"name {n}" in written for n in range(9)] == [True] * 9
+
+
+def test_a_confusion_matrix_of_many_classes_has_few_names_and_no_counts():
+    written = texts(figures.confusion_matrix(matrix(200), [f"name {n}" for n in range(200)]))
+    assert "7" not in written
+    assert 10 <= sum(text.startswith("name") for text in written) / 2 <= 30
+
+
+def test_a_class_without_test_images_leaves_its_row_blank():
+    counts = matrix(3)
+    counts[1] = 0
+    assert texts(figures.confusion_matrix(counts, ["a", "b", "c"])).count("7") == 2
+
+
+def test_bars_come_with_the_support_and_the_best_class_first():
+    written = texts(DRAWN["classes"]())
+    assert [text for text in written if text.startswith("n = ")] == ["n = 3", "n = 2", "n = 1", "n = 0"]
+
+
+def test_of_very_many_classes_the_lowest_are_drawn():
+    written = texts(figures.class_bars(bars([f"class {n}" for n in range(100)])))
+    assert "class 0" in written
+    assert "class 60" not in written
+
+
+def test_the_gallery_grows_by_a_row_after_six_images():
+    sizes = []
+    for count in (6, 7):
+        with Image.open(io.BytesIO(figures.gallery([shown("wasp")] * count))) as picture:
+            sizes.append(picture.size)
+    assert sizes[1][0] == pytest.approx(sizes[0][0], abs=4)
+    assert sizes[1][1] > 1.8 * sizes[0][1]
+
+
+def test_a_long_name_loses_its_middle():
+    assert figures.shortened("Araneus diadematus var. alpina", 12) == "Araneu…lpina"
+
+
+def test_a_name_of_two_lines_is_put_on_one():
+    assert figures.shortened("two\nlines") == "two lines"
+
+
+def test_a_name_with_control_characters_makes_no_broken_svg():
+    assert "a\N{REPLACEMENT CHARACTER}b" in texts(figures.confusion_matrix(matrix(2), ["a\x07b", "c"]))
+
+
+def test_a_caption_has_actual_predicted_and_confidence():
+    assert figures.caption(shown("wasp").example) == "wasp\n→ bee 0.93"

@@ -1,0 +1,67 @@
+import pytest
+
+from pipeline.reporting import tables
+from pipeline.reporting.aggregate import ClassScore, Repeat, spread
+
+
+def result(number, accuracy):
+    return Repeat(
+        number=number,
+        record={},
+        runtime={"train_seconds": 100.0 + number, "images_per_second": 31.27},
+        scores={"accuracy": accuracy, "macro_f1": 0.5, "balanced_accuracy": 0.25, "test_images": 1200},
+        history=[],
+        predictions=[],
+    )
+
+
+def test_results_end_with_mean_and_deviation():
+    rows = tables.results([result(1, 0.8), result(2, 0.9)]).rows
+    assert rows[0] == ("1", "80.00", "50.00", "25.00", "1,200", "101", "31.3")
+    assert rows[2] == ("mean", "85.00", "50.00", "25.00", "", "102", "31.3")
+    assert rows[3] == ("sd", "7.07", "0.00", "0.00", "", "0.71", "0")
+
+
+def test_a_single_result_has_no_mean():
+    assert len(tables.results([result(1, 0.8)]).rows) == 1
+
+
+def test_a_class_has_its_deviation_and_its_images():
+    found = ClassScore("Plator", spread([0.9, 0.92]), spread([0.5, 0.5]), spread([0.6, 0.6]), support=14)
+    assert tables.classes([found], {"Plator": 322}).rows == [
+        ("Plator", "91.0 ± 1.4", "50.0 ± 0.0", "60.0 ± 0.0", "14", "322")
+    ]
+
+
+def test_settings_are_dotted_names_with_plain_values():
+    recipe = {"train": {"at": [0.5, 0.75], "nesterov": False}, "method": "none"}
+    assert tables.settings(recipe).rows == [
+        ("train.at", "0.5, 0.75"),
+        ("train.nesterov", "false"),
+        ("method", "none"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("a|b", r"a\|b"),
+        ('L\'épeire "d$iadème$"', 'L\'épeire "d\\$iadème\\$"'),
+        ("<script>", r"\<script\>"),
+        ("two\nlines", "two lines"),
+        ("a_b*c`d", r"a\_b\*c\`d"),
+    ],
+)
+def test_markdown_takes_names_literally(name, written):
+    table = tables.Table(("name",), [(name,)], numbers_from=1)
+    assert tables.markdown(table).splitlines()[2] == f"| {written} |"
+
+
+@pytest.mark.parametrize(("dirty", "written"), [(False, "0123456789ab"), (True, "0123456789ab+")])
+def test_a_commit_is_short_and_marked_where_files_differed(dirty, written):
+    runtime = {"git_commit": "0123456789abcdef", "git_dirty": dirty}
+    assert tables.commit(result(1, 0.5)._replace(runtime=runtime)) == written
+
+
+def test_without_git_there_is_no_commit():
+    assert tables.commit(result(1, 0.5)._replace(runtime={"git_commit": "", "git_dirty": False})) == ""

@@ -1,0 +1,98 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import pipeline
+from pipeline import paths
+from pipeline.datasets import manifest
+from pipeline.datasets.manifest import Row
+from pipeline.datasets.packed import Packed
+from pipeline.stages import preprocess
+
+ROOT = Path(pipeline.__file__).parents[1]
+
+
+def _collected(images: int, *, side: int = 40) -> None:
+    """A collected set of one image and links to it."""
+    folder = paths.IMAGES / "a"
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    Image.fromarray(pixels).save(paths.COLLECTED / "one.png", compress_level=1)
+    for number in range(images):
+        (folder / str(number)).symlink_to(Path("../../one.png"))
+    rows = [Row(f"a/{number}", "a", "", 1, "", side, side, "RGB", "") for number in range(images)]
+    manifest.write(paths.MANIFEST, Row, rows)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["papers"]["quick"]["data"] |= {"image_size": 64, "resize": "crop"}
+    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def _run(**options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.stages.preprocess"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+def test_the_set_is_packed_as_the_parameters_say():
+    _collected(3)
+    preprocess.main()
+    assert Packed.open(paths.PACKED).images.shape == (3, 3, 64, 64)
+    assert '"resize": "crop"' in (paths.PACKED / paths.PACKED_META).read_text()
+
+
+def test_a_second_run_writes_the_same():
+    _collected(3)
+    preprocess.main()
+    first = Packed.open(paths.PACKED).sha256
+    preprocess.main()
+    assert Packed.open(paths.PACKED).sha256 == first
+
+
+def test_a_disk_that_becomes_full_is_one_line_and_leaves_nothing():
+    _collected(20)
+    limit = 30_000
+    with _run(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) as process:
+        out, err = process.communicate(timeout=60)
+    told = "preprocess: error: data/.packed.partial/images.npy: File too large; nothing was kept of this step\n"
+    assert (process.returncode, out, err) == (1, "", told)
+    assert not list(Path("data").glob("*packed*"))
+
+
+@pytest.mark.parametrize("after", [0.0, 2.0])
+def test_ctrl_c_stops_at_once_with_all_workers_and_leaves_nothing(after):
+    _collected(3000, side=1500)
+    with _run() as process:
+        end = time.monotonic() + 60
+        while not Path("data/.packed.partial/images.npy").exists():
+            assert process.poll() is None, "the stage ended early"
+            assert time.monotonic() < end, "the stage did not begin to write"
+            time.sleep(0.02)
+        time.sleep(after)
+        interrupted = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        # The pipes end when the last process that holds them has gone.
+        out, err = process.communicate(timeout=30)
+    assert time.monotonic() - interrupted < 5
+    assert process.returncode == 130
+    assert (out, err) == ("", "preprocess: interrupted; `dvc repro` goes on from the last finished stage\n")
+    assert not list(Path("data").glob("*packed*"))

@@ -1,0 +1,352 @@
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline import params, tracking
+from pipeline.errors import InputError
+from pipeline.stages import report
+
+CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
+ROOT = Path(__file__).parents[2]
+# Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
+TESTED = {1: [0, 1, 2, 2], 2: [0, 0, 2, 2], 3: [0, 1, 2, 3]}
+STARTED = "2026-11-21T03:00:00+00:00"
+
+
+def write_json(path, values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
+
+
+def write_csv(path, header, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+
+
+def write_params(repeats):
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    Path("params.yaml").write_text(yaml.safe_dump(values | {"repeats": repeats}), encoding="utf-8")
+
+
+def write_data():
+    names = [(f"{number}/{image}.png", name) for number, name in enumerate(CLASSES) for image in range(2)]
+    fields = ["part", "bytes", "sha256", "width", "height", "mode", "note"]
+    rows = [(*row, "", 10, "0" * 64, 8, 8, "RGB", "") for row in names]
+    write_csv(Path("data/collected/manifest.csv"), ["path", "label", *fields], rows)
+    bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
+    write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)
+    dataset = {"set": "folder", "title": "Spiders & co", "classes": CLASSES, "images": 8, "rejected": 25}
+    write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False})
+    write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
+    np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
+
+
+def write_training(repeat, *, dirty=False):
+    folder = Path(f"metrics/train/{repeat}")
+    losses = [
+        ("epoch", "iteration", "lr", "train_loss", "train_accuracy"),
+        (1, 1, 0.1, repeat, 0.5),
+        (2, 2, 0.1, 0.5, 1),
+    ]
+    write_csv(folder / "history.csv", losses[0], losses[1:])
+    record = {
+        "key": "ab" * 32,
+        "paper": "quick",
+        "repeat": repeat,
+        "seed": repeat,
+        "recipe": params.load(Path("params.yaml")).experiment().recipe(),
+        "device": "cpu",
+        "threads": 2,
+        "data": {"set": "folder", "classes": CLASSES, "images": 8, "sha256": "cd" * 32},
+        "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
+        "code": "12" * 32,
+        "parameters": {"trainable": 1234, "frozen": 5678},
+        "parts": {"train": 4, "val": 0, "test": 4},
+    }
+    write_json(folder / "record.json", record)
+    runtime = {
+        "train_seconds": 10.0 * repeat,
+        "cache_seconds": 1.5,
+        "epoch_seconds": [1.0, 1.0],
+        "images_per_second": 50.0,
+        "device_name": "A <CPU>",
+        "threads": 2,
+        "versions": {"python": "3.11.7", "torch": "2.15.0"},
+        "git_commit": "0123456789abcdef",
+        "git_dirty": dirty,
+        "started": STARTED,
+    }
+    write_json(Path(f"metrics/runtime/{repeat}.json"), runtime)
+
+
+def write_evaluation(repeat, predicted):
+    folder = Path(f"metrics/evaluate/{repeat}")
+    confusion = [[int(predicted[actual] == guess) for guess in range(4)] for actual in range(4)]
+    right = [int(actual == guess) for actual, guess in enumerate(predicted)]
+    scored = {
+        name: {"precision": 0.5, "recall": hit, "f1": 0.5, "support": 1}
+        for name, hit in zip(CLASSES, right, strict=True)
+    }
+    scores = {"accuracy": sum(right) / 4, "macro_f1": 0.5, "balanced_accuracy": sum(right) / 4}
+    write_json(folder / "scores.json", scores | {"test_images": 4, "classes": scored, "confusion": confusion})
+    rows = [
+        (f"{actual}/0.png", CLASSES[actual], CLASSES[guess], 0.9, int(actual == guess))
+        for actual, guess in enumerate(predicted)
+    ]
+    write_csv(folder / "predictions.csv", ["path", "actual", "predicted", "confidence", "correct"], rows)
+
+
+def write_all():
+    write_params([1, 2, 3])
+    write_data()
+    for repeat, predicted in TESTED.items():
+        write_training(repeat)
+        write_evaluation(repeat, predicted)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """The files of three repeats, in a folder of their own, with nothing going to MLflow."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    write_all()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page of these three repeats, made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("results"))
+        patch.setattr(tracking, "try_publish", lambda files: None)
+        write_all()
+        return made_page()
+
+
+class Page(HTMLParser):
+    """What a test asks of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.source = text
+        self.tags = []
+        self.words = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for found, attributes in self.tags if found == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def made_page():
+    report.main()
+    return Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
+
+
+def read_csv(name):
+    with Path("metrics/report", name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_summary_holds_mean_deviation_and_each_repeat(results):
+    report.main()
+    told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
+    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3}
+    assert told["train_seconds"] == {"mean": 20.0, "sd": 10.0, "n": 3}
+    assert {number: one["accuracy"] for number, one in told["repeats"].items()} == {"1": 0.75, "2": 0.5, "3": 1.0}
+
+
+def test_the_result_is_said_in_a_line(results, capsys):
+    report.main()
+    line = "report: test accuracy 75.0 % ± 25.0 (mean and sd, n = 3); see metrics/report/index.html\n"
+    assert capsys.readouterr().out == line
+
+
+def test_a_single_repeat_is_said_to_have_no_spread(results, capsys):
+    write_params([2])
+    text = made_page().text
+    assert capsys.readouterr().out.startswith("report: test accuracy 50.0 % (one repeat, so no spread, n = 1)")
+    assert "A single repeat has no spread" in text
+    assert "±" not in text
+    assert "sd" not in json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))["accuracy"]
+
+
+def test_repeats_left_from_before_are_ignored(results):
+    write_params([1, 3])
+    report.main()
+    told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
+    assert list(told["repeats"]) == ["1", "3"]
+    assert {row["repeat"] for row in read_csv("predictions.csv")} == {"1", "3"}
+
+
+def test_predictions_have_the_repeat_first(results):
+    report.main()
+    rows = read_csv("predictions.csv")
+    assert list(rows[0]) == ["repeat", "path", "actual", "predicted", "confidence", "correct"]
+    assert len(rows) == 12
+
+
+def test_curves_hold_means_and_ranges(results):
+    report.main()
+    first = read_csv("curves.csv")[0]
+    assert (first["epoch"], first["train_loss"], first["train_loss_min"], first["train_loss_max"]) == (
+        "1",
+        "2",
+        "1",
+        "3",
+    )
+    assert first["train_accuracy"] == "0.5"
+
+
+def test_every_figure_is_a_file(results):
+    report.main()
+    found = sorted(path.name for path in Path("metrics/report/figures").iterdir())
+    assert found == ["accuracy.svg", "classes.svg", "confusion.svg", "loss.svg", "right.png", "wrong.png"]
+
+
+def test_the_same_files_give_the_same_report(results):
+    report.main()
+    first = {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()}
+    report.main()
+    assert {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()} == first
+
+
+def test_without_a_wrong_prediction_there_is_no_such_gallery(results):
+    write_params([3])
+    assert "None: every test image was told right." in made_page().text
+    assert not Path("metrics/report/figures/wrong.png").exists()
+
+
+def test_without_a_right_prediction_there_is_no_such_gallery(results):
+    write_params([1])
+    write_evaluation(1, [1, 2, 3, 0])
+    assert "None: no test image was told right." in made_page().text
+    assert not Path("metrics/report/figures/right.png").exists()
+
+
+def test_the_page_loads_nothing_from_elsewhere(page):
+    loaded = [
+        value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "srcset", "href")
+    ]
+    assert loaded
+    assert all(value.startswith(("data:", "#")) for value in loaded)
+    assert not page.all("script")
+    assert "url(" not in page.source
+
+
+def test_every_image_of_the_page_is_described(page):
+    images = page.all("img")
+    assert len(images) > 4
+    assert all(len(image["alt"]) > 20 for image in images)
+
+
+def test_the_page_has_a_language_and_one_title(page):
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("h1")) == 1
+
+
+def test_every_link_of_the_page_leads_to_a_section(page):
+    assert {link["href"][1:] for link in page.all("a")} <= {one.get("id") for one in page.all("section")}
+
+
+@pytest.mark.parametrize("name", [*CLASSES, "truncated <JPEG>", "A <CPU>", "Spiders & co"])
+def test_names_read_as_they_are_in_the_page(page, name):
+    assert name in page.text
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "75.0 % ± 25.0",
+        "test accuracy: mean ± standard deviation over 3 repeats",
+        "repeat 2: 50.0 %",
+        "3b: blocks 3 and 4 and the head train",
+        "synthetic (drawn source domain)",
+        "and 5 more, in data/collected/rejected.csv",
+        "20 epochs, batches of 32",
+        "1,234",
+        "5,678",
+        "cd" * 32,
+        "ef" * 32,
+        "2.15.0",
+        "network.head_options.linear.dropout",
+        "git checkout 0123456789abcdef dvc repro",
+    ],
+)
+def test_the_page_tells_what_was_done(page, told):
+    assert told in page.text
+
+
+def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
+    write_training(3, dirty=True)
+    text = made_page().text
+    assert "Files differed from the recorded commit" in text
+    assert "dvc exp run -S paper=quick -S data=synthetic -S backbone=resnet18" in text
+    assert "-S 'repeats=[1,2,3]'" in text
+
+
+def test_the_markdown_summary_has_result_and_classes(results):
+    report.main()
+    text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3)." in text
+    assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
+    assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "metrics/train/2/history.csv",
+        "metrics/train/2/record.json",
+        "metrics/runtime/2.json",
+        "metrics/evaluate/2/scores.json",
+        "metrics/evaluate/2/predictions.csv",
+        "data/collected/dataset.json",
+        "data/packed/images.npy",
+    ],
+)
+def test_a_missing_file_is_named_with_the_way_out(results, lost):
+    Path(lost).unlink()
+    with pytest.raises(InputError, match=rf"^{lost}: no such file; `dvc repro` makes it"):
+        report.main()
+    assert not Path("metrics/report").exists()
+
+
+def test_a_cut_json_is_named(results):
+    Path("metrics/evaluate/1/scores.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^metrics/evaluate/1/scores\.json: not JSON: .*; `dvc repro` makes it anew"):
+        report.main()
+
+
+def test_a_table_without_rows_is_named(results):
+    Path("metrics/train/1/history.csv").write_text("epoch,train_loss\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^metrics/train/1/history\.csv: has no row; `dvc repro` makes it anew"):
+        report.main()
+
+
+def test_a_tested_image_that_was_not_packed_is_named(results):
+    index = Path("data/packed/index.csv")
+    index.write_text(index.read_text(encoding="utf-8").replace("2/0.png", "2/9.png"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"^data/packed/index\.csv: lacks '2/0\.png', which was tested"):
+        report.main()
+
+
+def test_what_is_shown_in_mlflow_are_the_files_here(results, monkeypatch):
+    seen = []
+    monkeypatch.setattr(tracking, "try_publish", lambda files: seen.append(files.read(Path("metrics/summary.json"))))
+    report.main()
+    assert json.loads(seen[0])["accuracy"]["n"] == 3

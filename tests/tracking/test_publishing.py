@@ -1,0 +1,242 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import params, tracking
+from pipeline.tracking import content, publishing
+from pipeline.tracking.results import key_of
+
+HERE = tracking.Folder(Path())
+ROOT = Path(__file__).parents[2]
+
+
+def by_repeat(runs):
+    found = {run.data.tags.get(content.REPEAT): run for run in runs()}
+    assert len(found) == len(runs())
+    return found
+
+
+def identifiers(runs):
+    return {repeat: run.info.run_id for repeat, run in by_repeat(runs).items()}
+
+
+def history(run, name):
+    from mlflow import MlflowClient
+
+    return [(point.step, point.value) for point in MlflowClient(tracking.uri()).get_metric_history(run, name)]
+
+
+def test_an_experiment_has_one_run_and_one_below_it_for_each_repeat(tracked, files, runs):
+    files.experiment(tracked)
+    assert tracking.publish(HERE).outcome == "added"
+    found = by_repeat(runs)
+    assert set(found) == {None, "1", "2"}
+    assert {found[repeat].data.tags["mlflow.parentRunId"] for repeat in ("1", "2")} == {found[None].info.run_id}
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+
+
+def test_publishing_again_adds_nothing(tracked, files, runs, points):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    before = identifiers(runs), points()
+    assert tracking.publish(HERE).outcome == "unchanged"
+    assert (identifiers(runs), points()) == before
+
+
+def test_the_experiments_run_has_mean_and_deviation_parameters_and_report(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    run = by_repeat(runs)[None]
+    assert run.data.metrics["accuracy"] == pytest.approx(0.65)
+    assert {"accuracy_sd", "macro_f1", "balanced_accuracy", "train_seconds"} <= set(run.data.metrics)
+    expected = {"network.freeze": "3b", "train.lr": "0.001", "repeats": "[1, 2]", "seeds": "[1, 2]", "threads": "2"}
+    assert run.data.params.items() >= expected.items()
+    artifacts = Path("mlruns", run.info.run_id, "artifacts")
+    assert (artifacts / "report/figures/curves.svg").exists()
+
+
+def test_a_repeats_run_has_its_curves_scores_and_where_they_come_from(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    run = by_repeat(runs)["2"]
+    assert history(run.info.run_id, "train_loss") == [(1, pytest.approx(1 / 3)), (2, 0.25), (3, 0.2)]
+    assert run.data.metrics["precision/Araneus diadematus"] == run.data.metrics["precision/C_x23_"] == 0.7
+    expected = {"strategy": "3b", "dvc.data": "a" * 32 + ".dir", "mlflow.source.git.commit": "f" * 40}
+    assert run.data.tags.items() >= expected.items()
+    [data] = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("synthetic", "a" * 32 + ".dir")
+    names = {path.name for path in Path("mlruns", run.info.run_id, "artifacts").iterdir()}
+    assert names == {"predictions.csv", "scores.json", "record.json", "runtime.json"}
+
+
+def test_a_training_that_was_followed_is_completed_not_repeated(tracked, files, runs):
+    record = files.experiment(tracked, repeats=(1,))[0]
+    with tracking.follow(record, repeats=[1]) as live:
+        for row in files.rows(1):
+            live.log(row, row["epoch"])
+    followed = identifiers(runs)
+    assert tracking.publish(HERE).outcome == "completed"
+    assert identifiers(runs) == followed
+    assert [step for step, _ in history(followed["1"], "train_loss")] == [1, 2, 3]
+    assert by_repeat(runs)["1"].data.metrics["accuracy"] == 0.6
+
+
+def test_a_curve_with_a_gap_is_filled(tracked, files, runs):
+    record = files.experiment(tracked, repeats=(1,))[0]
+    with tracking.follow(record, repeats=[1]) as live:
+        live.log(files.rows(1)[1], 2)
+    tracking.publish(HERE)
+    assert sorted(step for step, _ in history(identifiers(runs)["1"], "train_loss")) == [1, 2, 3]
+
+
+def test_a_curve_that_says_otherwise_is_replaced(tracked, files, runs):
+    record = files.experiment(tracked, repeats=(1,))[0]
+    with tracking.follow(record, repeats=[1]) as live:
+        live.log({"train_loss": 9.0}, 1)
+    followed = identifiers(runs)
+    tracking.publish(HERE)
+    assert identifiers(runs)["1"] != followed["1"]
+    assert history(identifiers(runs)["1"], "train_loss")[0] == (1, 0.5)
+
+
+def test_an_equal_training_that_took_longer_stays_the_same_run(tracked, files, runs, points):
+    files.experiment(tracked, seconds=12.0)
+    tracking.publish(HERE)
+    before = identifiers(runs), points()
+    files.experiment(tracked, seconds=24.0)
+    tracking.publish(HERE)
+    assert (identifiers(runs), points()) == before
+
+
+@pytest.mark.parametrize(("refresh", "accuracy"), [(True, 0.8), (False, 0.6)])
+def test_other_scores_of_an_equal_training_replace_the_first_only_if_they_are_the_newest(
+    tracked, files, runs, refresh, accuracy
+):
+    files.experiment(tracked, accuracy=0.5)
+    tracking.publish(HERE, names=["first"])
+    files.experiment(tracked, accuracy=0.7)
+    tracking.publish(HERE, refresh=refresh)
+    found = by_repeat(runs)
+    assert found["1"].data.metrics["accuracy"] == pytest.approx(accuracy)
+    assert found["1"].data.tags["mlflow.parentRunId"] == found[None].info.run_id
+    assert found[None].data.tags["dvc.experiments"] == "first"
+
+
+def test_a_parameter_spelt_out_that_is_the_papers_own_makes_no_other_experiment(files):
+    values = params.load(ROOT / "params.yaml")
+    own = values.experiment().recipe()
+    spelt = values.model_copy(update={"freeze": own["network"]["freeze"]}).experiment().recipe()
+    assert spelt == own
+    assert key_of(files.record(1), [1, 2]) == key_of(files.record(2), [2, 1])
+
+
+@pytest.mark.parametrize("other", [{"freeze": "1"}, {"lr": 0.002}])
+def test_another_value_makes_another_experiment(files, other):
+    assert key_of(files.record(1, **other), [1]) != key_of(files.record(1), [1])
+
+
+def test_more_repeats_make_another_experiment(files):
+    assert key_of(files.record(1), [1]) != key_of(files.record(1), [1, 2])
+
+
+def test_each_name_that_dvc_gives_is_kept_once(tracked, files, runs):
+    files.experiment(tracked)
+    for names in (["one"], ["two"], ["one"]):
+        tracking.publish(HERE, names=names)
+    assert by_repeat(runs)[None].data.tags["dvc.experiments"] == "one,two"
+
+
+def test_artifacts_are_in_the_clone_wherever_a_queue_run_is(tracked, files, runs, monkeypatch, tmp_path):
+    elsewhere = tmp_path / "queue"
+    files.experiment(elsewhere)
+    monkeypatch.setenv("DVC_ROOT", str(tracked))
+    monkeypatch.setenv("DVC_EXP_NAME", "gaunt-toga")
+    monkeypatch.chdir(elsewhere)
+    tracking.try_publish(HERE)
+    parent = by_repeat(runs)[None]
+    assert parent.data.tags["dvc.experiments"] == "gaunt-toga"
+    assert (tracked / "mlruns" / parent.info.run_id / "artifacts/summary.json").exists()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["dvc.lock", "metrics"]
+
+
+def test_what_the_user_has_noted_survives_a_replacement(tracked, files, runs):
+    from mlflow import MlflowClient
+
+    files.experiment(tracked, accuracy=0.5)
+    tracking.publish(HERE)
+    MlflowClient(tracking.uri()).set_tag(identifiers(runs)["1"], "mlflow.note.content", "odd")
+    files.experiment(tracked, accuracy=0.7)
+    tracking.publish(HERE)
+    assert by_repeat(runs)["1"].data.tags["mlflow.note.content"] == "odd"
+
+
+def test_a_run_that_the_user_deleted_comes_back(tracked, files, runs):
+    from mlflow import MlflowClient
+
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    MlflowClient(tracking.uri()).delete_run(identifiers(runs)[None])
+    tracking.publish(HERE)
+    found = by_repeat(runs)
+    assert found["1"].data.tags["mlflow.parentRunId"] == found[None].info.run_id
+
+
+def test_a_missing_file_is_named(clone, files):
+    files.experiment(clone)
+    Path("metrics/evaluate/2/scores.json").unlink()
+    with pytest.raises(tracking.IncompleteError, match=r"metrics/evaluate/2/scores\.json: No such file"):
+        tracking.publish(HERE)
+
+
+def test_a_missing_artifact_is_named(tracked, files):
+    files.experiment(tracked)
+    Path("metrics/evaluate/2/predictions.csv").unlink()
+    with pytest.raises(tracking.IncompleteError, match=r"metrics/evaluate/2/predictions\.csv: No such file"):
+        tracking.publish(HERE)
+
+
+def test_a_summary_of_other_repeats_is_refused(clone, files):
+    files.experiment(clone, repeats=(1, 2))
+    summary = Path("metrics/summary.json").read_text(encoding="utf-8")
+    files.experiment(clone, repeats=(1, 2), accuracy=0.3)
+    Path("metrics/summary.json").write_text(summary, encoding="utf-8")
+    with pytest.raises(tracking.IncompleteError, match=r"not the summary of the repeats beside it; run `dvc repro`"):
+        tracking.publish(HERE)
+
+
+def test_repeats_of_two_experiments_are_refused(clone, files):
+    files.experiment(clone, repeats=(2,), freeze="1")
+    record = Path("metrics/train/2/record.json").read_bytes()
+    files.experiment(clone, repeats=(1, 2))
+    Path("metrics/train/2/record.json").write_bytes(record)
+    with pytest.raises(tracking.IncompleteError, match="not the summary of the repeats beside it"):
+        tracking.publish(HERE)
+
+
+def test_files_of_another_version_are_refused(clone, files):
+    files.experiment(clone)
+    Path("metrics/summary.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(tracking.IncompleteError, match=r"not files of this version: KeyError\('repeats'\)"):
+        tracking.publish(HERE)
+
+
+def test_a_stage_is_not_stopped_by_a_server_that_is_not_there(clone, files, monkeypatch, capfd):
+    files.experiment(clone)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(publishing, "PUBLISH_SECONDS", 20.0)
+    started = time.monotonic()
+    tracking.try_publish(HERE)
+    assert time.monotonic() - started < 10
+    [line] = capfd.readouterr().err.splitlines()
+    assert line.endswith("; the report is whole; `orbweaver sync` fills this in later")
+
+
+def test_a_network_that_diverged_is_shown(tracked, files, runs):
+    files.experiment(tracked, repeats=(1,))
+    curves = Path("metrics/train/1/history.csv")
+    curves.write_text("epoch,train_loss,val_loss\n1,nan,\n2,inf,\n", encoding="utf-8")
+    tracking.publish(HERE)
+    assert tracking.publish(HERE).outcome == "unchanged"
+    assert [step for step, _ in history(identifiers(runs)["1"], "train_loss")] == [1, 2]
+    assert "val_loss" not in by_repeat(runs)["1"].data.metrics

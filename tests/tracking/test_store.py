@@ -1,0 +1,104 @@
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.errors import InputError
+from pipeline.tracking import store
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_database_is_in_the_users_clone_wherever_a_queue_run_is(clone, monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(clone))
+    monkeypatch.chdir(tmp_path)
+    assert tracking.uri() == f"sqlite:///{clone}/mlflow.db"
+
+
+def test_a_relative_database_is_below_the_clone(clone, monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(clone))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///other.db")
+    monkeypatch.chdir(tmp_path)
+    assert tracking.uri() == f"sqlite:///{clone}/other.db"
+
+
+@pytest.mark.parametrize("given", ["http://host:5000", "sqlite:////data/all.db", "postgresql://host/runs"])
+def test_an_address_of_the_users_is_taken_as_it_is(clone, monkeypatch, given):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert tracking.uri() == given
+
+
+def test_a_password_is_not_shown():
+    assert tracking.shown("postgresql://me:secret@host/runs") == "postgresql://host/runs"
+
+
+def test_what_the_user_has_set_stays(clone, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "99")
+    store.quieten()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
+
+
+def test_three_processes_may_make_the_store_at_once(clone):
+    words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialise()"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 3
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:
+        found = connection.execute("SELECT name, artifact_location FROM experiments ORDER BY name").fetchall()
+    assert found[1:] == [("orbweaver", (clone / "mlruns").as_uri())]
+
+
+def test_a_store_that_was_killed_while_it_was_made_is_made_anew(clone, runs):
+    Path(".mlflow.db.partial").write_bytes(b"half of a database")
+    tracking.initialise()
+    assert runs() == []
+    assert not Path(".mlflow.db.partial").exists()
+
+
+def test_a_database_of_another_version_is_told_with_the_way_out(tracked):
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'older'")
+    with pytest.raises(InputError, match=r"another version of MLflow; .* `mlflow db upgrade 'sqlite:///.*mlflow\.db'`"):
+        tracking.initialise()
+
+
+def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, monkeypatch):
+    tracked.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"keeps artifacts in file://.*clone.*/mlruns.*; delete it, it can be rebuilt"):
+        tracking.initialise()
+
+
+def test_a_file_that_is_no_database_is_told_in_a_line(clone, capfd):
+    Path("mlflow.db").write_text("not a database, but long enough to look like one" * 99, encoding="utf-8")
+    with pytest.raises(InputError, match=r"mlflow\.db: .*file is not a database"):
+        tracking.initialise()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_users_experiment_name_is_taken(tracked, monkeypatch, runs):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "spiders")
+    tracking.initialise()
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:
+        assert ("spiders",) in connection.execute("SELECT name FROM experiments").fetchall()
+
+
+def test_of_two_runs_of_one_key_the_older_is_taken(tracked):
+    with store.opened() as opened:
+        older = store.make_run(opened, {"orbweaver.key": "k"}, started=1000)
+        store.make_run(opened, {"orbweaver.key": "k"}, started=2000)
+        assert store.runs_of(opened, "k")[None].info.run_id == older
+
+
+def test_more_values_than_one_request_takes_are_logged(tracked, points):
+    many = [store.Point("loss", 0.5, step, 1000) for step in range(2500)]
+    with store.opened() as opened:
+        run = store.make_run(opened, {"orbweaver.key": "k"}, started=1000)
+        store.log(opened, run, points=many, params={f"p{number}": "1" for number in range(250)})
+        assert len(opened.client.get_run(run).data.params) == 250
+    assert points() == 2500

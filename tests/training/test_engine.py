@@ -1,0 +1,234 @@
+"""The loop on a network small enough to be followed by hand."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.datasets.transforms import AUGMENTATIONS
+from pipeline.training import engine
+from pipeline.training.features import Features
+from pipeline.training.images import Images
+
+CPU = torch.device("cpu")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Small(nn.Module):
+    """Two convolutions, of which the first may be frozen, and a linear layer behind dropout."""
+
+    def __init__(self, *, frozen: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.parts = nn.ModuleList(
+            [
+                nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()),
+                nn.Sequential(nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+                nn.Sequential(nn.Dropout(0.2), nn.Linear(4, 3)),
+            ]
+        )
+        self.frozen = frozen
+        self.parts[0].requires_grad_(not frozen)
+        self.calls = 0
+
+    def train(self, mode: bool = True) -> "Small":
+        super().train(mode)
+        if self.frozen:
+            self.parts[0].eval()
+        return self
+
+    def frozen_prefix(self) -> int:
+        return int(self.frozen)
+
+    def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
+        self.calls += start == 0
+        for part in self.parts[start:stop]:
+            x = part(x)
+        return x
+
+
+def settings(**changes: Any) -> SimpleNamespace:
+    values = {
+        "budget": SimpleNamespace(unit="epochs", amount=3),
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "optimizer_options": SimpleNamespace(
+            sgd=SimpleNamespace(momentum=0.9, nesterov=False),
+            adam=SimpleNamespace(beta1=0.9, beta2=0.999),
+            adamw=SimpleNamespace(beta1=0.9, beta2=0.999),
+        ),
+        "lr": 0.05,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "schedule_options": SimpleNamespace(
+            step=SimpleNamespace(at=(0.5,), factor=0.1), cosine=SimpleNamespace(final=0.0)
+        ),
+        "precision": "fp32",
+        "feature_cache_mb": 64,
+    }
+    return SimpleNamespace(**(values | changes))
+
+
+def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> engine.Examples:
+    numbers = np.random.default_rng(0)
+    array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
+    labels = torch.from_numpy(numbers.integers(0, 3, count + val))
+    rows = torch.arange(count + val)
+    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, augmentation=AUGMENTATIONS[augmentation])
+    return engine.Examples(images, labels, rows[:count], rows[count:])
+
+
+def weights(network: nn.Module) -> Tensor:
+    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None:
+    trained = []
+    for seed in (1, 1, 2):
+        network = Small(frozen=False)
+        engine.fit(network, examples(), settings(), seed=seed)
+        trained.append(weights(network))
+    assert torch.equal(trained[0], trained[1])
+    assert not torch.equal(trained[0], trained[2])
+
+
+def test_kept_features_give_the_same_network_as_computing_them_each_epoch() -> None:
+    trained = []
+    for megabytes in (64, 0):
+        network = Small(frozen=True)
+        outcome = engine.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1)
+        assert (outcome.cache_seconds > 0) == bool(megabytes)
+        trained.append(weights(network))
+    torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-6)
+
+
+def test_kept_features_run_the_frozen_part_once_for_each_image() -> None:
+    calls = {}
+    for megabytes in (64, 0):
+        network = Small(frozen=True)
+        engine.fit(network, examples(count=16, val=0), settings(feature_cache_mb=megabytes), seed=1)
+        calls[megabytes] = network.calls
+    assert calls == {64: 1 + 2, 0: 3 * 2}
+
+
+def test_nothing_is_kept_where_images_vary_or_memory_does_not_reach() -> None:
+    varied = examples(val=0, augmentation="flip")
+    network = Small(frozen=True)
+    assert engine.fit(network, varied, settings(), seed=1).cache_seconds == 0
+    rows = torch.arange(26)
+    large = Images(np.zeros((26, 3, 256, 256), np.uint8), rows, mean=MEAN, std=STD, device=CPU)
+    kept = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).kept for megabytes in (1, 8)]
+    assert kept == [False, True]
+
+
+def test_frozen_values_and_their_statistics_do_not_move_and_all_others_do() -> None:
+    network = Small(frozen=True)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    engine.fit(network, examples(), settings(), seed=1)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if not name.startswith("parts.0")}
+
+
+def test_one_step_is_the_gradient_step_written_by_hand() -> None:
+    network, by_hand = Small(frozen=False), Small(frozen=False)
+    for model in (network, by_hand):
+        model.parts[2][0].p = 0.0
+    data = examples(count=8, val=0)
+    engine.fit(network, data, settings(budget=SimpleNamespace(unit="iterations", amount=1)), seed=1)
+    by_hand.train()
+    pixels = torch.stack([data.images.batch(torch.tensor([row]))[0] for row in range(8)])
+    F.cross_entropy(by_hand.run(pixels), data.labels).backward()
+    with torch.no_grad():
+        for parameter in by_hand.parameters():
+            assert parameter.grad is not None
+            parameter -= 0.05 * parameter.grad
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(value, dict(by_hand.named_parameters())[name], rtol=0, atol=1e-6)
+
+
+def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
+    outcome = engine.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
+    assert outcome.images_trained == 3 * 21
+    assert [row["iteration"] for row in outcome.history] == [3, 6, 9]
+    assert all(
+        row["train_accuracy"] * 21 == pytest.approx(round(row["train_accuracy"] * 21)) for row in outcome.history
+    )
+    assert list(outcome.history[0]) == [
+        "epoch",
+        "iteration",
+        "lr",
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+    ]
+
+
+def test_a_budget_in_iterations_stops_within_an_epoch() -> None:
+    budget = SimpleNamespace(unit="iterations", amount=4)
+    outcome = engine.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
+    assert [row["iteration"] for row in outcome.history] == [3, 4]
+    assert outcome.images_trained == 21 + 8
+
+
+def test_without_rows_to_watch_the_curves_show_training_only() -> None:
+    outcome = engine.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
+    assert not any(name.startswith("val") for name in outcome.history[0])
+
+
+def test_what_is_watched_is_scored_in_eval_mode_after_the_epoch() -> None:
+    network, data = Small(frozen=False), examples()
+    outcome = engine.fit(network, data, settings(), seed=1)
+    network.eval()
+    with torch.no_grad():
+        scores = network.run(data.images.batch(data.val))
+    expected = F.cross_entropy(scores, data.labels[data.val]).item()
+    assert outcome.history[-1]["val_loss"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_watching_does_not_change_training() -> None:
+    trained = []
+    for val in (0, 5):
+        network, data = Small(frozen=False), examples(val=5)
+        watched = engine.Examples(data.images, data.labels, data.train, data.val[:val])
+        engine.fit(network, watched, settings(), seed=1)
+        trained.append(weights(network))
+    assert torch.equal(*trained)
+
+
+def test_every_epoch_has_an_order_of_its_own() -> None:
+    orders = [torch.cat(batches).tolist() for batches in engine._epochs(torch.arange(20), 8, 6, 1)]
+    assert len(orders) == 2
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
+
+
+def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
+    network = Small(frozen=False)
+    with torch.no_grad():
+        network.parts[2][1].weight.fill_(1e30)
+    with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
+        engine.fit(network, examples(val=0), settings(lr=1e30), seed=1)
+    order = next(engine._epochs(torch.arange(21), 8, 3, 1))
+    assert caught.value.rows == order[1].tolist()
+
+
+def test_bf16_runs_and_ends_near_fp32() -> None:
+    losses = [
+        engine.fit(Small(frozen=True), examples(), settings(precision=precision), seed=1).history[-1]["train_loss"]
+        for precision in ("fp32", "bf16")
+    ]
+    assert losses[0] != losses[1]
+    assert math.isclose(*losses, rel_tol=0.05)
+
+
+def test_one_line_an_epoch_is_printed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    engine.fit(Small(frozen=False), examples(), settings(), seed=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert "train_loss" in lines[0]

@@ -1,0 +1,88 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW
+
+from pipeline.training import optim
+
+OPTIONS = SimpleNamespace(
+    adam=SimpleNamespace(beta1=0.8, beta2=0.9),
+    adamw=SimpleNamespace(beta1=0.7, beta2=0.95),
+    sgd=SimpleNamespace(momentum=0.6, nesterov=True),
+)
+
+
+def settings(optimizer: str = "sgd", schedule: str = "constant") -> SimpleNamespace:
+    return SimpleNamespace(
+        optimizer=optimizer,
+        optimizer_options=OPTIONS,
+        lr=0.1,
+        weight_decay=0.01,
+        schedule=schedule,
+        schedule_options=SimpleNamespace(
+            step=SimpleNamespace(at=(1 / 3, 5 / 6), factor=0.1), cosine=SimpleNamespace(final=0.2)
+        ),
+    )
+
+
+def rates(schedule: str, steps: int) -> list[float]:
+    optimizer = optim.make_optimizer(nn.Linear(1, 1).parameters(), settings(schedule=schedule))
+    scheduler = optim.make_schedule(optimizer, settings(schedule=schedule), steps)
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("adam", Adam, {"betas": (0.8, 0.9)}),
+        ("adamw", AdamW, {"betas": (0.7, 0.95)}),
+        ("sgd", SGD, {"momentum": 0.6, "nesterov": True}),
+    ],
+)
+def test_each_optimizer_gets_its_own_options(name: str, kind: type, expected: dict[str, object]) -> None:
+    optimizer = optim.make_optimizer(nn.Linear(2, 2).parameters(), settings(name))
+    assert type(optimizer) is kind
+    group = optimizer.param_groups[0]
+    assert group["lr"] == 0.1
+    assert group["weight_decay"] == 0.01
+    assert {key: group[key] for key in expected} == expected
+
+
+def test_the_optimizer_holds_what_trains_alone() -> None:
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    optimizer = optim.make_optimizer(layer.parameters(), settings())
+    assert [p is layer.weight for p in optimizer.param_groups[0]["params"]] == [True]
+
+
+def test_a_constant_rate_stays() -> None:
+    assert set(rates("constant", 20)) == {0.1}
+
+
+def test_a_step_falls_after_its_parts_of_the_budget() -> None:
+    seen = rates("step", 9000)
+    assert seen[2999] == pytest.approx(0.1)
+    assert seen[3000] == pytest.approx(0.01)
+    assert seen[7499] == pytest.approx(0.01)
+    assert seen[7500] == pytest.approx(0.001)
+    assert len(set(seen)) == 3
+
+
+def test_a_cosine_is_half_a_wave_down_to_its_last_rate() -> None:
+    seen = rates("cosine", 100)
+    for step, rate in enumerate(seen):
+        assert rate == pytest.approx(0.02 + (0.1 - 0.02) * (1 + math.cos(math.pi * step / 100)) / 2, rel=1e-6)
+
+
+def test_every_row_of_the_tables_is_tried_here() -> None:
+    assert set(optim.OPTIMIZERS) == {"adam", "adamw", "sgd"}
+    assert set(optim.SCHEDULES) == {"constant", "step", "cosine"}
+    assert torch.is_grad_enabled()
