@@ -51,7 +51,8 @@ def build(
     model.set_submodule(row.classifier, heads.head(settings.head, stock, classes=classes, **head_options))
     if pretrained is not None and settings.freeze != "scratch":
         load_trunk(model, row, pretrained, origin="pre-trained weights")
-    network = Network(model, row.stages)
+    # Channels last in memory: the same network, and convolutions that run faster on CPUs and on tensor cores.
+    network = Network(model.to(memory_format=torch.channels_last), row.stages)
     freezing.freeze(network, settings.freeze)
     return network
 

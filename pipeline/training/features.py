@@ -55,7 +55,9 @@ class Features:
         first = self(rows[:1])
         if first.numel() * first.element_size() * len(rows) > limit:
             return
-        kept = torch.empty(len(rows), *first.shape[1:], dtype=first.dtype, device=first.device)
+        kept = first.new_empty(len(rows), *first.shape[1:])
+        if first.dim() == 4:
+            kept = kept.contiguous(memory_format=torch.channels_last)
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
             kept[start : start + len(batch)] = self(batch)

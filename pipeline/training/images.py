@@ -67,7 +67,8 @@ class Images:
         images = self._raw(rows)
         if self.augmentation is not None and draws is not None:
             images = self.augmentation.apply(images, draws[rows].to(self.device))
-        return (images.to(torch.float32) - self._mean) / self._std
+        images = images.to(torch.float32, memory_format=torch.channels_last)
+        return (images - self._mean) / self._std
 
     def draws(self, seed: int, epoch: int) -> Tensor | None:
         """This epoch's uniform numbers for every image, the same at any batch size; None without augmentation."""
