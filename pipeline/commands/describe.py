@@ -55,7 +55,7 @@ def _override(copy: Path, overrides: Sequence[str]) -> None:
     try:
         apply_overrides(copy, list(overrides))
     except DvcException as error:
-        reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0]
+        reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0].rstrip(".")
         raise InputError(f"-S {' -S '.join(overrides)}: {reason}; the keys are those of params.yaml") from None
 
 

@@ -1,0 +1,159 @@
+"""Pre-trained weights from a file and from an address; the address is a server on this machine."""
+
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+import yaml
+from safetensors.torch import save_file
+
+import pipeline
+from pipeline import paths
+from pipeline.errors import InputError
+from pipeline.networks import backbones
+from pipeline.stages import source
+from pipeline.training import checkpoints
+
+ROOT = Path(pipeline.__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, torch.Tensor]:
+    torch.manual_seed(3)
+    return dict(torchvision.models.resnet18(weights=None).state_dict())
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    return root
+
+
+def write_params(**changes: Any) -> None:
+    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    paths.PARAMS.write_text(yaml.safe_dump(given | changes), encoding="utf-8")
+
+
+def described() -> dict[str, str]:
+    found: dict[str, str] = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
+    tmp_path: Path, values: dict[str, torch.Tensor]
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    save_file({name: v.half() if v.is_floating_point() else v for name, v in values.items()}, file)
+    write_params(weights="file", weights_file=str(file))
+    source.main()
+    stored = checkpoints.read(paths.SOURCE_WEIGHTS)
+    assert stored["conv1.weight"].dtype == torch.float32
+    assert torch.equal(stored["conv1.weight"], values["conv1.weight"].half().float())
+    assert described()["file_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert described()["sha256"] == hashlib.sha256(paths.SOURCE_WEIGHTS.read_bytes()).hexdigest()
+    assert described()["origin"] == "file mine.safetensors"
+
+
+def test_a_pth_file_is_read_without_running_code(tmp_path: Path, values: dict[str, torch.Tensor]) -> None:
+    torch.save(values, tmp_path / "mine.pth")
+    write_params(weights="file", weights_file=str(tmp_path / "mine.pth"))
+    source.main()
+    assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
+
+
+def test_weights_of_another_architecture_are_refused_and_nothing_is_written(
+    tmp_path: Path, values: dict[str, torch.Tensor]
+) -> None:
+    save_file(values, tmp_path / "eighteen.safetensors")
+    write_params(weights="file", weights_file=str(tmp_path / "eighteen.safetensors"), backbone="resnet50")
+    with pytest.raises(InputError, match=r"file eighteen\.safetensors: not the values of this backbone; \d+ missing: "):
+        source.main()
+    assert not list(Path.cwd().rglob("*source*"))
+
+
+def test_no_weights_are_a_record_without_a_file() -> None:
+    write_params(weights="none")
+    source.main()
+    assert described()["origin"] == "none"
+    assert not paths.SOURCE_WEIGHTS.exists()
+
+
+@pytest.fixture
+def served(
+    tmp_path: Path, values: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[SimpleNamespace]:
+    """A server with a published file, and the table's row pointing at it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    torch.save(values, folder / "new.pth")
+    digest = hashlib.sha256((folder / "new.pth").read_bytes()).hexdigest()
+    file = (folder / "new.pth").rename(folder / f"resnet18-{digest[:8]}.pth")
+    asked: list[str] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            asked.append(self.path)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/{file.name}"
+    weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    monkeypatch.setattr(backbones.BACKBONES["resnet18"].imagenet.value, "url", address, raising=True)
+    yield SimpleNamespace(file=file, asked=asked, server=server, weights=weights)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def unfrozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torchvision's rows refuse to be changed; here one has to point at the server."""
+    monkeypatch.setattr(torchvision.models._api.Weights, "__setattr__", object.__setattr__)
+    monkeypatch.setattr(torchvision.models._api.Weights, "__delattr__", object.__delattr__)
+
+
+@pytest.mark.usefixtures("unfrozen")
+class TestDownload:
+    def test_imagenet_weights_are_fetched_once_and_checked(
+        self, served: SimpleNamespace, values: dict[str, torch.Tensor]
+    ) -> None:
+        write_params(weights="imagenet")
+        source.main()
+        source.main()
+        assert len(served.asked) == 1
+        assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
+        assert described()["origin"].startswith("torchvision ResNet18_Weights.IMAGENET1K_V1 http://127.0.0.1")
+
+    def test_a_file_that_is_not_what_was_published_is_refused_and_not_kept(
+        self, served: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        served.file.write_bytes(served.file.read_bytes()[:-1] + b"x")
+        write_params(weights="imagenet")
+        with pytest.raises(InputError, match=r"was refused: invalid hash value"):
+            source.main()
+        assert not list((tmp_path / "cache").rglob("*.pth"))
+        assert not paths.SOURCE.exists()
+
+    def test_an_address_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
+        served.file.unlink()
+        write_params(weights="imagenet")
+        with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
+            source.main()
+
+    def test_a_server_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
+        served.server.shutdown()
+        served.server.server_close()
+        write_params(weights="imagenet")
+        with pytest.raises(InputError, match=r"could not be downloaded .*-S weights=file -S weights_file=/path/to/it"):
+            source.main()

@@ -1,0 +1,259 @@
+"""Source, train and evaluate on a small drawn set, in this process."""
+
+import contextlib
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.metrics import accuracy_score
+
+import pipeline
+from pipeline import params, paths, tracking
+from pipeline.datasets import manifest
+from pipeline.datasets.packed import Packed
+from pipeline.errors import InputError
+from pipeline.stages import collect, evaluate, preprocess, source, split, train
+from pipeline.training import checkpoints
+
+ROOT = Path(pipeline.__file__).parents[1]
+LOGGED: list[tuple[dict[str, float], int]] = []
+
+
+class Log:
+    def log(self, row: dict[str, float], step: int) -> None:
+        LOGGED.append((row, step))
+
+
+@contextlib.contextmanager
+def follow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[Log]:
+    yield Log()
+
+
+def write_params(*, freeze: str = "auto", lr: float = 1e-3, val: float = 0.0, weights: str = "auto") -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values |= {"freeze": freeze, "weights": weights, "device": "cpu", "threads": 1}
+    values["synthetic"] = {"images_per_class": 6, "size": 48, "seed": 0}
+    values["synthetic_source"] |= {"images": 100, "image_size": 48}
+    quick = values["papers"]["quick"]
+    quick["data"] |= {"image_size": 48}
+    quick["data"]["split"] |= {"val": val}
+    quick["train"] |= {"budget": {"unit": "epochs", "amount": 1}, "lr": lr}
+    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which everything before training has been made."""
+    root = tmp_path_factory.mktemp("prepared")
+    (root / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    (root / "pipeline").symlink_to(ROOT / "pipeline")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        write_params()
+        collect.main()
+        split.main(["1"])
+        preprocess.main()
+        source.main()
+    return root
+
+
+@pytest.fixture
+def project(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(prepared)
+    monkeypatch.setattr(tracking, "follow", follow)
+    LOGGED.clear()
+    write_params()
+    return prepared
+
+
+def trained() -> dict[str, torch.Tensor]:
+    return checkpoints.read(paths.trained(1) / "weights.safetensors")
+
+
+def record() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
+    return found
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+STAYS = {
+    "1": ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4"),
+    "2": (),
+    "3a": ("conv1", "bn1", "layer1"),
+    "3b": ("conv1", "bn1", "layer1", "layer2"),
+    "3c": ("conv1", "bn1", "layer1", "layer2", "layer3"),
+}
+
+
+@pytest.mark.parametrize("strategy", sorted(STAYS))
+@pytest.mark.usefixtures("project")
+def test_after_training_exactly_the_planned_tensors_have_changed_buffers_included(strategy: str) -> None:
+    write_params(freeze=strategy)
+    train.main(["1"])
+    before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(STAYS[strategy])}
+    assert {name for name in after if name not in before} == {"fc.weight", "fc.bias"}
+
+
+@pytest.mark.usefixtures("project")
+def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
+    write_params(freeze="scratch")
+    train.main(["1"])
+    before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
+    assert far > 0.5
+    assert record()["weights"] == {"origin": "none", "sha256": ""}
+
+
+@pytest.mark.usefixtures("project")
+def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
+    contents = []
+    for _ in range(2):
+        train.main(["1"])
+        files = [*paths.trained(1).iterdir(), *paths.training_metrics(1).iterdir()]
+        contents.append({file.as_posix(): file.read_bytes() for file in files})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 4
+
+
+@pytest.mark.usefixtures("project")
+def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:
+    train.main(["1"])
+    found = record()
+    assert found["parts"] == {"train": 36, "val": 0, "test": 18}
+    assert found["parameters"]["trainable"] > found["parameters"]["frozen"] > 0
+    assert found["recipe"]["network"]["freeze"] == "3b"
+    assert found["data"]["sha256"] == Packed.open(paths.PACKED).sha256
+    assert found["weights"]["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
+    assert len(found["code"]) == 64
+    assert found["threads"] == 1
+    assert str(Path.cwd()) not in json.dumps(found)
+    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
+    assert runtime["train_seconds"] > 0
+    assert runtime["images_per_second"] > 0
+    assert len(runtime["epoch_seconds"]) == 1
+    assert runtime["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+@pytest.mark.usefixtures("project")
+def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_another() -> None:
+    keys = []
+    for strategy in ("auto", "3b", "3c"):
+        write_params(freeze=strategy)
+        train.main(["1"])
+        keys.append(record()["key"])
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.usefixtures("project")
+def test_curves_are_written_and_followed_epoch_by_epoch() -> None:
+    write_params(val=0.2)
+    split.main(["1"])
+    train.main(["1"])
+    write_params()
+    split.main(["1"])
+    rows = table(paths.training_metrics(1) / "history.csv")
+    assert list(rows[0]) == ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    assert [step for _, step in LOGGED] == [1]
+    assert float(rows[0]["val_loss"]) == pytest.approx(LOGGED[0][0]["val_loss"])
+
+
+@pytest.mark.usefixtures("project")
+def test_the_labels_of_test_images_do_not_reach_training() -> None:
+    train.main(["1"])
+    before = (paths.trained(1) / "weights.safetensors").read_bytes()
+    index = paths.PACKED / paths.PACKED_INDEX
+    kept = index.read_bytes()
+    test = {row.path for row in manifest.read(paths.split_file(1), manifest.Assigned) if row.part == "test"}
+    rows = manifest.read(index, manifest.Indexed)
+    labels = sorted({row.label for row in rows})
+    other = {label: labels[(place + 1) % len(labels)] for place, label in enumerate(labels)}
+    changed = [row._replace(label=other[row.label]) if row.path in test else row for row in rows]
+    manifest.write(index, manifest.Indexed, changed)
+    train.main(["1"])
+    index.write_bytes(kept)
+    assert (paths.trained(1) / "weights.safetensors").read_bytes() == before
+
+
+@pytest.mark.usefixtures("project")
+def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing() -> None:
+    train.main(["1"])
+    for folder in (paths.trained(1), paths.training_metrics(1)):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    write_params(lr=1e30, freeze="2")
+    with pytest.raises(InputError) as caught:
+        train.main(["1"])
+    assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller train.lr often helps")
+    assert ".png" in str(caught.value)
+    assert not paths.trained(1).exists()
+
+
+@pytest.mark.parametrize("given", [[], ["one"], ["1", "2"], ["-1"]])
+@pytest.mark.usefixtures("project")
+def test_a_repeat_is_named_by_one_number(given: list[str]) -> None:
+    for stage in (train, evaluate):
+        with pytest.raises(InputError, match="give the number of one repeat"):
+            stage.main(given)
+
+
+@pytest.mark.usefixtures("project")
+def test_evaluation_scores_the_trained_network_on_exactly_the_test_part() -> None:
+    train.main(["1"])
+    evaluate.main(["1"])
+    predictions = table(paths.evaluation(1) / "predictions.csv")
+    test = [row for row in manifest.read(paths.split_file(1), manifest.Assigned) if row.part == "test"]
+    assert [(row["path"], row["actual"]) for row in predictions] == [(row.path, row.label) for row in test]
+    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    expected = accuracy_score([row["actual"] for row in predictions], [row["predicted"] for row in predictions])
+    assert found["accuracy"] == expected
+    assert found["test_images"] == len(test) == 18
+    assert sum(int(row["correct"]) for row in predictions) / 18 == expected
+
+
+@pytest.mark.usefixtures("project")
+def test_logits_are_those_of_the_network_that_was_saved() -> None:
+    train.main(["1"])
+    evaluate.main(["1"])
+    data = Packed.open(paths.PACKED)
+    first = table(paths.evaluation(1) / "predictions.csv")[0]["path"]
+    pixels = torch.from_numpy(np.array(data.images[data.paths.index(first)]))[None].float() / 255
+    pixels = (pixels - torch.tensor(data.mean).view(1, 3, 1, 1)) / torch.tensor(data.std).view(1, 3, 1, 1)
+    with torch.no_grad():
+        expected = evaluate.load_network(1).eval()(pixels)[0]
+    logits = np.load(paths.evaluation(1) / "logits.npy")
+    assert logits.shape == (18, 9)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("project")
+def test_trained_weights_fit_torchvisions_own_network() -> None:
+    import torchvision
+
+    train.main(["1"])
+    torchvision.models.resnet18(num_classes=9).load_state_dict(trained())
+
+
+@pytest.mark.usefixtures("project")
+def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out() -> None:
+    before = paths.SOURCE_WEIGHTS.read_bytes()
+    source.main()
+    assert paths.SOURCE_WEIGHTS.read_bytes() == before
+    assert not any(name.startswith("fc.") for name in checkpoints.read(paths.SOURCE_WEIGHTS))
+    described = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    assert described["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
+    assert described["origin"] == "drawn source domain, seed 0, 100 images"
+    assert params.load(paths.PARAMS).experiment().settings.network.weights == "synthetic"

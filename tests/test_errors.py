@@ -1,0 +1,83 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError, one_line_errors
+from pipeline.paths import written_whole
+
+
+def test_what_the_user_gave_wrong_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, one_line_errors("train"):
+        raise InputError("folder:\n 'x' is empty")
+    assert left.value.code == 1
+    assert capsys.readouterr().err == "train: error: folder: 'x' is empty\n"
+
+
+def test_what_the_system_refuses_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, one_line_errors("preprocess"):
+        Path("/dev/full").write_text("x" * 100_000, encoding="utf-8")
+    assert left.value.code == 1
+    told = capsys.readouterr().err
+    assert told.endswith("No space left on device; nothing was kept of this step\n")
+    with pytest.raises(SystemExit), one_line_errors("preprocess"):
+        Path("no/such/file").read_bytes()
+    assert capsys.readouterr().err.startswith("preprocess: error: no/such/file: No such file or directory")
+
+
+def test_our_own_mistakes_keep_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), one_line_errors("train"):
+        _ = 1 / 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> None:
+    code = (
+        "import time\nfrom pipeline.errors import one_line_errors\n"
+        "with one_line_errors('train'):\n    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env=os.environ.copy(),
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        started = time.monotonic()
+        child.send_signal(sent)
+        _, told = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert told == "train: interrupted; `dvc repro` goes on from the last finished stage\n"
+    assert time.monotonic() - started < 10
+
+
+def test_a_file_written_whole_replaces_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "b.txt"
+    for text in ("one", "two"):
+        with written_whole(target) as place:
+            place.write_text(text, encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "two"
+    assert [path.name for path in target.parent.iterdir()] == ["b.txt"]
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+
+    def write() -> None:
+        with written_whole(target) as place:
+            place.mkdir()
+            (place / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["folder", "folder/old"]
