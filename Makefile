@@ -19,9 +19,10 @@ setup: $(READY) ## everything into .venv, in the locked versions
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=/path/to/python3 setup")'
-	@# A uv that is here already is used; else one is put into .venv, and the system's Python stays as it is.
-	@if command -v uv > /dev/null; then uv venv --quiet --allow-existing --seed --python $(PYTHON) $(VENV); \
-	else $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; fi
+	@# A uv that is here already is used; else one is put into .venv. The system's Python stays as it is.
+	@test -x $(BIN)/python || if command -v uv > /dev/null; then uv venv --quiet --seed --python $(PYTHON) $(VENV); \
+	else $(PYTHON) -m venv $(VENV); fi
+	@command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo 'Installing the locked versions into $(VENV) ...'
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes --requirement requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .

@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -46,7 +45,8 @@ def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> Non
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],
-        env=os.environ.copy(),
+        # A shell's background job ignores Ctrl-C, and so would this child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()

@@ -183,7 +183,7 @@ def _empty(path: Path) -> str:
     if paths.root() != Path.cwd().resolve() and users.is_dir() and _subfolders(users):
         return (
             f"{path} is empty in this copy of the project, since files outside git do not come along; "
-            f"add `-C {path}` to dvc exp run, or -S folder={users}"
+            f"name them by their own place: -S \"folder='{users}'\""
         )
     return f"{path} is empty; put one folder a class into it, or name another: -S data=folder -S folder=/path"
 

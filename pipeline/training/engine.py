@@ -202,7 +202,7 @@ def _steps_an_epoch(rows: Tensor, batch_size: int) -> int:
 
 def _training_scores(losses: list[Tensor], correct: list[Tensor], batches: list[Tensor], epoch: int) -> Row:
     """One epoch's means; the only place where the loop waits for the device."""
-    totals = torch.stack(losses).double().cpu()
+    totals = torch.stack(losses).cpu().double()
     wrong = (~totals.isfinite()).nonzero().flatten().tolist()
     if wrong:
         raise NotFiniteError(epoch, wrong[0] + 1, batches[wrong[0]].tolist())

@@ -26,7 +26,7 @@ class Features:
         network: whose frozen prefix to run; it must stay frozen.
         images: where batches come from.
         rows: every row that will be asked for without augmentation.
-        limit_mb: memory for kept features in MiB; 0 keeps none.
+        limit_mb: memory for kept features in MiB, on a GPU no more than half of what is free; 0 keeps none.
         batch_size: how many images at a time fill the memory.
     """
 
@@ -37,7 +37,7 @@ class Features:
         self._position = torch.empty(0, dtype=torch.long)
         self._kept: Tensor | None = None
         if self.prefix and limit_mb and len(rows):
-            self._keep(rows, limit_mb * 2**20, batch_size)
+            self._keep(rows, min(limit_mb * 2**20, images.free_memory() // 2), batch_size)
 
     @property
     def kept(self) -> bool:

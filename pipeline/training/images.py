@@ -1,5 +1,6 @@
 """Batches from one packed array: no worker processes, no decoding in the loop."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -85,9 +86,11 @@ class Images:
     def _upload(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
 
+    def free_memory(self) -> int:
+        """Bytes that are free on the device; elsewhere there is no bound of our own."""
+        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
+
     def _fits(self, count: int) -> bool:
         """On a GPU the rows are copied where they fit; on a CPU the mapped file is memory already."""
-        if self.device.type != "cuda":
-            return self.device.type == "mps"
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return count * int(np.prod(self._array.shape[1:])) <= free // 2
+        size = count * int(np.prod(self._array.shape[1:]))
+        return self.device.type != "cpu" and size <= self.free_memory() // 2

@@ -278,7 +278,7 @@ def test_a_queued_run_without_the_photographs_says_how_to_bring_them(tmp_path, m
     monkeypatch.chdir(tmp_path / "copy")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
     place = re.escape(str(tmp_path / "clone/data/own"))
-    message = f"^data/own is empty in this copy .*; add `-C data/own` to dvc exp run, or -S folder={place}$"
+    message = f"^data/own is empty in this copy .*; name them by their own place: -S \"folder='{place}'\"$"
     with pytest.raises(InputError, match=message):
         check_location("data/own")
 

@@ -160,5 +160,7 @@ def test_photographs_in_data_own_reach_a_queued_run_when_they_are_named(clone: A
             pixels = generator.integers(0, 256, (50, 50, 3), np.uint8)
             Image.fromarray(pixels).save(clone.root / "data/own" / label / f"{number}.png")
     told = clone.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=255)
-    assert "-C data/own" in told
-    clone.run("dvc", "exp", "run", "--temp", "-C", "data/own", "-S", "data=folder")
+    assert "name them by their own place" in told
+    place = clone.root / "data/own"
+    told = clone.run("dvc", "exp", "run", "--temp", "-S", "data=folder", "-S", f"folder='{place}'")
+    assert "collect: 8 images in 2 classes" in told
