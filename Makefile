@@ -24,8 +24,8 @@ $(READY): requirements.lock pyproject.toml
 	else $(PYTHON) -m venv $(VENV); fi
 	@command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo 'Installing the locked versions into $(VENV) ...'
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --require-hashes --requirement requirements.lock
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 repro: setup ## set up, then run the whole pipeline: dvc repro

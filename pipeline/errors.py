@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.image_size or train.feature_cache_mb"
+
 
 class InputError(Exception):
     """Something that the user gave cannot be used; the message is one line for him to read."""
@@ -18,8 +20,9 @@ def _terminate(signum: int, _frame: object) -> None:
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn what goes wrong inside into one line on standard error and a non-zero exit.
 
-    Ours (`InputError`) and the operating system's (`OSError`: no such file, no space left, ...) are told in a line;
-    Ctrl-C and a polite kill end with 130; anything else is our own mistake and keeps its traceback.
+    Ours (`InputError`) and the operating system's (`OSError`: no such file, no space left, ...) are told in a line,
+    and so is a GPU whose memory does not reach; Ctrl-C and a polite kill end with 130; anything else is our own
+    mistake and keeps its traceback.
 
     Args:
         name: what is running, for the line's beginning.
@@ -35,7 +38,12 @@ def one_line_errors(name: str) -> Iterator[None]:
         raise SystemExit(1) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: error: {where}{error.strerror or error}; nothing was kept of this step", file=sys.stderr)
+        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)

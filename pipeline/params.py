@@ -334,8 +334,26 @@ def _tell(problem: dict[str, Any], values: dict[str, Any]) -> str:
     if problem["type"] == "literal_error":
         known = _known(where[0]) if len(where) == 1 else _listed(problem["ctx"]["expected"])
         return f"{name}: {given!r} is not one of {known}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = PLAIN.get(problem["type"], str(problem["msg"])).removeprefix("Value error, ")
+    message = message.removeprefix("Input ")
     return f"{name}: {given!r}: {message}" if name else message
+
+
+PLAIN = {
+    "int_parsing": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "int_type": "a whole number is needed",
+    "float_parsing": "a number is needed",
+    "float_type": "a number is needed",
+    "finite_number": "a finite number is needed",
+    "model_type": "the keys of this section are needed",
+    "dict_type": "the keys of this section are needed",
+    "tuple_type": "a list is needed, such as [1]",
+    "too_short": "needs at least one entry",
+    "string_pattern_mismatch": "is not one of auto, cuda, cuda:0, cuda:1 ..., mps, cpu",
+    "string_too_short": "may not be empty",
+    "string_type": "text is needed",
+}
 
 
 def _location(loc: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "dvc", "mlflow")
 
 
-def code_hash(stages: tuple[str, ...] = ("train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:
+def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:
     """One SHA-256 over the source files that dvc.yaml names as these stages' dependencies.
 
     The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.

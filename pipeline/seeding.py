@@ -20,13 +20,15 @@ def derive(*parts: int | str) -> int:
     return int.from_bytes(digest[:8], "big") % SEEDS
 
 
-def make_exact(*, threads: int | Literal["auto"]) -> int:
+def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
     """Have torch use deterministic algorithms and a known number of CPU threads.
 
     One thread more or less changes a trained network in its last digits, so the number is part of the record.
 
     Args:
         threads: how many; `auto` keeps torch's own choice, every core at hand.
+        device: where the run computes. On Apple's GPUs torch has no deterministic form of some layers, ResNet's
+            max-pooling among them, and would refuse to train; there it is not asked for.
 
     Returns:
         The number in force.
@@ -34,7 +36,7 @@ def make_exact(*, threads: int | Literal["auto"]) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(not device.startswith("mps"))
     torch.backends.cudnn.benchmark = False
     if threads != "auto":
         torch.set_num_threads(threads)
@@ -55,6 +57,8 @@ def choose_device(name: str) -> str:
     if not here[name.partition(":")[0]]:
         present = ", ".join(kind for kind, there in here.items() if there)
         raise InputError(f"device: {name!r} is not on this machine; here: {present}")
+    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
+        raise InputError(f"device: {name!r} is not on this machine, which has {torch.cuda.device_count()} GPUs")
     return name
 
 

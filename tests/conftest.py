@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,12 @@ import pytest
 from pipeline import tracking
 from pipeline.seeding import fingerprint
 from pipeline.tracking import store
+
+
+def pytest_configure():
+    """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 CLASSES = ("Araneus diadematus", "C#")
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline.errors import InputError, one_line_errors
 from pipeline.paths import written_whole
@@ -22,10 +23,17 @@ def test_what_the_system_refuses_names_the_file(capsys: pytest.CaptureFixture[st
         Path("/dev/full").write_text("x" * 100_000, encoding="utf-8")
     assert left.value.code == 1
     told = capsys.readouterr().err
-    assert told.endswith("No space left on device; nothing was kept of this step\n")
+    assert told.endswith("No space left on device\n")
     with pytest.raises(SystemExit), one_line_errors("preprocess"):
         Path("no/such/file").read_bytes()
     assert capsys.readouterr().err.startswith("preprocess: error: no/such/file: No such file or directory")
+
+
+def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, one_line_errors("train"):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; lower train.batch_size")
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:
@@ -45,8 +53,6 @@ def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> Non
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],
-        # A shell's background job ignores Ctrl-C, and so would this child.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()

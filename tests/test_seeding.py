@@ -17,7 +17,7 @@ def test_seeds_of_different_purposes_and_repeats_are_all_different() -> None:
 
 def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
     code = (
-        "import torch; from pipeline import seeding; n = seeding.make_exact(threads=1);"
+        "import torch; from pipeline import seeding; n = seeding.make_exact(threads=1, device='cpu');"
         "print(n, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled());"
         "print(torch.backends.cudnn.benchmark)"
     )

@@ -17,7 +17,7 @@ LIGHT = {
 
 
 @click.command(name="mlflow")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5050, show_default=True, help="Where to listen.")
 def command(port: int) -> None:
     """Fill MLflow from the files, then serve its pages until Ctrl-C."""
     environment = dict(os.environ)

@@ -50,7 +50,7 @@ _DAMAGE = (
     EOFError,
     OverflowError,
     ZeroDivisionError,
-    NotImplementedError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )

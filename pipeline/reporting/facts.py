@@ -1,9 +1,11 @@
 """What the page and the summary say of an experiment in words: facts as (term, description), and warnings."""
 
+import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.params import AXES
+from pipeline.params import AXES, flat
 from pipeline.reporting import aggregate, tables
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
@@ -174,8 +176,8 @@ def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
 def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     """The commands that give the result back, as far as the record says.
 
-    With a clean commit `dvc repro` does; else params.yaml may have been other than the commit's, so the axes
-    are spelled out.
+    With a clean commit `dvc repro` does; else params.yaml may have been other than the commit's, so every value
+    of the recipe is spelled out. Places are the user's own and not in the record, so he puts them in.
     """
     newest = max(repeats, key=lambda one: str(one.runtime["started"]))
     commit = newest.runtime["git_commit"]
@@ -183,9 +185,17 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     if commit and not any(one.runtime["git_dirty"] for one in repeats):
         return [*checkout, "dvc repro"]
     recipe = newest.record["recipe"]
-    axes = [f"-S {axis}={recipe[section][key]}" for axis, (section, key) in AXES.items()]
-    numbers = ",".join(str(one.number) for one in repeats)
-    return [
-        *checkout,
-        f"dvc exp run -S paper={newest.record['paper']} {' '.join(axes)} -S 'repeats=[{numbers}]'",
-    ]
+    paper, axes = newest.record["paper"], {".".join(place): axis for axis, place in AXES.items()}
+    values = {axes.get(name, f"papers.{paper}.{name}"): value for name, value in flat(recipe)}
+    values |= {"repeats": [one.number for one in repeats], "threads": newest.record["threads"]}
+    if recipe["data"]["set"] == "folder":
+        values["folder"] = "YOUR_FOLDER"
+    if recipe["network"]["weights"] == "file":
+        values["weights_file"] = "YOUR_FILE"
+    words = [f"-S {shlex.quote(f'{name}={_override(value)}')}" for name, value in values.items()]
+    return [*checkout, " \\\n  ".join([f"dvc exp run -S paper={paper}", *words])]
+
+
+def _override(value: Any) -> str:
+    """As DVC reads it in -S: lists without blanks, true and false in small letters."""
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list | bool) else str(value)

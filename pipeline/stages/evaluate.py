@@ -25,12 +25,13 @@ def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
     repeat = repeat_argument(arguments)
     values = params.load(paths.PARAMS)
-    seeding.make_exact(threads=values.threads)
+    device = torch.device(seeding.choose_device(values.device))
+    seeding.make_exact(threads=values.threads, device=device.type)
     data = Packed.open(paths.PACKED)
     test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
     number = {name: row for row, name in enumerate(data.paths)}
     rows = [number[image.path] for image in test]
-    logits = predict(values, data, rows, repeat=repeat)
+    logits = predict(values, data, rows, repeat=repeat, device=device)
     found = scores.scores(data.labels[rows], logits, classes=data.classes)
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
@@ -40,9 +41,8 @@ def main(arguments: list[str]) -> None:
     print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
 
 
-def predict(values: Params, data: Packed, rows: list[int], *, repeat: int) -> NDArray[np.float32]:
+def predict(values: Params, data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> NDArray[np.float32]:
     """Class scores (n, K) of these rows by the trained network of this repeat."""
-    device = torch.device(seeding.choose_device(values.device))
     network = load_network(repeat).to(device)
     chosen = torch.tensor(rows)
     images = Images(data.images, chosen, mean=data.mean, std=data.std, device=device)

@@ -1,5 +1,6 @@
 """Stage `source`: make the pre-trained weights a tracked file of known content and origin."""
 
+import pickle
 import urllib.error
 from collections.abc import Callable
 from functools import partial
@@ -38,6 +39,8 @@ def main() -> None:
     values = params.load(paths.PARAMS)
     network = values.experiment().settings.network
     row = backbone(network.backbone)
+    # A device that is not here is refused now, before a stage that needs it has lost its outputs.
+    seeding.choose_device(values.device)
     source = SOURCES[network.weights](values, network)
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
@@ -69,11 +72,12 @@ def from_torchvision(_values: Params, network: Network) -> Source:
 
 
 def download(weights: WeightsEnum) -> dict[str, Tensor]:
-    """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked.
+    """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked each time.
 
     Raises:
         InputError: where the address does not answer or what came is not what was published.
     """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
         values: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -83,6 +87,10 @@ def download(weights: WeightsEnum) -> dict[str, Tensor]:
         ) from None
     except RuntimeError as error:
         raise InputError(f"weights: {weights.url} was refused: {error}") from None
+    except pickle.UnpicklingError:
+        raise InputError(f"weights: {cached} is damaged; delete it, and it is downloaded anew") from None
+    if not checkpoints.sha256(cached).startswith(cached.stem.rpartition("-")[2]):
+        raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
     return values
 
 
@@ -90,7 +98,7 @@ def drawn(values: Params, network: Network) -> Source:
     """A network of the same structure trained here, from random values, on drawn shapes that are no spiders."""
     settings = values.synthetic_source
     device = torch.device(seeding.choose_device(values.device))
-    threads = seeding.make_exact(threads=values.threads)
+    threads = seeding.make_exact(threads=values.threads, device=device.type)
     array, labels = draw(settings)
     torch.manual_seed(seeding.derive("source", settings.seed))
     student = build.build(

@@ -42,10 +42,11 @@ def main(arguments: list[str]) -> None:
     network = make_network(values, classes=len(data.classes), repeat=repeat).to(machine.device)
     record = describe_run(values, data, parts, network, machine=machine, repeat=repeat)
     started = datetime.now(UTC)
-    clock = time.perf_counter()
     with tracking.follow(record, repeats=values.repeats) as live:
+        # Leaving this block may wait for MLflow, which is no part of training.
+        clock = time.perf_counter()
         outcome = run(network, values, data, parts, machine=machine, repeat=repeat, live=live)
-    seconds = time.perf_counter() - clock
+        seconds = time.perf_counter() - clock
     write_network(network, data, values, repeat=repeat)
     write_history(outcome.history, record, repeat=repeat)
     write_runtime(outcome, machine, repeat=repeat, started=started, seconds=seconds)
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
 def set_up(values: Params) -> Machine:
     """Choose the device, fix the threads and have everything computed the same way each time."""
     device = torch.device(seeding.choose_device(values.device))
-    return Machine(device, seeding.make_exact(threads=values.threads))
+    return Machine(device, seeding.make_exact(threads=values.threads, device=device.type))
 
 
 def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
@@ -145,7 +146,6 @@ def describe_run(
         "code": provenance.code_hash(),
     }
     key = seeding.fingerprint(record)
-    counts = {part: len(rows) for part, rows in parts.items()}
     return {
         "key": key,
         "paper": experiment.paper,
@@ -153,7 +153,7 @@ def describe_run(
         "seed": repeat,
         **record,
         "parameters": dict(freezing.count(network)),
-        "parts": counts,
+        "parts": {part: len(rows) for part, rows in parts.items()},
     }
 
 

@@ -22,7 +22,7 @@ def main() -> None:
         folder.layout(folder.check_location(values.folder))
     if chosen.network.weights == "file":
         check_weights_file(values.weights_file)
-    for note in unused(values):
+    for note in doubts(values):
         print(f"validate: note: {note}")
     with paths.written_whole(paths.VALIDATED) as target:
         target.write_text("params.yaml is valid\n", encoding="utf-8")
@@ -45,8 +45,8 @@ def check_weights_file(given: str) -> None:
         raise InputError(f"weights_file: {given!r} is none of {', '.join(WEIGHTS_SUFFIXES)}")
 
 
-def unused(values: Params) -> list[str]:
-    """What the user named that this experiment does not read, with the way to have it read.
+def doubts(values: Params) -> list[str]:
+    """What the user may not have meant: places that are not read, settings that do not go together.
 
     A note, not an error: a sweep over `data` or `weights` keeps the options of the choices not taken.
     """
@@ -56,6 +56,9 @@ def unused(values: Params) -> list[str]:
         notes.append(f"folder is not read: data is {chosen.data.set!r}; add -S data=folder")
     if Path(values.weights_file) != paths.NO_WEIGHTS_FILE and chosen.network.weights != "file":
         notes.append(f"weights_file is not read: weights is {chosen.network.weights!r}; add -S weights=file")
+    if chosen.data.set == "folder" and values.paper == "quick":
+        size = chosen.data.image_size
+        notes.append(f"paper 'quick' is for drawings: photographs become {size} x {size}; add -S paper=ecsm")
     if chosen.network.weights == "none" and chosen.network.freeze not in ("2", "scratch"):
         notes.append(f"freeze is {chosen.network.freeze!r} with weights 'none': layers stay frozen at random values")
     return notes

@@ -22,6 +22,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 HOST, PROCESS = f"{content.NAME}.host", f"{content.NAME}.pid"
 BATCH_SECONDS = 1.0
 LOCAL_SECONDS, SERVER_SECONDS = 15.0, 5.0
+BROKEN_OFF_SECONDS = 1.0
 
 
 @contextmanager
@@ -29,7 +30,8 @@ def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["Li
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
     A repeat that was trained to its end is not shown again. One whose process is gone is replaced, so no curve ever
-    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s.
+    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s; after
+    a failure or Ctrl-C 1 s.
 
     Args:
         record: what record.json will hold.
@@ -69,7 +71,8 @@ class LiveRun:
     def close(self, status: Status) -> None:
         """Say how the training ended, and wait a little until all is sent."""
         self._points.put(status)
-        self._background.finish(SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS)
+        patience = SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS
+        self._background.finish(patience if status == "FINISHED" else BROKEN_OFF_SECONDS)
 
     def _send(self) -> None:
         with told_in_a_line():

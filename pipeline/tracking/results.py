@@ -84,6 +84,10 @@ def read(files: Files) -> Results:
         trials = [_trial(files, repeat) for repeat in repeats]
         keys = {key_of(trial.record, repeats) for trial in trials}
         stale = any(_is_stale(summary, trial) for trial in trials)
+        stages = _locked(files)
+        untested = [repeat for repeat in repeats if not _is_tested(stages, repeat)]
+    if untested:
+        raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
     return Results(keys.pop(), summary, trials, _dvc_hashes(files))
@@ -110,13 +114,30 @@ def is_finished(files: Files) -> bool:
         return False
 
 
-def _dvc_hashes(files: Files) -> dict[str, str]:
-    """The MD5 of every output in dvc.lock, by its path; none where there is no dvc.lock."""
+def _locked(files: Files) -> dict[str, Any]:
+    """The stages of dvc.lock; none where there is no dvc.lock."""
     try:
-        stages = yaml.safe_load(files.read(paths.LOCK)).get("stages", {}).values()
+        stages: dict[str, Any] = yaml.safe_load(files.read(paths.LOCK)).get("stages", {})
     except FileNotFoundError:
         return {}
-    return {out["path"]: str(out["md5"]) for stage in stages for out in stage.get("outs", ()) if "md5" in out}
+    return stages
+
+
+def _dvc_hashes(files: Files) -> dict[str, str]:
+    """The MD5 of every output in dvc.lock, by its path."""
+    outs = (out for stage in _locked(files).values() for out in stage.get("outs", ()))
+    return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
+
+
+def _is_tested(stages: Mapping[str, Any], repeat: int) -> bool:
+    """Whether the network that was tested is the one that was trained last, as far as dvc.lock knows."""
+    path = paths.trained(repeat).as_posix()
+
+    def md5(stage: str, kind: str) -> str | None:
+        entries = stages.get(f"{stage}@{repeat}", {}).get(kind, ())
+        return next((entry.get("md5") for entry in entries if entry["path"] == path), None)
+
+    return md5("train", "outs") == md5("evaluate", "deps")
 
 
 def _trial(files: Files, repeat: int) -> Trial:

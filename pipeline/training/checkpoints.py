@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,23 @@ from torch import Tensor
 from pipeline.errors import InputError
 
 WRAPPERS = ("state_dict", "model")
+
+# What torch says of a pickle that names anything but tensors and plain containers.
+REFUSED = "Unsupported global"
+
+# What torch's readers let through on files that are damaged or of another kind.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    OSError,
+    AssertionError,
+    AttributeError,
+    TypeError,
+    struct.error,
+)
 
 
 def save(values: Mapping[str, Tensor], path: Path) -> None:
@@ -63,13 +81,14 @@ def _pytorch(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings(action="ignore"):
             values = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except _DAMAGE as error:
+        if REFUSED in str(error):
+            raise InputError(
+                f"{path}: holds more than plain tensors, which could run code; save its state_dict as .safetensors"
+            ) from None
         raise InputError(
-            f"{path}: holds more than plain tensors, which could run code; save its state_dict as .safetensors"
+            f"{path}: not a whole PyTorch file of plain tensors ({type(error).__name__}); copy or download it again"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: not a whole PyTorch file ({reason}); copy or download it again") from None
     wrapper = next((key for key in WRAPPERS if isinstance(values, dict) and isinstance(values.get(key), dict)), None)
     return _checked(values[wrapper] if wrapper else values, path)
 

@@ -141,7 +141,7 @@ def test_any_flipped_bit_of_a_png_is_refused(tmp_path):
             load(tmp_path / "b.png")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif", "ppm"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif", "ppm", "avif"])
 def test_flipped_bits_are_read_or_refused_but_never_end_the_run(tmp_path, suffix):
     whole = _saved(tmp_path, f"a.{suffix}", _noise()).read_bytes()
     rng = np.random.default_rng(1)

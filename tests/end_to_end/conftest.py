@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,8 +35,6 @@ class Clone:
 
     def start(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
         """Start a command in a process group of its own."""
-        # A shell's background job ignores Ctrl-C, and so would all that it starts.
-        options.setdefault("preexec_fn", _heed_interrupts)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         return subprocess.Popen(
             words, cwd=self.root, env=self.environment, text=True, start_new_session=True, **streams | options
@@ -65,10 +62,6 @@ class Clone:
         """Commit what is tracked, dvc.lock too."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", "state")
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ran(told: str) -> list[str]:

@@ -20,7 +20,7 @@ def test_the_chain_ends_with_a_report_and_every_stage_ran_once(
     assert (clone.root / "metrics/report/index.html").stat().st_size > 10_000
 
 
-def test_a_second_run_does_nothing_and_is_quick(
+def test_a_second_run_does_nothing_and_does_not_take_long(
     finished: tuple[Any, str], stages_ran: Callable[[str], list[str]]
 ) -> None:
     clone, _ = finished
@@ -28,7 +28,7 @@ def test_a_second_run_does_nothing_and_is_quick(
     told = clone.run("dvc", "repro")
     assert stages_ran(told) == []
     assert "up to date" in told
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_dvc_shows_the_summary_and_draws_its_plots(finished: tuple[Any, str]) -> None:

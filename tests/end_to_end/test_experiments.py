@@ -93,8 +93,7 @@ def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_double
     (clone.root / "mlflow.db").unlink()
     shutil.rmtree(clone.root / "mlruns")
     clone.run("orbweaver", "sync")
-    assert runs(clone.root)["parents"] >= 5
-    assert runs(clone.root) == Counter(parents=runs(clone.root)["parents"], children=runs(clone.root)["parents"])
+    assert runs(clone.root) == Counter(parents=5, children=5)
 
 
 def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: Any, stages_ran: Ran) -> None:
@@ -108,7 +107,7 @@ def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: 
     os.killpg(child.pid, signal.SIGINT)
     started = time.monotonic()
     rest, _ = child.communicate(timeout=60)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 10
     assert child.returncode != 0
     assert "train: interrupted" in rest
     with pytest.raises(ProcessLookupError):

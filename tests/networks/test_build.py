@@ -27,7 +27,9 @@ def test_running_the_stages_is_torchvisions_own_forward(name: str) -> None:
     network.model.get_submodule("fc").load_state_dict(own.get_submodule("fc").state_dict())
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        torch.testing.assert_close(network(images), own(images), rtol=1e-5, atol=1e-5)
+        # Channels last sums in another order; random weights make these scores large.
+        scale = own(images).abs().max().item()
+        torch.testing.assert_close(network(images) / scale, own(images) / scale, rtol=0, atol=1e-5)
         features = network.run(images, stop=3)
         torch.testing.assert_close(network.run(features, start=3), network(images), rtol=0, atol=0)
 

@@ -1,9 +1,16 @@
+import shlex
+from pathlib import Path
+
 import pytest
 
+import pipeline
+from pipeline import params
+from pipeline.commands.describe import read
 from pipeline.reporting import facts
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
 
+ROOT = Path(pipeline.__file__).parents[1]
 RECIPE = {
     "data": {"set": "folder"},
     "network": {"backbone": "resnet50", "weights": "imagenet", "freeze": "3b", "attention": "none", "head": "linear"},
@@ -26,6 +33,7 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, **runtime)
             "paper": "ecsm",
             "recipe": RECIPE | {"network": RECIPE["network"] | {"freeze": freeze}},
             "device": "cuda",
+            "threads": 2,
             "data": {"set": "folder", "classes": ["a", "b"], "images": 40, "sha256": "d"},
             "weights": {"origin": origin, "sha256": ""},
             "code": "c",
@@ -117,11 +125,21 @@ def test_a_clean_commit_needs_no_more_than_repro():
     assert facts.reproduce([repeat()]) == ["git checkout c0ffee", "dvc repro"]
 
 
-def test_without_git_the_axes_are_spelled_out():
-    assert facts.reproduce([repeat(git_commit="")]) == [
-        "dvc exp run -S paper=ecsm -S data=folder -S backbone=resnet50 -S weights=imagenet -S freeze=3b "
-        "-S attention=none -S regularizer=none -S 'repeats=[1]'"
-    ]
+def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = params.load(Path("params.yaml")).experiment()
+    recipe = settings.recipe()
+    recipe["train"]["lr"] = 0.00001
+    recipe["train"] |= {"schedule": "step", "schedule_options": {"step": {"at": [0.25, 0.75], "factor": 0.5}}}
+    recipe["data"]["set"] = "folder"
+    one = repeat(2, git_commit="")
+    one.record.update(paper="quick", recipe=recipe, threads=3)
+    [command] = facts.reproduce([one])
+    words = shlex.split(command.replace("\\\n", " "))
+    assert words[:3] == ["dvc", "exp", "run"]
+    found = read([word for word in words[3:] if word != "-S"])
+    assert found.experiment().recipe() == recipe
+    assert (found.repeats, found.threads, found.folder) == ((2,), 3, "YOUR_FOLDER")
 
 
 def test_the_newest_commit_is_the_one_to_check_out():

