@@ -193,3 +193,16 @@ def points(runs):
             return connection.execute("SELECT count(*) FROM metrics").fetchone()[0]
 
     return count
+
+
+@pytest.fixture
+def unfollowed(monkeypatch):
+    """Trainings that MLflow does not hear of; gives the rows and steps that it would have been sent."""
+    logged = []
+
+    @contextlib.contextmanager
+    def follow(record, *, repeats):
+        yield SimpleNamespace(log=lambda row, step: logged.append((row, step)))
+
+    monkeypatch.setattr(tracking, "follow", follow)
+    return logged

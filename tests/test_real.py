@@ -3,11 +3,9 @@
 REAL_DATA names the folder that holds `clothing10` and `weights`; by default it is `../shared/real`.
 """
 
-import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import torch
 import yaml
 
 import pipeline
-from pipeline import params, paths, tracking
+from pipeline import params, paths
 from pipeline.datasets.packed import Packed
 from pipeline.stages import collect, evaluate, preprocess, source, split, train
 from pipeline.training import checkpoints
@@ -31,17 +29,6 @@ pytestmark = [
         reason=f"no photographs at {REAL}: accuracy and speed on real images are not checked; set REAL_DATA",
     ),
 ]
-
-
-class Quiet:
-    def log(self, row: dict[str, float], step: int) -> None:
-        del row, step
-
-
-@contextlib.contextmanager
-def follow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[Quiet]:
-    del record, repeats
-    yield Quiet()
 
 
 def write_params(*, freeze: str, lr: float, epochs: int, cache: int = 2048) -> None:
@@ -80,10 +67,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(prepared: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: list[Any]) -> None:
     monkeypatch.chdir(prepared)
-    monkeypatch.setattr(tracking, "follow", follow)
-    return prepared
+    assert unfollowed == []
 
 
 def runtime() -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from pipeline import seeding
@@ -117,40 +119,56 @@ def fit(
     outcome = Outcome()
     features = _features(network, examples, settings, outcome)
     optimizer = optim.make_optimizer(network.parameters(), settings)
-    budget = settings.budget
-    steps = optim.total_steps(
-        unit=budget.unit, amount=budget.amount, images=len(examples.train), batch_size=settings.batch_size
-    )
+    steps = _steps(examples, settings)
     schedule = optim.make_schedule(optimizer, settings, steps)
+    iteration = 0
     with _progress(steps) as progress:
         for epoch, batches in enumerate(_epochs(examples.train, settings.batch_size, steps, seed), start=1):
-            row = {"epoch": float(epoch), "iteration": 0.0, "lr": optimizer.param_groups[0]["lr"]}
+            iteration += len(batches)
+            row = {"epoch": float(epoch), "iteration": float(iteration), "lr": optimizer.param_groups[0]["lr"]}
             started = time.perf_counter()
-            network.train()
-            losses, correct = [], []
             draws = examples.images.draws(seed, epoch)
-            for rows in batches:
-                labels = examples.labels[rows].to(examples.images.device)
-                with _precision(settings, examples.images.device):
-                    logits = network.run(features(rows, draws), start=features.prefix)
-                    loss = F.cross_entropy(logits.float(), labels)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                losses.append(loss.detach() * len(rows))
-                correct.append((logits.detach().argmax(1) == labels).sum())
-                progress.update()
+            losses, correct = _train(
+                network, features, examples, batches, draws, settings, optimizer, schedule, progress
+            )
             row |= _training_scores(losses, correct, batches, epoch)
             outcome.epoch_seconds.append(time.perf_counter() - started)
             outcome.images_trained += sum(map(len, batches))
-            row["iteration"] = float(min(steps, epoch * _steps_an_epoch(examples.train, settings.batch_size)))
             row |= _watched(network, features, examples, settings)
             outcome.history.append(row)
             if on_epoch is not None:
                 on_epoch(row)
             _tell(row, progress)
     return outcome
+
+
+def _train(
+    network: Trainable,
+    features: Features,
+    examples: Examples,
+    batches: list[Tensor],
+    draws: Tensor | None,
+    settings: Settings,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    progress: "tqdm[Any]",
+) -> tuple[list[Tensor], list[Tensor]]:
+    """One epoch: each batch's summed loss and count of right answers, left on the device."""
+    losses, correct = [], []
+    network.train()
+    for rows in batches:
+        labels = examples.labels[rows].to(examples.images.device)
+        with _precision(settings, examples.images.device):
+            logits = network.run(features(rows, draws), start=features.prefix)  # (N, K)
+            loss = F.cross_entropy(logits.float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach() * len(rows))
+        correct.append((logits.detach().argmax(1) == labels).sum())
+        progress.update()
+    return losses, correct
 
 
 @torch.no_grad()
@@ -196,8 +214,11 @@ def _epochs(rows: Tensor, batch_size: int, steps: int, seed: int) -> Iterator[li
         epoch += 1
 
 
-def _steps_an_epoch(rows: Tensor, batch_size: int) -> int:
-    return -(-len(rows) // batch_size)
+def _steps(examples: Examples, settings: Settings) -> int:
+    budget = settings.budget
+    return optim.total_steps(
+        unit=budget.unit, amount=budget.amount, images=len(examples.train), batch_size=settings.batch_size
+    )
 
 
 def _training_scores(losses: list[Tensor], correct: list[Tensor], batches: list[Tensor], epoch: int) -> Row:

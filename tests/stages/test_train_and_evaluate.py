@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,17 +24,7 @@ from pipeline.stages import collect, evaluate, preprocess, source, split, train
 from pipeline.training import checkpoints
 
 ROOT = Path(pipeline.__file__).parents[1]
-LOGGED: list[tuple[dict[str, float], int]] = []
-
-
-class Log:
-    def log(self, row: dict[str, float], step: int) -> None:
-        LOGGED.append((row, step))
-
-
-@contextlib.contextmanager
-def follow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[Log]:
-    yield Log()
+Logged = list[tuple[dict[str, float], int]]
 
 
 def write_params(*, freeze: str = "auto", lr: float = 1e-3, val: float = 0.0, weights: str = "auto") -> None:
@@ -65,12 +56,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(prepared: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: Logged) -> Logged:
+    """The prepared project with its own parameters; gives what MLflow would have been sent."""
     monkeypatch.chdir(prepared)
-    monkeypatch.setattr(tracking, "follow", follow)
-    LOGGED.clear()
     write_params()
-    return prepared
+    return unfollowed
 
 
 def trained() -> dict[str, torch.Tensor]:
@@ -150,8 +140,8 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
 @pytest.mark.usefixtures("project")
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
-    def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[Log]:
-        yield Log()
+    def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(log=lambda row, step: None)
         time.sleep(60)
 
     slept: list[float] = []
@@ -176,8 +166,7 @@ def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_anothe
     assert keys[0] == keys[1] != keys[2]
 
 
-@pytest.mark.usefixtures("project")
-def test_curves_are_written_and_followed_epoch_by_epoch() -> None:
+def test_curves_are_written_and_followed_epoch_by_epoch(project: Logged) -> None:
     write_params(val=0.2)
     split.main(["1"])
     train.main(["1"])
@@ -185,8 +174,8 @@ def test_curves_are_written_and_followed_epoch_by_epoch() -> None:
     split.main(["1"])
     rows = table(paths.training_metrics(1) / "history.csv")
     assert list(rows[0]) == ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-    assert [step for _, step in LOGGED] == [1]
-    assert float(rows[0]["val_loss"]) == pytest.approx(LOGGED[0][0]["val_loss"])
+    assert [step for _, step in project] == [1]
+    assert float(rows[0]["val_loss"]) == pytest.approx(project[0][0]["val_loss"])
 
 
 @pytest.mark.usefixtures("project")
