@@ -91,6 +91,11 @@ class Network(_Section):
     head: Literal["mlp1024", "linear", "stock"]
     head_options: HeadOptions
 
+    def chosen_head_options(self) -> dict[str, float]:
+        """The options of the head that was chosen; none where it has none."""
+        options: dict[str, dict[str, float]] = self.head_options.model_dump()
+        return options.get(self.head, {})
+
 
 class Budget(_Section):
     """How long to train."""

@@ -78,9 +78,8 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
     """The resolved experiment as plain data."""
     experiment = values.experiment()
     settings = experiment.settings.network
-    options = settings.head_options.model_dump().get(settings.head, {})
     with torch.device("meta"):
-        network = build(settings, classes=classes, head_options=options, pretrained=None)
+        network = build(settings, classes=classes, head_options=settings.chosen_head_options(), pretrained=None)
     return {
         "paper": experiment.paper,
         "classes": classes,

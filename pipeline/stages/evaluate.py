@@ -57,8 +57,9 @@ def load_network(repeat: int) -> Network:
     folder = paths.trained(repeat)
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     settings = NetworkSettings.model_validate(model["network"])
-    options = settings.head_options.model_dump().get(settings.head, {})
-    network = build(settings, classes=len(model["classes"]), head_options=options, pretrained=None)
+    network = build(
+        settings, classes=len(model["classes"]), head_options=settings.chosen_head_options(), pretrained=None
+    )
     network.model.load_state_dict(checkpoints.read(folder / "weights.safetensors"))
     return network
 

@@ -70,10 +70,9 @@ def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
 def make_network(values: Params, *, classes: int, repeat: int) -> Network:
     """The experiment's network with this repeat's initial values for what is not pre-trained."""
     settings = values.experiment().settings.network
-    options = settings.head_options.model_dump().get(settings.head, {})
     pretrained = checkpoints.read(paths.SOURCE_WEIGHTS) if paths.SOURCE_WEIGHTS.exists() else None
     torch.manual_seed(seeding.derive("network", repeat))
-    return build(settings, classes=classes, head_options=options, pretrained=pretrained)
+    return build(settings, classes=classes, head_options=settings.chosen_head_options(), pretrained=pretrained)
 
 
 def run(

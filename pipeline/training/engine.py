@@ -253,7 +253,7 @@ def _precision(settings: Settings, device: torch.device) -> contextlib.AbstractC
 
 def _progress(steps: int) -> "tqdm[Any]":
     """Rate and time left on a terminal, nothing elsewhere."""
-    return tqdm(total=steps, unit="step", desc="train", disable=None, leave=False)
+    return tqdm(total=steps, unit="step", desc="train", disable=None)
 
 
 def _tell(row: Row, progress: "tqdm[Any]") -> None:
