@@ -116,7 +116,7 @@ def ours(
     recipe: SimpleNamespace,
     device: torch.device,
 ) -> tuple[list[float], float]:
-    """The pipeline's loop as its stages run it, each epoch's seconds, and those of filling its memory."""
+    """The pipeline's loop as its stages run it: each epoch's seconds, and those of filling its memory."""
     seeding.make_exact(threads="auto", device=device.type)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=MEAN, std=STD, device=device)

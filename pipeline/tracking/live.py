@@ -30,8 +30,8 @@ def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["Li
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
     A repeat that was trained to its end is not shown again. One whose process is gone is replaced, so no curve ever
-    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s; after
-    a failure or Ctrl-C 1 s.
+    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s;
+    after a failure or Ctrl-C either one 1 s.
 
     Args:
         record: what record.json will hold.

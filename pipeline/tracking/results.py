@@ -90,7 +90,7 @@ def read(files: Files) -> Results:
         raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
-    return Results(keys.pop(), summary, trials, _dvc_hashes(files))
+    return Results(keys.pop(), summary, trials, _dvc_hashes(stages))
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def complete() -> Iterator[None]:
 
 def is_finished(files: Files) -> bool:
     """Whether the experiment got as far as a summary, which may be missing now if dvc.lock knows it."""
-    if paths.SUMMARY.as_posix() in _dvc_hashes(files):
+    if paths.SUMMARY.as_posix() in _dvc_hashes(_locked(files)):
         return True
     try:
         return bool(files.read(paths.SUMMARY))
@@ -123,9 +123,9 @@ def _locked(files: Files) -> dict[str, Any]:
     return stages
 
 
-def _dvc_hashes(files: Files) -> dict[str, str]:
+def _dvc_hashes(stages: Mapping[str, Any]) -> dict[str, str]:
     """The MD5 of every output in dvc.lock, by its path."""
-    outs = (out for stage in _locked(files).values() for out in stage.get("outs", ()))
+    outs = (out for stage in stages.values() for out in stage.get("outs", ()))
     return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
 
 

@@ -55,9 +55,9 @@ class Features:
         first = self(rows[:1])
         if first.numel() * first.element_size() * len(rows) > limit:
             return
-        kept = first.new_empty(len(rows), *first.shape[1:])
-        if first.dim() == 4:
-            kept = kept.contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if first.dim() == 4 else torch.contiguous_format
+        shape = (len(rows), *first.shape[1:])
+        kept = torch.empty(shape, dtype=first.dtype, device=first.device, memory_format=layout)
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
             kept[start : start + len(batch)] = self(batch)
