@@ -1,0 +1,58 @@
+"""The convolutional block attention module."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from pipeline.networks.attention.contract import Series
+from pipeline.networks.attention.options import padding
+from pipeline.networks.attention.se import SqueezeExcitation
+from pipeline.networks.attention.spatial import SpatialAttention
+
+
+class MeanAndMaximum(SqueezeExcitation):
+    """CBAM's first part: weigh every channel by what the channels' means and maxima say.
+
+    a = gate(MLP(mean_hw x) + MLP(max_hw x)),  y_c = a_c x_c  with one MLP(p) = W2 relu(W1 p), no biases
+
+    Shape:
+        Input and output (N, C, H, W), any H, W >= 1.
+
+    Source:
+        As `CBAM`.
+    """
+
+    name: ClassVar[str] = "cbam"
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What the gate takes, (N, C)."""
+        return super().logits(x) + self.mlp(x.amax((2, 3)))
+
+
+class CBAM(Series):
+    """Weigh the channels, then the positions of what that gave: `MeanAndMaximum`, then `SpatialAttention`.
+
+    Args:
+        channels: C.
+        reduction: r of the channels' MLP; C/r is rounded down.
+        kernel_size: of the spatial part, odd.
+        gate_init: of both gates: `paper` (sigmoid) or `identity`, see `make_gate`.
+
+    Shape:
+        Input and output (N, C, H, W), any H, W >= 1.
+
+    Raises:
+        InputError: for a reduction that leaves no channel, an even kernel and an unknown gate.
+
+    Source:
+        ECSM section 3.2.3, after Woo et al. 2018. ECSM gives neither r nor k: 8 is what fits its Table 6, 7 is CBAM's.
+        Departure: neither biases nor a batch norm, which CBAM's own code has and Table 6 leaves no room for.
+    """
+
+    name: ClassVar[str] = "cbam"
+
+    def __init__(self, channels: int, *, reduction: int = 8, kernel_size: int = 7, gate_init: str = "paper") -> None:
+        padding(self.name, kernel_size)  # the part would refuse it under its own name
+        channel = MeanAndMaximum(channels, reduction=reduction, gate_init=gate_init)
+        spatial = SpatialAttention(channels, kernel_size=kernel_size, gate_init=gate_init)
+        super().__init__(channels, {"channel": channel, "spatial": spatial})

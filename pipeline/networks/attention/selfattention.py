@@ -1,0 +1,60 @@
+"""Self-attention over positions."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.networks.attention.contract import Attention
+from pipeline.networks.attention.options import reduced
+
+
+class SelfAttention(Attention):
+    """Add to every position a mean over all positions, weighted by how well they match it.
+
+    b_ij = softmax_j(q_i . k_j),  y_i = x_i + g sum_j b_ij v_j  with q, k, v = 1x1 convolutions of x with biases,
+    q and k to C/r channels, v to C; i and j run over the H W positions; the scalar g is learnt and starts at 0
+
+    While g is 0 the output is the input, and only g itself has a gradient.
+
+    Args:
+        channels: C.
+        reduction: r; C/r is rounded down.
+
+    Shape:
+        Input and output (N, C, H, W), any H, W >= 1; memory grows with (H W)^2.
+
+    Raises:
+        InputError: for a reduction that leaves no channel.
+
+    Source:
+        ECSM section 3.2.4 in the form of Zhang et al. 2019, SAGAN, Eq. 1-2 with r = 8 and no scaling of the products.
+        Departure: v keeps C channels and has no further convolution behind it, which fits ECSM Table 6.
+    """
+
+    name: ClassVar[str] = "self"
+
+    def __init__(self, channels: int, *, reduction: int = 8) -> None:
+        super().__init__(channels)
+        width = reduced(self.name, channels, reduction)
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Conv2d(channels, width, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        # No axes: as a vector of one it would raise half-precision features to its own type.
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """How much each position takes from each: b (N, H W queries, H W keys), every row's sum 1."""
+        query, key = self.query(x).flatten(2), self.key(x).flatten(2)  # (N, C/r, HW)
+        weights: Tensor = torch.softmax(query.transpose(1, 2) @ key, dim=2)
+        return weights
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """`position`: how much each position is taken from, the mean over the queries (N, H, W); its sum is 1."""
+        return {"position": self.weights(x).mean(1).reshape(len(x), *x.shape[2:])}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features and what they attend to."""
+        value: Tensor = self.value(x)
+        taken = value.flatten(2) @ self.weights(x).transpose(1, 2)  # (N, C, HW)
+        return x + self.gamma * taken.reshape(x.shape)

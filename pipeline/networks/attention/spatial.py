@@ -1,0 +1,49 @@
+"""Spatial attention."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.networks.attention.contract import Attention
+from pipeline.networks.attention.gate import make_gate
+from pipeline.networks.attention.options import padding
+
+
+class SpatialAttention(Attention):
+    """Weigh every position by what the channels' mean and maximum say around it.
+
+    a = gate(conv_kxk [mean_c x; max_c x]),  y = a x  with zeros beyond the border, no bias
+
+    Args:
+        channels: C.
+        kernel_size: k, odd.
+        gate_init: `paper` (sigmoid) or `identity`, see `make_gate`.
+
+    Shape:
+        Input and output (N, C, H, W), any H, W >= 1.
+
+    Raises:
+        InputError: for an even kernel, and for an unknown gate.
+
+    Source:
+        ECSM section 3.2.2, which names no pooling and no size: these are CBAM's (Woo et al. 2018, section 3.2).
+        Departure: none.
+    """
+
+    name: ClassVar[str] = "spatial"
+
+    def __init__(self, channels: int, *, kernel_size: int = 7, gate_init: str = "paper") -> None:
+        super().__init__(channels)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=padding(self.name, kernel_size), bias=False)
+        self.gate = make_gate(gate_init, self.conv)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What the gate takes, (N, H, W)."""
+        pooled = torch.stack((x.mean(1), x.amax(1)), dim=1)  # (N, 2, H, W)
+        logits: Tensor = self.conv(pooled)
+        return logits.squeeze(1)
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """`position`: a (N, H, W)."""
+        return {"position": self.gate(self.logits(x))}

@@ -1,0 +1,70 @@
+"""What a mechanism cannot be made with."""
+
+import pytest
+from torch import nn
+
+from pipeline.errors import InputError
+from pipeline.networks.attention.hierarchical import HierarchicalAttention
+from pipeline.networks.attention.table import ATTENTIONS, mechanism
+
+C = 16
+REDUCED = sorted(set(ATTENTIONS) - {"eca", "spatial", "sa"})
+SIZED = ["cbam", "csca", "ecsm", "sa", "spatial"]
+
+
+def count(attention: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in attention.parameters())
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_a_reduction_that_leaves_no_channel_is_refused(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ATTENTIONS[name].make(256, reduction=512)
+    assert str(caught.value) == f"attention '{name}': reduction 512 leaves none of 256 channels; give at most 256"
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_a_reduction_under_one_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"^attention '{name}': reduction 0 is under 1; give 1 to 256$"):
+        ATTENTIONS[name].make(256, reduction=0)
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_a_reduction_that_does_not_divide_is_rounded_down(name: str) -> None:
+    assert count(ATTENTIONS[name].make(20, reduction=8)) == count(ATTENTIONS[name].make(20, reduction=10))
+
+
+@pytest.mark.parametrize("name", SIZED)
+@pytest.mark.parametrize("size", [4, 0, -1])
+def test_a_kernel_without_a_middle_is_refused(name: str, size: int) -> None:
+    with pytest.raises(InputError, match=f"^attention '{name}': kernel_size {size} has no middle; give an odd number$"):
+        ATTENTIONS[name].make(C, kernel_size=size)
+
+
+@pytest.mark.parametrize("name", sorted(set(ATTENTIONS) - {"self"}))
+def test_an_unknown_gate_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"^gate_init: 'zero' is not known; known: paper, identity$"):
+        ATTENTIONS[name].make(C, gate_init="zero")
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^attention 'csca': mode 'both' is not known; known: joint, sequential$"):
+        ATTENTIONS["csca"].make(C, mode="both")
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.0, float("nan")])
+def test_a_momentum_out_of_range_is_refused(momentum: float) -> None:
+    with pytest.raises(
+        InputError, match=f"^attention 'hierarchical': memory_momentum {momentum} is out of range; give 0"
+    ):
+        ATTENTIONS["hierarchical"].make(C, reduction=4, memory_momentum=momentum)
+
+
+def test_an_unknown_mechanism_is_refused() -> None:
+    known = "none, se, eca, spatial, cbam, self, ecsm, ca, sa, csca, hierarchical"
+    with pytest.raises(InputError, match=f"^attention: 'x' is not known; known: {known}$"):
+        mechanism("x")
+
+
+def test_a_mechanism_is_found_by_its_name() -> None:
+    assert mechanism("hierarchical").make is HierarchicalAttention
