@@ -31,8 +31,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pipeline.networks.build import build
-from pipeline.networks.freezing import STRATEGIES
+from pipeline.networks.build import Plan, build
+from pipeline.networks.freezing import STRATEGIES, freeze
 from pipeline.training import engine
 from pipeline.training.images import Images
 
@@ -89,8 +89,9 @@ def measure(
     """One row of the result: images a second over the timed epochs."""
     device = torch.device(seeding.choose_device(wanted.device))
     torch.manual_seed(0)
-    chosen = SimpleNamespace(backbone=wanted.backbone, freeze=strategy, head="linear")
-    network = build(chosen, classes=CLASSES, head_options={"dropout": 0.0}, pretrained=None).to(device)
+    plan = Plan(wanted.backbone, "linear", classes=CLASSES, image_size=wanted.size, head_options={"dropout": 0.0})
+    network = build(plan, pretrained=None).to(device)
+    freeze(network, strategy)
     recipe = settings(batch, precision, wanted.epochs + 1, wanted.cache_mb)
     seconds, cache = LOOPS[loop](network, array, labels, recipe, device)
     rates = [len(array) / value for value in seconds[1:]]

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InputError
 
 AUTO = "auto"
+PHASES = "phases"
 
 
 def _number(value: object) -> object:
@@ -38,10 +39,20 @@ Rate = Annotated[Real, Field(ge=0, lt=1)]
 Fraction = Annotated[Real, Field(gt=0, lt=1)]
 
 DataSet = Literal["synthetic", "folder"]
-Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101"]
-Weights = Literal["imagenet", "file", "synthetic", "none"]
-Strategy = Literal["1", "2", "3a", "3b", "3c", "scratch"]
-Attention = Literal["none"]
+Backbone = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "vgg16",
+    "googlenet",
+    "efficientnet_b0",
+    "vit_b_16",
+    "mobilenet_v2",
+]
+Weights = Literal["imagenet", "places365", "file", "synthetic", "none"]
+Strategy = Literal["1", "2", "3a", "3b", "3c", "scratch", "phases"]
+Attention = Literal["none", "se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"]
 RegularizerName = Literal["none"]
 
 
@@ -57,15 +68,97 @@ class Split(_Section):
     seed: Seed
 
 
+class CscaAugmentation(_Section):
+    """Colour jitter by up to these parts, a flip, a rotation by up to so many degrees."""
+
+    brightness: Rate
+    contrast: Rate
+    saturation: Rate
+    hue: Annotated[Real, Field(ge=0, le=0.5)]
+    rotation: Annotated[Real, Field(ge=0, le=180)]
+
+
+class HierarchicalAugmentation(CscaAugmentation):
+    """The same, and scaling by up to this part."""
+
+    scale: Rate
+
+
+class AnimalsAugmentation(_Section):
+    """A flip, translation and scaling by up to these parts, a rotation in degrees, a crop of area and aspect ratio."""
+
+    rotation: Annotated[Real, Field(ge=0, le=180)]
+    translation: Rate
+    scale: Rate
+    crop_scale: Annotated[Real, Field(gt=0, le=1)]
+    crop_ratio: Annotated[Real, Field(ge=1)]
+
+
+class AugmentationOptions(_Section):
+    """One sub-section an augmentation that has options."""
+
+    csca: CscaAugmentation
+    hierarchical: HierarchicalAugmentation
+    animals: AnimalsAugmentation
+
+
+Side = Annotated[Whole, Field(ge=16, le=1024)]
+
+
 class Data(_Section):
-    """Which images, and how they reach the network."""
+    """Which images, and how they reach the network.
+
+    `crop_size: auto` is `image_size`, `input_size: auto` is `crop_size`.
+    """
 
     set: DataSet
-    image_size: Annotated[Whole, Field(ge=48, le=1024)]
+    image_size: Side
     resize: Literal["stretch", "crop"]
-    augmentation: Literal["none", "flip"]
+    crop_size: Side | Literal["auto"]
+    crop_padding: Annotated[Whole, Field(ge=0, le=512)]
+    input_size: Annotated[Whole, Field(ge=32, le=1024)] | Literal["auto"]
+    augmentation: Literal["none", "flip", "csca", "hierarchical", "animals"]
+    augmentation_options: AugmentationOptions
     duplicates: Literal["refuse", "allow"]
     split: Split
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> "Data":
+        sizes = self.sizes()
+        if sizes.crop > self.image_size + 2 * self.crop_padding:
+            raise ValueError(
+                f"crop_size: {sizes.crop} is more than image_size {self.image_size} with crop_padding "
+                f"{self.crop_padding} on each side; make it smaller, or auto"
+            )
+        if sizes.input < SMALLEST_INPUT:
+            raise ValueError(f"input_size: {sizes.input} is too small; at least {SMALLEST_INPUT} is needed")
+        return self
+
+    def sizes(self) -> "Sizes":
+        """Sides in pixels, with what `auto` stands for put in."""
+        crop = self.crop_size if isinstance(self.crop_size, int) else self.image_size
+        return Sizes(self.image_size, crop, self.input_size if isinstance(self.input_size, int) else crop)
+
+    def chosen_augmentation_options(self) -> dict[str, float]:
+        """The options of the augmentation that was chosen; none where it has none."""
+        return _chosen(self.augmentation_options, self.augmentation)
+
+
+class Sizes(NamedTuple):
+    """Sides in pixels: of the packed images, of what is cut from them, of what the network is given."""
+
+    image: int
+    crop: int
+    input: int
+
+
+SMALLEST_INPUT = 32
+
+
+def _chosen(options: BaseModel, choice: str) -> dict[str, Any]:
+    """The sub-section of a choice; empty where it has none."""
+    section: dict[str, dict[str, Any]] = options.model_dump()
+    return section.get(choice, {})
 
 
 class Dropout(_Section):
@@ -81,6 +174,83 @@ class HeadOptions(_Section):
     linear: Dropout
 
 
+Place = Literal["after_stages", "in_blocks", "tail"]
+GateInit = Literal["paper", "identity"]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("an odd number is needed, so that the map keeps its size")
+    return value
+
+
+Kernel = Annotated[Whole, Field(ge=1, le=31), AfterValidator(_odd)]
+
+
+class Placed(_Section):
+    """Options that every attention mechanism has: where it goes."""
+
+    place: Place
+
+
+class Gated(Placed):
+    """`paper`: gates start near one half; `identity`: at one, so that the network starts as it was."""
+
+    gate_init: GateInit
+
+
+class ReducedOptions(Gated):
+    """A bottleneck of 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class SpatialOptions(Gated):
+    """The side of the convolution over positions."""
+
+    kernel_size: Kernel
+
+
+class CbamOptions(ReducedOptions):
+    """Both."""
+
+    kernel_size: Kernel
+
+
+class SelfOptions(Placed):
+    """Query and key have 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class CscaOptions(CbamOptions):
+    """One map for channels and positions together, or one after the other."""
+
+    mode: Literal["joint", "sequential"]
+
+
+class HierarchicalOptions(ReducedOptions):
+    """Whether past maps are one more map, and how slowly their mean moves."""
+
+    temporal_memory: bool
+    memory_momentum: Rate
+
+
+class AttentionOptions(_Section):
+    """One sub-section an attention mechanism that has options."""
+
+    se: ReducedOptions
+    eca: Gated
+    spatial: SpatialOptions
+    cbam: CbamOptions
+    self: SelfOptions
+    ecsm: CbamOptions
+    ca: ReducedOptions
+    sa: SpatialOptions
+    csca: CscaOptions
+    hierarchical: HierarchicalOptions
+
+
 class Network(_Section):
     """The pre-trained network, what is put on it and what of it trains."""
 
@@ -88,13 +258,17 @@ class Network(_Section):
     weights: Weights
     freeze: Annotated[Strategy, BeforeValidator(_name)]
     attention: Attention
-    head: Literal["mlp1024", "linear", "stock"]
+    attention_options: AttentionOptions
+    head: Literal["mlp1024", "linear", "fcn", "stock"]
     head_options: HeadOptions
 
     def chosen_head_options(self) -> dict[str, float]:
         """The options of the head that was chosen; none where it has none."""
-        options: dict[str, dict[str, float]] = self.head_options.model_dump()
-        return options.get(self.head, {})
+        return _chosen(self.head_options, self.head)
+
+    def chosen_attention_options(self) -> dict[str, Any]:
+        """The options of the attention that was chosen; none where it has none."""
+        return _chosen(self.attention_options, self.attention)
 
 
 class Budget(_Section):
@@ -152,7 +326,7 @@ class ScheduleOptions(_Section):
     cosine: CosineOptions
 
 
-class Train(_Section):
+class Loop(_Section):
     """The loop's settings."""
 
     budget: Budget
@@ -165,6 +339,41 @@ class Train(_Section):
     schedule_options: ScheduleOptions
     precision: Literal["fp32", "bf16"]
     feature_cache_mb: Annotated[Whole, Field(ge=0)]
+
+
+class Phase(_Section):
+    """A part of the budget with a freezing and a rate of its own.
+
+    `freeze` is a strategy, or the name of the first layer that trains; `amount` is in the budget's unit.
+    """
+
+    freeze: Annotated[str, BeforeValidator(_name), Field(min_length=1)]
+    amount: Count
+    lr: Positive
+
+    @model_validator(mode="after")
+    def _freezes_something_definite(self) -> "Phase":
+        if self.freeze in ("scratch", PHASES):
+            raise ValueError(f"freeze: {self.freeze!r} is for a whole training, not for a phase; 2 trains everything")
+        return self
+
+
+class LrFactors(_Section):
+    """What the rate is multiplied by in the pre-trained layers, in added attention and in the head."""
+
+    backbone: Positive
+    module: Positive
+    head: Positive
+
+
+class Train(Loop):
+    """The loop's settings, and what only a target training has."""
+
+    phases: tuple[Phase, ...]
+    lr_factors: LrFactors
+    batch_norm: Literal["train", "eval"]
+    sampler: Literal["shuffle", "weighted"]
+    class_weights: Literal["none", "balanced"]
 
 
 class Regularizer(_Section):
@@ -196,7 +405,7 @@ class SyntheticSource(_Section):
     images: Annotated[Whole, Field(ge=100)]
     image_size: Annotated[Whole, Field(ge=48, le=512)]
     seed: Seed
-    train: Train
+    train: Loop
 
 
 class Experiment(NamedTuple):
@@ -215,6 +424,12 @@ class Experiment(NamedTuple):
     def recipe(self) -> dict[str, Any]:
         """The values that count, as nested plain data: options of choices that were not taken are left out."""
         return only_chosen(self.settings.model_dump(mode="json"))
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The parts of the training in order; one where the recipe has no phases."""
+        train = self.settings.train
+        whole = Phase.model_construct(freeze=self.settings.network.freeze, amount=train.budget.amount, lr=train.lr)
+        return train.phases or (whole,)
 
 
 class Params(_Section):
@@ -242,7 +457,30 @@ class Params(_Section):
             raise ValueError(f"paper: {self.paper!r} has no section; known: {', '.join(self.papers)}")
         if len(set(self.repeats)) < len(self.repeats):
             raise ValueError(f"repeats: {list(self.repeats)} names one twice; each repeat needs its own number")
+        self._check_phases()
         return self
+
+    def _check_phases(self) -> None:
+        """Phases say what is frozen, how long and at which rate; nothing beside them may say otherwise."""
+        key, settings = f"papers.{self.paper}.train", self.experiment().settings
+        network, train = settings.network, settings.train
+        if not train.phases:
+            if network.freeze == PHASES:
+                raise ValueError(f"freeze: {PHASES!r} needs phases, and {key}.phases is empty; choose a strategy")
+            return
+        if network.freeze != PHASES:
+            raise ValueError(
+                f"freeze: {network.freeze!r} and {key}.phases both say what is frozen; leave freeze at auto, "
+                f"or add -S '{key}.phases=[]'"
+            )
+        amounts = [phase.amount for phase in train.phases]
+        if sum(amounts) != train.budget.amount:
+            raise ValueError(
+                f"{key}.budget.amount: {train.budget.amount} is not the sum of its phases' {amounts}; "
+                f"set all, as in -S {key}.phases.0.amount={amounts[0]}"
+            )
+        if train.lr != train.phases[0].lr:
+            raise ValueError(f"{key}.lr: {train.lr} is not the first phase's {train.phases[0].lr}; set both")
 
     def experiment(self) -> Experiment:
         """The chosen paper's recipe with every axis that is not `auto` put in."""
@@ -253,6 +491,8 @@ class Params(_Section):
             if chosen != AUTO:
                 values[section][key] = chosen
                 origins[f"{section}.{key}"] = axis
+        sizes = self.papers[self.paper].data.sizes()
+        values["data"] |= {"crop_size": sizes.crop, "input_size": sizes.input}
         return Experiment(self.paper, Paper.model_validate(values), origins)
 
 
@@ -341,6 +581,8 @@ def _tell(problem: dict[str, Any], values: dict[str, Any]) -> str:
         return f"{name}: {given!r} is not one of {known}"
     message = PLAIN.get(problem["type"], str(problem["msg"])).removeprefix("Value error, ")
     message = message.removeprefix("Input ")
+    if isinstance(given, dict) and problem["type"] == "value_error":
+        return f"{name}: {message}" if name else message
     return f"{name}: {given!r}: {message}" if name else message
 
 

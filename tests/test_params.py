@@ -29,10 +29,17 @@ def message(key: str, value: Any) -> str:
 
 def test_the_file_in_the_project_is_valid_and_every_paper_resolves() -> None:
     values = params.load(FILE)
-    assert set(values.papers) >= {"quick", "ecsm"}
+    assert set(values.papers) == {"quick", "ecsm", "csca", "hierarchical", "animals"}
     for paper in values.papers:
         chosen = params.check(changed("paper", paper)).experiment()
-        assert chosen.settings == values.papers[paper]
+        sizes = values.papers[paper].data.sizes()
+        assert chosen.settings.data.crop_size == sizes.crop
+        assert chosen.settings.data.input_size == sizes.input
+        data = chosen.settings.data.model_copy(update={"crop_size": "auto", "input_size": "auto"})
+        written = values.papers[paper].data.model_copy(update={"crop_size": "auto", "input_size": "auto"})
+        assert chosen.settings.model_copy(update={"data": data}) == values.papers[paper].model_copy(
+            update={"data": written}
+        )
 
 
 @pytest.mark.parametrize("given", [1, "1"])
@@ -80,7 +87,7 @@ def test_a_small_number_that_dvc_writes_without_a_dot_is_still_a_number() -> Non
         ("freeze", "bad", "freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch"),
         ("freeze", True, "freeze: True is not one of auto"),
         ("data", "imagenet", "data: 'imagenet' is not one of auto, synthetic, folder"),
-        ("weights", None, "weights: None is not one of auto, imagenet, file, synthetic, none"),
+        ("weights", None, "weights: None is not one of auto, imagenet, places365, file, synthetic, none"),
         ("papers.quick.train.optimizer", "sdg", "papers.quick.train.optimizer: 'sdg' is not one of adam, adamw, sgd"),
         ("papers.quick.train.lr", "fast", "papers.quick.train.lr: 'fast': "),
         ("papers.quick.train.lr", True, "a number is needed, not true or false"),
@@ -115,6 +122,83 @@ def test_a_missing_key_is_named() -> None:
 def test_nesterov_without_momentum_is_refused() -> None:
     options = {"momentum": 0.0, "nesterov": True}
     assert "nesterov needs a momentum above 0" in message("papers.quick.train.optimizer_options.sgd", options)
+
+
+def both(first: str, one: Any, second: str, other: Any) -> str:
+    """The message for two changes at once."""
+    values = changed(first, one)
+    *above, last = second.split(".")
+    place = values
+    for part in above:
+        place = place[part]
+    place[last] = other
+    with pytest.raises(InputError) as caught:
+        params.check(values)
+    return str(caught.value)
+
+
+def test_an_explicit_strategy_beside_phases_is_refused() -> None:
+    assert both("paper", "animals", "freeze", "3b") == (
+        "params.yaml: freeze: '3b' and papers.animals.train.phases both say what is frozen; leave freeze at auto, "
+        "or add -S 'papers.animals.train.phases=[]'"
+    )
+
+
+def test_phases_without_phases_are_refused() -> None:
+    assert "freeze: 'phases' needs phases, and papers.quick.train.phases is empty" in message("freeze", "phases")
+
+
+def test_a_budget_that_is_not_the_sum_of_its_phases_is_refused() -> None:
+    told = both("paper", "animals", "papers.animals.train.budget", {"unit": "epochs", "amount": 4})
+    assert "papers.animals.train.budget.amount: 4 is not the sum of its phases' [10, 40]" in told
+    assert "-S papers.animals.train.phases.0.amount=10" in told
+
+
+def test_a_rate_that_is_not_the_first_phases_is_refused() -> None:
+    told = both("paper", "animals", "papers.animals.train.lr", 0.5)
+    assert "papers.animals.train.lr: 0.5 is not the first phase's 0.001; set both" in told
+
+
+@pytest.mark.parametrize("given", ["scratch", "phases"])
+def test_a_phase_freezes_something_definite(given: str) -> None:
+    phase = {"freeze": given, "amount": 50, "lr": 1e-3}
+    assert f"freeze: {given!r} is for a whole training" in message("papers.animals.train.phases", [phase])
+
+
+def test_one_phase_is_what_a_recipe_without_phases_has() -> None:
+    (phase,) = params.load(FILE).experiment().phases()
+    assert (phase.freeze, phase.amount, phase.lr) == ("3b", 8, 3e-4)
+
+
+def test_sizes_follow_one_another_where_they_are_left_open() -> None:
+    assert params.load(FILE).papers["quick"].data.sizes() == (64, 64, 64)
+    assert params.load(FILE).papers["hierarchical"].data.sizes() == (32, 32, 224)
+    values = params.check(changed("papers.quick.data.crop_size", 48))
+    assert values.papers["quick"].data.sizes() == (64, 48, 48)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("papers.quick.data.crop_size", 80, "papers.quick.data: crop_size: 80 is more than image_size 64"),
+        ("papers.quick.data.image_size", 24, "papers.quick.data: input_size: 24 is too small; at least 32 is needed"),
+        ("papers.quick.network.attention_options.sa.kernel_size", 4, "4: an odd number is needed"),
+        ("papers.quick.network.attention_options.se.place", "head", "is not one of after_stages, in_blocks, tail"),
+        ("papers.quick.network.attention_options.se.gate_init", "zero", "is not one of paper, identity"),
+        ("papers.quick.network.attention_options.csca.mode", "both", "is not one of joint, sequential"),
+        ("attention", "senet", "attention: 'senet' is not one of auto, none, se, eca, spatial, cbam, self, ecsm, ca"),
+    ],
+)
+def test_options_of_images_and_attention_are_checked(key: str, value: Any, expected: str) -> None:
+    assert expected in message(key, value)
+
+
+def test_options_of_attention_that_is_not_chosen_are_not_part_of_a_recipe() -> None:
+    recipe = params.check(changed("attention", "se")).experiment().recipe()
+    assert recipe["network"]["attention_options"] == {
+        "se": {"place": "after_stages", "gate_init": "paper", "reduction": 16}
+    }
+    assert "attention_options" not in params.load(FILE).experiment().recipe()["network"]
 
 
 def test_several_mistakes_are_counted() -> None:

@@ -13,10 +13,14 @@ import torch
 from pipeline import params, paths
 from pipeline.datasets import folder, synthetic
 from pipeline.errors import InputError
-from pipeline.networks import freezing
+from pipeline.networks import cost, freezing
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.params import Params, flat
+from pipeline.params import Experiment, Params, flat
+from pipeline.stages import assembly
+
+# More layers of a stage than these are told by the first two and the last.
+SHOWN_LAYERS = 6
 
 
 @click.command()
@@ -77,9 +81,8 @@ def count_classes(values: Params) -> int:
 def describe(values: Params, classes: int) -> dict[str, Any]:
     """The resolved experiment as plain data."""
     experiment = values.experiment()
-    settings = experiment.settings.network
-    with torch.device("meta"):
-        network = build(settings, classes=classes, head_options=settings.chosen_head_options(), pretrained=None)
+    network = assemble(experiment, classes)
+    phases = assembly.phase_counts(experiment, network)
     return {
         "paper": experiment.paper,
         "classes": classes,
@@ -87,9 +90,20 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
             name: {"value": value, "from": experiment.origins[name]} for name, value in flat(experiment.recipe())
         }
         | {name: {"value": value, "from": name} for name, value in flat(beside(values))},
+        "phases": phases,
         "layers": layers(network),
         "parameters": dict(freezing.count(network)),
+        "flops": cost.flops(network, experiment.settings.data.sizes().input),
     }
+
+
+def assemble(experiment: Experiment, classes: int) -> Network:
+    """The structure of the experiment's network, without values."""
+    settings = experiment.settings
+    with torch.device("meta"):
+        return build(
+            assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input), pretrained=None
+        )
 
 
 def beside(values: Params) -> dict[str, Any]:
@@ -108,16 +122,17 @@ def beside(values: Params) -> dict[str, Any]:
 
 
 def layers(network: Network) -> list[dict[str, Any]]:
-    """Each stage of the network with what it holds and whether it trains."""
+    """Each stage of the network with what it holds and how much of it trains, in the last phase."""
     return [
         {
-            "stage": stage.name,
-            "layers": list(stage.children),
-            "trains": bool(count) and stage.name not in network.frozen_stages,
-            "parameters": count,
+            "stage": name,
+            "layers": [step.name for step in steps],
+            "trains": any(p.requires_grad for p in parameters),
+            "parameters": sum(p.numel() for p in parameters),
+            "trainable": sum(p.numel() for p in parameters if p.requires_grad),
         }
-        for stage in network.stages
-        for count in [sum(parameter.numel() for _, parameter in network.parameters_of(stage))]
+        for name, steps in network.stages()
+        for parameters in [[p for step in steps for _, p in network.parameters_of(step)]]
     ]
 
 
@@ -128,20 +143,38 @@ def as_text(found: dict[str, Any]) -> str:
     values = max(len(str(entry["value"])) for entry in settings.values())
     lines = [f"paper {found['paper']}, {found['classes']} classes", ""]
     lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}" for n, e in settings.items()]
-    lines += ["", "  stage    trains  parameters  layers"]
+    lines += ["", "  stage      trains  parameters  layers"]
     lines += [
-        f"  {row['stage']:<8} {_verdict(row):<6} {row['parameters']:>11,}  {', '.join(row['layers'])}"
+        f"  {row['stage']:<10} {_verdict(row):<6} {row['parameters']:>11,}  {_span(row['layers'])}"
         for row in found["layers"]
     ]
     counts = found["parameters"]
+    lines += ["", *_phase_lines(found["phases"])]
     lines += [
-        "",
         f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
+        f"  one image's forward pass: {found['flops'] / 1e9:.2f} billion floating-point operations",
     ]
     return "\n".join(lines)
+
+
+def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
+    if len(phases) == 1:
+        return []
+    told = [
+        f"  phase {number}: freeze {phase['freeze']}, amount {phase['amount']}, lr {phase['lr']:g}, "
+        f"trainable {phase['trainable']:,}"
+        for number, phase in enumerate(phases, start=1)
+    ]
+    return [*told, "  the layers above and the counts below are the last phase's"]
+
+
+def _span(layers: list[str]) -> str:
+    return ", ".join(layers) if len(layers) <= SHOWN_LAYERS else f"{layers[0]}, {layers[1]}, ..., {layers[-1]}"
 
 
 def _verdict(row: dict[str, Any]) -> str:
     if not row["parameters"]:
         return "-"
+    if 0 < row["trainable"] < row["parameters"]:
+        return "partly"
     return "yes" if row["trains"] else "frozen"

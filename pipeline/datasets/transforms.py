@@ -1,36 +1,172 @@
-"""Augmentations that run on the device, on whole batches, each image with draws of its own."""
+"""What a network is shown of packed images: crop, augmentation and input size, on the device, on whole batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from pipeline.datasets.augmenting.augmentation import Augmentation
+from pipeline.datasets.augmenting.colour import colour_jitter
+from pipeline.datasets.augmenting.geometry import FLIP, affine, affine_crop, random_crop
+from pipeline.errors import InputError
+
+# What a CPU's caches hold: a whole batch of floats in one go takes several times longer. A GPU takes it whole.
+PIXELS_AT_ONCE_ON_A_CPU = 2**18
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """One way to vary images.
+class View:
+    """How images are shown, in training and in testing; made by `view`.
 
     Attributes:
-        draws: how many uniform numbers in [0, 1) an image needs.
-        apply: from images (N, 3, S, S) and their draws (N, draws) to images of the same shape and type.
+        crop_size: side of the square that is cut out, at random in training, at the centre in testing.
+        crop_padding: zeros around the image before the random cut.
+        positions: how many places on each axis the random cut has.
+        input_size: side of what the network is given: the cut-out, resized where it differs.
+        augmentations: what varies the cut-out in training, in order.
     """
 
-    draws: int
-    apply: Callable[[Tensor, Tensor], Tensor]
+    crop_size: int
+    crop_padding: int
+    positions: int
+    input_size: int
+    augmentations: tuple[Augmentation, ...]
+
+    @property
+    def draws(self) -> int:
+        """How many uniform numbers an image takes in training; 0 where it looks the same every time."""
+        return self._crop_draws + sum(augmentation.draws for augmentation in self.augmentations)
+
+    @property
+    def _crop_draws(self) -> int:
+        return 2 if self.positions > 1 else 0
+
+    def still(self, images: Tensor) -> Tensor:
+        """The centre of each image, resized; in testing, and in training where `draws` is 0.
+
+        A crop that is larger than the image has zeros around it, as torchvision's center_crop does.
+
+        Shape:
+            (N, 3, S, S) uint8; output (N, 3, I, I): uint8 untouched or cut out, float32 in 0..255 where resized.
+        """
+        return self._resized(self._centre(images))
+
+    def varied(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Each image as its own draws show it.
+
+        Shape:
+            (N, 3, S, S) uint8 and (N, draws) in [0, 1); output (N, 3, I, I), uint8 or float32 in 0..255.
+        """
+        on_cpu = images.device.type == "cpu"
+        at_once = max(1, PIXELS_AT_ONCE_ON_A_CPU // self.crop_size**2) if on_cpu else len(images)
+        pieces = zip(images.split(at_once), draws.split(at_once), strict=True)
+        return torch.cat([self._varied(*piece) for piece in pieces])
+
+    def _varied(self, images: Tensor, draws: Tensor) -> Tensor:
+        images = self._cropped(images, draws[:, : self._crop_draws])
+        start = self._crop_draws
+        for augmentation in self.augmentations:
+            images = augmentation.apply(images, draws[:, start : start + augmentation.draws])
+            start += augmentation.draws
+        return self._resized(images)
+
+    def _cropped(self, images: Tensor, draws: Tensor) -> Tensor:
+        if not self._crop_draws:
+            return self._centre(images)
+        return random_crop(images, draws, size=self.crop_size, padding=self.crop_padding)
+
+    def _centre(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.crop_size:
+            return images
+        centre: Tensor = functional.center_crop(images, [self.crop_size] * 2)
+        return centre
+
+    def _resized(self, images: Tensor) -> Tensor:
+        if images.shape[-1] == self.input_size:
+            return images
+        # Of float everywhere: a GPU resizes no uint8, and a CPU would round it.
+        resized: Tensor = functional.resize(images.float(), [self.input_size] * 2, antialias=True)
+        return resized
 
 
-def horizontal_flip(images: Tensor, draws: Tensor) -> Tensor:
-    """Mirror each image left to right with probability one half.
-
-    Shape:
-        images (N, 3, S, S), draws (N, 1); output as images.
-    """
-    mirrored = draws[:, 0] < 0.5
-    return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+def _none() -> tuple[Augmentation, ...]:
+    """Images as they are."""
+    return ()
 
 
-AUGMENTATIONS: dict[str, Augmentation | None] = {
-    "none": None,
-    "flip": Augmentation(draws=1, apply=horizontal_flip),
+def _flip() -> tuple[Augmentation, ...]:
+    """A horizontal flip."""
+    return (FLIP,)
+
+
+def _csca(
+    *, brightness: float, contrast: float, saturation: float, hue: float, rotation: float
+) -> tuple[Augmentation, ...]:
+    """CSCA's: colour jitter, flip, rotation, in the order in which the paper names them."""
+    jitter = colour_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    return (jitter, FLIP, affine(rotation=rotation))
+
+
+def _hierarchical(
+    *, rotation: float, scale: float, brightness: float, contrast: float, saturation: float, hue: float
+) -> tuple[Augmentation, ...]:
+    """The hierarchical paper's: flip, rotation, scaling, colour jitter; its padded crop is the view's."""
+    jitter = colour_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    return (FLIP, affine(rotation=rotation, scale=scale), jitter)
+
+
+def _animals(
+    *, rotation: float, translation: float, scale: float, crop_scale: float, crop_ratio: float
+) -> tuple[Augmentation, ...]:
+    """The animals paper's: flip, translation, rotation, scaling, crop of varying proportions."""
+    moved = affine_crop(
+        rotation=rotation, translation=translation, scale=scale, crop_scale=crop_scale, crop_ratio=crop_ratio
+    )
+    return (FLIP, moved)
+
+
+AUGMENTATIONS: dict[str, Callable[..., tuple[Augmentation, ...]]] = {
+    "none": _none,
+    "flip": _flip,
+    "csca": _csca,
+    "hierarchical": _hierarchical,
+    "animals": _animals,
 }
+
+
+def view(
+    *,
+    image_size: int,
+    crop_size: int,
+    crop_padding: int,
+    input_size: int,
+    augmentation: str,
+    options: Mapping[str, float],
+) -> View:
+    """Say how packed images are shown: cut out, varied, resized.
+
+    Args:
+        image_size: side of the packed images.
+        crop_size: side of the square that is cut out.
+        crop_padding: zeros put around the image before the random cut, in training only.
+        input_size: side of what the network is given.
+        augmentation: a row of `AUGMENTATIONS`.
+        options: exactly that row's own, e.g. `rotation`; none for `none` and `flip`.
+
+    Returns:
+        The view. Cut-outs are resized last, so augmentations work on `crop_size` pixels.
+
+    Raises:
+        InputError: for an unknown augmentation, and for a crop that does not fit into the padded image.
+    """
+    if augmentation not in AUGMENTATIONS:
+        raise InputError(f"augmentation: {augmentation!r} is not known; known: {', '.join(AUGMENTATIONS)}")
+    positions = image_size + 2 * crop_padding - crop_size + 1
+    if positions < 1:
+        raise InputError(
+            f"crop_size: {crop_size} does not fit into images of {image_size} (image_size) with {crop_padding} "
+            f"(crop_padding) around them; the largest that does is {image_size + 2 * crop_padding}"
+        )
+    return View(crop_size, crop_padding, positions, input_size, AUGMENTATIONS[augmentation](**options))

@@ -1,68 +1,105 @@
-"""Put a network together: backbone, pre-trained values, head, strategy."""
+"""Put a network together: backbone, pre-trained values, head, attention."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.networks import freezing, heads
-from pipeline.networks.backbones import Backbone, backbone
+from pipeline.networks import heads
+from pipeline.networks.backbones import Backbone, backbone, make
+from pipeline.networks.insertion import insert, shapes
 from pipeline.networks.network import Network
 
-
-class Settings(Protocol):
-    """What of an experiment a network is made from."""
-
-    @property
-    def backbone(self) -> str: ...
-    @property
-    def freeze(self) -> str: ...
-    @property
-    def head(self) -> str: ...
+NO_ATTENTION = "none"
 
 
-def build(
-    settings: Settings,
-    *,
-    classes: int,
-    head_options: Mapping[str, float],
-    pretrained: Mapping[str, Tensor] | None,
-) -> Network:
-    """Make the network of an experiment.
+@dataclass(frozen=True)
+class Plan:
+    """What a network is made from.
+
+    Attributes:
+        backbone: a row of `BACKBONES`.
+        head: a row of `HEADS`, or `stock`.
+        classes: K, how many classes the head tells apart.
+        image_size: the side of the images that it will be given.
+        head_options: the head's own.
+        attention: a row of `ATTENTIONS`, or `none`.
+        place: where attention goes: `after_stages`, `in_blocks`, `tail`; None for where its paper has it.
+        attention_options: the mechanism's own.
+    """
+
+    backbone: str
+    head: str
+    classes: int
+    image_size: int
+    head_options: Mapping[str, Any] = field(default_factory=dict)
+    attention: str = NO_ATTENTION
+    place: str | None = None
+    attention_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
+    """Make the network of an experiment, everything trainable (see `freezing.freeze`).
 
     Args:
-        settings: backbone, strategy and head by name.
-        classes: K, how many classes the head tells apart.
-        head_options: the chosen head's own options.
-        pretrained: the trunk's values by torchvision's names, classifier left out; None, or the strategy
-            `scratch`, leaves the backbone's own random initial values.
+        plan: backbone, head and attention by name, and what they are for.
+        pretrained: the trunk's values by torchvision's names, classifier left out; None leaves the backbone's own
+            random initial values.
 
     Returns:
-        The network, frozen as the strategy says, in train mode where it trains.
+        The network in train mode. The order of what is drawn at random is backbone, head, attention, so that with the
+        same seed the head starts the same with and without attention.
 
     Raises:
-        InputError: for unknown names and for values of another architecture.
+        InputError: for unknown names, values of another architecture, an attention that the backbone cannot take.
     """
-    row = backbone(settings.backbone)
-    model = row.build(weights=None)
-    stock = model.get_submodule(row.classifier)
-    model.set_submodule(row.classifier, heads.head(settings.head, stock, classes=classes, **head_options))
-    if pretrained is not None and settings.freeze != "scratch":
-        load_trunk(model, row, pretrained, origin="pre-trained weights")
+    row = backbone(plan.backbone)
+    network = _with_head(make(plan.backbone, plan.image_size), row, plan)
+    if pretrained is not None:
+        load_trunk(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
+    if plan.attention != NO_ATTENTION:
+        network = insert(network, plan.attention, plan.place, plan.attention_options, plan.image_size)
     # Channels last in memory: the same network, and convolutions that run faster on CPUs and on tensor cores.
-    network = Network(model.to(memory_format=torch.channels_last), row.stages)
-    freezing.freeze(network, settings.freeze)
-    return network
+    network.model.to(memory_format=torch.channels_last)
+    return network.train()
+
+
+def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
+    """The model with its new classifier, and the steps that this head leaves of the backbone's.
+
+    A head of ours takes the last feature map's channels, averaged over positions or, for `fcn`, as they are; `stock`
+    keeps all that torchvision has behind the feature maps.
+    """
+    classifier = model.get_submodule(row.classifier)
+    if plan.head == heads.STOCK:
+        model.set_submodule(row.classifier, heads.stock(classifier, classes=plan.classes))
+        return Network(model, row.steps)
+    head = heads.head(plan.head)
+    steps = [step for step in row.steps if step.name not in row.only_stock]
+    last_map = [step for step in steps if step.stage.startswith("block")][-1]
+    shape = shapes(Network(model, row.steps), plan.image_size)[last_map.name]
+    is_map = len(shape) == 3
+    if head.takes_maps and not is_map:
+        raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
+    if is_map and "avgpool" in dict(model.named_children()):
+        model.set_submodule("avgpool", nn.AdaptiveAvgPool2d(1))
+    if head.takes_maps:
+        steps = [step for step in steps if step.stage != "pool"]
+    features = shape[0] if is_map else shape[-1]
+    model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
+    return Network(model, steps)
 
 
 def trunk(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
-    """Leave the classifier out."""
-    return {name: value for name, value in values.items() if not name.startswith(f"{row.classifier}.")}
+    """Leave the classifier out, and what else this network has no part for."""
+    without = (f"{row.classifier}.", *row.unused)
+    return {name: value for name, value in values.items() if not name.startswith(without)}
 
 
-def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, origin: str) -> None:
+def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, image_size: int, origin: str) -> None:
     """Copy pre-trained values into everything but the classifier, casting them to the model's type.
 
     `num_batches_tracked` may be missing: files saved before it existed lack it, and it is not used.
@@ -70,10 +107,11 @@ def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *,
     Raises:
         InputError: in one line that lists missing and surplus names and differing shapes.
     """
-    check_trunk(model, row, values, origin=origin)
+    fitting = row.fit(trunk(values, row), image_size)
+    check_trunk(model, row, fitting, origin=origin)
     own = model.state_dict()
     with torch.no_grad():
-        for name, value in trunk(values, row).items():
+        for name, value in fitting.items():
             own[name].copy_(value)
 
 
@@ -85,7 +123,7 @@ def check_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *
     """
     own, given = trunk(model.state_dict(), row), trunk(values, row)
     optional = {name for name in own if name.endswith("num_batches_tracked")}
-    shapes = [
+    differing = [
         f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
         for name in own.keys() & given.keys()
         if given[name].shape != own[name].shape
@@ -93,7 +131,7 @@ def check_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *
     problems = {
         "missing": sorted(own.keys() - given.keys() - optional),
         "surplus": sorted(given.keys() - own.keys()),
-        "of another shape": sorted(shapes),
+        "of another shape": sorted(differing),
     }
     told = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
     if told:

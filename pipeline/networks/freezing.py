@@ -1,7 +1,8 @@
 """Layer-by-layer fine-tuning: what of a network trains under each strategy.
 
 Source:
-    ECSM section 3.1.2 and Table 2. `scratch` is ours, the comparison that the table lacks: nothing pre-trained.
+    ECSM section 3.1.2 and Table 2. `scratch` is ours, the comparison that the table lacks: nothing pre-trained. So is
+    a layer's name in place of a strategy's: that layer and all behind it train.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from torch import nn
 
 from pipeline.errors import InputError
+from pipeline.networks.backbones import Step
 from pipeline.networks.network import Network
 
 
@@ -54,19 +56,46 @@ def plan(stages: Sequence[str], rows: Sequence[Row]) -> dict[str, bool]:
     return decided
 
 
-def freeze(network: Network, strategy: str) -> None:
-    """Apply a strategy: parameters of frozen stages lose their gradient, and their batch norms stay in eval mode.
+def frozen(steps: Sequence[Step], strategy: str) -> list[Step]:
+    """The steps that a strategy, or a layer's name, freezes.
 
     Raises:
-        InputError: for an unknown strategy, listing the known ones.
+        InputError: for a name that is neither, listing both kinds.
     """
-    if strategy not in STRATEGIES:
-        raise InputError(f"freeze: {strategy!r} is not known; known: {', '.join(STRATEGIES)}")
-    decided = plan([stage.name for stage in network.stages], STRATEGIES[strategy])
-    network.frozen_stages = frozenset(name for name, trains in decided.items() if not trains)
-    for stage in network.stages:
-        for _, parameter in network.parameters_of(stage):
-            parameter.requires_grad_(decided[stage.name])
+    if strategy in STRATEGIES:
+        decided = plan(list(dict.fromkeys(step.stage for step in steps)), STRATEGIES[strategy])
+        return [step for step in steps if not decided[step.stage]]
+    first = next((n for n, step in enumerate(steps) if f"{step.name}.".startswith(f"{strategy}.")), None)
+    if first is None:
+        firsts = {step.stage: step.name for step in reversed(steps)}
+        layers = ", ".join(reversed(firsts.values()))
+        raise InputError(
+            f"freeze: {strategy!r} is neither a strategy ({', '.join(STRATEGIES)}) nor a layer of this network, "
+            f"such as {layers}"
+        )
+    return list(steps[:first])
+
+
+def freeze(network: Network, strategy: str, *, still_norms: bool = False) -> None:
+    """Apply a strategy: parameters of frozen steps lose their gradient, and their batch norms stay in eval mode.
+
+    Attention modules that were put in train under every strategy.
+
+    Args:
+        network: changed in place, left in train mode.
+        strategy: a row of `STRATEGIES`, or the name of the first layer that trains.
+        still_norms: also leave the batch norms of what trains in eval mode; their weights train all the same.
+
+    Raises:
+        InputError: for a name that is neither, listing both kinds.
+    """
+    steps = frozen(network.steps, strategy)
+    network.frozen_steps = frozenset(step.name for step in steps)
+    network.still_norms = still_norms
+    for name, parameter in network.model.named_parameters():
+        parameter.requires_grad_(not any(step.holds(name) for step in steps))
+    for module in network.added_modules():
+        module.requires_grad_(True)
     network.train()
 
 
@@ -79,8 +108,8 @@ def count(network: Network) -> Mapping[str, int]:
     """
     parameters = list(network.model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
-    frozen = sum(p.numel() for p in parameters if not p.requires_grad)
-    return {"trainable": trainable, "frozen": frozen + _running_statistics(network.model)}
+    still = sum(p.numel() for p in parameters if not p.requires_grad)
+    return {"trainable": trainable, "frozen": still + _running_statistics(network.model)}
 
 
 def _running_statistics(model: nn.Module) -> int:

@@ -1,64 +1,101 @@
-"""What takes a backbone's pooled features to class scores: one row each."""
+"""What takes a backbone's features to class scores: one row each."""
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.errors import InputError
 
 
-def _mlp1024(stock: nn.Module, *, classes: int, dropout: float) -> nn.Module:
+class ClassMaps(nn.Module):
+    """A 1 x 1 convolution to one map a class, then each map's average as the class's score.
+
+    s_k = mean over positions of (W x + b)_k, which is what global average pooling and a linear layer with the same
+    weights give. The maps are class activation maps.
+
+    Shape:
+        Input (N, C, H, W), output (N, K).
+
+    Source:
+        CSCA, FCN-ResNet50. Departure: none.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, classes, kernel_size=1)
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Class activation maps (N, K, H, W)."""
+        maps: Tensor = self.convolution(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores (N, K)."""
+        return self.maps(x).mean(dim=(2, 3))
+
+
+def _mlp1024(features: int, *, classes: int, dropout: float) -> nn.Module:
     """Dropout, 1,024 hidden units, ReLU, dropout, class scores: the head that gives ECSM Table 5's counts."""
     return nn.Sequential(
         nn.Dropout(dropout),
-        nn.Linear(_last_linear(stock)[1].in_features, 1024),
+        nn.Linear(features, 1024),
         nn.ReLU(inplace=True),
         nn.Dropout(dropout),
         nn.Linear(1024, classes),
     )
 
 
-def _linear(stock: nn.Module, *, classes: int, dropout: float) -> nn.Module:
+def _linear(features: int, *, classes: int, dropout: float) -> nn.Module:
     """One linear layer; behind dropout only where a rate is given, so that its keys stay torchvision's."""
-    linear = nn.Linear(_last_linear(stock)[1].in_features, classes)
+    linear = nn.Linear(features, classes)
     return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
 
 
-def _stock(stock: nn.Module, *, classes: int) -> nn.Module:
-    """Torchvision's own classifier with its last layer made anew."""
-    name, last = _last_linear(stock)
-    fresh = nn.Linear(last.in_features, classes)
-    if not name:
-        return fresh
-    head = deepcopy(stock)
-    head.set_submodule(name, fresh)
-    return head
+def _fcn(channels: int, *, classes: int) -> nn.Module:
+    return ClassMaps(channels, classes)
 
 
-HEADS: dict[str, Callable[..., nn.Module]] = {"mlp1024": _mlp1024, "linear": _linear, "stock": _stock}
+@dataclass(frozen=True)
+class Head:
+    """One row of the table.
+
+    Attributes:
+        make: from the number of features (after pooling) or channels (before it) and `classes` to the module.
+        takes_maps: whether it is given the feature maps (N, C, H, W) in place of their averages (N, C).
+    """
+
+    make: Callable[..., nn.Module]
+    takes_maps: bool = False
 
 
-def head(name: str, stock: nn.Module, *, classes: int, **options: float) -> nn.Module:
-    """Make a head for what `stock`, the backbone's own classifier, takes.
+HEADS = {"mlp1024": Head(_mlp1024), "linear": Head(_linear), "fcn": Head(_fcn, takes_maps=True)}
+STOCK = "stock"
 
-    Args:
-        name: a row of `HEADS`.
-        stock: the classifier that torchvision built; read, not changed.
-        classes: K, how many scores to give.
-        **options: that head's own, e.g. `dropout`.
 
-    Returns:
-        A module from features (N, F) to scores (N, K).
+def head(name: str) -> Head:
+    """The row of this name; `stock` is none, since it is the backbone's own (see `stock`).
 
     Raises:
         InputError: for an unknown name.
     """
     if name not in HEADS:
-        raise InputError(f"head: {name!r} is not known; known: {', '.join(HEADS)}")
-    return HEADS[name](stock, classes=classes, **options)
+        raise InputError(f"head: {name!r} is not known; known: {', '.join([*HEADS, STOCK])}")
+    return HEADS[name]
 
 
-def _last_linear(stock: nn.Module) -> tuple[str, nn.Linear]:
-    name, last = [(n, m) for n, m in stock.named_modules() if isinstance(m, nn.Linear)][-1]
-    return name, last
+def stock(classifier: nn.Module, *, classes: int) -> nn.Module:
+    """Torchvision's own classifier with its last layer made anew.
+
+    Args:
+        classifier: what torchvision built; read, not changed.
+        classes: K, how many scores to give.
+    """
+    name, last = [(n, m) for n, m in classifier.named_modules() if isinstance(m, nn.Linear)][-1]
+    fresh = nn.Linear(last.in_features, classes)
+    if not name:
+        return fresh
+    head = deepcopy(classifier)
+    head.set_submodule(name, fresh)
+    return head

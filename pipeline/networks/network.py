@@ -1,10 +1,12 @@
-"""A network as an ordered list of stages over one torchvision model."""
+"""A network as an ordered list of steps over one torchvision model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.networks.backbones import Stage
+from pipeline.networks.backbones import Step
 
 
 class Network(nn.Module):
@@ -13,30 +15,37 @@ class Network(nn.Module):
     Parameters keep torchvision's names in `model`; `model.state_dict()` is what files hold.
 
     Attributes:
-        model: the torchvision model, its classifier replaced by our head.
-        stages: what `forward` runs, in order.
-        frozen_stages: the names of the stages that do not train (set by `freezing.freeze`).
+        model: the torchvision model, its classifier replaced by our head, attention modules put in.
+        steps: what `forward` runs, in order.
+        added: the names of the modules that were put in; they train whatever is frozen around them.
+        frozen_steps: the names of the steps that do not train (set by `freezing.freeze`).
+        still_norms: whether all batch norms keep their statistics, also those whose weights train.
 
     Shape:
         Input (N, 3, S, S), normalised as ImageNet; output (N, K) class scores.
     """
 
-    def __init__(self, model: nn.Module, stages: tuple[Stage, ...]) -> None:
+    def __init__(self, model: nn.Module, steps: Sequence[Step], added: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
-        self.stages = stages
-        self.frozen_stages: frozenset[str] = frozenset()
+        self.steps = tuple(steps)
+        self.added = tuple(added)
+        self.frozen_steps: frozenset[str] = frozenset()
+        self.still_norms = False
 
     def train(self, mode: bool = True) -> "Network":
-        """Train mode for what trains, eval mode for frozen stages however often this is called.
+        """Train mode for what trains, eval mode for frozen steps however often this is called.
 
-        A batch norm in a frozen stage normalises by its pre-trained statistics, and they never move.
+        A batch norm in a frozen step normalises by its pre-trained statistics, and they never move.
         """
         super().train(mode)
-        for stage in self.stages:
-            if stage.name in self.frozen_stages:
-                for module in self.modules_of(stage):
-                    module.eval()
+        frozen = [step for step in self.steps if step.name in self.frozen_steps]
+        for name, module in self.model.named_modules():
+            still = self.still_norms and isinstance(module, _BatchNorm)
+            if still or any(step.holds(name) for step in frozen):
+                module.eval()
+        for module in self.added_modules():
+            module.train(mode)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,25 +53,41 @@ class Network(nn.Module):
         return self.run(x)
 
     def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
-        """Run the stages from number `start` up to, not including, number `stop`."""
-        for stage in self.stages[start:stop]:
-            x = stage.run(self.model, x)
+        """Run the steps from number `start` up to, not including, number `stop`."""
+        for step in self.steps[start:stop]:
+            x = step.run(self.model, x)
         return x
 
     def frozen_prefix(self) -> int:
-        """How many stages at the beginning nothing trains in, so that their output for an image never changes."""
-        for number, stage in enumerate(self.stages):
-            if stage.name not in self.frozen_stages and any(True for _ in self.parameters_of(stage)):
+        """How many steps at the beginning nothing trains in, so that their output for an image never changes."""
+        for number, step in enumerate(self.steps):
+            trains = any(parameter.requires_grad for _, parameter in self.parameters_of(step))
+            if step.name not in self.frozen_steps or trains:
                 return number
-        return len(self.stages)
+        return len(self.steps)
 
-    def parameters_of(self, stage: Stage) -> Iterator[tuple[str, nn.Parameter]]:
-        """The parameters of one stage with torchvision's names."""
-        for child in stage.children:
-            for name, parameter in self.model.get_submodule(child).named_parameters():
-                yield f"{child}.{name}", parameter
+    def stages(self) -> list[tuple[str, list[Step]]]:
+        """The steps by stage, in order; a stage that attention modules interrupt comes in parts."""
+        return [(name, list(steps)) for name, steps in groupby(self.steps, key=lambda step: step.stage)]
 
-    def modules_of(self, stage: Stage) -> Iterator[nn.Module]:
-        """The top modules of one stage."""
-        for child in stage.children:
-            yield self.model.get_submodule(child)
+    def parameters_of(self, step: Step) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters of one step with torchvision's names."""
+        for name, parameter in self.model.named_parameters():
+            if step.holds(name):
+                yield name, parameter
+
+    def added_modules(self) -> Iterator[nn.Module]:
+        """The attention modules."""
+        for name in self.added:
+            yield self.model.get_submodule(name)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """What trains, by what it is: the pre-trained `backbone`, added attention (`module`), and the `head`."""
+        head = [step for step in self.steps if step.stage == "head"]
+        found: dict[str, list[nn.Parameter]] = {"backbone": [], "module": [], "head": []}
+        for name, parameter in self.model.named_parameters():
+            is_added = any(name.startswith(f"{module}.") for module in self.added)
+            group = "module" if is_added else "head" if any(step.holds(name) for step in head) else "backbone"
+            if parameter.requires_grad:
+                found[group].append(parameter)
+        return found

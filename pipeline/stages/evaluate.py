@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from pipeline.errors import one_line_errors
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.params import Network as NetworkSettings
-from pipeline.params import Params
+from pipeline.params import Params, Sizes
+from pipeline.stages import assembly
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.features import Features
@@ -45,7 +47,8 @@ def predict(values: Params, data: Packed, rows: list[int], *, repeat: int, devic
     """Class scores (n, K) of these rows by the trained network of this repeat."""
     network = load_network(repeat).to(device)
     chosen = torch.tensor(rows)
-    images = Images(data.images, chosen, mean=data.mean, std=data.std, device=device)
+    view = assembly.still_view(read_sizes(repeat))
+    images = Images(data.images, chosen, mean=data.mean, std=data.std, device=device, view=view)
     settings = values.experiment().settings.train
     network.eval()
     features = Features(network, images, chosen, limit_mb=0, batch_size=settings.batch_size)
@@ -54,14 +57,23 @@ def predict(values: Params, data: Packed, rows: list[int], *, repeat: int, devic
 
 def load_network(repeat: int) -> Network:
     """Build the trained network of this repeat again from its own files."""
-    folder = paths.trained(repeat)
-    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    model = read_model(repeat)
     settings = NetworkSettings.model_validate(model["network"])
-    network = build(
-        settings, classes=len(model["classes"]), head_options=settings.chosen_head_options(), pretrained=None
-    )
-    network.model.load_state_dict(checkpoints.read(folder / "weights.safetensors"))
+    plan = assembly.plan(settings, classes=len(model["classes"]), image_size=read_sizes(repeat).input)
+    network = build(plan, pretrained=None)
+    network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / "weights.safetensors"))
     return network
+
+
+def read_sizes(repeat: int) -> Sizes:
+    """The sides of the images that the network of this repeat was trained on."""
+    return Sizes(**read_model(repeat)["sizes"])
+
+
+def read_model(repeat: int) -> dict[str, Any]:
+    """What is needed to build the network of this repeat again."""
+    found: dict[str, Any] = json.loads((paths.trained(repeat) / "model.json").read_text(encoding="utf-8"))
+    return found
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:

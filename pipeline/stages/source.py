@@ -19,11 +19,14 @@ from pipeline.datasets import packed, synthetic
 from pipeline.datasets.parallel import mapped
 from pipeline.errors import InputError, one_line_errors
 from pipeline.networks import build
-from pipeline.networks.backbones import backbone
+from pipeline.networks.backbones import BACKBONES, backbone, make
 from pipeline.params import Network, Params, SyntheticSource
 from pipeline.stages.files import write_json
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
+
+# The side for which values are checked; those that depend on the side are fitted to it.
+CHECKED_SIZE = 224
 
 
 class Source(NamedTuple):
@@ -46,7 +49,8 @@ def main() -> None:
         target.mkdir()
         record = {"origin": source.origin, "backbone": network.backbone, "file_sha256": source.file_sha256}
         if source.values:
-            build.check_trunk(_on_meta(network.backbone), row, source.values, origin=source.origin)
+            fitting = row.fit(build.trunk(source.values, row), CHECKED_SIZE)
+            build.check_trunk(_on_meta(network.backbone), row, fitting, origin=source.origin)
             file = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(build.trunk(source.values, row), file)
             record["sha256"] = checkpoints.sha256(file)
@@ -65,6 +69,41 @@ def from_file(values: Params, _network: Network) -> Source:
     return Source(checkpoints.read(path), f"file {path.name}", checkpoints.sha256(path))
 
 
+def from_places365(_values: Params, network: Network) -> Source:
+    """The Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
+    url = backbone(network.backbone).places365
+    if not url:
+        raise InputError(
+            f"weights: there are no 'places365' weights for {network.backbone}; they exist for "
+            f"{', '.join(name for name, row in BACKBONES.items() if row.places365)}"
+        )
+    path = fetch(url)
+    return Source(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
+
+
+def fetch(url: str) -> Path:
+    """Fetch a file into torch's cache, unless it is there.
+
+    Raises:
+        InputError: where the address does not answer.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(cached))
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise _not_downloaded(url, error) from None
+    return cached
+
+
+def _not_downloaded(url: str, error: Exception) -> InputError:
+    return InputError(
+        f"weights: {url} could not be downloaded ({error}); go online once, or give a file of your own: "
+        "-S weights=file -S weights_file=/path/to/it"
+    )
+
+
 def from_torchvision(_values: Params, network: Network) -> Source:
     """Torchvision's ImageNet weights, from its cache or its own address."""
     weights = backbone(network.backbone).imagenet
@@ -81,10 +120,7 @@ def download(weights: WeightsEnum) -> dict[str, Tensor]:
     try:
         values: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise InputError(
-            f"weights: {weights.url} could not be downloaded ({error}); go online once, or give a file of your own: "
-            "-S weights=file -S weights_file=/path/to/it"
-        ) from None
+        raise _not_downloaded(weights.url, error) from None
     except RuntimeError as error:
         raise InputError(f"weights: {weights.url} was refused: {error}") from None
     except pickle.UnpicklingError:
@@ -101,12 +137,14 @@ def drawn(values: Params, network: Network) -> Source:
     threads = seeding.make_exact(threads=values.threads, device=device.type)
     array, labels = draw(settings)
     torch.manual_seed(seeding.derive("source", settings.seed))
-    student = build.build(
-        network.model_copy(update={"freeze": "scratch", "head": "linear"}),
+    plan = build.Plan(
+        backbone=network.backbone,
+        head="linear",
         classes=synthetic.SOURCE_CLASSES,
+        image_size=settings.image_size,
         head_options={"dropout": 0.0},
-        pretrained=None,
-    ).to(device)
+    )
+    student = build.build(plan, pretrained=None).to(device)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
     examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
@@ -134,13 +172,14 @@ def _draw_one(numbered: tuple[int, int], *, size: int, seed: int) -> NDArray[np.
 
 def _on_meta(name: str) -> torch.nn.Module:
     with torch.device("meta"):
-        return backbone(name).build(weights=None)
+        return make(name, CHECKED_SIZE)
 
 
 SOURCES: dict[str, Callable[[Params, Network], Source]] = {
     "none": nothing,
     "file": from_file,
     "imagenet": from_torchvision,
+    "places365": from_places365,
     "synthetic": drawn,
 }
 

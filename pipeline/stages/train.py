@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,15 +15,18 @@ from torch import Tensor
 from pipeline import params, paths, provenance, seeding, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
-from pipeline.datasets.transforms import AUGMENTATIONS
 from pipeline.errors import InputError, one_line_errors
-from pipeline.networks import freezing
-from pipeline.networks.build import build
+from pipeline.networks import cost, freezing
+from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.params import Params
+from pipeline.stages import assembly
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
+
+# How long the speed with and without attention is measured, each.
+MEASURED_SECONDS = 1.0
 
 
 class Machine(NamedTuple):
@@ -49,7 +53,8 @@ def main(arguments: list[str]) -> None:
         seconds = time.perf_counter() - clock
     write_network(network, data, values, repeat=repeat)
     write_history(outcome.history, record, repeat=repeat)
-    write_runtime(outcome, machine, repeat=repeat, started=started, seconds=seconds)
+    speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
+    write_runtime(outcome, machine, speed, repeat=repeat, started=started, seconds=seconds)
 
 
 def set_up(values: Params) -> Machine:
@@ -69,10 +74,17 @@ def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
 
 def make_network(values: Params, *, classes: int, repeat: int) -> Network:
     """The experiment's network with this repeat's initial values for what is not pre-trained."""
-    settings = values.experiment().settings.network
-    pretrained = checkpoints.read(paths.SOURCE_WEIGHTS) if paths.SOURCE_WEIGHTS.exists() else None
+    experiment = values.experiment()
+    settings = experiment.settings
+    scratch = settings.network.freeze == "scratch" or not paths.SOURCE_WEIGHTS.exists()
+    pretrained = None if scratch else checkpoints.read(paths.SOURCE_WEIGHTS)
     torch.manual_seed(seeding.derive("network", repeat))
-    return build(settings, classes=classes, head_options=settings.chosen_head_options(), pretrained=pretrained)
+    plan = assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input)
+    network = build(plan, pretrained=pretrained)
+    # The loop does the same as it comes to each; a layer that is not there is told now, before hours are spent.
+    for start in assembly.starts(experiment, network):
+        start()
+    return network
 
 
 def run(
@@ -90,7 +102,8 @@ def run(
     Raises:
         InputError: where the loss is not finite, naming epoch, step and the batch's files.
     """
-    settings = values.experiment().settings
+    experiment = values.experiment()
+    settings = experiment.settings
     seen = torch.cat([parts["train"], parts["val"]])
     images = Images(
         data.images,
@@ -98,7 +111,7 @@ def run(
         mean=data.mean,
         std=data.std,
         device=machine.device,
-        augmentation=AUGMENTATIONS[settings.data.augmentation],
+        view=assembly.training_view(settings.data),
     )
     examples = engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
     try:
@@ -107,6 +120,7 @@ def run(
             examples,
             settings.train,
             seed=repeat,
+            course=assembly.course(experiment, network),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
     except engine.NotFiniteError as error:
@@ -151,18 +165,56 @@ def describe_run(
         "repeat": repeat,
         "seed": repeat,
         **record,
+        "phases": assembly.phase_counts(experiment, network),
         "parameters": dict(freezing.count(network)),
+        "flops": computation(values, network, classes=len(data.classes)),
         "parts": {part: len(rows) for part, rows in parts.items()},
+    }
+
+
+def computation(values: Params, network: Network, *, classes: int) -> dict[str, int]:
+    """Operations of one image's forward pass, also without attention where there is some."""
+    size = values.experiment().settings.data.sizes().input
+    plain = without_attention(values, classes=classes)
+    found = {"network": cost.flops(network, size)}
+    return found | ({"without_attention": cost.flops(plain, size)} if plain else {})
+
+
+def without_attention(values: Params, *, classes: int) -> Network | None:
+    """The same network without its attention, random values; None where it has none."""
+    settings = values.experiment().settings
+    if settings.network.attention == NO_ATTENTION:
+        return None
+    plan = assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input)
+    return build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+
+
+def inference_speed(values: Params, network: Network, *, classes: int, machine: Machine) -> dict[str, float]:
+    """Images a second of the forward pass with and without attention, on one batch; nothing where there is none."""
+    plain = without_attention(values, classes=classes)
+    if plain is None:
+        return {}
+    settings = values.experiment().settings
+    side = settings.data.sizes().input
+    batch = torch.zeros(settings.train.batch_size, 3, side, side, device=machine.device)
+    batch = batch.to(memory_format=torch.channels_last)
+    networks = {"network": network, "without_attention": plain.to(machine.device)}
+    return {
+        name: round(cost.images_per_second(one, batch, seconds=MEASURED_SECONDS), 2) for name, one in networks.items()
     }
 
 
 def write_network(network: Network, data: Packed, values: Params, *, repeat: int) -> None:
     """The weights under torchvision's names, and what is needed to build the network again."""
-    settings = values.experiment().settings.network
+    settings = values.experiment().settings
     with paths.written_whole(paths.trained(repeat)) as target:
         target.mkdir()
         checkpoints.save(network.model.state_dict(), target / "weights.safetensors")
-        model = {"network": settings.model_dump(mode="json"), "classes": list(data.classes)}
+        model = {
+            "network": settings.network.model_dump(mode="json"),
+            "sizes": settings.data.sizes()._asdict(),
+            "classes": list(data.classes),
+        }
         write_json(target / "model.json", model)
 
 
@@ -174,7 +226,15 @@ def write_history(history: Sequence[engine.Row], record: Mapping[str, Any], *, r
         write_json(target / "record.json", record)
 
 
-def write_runtime(outcome: engine.Outcome, machine: Machine, *, repeat: int, started: datetime, seconds: float) -> None:
+def write_runtime(
+    outcome: engine.Outcome,
+    machine: Machine,
+    inference: Mapping[str, float],
+    *,
+    repeat: int,
+    started: datetime,
+    seconds: float,
+) -> None:
     """All that may differ between two equal runs, apart from what training and testing read."""
     commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
@@ -183,6 +243,7 @@ def write_runtime(outcome: engine.Outcome, machine: Machine, *, repeat: int, sta
         "cache_seconds": round(outcome.cache_seconds, 3),
         "epoch_seconds": [round(value, 4) for value in outcome.epoch_seconds],
         "images_per_second": round(outcome.images_trained / busy, 2),
+        "inference_images_per_second": dict(inference),
         "device_name": device_name(machine.device),
         "threads": machine.threads,
         "versions": provenance.versions(),

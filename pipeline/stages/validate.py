@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import params, paths
 from pipeline.datasets import folder
 from pipeline.errors import InputError, one_line_errors
-from pipeline.params import Params
+from pipeline.params import Network, Params
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -22,10 +22,38 @@ def main() -> None:
         folder.layout(folder.check_location(values.folder))
     if chosen.network.weights == "file":
         check_weights_file(values.weights_file)
+    if needs_building(chosen.network):
+        check_network(values)
     for note in doubts(values):
         print(f"validate: note: {note}")
     with paths.written_whole(paths.VALIDATED) as target:
         target.write_text("params.yaml is valid\n", encoding="utf-8")
+
+
+def needs_building(network: Network) -> bool:
+    """Whether only building the network tells that its parts fit; the plainest choices always do."""
+    return network.attention != "none" or network.freeze == params.PHASES or network.backbone == "vit_b_16"
+
+
+def check_network(values: Params) -> None:
+    """Refuse a network whose parts do not fit together, by building it without values.
+
+    Raises:
+        InputError: for an attention that the backbone cannot take or whose maps are too small, a reduction that leaves
+            no channel, a phase whose layer is not there.
+    """
+    import torch
+
+    from pipeline.networks.build import build
+    from pipeline.stages import assembly
+
+    experiment = values.experiment()
+    settings = experiment.settings
+    plan = assembly.plan(settings.network, classes=2, image_size=settings.data.sizes().input)
+    with torch.device("meta"):
+        network = build(plan, pretrained=None)
+    for start in assembly.starts(experiment, network):
+        start()
 
 
 def check_weights_file(given: str) -> None:

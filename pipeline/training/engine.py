@@ -1,4 +1,4 @@
-"""The loop: one network, one packed array, one budget.
+"""The loop: one network, one packed array, one budget in one or more phases.
 
 Needs torch, numpy and tqdm alone beside the standard library, so that it also runs where nothing else is installed.
 """
@@ -6,7 +6,7 @@ Needs torch, numpy and tqdm alone beside the standard library, so that it also r
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import WeightedRandomSampler
 from tqdm import tqdm
 
 from pipeline import seeding
@@ -30,7 +31,7 @@ class Trainable(Runnable, Protocol):
 
     def train(self, mode: bool = True) -> Any: ...
     def eval(self) -> Any: ...
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def groups(self) -> Mapping[str, list[nn.Parameter]]: ...
 
 
 class Settings(optim.Settings, Protocol):
@@ -38,6 +39,8 @@ class Settings(optim.Settings, Protocol):
 
     @property
     def budget(self) -> Any: ...
+    @property
+    def lr(self) -> float: ...
     @property
     def batch_size(self) -> int: ...
     @property
@@ -61,6 +64,39 @@ class Examples:
     labels: Tensor
     train: Tensor
     val: Tensor
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the budget with an optimizer and a schedule of its own.
+
+    Attributes:
+        amount: how long, in the budget's unit.
+        lr: the first rate.
+        start: called before the phase; freezes what it does not train.
+    """
+
+    amount: int
+    lr: float
+    start: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training goes beside its settings.
+
+    Attributes:
+        phases: in order; none is one over the whole budget at the settings' rate.
+        lr_factors: by which the rate of a group of parameters differs.
+        sampler: `shuffle`, every image once an epoch; `weighted`, as many draws with replacement, each class as often
+            as any other.
+        class_weights: `none`, or `balanced`: an image of class k counts n / (K n_k) in the loss.
+    """
+
+    phases: tuple[Phase, ...] = ()
+    lr_factors: Mapping[str, float] = field(default_factory=dict)
+    sampler: str = "shuffle"
+    class_weights: str = "none"
 
 
 @dataclass
@@ -95,13 +131,32 @@ class NotFiniteError(Exception):
         self.epoch, self.step, self.rows = epoch, step, rows
 
 
+@dataclass
+class _Run:
+    """What one call of `fit` passes around; `features`, `optimizer` and `schedule` are the phase's."""
+
+    network: Trainable
+    examples: Examples
+    settings: Settings
+    course: Course
+    seed: int
+    progress: "tqdm[Any]"
+    on_epoch: Callable[[Row], object]
+    outcome: Outcome
+    class_weights: Tensor | None
+    features: Features
+    optimizer: Optimizer
+    schedule: LRScheduler
+
+
 def fit(
     network: Trainable,
     examples: Examples,
     settings: Settings,
     *,
     seed: int,
-    on_epoch: Callable[[Row], object] | None = None,
+    course: Course | None = None,
+    on_epoch: Callable[[Row], object] = lambda _row: None,
 ) -> Outcome:
     """Train for the whole budget; the last iterate is the result.
 
@@ -110,64 +165,81 @@ def fit(
         examples: what to train on and what to watch.
         settings: a recipe's `train` section.
         seed: of the order of images, the augmentation and dropout.
+        course: phases, rates by group, sampling; by default one phase in which every image counts the same.
         on_epoch: called with each epoch's row of the history.
 
     Raises:
         NotFiniteError: at the end of the epoch in which the loss first was not finite.
     """
     torch.manual_seed(seeding.derive("dropout", seed))
+    course = course or Course()
+    phases = course.phases or (Phase(settings.budget.amount, settings.lr),)
+    steps = [_steps(examples, settings, phase.amount) for phase in phases]
     outcome = Outcome()
-    features = _features(network, examples, settings, outcome)
-    optimizer = optim.make_optimizer(network.parameters(), settings)
-    steps = _steps(examples, settings)
-    schedule = optim.make_schedule(optimizer, settings, steps)
-    iteration = 0
-    with _progress(steps) as progress:
-        for epoch, batches in enumerate(_epochs(examples.train, settings.batch_size, steps, seed), start=1):
-            iteration += len(batches)
-            row = {"epoch": float(epoch), "iteration": float(iteration), "lr": optimizer.param_groups[0]["lr"]}
-            started = time.perf_counter()
-            draws = examples.images.draws(seed, epoch)
-            losses, correct = _train(
-                network, features, examples, batches, draws, settings, optimizer, schedule, progress
+    with _progress(sum(steps)) as progress:
+        for phase, count in zip(phases, steps, strict=True):
+            phase.start()
+            optimizer = optim.make_optimizer(network.groups(), settings, lr=phase.lr, factors=course.lr_factors)
+            run = _Run(
+                network=network,
+                examples=examples,
+                settings=settings,
+                course=course,
+                seed=seed,
+                progress=progress,
+                on_epoch=on_epoch,
+                outcome=outcome,
+                class_weights=class_weights(examples, course),
+                features=_features(network, examples, settings, outcome),
+                optimizer=optimizer,
+                schedule=optim.make_schedule(optimizer, settings, count),
             )
-            row |= _training_scores(losses, correct, batches, epoch)
-            outcome.epoch_seconds.append(time.perf_counter() - started)
-            outcome.images_trained += sum(map(len, batches))
-            row |= _watched(network, features, examples, settings)
-            outcome.history.append(row)
-            if on_epoch is not None:
-                on_epoch(row)
-            _tell(row, progress)
+            _fit_phase(run, count)
     return outcome
 
 
-def _train(
-    network: Trainable,
-    features: Features,
-    examples: Examples,
-    batches: list[Tensor],
-    draws: Tensor | None,
-    settings: Settings,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-    progress: "tqdm[Any]",
-) -> tuple[list[Tensor], list[Tensor]]:
+def _fit_phase(run: _Run, steps: int) -> None:
+    """Whole epochs until the phase's steps are used up; epochs are counted through all phases."""
+    examples, outcome = run.examples, run.outcome
+    while steps > 0:
+        epoch = len(outcome.history) + 1
+        rows = order(examples, run.course, seed=run.seed, epoch=epoch)
+        batches = list(rows.split(run.settings.batch_size))[:steps]
+        steps -= len(batches)
+        done = outcome.history[-1]["iteration"] if outcome.history else 0
+        row = {
+            "epoch": float(epoch),
+            "iteration": done + len(batches),
+            "lr": optim.rate(run.optimizer, run.course.lr_factors),
+        }
+        started = time.perf_counter()
+        losses, correct = _train(run, batches, examples.images.draws(run.seed, epoch))
+        row |= _training_scores(losses, correct, batches, epoch)
+        outcome.epoch_seconds.append(time.perf_counter() - started)
+        outcome.images_trained += sum(map(len, batches))
+        row |= _watched(run.network, run.features, examples, run.settings)
+        outcome.history.append(row)
+        run.on_epoch(row)
+        _tell(row, run.progress)
+
+
+def _train(run: _Run, batches: list[Tensor], draws: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
     """One epoch: each batch's summed loss and count of right answers, left on the device."""
     losses, correct = [], []
+    network, features, device = run.network, run.features, run.examples.images.device
     network.train()
     for rows in batches:
-        labels = examples.labels[rows].to(examples.images.device)
-        with _precision(settings, examples.images.device):
+        labels = run.examples.labels[rows].to(device)
+        with _precision(run.settings, device):
             logits = network.run(features(rows, draws), start=features.prefix)  # (N, K)
-            loss = F.cross_entropy(logits.float(), labels)
-        optimizer.zero_grad(set_to_none=True)
+            loss = F.cross_entropy(logits.float(), labels, weight=run.class_weights)
+        run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
-        schedule.step()
+        run.optimizer.step()
+        run.schedule.step()
         losses.append(loss.detach() * len(rows))
         correct.append((logits.detach().argmax(1) == labels).sum())
-        progress.update()
+        run.progress.update()
     return losses, correct
 
 
@@ -186,7 +258,7 @@ def predict(
 
 def _features(network: Trainable, examples: Examples, settings: Settings, outcome: Outcome) -> Features:
     """Frozen features; kept ones are for rows that look the same every epoch."""
-    repeated = [examples.val] if examples.images.augmentation else [examples.train, examples.val]
+    repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
     network.eval()
     started = time.perf_counter()
     with _precision(settings, examples.images.device):
@@ -198,26 +270,33 @@ def _features(network: Trainable, examples: Examples, settings: Settings, outcom
             batch_size=settings.batch_size,
         )
     if features.kept:
-        outcome.cache_seconds = time.perf_counter() - started
+        outcome.cache_seconds += time.perf_counter() - started
     return features
 
 
-def _epochs(rows: Tensor, batch_size: int, steps: int, seed: int) -> Iterator[list[Tensor]]:
-    """Each epoch's batches in an order of its own, the last one smaller, until the steps are used up."""
-    epoch = 0
-    while steps > 0:
-        generator = torch.Generator().manual_seed(seeding.derive("order", seed, epoch))
-        order = rows[torch.randperm(len(rows), generator=generator)]
-        batches = list(order.split(batch_size))[:steps]
-        yield batches
-        steps -= len(batches)
-        epoch += 1
+def order(examples: Examples, course: Course, *, seed: int, epoch: int) -> Tensor:
+    """The rows (n,) that an epoch trains on, in an order of its own; epochs are counted from 1."""
+    generator = torch.Generator().manual_seed(seeding.derive("order", seed, epoch - 1))
+    if course.sampler == "shuffle":
+        return examples.train[torch.randperm(len(examples.train), generator=generator)]
+    labels = examples.labels[examples.train]
+    chances = (1.0 / torch.bincount(labels).double())[labels].tolist()
+    drawn = list(WeightedRandomSampler(chances, len(labels), generator=generator))
+    return examples.train[torch.tensor(drawn)]
 
 
-def _steps(examples: Examples, settings: Settings) -> int:
-    budget = settings.budget
+def class_weights(examples: Examples, course: Course) -> Tensor | None:
+    """How much an image of each class (K,) counts, from the training rows alone; 1 for a class without any."""
+    if course.class_weights == "none":
+        return None
+    counts = torch.bincount(examples.labels[examples.train], minlength=int(examples.labels.max()) + 1)
+    weights = len(examples.train) / (len(counts) * counts.clamp(min=1).float())
+    return torch.where(counts > 0, weights, 1.0).to(examples.images.device)
+
+
+def _steps(examples: Examples, settings: Settings, amount: int) -> int:
     return optim.total_steps(
-        unit=budget.unit, amount=budget.amount, images=len(examples.train), batch_size=settings.batch_size
+        unit=settings.budget.unit, amount=amount, images=len(examples.train), batch_size=settings.batch_size
     )
 
 

@@ -1,7 +1,7 @@
 """Batches from one packed array: no worker processes, no decoding in the loop."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,20 +12,21 @@ from torch import Tensor
 from pipeline import seeding
 
 
-class Augmentation(Protocol):
-    """What the loop needs of an augmentation: how many uniform draws an image takes, and what it does with them."""
+class View(Protocol):
+    """How images are shown: the same every time, or varied by uniform draws, `draws` of them an image."""
 
     @property
     def draws(self) -> int: ...
-    @property
-    def apply(self) -> Callable[[Tensor, Tensor], Tensor]: ...
+    def still(self, images: Tensor) -> Tensor: ...
+    def varied(self, images: Tensor, draws: Tensor) -> Tensor: ...
 
 
 class Images:
     """Normalised batches by row number.
 
     The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
-    from the memory-mapped file batch by batch where they do not. Normalising, and augmenting, is done on the device.
+    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalising are
+    done on the device.
 
     Args:
         array: uint8, (N, 3, S, S), usually memory-mapped.
@@ -33,7 +34,7 @@ class Images:
         mean: one value a channel, for images scaled to 0..1.
         std: likewise.
         device: where batches go.
-        augmentation: applied to batches that are asked for with draws.
+        view: how they are shown; None shows them as they are packed.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class Images:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device,
-        augmentation: Augmentation | None = None,
+        view: View | None = None,
     ) -> None:
         self.device = device
-        self.augmentation = augmentation
+        self._view = view
         self._array = array
         self._position = torch.full((len(array),), -1)
         self._position[rows] = torch.arange(len(rows))
@@ -55,28 +56,36 @@ class Images:
         self._mean = 255 * torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = 255 * torch.tensor(std, device=device).view(1, 3, 1, 1)
 
+    @property
+    def varies(self) -> bool:
+        """Whether an image looks different from epoch to epoch."""
+        return self._view is not None and self._view.draws > 0
+
     def batch(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
         """The images of these rows, normalised.
 
         Args:
             rows: row numbers (n,), on the CPU.
-            draws: this epoch's draws (N, augmentation.draws), or None to leave the images as they are.
+            draws: this epoch's draws (N, view.draws), or None to show the images as in testing.
 
         Returns:
-            float32 (n, 3, S, S) on the device.
+            float32 (n, 3, I, I) on the device, I the view's input size.
         """
         images = self._raw(rows)
-        if self.augmentation is not None and draws is not None:
-            images = self.augmentation.apply(images, draws[rows].to(self.device))
+        if self._view is not None:
+            images = self._shown(images, self._view, None if draws is None else draws[rows])
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return (images - self._mean) / self._std
 
     def draws(self, seed: int, epoch: int) -> Tensor | None:
-        """This epoch's uniform numbers for every image, the same at any batch size; None without augmentation."""
-        if self.augmentation is None:
+        """This epoch's uniform numbers for every image, the same at any batch size; None where nothing varies."""
+        if self._view is None or self._view.draws == 0:
             return None
         generator = torch.Generator().manual_seed(seeding.derive("augmentation", seed, epoch))
-        return torch.rand(len(self._array), self.augmentation.draws, generator=generator)
+        return torch.rand(len(self._array), self._view.draws, generator=generator)
+
+    def _shown(self, images: Tensor, view: View, draws: Tensor | None) -> Tensor:
+        return view.still(images) if draws is None else view.varied(images, draws.to(self.device))
 
     def _raw(self, rows: Tensor) -> Tensor:
         if self._resident is not None:

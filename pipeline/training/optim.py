@@ -1,12 +1,12 @@
 """Optimizers and learning-rate schedules: torch's own, one row each."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, MultiStepLR
 
 
 class Settings(Protocol):
@@ -16,8 +16,6 @@ class Settings(Protocol):
     def optimizer(self) -> str: ...
     @property
     def optimizer_options(self) -> Any: ...
-    @property
-    def lr(self) -> float: ...
     @property
     def weight_decay(self) -> float: ...
     @property
@@ -51,8 +49,12 @@ def _step(optimizer: Optimizer, options: Any, steps: int) -> LRScheduler:
 
 
 def _cosine(optimizer: Optimizer, options: Any, steps: int) -> LRScheduler:
-    first = optimizer.param_groups[0]["lr"]
-    return CosineAnnealingLR(optimizer, T_max=steps, eta_min=options.final * first)
+    """Torch's CosineAnnealingLR has one last rate for all groups; here each falls to the same part of its own first."""
+
+    def factor(step: int) -> float:
+        return float(options.final + (1 - options.final) * (1 + math.cos(math.pi * step / steps)) / 2)
+
+    return LambdaLR(optimizer, factor)
 
 
 SCHEDULES: dict[str, Callable[[Optimizer, Any, int], LRScheduler]] = {
@@ -62,16 +64,35 @@ SCHEDULES: dict[str, Callable[[Optimizer, Any, int], LRScheduler]] = {
 }
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], settings: Settings) -> Optimizer:
-    """The optimizer over what trains; its options are those of its own sub-section."""
+def make_optimizer(
+    groups: Mapping[str, Sequence[nn.Parameter]], settings: Settings, *, lr: float, factors: Mapping[str, float]
+) -> Optimizer:
+    """The optimizer over what trains; its options are those of its own sub-section.
+
+    Args:
+        groups: the parameters that train, by what they are; empty groups are left out.
+        settings: names the optimizer and holds its options.
+        lr: the first rate.
+        factors: by which a group's rate differs from `lr`; 1 where a group is not named.
+    """
     kind, options = OPTIMIZERS[settings.optimizer]
     chosen = getattr(settings.optimizer_options, settings.optimizer)
     return kind(  # type: ignore[call-arg]  # every row of the table takes these
-        [p for p in parameters if p.requires_grad],
-        lr=settings.lr,
+        [
+            {"params": list(parameters), "lr": lr * factors.get(name, 1.0), "name": name}
+            for name, parameters in groups.items()
+            if parameters
+        ],
+        lr=lr,
         weight_decay=settings.weight_decay,
         **options(chosen),
     )
+
+
+def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
+    """The current rate before the groups' factors."""
+    group = optimizer.param_groups[-1]
+    return float(group["lr"] / factors.get(group["name"], 1.0))
 
 
 def make_schedule(optimizer: Optimizer, settings: Settings, steps: int) -> LRScheduler:
@@ -80,7 +101,7 @@ def make_schedule(optimizer: Optimizer, settings: Settings, steps: int) -> LRSch
     Args:
         optimizer: whose rates it moves.
         settings: names the schedule and holds its options.
-        steps: the iterations of the whole budget.
+        steps: the iterations of the part of the budget that it is for.
     """
     options = getattr(settings.schedule_options, settings.schedule, None)
     return SCHEDULES[settings.schedule](optimizer, options, steps)

@@ -36,6 +36,83 @@ def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: 
     assert found["parameters"] == {"trainable": trainable, "frozen": frozen}
 
 
+@pytest.mark.parametrize(
+    ("words", "classes", "trainable"),
+    [
+        (["backbone=resnet50", "attention=none"], 1000, 25_557_032),
+        (["backbone=resnet50", "attention=se"], 1000, 26_253_352),
+        (["backbone=resnet50", "attention=cbam"], 9, 28_557_929),
+        (["backbone=resnet50", "attention=ca"], 9, 26_041_417),
+        (["backbone=resnet50", "attention=sa"], 9, 23_528_041),
+        (["backbone=resnet50", "attention=csca"], 9, 26_042_985),
+        (["backbone=resnet50", "attention=self"], 9, 28_771_914),
+        (["backbone=resnet50", "attention=ecsm"], 9, 28_772_019),
+        (["backbone=resnet50", "attention=ecsm", "papers.ecsm.network.head=mlp1024"], 9, 30_860_979),
+        *(
+            ([f"backbone={name}", "attention=none", "papers.ecsm.network.head=stock"], 1000, total)
+            for name, total in {
+                "vgg16": 138_357_544,
+                "googlenet": 6_624_904,
+                "efficientnet_b0": 5_288_548,
+                "vit_b_16": 86_567_656,
+                "mobilenet_v2": 3_504_872,
+                "resnet101": 44_549_160,
+                "resnet18": 11_689_512,
+            }.items()
+        ),
+    ],
+    ids=lambda value: "-".join(word.rpartition("=")[2] for word in value) if isinstance(value, list) else str(value),
+)
+def test_totals_are_exact(words: list[str], classes: int, trainable: int) -> None:
+    chosen = ["paper=ecsm", "papers.ecsm.network.head=linear", "freeze=scratch", *words]
+    options = [part for word in chosen for part in ("-S", word)]
+    found = json.loads(describe(*options, "--classes", str(classes), "--json").output)
+    assert found["parameters"]["trainable"] == trainable
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["backbone=vit_b_16", "attention=se"], "attention: 'se' needs feature maps, and this backbone gives tokens"),
+        (["backbone=vgg16", "attention=cbam"], "this backbone has no residual blocks for 'cbam'"),
+        (
+            ["backbone=vgg16", "attention=ecsm", "papers.ecsm.data.image_size=48"],
+            "attention: 'ecsm' weighs positions, and the map at features.30 is 1 x 1 for images of 48; it needs 2 x 2",
+        ),
+        (
+            ["attention=se", "papers.ecsm.network.attention_options.se.reduction=512"],
+            "attention 'se': reduction 512 leaves none of 256 channels",
+        ),
+    ],
+)
+def test_attention_that_a_network_cannot_take_is_told_in_one_line(words: list[str], message: str) -> None:
+    options = [part for word in ["paper=ecsm", *words] for part in ("-S", word)]
+    caught = describe(*options, "--classes", "9").exception
+    assert isinstance(caught, InputError)
+    assert message in str(caught)
+    assert "\n" not in str(caught)
+
+
+def test_phases_are_described_one_by_one() -> None:
+    found = json.loads(describe("-S", "paper=animals", "--classes", "10", "--json").output)
+    assert [(p["freeze"], p["amount"], p["lr"]) for p in found["phases"]] == [
+        ("1", 10, 1e-3),
+        ("features.12", 40, 1e-5),
+    ]
+    assert found["phases"][0]["trainable"] == 1280 * 10 + 10
+    assert found["parameters"]["trainable"] == found["phases"][1]["trainable"] > 10**6
+    told = describe("-S", "paper=animals", "--classes", "10").output
+    assert "phase 2: freeze features.12, amount 40, lr 1e-05, trainable" in told
+    assert "block3     partly" in told
+
+
+def test_operations_are_counted() -> None:
+    words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", "papers.ecsm.network.head=stock"]
+    found = json.loads(describe(*words, "--classes", "1000", "--json").output)
+    # ResNet-50 at 224 has 4.09 billion multiplications with an addition each.
+    assert found["flops"] == pytest.approx(2 * 4.09e9, rel=0.001)
+
+
 def test_every_value_is_shown_with_where_it_comes_from() -> None:
     found = json.loads(describe("-S", "freeze=1", "-S", "papers.quick.train.lr=0.00001", "--json").output)
     settings = found["settings"]
@@ -49,8 +126,8 @@ def test_every_value_is_shown_with_where_it_comes_from() -> None:
 
 def test_the_text_says_what_is_frozen_and_counts() -> None:
     told = describe("-S", "freeze=3b").output
-    assert "block2   frozen" in told
-    assert "block3   yes" in told
+    assert "block2     frozen" in told
+    assert "block3     yes" in told
     assert "trainable 10,498,057, frozen 692,672" in told
 
 
@@ -65,7 +142,7 @@ def test_the_file_itself_is_left_as_it_is() -> None:
     [
         ("frez=1", "-S frez=1: Could not override 'frez'; the keys are those of params.yaml"),
         ("+frez=1", "params.yaml: unknown key 'frez'; did you mean 'freeze'?"),
-        ("freeze=4", "params.yaml: freeze: '4' is not one of auto, 1, 2, 3a, 3b, 3c, scratch"),
+        ("freeze=4", "params.yaml: freeze: '4' is not one of auto, 1, 2, 3a, 3b, 3c, scratch, phases"),
     ],
 )
 def test_a_wrong_override_is_told_in_one_line(override: str, message: str) -> None:

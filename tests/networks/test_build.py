@@ -1,60 +1,134 @@
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.networks import heads
-from pipeline.networks.backbones import BACKBONES, backbone
-from pipeline.networks.build import build, check_trunk, load_trunk
+from pipeline.networks.backbones import BACKBONES, backbone, make
+from pipeline.networks.build import Plan, build, check_trunk, load_trunk, trunk
+from pipeline.networks.network import Network
 
-SETTINGS = SimpleNamespace(backbone="resnet18", freeze="3b", head="linear")
+
+def made(name: str = "resnet18", head: str = "linear", *, size: int = 64, **options: Any) -> Network:
+    head_options = {"dropout": 0.0} if head in ("linear", "mlp1024") else {}
+    plan = Plan(name, head, classes=options.pop("classes", 7), image_size=size, head_options=head_options)
+    return build(plan, **{"pretrained": None, **options})
 
 
-def made(**changes: str) -> nn.Module:
-    settings = SimpleNamespace(**{**vars(SETTINGS), **changes})
-    return build(settings, classes=7, head_options={"dropout": 0.0}, pretrained=None).model
+def of_any_scale(one: Tensor, other: Tensor) -> None:
+    """Random weights make scores large; channels last sums in another order."""
+    scale = other.abs().max().item()
+    torch.testing.assert_close(one / scale, other / scale, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_running_the_stages_is_torchvisions_own_forward(name: str) -> None:
+def test_running_the_steps_is_torchvisions_own_forward(name: str) -> None:
     torch.manual_seed(0)
-    own = backbone(name).build(weights=None).eval()
-    settings = SimpleNamespace(backbone=name, freeze="2", head="stock")
-    network = build(settings, classes=1000, head_options={}, pretrained=own.state_dict()).eval()
-    network.model.get_submodule("fc").load_state_dict(own.get_submodule("fc").state_dict())
+    own = make(name, 64).eval()
+    row = backbone(name)
+    for parameter in own.get_submodule(row.classifier).parameters():
+        nn.init.normal_(parameter, std=0.01)  # ViT's own starts at zero, which would hide everything
+    network = made(name, "stock", classes=1000, pretrained=own.state_dict()).eval()
+    network.model.get_submodule(row.classifier).load_state_dict(own.get_submodule(row.classifier).state_dict())
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        # Channels last sums in another order; random weights make these scores large.
-        scale = own(images).abs().max().item()
-        torch.testing.assert_close(network(images) / scale, own(images) / scale, rtol=0, atol=1e-5)
+        of_any_scale(network(images), own(images))
         features = network.run(images, stop=3)
         torch.testing.assert_close(network.run(features, start=3), network(images), rtol=0, atol=0)
 
 
-def test_pretrained_values_are_loaded_under_every_strategy_but_scratch() -> None:
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_every_parameter_belongs_to_exactly_one_step(name: str) -> None:
+    with torch.device("meta"):
+        network = made(name)
+    owned = [parameter for step in network.steps for parameter, _ in network.parameters_of(step)]
+    assert sorted(owned) == sorted(parameter for parameter, _ in network.model.named_parameters())
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_taps_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
+    with torch.device("meta"):
+        model = backbone(name).build(64)
+    names = [module for module, _ in model.named_modules()]
+    places = [names.index(tap) for tap in backbone(name).taps]
+    assert len(places) == 4
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("name", "taps", "channels"),
+    [
+        ("resnet50", ["layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3"], [256, 512, 1024, 2048]),
+        (
+            "resnet101",
+            ["layer1.2.conv3", "layer2.3.conv3", "layer3.22.conv3", "layer4.2.conv3"],
+            [256, 512, 1024, 2048],
+        ),
+        (
+            "mobilenet_v2",
+            ["features.5.conv.2", "features.9.conv.2", "features.13.conv.2", "features.17.conv.2"],
+            [32, 64, 96, 320],
+        ),
+    ],
+)
+def test_taps_are_those_of_spa_gca_table_3(name: str, taps: list[str], channels: list[int]) -> None:
+    assert list(backbone(name).taps) == taps
+    with torch.device("meta"):
+        model = backbone(name).build(224)
+    assert [model.get_submodule(tap).out_channels for tap in taps] == channels
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("resnet18", 11_689_512),
+        ("resnet50", 25_557_032),
+        ("resnet101", 44_549_160),
+        ("vgg16", 138_357_544),
+        ("googlenet", 6_624_904),
+        ("efficientnet_b0", 5_288_548),
+        ("vit_b_16", 86_567_656),
+        ("mobilenet_v2", 3_504_872),
+    ],
+)
+def test_the_stock_networks_have_torchvisions_counts(name: str, total: int) -> None:
+    with torch.device("meta"):
+        network = made(name, "stock", size=224, classes=1000)
+    assert sum(p.numel() for p in network.parameters()) == total
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_published_imagenet_weights_have_the_names_that_are_expected(name: str) -> None:
+    own = backbone(name).build(224)
+    # What torchvision's file holds beside this: GoogLeNet's auxiliary heads.
+    values = own.state_dict() | {f"{part}conv.weight": torch.zeros(1) for part in backbone(name).unused}
+    check_trunk(own, backbone(name), values, origin="x")
+    assert backbone(name).imagenet.url.endswith(".pth")
+
+
+def test_pretrained_values_are_loaded_and_the_classifier_is_not() -> None:
     values = torchvision.models.resnet18(weights=None).state_dict()
-    for strategy, same in {"1": True, "2": True, "3b": True, "scratch": False}.items():
-        settings = SimpleNamespace(backbone="resnet18", freeze=strategy, head="linear")
-        network = build(settings, classes=3, head_options={"dropout": 0.0}, pretrained=values)
-        assert torch.equal(network.model.state_dict()["conv1.weight"], values["conv1.weight"]) == same
+    state = made(pretrained=values, classes=1000).model.state_dict()
+    assert torch.equal(state["conv1.weight"], values["conv1.weight"])
+    assert not torch.equal(state["fc.weight"], values["fc.weight"])
 
 
 def test_half_precision_values_are_cast() -> None:
-    values = {name: v.half() if v.is_floating_point() else v for name, v in made().state_dict().items()}
-    network = build(SETTINGS, classes=7, head_options={"dropout": 0.0}, pretrained=values)
+    values = {name: v.half() if v.is_floating_point() else v for name, v in made().model.state_dict().items()}
+    network = made(pretrained=values)
     assert network.model.state_dict()["layer1.0.conv1.weight"].dtype == torch.float32
 
 
 def test_missing_surplus_and_misshapen_values_are_listed() -> None:
-    values = dict(made().state_dict())
+    values = dict(made().model.state_dict())
     del values["layer1.0.conv1.weight"]
     values["layer9.weight"] = torch.zeros(1)
     values["conv1.weight"] = torch.zeros(64, 1, 7, 7)
     with pytest.raises(InputError) as caught:
-        load_trunk(made(), backbone("resnet18"), values, origin="mine.pth")
+        load_trunk(made().model, backbone("resnet18"), values, image_size=64, origin="mine.pth")
     told = str(caught.value)
     assert told.startswith("mine.pth: not the values of this backbone")
     assert "1 missing: layer1.0.conv1.weight" in told
@@ -65,39 +139,99 @@ def test_missing_surplus_and_misshapen_values_are_listed() -> None:
 def test_another_architecture_is_refused_and_long_lists_are_cut() -> None:
     values = torchvision.models.resnet50(weights=None).state_dict()
     with pytest.raises(InputError, match=r"and \d+ more"):
-        check_trunk(made(), backbone("resnet18"), values, origin="x")
+        check_trunk(made().model, backbone("resnet18"), values, origin="x")
 
 
 def test_values_may_lack_the_batch_counts_and_hold_any_classifier() -> None:
-    values = {n: v for n, v in made().state_dict().items() if not n.endswith("num_batches_tracked")}
+    values = {n: v for n, v in made().model.state_dict().items() if not n.endswith("num_batches_tracked")}
     values["fc.weight"] = torch.zeros(3, 3)
-    check_trunk(made(), backbone("resnet18"), values, origin="x")
+    check_trunk(made().model, backbone("resnet18"), values, origin="x")
+
+
+def test_place_embeddings_of_another_image_size_are_interpolated() -> None:
+    own = make("vit_b_16", 96)
+    network = made("vit_b_16", size=64, pretrained=trunk(own.state_dict(), backbone("vit_b_16")))
+    places = network.model.get_parameter("encoder.pos_embedding")
+    assert places.shape == (1, 17, 768)
+    torch.testing.assert_close(places[:, 0], own.get_parameter("encoder.pos_embedding")[:, 0])
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+def test_a_side_that_vit_cannot_take_is_refused() -> None:
+    with pytest.raises(InputError, match=r"input_size: 100 is not a multiple of 16, as vit_b_16 needs; 96 is"):
+        made("vit_b_16", size=100)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("head", ["linear", "mlp1024", "stock"])
+def test_every_head_goes_on_every_backbone(name: str, head: str) -> None:
+    with torch.device("meta"):
+        network = made(name, head).eval()
+        assert network(torch.empty(2, 3, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"vit_b_16"}))
+def test_the_fcn_head_and_a_linear_layer_behind_global_average_pooling_agree(name: str) -> None:
+    linear = made(name, "linear").eval()
+    fcn = made(name, "fcn", pretrained=linear.model.state_dict()).eval()
+    classifier = backbone(name).classifier
+    flat, maps = linear.model.get_submodule(classifier), fcn.model.get_submodule(classifier)
+    assert isinstance(maps, heads.ClassMaps)
+    with torch.no_grad():
+        maps.convolution.weight.copy_(flat.weight[:, :, None, None])
+        maps.convolution.bias.copy_(flat.bias)
+        images = torch.randn(2, 3, 64, 64)
+        of_any_scale(fcn(images), linear(images))
+
+
+def test_the_fcn_heads_maps_average_to_the_scores() -> None:
+    head = heads.ClassMaps(8, classes=3)
+    x = torch.randn(2, 8, 5, 4)
+    assert head.maps(x).shape == (2, 3, 5, 4)
+    torch.testing.assert_close(head.maps(x).mean(dim=(2, 3)), head(x))
+
+
+def test_the_fcn_head_needs_maps() -> None:
+    with pytest.raises(InputError, match=r"head: 'fcn' needs feature maps, and vit_b_16 gives tokens; use linear"):
+        made("vit_b_16", "fcn")
 
 
 def test_the_heads_are_as_described() -> None:
-    stock = nn.Linear(2048, 1000)
-    mlp = heads.head("mlp1024", stock, classes=9, dropout=0.5)
+    mlp = heads.head("mlp1024").make(2048, classes=9, dropout=0.5)
     assert [type(layer).__name__ for layer in mlp] == ["Dropout", "Linear", "ReLU", "Dropout", "Linear"]
     assert sum(p.numel() for p in mlp.parameters()) == 2048 * 1024 + 1024 + 1024 * 9 + 9
-    linear = heads.head("linear", stock, classes=9, dropout=0.0)
+    linear = heads.head("linear").make(2048, classes=9, dropout=0.0)
     assert isinstance(linear, nn.Linear)
     assert linear.out_features == 9
-    assert [type(layer).__name__ for layer in heads.head("linear", stock, classes=9, dropout=0.2)] == [
-        "Dropout",
-        "Linear",
-    ]
+    with_dropout = heads.head("linear").make(2048, classes=9, dropout=0.2)
+    assert [type(layer).__name__ for layer in with_dropout] == ["Dropout", "Linear"]
 
 
 def test_the_stock_head_keeps_all_but_its_last_layer() -> None:
     stock = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1000))
-    head = heads.head("stock", stock, classes=9)
+    head = heads.stock(stock, classes=9)
     assert torch.equal(head[0].weight, stock[0].weight)
     assert head[2].out_features == 9
     assert stock[2].out_features == 1000
 
 
+def test_dropout_in_front_of_the_stock_classifier_is_left_out_with_other_heads() -> None:
+    with torch.device("meta"):
+        assert [step.name for step in made("googlenet", "stock").steps][-2:] == ["dropout", "fc"]
+        assert [step.name for step in made("googlenet", "linear").steps][-2:] == ["avgpool", "fc"]
+
+
+def test_the_head_starts_the_same_with_and_without_attention() -> None:
+    started = []
+    for attention in ("none", "self"):
+        torch.manual_seed(3)
+        plan = Plan("resnet18", "linear", classes=5, image_size=64, attention=attention, head_options={"dropout": 0.0})
+        started.append(build(plan, pretrained=None).model.get_parameter("fc.weight"))
+    assert torch.equal(*started)
+
+
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(InputError, match="backbone: 'alexnet' is not known; known: resnet18, resnet34"):
         backbone("alexnet")
-    with pytest.raises(InputError, match="head: 'mlp' is not known; known: mlp1024, linear, stock"):
-        heads.head("mlp", nn.Linear(1, 1), classes=2)
+    with pytest.raises(InputError, match="head: 'mlp' is not known; known: mlp1024, linear, fcn, stock"):
+        heads.head("mlp")

@@ -1,11 +1,11 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.networks.backbones import BACKBONES
-from pipeline.networks.build import build
+from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import STRATEGIES, Row, count, freeze, plan
 from pipeline.networks.network import Network
 
@@ -18,12 +18,33 @@ TRAINED = {
     "3c": {"block4", "pool", "head"},
     "scratch": set(STAGES),
 }
+# Those that take seconds an epoch on two cores.
+LARGE = {"resnet101", "vgg16", "vit_b_16", "resnet50", "resnet34", "efficientnet_b0"}
 
 
-def make(backbone: str = "resnet18", freeze: str = "2", head: str = "linear", classes: int = 5) -> Network:
-    options = {"stock": {}}.get(head, {"dropout": 0.5 if head == "mlp1024" else 0.0})
-    settings = SimpleNamespace(backbone=backbone, freeze=freeze, head=head)
-    return build(settings, classes=classes, head_options=options, pretrained=None)
+def make(
+    backbone: str = "resnet18", strategy: str = "2", head: str = "linear", *, classes: int = 5, attention: str = "none"
+) -> Network:
+    options = {} if head == "stock" else {"dropout": 0.5 if head == "mlp1024" else 0.0}
+    made = build(Plan(backbone, head, classes, 64, head_options=options, attention=attention), pretrained=None)
+    freeze(made, strategy)
+    return made
+
+
+def state(network: Network) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in network.model.state_dict().items()}
+
+
+def train_an_epoch(network: Network) -> None:
+    """Three batches by Adam, which moves every weight that gets a gradient."""
+    optimizer = torch.optim.Adam([p for group in network.groups().values() for p in group], lr=1e-3)
+    generator = torch.Generator().manual_seed(0)
+    network.train()
+    for _ in range(3):
+        images, labels = torch.randn(4, 3, 64, 64, generator=generator), torch.arange(4)
+        optimizer.zero_grad()
+        F.cross_entropy(network(images), labels).backward()
+        optimizer.step()
 
 
 def test_the_table_of_strategies_is_ecsm_table_2_and_scratch() -> None:
@@ -35,17 +56,53 @@ def test_the_table_of_strategies_is_ecsm_table_2_and_scratch() -> None:
 def test_each_strategy_trains_exactly_its_stages(backbone: str, strategy: str) -> None:
     with torch.device("meta"):
         network = make(backbone, strategy)
-    for stage in network.stages:
-        for name, parameter in network.parameters_of(stage):
-            assert parameter.requires_grad == (stage.name in TRAINED[strategy]), name
+    for step in network.steps:
+        for name, parameter in network.parameters_of(step):
+            assert parameter.requires_grad == (step.stage in TRAINED[strategy]), name
 
 
-@pytest.mark.parametrize("backbone", sorted(BACKBONES))
-def test_every_parameter_belongs_to_exactly_one_stage(backbone: str) -> None:
-    with torch.device("meta"):
-        network = make(backbone)
-    owned = [name for stage in network.stages for name, _ in network.parameters_of(stage)]
-    assert sorted(owned) == sorted(name for name, _ in network.model.named_parameters())
+@pytest.mark.parametrize("strategy", sorted(TRAINED))
+@pytest.mark.parametrize(
+    "backbone", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in sorted(BACKBONES)]
+)
+def test_an_epoch_changes_exactly_the_planned_tensors_buffers_included(backbone: str, strategy: str) -> None:
+    torch.manual_seed(0)
+    network = make(backbone, strategy)
+    before = state(network)
+    train_an_epoch(network)
+    after = state(network)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    trained = [step for step in network.steps if step.stage in TRAINED[strategy]]
+    assert changed == {name for name in before if any(step.holds(name) for step in trained)}
+    assert changed
+
+
+@pytest.mark.parametrize("attention", ["se", "cbam", "ecsm", "hierarchical"])
+def test_attention_trains_also_where_all_around_it_is_frozen(attention: str) -> None:
+    torch.manual_seed(0)
+    network = make(strategy="1", attention=attention)
+    before = state(network)
+    train_an_epoch(network)
+    after = state(network)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "attention" in name or name.startswith("fc.")}
+
+
+def test_attention_is_in_train_mode_inside_a_frozen_block() -> None:
+    network = make(strategy="1", attention="cbam")
+    assert all(module.training for module in network.added_modules())
+    norm = network.model.get_submodule("layer1.0.bn2")
+    assert not norm.training
+    network.eval()
+    assert not any(module.training for module in network.modules())
+
+
+def test_the_groups_are_backbone_module_and_head() -> None:
+    network = make(strategy="3c", attention="se")
+    groups = {name: sum(p.numel() for p in group) for name, group in network.groups().items()}
+    assert groups["head"] == 512 * 5 + 5
+    assert groups["module"] == sum(2 * c * c // 16 for c in (64, 128, 256, 512))
+    assert groups["backbone"] == sum(p.numel() for p in network.model.get_submodule("layer4").parameters())
 
 
 @pytest.mark.parametrize(
@@ -65,11 +122,14 @@ def test_counts_are_those_of_ecsm_table_5(strategy: str, trainable: int, frozen:
 
 
 def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() -> None:
-    network = make(freeze="3b")
+    network = make(strategy="3b")
     for _ in range(2):
         network.train()
     modes = {
-        stage.name: {m.training for top in network.modules_of(stage) for m in top.modules()} for stage in network.stages
+        stage: {
+            module.training for name, module in network.model.named_modules() if any(step.holds(name) for step in steps)
+        }
+        for stage, steps in network.stages()
     }
     assert modes["stem"] == modes["block1"] == modes["block2"] == {False}
     assert modes["block3"] == modes["block4"] == modes["head"] == {True}
@@ -77,10 +137,67 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
     assert not any(module.training for module in network.modules())
 
 
-@pytest.mark.parametrize(("strategy", "stages"), [("1", 6), ("2", 0), ("3a", 2), ("3b", 3), ("3c", 4), ("scratch", 0)])
-def test_the_frozen_prefix_is_what_nothing_trains_in(strategy: str, stages: int) -> None:
+def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
+    torch.manual_seed(0)
+    network = make(strategy="2")
+    freeze(network, "2", still_norms=True)
+    before = state(network)
+    train_an_epoch(network)
+    after = state(network)
+    assert all(torch.equal(before[name], after[name]) for name in before if "running" in name)
+    assert not torch.equal(before["bn1.weight"], after["bn1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "last"),
+    [("1", "avgpool"), ("2", None), ("3a", "layer1.1"), ("3b", "layer2.1"), ("3c", "layer3.1"), ("scratch", None)],
+)
+def test_the_frozen_prefix_is_what_nothing_trains_in(strategy: str, last: str | None) -> None:
     with torch.device("meta"):
-        assert make(freeze=strategy).frozen_prefix() == stages
+        network = make(strategy=strategy)
+    prefix = network.steps[: network.frozen_prefix()]
+    assert (prefix[-1].name if prefix else None) == last
+
+
+def test_the_frozen_prefix_ends_where_attention_is_put_in() -> None:
+    with torch.device("meta"):
+        se, cbam = make(strategy="1", attention="se"), make(strategy="1", attention="cbam")
+    assert se.steps[se.frozen_prefix()].name == "attention.block1"
+    assert cbam.steps[cbam.frozen_prefix()].name == "layer1.0"
+
+
+def test_dropout_in_front_of_a_trained_classifier_is_not_frozen_with_what_is_before_it() -> None:
+    with torch.device("meta"):
+        network = make("googlenet", "1", "stock")
+    assert network.steps[network.frozen_prefix()].name == "dropout"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layer", "first"),
+    [
+        ("mobilenet_v2", "features.12", "features.12"),
+        ("mobilenet_v2", "features.1", "features.1"),
+        ("resnet18", "layer3", "layer3.0"),
+        ("resnet18", "layer3.1", "layer3.1"),
+        ("vit_b_16", "encoder.layers.encoder_layer_1", "encoder.layers.encoder_layer_1"),
+    ],
+)
+def test_a_layers_name_trains_it_and_all_behind_it(backbone: str, layer: str, first: str) -> None:
+    with torch.device("meta"):
+        network = make(backbone, layer)
+    names = [step.name for step in network.steps]
+    assert network.frozen_steps == set(names[: names.index(first)])
+    for step in network.steps:
+        assert all(p.requires_grad == (step.name not in network.frozen_steps) for _, p in network.parameters_of(step))
+
+
+def test_freezing_again_thaws_what_the_next_phase_trains() -> None:
+    with torch.device("meta"):
+        network = make("mobilenet_v2", "1")
+        freeze(network, "features.12")
+    assert network.model.get_submodule("features.12").training
+    assert not network.model.get_submodule("features.11").training
+    assert all(p.requires_grad for p in network.model.get_submodule("features.18").parameters())
 
 
 def test_a_stage_that_no_row_decides_is_an_error() -> None:
@@ -93,6 +210,10 @@ def test_a_row_that_decides_nothing_is_an_error() -> None:
         plan(["stem"], [Row("block9", False), Row("*", True)])
 
 
-def test_an_unknown_strategy_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"freeze: '4' is not known; known: 1, 2, 3a, 3b, 3c, scratch"):
+def test_what_is_neither_strategy_nor_layer_is_told() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"freeze: '4' is neither a strategy \(1, 2, 3a, 3b, 3c, scratch\) nor a layer of this network, "
+        r"such as conv1, layer1\.0, layer2\.0, layer3\.0, layer4\.0, avgpool, fc",
+    ):
         freeze(make(), "4")

@@ -1,5 +1,6 @@
 """Pre-trained weights from a file and from an address; the address is a server on this machine."""
 
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -168,3 +169,65 @@ class TestDownload:
         write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded .*-S weights=file -S weights_file=/path/to/it"):
             source.main()
+
+
+class TestPlaces365:
+    """The form of the official file: a checkpoint of data-parallel training, 365 classes, no hash in its name."""
+
+    @pytest.fixture
+    def official(self, tmp_path: Path, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        torch.manual_seed(5)
+        state = torchvision.models.resnet18(weights=None, num_classes=365).state_dict()
+        checkpoint = {
+            "epoch": 90,
+            "arch": "resnet18",
+            "state_dict": {
+                f"module.{name}": value for name, value in state.items() if not name.endswith("num_batches_tracked")
+            },
+            "best_prec1": torch.tensor(54.7),
+        }
+        file = served.file.parent / "resnet18_places365.pth.tar"
+        torch.save(checkpoint, file, _use_new_zipfile_serialization=False)
+        address = f"http://127.0.0.1:{served.server.server_port}/{file.name}"
+        row = dataclasses.replace(backbones.BACKBONES["resnet18"], places365=address)
+        monkeypatch.setitem(backbones.BACKBONES, "resnet18", row)
+        return SimpleNamespace(file=file, state=state, asked=served.asked)
+
+    @pytest.fixture(autouse=True)
+    def _unfrozen(self, unfrozen: None) -> None:
+        """The server's fixture changes torchvision's row."""
+
+    def test_the_official_files_form_is_read_and_its_hash_recorded(self, official: SimpleNamespace) -> None:
+        write_params(weights="places365")
+        source.main()
+        source.main()
+        stored = checkpoints.read(paths.SOURCE_WEIGHTS)
+        assert torch.equal(stored["conv1.weight"], official.state["conv1.weight"])
+        assert not any(name.startswith(("module.", "fc.")) for name in stored)
+        assert described()["origin"].startswith("Places365 http://127.0.0.1")
+        assert described()["file_sha256"] == hashlib.sha256(official.file.read_bytes()).hexdigest()
+        assert len(official.asked) == 1
+
+    def test_a_file_that_is_not_there_names_the_way_out(self, official: SimpleNamespace, tmp_path: Path) -> None:
+        official.file.unlink()
+        write_params(weights="places365")
+        with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
+            source.main()
+        assert not list((tmp_path / "cache").rglob("*.tar*"))
+
+    def test_a_cut_file_is_refused(self, official: SimpleNamespace) -> None:
+        official.file.write_bytes(official.file.read_bytes()[:-1000])
+        write_params(weights="places365")
+        with pytest.raises(InputError, match=r"not a whole PyTorch file"):
+            source.main()
+
+    def test_a_backbone_without_such_weights_says_which_have_them(self) -> None:
+        write_params(weights="places365", backbone="vgg16")
+        with pytest.raises(InputError, match=r"no 'places365' weights for vgg16; they exist for resnet18, resnet50"):
+            source.main()
+
+
+def test_the_official_addresses_are_those_of_the_places_project() -> None:
+    site = "http://places2.csail.mit.edu/models_places365"
+    given = {name: row.places365 for name, row in backbones.BACKBONES.items() if row.places365}
+    assert given == {name: f"{site}/{name}_places365.pth.tar" for name in ("resnet18", "resnet50")}

@@ -27,7 +27,16 @@ ROOT = Path(pipeline.__file__).parents[1]
 Logged = list[tuple[dict[str, float], int]]
 
 
-def write_params(*, freeze: str = "auto", lr: float = 1e-3, val: float = 0.0, weights: str = "auto") -> None:
+def write_params(
+    *,
+    freeze: str = "auto",
+    lr: float = 1e-3,
+    val: float = 0.0,
+    weights: str = "auto",
+    data: dict[str, Any] | None = None,
+    network: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values |= {"freeze": freeze, "weights": weights, "device": "cpu", "threads": 1}
     values["synthetic"] = {"images_per_class": 6, "size": 48, "seed": 0}
@@ -36,6 +45,8 @@ def write_params(*, freeze: str = "auto", lr: float = 1e-3, val: float = 0.0, we
     quick["data"] |= {"image_size": 48}
     quick["data"]["split"] |= {"val": val}
     quick["train"] |= {"budget": {"unit": "epochs", "amount": 1}, "lr": lr}
+    for section, changes in {"data": data, "network": network, "train": training}.items():
+        quick[section] |= changes or {}
     paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
@@ -266,3 +277,121 @@ def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out()
     assert described["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
     assert described["origin"] == "drawn source domain, seed 0, 100 images"
     assert params.load(paths.PARAMS).experiment().settings.network.weights == "synthetic"
+
+
+PHASES = {
+    "budget": {"unit": "epochs", "amount": 2},
+    "phases": [
+        {"freeze": "1", "amount": 1, "lr": 1e-3},
+        {"freeze": "layer4.1", "amount": 1, "lr": 1e-4},
+    ],
+}
+
+
+@pytest.mark.usefixtures("project")
+def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
+    write_params(network={"freeze": "phases"}, training=PHASES)
+    train.main(["1"])
+    start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    changed = {name for name in start if not torch.equal(start[name], end[name])}
+    assert changed == {name for name in start if name.startswith("layer4.1.")}
+    history = table(paths.training_metrics(1) / "history.csv")
+    assert [float(row["epoch"]) for row in history] == [1, 2]
+    assert [float(row["lr"]) for row in history] == pytest.approx([1e-3, 1e-4])
+    phases = record()["phases"]
+    assert [phase["freeze"] for phase in phases] == ["1", "layer4.1"]
+    assert phases[0]["trainable"] == 512 * 9 + 9
+    assert record()["parameters"]["trainable"] == phases[1]["trainable"]
+
+
+@pytest.mark.usefixtures("project")
+def test_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
+    write_params(freeze="2", training={"batch_norm": "eval"})
+    train.main(["1"])
+    start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    assert all(torch.equal(start[name], end[name]) for name in start if "running" in name)
+    assert not torch.equal(start["bn1.weight"], end["bn1.weight"])
+
+
+@pytest.mark.usefixtures("project")
+def test_a_layer_that_is_not_there_is_told_before_training_starts() -> None:
+    phases = [{"freeze": "features.12", "amount": 1, "lr": 1e-3}]
+    write_params(network={"freeze": "phases"}, training={"phases": phases})
+    with pytest.raises(InputError, match=r"freeze: 'features\.12' is neither a strategy"):
+        train.main(["1"])
+
+
+@pytest.mark.parametrize("attention", ["se", "cbam", "ecsm", "hierarchical"])
+@pytest.mark.usefixtures("project")
+def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) -> None:
+    write_params(freeze="1", network={"attention": attention})
+    train.main(["1"])
+    start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    assert all(torch.equal(start[name], end[name]) for name in start)
+    assert any("attention" in name for name in end)
+    evaluate.main(["1"])
+    assert (paths.evaluation(1) / "scores.json").exists()
+    network = evaluate.load_network(1)
+    assert all(torch.equal(value, network.model.state_dict()[name]) for name, value in end.items())
+
+
+@pytest.mark.usefixtures("project")
+def test_the_cost_of_attention_is_recorded_beside_that_of_the_network_without() -> None:
+    write_params(freeze="1", network={"attention": "se"})
+    train.main(["1"])
+    flops = record()["flops"]
+    assert flops["network"] - flops["without_attention"] == sum(2 * 2 * c * c // 16 for c in (64, 128, 256, 512))
+    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
+    speed = runtime["inference_images_per_second"]
+    assert set(speed) == {"network", "without_attention"}
+    assert min(speed.values()) > 0
+    write_params(freeze="1")
+    train.main(["1"])
+    assert set(record()["flops"]) == {"network"}
+    assert json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))["inference_images_per_second"] == {}
+
+
+@pytest.mark.usefixtures("project")
+def test_crop_and_input_size_reach_training_and_testing() -> None:
+    data = {"crop_size": 40, "input_size": 64, "augmentation": "animals"}
+    write_params(freeze="3c", data=data)
+    train.main(["1"])
+    model = json.loads((paths.trained(1) / "model.json").read_text(encoding="utf-8"))
+    assert model["sizes"] == {"image": 48, "crop": 40, "input": 64}
+    evaluate.main(["1"])
+    packed = Packed.open(paths.PACKED)
+    first = table(paths.evaluation(1) / "predictions.csv")[0]["path"]
+    pixels = torch.from_numpy(np.array(packed.images[packed.paths.index(first)]))[None, :, 4:44, 4:44].float()
+    pixels = torch.nn.functional.interpolate(pixels, size=64, mode="bilinear", antialias=True) / 255
+    pixels = (pixels - torch.tensor(packed.mean).view(1, 3, 1, 1)) / torch.tensor(packed.std).view(1, 3, 1, 1)
+    with torch.no_grad():
+        expected = evaluate.load_network(1).eval()(pixels)[0]
+    np.testing.assert_allclose(np.load(paths.evaluation(1) / "logits.npy")[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sampler", "weighted"),
+        ("class_weights", "balanced"),
+        ("lr_factors", {"backbone": 0.1, "module": 1.0, "head": 1.0}),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train.read_parts
+
+    def unbalanced(path: Path, data: Packed) -> dict[str, torch.Tensor]:
+        """All but two training images of the first class are left out."""
+        parts = whole(path, data)
+        first = [row for row in parts["train"].tolist() if data.labels[row] == 0]
+        kept = [row for row in parts["train"].tolist() if row not in first[2:]]
+        return parts | {"train": torch.tensor(kept)}
+
+    monkeypatch.setattr(train, "read_parts", unbalanced)
+    weights = []
+    for training in ({}, {key: value}):
+        write_params(freeze="3c", training=training)
+        train.main(["1"])
+        weights.append(trained())
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -70,6 +70,24 @@ def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str
     assert paths.VALIDATED.exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"attention": "se", "backbone": "vit_b_16"}, "attention: 'se' needs feature maps"),
+        ({"attention": "cbam", "backbone": "vgg16"}, "this backbone has no residual blocks for 'cbam'"),
+        ({"paper": "animals", "data": "synthetic", "backbone": "resnet18"}, "freeze: 'features.12' is neither a"),
+    ],
+)
+def test_parts_of_a_network_that_do_not_fit_are_refused_before_anything_runs(
+    changes: dict[str, Any], message: str
+) -> None:
+    write_params(**changes)
+    with pytest.raises(InputError) as caught:
+        validate.main()
+    assert message in str(caught.value)
+    assert not paths.VALIDATED.exists()
+
+
 def test_an_empty_folder_and_one_with_one_class_are_refused(tmp_path: Path, photographs: Path) -> None:
     (tmp_path / "empty").mkdir()
     write_params(data="folder", folder=str(tmp_path / "empty"))

@@ -1,23 +1,34 @@
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
-from pipeline.datasets.transforms import AUGMENTATIONS, horizontal_flip
-from pipeline.training.images import Images
+from pipeline.training.images import Images, View
 
 CPU = torch.device("cpu")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ARRAY = np.random.default_rng(0).integers(0, 256, (50, 3, 8, 8), dtype=np.uint8)
 ROWS = torch.arange(50)
 
 
-def images(augmentation: str = "none") -> Images:
-    return Images(
-        ARRAY,
-        ROWS,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        device=CPU,
-        augmentation=AUGMENTATIONS[augmentation],
-    )
+class Shifted:
+    """Shows the upper left quarter, and moves it to the right by the first of its draws."""
+
+    def __init__(self, draws: int = 2) -> None:
+        self.draws = draws
+
+    def still(self, images: Tensor) -> Tensor:
+        return images[..., :4, :4]
+
+    def varied(self, images: Tensor, draws: Tensor) -> Tensor:
+        assert draws.shape == (len(images), self.draws)
+        starts = (draws[:, 0] * 5).long().tolist()
+        pairs = zip(images, starts, strict=True)
+        return torch.stack([image[:, :4, start : start + 4] for image, start in pairs]).float()
+
+
+def images(view: View | None = None) -> Images:
+    return Images(ARRAY, ROWS, mean=MEAN, std=STD, device=CPU, view=view)
 
 
 def test_a_batch_is_scaled_and_normalised_as_imagenet_is() -> None:
@@ -27,30 +38,40 @@ def test_a_batch_is_scaled_and_normalised_as_imagenet_is() -> None:
     assert abs(batch[1, 1, 3, 5].item() - by_hand) < 1e-6
 
 
-def test_a_flip_mirrors_left_to_right_and_leaves_the_others() -> None:
-    pixels = torch.from_numpy(ARRAY[:2])
-    flipped = horizontal_flip(pixels, torch.tensor([[0.1], [0.9]]))
-    assert torch.equal(flipped[0], pixels[0].flip(-1))
-    assert torch.equal(flipped[1], pixels[1])
+def test_without_draws_images_are_shown_as_in_testing() -> None:
+    assert torch.equal(images(Shifted()).batch(ROWS), images().batch(ROWS)[..., :4, :4])
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_a_batch_is_of_float_and_has_its_channels_last(varied: bool) -> None:
+    source = images(Shifted())
+    batch = source.batch(ROWS, source.draws(1, 1) if varied else None)
+    assert batch.dtype == torch.float32
+    assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_images_of_one_batch_are_varied_each_for_itself() -> None:
-    source = images("flip")
+    source = images(Shifted())
     draws = source.draws(1, 1)
-    plain, varied = source.batch(ROWS), source.batch(ROWS, draws)
-    flipped = [not torch.equal(a, b) for a, b in zip(plain, varied, strict=True)]
-    assert 10 < sum(flipped) < 40
+    varied, plain = source.batch(ROWS, draws), images().batch(ROWS)
+    for row, start in enumerate((draws[:, 0] * 5).long().tolist()):
+        assert torch.equal(varied[row], plain[row, :, :4, start : start + 4])
 
 
 def test_draws_are_the_same_at_any_batch_size_and_differ_by_epoch_and_seed() -> None:
-    source = images("flip")
-    draws = source.draws(1, 1)
-    whole = source.batch(ROWS, draws)
+    source = images(Shifted())
+    whole = source.batch(ROWS, source.draws(1, 1))
     pieces = torch.cat([source.batch(rows, source.draws(1, 1)) for rows in ROWS.split(7)])
     assert torch.equal(whole, pieces)
     for seed, epoch in ((1, 2), (2, 1)):
         assert not torch.equal(whole, source.batch(ROWS, source.draws(seed, epoch)))
 
 
-def test_without_augmentation_there_are_no_draws() -> None:
+def test_there_are_draws_only_where_a_view_takes_some() -> None:
     assert images().draws(1, 1) is None
+    assert images(Shifted(draws=0)).draws(1, 1) is None
+    assert images(Shifted(draws=3)).draws(1, 1).shape == (50, 3)
+
+
+def test_images_vary_only_where_a_view_takes_draws() -> None:
+    assert [images(view).varies for view in (None, Shifted(draws=0), Shifted())] == [False, False, True]

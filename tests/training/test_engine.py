@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms import AUGMENTATIONS
+from pipeline.datasets.transforms import view
 from pipeline.training import engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
@@ -41,6 +41,14 @@ class Small(nn.Module):
         if self.frozen:
             self.parts[0].eval()
         return self
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        head, rest = list(self.parts[2].parameters()), list(self.parts[:2].parameters())
+        return {"backbone": [p for p in rest if p.requires_grad], "head": head}
+
+    def freeze(self, frozen: bool) -> None:
+        self.frozen = frozen
+        self.parts[0].requires_grad_(not frozen)
 
     def frozen_prefix(self) -> int:
         return int(self.frozen)
@@ -79,7 +87,8 @@ def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> en
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, augmentation=AUGMENTATIONS[augmentation])
+    shown = view(image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={})
+    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
     return engine.Examples(images, labels, rows[:count], rows[count:])
 
 
@@ -202,10 +211,97 @@ def test_watching_does_not_change_training() -> None:
 
 
 def test_every_epoch_has_an_order_of_its_own() -> None:
-    orders = [torch.cat(batches).tolist() for batches in engine._epochs(torch.arange(20), 8, 6, 1)]
-    assert len(orders) == 2
+    data = examples(count=20)
+    orders = [engine.order(data, engine.Course(), seed=1, epoch=epoch).tolist() for epoch in (1, 2)]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
+
+
+def unbalanced() -> engine.Examples:
+    """Eighty images of class 0, fifteen of class 1 and five of class 2, and as many again that are only watched."""
+    data = examples(count=100, val=100)
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor([80, 15, 5])).repeat(2)
+    return engine.Examples(data.images, labels, torch.arange(100), torch.arange(100, 200))
+
+
+def test_weighted_sampling_shows_each_class_as_often_as_any_other() -> None:
+    data = unbalanced()
+    course = engine.Course(sampler="weighted")
+    drawn = torch.cat([engine.order(data, course, seed=1, epoch=epoch) for epoch in range(1, 41)])
+    assert len(drawn) == 40 * 100
+    assert set(drawn.tolist()) == set(range(100))
+    # Of 4,000 draws at one third, 4.5 standard deviations are 0.0335.
+    shares = torch.bincount(data.labels[drawn]).double() / len(drawn)
+    assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.0335)
+    assert torch.equal(drawn[:100], engine.order(data, course, seed=1, epoch=1))
+
+
+def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    data = unbalanced()
+    labels = data.labels[data.train].numpy()
+    expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+    found = engine.class_weights(data, engine.Course(class_weights="balanced"))
+    assert found is not None
+    assert found.tolist() == pytest.approx(expected.tolist())
+    assert engine.class_weights(data, engine.Course()) is None
+
+
+def test_class_weights_change_what_is_learnt() -> None:
+    trained = []
+    for chosen in ("none", "balanced"):
+        network = Small(frozen=False)
+        engine.fit(network, unbalanced(), settings(), seed=1, course=engine.Course(class_weights=chosen))
+        trained.append(weights(network))
+    assert not torch.equal(*trained)
+
+
+def two_phases(network: Small) -> engine.Course:
+    """One epoch with the first part frozen, then two with everything at a smaller rate."""
+    first = engine.Phase(1, 0.05, lambda: network.freeze(True))
+    return engine.Course((first, engine.Phase(2, 0.005, lambda: network.freeze(False))))
+
+
+def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
+    network = Small(frozen=False)
+    start = network.state_dict()["parts.0.0.weight"].clone()
+    seen = []
+    outcome = engine.fit(
+        network,
+        examples(),
+        settings(),
+        seed=1,
+        course=two_phases(network),
+        on_epoch=lambda _row: seen.append(torch.equal(network.state_dict()["parts.0.0.weight"], start)),
+    )
+    assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
+    assert [row["iteration"] for row in outcome.history] == [3, 6, 9]
+    assert [row["lr"] for row in outcome.history] == [0.05, 0.005, 0.005]
+    assert seen == [True, False, False]
+
+
+def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.optim.Optimizer] = []
+    plain = engine.optim.make_optimizer
+    monkeypatch.setattr(engine.optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
+    network = Small(frozen=False)
+    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    assert len(made) == 2
+    assert made[0] is not made[1]
+    assert sum(len(group["params"]) for group in made[0].param_groups) == 4
+    assert sum(len(group["params"]) for group in made[1].param_groups) == 8
+
+
+def test_rates_by_group_are_those_that_are_asked_for() -> None:
+    still = engine.Course(lr_factors={"backbone": 1e-12, "head": 1.0})
+    network = Small(frozen=False)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    outcome = engine.fit(network, examples(), settings(), seed=1, course=still)
+    moved = {name: (value - before[name]).abs().max().item() for name, value in network.named_parameters()}
+    assert max(moved[name] for name in moved if not name.startswith("parts.2")) < 1e-9
+    assert min(moved[name] for name in moved if name.startswith("parts.2")) > 1e-4
+    assert outcome.history[0]["lr"] == pytest.approx(0.05)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
@@ -214,8 +310,8 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
         network.parts[2][1].weight.fill_(1e30)
     with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
         engine.fit(network, examples(val=0), settings(lr=1e30), seed=1)
-    order = next(engine._epochs(torch.arange(21), 8, 3, 1))
-    assert caught.value.rows == order[1].tolist()
+    rows = engine.order(examples(val=0), engine.Course(), seed=1, epoch=1)
+    assert caught.value.rows == rows[8:16].tolist()
 
 
 def test_bf16_runs_and_ends_near_fp32() -> None:

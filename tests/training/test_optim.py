@@ -19,7 +19,6 @@ def settings(optimizer: str = "sgd", schedule: str = "constant") -> SimpleNamesp
     return SimpleNamespace(
         optimizer=optimizer,
         optimizer_options=OPTIONS,
-        lr=0.1,
         weight_decay=0.01,
         schedule=schedule,
         schedule_options=SimpleNamespace(
@@ -28,8 +27,12 @@ def settings(optimizer: str = "sgd", schedule: str = "constant") -> SimpleNamesp
     )
 
 
+def made(layer: nn.Module, chosen: SimpleNamespace, **factors: float) -> torch.optim.Optimizer:
+    return optim.make_optimizer({"head": list(layer.parameters())}, chosen, lr=0.1, factors=factors)
+
+
 def rates(schedule: str, steps: int) -> list[float]:
-    optimizer = optim.make_optimizer(nn.Linear(1, 1).parameters(), settings(schedule=schedule))
+    optimizer = made(nn.Linear(1, 1), settings(schedule=schedule))
     scheduler = optim.make_schedule(optimizer, settings(schedule=schedule), steps)
     seen = []
     for _ in range(steps):
@@ -48,7 +51,7 @@ def rates(schedule: str, steps: int) -> list[float]:
     ],
 )
 def test_each_optimizer_gets_its_own_options(name: str, kind: type, expected: dict[str, object]) -> None:
-    optimizer = optim.make_optimizer(nn.Linear(2, 2).parameters(), settings(name))
+    optimizer = made(nn.Linear(2, 2), settings(name))
     assert type(optimizer) is kind
     group = optimizer.param_groups[0]
     assert group["lr"] == 0.1
@@ -56,11 +59,19 @@ def test_each_optimizer_gets_its_own_options(name: str, kind: type, expected: di
     assert {key: group[key] for key in expected} == expected
 
 
-def test_the_optimizer_holds_what_trains_alone() -> None:
-    layer = nn.Linear(2, 2)
-    layer.bias.requires_grad_(False)
-    optimizer = optim.make_optimizer(layer.parameters(), settings())
-    assert [p is layer.weight for p in optimizer.param_groups[0]["params"]] == [True]
+def test_each_group_has_its_own_rate_and_empty_ones_are_left_out() -> None:
+    one, other = nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = {"backbone": list(one.parameters()), "module": [], "head": list(other.parameters())}
+    factors = {"backbone": 0.1, "module": 5.0, "head": 1.0}
+    optimizer = optim.make_optimizer(groups, settings(schedule="cosine"), lr=0.1, factors=factors)
+    scheduler = optim.make_schedule(optimizer, settings(schedule="cosine"), 10)
+    for _ in range(10):
+        backbone, head = (group["lr"] for group in optimizer.param_groups)
+        assert backbone == pytest.approx(0.1 * head)
+        assert optim.rate(optimizer, factors) == pytest.approx(head)
+        optimizer.step()
+        scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.002, 0.02])
 
 
 def test_a_constant_rate_stays() -> None:

@@ -1,0 +1,184 @@
+"""Where attention modules go into a network: after its stages, in its residual blocks, or at its tail.
+
+A module that is put in leaves every pre-trained name as it was. After a stage and at the tail it is a step of its own;
+in a residual block it follows the block's last batch norm, before the shortcut is added.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.efficientnet import MBConv
+from torchvision.models.mobilenetv2 import InvertedResidual
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from pipeline.errors import InputError
+from pipeline.networks.attention.contract import Attention
+from pipeline.networks.attention.table import Mechanism, mechanism
+from pipeline.networks.backbones import Step
+from pipeline.networks.network import Network
+
+# Each kind of residual block with the batch norm behind its last convolution.
+LAST_NORM: dict[type[nn.Module], str] = {
+    BasicBlock: "bn2",
+    Bottleneck: "bn3",
+    InvertedResidual: "conv.3",
+    MBConv: "block.3.1",
+}
+
+# Under this side of a feature map there is nothing to choose between positions.
+SMALLEST_SIDE = 2
+
+
+class NormThenAttention(nn.BatchNorm2d):
+    """A batch norm whose output goes through attention; the norm's own values keep their names.
+
+    Shape:
+        Input and output (N, C, H, W).
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, attention: Attention) -> None:
+        super().__init__(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+        self.load_state_dict(norm.state_dict())
+        self.attention = attention
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise, then attend."""
+        attended: Tensor = self.attention(super().forward(x))
+        return attended
+
+
+class Site(NamedTuple):
+    """One place for a module.
+
+    Attributes:
+        name: the step after which it goes, or the batch norm.
+        shape: of what comes there for one image: (C, H, W), or (T, D) for tokens.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+
+def insert(network: Network, name: str, place: str | None, options: Mapping[str, Any], image_size: int) -> Network:
+    """Put the modules of one attention mechanism in.
+
+    Args:
+        network: its model is changed in place.
+        name: a row of `ATTENTIONS`.
+        place: `after_stages`, `in_blocks` or `tail`; None for where the mechanism's paper has it.
+        options: the mechanism's own.
+        image_size: the side of the network's input, which decides how large feature maps are.
+
+    Returns:
+        The network with the modules among its steps and in `added`.
+
+    Raises:
+        InputError: for a place that this network has not, or whose feature maps are too small for the mechanism.
+    """
+    row = mechanism(name)
+    place = place or row.place
+    if place not in PLACES:
+        raise InputError(f"attention: place {place!r} is not known; known: {', '.join(PLACES)}")
+    sites = PLACES[place](network, shapes(network, image_size))
+    if not sites:
+        raise InputError(
+            f"attention: this backbone has no residual blocks for {name!r}; give it place after_stages or tail"
+        )
+    for site in sites:
+        _check(site, name, row, image_size)
+    modules = [row.make(site.shape[0], **options) for site in sites]
+    return (_into_blocks if place == "in_blocks" else _as_steps)(network, sites, modules)
+
+
+def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
+    if len(site.shape) != 3:
+        raise InputError(f"attention: {name!r} needs feature maps, and this backbone gives tokens; use attention=none")
+    side = min(site.shape[1:])
+    if row.weighs_positions and side < SMALLEST_SIDE:
+        raise InputError(
+            f"attention: {name!r} weighs positions, and the map at {site.name} is {site.shape[1]} x {site.shape[2]} "
+            f"for images of {image_size}; it needs {SMALLEST_SIDE} x {SMALLEST_SIDE}, so raise data.input_size"
+        )
+
+
+@torch.no_grad()
+def shapes(network: Network, image_size: int) -> dict[str, tuple[int, ...]]:
+    """What every step and every residual block's last batch norm gives for one image, without its batch axis.
+
+    Runs on the meta device: nothing is computed and the network stays as it is.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    meta = on_meta(network).eval()
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: found.__setitem__(name, tuple(output.shape[1:]))
+
+    for name in last_norms(meta.model):
+        meta.model.get_submodule(name).register_forward_hook(note(name))
+    x = torch.empty(1, 3, image_size, image_size, device="meta")
+    for step in meta.steps:
+        x = step.run(meta.model, x)
+        found[step.name] = tuple(x.shape[1:])
+    return found
+
+
+def last_norms(model: nn.Module) -> list[str]:
+    """The names of the batch norms behind the last convolution of every block with a shortcut, in order."""
+    return [
+        f"{name}.{norm}"
+        for name, module in model.named_modules()
+        for kind, norm in LAST_NORM.items()
+        if isinstance(module, kind) and getattr(module, "use_res_connect", True)
+    ]
+
+
+def on_meta(network: Network) -> Network:
+    """A copy of the structure alone, without values."""
+    memo: dict[int, object] = {id(p): nn.Parameter(p.to("meta")) for p in network.parameters()}
+    memo |= {id(buffer): buffer.to("meta") for buffer in network.buffers()}
+    return deepcopy(network, memo)
+
+
+def _after_stages(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    ends = [steps[-1] for stage, steps in network.stages() if stage.startswith("block")]
+    return [Site(step.name, found[step.name]) for step in ends]
+
+
+def _in_blocks(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    return [Site(name, found[name]) for name in last_norms(network.model)]
+
+
+def _tail(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    return _after_stages(network, found)[-1:]
+
+
+PLACES: dict[str, Callable[[Network, Mapping[str, tuple[int, ...]]], list[Site]]] = {
+    "after_stages": _after_stages,
+    "in_blocks": _in_blocks,
+    "tail": _tail,
+}
+
+
+def _into_blocks(network: Network, sites: Sequence[Site], modules: Sequence[Attention]) -> Network:
+    for site, module in zip(sites, modules, strict=True):
+        norm = network.model.get_submodule(site.name)
+        if not isinstance(norm, nn.BatchNorm2d):
+            raise TypeError(f"{site.name} is no batch norm")
+        network.model.set_submodule(site.name, NormThenAttention(norm, module))
+    return Network(network.model, network.steps, [f"{site.name}.attention" for site in sites])
+
+
+def _as_steps(network: Network, sites: Sequence[Site], modules: Sequence[Attention]) -> Network:
+    stages = {step.name: step.stage for step in network.steps}
+    names = {site.name: f"attention.{stages[site.name]}" for site in sites}
+    children = {stages[site.name]: module for site, module in zip(sites, modules, strict=True)}
+    network.model.add_module("attention", nn.ModuleDict(children))
+    steps = []
+    for step in network.steps:
+        steps.append(step)
+        if step.name in names:
+            steps.append(Step(names[step.name], "attention"))
+    return Network(network.model, steps, list(names.values()))

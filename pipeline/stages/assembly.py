@@ -1,0 +1,83 @@
+"""From the values of params.yaml to networks, views and courses: what several stages and commands do alike."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pipeline import params
+from pipeline.datasets.transforms import View, view
+from pipeline.networks import freezing
+from pipeline.networks.build import Plan
+from pipeline.networks.network import Network
+from pipeline.params import Experiment, Sizes
+from pipeline.training.engine import Course, Phase
+
+
+def plan(network: params.Network, *, classes: int, image_size: int) -> Plan:
+    """What to build for these settings."""
+    attention_options = network.chosen_attention_options()
+    return Plan(
+        backbone=network.backbone,
+        head=network.head,
+        classes=classes,
+        image_size=image_size,
+        head_options=network.chosen_head_options(),
+        attention=network.attention,
+        place=attention_options.pop("place", None),
+        attention_options=attention_options,
+    )
+
+
+def training_view(data: params.Data) -> View:
+    """How training images are shown."""
+    sizes = data.sizes()
+    return view(
+        image_size=sizes.image,
+        crop_size=sizes.crop,
+        crop_padding=data.crop_padding,
+        input_size=sizes.input,
+        augmentation=data.augmentation,
+        options=data.chosen_augmentation_options(),
+    )
+
+
+def still_view(sizes: Sizes) -> View:
+    """How test images are shown: the middle of each, not varied."""
+    return view(
+        image_size=max(sizes.image, sizes.crop),
+        crop_size=sizes.crop,
+        crop_padding=0,
+        input_size=sizes.input,
+        augmentation="none",
+        options={},
+    )
+
+
+def starts(experiment: Experiment, network: Network) -> list[Callable[[], None]]:
+    """What each phase does to the network before it begins: freeze what it does not train."""
+    still_norms = experiment.settings.train.batch_norm == "eval"
+    return [partial(freezing.freeze, network, phase.freeze, still_norms=still_norms) for phase in experiment.phases()]
+
+
+def course(experiment: Experiment, network: Network) -> Course:
+    """Phases, rates by group and sampling, as the loop takes them."""
+    train = experiment.settings.train
+    phases = experiment.phases()
+    return Course(
+        phases=tuple(
+            Phase(amount=phase.amount, lr=phase.lr, start=start)
+            for phase, start in zip(phases, starts(experiment, network), strict=True)
+        ),
+        lr_factors=train.lr_factors.model_dump(),
+        sampler=train.sampler,
+        class_weights=train.class_weights,
+    )
+
+
+def phase_counts(experiment: Experiment, network: Network) -> list[dict[str, Any]]:
+    """Each phase with how many numbers train in it; leaves the network as its last phase has it."""
+    found = []
+    for phase, start in zip(experiment.phases(), starts(experiment, network), strict=True):
+        start()
+        found.append({"freeze": phase.freeze, "amount": phase.amount, "lr": phase.lr, **freezing.count(network)})
+    return found

@@ -1,0 +1,197 @@
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from pipeline.errors import InputError
+from pipeline.networks import cost
+from pipeline.networks.attention.table import ATTENTIONS
+from pipeline.networks.build import Plan, build
+from pipeline.networks.insertion import PLACES, insert, last_norms, shapes
+from pipeline.networks.network import Network
+
+CONVOLUTIONAL = ["resnet18", "resnet50", "vgg16", "googlenet", "efficientnet_b0", "mobilenet_v2"]
+RESIDUAL = {"resnet18": 8, "resnet34": 16, "resnet50": 16, "resnet101": 33, "mobilenet_v2": 10, "efficientnet_b0": 9}
+
+
+def made(backbone: str = "resnet18", attention: str = "none", *, size: int = 64, **changes: Any) -> Network:
+    pretrained: dict[str, Tensor] | None = changes.pop("pretrained", None)
+    plan = Plan(backbone, "linear", 5, size, head_options={"dropout": 0.0}, attention=attention, **changes)
+    return build(plan, pretrained=pretrained)
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, Tensor]:
+    """Values like those of a trained network: batch norms that neither vanish nor explode."""
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(weights=None)
+    with torch.no_grad():
+        for _ in range(10):
+            model(torch.randn(8, 3, 64, 64))
+    return model.state_dict()
+
+
+def test_there_are_mechanisms_and_places() -> None:
+    assert set(ATTENTIONS) == {"se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"}
+    assert set(PLACES) == {"after_stages", "in_blocks", "tail"}
+
+
+@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+@pytest.mark.parametrize("place", sorted(PLACES))
+def test_every_mechanism_goes_to_every_place_and_leaves_pretrained_names_as_they_were(
+    attention: str, place: str, pretrained: dict[str, Tensor]
+) -> None:
+    network = made(attention=attention, place=place, pretrained=pretrained).eval()
+    state = network.model.state_dict()
+    for name in pretrained:
+        if not name.startswith("fc."):
+            assert torch.equal(state[name], pretrained[name]), name
+    surplus = {name for name in state if name not in pretrained}
+    assert surplus
+    assert all(any(name.startswith(f"{added}.") for added in network.added) for name in surplus)
+    assert network(torch.randn(2, 3, 64, 64)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+def test_with_identity_gates_the_pretrained_network_is_as_it_was(attention: str, pretrained: dict[str, Tensor]) -> None:
+    options = {} if attention == "self" else {"attention_options": {"gate_init": "identity"}}
+    networks = []
+    for plan in ({}, {"attention": attention, **options}):
+        torch.manual_seed(1)
+        networks.append(made(pretrained=pretrained, **plan).eval())
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(networks[0](images), networks[1](images), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+def test_every_weight_of_a_whole_network_gets_a_finite_gradient(attention: str) -> None:
+    torch.manual_seed(0)
+    network = made(attention=attention)
+    network(torch.randn(4, 3, 64, 64)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+def test_a_network_with_attention_can_be_exported(attention: str) -> None:
+    network = made(attention=attention).eval()
+    images = torch.randn(2, 3, 64, 64)
+    exported = torch.export.export(network, (images,)).module()
+    torch.testing.assert_close(exported(images), network(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", CONVOLUTIONAL)
+@pytest.mark.parametrize("attention", ["se", "ecsm"])
+def test_every_convolutional_backbone_takes_attention_behind_its_stages(backbone: str, attention: str) -> None:
+    with torch.device("meta"):
+        network = made(backbone, attention).eval()
+        assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
+    assert len(network.added) == {"se": 4, "ecsm": 1}[attention]
+
+
+@pytest.mark.parametrize("backbone", sorted(RESIDUAL))
+def test_every_residual_block_takes_attention(backbone: str) -> None:
+    with torch.device("meta"):
+        network = made(backbone, "csca").eval()
+        assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
+    assert len(network.added) == RESIDUAL[backbone]
+
+
+def test_attention_in_a_block_sees_the_last_norms_output_before_the_shortcut_is_added() -> None:
+    torch.manual_seed(0)
+    network = made(attention="se", place="in_blocks").eval()
+    block = network.model.get_submodule("layer1.0")
+    x = torch.randn(2, 64, 16, 16)
+    with torch.no_grad():
+        y = torch.relu(nn.functional.batch_norm(block.conv1(x), block.bn1.running_mean, block.bn1.running_var))
+        norm = block.bn2
+        y = nn.functional.batch_norm(block.conv2(y), norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        torch.testing.assert_close(torch.relu(norm.attention(y) + x), block(x))
+
+
+def test_attention_after_a_stage_runs_between_the_stages() -> None:
+    network = made(attention="se")
+    names = [step.name for step in network.steps]
+    assert names[names.index("layer1.1") + 1] == "attention.block1"
+    assert names[names.index("layer4.1") + 1 :] == ["attention.block4", "avgpool", "fc"]
+
+
+def test_a_copy_of_a_network_attends_with_modules_of_its_own() -> None:
+    network = made(attention="cbam").eval()
+    other = deepcopy(network)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        before = other(images)
+        for module in network.added_modules():
+            for parameter in module.parameters():
+                parameter.zero_()
+        torch.testing.assert_close(other(images), before, rtol=0, atol=0)
+
+
+def test_shapes_are_those_of_a_real_forward_pass() -> None:
+    network = made().eval()
+    seen: dict[str, tuple[int, ...]] = {}
+    for name in last_norms(network.model):
+        norm = network.model.get_submodule(name)
+        norm.register_forward_hook(lambda _m, _x, y, name=name: seen.__setitem__(name, tuple(y.shape[1:])))
+    x = torch.randn(1, 3, 80, 80)
+    expected = {}
+    for number, step in enumerate(network.steps):
+        x = network.run(x, start=number, stop=number + 1)
+        expected[step.name] = tuple(x.shape[1:])
+    assert shapes(made(), 80) == expected | seen
+
+
+@pytest.mark.parametrize(
+    ("backbone", "attention", "size", "place", "message"),
+    [
+        ("vit_b_16", "se", 64, None, "attention: 'se' needs feature maps, and this backbone gives tokens; use atten"),
+        ("vgg16", "cbam", 64, None, "attention: this backbone has no residual blocks for 'cbam'; give it place after_"),
+        ("googlenet", "sa", 64, None, "attention: this backbone has no residual blocks for 'sa'; give it place"),
+        ("resnet18", "ecsm", 32, None, "the map at layer4.1 is 1 x 1 for images of 32; it needs 2 x 2, so raise data"),
+        (
+            "resnet18",
+            "cbam",
+            32,
+            None,
+            "'cbam' weighs positions, and the map at layer4.0.bn2 is 1 x 1 for images of 32",
+        ),
+        ("resnet18", "se", 64, "head", "place 'head' is not known; known: after_stages, in_blocks, tail"),
+        ("resnet18", "senet", 64, None, "attention: 'senet' is not known; known: none, se, "),
+    ],
+)
+def test_what_a_network_cannot_take_is_told(
+    backbone: str, attention: str, size: int, place: str | None, message: str
+) -> None:
+    with torch.device("meta"), pytest.raises(InputError) as caught:
+        made(backbone, attention, size=size, place=place)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_channel_attention_works_on_a_single_position() -> None:
+    assert made(attention="se", size=32).eval()(torch.randn(2, 3, 32, 32)).shape == (2, 5)
+
+
+def test_operations_grow_by_those_of_the_attention() -> None:
+    plain, attended = cost.flops(made(), 64), cost.flops(made(attention="se"), 64)
+    # Two matrix products a stage, C x C/16 each, a multiplication and an addition counted as two.
+    assert attended - plain == sum(2 * 2 * c * c // 16 for c in (64, 128, 256, 512))
+
+
+def test_the_speed_of_a_forward_pass_leaves_the_network_as_it_was() -> None:
+    network = made()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert cost.images_per_second(network, torch.randn(4, 3, 64, 64), seconds=0.01) > 0
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_inserting_by_hand_is_what_build_does() -> None:
+    network = insert(made(), "se", None, {"reduction": 8}, 64)
+    assert network.added == tuple(f"attention.block{number}" for number in range(1, 5))
