@@ -126,3 +126,32 @@ def test_kept_and_recomputed_features_give_the_same_network(strategy: str) -> No
     assert largest < 1e-3
     assert params.load(paths.PARAMS).experiment().settings.train.feature_cache_mb == 0
     assert torch.equal(weights[0]["conv1.weight"], weights[1]["conv1.weight"])
+
+
+@pytest.mark.usefixtures("unfollowed")
+def test_feature_extraction_then_fine_tuning_of_mobilenet_reaches_what_its_frozen_features_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values |= {
+        "paper": "animals",
+        "folder": str((REAL / "clothing10").resolve()),
+        "weights": "file",
+        "weights_file": str((REAL / "weights/mobilenet_v2.safetensors").resolve()),
+        "device": "cpu",
+    }
+    recipe = values["papers"]["animals"]
+    recipe["data"]["augmentation"] = "none"  # so that what is frozen runs once
+    recipe["train"]["budget"]["amount"] = 20
+    recipe["train"]["phases"][1]["amount"] = 10
+    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+    for stage in (collect.main, preprocess.main, source.main):
+        stage()
+    for stage in (split.main, train.main, evaluate.main):
+        stage(["1"])
+    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    print(f"MobileNetV2 in two phases: {found['accuracy']:.4f}, {runtime()}")
+    assert found["accuracy"] >= 0.77

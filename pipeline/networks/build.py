@@ -73,15 +73,13 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     A head of ours takes the last feature map's channels, averaged over positions or, for `fcn`, as they are; `stock`
     keeps all that torchvision has behind the feature maps.
     """
-    classifier = model.get_submodule(row.classifier)
-    if plan.head == heads.STOCK:
-        model.set_submodule(row.classifier, heads.stock(classifier, classes=plan.classes))
-        return Network(model, row.steps)
-    head = heads.head(plan.head)
-    steps = [step for step in row.steps if step.name not in row.only_stock]
-    last_map = [step for step in steps if step.stage.startswith("block")][-1]
+    last_map = [step for step in row.steps if step.stage.startswith("block")][-1]
     shape = shapes(Network(model, row.steps), plan.image_size)[last_map.name]
     is_map = len(shape) == 3
+    if plan.head == heads.STOCK:
+        return _with_stock_head(model, row, plan.classes, shape)
+    head = heads.head(plan.head)
+    steps = [step for step in row.steps if step.name not in row.only_stock]
     if head.takes_maps and not is_map:
         raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
     if is_map and "avgpool" in dict(model.named_children()):
@@ -91,6 +89,20 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     features = shape[0] if is_map else shape[-1]
     model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
     return Network(model, steps)
+
+
+def _with_stock_head(model: nn.Module, row: Backbone, classes: int, shape: tuple[int, ...]) -> Network:
+    """Torchvision's own pooling and classifier, for as many classes as there are.
+
+    VGG-16 averages its map to 7 x 7, which a GPU cannot do the same way each time; where the map is 7 x 7 already
+    (images of 224) averaging changes nothing and is left out.
+    """
+    classifier = model.get_submodule(row.classifier)
+    model.set_submodule(row.classifier, heads.stock(classifier, classes=classes))
+    pool = dict(model.named_children()).get("avgpool")
+    if isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size == shape[1:]:
+        model.set_submodule("avgpool", nn.Identity())
+    return Network(model, row.steps)
 
 
 def trunk(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:

@@ -1,8 +1,9 @@
 """A network as an ordered list of steps over one torchvision model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -80,6 +81,32 @@ class Network(nn.Module):
         """The attention modules."""
         for name in self.added:
             yield self.model.get_submodule(name)
+
+    @torch.no_grad()
+    def attention_maps(self, x: Tensor) -> dict[str, dict[str, Tensor]]:
+        """What each attention module weighs its features with, for a batch of images; for pictures.
+
+        Args:
+            x: images (N, 3, S, S).
+
+        Returns:
+            By the module's name, its `maps`: `channel` (N, C), `position` (N, H, W), `channel_position` (N, C, H, W).
+        """
+        found: dict[str, dict[str, Tensor]] = {}
+
+        def note(name: str) -> Callable[..., None]:
+            return lambda module, inputs: found.__setitem__(name, module.maps(*inputs))
+
+        hooks = [
+            module.register_forward_pre_hook(note(name))
+            for name, module in zip(self.added, self.added_modules(), strict=True)
+        ]
+        try:
+            self(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return found
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """What trains, by what it is: the pre-trained `backbone`, added attention (`module`), and the `head`."""

@@ -215,6 +215,12 @@ def test_the_stock_head_keeps_all_but_its_last_layer() -> None:
     assert stock[2].out_features == 1000
 
 
+@pytest.mark.parametrize(("size", "kind"), [(224, nn.Identity), (64, nn.AdaptiveAvgPool2d)])
+def test_averaging_that_changes_nothing_is_left_out(size: int, kind: type[nn.Module]) -> None:
+    with torch.device("meta"):
+        assert type(made("vgg16", "stock", size=size).model.get_submodule("avgpool")) is kind
+
+
 def test_dropout_in_front_of_the_stock_classifier_is_left_out_with_other_heads() -> None:
     with torch.device("meta"):
         assert [step.name for step in made("googlenet", "stock").steps][-2:] == ["dropout", "fc"]

@@ -84,8 +84,11 @@ def test_attention_trains_also_where_all_around_it_is_frozen(attention: str) -> 
     before = state(network)
     train_an_epoch(network)
     after = state(network)
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {name for name in before if "attention" in name or name.startswith("fc.")}
+    # These two cancel in a softmax and in a deviation, so that only rounding moves them.
+    idle = ("key.bias", "change.bias")
+    changed = {name for name in before if not torch.equal(before[name], after[name]) and not name.endswith(idle)}
+    trains = {name for name in before if "attention" in name or name.startswith("fc.")}
+    assert changed == {name for name in trains if not name.endswith(idle)}
 
 
 def test_attention_is_in_train_mode_inside_a_frozen_block() -> None:

@@ -121,6 +121,32 @@ def test_attention_after_a_stage_runs_between_the_stages() -> None:
     assert names[names.index("layer4.1") + 1 :] == ["attention.block4", "avgpool", "fc"]
 
 
+@pytest.mark.parametrize(("attention", "modules"), [("se", 4), ("cbam", 8), ("ecsm", 1)])
+def test_a_network_hands_out_the_maps_that_it_attends_with(attention: str, modules: int) -> None:
+    network = made(attention=attention).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = network(images)
+        maps = network.attention_maps(images)
+        assert torch.equal(network(images), before)
+    assert tuple(maps) == network.added
+    assert len(maps) == modules
+    for name, module in zip(network.added, network.added_modules(), strict=True):
+        assert set(maps[name]) == set(module.maps(torch.randn(2, module.channels, 4, 4)))
+        assert all(len(weights) == 2 for weights in maps[name].values())
+
+
+def test_the_map_handed_out_is_the_one_that_was_used() -> None:
+    network = made(attention="spatial").eval()
+    images = torch.randn(2, 3, 64, 64)
+    place = [step.name for step in network.steps].index("attention.block4")
+    with torch.no_grad():
+        features = network.run(images, stop=place)
+        weighed = network.run(features, start=place, stop=place + 1)
+        shown = network.attention_maps(images)["attention.block4"]["position"]
+    torch.testing.assert_close(features * shown[:, None], weighed)
+
+
 def test_a_copy_of_a_network_attends_with_modules_of_its_own() -> None:
     network = made(attention="cbam").eval()
     other = deepcopy(network)
