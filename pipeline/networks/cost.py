@@ -1,6 +1,7 @@
 """What a network costs: operations and time of one forward pass."""
 
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -24,22 +25,30 @@ def flops(network: Network, image_size: int) -> int:
 
 
 @torch.no_grad()
-def images_per_second(network: Network, images: Tensor, *, seconds: float) -> float:
+def images_per_second(
+    networks: Mapping[str, Network], images: Tensor, *, seconds: float, precision: torch.dtype = torch.float32
+) -> dict[str, float]:
     """Images a second of the forward pass alone, in eval mode: the median of as many passes as fit, at least three.
 
+    The networks take turns, so that what else the machine does falls on all of them.
+
     Args:
-        network: its mode is put back.
-        images: one batch (N, 3, S, S) on the network's device.
-        seconds: how long to measure, after one pass that is not counted.
+        networks: by name; their modes are put back.
+        images: one batch (N, 3, S, S) on the networks' device.
+        seconds: how long to measure in all, after one pass of each that is not counted.
+        precision: float32, or a smaller type that torch's autocast then computes in.
     """
-    mode = network.training
-    network.eval()
-    times: list[float] = []
-    _timed(network, images)
-    while len(times) < 3 or sum(times) < seconds:
-        times.append(_timed(network, images))
-    network.train(mode)
-    return len(images) / sorted(times)[len(times) // 2]
+    modes = {name: network.training for name, network in networks.items()}
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+        for network in networks.values():
+            _timed(network.eval(), images)
+        while any(len(taken) < 3 for taken in times.values()) or sum(map(sum, times.values())) < seconds:
+            for name, network in networks.items():
+                times[name].append(_timed(network, images))
+    for name, network in networks.items():
+        network.train(modes[name])
+    return {name: len(images) / sorted(taken)[len(taken) // 2] for name, taken in times.items()}
 
 
 def _timed(network: Network, images: Tensor) -> float:

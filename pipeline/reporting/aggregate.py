@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, median_low, stdev
+from itertools import accumulate
+from statistics import fmean, median, median_low, stdev
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,31 @@ class Spread(NamedTuple):
         """Mean, sd and n as summary.json has them: sd is left out where there is none."""
         told = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
         return told | {"n": self.n}
+
+
+class Middle(NamedTuple):
+    """The median of n values and their range."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+
+class Passes(NamedTuple):
+    """How fast the forward pass was on one device, over the repeats that ran there.
+
+    Attributes:
+        device: its name and kind.
+        network: images a second.
+        without_attention: likewise, of the same network without its attention.
+        ratio: the first divided by the second, each repeat's own.
+    """
+
+    device: str
+    network: Middle
+    without_attention: Middle
+    ratio: Middle
 
 
 class Curve(NamedTuple):
@@ -115,6 +141,16 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(fmean(given), sd, low=min(given), high=max(given), n=len(given))
 
 
+def middle(values: Iterable[float]) -> Middle:
+    """Median and range.
+
+    >>> middle([4.0, 1.0, 2.0])
+    Middle(median=2.0, low=1.0, high=4.0, n=3)
+    """
+    given = list(values)
+    return Middle(median(given), low=min(given), high=max(given), n=len(given))
+
+
 def check_same_experiment(repeats: Sequence[Repeat]) -> None:
     """Refuse to average what was not made in the same way.
 
@@ -141,6 +177,28 @@ def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
     return {name: spread(one.runtime[name] for one in repeats) for name in SPEEDS}
 
 
+def device(one: Repeat) -> str:
+    """What a repeat was trained on: its name and kind."""
+    return f"{one.runtime['device_name']} ({one.record['device']})"
+
+
+def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
+    """The speed with and without attention on each device; nothing where there is no attention."""
+    on: dict[str, list[Mapping[str, float]]] = {}
+    for one in repeats:
+        if measured := one.runtime["inference_images_per_second"]:
+            on.setdefault(device(one), []).append(measured)
+    return [
+        Passes(
+            name,
+            network=middle(one["network"] for one in measured),
+            without_attention=middle(one["without_attention"] for one in measured),
+            ratio=middle(one["network"] / one["without_attention"] for one in measured),
+        )
+        for name, measured in on.items()
+    ]
+
+
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
     """The content of summary.json: for each score and speed mean, sd and n, and every repeat's own values."""
     spreads = score_spreads(repeats) | speed_spreads(repeats)
@@ -155,6 +213,25 @@ def curves(repeats: Sequence[Repeat]) -> dict[str, Curve]:
     """Loss and accuracy over the epochs, for training and, where there is one, the validation part."""
     found = {name: _curve(repeats, name) for name in CURVES}
     return {name: curve for name, curve in found.items() if curve.epochs}
+
+
+def phase_starts(repeats: Sequence[Repeat]) -> dict[int, list[int]]:
+    """With which epoch each phase but the first begins, by the phase's number.
+
+    A phase of iterations ends its last epoch early, so an epoch is never of two phases; repeats whose epochs differ in
+    length may begin a phase with different ones, and then there are several.
+    """
+    record = repeats[0].record
+    column = {"epochs": "epoch", "iterations": "iteration"}[record["recipe"]["train"]["budget"]["unit"]]
+    ends = accumulate(phase["amount"] for phase in record["phases"][:-1])
+    return {
+        number: sorted({_first_epoch_after(one, column, end) for one in repeats})
+        for number, end in enumerate(ends, start=2)
+    }
+
+
+def _first_epoch_after(one: Repeat, column: str, end: int) -> int:
+    return next(int(row["epoch"]) for row in one.history if float(row[column]) > end)
 
 
 def _curve(repeats: Sequence[Repeat], name: str) -> Curve:

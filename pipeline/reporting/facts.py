@@ -5,22 +5,18 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.params import AXES, flat
-from pipeline.reporting import aggregate, tables
+from pipeline.params import AXES, PHASES, flat
+from pipeline.reporting import aggregate, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
 
 PAPERS = {
     "quick": "quick (no paper's: the settings of this project's small example)",
     "ecsm": "ecsm (Wang, Chen, Shi 2023, Symmetry 15, 1727)",
-}
-STRATEGIES = {
-    "1": "only the head trains",
-    "2": "everything trains, from pre-trained values",
-    "3a": "blocks 2 to 4 and the head train",
-    "3b": "blocks 3 and 4 and the head train",
-    "3c": "block 4 and the head train",
-    "scratch": "everything trains, from random values",
+    "csca": "csca (Du, Ma, Multi-Attention Mechanism Fusion for Fine-Grained Image Classification)",
+    "hierarchical": "hierarchical (Mandalika, A Novel Attention-Based Approach for Image Classification Using "
+    "Pre-trained CNN model)",
+    "animals": "animals (Liu, Animal Image Classification Recognition based on Transfer Learning)",
 }
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
 
@@ -48,20 +44,21 @@ class Material(NamedTuple):
 def title(repeats: Sequence[Repeat]) -> str:
     """The experiment in a few words."""
     network = repeats[0].record["recipe"]["network"]
-    return f"{repeats[0].record['paper']}: {network['backbone']}, strategy {network['freeze']}"
+    attention = "" if network["attention"] == wording.NO_ATTENTION else f" with {network['attention']} attention"
+    strategy = "in phases" if network["freeze"] == PHASES else f"strategy {network['freeze']}"
+    return f"{repeats[0].record['paper']}: {network['backbone']}{attention}, {strategy}"
 
 
 def experiment(material: Material) -> list[tuple[str, str]]:
     """What was tried, as (term, description)."""
     record = material.repeats[0].record
     network, classes = record["recipe"]["network"], record["data"]["classes"]
-    meaning = STRATEGIES.get(network["freeze"])
     return [
         ("Paper", PAPERS.get(record["paper"], record["paper"])),
-        ("Strategy", f"{network['freeze']}: {meaning}" if meaning else network["freeze"]),
+        ("Strategy", wording.strategy(network)),
         ("Backbone", network["backbone"]),
         ("Starting weights", _weights(network["weights"], record["weights"]["origin"])),
-        ("Attention", network["attention"]),
+        ("Attention", wording.attention(network)),
         ("Head", network["head"]),
         ("Regularizer", record["recipe"]["regularizer"]["method"]),
         (
@@ -89,6 +86,11 @@ def notes(material: Material) -> list[str]:
         told.append(
             "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
         )
+    if _is_balanced(repeats[0].record["recipe"]["train"]):
+        told.append(
+            "Training gave rare classes more weight than they have among the images, and accuracy favours frequent "
+            "ones: macro-F1, told with it, counts every class the same."
+        )
     if any(one.runtime["git_dirty"] for one in repeats):
         told.append(
             "Files differed from the recorded commit when this was trained: the commit alone does not give it back."
@@ -96,6 +98,10 @@ def notes(material: Material) -> list[str]:
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
         told.append(f"Without a test image, so not judged: {', '.join(empty)}.")
     return told
+
+
+def _is_balanced(train: Mapping[str, Any]) -> bool:
+    return train["sampler"] in wording.SAMPLERS or train["class_weights"] in wording.CLASS_WEIGHTS
 
 
 def _spread_note(n: int, has_parts: bool) -> str:
@@ -129,24 +135,71 @@ def _range(values: Sequence[int]) -> str:
 
 
 def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
-    """Budget, parameters, time and device."""
-    record, train = repeats[0].record, repeats[0].record["recipe"]["train"]
+    """Budget, phases, what differs from a plain training, parameters, operations, time and device."""
+    record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime["cache_seconds"] for one in repeats)
+    last = " in the last phase" if len(record["phases"]) > 1 else ""
     return [
-        (
-            "Budget",
-            f"{train['budget']['amount']:,} {train['budget']['unit']}, batches of {train['batch_size']:,}",
-        ),
-        ("Optimizer", f"{train['optimizer']}, rate {train['lr']:g}, schedule {train['schedule']}"),
-        ("Parameters that train", f"{record['parameters']['trainable']:,}"),
-        ("Frozen parameters", f"{record['parameters']['frozen']:,}"),
+        *_course(record),
+        *_peculiarities(record["recipe"]),
+        (f"Parameters that train{last}", f"{record['parameters']['trainable']:,}"),
+        (f"Frozen parameters{last}", f"{record['parameters']['frozen']:,}"),
+        ("Operations an image", _operations(record["flops"]["network"])),
         ("Time a repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
         ("Speed", tables.number_spread(speed, "images/s")),
-        ("Device", _distinct(f"{one.runtime['device_name']} ({one.record['device']})" for one in repeats)),
+        ("Device", _distinct(aggregate.device(one) for one in repeats)),
         ("CPU threads", _distinct(str(one.runtime["threads"]) for one in repeats)),
     ]
+
+
+def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Budget, phases where the recipe has some, and optimizer, with the rate where no phase tells it."""
+    recipe, train = record["recipe"], record["recipe"]["train"]
+    length = wording.amount(train["budget"]["amount"], train["budget"]["unit"])
+    budget = f"{length}, batches of {train['batch_size']:,}"
+    if not train["phases"]:
+        rate = wording.rates(train["lr"], recipe["network"]["freeze"], recipe)
+        return [
+            ("Budget", budget),
+            ("Optimizer", f"{train['optimizer']}, rate {rate}, schedule {train['schedule']}"),
+        ]
+    phases = [
+        (f"Phase {number}", wording.phase(found, recipe)) for number, found in enumerate(record["phases"], start=1)
+    ]
+    anew = ", both anew in each phase" if len(phases) > 1 else ""
+    return [("Budget", budget), *phases, ("Optimizer", f"{train['optimizer']}, schedule {train['schedule']}{anew}")]
+
+
+def _peculiarities(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a plain training has not."""
+    data, train = recipe["data"], recipe["train"]
+    told = {
+        "Augmentation": wording.augmentation(data),
+        "Image sizes": wording.sizes(data),
+        "Batch norms": wording.BATCH_NORMS.get(train["batch_norm"]),
+        "Sampling": wording.SAMPLERS.get(train["sampler"]),
+        "Class weights": wording.CLASS_WEIGHTS.get(train["class_weights"]),
+    }
+    return [(term, description) for term, description in told.items() if description]
+
+
+def _operations(flops: int) -> str:
+    return (
+        f"{tables.three_figures(flops / 1e9)} billion floating-point operations in the forward pass, "
+        "a multiplication and an addition counted as two (convolutions and matrix products alone)"
+    )
+
+
+def cost(repeats: Sequence[Repeat]) -> str:
+    """What the table of the cost of attention holds."""
+    batch = repeats[0].record["recipe"]["train"]["batch_size"]
+    speed = "median of the repeats with its range" if len(repeats) > 1 else "of a single repeat"
+    return (
+        f"What attention costs in the forward pass alone: operations, a multiplication and an addition counted as two, "
+        f"and speed in batches of {batch:,}, {speed}"
+    )
 
 
 def _duration_spread(found: Spread) -> str:
@@ -197,5 +250,17 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
 
 
 def _override(value: Any) -> str:
-    """As DVC reads it in -S: lists without blanks, true and false in small letters."""
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, list | bool) else str(value)
+    """As DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
+
+    >>> _override([{"freeze": "1", "amount": 10}])
+    '[{freeze:"1",amount:10}]'
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(_inside, value))}]"
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _inside(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{_inside(part)}' for key, part in value.items())}}}"
+    return json.dumps(value)

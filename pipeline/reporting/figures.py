@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from unicodedata import category
 
@@ -32,6 +33,7 @@ SHOWN_BARS = 40
 GALLERY_COLUMNS = 6
 NOT_IN_XML = frozenset({"Cc", "Cs"})
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+NO_STARTS: Mapping[int, Sequence[int]] = MappingProxyType({})
 
 
 class Theme(NamedTuple):
@@ -55,11 +57,20 @@ class Shown(NamedTuple):
     image: ImageArray
 
 
-def loss_curves(curves: Mapping[str, Curve], theme: Theme = LIGHT) -> bytes:
-    """Loss over the epochs as SVG: mean line and range over the repeats, training and validation."""
+def loss_curves(
+    curves: Mapping[str, Curve], theme: Theme = LIGHT, *, starts: Mapping[int, Sequence[int]] = NO_STARTS
+) -> bytes:
+    """Loss over the epochs as SVG: mean line and range over the repeats, training and validation.
+
+    Args:
+        curves: by their names in history.csv.
+        theme: the colours.
+        starts: with which epoch each phase but the first begins, by its number; a line stands before each.
+    """
     with _drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
         _series(axes, curves, "loss", theme)
+        _mark_phases(axes, starts, theme)
         axes.set(xlabel="epoch", ylabel="loss (mean an image)")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
@@ -67,11 +78,25 @@ def loss_curves(curves: Mapping[str, Curve], theme: Theme = LIGHT) -> bytes:
     return out.getvalue()
 
 
-def accuracy_curves(curves: Mapping[str, Curve], test_accuracy: float, theme: Theme = LIGHT) -> bytes:
-    """Accuracy over the epochs as SVG, with the test part's after the last epoch (0..1) as a line."""
+def accuracy_curves(
+    curves: Mapping[str, Curve],
+    test_accuracy: float,
+    theme: Theme = LIGHT,
+    *,
+    starts: Mapping[int, Sequence[int]] = NO_STARTS,
+) -> bytes:
+    """Accuracy over the epochs as SVG, with the test part's after the last epoch (0..1) as a line.
+
+    Args:
+        curves: by their names in history.csv.
+        test_accuracy: the mean over the repeats.
+        theme: the colours.
+        starts: as for `loss_curves`.
+    """
     with _drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
         _series(axes, curves, "accuracy", theme)
+        _mark_phases(axes, starts, theme)
         axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label="test, after the last epoch")
         axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 1.03))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
@@ -90,6 +115,15 @@ def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme
                 axes.fill_between(curve.epochs, curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(axis="y")
+
+
+def _mark_phases(axes: Axes, starts: Mapping[int, Sequence[int]], theme: Theme) -> None:
+    for phase, epochs in starts.items():
+        # Half an epoch before: between the last value of one phase and the first of the next.
+        for epoch in epochs:
+            axes.axvline(epoch - 0.5, color=theme.ink, linewidth=0.7)
+        above = axes.get_xaxis_transform()
+        axes.text(epochs[0] - 0.5, 1.01, f"phase {phase}", transform=above, ha="center", fontsize="small")
 
 
 def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LIGHT) -> bytes:

@@ -2,14 +2,15 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.reporting import aggregate, facts, tables
+from pipeline.reporting import aggregate, facts, tables, wording
+from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
 from pipeline.reporting.pictures import Picture
@@ -58,6 +59,9 @@ def _sections(material: Material) -> dict[str, Any]:
         "data": facts.data(material),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
+        "cost": tables.cost(repeats),
+        "cost_caption": facts.cost(repeats),
+        "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),
         "confusions": tables.confusions(aggregate.top_confusions(matrix, names, CONFUSIONS_SHOWN)),
         "classes": tables.classes(aggregate.class_scores(repeats), material.class_images),
         "settings": tables.settings(repeats[0].record["recipe"]),
@@ -82,6 +86,7 @@ def markdown(material: Material) -> str:
         "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
+        *_course(repeats),
         "## Classes",
         tables.markdown(tables.classes(scores, material.class_images)),
         "## Most frequent confusions",
@@ -90,6 +95,14 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.settings(repeats[0].record["recipe"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _course(repeats: Sequence[Repeat]) -> list[str]:
+    """Training where the strategy refers to it, and what attention costs where there is some."""
+    told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
+    cost = tables.cost(repeats)
+    parts = ["## Training", tables.markdown(told)] if repeats[0].record["recipe"]["train"]["phases"] else []
+    return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
 
 
 def _svg(content: bytes) -> str:

@@ -22,9 +22,12 @@ def pictures(repeats: Sequence[Repeat]) -> dict[str, Picture]:
     curves, matrix = aggregate.curves(repeats), aggregate.pooled_confusion(repeats)
     names, scores = repeats[0].classes, aggregate.class_scores(repeats)
     tested = aggregate.score_spreads(repeats)["accuracy"].mean
+    starts = aggregate.phase_starts(repeats)
+    loss = partial(figures.loss_curves, curves, starts=starts)
+    accuracy = partial(figures.accuracy_curves, curves, tested, starts=starts)
     return {
-        "loss": _picture(partial(figures.loss_curves, curves), _loss_alt(curves)),
-        "accuracy": _picture(partial(figures.accuracy_curves, curves, tested), _accuracy_alt(curves, tested)),
+        "loss": _picture(loss, _loss_alt(curves) + _phases_alt(starts)),
+        "accuracy": _picture(accuracy, _accuracy_alt(curves, tested) + _phases_alt(starts)),
         "confusion": _picture(partial(figures.confusion_matrix, matrix, names), _confusion_alt(matrix, names)),
         "classes": _picture(partial(figures.class_bars, scores), _bars_alt(scores)),
     }
@@ -44,6 +47,12 @@ def _accuracy_alt(curves: Mapping[str, Curve], tested: float) -> str:
     last = tables.percent(curves["train_accuracy"].mean[-1])
     test = tables.percent(tested)
     return f"Accuracy over the epochs. Training: {last} after the last epoch; test part: {test}."
+
+
+def _phases_alt(starts: Mapping[int, Sequence[int]]) -> str:
+    return "".join(
+        f" Phase {phase} begins with epoch {' or '.join(map(str, epochs))}." for phase, epochs in starts.items()
+    )
 
 
 def _confusion_alt(matrix: aggregate.IntArray, names: Sequence[str]) -> str:

@@ -1,15 +1,19 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.params import flat
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,
+    Middle,
+    Passes,
     Repeat,
     Spread,
+    device,
+    forward_passes,
     score_spreads,
     speed_spreads,
 )
@@ -140,6 +144,30 @@ def _mean_and_sd(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     ]
 
 
+def cost(repeats: Sequence[Repeat]) -> Table:
+    """Operations and speed of the forward pass with and without attention; no row where there is no attention."""
+    header = ("forward pass", "this network", "without attention", "ratio")
+    measured = forward_passes(repeats)
+    operations = repeats[0].record["flops"]
+    rows = [_operations(**operations)] if measured else []
+    return Table(header, rows + [_speed(one) for one in measured], numbers_from=1)
+
+
+def _operations(*, network: int, without_attention: int) -> tuple[str, ...]:
+    billions = (three_figures(value / 1e9) for value in (network, without_attention))
+    return ("operations an image (billions)", *billions, f"{network / without_attention:.3f}")
+
+
+def _speed(one: Passes) -> tuple[str, ...]:
+    speeds = (_middle(found, three_figures) for found in (one.network, one.without_attention))
+    return (f"images/s on {one.device}, n = {one.ratio.n}", *speeds, _middle(one.ratio, "{:.3f}".format))
+
+
+def _middle(found: Middle, form: Callable[[float], str]) -> str:
+    median = form(found.median)
+    return median if found.n == 1 else f"{median} ({form(found.low)} to {form(found.high)})"
+
+
 def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
     """Precision, recall and F1 of each class; `images` are the class's images in the whole set."""
     tested = "test images" if all(one.f1.sd is None for one in found) else "test images, all repeats"
@@ -169,9 +197,18 @@ def confusions(found: Sequence[Confusion]) -> Table:
 
 
 def settings(recipe: Mapping[str, Any]) -> Table:
-    """The recipe, one dotted name a row."""
-    rows = [(name, _value(value)) for name, value in flat(recipe)]
+    """The recipe, one dotted name a row; the parts of a list of sections by their number."""
+    rows = [(leaf, _value(found)) for name, value in flat(recipe) for leaf, found in _leaves(name, value)]
     return Table(("setting", "value"), rows, numbers_from=2)
+
+
+def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    sections = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else None
+    if sections is None:
+        yield name, value
+        return
+    for number, section in enumerate(sections):
+        yield from flat(section, f"{name}.{number}.")
 
 
 def _value(value: object) -> str:
@@ -192,7 +229,7 @@ def _origin(one: Repeat) -> tuple[str, ...]:
         str(one.number),
         str(one.record["seed"]),
         " / ".join(f"{parts[name]:,}" for name in ("train", "val", "test")),
-        f"{one.runtime['device_name']} ({one.record['device']})",
+        device(one),
         str(one.runtime["started"]).removesuffix("+00:00").removesuffix("Z").replace("T", " "),
         commit(one) or "none",
         str(one.record["key"])[:12],

@@ -210,12 +210,17 @@ def test_operations_grow_by_those_of_the_attention() -> None:
     assert attended - plain == sum(2 * 2 * c * c // 16 for c in (64, 128, 256, 512))
 
 
-def test_the_speed_of_a_forward_pass_leaves_the_network_as_it_was() -> None:
-    network = made()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert cost.images_per_second(network, torch.randn(4, 3, 64, 64), seconds=0.01) > 0
-    assert network.training
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision: torch.dtype) -> None:
+    networks = {"one": made(), "other": made(attention="se").eval()}
+    before = deepcopy(networks)
+    found = cost.images_per_second(networks, torch.randn(4, 3, 64, 64), seconds=0.01, precision=precision)
+    assert set(found) == set(networks)
+    assert min(found.values()) > 0
+    for name, network in networks.items():
+        assert network.training == before[name].training
+        state = before[name].state_dict()
+        assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
 
 
 def test_inserting_by_hand_is_what_build_does() -> None:

@@ -148,6 +148,59 @@ def test_right_examples_are_spread_over_many_classes():
     assert [example.actual for example in found] == names[::3]
 
 
+def in_phases(unit, *amounts):
+    return {"recipe": {"train": {"budget": {"unit": unit}}}, "phases": [{"amount": amount} for amount in amounts]}
+
+
+def epochs(*iterations):
+    return [{"epoch": str(epoch), "iteration": str(done)} for epoch, done in enumerate(iterations, start=1)]
+
+
+def test_a_phase_of_epochs_begins_after_the_epochs_of_those_before():
+    one = repeat(1, record=in_phases("epochs", 2, 1, 2), history=epochs(10, 20, 30, 40, 50))
+    assert aggregate.phase_starts([one]) == {2: [3], 3: [4]}
+
+
+def test_a_phase_of_iterations_begins_with_the_epoch_that_passes_those_before():
+    one = repeat(1, record=in_phases("iterations", 15, 10), history=epochs(10, 15, 25))
+    assert aggregate.phase_starts([one]) == {2: [3]}
+
+
+def test_a_phase_may_begin_with_another_epoch_in_another_repeat():
+    record = in_phases("iterations", 15, 10)
+    longer, shorter = (
+        repeat(1, record=record, history=epochs(15, 25)),
+        repeat(2, record=record, history=epochs(8, 15, 23)),
+    )
+    assert aggregate.phase_starts([shorter, longer]) == {2: [2, 3]}
+
+
+def test_a_single_phase_has_no_start_worth_a_mark():
+    assert aggregate.phase_starts([repeat(1, record=in_phases("epochs", 3), history=epochs(1, 2, 3))]) == {}
+
+
+def measured(number, network, without, *, device="GPU"):
+    speeds = {"network": network, "without_attention": without}
+    runtime = {"inference_images_per_second": speeds, "device_name": device}
+    return repeat(number, runtime=runtime, record={"device": "cuda"})
+
+
+def test_the_forward_pass_has_the_median_of_the_repeats_and_of_their_own_ratios():
+    [found] = aggregate.forward_passes([measured(1, 50.0, 100.0), measured(2, 90.0, 100.0), measured(3, 60.0, 80.0)])
+    assert found.network == (60.0, 50.0, 90.0, 3)
+    assert found.without_attention == (100.0, 80.0, 100.0, 3)
+    assert found.ratio == (0.75, 0.5, 0.9, 3)
+
+
+def test_the_speeds_of_two_devices_are_never_mixed():
+    found = aggregate.forward_passes([measured(1, 50.0, 100.0), measured(2, 5.0, 8.0, device="slow")])
+    assert [(one.device, one.network.median) for one in found] == [("GPU (cuda)", 50.0), ("slow (cuda)", 5.0)]
+
+
+def test_without_attention_no_forward_pass_was_measured():
+    assert aggregate.forward_passes([repeat(1, runtime={"inference_images_per_second": {}})]) == []
+
+
 def test_repeats_of_two_experiments_are_not_averaged():
     other = repeat(2, record={"recipe": {"train": {"lr": 1}}})
     with pytest.raises(InputError, match=r"^record\.json: `recipe` of repeat 2 is not that of repeat 1; `dvc repro`"):

@@ -1,18 +1,27 @@
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 
 import pipeline
 from pipeline import params
 from pipeline.commands.describe import read
-from pipeline.reporting import facts
+from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
 
 ROOT = Path(pipeline.__file__).parents[1]
 RECIPE = {
-    "data": {"set": "folder"},
+    "data": {
+        "set": "folder",
+        "image_size": 224,
+        "crop_size": 224,
+        "crop_padding": 0,
+        "input_size": 224,
+        "augmentation": "none",
+    },
     "network": {"backbone": "resnet50", "weights": "imagenet", "freeze": "3b", "attention": "none", "head": "linear"},
     "train": {
         "budget": {"unit": "epochs", "amount": 60},
@@ -20,24 +29,46 @@ RECIPE = {
         "optimizer": "adam",
         "lr": 2e-4,
         "schedule": "constant",
+        "phases": [],
+        "lr_factors": {"backbone": 1.0, "module": 1.0, "head": 1.0},
+        "batch_norm": "train",
+        "sampler": "shuffle",
+        "class_weights": "none",
     },
     "regularizer": {"method": "none"},
 }
 
 
-def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, **runtime):
+CBAM = {
+    "attention": "cbam",
+    "attention_options": {"cbam": {"place": "in_blocks", "gate_init": "paper", "reduction": 8, "kernel_size": 7}},
+}
+PHASES = [
+    {"freeze": "1", "amount": 10, "lr": 1e-3, "trainable": 12810, "frozen": 2257984},
+    {"freeze": "features.12", "amount": 50, "lr": 1e-5, "trainable": 2000000, "frozen": 270794},
+]
+
+
+def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), network=(), train=(), **runtime):
     tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
     return Repeat(
         number=number,
         record={
             "paper": "ecsm",
-            "recipe": RECIPE | {"network": RECIPE["network"] | {"freeze": freeze}},
+            "recipe": {
+                "data": RECIPE["data"] | dict(data),
+                "network": RECIPE["network"] | {"freeze": freeze} | dict(network),
+                "train": RECIPE["train"] | dict(train),
+                "regularizer": RECIPE["regularizer"],
+            },
             "device": "cuda",
             "threads": 2,
             "data": {"set": "folder", "classes": ["a", "b"], "images": 40, "sha256": "d"},
             "weights": {"origin": origin, "sha256": ""},
             "code": "c",
+            "phases": [{"freeze": freeze, "amount": 60, "lr": 2e-4, "trainable": 1000, "frozen": 0}],
             "parameters": {"trainable": 1000, "frozen": 0},
+            "flops": {"network": 8_178_000_000},
             "parts": {"train": 29 + number, "val": 0, "test": 10},
         },
         runtime={
@@ -58,6 +89,12 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, **runtime)
     )
 
 
+def phased(*, network=(), train=(), phases=PHASES):
+    one = repeat(freeze="phases", network=network, train={"phases": phases} | dict(train))
+    one.record["phases"] = phases
+    return one
+
+
 def material(*repeats, **dataset):
     told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
     return Material(repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[])
@@ -69,6 +106,83 @@ def test_the_experiment_names_paper_strategy_weights_and_data():
     assert told["Strategy"] == "3b: blocks 3 and 4 and the head train"
     assert told["Starting weights"] == "imagenet (torchvision)"
     assert told["Data"] == "Spiders: 40 images, 2 classes"
+
+
+def test_every_paper_of_params_yaml_is_named():
+    known = params.load(ROOT / "params.yaml").papers
+    assert known
+    assert set(known) == set(facts.PAPERS)
+
+
+def test_every_strategy_of_params_yaml_is_explained():
+    assert set(get_args(params.Strategy)) == set(wording.STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "ecsm: resnet50, strategy 3b"),
+        ({"network": CBAM}, "ecsm: resnet50 with cbam attention, strategy 3b"),
+        ({"freeze": "phases"}, "ecsm: resnet50, in phases"),
+    ],
+)
+def test_the_title_names_backbone_strategy_and_the_attention_if_there_is_one(given, told):
+    assert facts.title([repeat(**given)]) == told
+
+
+def test_a_strategy_of_phases_leads_to_where_they_are():
+    assert dict(facts.experiment(material(phased())))["Strategy"] == "in phases, see Training"
+
+
+@pytest.mark.parametrize(
+    ("freeze", "told"),
+    [
+        ("1", "1: only the head trains, and so does the attention"),
+        ("2", "2: everything trains, from pre-trained values"),
+    ],
+)
+def test_attention_trains_whatever_is_frozen_and_that_is_said_where_something_is(freeze, told):
+    assert dict(facts.experiment(material(repeat(freeze=freeze, network=CBAM))))["Strategy"] == told
+
+
+HIERARCHICAL = {"place": "tail", "gate_init": "identity", "reduction": 16, "memory_momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("none", None, "none"),
+        (
+            "cbam",
+            CBAM["attention_options"]["cbam"],
+            "cbam in every residual block, r 8, a kernel of 7 × 7, gates as the paper has them",
+        ),
+        ("se", {"place": "after_stages"}, "se after every stage"),
+        ("csca", {"place": "tail", "mode": "joint"}, "csca behind the last stage, joint"),
+        (
+            "hierarchical",
+            HIERARCHICAL | {"temporal_memory": False},
+            "hierarchical behind the last stage, r 16, gates that start at one",
+        ),
+        (
+            "hierarchical",
+            HIERARCHICAL | {"temporal_memory": True},
+            "hierarchical behind the last stage, temporal memory of momentum 0.9, r 16, gates that start at one",
+        ),
+        ("another", {"place": "tail", "heads": 4}, "another behind the last stage, heads 4"),
+        ("without_options", None, "without_options"),
+    ],
+)
+def test_attention_is_told_with_its_place_and_options(name, options, told):
+    network = {"attention": name} | ({"attention_options": {name: options}} if options else {})
+    found = dict(facts.experiment(material(repeat(network=network))))["Attention"]
+    assert found == told
+
+
+def test_every_place_gate_and_augmentation_of_params_yaml_has_words():
+    assert set(get_args(params.Place)) == set(wording.PLACES)
+    assert set(get_args(params.GateInit)) == set(wording.GATES)
+    assert {"none", *wording.AUGMENTATIONS} == set(get_args(params.Data.model_fields["augmentation"].annotation))
 
 
 def test_an_unexplained_strategy_is_named_alone():
@@ -88,6 +202,8 @@ def test_random_values_are_not_called_by_the_unused_weights():
         (material(repeat(1), repeat(2), has_parts=True), "each with the set's own parts and its own seed"),
         (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
+        (material(repeat(train={"sampler": "weighted"})), "macro-F1, told with it, counts every class the same"),
+        (material(repeat(train={"class_weights": "balanced"})), "accuracy favours frequent ones"),
         (material(repeat(git_dirty=True)), "Files differed from the recorded commit"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),
     ],
@@ -111,6 +227,107 @@ def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():
     assert told["Time a repeat"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
     assert told["Device"] == "GPU (cuda)"
     assert "Frozen part, computed once" not in told
+
+
+def test_a_plain_training_tells_nothing_of_what_it_has_not():
+    assert [term for term, _ in facts.training([repeat()])] == [
+        "Budget",
+        "Optimizer",
+        "Parameters that train",
+        "Frozen parameters",
+        "Operations an image",
+        "Time a repeat",
+        "Speed",
+        "Device",
+        "CPU threads",
+    ]
+
+
+def test_operations_are_told_in_billions_with_what_is_counted():
+    assert dict(facts.training([repeat()]))["Operations an image"] == (
+        "8.18 billion floating-point operations in the forward pass, a multiplication and an addition counted as two "
+        "(convolutions and matrix products alone)"
+    )
+
+
+def test_each_phase_has_a_line_and_the_optimizer_no_rate():
+    told = dict(facts.training([phased()]))
+    assert told["Budget"] == "60 epochs, batches of 32"
+    assert told["Phase 1"] == "10 epochs: strategy 1 at 0.001 (12,810 numbers train)"
+    assert told["Phase 2"] == "50 epochs: from features.12 on at 1e-05 (2,000,000 numbers train)"
+    assert told["Optimizer"] == "adam, schedule constant, both anew in each phase"
+    assert "Parameters that train in the last phase" in told
+
+
+def test_a_single_phase_has_its_line_and_nothing_anew():
+    told = dict(facts.training([phased(phases=[PHASES[0] | {"amount": 1}])]))
+    assert told["Phase 1"].startswith("1 epoch: strategy 1")
+    assert told["Optimizer"] == "adam, schedule constant"
+
+
+def test_attention_trains_in_phases_that_freeze_what_is_around_it():
+    told = dict(facts.training([phased(network=CBAM)]))
+    assert told["Phase 1"].startswith("10 epochs: strategy 1 and the attention at 0.001")
+    assert told["Phase 2"].startswith("50 epochs: from features.12 on and the attention at 1e-05")
+
+
+FACTORS = {"lr_factors": {"backbone": 0.1, "module": 5.0, "head": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({}, "0.0002"),
+        ({"train": {"lr_factors": dict.fromkeys(("backbone", "module", "head"), 0.5)}}, "0.0001"),
+        ({"train": FACTORS}, "2e-05 (backbone), 0.0002 (head)"),
+        ({"train": FACTORS, "network": CBAM}, "2e-05 (backbone), 0.001 (attention), 0.0002 (head)"),
+        ({"train": FACTORS, "freeze": "1"}, "0.0002"),
+    ],
+)
+def test_rates_are_told_by_group_where_groups_that_train_differ(given, rate):
+    assert dict(facts.training([repeat(**given)]))["Optimizer"] == f"adam, rate {rate}, schedule constant"
+
+
+def test_rates_by_group_are_told_in_each_phase():
+    told = dict(facts.training([phased(train=FACTORS)]))
+    assert "strategy 1 at 0.001 (12,810" in told["Phase 1"]
+    assert "from features.12 on at 1e-06 (backbone), 1e-05 (head) (2,000,000" in told["Phase 2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "term", "told"),
+    [
+        ({"train": {"batch_norm": "eval"}}, "Batch norms", "in eval mode throughout"),
+        (
+            {"train": {"sampler": "weighted"}},
+            "Sampling",
+            "weighted: with replacement, each class as often as any other",
+        ),
+        ({"train": {"class_weights": "balanced"}}, "Class weights", "balanced: the rarer a class"),
+        ({"data": {"augmentation": "csca"}}, "Augmentation", "csca: colour jitter, flip and rotation"),
+    ],
+)
+def test_what_a_plain_training_has_not_is_told(given, term, told):
+    assert dict(facts.training([repeat(**given)]))[term].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"input_size": 448}, "packed at 224 px, resized to 448 px"),
+        ({"crop_size": 192, "input_size": 192}, "packed at 224 px, cut to 192 px (in training at random)"),
+        (
+            {"crop_padding": 4},
+            "packed at 224 px, cut to 224 px (in training at random after 4 px of zeros on each side)",
+        ),
+        (
+            {"crop_size": 232, "crop_padding": 4, "input_size": 232},
+            "packed at 224 px, cut to 232 px (in training after 4 px of zeros on each side)",
+        ),
+    ],
+)
+def test_sizes_are_told_where_images_are_cut_or_resized(data, told):
+    assert dict(facts.training([repeat(data=data)]))["Image sizes"] == told
 
 
 def test_versions_that_differ_between_repeats_are_all_told():
@@ -140,6 +357,21 @@ def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(mo
     found = read([word for word in words[3:] if word != "-S"])
     assert found.experiment().recipe() == recipe
     assert (found.repeats, found.threads, found.folder) == ((2,), 3, "YOUR_FOLDER")
+
+
+def test_the_phases_of_a_recipe_are_spelled_out_as_dvc_reads_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    recipe = (
+        params.check(yaml.safe_load(Path("params.yaml").read_text("utf-8")) | {"paper": "animals"})
+        .experiment()
+        .recipe()
+    )
+    recipe["train"]["phases"][0] |= {"freeze": "classifier"}
+    one = repeat(git_commit="")
+    one.record.update(paper="animals", recipe=recipe)
+    [command] = facts.reproduce([one])
+    words = shlex.split(command.replace("\\\n", " "))
+    assert read([word for word in words[3:] if word != "-S"]).experiment().recipe() == recipe
 
 
 def test_the_newest_commit_is_the_one_to_check_out():

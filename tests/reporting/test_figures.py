@@ -82,6 +82,18 @@ def test_axes_have_names_and_units():
     assert {"epoch", "accuracy (%)", "test, after the last epoch"} <= set(texts(DRAWN["accuracy"]()))
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [figures.loss_curves, lambda given, **more: figures.accuracy_curves(given, 0.75, **more)],
+    ids=["loss", "accuracy"],
+)
+def test_each_further_phase_has_a_line_and_its_number(draw):
+    plain, marked = draw(curves(5)), draw(curves(5), starts={2: [3], 3: [4, 5]})
+    vertical = re.compile(rb'd="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path')
+    assert len(vertical.findall(marked)) == len(vertical.findall(plain)) + 3
+    assert set(texts(marked)) - set(texts(plain)) == {"phase 2", "phase 3"}
+
+
 def test_a_single_epoch_is_drawn_as_a_point():
     point, line = (figures.loss_curves(curves(epochs)) for epochs in (1, 5))
     markers = re.compile(rb"<use [^>]*fill: #0072b2")

@@ -42,6 +42,41 @@ def test_settings_are_dotted_names_with_plain_values():
     ]
 
 
+def test_settings_name_the_parts_of_a_list_of_sections_as_dvc_does():
+    recipe = {"train": {"phases": [{"freeze": "1", "amount": 10}, {"freeze": "layer4", "amount": 5}], "at": []}}
+    assert tables.settings(recipe).rows == [
+        ("train.phases.0.freeze", "1"),
+        ("train.phases.0.amount", "10"),
+        ("train.phases.1.freeze", "layer4"),
+        ("train.phases.1.amount", "5"),
+        ("train.at", "none"),
+    ]
+
+
+def attending(number, network, without):
+    runtime = {"device_name": "GPU", "inference_images_per_second": {"network": network, "without_attention": without}}
+    record = {"device": "cuda", "flops": {"network": 3_650_000_000, "without_attention": 3_640_000_000}}
+    return result(number, 0.5)._replace(runtime=runtime, record=record)
+
+
+def test_the_cost_of_attention_is_told_with_range_number_device_and_ratio():
+    found = tables.cost([attending(1, 90.0, 100.0), attending(2, 110.0, 110.0)])
+    assert found.header == ("forward pass", "this network", "without attention", "ratio")
+    assert found.rows == [
+        ("operations an image (billions)", "3.65", "3.64", "1.003"),
+        ("images/s on GPU (cuda), n = 2", "100 (90 to 110)", "105 (100 to 110)", "0.950 (0.900 to 1.000)"),
+    ]
+
+
+def test_the_cost_in_a_single_repeat_has_no_range():
+    assert tables.cost([attending(1, 90.0, 100.0)]).rows[1] == ("images/s on GPU (cuda), n = 1", "90", "100", "0.900")
+
+
+def test_without_attention_there_is_no_cost_to_tell():
+    plain = result(1, 0.5)._replace(runtime={"inference_images_per_second": {}}, record={"flops": {"network": 1}})
+    assert tables.cost([plain]).rows == []
+
+
 @pytest.mark.parametrize(
     ("name", "written"),
     [

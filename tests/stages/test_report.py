@@ -29,8 +29,10 @@ def write_csv(path, header, rows):
         csv.writer(stream, lineterminator="\n").writerows([header, *rows])
 
 
-def write_params(repeats):
+def write_params(repeats, *, network=(), train=()):
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["papers"]["quick"]["network"] |= dict(network)
+    values["papers"]["quick"]["train"] |= dict(train)
     Path("params.yaml").write_text(yaml.safe_dump(values | {"repeats": repeats}), encoding="utf-8")
 
 
@@ -47,7 +49,10 @@ def write_data():
     np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
 
 
-def write_training(repeat, *, dirty=False):
+ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "trainable": 1234, "frozen": 5678},)
+
+
+def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
     folder = Path(f"metrics/train/{repeat}")
     losses = [
         ("epoch", "iteration", "lr", "train_loss", "train_accuracy"),
@@ -66,7 +71,9 @@ def write_training(repeat, *, dirty=False):
         "data": {"set": "folder", "classes": CLASSES, "images": 8, "sha256": "cd" * 32},
         "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
         "code": "12" * 32,
+        "phases": phases,
         "parameters": {"trainable": 1234, "frozen": 5678},
+        "flops": {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {}),
         "parts": {"train": 4, "val": 0, "test": 4},
     }
     write_json(folder / "record.json", record)
@@ -75,6 +82,7 @@ def write_training(repeat, *, dirty=False):
         "cache_seconds": 1.5,
         "epoch_seconds": [1.0, 1.0],
         "images_per_second": 50.0,
+        "inference_images_per_second": dict(speeds),
         "device_name": "A <CPU>",
         "threads": 2,
         "versions": {"python": "3.11.7", "torch": "2.15.0"},
@@ -279,6 +287,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "and 5 more, in data/collected/rejected.csv",
         "epochs, batches of 32",
         "1,234",
+        "0.297 billion floating-point operations in the forward pass",
         "5,678",
         "cd" * 32,
         "ef" * 32,
@@ -289,6 +298,63 @@ def test_names_read_as_they_are_in_the_page(page, name):
 )
 def test_the_page_tells_what_was_done(page, told):
     assert told in page.text
+
+
+@pytest.fixture(scope="module")
+def attending_page(tmp_path_factory):
+    """The page of a training with attention, in two phases of an epoch."""
+    phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "layer4", "amount": 1, "lr": 0.0001}]
+    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
+    counts = [{"trainable": 12_810, "frozen": 9}, {"trainable": 98_765, "frozen": 9}]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("attending"))
+        patch.setattr(tracking, "try_publish", lambda files: None)
+        write_all()
+        write_params([1, 2, 3], network={"attention": "cbam", "freeze": "phases"}, train=train)
+        for repeat in TESTED:
+            speeds = {"network": 90.0 + repeat, "without_attention": 100.0}
+            told = [phase | count for phase, count in zip(phases, counts, strict=True)]
+            write_training(repeat, phases=told, speeds=speeds)
+        return made_page()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "resnet18 with cbam attention, in phases",
+        "cbam in every residual block, r 8",
+        "1 epoch: strategy 1 and the attention at 0.001 (12,810 numbers train)",
+        "1 epoch: from layer4 on and the attention at 0.0001 (98,765 numbers train)",
+        "What attention costs in the forward pass alone",
+        "images/s on A <CPU> (cpu), n = 3 92 (91 to 93) 100 (100 to 100) 0.920 (0.910 to 0.930)",
+        "train.phases.1.freeze layer4",
+    ],
+)
+def test_the_page_tells_attention_with_its_cost_and_phases(attending_page, told):
+    assert told in attending_page.text
+
+
+def test_both_curves_say_where_a_phase_begins(attending_page):
+    told = [image["alt"] for image in attending_page.all("img") if "over the epochs" in image["alt"]]
+    assert [alt.endswith("Phase 2 begins with epoch 2.") for alt in told] == [True, True]
+
+
+def test_without_attention_and_phases_the_page_speaks_of_neither(page):
+    assert "phase" not in page.text.lower().replace("train.phases", "")
+    assert "What attention costs" not in page.text
+    assert not [image for image in page.all("img") if "Phase" in image["alt"]]
+
+
+def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
+    phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "2", "amount": 1, "lr": 0.001}]
+    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
+    write_params([1], network={"attention": "cbam", "freeze": "phases"}, train=train)
+    counted = [phase | {"trainable": 7, "frozen": 9} for phase in phases]
+    write_training(1, phases=counted, speeds={"network": 90.0, "without_attention": 100.0})
+    report.main()
+    text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "| Phase 2 | 1 epoch: strategy 2 at 0.001 (7 numbers train) |" in text
+    assert "| images/s on A \\<CPU\\> (cpu), n = 1 | 90 | 100 | 0.900 |" in text
 
 
 def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):

@@ -1,0 +1,149 @@
+"""What a recipe says of network and training, in words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.params import PHASES
+
+STRATEGIES = {
+    "1": "only the head trains",
+    "2": "everything trains, from pre-trained values",
+    "3a": "blocks 2 to 4 and the head train",
+    "3b": "blocks 3 and 4 and the head train",
+    "3c": "block 4 and the head train",
+    "scratch": "everything trains, from random values",
+    PHASES: "in phases, see Training",
+}
+# Strategies under which a part of the network is frozen.
+PARTLY = frozenset({"1", "3a", "3b", "3c"})
+PLACES = {
+    "after_stages": "after every stage",
+    "in_blocks": "in every residual block",
+    "tail": "behind the last stage",
+}
+GATES = {"paper": "gates as the paper has them", "identity": "gates that start at one"}
+AUGMENTATIONS = {
+    "flip": "a horizontal flip",
+    "csca": "colour jitter, flip and rotation",
+    "hierarchical": "flip, rotation, scaling and colour jitter",
+    "animals": "flip, translation, rotation, scaling and a crop of varying proportions",
+}
+# Groups of parameters with rates of their own, as a recipe calls them and as the page does.
+GROUPS = {"backbone": "backbone", "module": "attention", "head": "head"}
+# What is worth a word; the other choice of each is what a plain training does.
+BATCH_NORMS = {"eval": "in eval mode throughout: their statistics stay as they were at the start"}
+SAMPLERS = {
+    "weighted": "weighted: with replacement, each class as often as any other; training's curves are of these draws"
+}
+CLASS_WEIGHTS = {
+    "balanced": "balanced: the rarer a class, the more its images count in the training loss, not in the validation's"
+}
+NO_ATTENTION = "none"
+
+
+def strategy(network: Mapping[str, Any]) -> str:
+    """What trains; attention does under every strategy, which is said where not everything does.
+
+    >>> strategy({"freeze": "1", "attention": "none"})
+    '1: only the head trains'
+    >>> strategy({"freeze": "1", "attention": "se"})
+    '1: only the head trains, and so does the attention'
+    """
+    freeze = network["freeze"]
+    if freeze == PHASES or freeze not in STRATEGIES:
+        return STRATEGIES.get(freeze, str(freeze))
+    also = ", and so does the attention" if freeze in PARTLY and network["attention"] != NO_ATTENTION else ""
+    return f"{freeze}: {STRATEGIES[freeze]}{also}"
+
+
+def attention(network: Mapping[str, Any]) -> str:
+    """The mechanism with its place and options; one without options goes where its row of the table says.
+
+    >>> attention({"attention": "self", "attention_options": {"self": {"place": "tail", "reduction": 8}}})
+    'self behind the last stage, r 8'
+    """
+    name = network["attention"]
+    options = dict(network.get("attention_options", {}).get(name, {}))
+    place = [PLACES[options.pop("place")]] if "place" in options else []
+    return ", ".join([" ".join([name, *place]), *_options(options)])
+
+
+def _options(options: dict[str, Any]) -> Iterator[str]:
+    gates = options.pop("gate_init", None)
+    momentum = options.pop("memory_momentum", None)
+    if options.pop("temporal_memory", False):
+        yield f"temporal memory of momentum {momentum:g}"
+    for name, value in options.items():
+        yield _option(name, value)
+    if gates:
+        yield GATES[gates]
+
+
+def _option(name: str, value: Any) -> str:
+    forms = {"reduction": f"r {value}", "kernel_size": f"a kernel of {value} × {value}", "mode": str(value)}
+    return forms.get(name, f"{name} {value}")
+
+
+def amount(number: int, unit: str) -> str:
+    """A part of the budget.
+
+    >>> amount(9000, "iterations"), amount(1, "epochs")
+    ('9,000 iterations', '1 epoch')
+    """
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
+
+
+def phase(found: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """How long a phase of the record is, what trains in it, at which rate and how many numbers that is."""
+    length = amount(found["amount"], recipe["train"]["budget"]["unit"])
+    freeze = found["freeze"]
+    what = f"strategy {freeze}" if freeze in STRATEGIES else f"from {freeze} on"
+    partly = freeze in PARTLY or freeze not in STRATEGIES
+    also = " and the attention" if partly and recipe["network"]["attention"] != NO_ATTENTION else ""
+    at = rates(found["lr"], freeze, recipe)
+    return f"{length}: {what}{also} at {at} ({found['trainable']:,} numbers train)"
+
+
+def rates(lr: float, freeze: str, recipe: Mapping[str, Any]) -> str:
+    """The first rate, or each group's where they differ."""
+    absent = {"module"} if recipe["network"]["attention"] == NO_ATTENTION else set()
+    absent |= {"backbone"} if freeze == "1" else set()
+    factors = recipe["train"]["lr_factors"]
+    found = {label: f"{lr * factors[group]:g}" for group, label in GROUPS.items() if group not in absent}
+    if len(set(found.values())) == 1:
+        return found["head"]
+    return ", ".join(f"{rate} ({label})" for label, rate in found.items())
+
+
+def augmentation(data: Mapping[str, Any]) -> str:
+    """What varies training images; empty where nothing does."""
+    name = data["augmentation"]
+    return f"{name}: {AUGMENTATIONS[name]}" if name in AUGMENTATIONS else ""
+
+
+def shown_as_packed(data: Mapping[str, Any]) -> bool:
+    """Whether the network is given whole test images in the size that they are packed at."""
+    return bool(data["image_size"] == data["crop_size"] == data["input_size"])
+
+
+def sizes(data: Mapping[str, Any]) -> str:
+    """How packed images become what the network is given; empty where they are given as they are.
+
+    >>> sizes({"image_size": 64, "crop_size": 56, "crop_padding": 0, "input_size": 224})
+    'packed at 64 px, cut to 56 px (in training at random), resized to 224 px'
+    """
+    image, crop, padding, shown = (data[name] for name in ("image_size", "crop_size", "crop_padding", "input_size"))
+    if shown_as_packed(data) and not padding:
+        return ""
+    steps = [f"packed at {image:,} px"]
+    if crop != image or padding:
+        steps.append(f"cut to {crop:,} px{_cut(image, crop, padding)}")
+    if shown != crop:
+        steps.append(f"resized to {shown:,} px")
+    return ", ".join(steps)
+
+
+def _cut(image: int, crop: int, padding: int) -> str:
+    around = f"after {padding} px of zeros on each side" if padding else ""
+    random = "at random" if image + 2 * padding > crop else ""
+    return f" (in training {' '.join(filter(None, (random, around)))})" if random or around else ""
