@@ -1,6 +1,6 @@
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -227,3 +227,31 @@ def test_every_paper_has_the_same_keys_as_the_schema() -> None:
     values = yaml.safe_load(FILE.read_text(encoding="utf-8"))["papers"]
     keys = {paper: {name for name, _ in params.flat(copy.deepcopy(section))} for paper, section in values.items()}
     assert len(set(map(frozenset, keys.values()))) == 1
+
+
+def test_every_name_that_may_be_chosen_is_a_row_of_its_table_and_every_row_may_be_chosen() -> None:
+    from pipeline.datasets.transforms import AUGMENTATIONS
+    from pipeline.networks.attention.table import ATTENTIONS
+    from pipeline.networks.backbones import BACKBONES
+    from pipeline.networks.freezing import STRATEGIES
+    from pipeline.networks.heads import HEADS, STOCK
+    from pipeline.networks.insertion import PLACES
+    from pipeline.stages.source import SOURCES
+
+    assert set(get_args(params.Backbone)) == set(BACKBONES)
+    assert set(get_args(params.Attention)) == {"none", *ATTENTIONS}
+    assert set(get_args(params.Weights)) == set(SOURCES)
+    assert set(get_args(params.Strategy)) == {params.PHASES, *STRATEGIES}
+    assert set(get_args(params.Place)) == set(PLACES)
+    assert set(get_args(params.Network.model_fields["head"].annotation)) == {STOCK, *HEADS}
+    assert set(get_args(params.Data.model_fields["augmentation"].annotation)) == set(AUGMENTATIONS)
+
+
+def test_the_recipes_put_attention_where_its_row_does() -> None:
+    from pipeline.networks.attention.table import ATTENTIONS
+
+    for paper in params.load(FILE).papers.values():
+        options = paper.network.attention_options.model_dump()
+        assert {name: section["place"] for name, section in options.items()} == {
+            name: ATTENTIONS[name].place for name in options
+        }

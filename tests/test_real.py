@@ -145,8 +145,8 @@ def test_feature_extraction_then_fine_tuning_of_mobilenet_reaches_what_its_froze
     }
     recipe = values["papers"]["animals"]
     recipe["data"]["augmentation"] = "none"  # so that what is frozen runs once
-    recipe["train"]["budget"]["amount"] = 20
-    recipe["train"]["phases"][1]["amount"] = 10
+    recipe["train"]["budget"]["amount"] = 16
+    recipe["train"]["phases"][1]["amount"] = 6
     paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
     for stage in (collect.main, preprocess.main, source.main):
         stage()

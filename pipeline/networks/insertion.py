@@ -82,7 +82,10 @@ def insert(network: Network, name: str, place: str | None, options: Mapping[str,
     place = place or row.place
     if place not in PLACES:
         raise InputError(f"attention: place {place!r} is not known; known: {', '.join(PLACES)}")
-    sites = PLACES[place](network, shapes(network, image_size))
+    found = shapes(network, image_size)
+    if all(len(site.shape) != 3 for site in _after_stages(network, found)):
+        raise InputError(f"attention: {name!r} needs feature maps, and this backbone gives tokens; use attention=none")
+    sites = PLACES[place](network, found)
     if not sites:
         raise InputError(
             f"attention: this backbone has no residual blocks for {name!r}; give it place after_stages or tail"
@@ -94,8 +97,6 @@ def insert(network: Network, name: str, place: str | None, options: Mapping[str,
 
 
 def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
-    if len(site.shape) != 3:
-        raise InputError(f"attention: {name!r} needs feature maps, and this backbone gives tokens; use attention=none")
     side = min(site.shape[1:])
     if row.weighs_positions and side < SMALLEST_SIDE:
         raise InputError(

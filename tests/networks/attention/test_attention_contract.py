@@ -82,11 +82,12 @@ def test_a_mechanisms_errors_name_its_row(name: str) -> None:
 
 
 def test_the_places_are_the_papers() -> None:
-    assert {name: row.place for name, row in ATTENTIONS.items()} == {
+    places = {
         "se": "after_stages",
         **dict.fromkeys(("eca", "spatial", "self", "ecsm", "hierarchical"), "tail"),
         **dict.fromkeys(("cbam", "ca", "sa", "csca"), "in_blocks"),
     }
+    assert {name: ATTENTIONS[name].place for name in places} == places
 
 
 def test_channel_mechanisms_alone_do_not_weigh_positions() -> None:

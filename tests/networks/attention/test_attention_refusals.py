@@ -1,5 +1,7 @@
 """What a mechanism cannot be made with."""
 
+import inspect
+
 import pytest
 from torch import nn
 
@@ -8,8 +10,14 @@ from pipeline.networks.attention.hierarchical import HierarchicalAttention
 from pipeline.networks.attention.table import ATTENTIONS, mechanism
 
 C = 16
-REDUCED = sorted(set(ATTENTIONS) - {"eca", "spatial", "sa"})
+REDUCED = [name for name in sorted(ATTENTIONS) if "reduction" in inspect.signature(ATTENTIONS[name].make).parameters]
+GATED = [name for name in sorted(ATTENTIONS) if "gate_init" in inspect.signature(ATTENTIONS[name].make).parameters]
 SIZED = ["cbam", "csca", "ecsm", "sa", "spatial"]
+
+
+def test_the_options_of_the_papers_mechanisms_are_found() -> None:
+    assert set(REDUCED) >= {"se", "cbam", "self", "ecsm", "ca", "csca", "hierarchical"}
+    assert set(GATED) >= {"se", "eca", "spatial", "cbam", "ecsm", "ca", "sa", "csca", "hierarchical"}
 
 
 def count(attention: nn.Module) -> int:
@@ -41,7 +49,7 @@ def test_a_kernel_without_a_middle_is_refused(name: str, size: int) -> None:
         ATTENTIONS[name].make(C, kernel_size=size)
 
 
-@pytest.mark.parametrize("name", sorted(set(ATTENTIONS) - {"self"}))
+@pytest.mark.parametrize("name", GATED)
 def test_an_unknown_gate_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"^gate_init: 'zero' is not known; known: paper, identity$"):
         ATTENTIONS[name].make(C, gate_init="zero")
@@ -61,7 +69,7 @@ def test_a_momentum_out_of_range_is_refused(momentum: float) -> None:
 
 
 def test_an_unknown_mechanism_is_refused() -> None:
-    known = "none, se, eca, spatial, cbam, self, ecsm, ca, sa, csca, hierarchical"
+    known = ", ".join(["none", *ATTENTIONS])
     with pytest.raises(InputError, match=f"^attention: 'x' is not known; known: {known}$"):
         mechanism("x")
 
