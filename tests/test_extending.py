@@ -179,7 +179,6 @@ def test_a_backbone_of_the_guide_passes_the_tests_of_the_tables(extended: Copy, 
 
 @pytest.mark.slow
 def test_a_mechanism_of_the_guide_passes_the_tests_of_the_contract(extended: Copy) -> None:
-    # One that has no bottleneck cannot be asked for a reduction, which a list in the tests decides.
     assert ran(extended, "tests/networks", "-k", "context") > 20
 
 
