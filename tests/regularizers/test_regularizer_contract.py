@@ -1,0 +1,227 @@
+"""What holds for every row of the table."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.regularizers.contract import Regularizer
+from pipeline.regularizers.table import METHODS, Composition, Method, method, stages
+from pipeline.regularizers.taps import Tapped, freeze_source
+
+SINGLE = sorted(name for name, row in METHODS.items() if isinstance(row, Method))
+ALIGNED = ["act", "ast", "delta", "gca", "spa"]
+LEARNING = sorted(set(ALIGNED) - {"delta"})
+SHAPES = {"0": (4, 4, 4), "3": (6, 2, 2)}
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(4, 6, 3, stride=2, padding=1),
+        nn.BatchNorm2d(6),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 5),
+    ).double()
+
+
+def made(name: str, model: nn.Module, **options: object) -> Regularizer:
+    row = method(name)
+    assert isinstance(row, Method)
+    weights = {tap: torch.rand(size[0], dtype=torch.float64) + 0.1 for tap, size in SHAPES.items()}
+    given: dict[str, Any] = {"shapes": SHAPES, "head": "7", "network": model, "added": (), "channel_weights": weights}
+    return row.make(**{need: given[need] for need in row.needs}, **options).double()
+
+
+def images(count: int = 2) -> Tensor:
+    return torch.randn(count, 3, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def moved(model: nn.Module) -> nn.Module:
+    other = deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return other
+
+
+def terms(regularizer: Regularizer, model: nn.Module, source: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    with Tapped(model, SHAPES) as target_taps, Tapped(source, SHAPES) as source_taps:
+        model(x)
+        source(x)
+    return regularizer(target_taps, source_taps, model)
+
+
+def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.state_dict().items())
+
+
+def test_the_table_has_the_methods_of_spa_gca_tables_4_and_5() -> None:
+    assert set(METHODS) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca", "afa", "spa_gca"}
+
+
+def test_compositions_name_single_methods() -> None:
+    compositions = {name: row for name, row in METHODS.items() if isinstance(row, Composition)}
+    assert {name: row.halves for name, row in compositions.items()} == {
+        "afa": ("ast", "act"),
+        "spa_gca": ("spa", "gca"),
+    }
+    assert {half for row in compositions.values() for half in row.halves} <= set(SINGLE)
+
+
+def test_a_row_stands_for_its_halves_in_the_order_that_is_asked_for() -> None:
+    assert stages("gca") == ("gca",)
+    assert stages("afa") == stages("afa", "ast_first") == ("ast", "act")
+    assert stages("spa_gca") == stages("spa_gca", "spa_first") == ("spa", "gca")
+    assert stages("spa_gca", "gca_first") == ("gca", "spa")
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_scalars_are_the_methods_own_and_the_heads_penalty(name: str) -> None:
+    model = network()
+    regularizer = made(name, model)
+    assert regularizer.name == name
+    found = terms(regularizer, moved(model), freeze_source(model), images())
+    assert set(found) == (set() if name in ("l2", "l2_fe") else {name, "head_penalty"})
+    assert all(value.shape == () and value > 0 for value in found.values())
+
+
+@pytest.mark.parametrize("name", sorted(set(SINGLE) - {"l2", "l2_fe"}))
+def test_only_the_heads_penalty_is_left_where_target_and_source_are_equal(name: str) -> None:
+    model = network().eval()
+    found = terms(made(name, model), model, freeze_source(model), images())
+    assert found[name].item() == 0
+    assert found["head_penalty"] > 0
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_batch_given_twice_over_has_the_same_scalars(name: str) -> None:
+    model = network().eval()
+    regularizer, target, source = made(name, model), moved(model), freeze_source(model)
+    once = terms(regularizer, target, source, images())
+    twice = terms(regularizer, target, source, torch.cat([images(), images()]))
+    torch.testing.assert_close(twice, once, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", sorted(set(SINGLE) - {"l2", "l2_fe"}))
+def test_alpha_and_beta_are_factors(name: str) -> None:
+    model = network().eval()
+    target, source = moved(model), freeze_source(model)
+    found = []
+    for factor in (1.0, 3.0):
+        torch.manual_seed(5)
+        found.append(terms(made(name, model, alpha=factor, beta=2 * factor), target, source, images()))
+    torch.testing.assert_close(found[1], {key: 3 * value for key, value in found[0].items()})
+
+
+@pytest.mark.parametrize("name", ALIGNED)
+def test_weights_are_one_in_the_mean(name: str) -> None:
+    model = network().eval()
+    other = moved(model)
+    with Tapped(other, SHAPES) as target, Tapped(model, SHAPES) as source:
+        other(images())
+        model(images())
+    weights = made(name, model).weights(target, source)
+    assert set(weights) == set(SHAPES)
+    if name == "gca":
+        weights = {"all": torch.cat([*weights.values()], dim=1)}
+    for values in weights.values():
+        torch.testing.assert_close(values.flatten(1).mean(dim=1), torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ALIGNED)
+def test_raw_weights_are_one_in_sum(name: str) -> None:
+    model = network().eval()
+    with Tapped(model, SHAPES) as taps:
+        model(images())
+    weights = made(name, model, normalize="raw").weights(taps, taps)
+    if name == "gca":
+        weights = {"all": torch.cat([*weights.values()], dim=1)}
+    for values in weights.values():
+        torch.testing.assert_close(values.flatten(1).sum(dim=1), torch.ones(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", sorted(set(SINGLE) - set(ALIGNED)))
+def test_methods_of_parameters_weigh_no_tap(name: str) -> None:
+    model = network()
+    assert made(name, model).weights({}, {}) == {}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_nothing_reaches_the_source(name: str) -> None:
+    model = network()
+    source = deepcopy(model).eval()  # its parameters could take gradients
+    before = deepcopy(source.state_dict())
+    regularizer, target = made(name, model), moved(model)
+    found = terms(regularizer, target, source, images())
+    (sum(found.values()) + target(images()).square().mean()).backward()
+    with torch.no_grad():
+        for parameter in (*target.parameters(), *regularizer.parameters()):
+            parameter.sub_(parameter.grad)
+    assert all(parameter.grad is None for parameter in source.parameters())
+    assert same_state(source, before)
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_every_own_parameter_has_a_finite_gradient_that_is_not_zero(name: str) -> None:
+    model = network()
+    regularizer = made(name, model)
+    for parameter in regularizer.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    terms(regularizer, moved(model), freeze_source(model), images(6))[name].backward()
+    own = dict(regularizer.named_parameters())
+    assert own
+    for key, parameter in own.items():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.abs().max() > 1e-9, key
+
+
+@pytest.mark.parametrize("name", sorted(set(SINGLE) - set(LEARNING)))
+def test_other_methods_learn_nothing(name: str) -> None:
+    assert not list(made(name, network()).parameters())
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_method_comes_back_from_its_state(name: str) -> None:
+    model = network()
+    target, source = moved(model), freeze_source(model)
+    kept = made(name, model)
+    torch.manual_seed(9)
+    other = made(name, moved(model))
+    other.load_state_dict(kept.state_dict())
+    expected = terms(kept, target, source, images())
+    torch.testing.assert_close(terms(other, target, source, images()), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ALIGNED)
+def test_differences_of_half_precision_are_summed_in_single(name: str) -> None:
+    model = network()
+    regularizer = made(name, model).float()
+    far, near = (
+        {tap: torch.full((2, *size), value, dtype=torch.float16) for tap, size in SHAPES.items()}
+        for value in (600.0, 0.0)
+    )
+    term = regularizer(far, near, model.float())[name]
+    assert term.dtype == torch.float32
+    assert term.isfinite()
+    assert term > 60_000
+
+
+@pytest.mark.parametrize("name", ALIGNED)
+def test_weights_under_autocast_are_single_precision_and_one_in_the_mean(name: str) -> None:
+    model = network()
+    regularizer = made(name, model).float()
+    taps = {tap: torch.randn(2, *size).bfloat16() for tap, size in SHAPES.items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        weights = regularizer.weights(taps, taps)
+    if name == "gca":
+        weights = {"all": torch.cat([*weights.values()], dim=1)}
+    for values in weights.values():
+        torch.testing.assert_close(values.flatten(1).mean(dim=1), torch.ones(2), rtol=0, atol=1e-5)
