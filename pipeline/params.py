@@ -564,7 +564,9 @@ def check(values: object, name: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        told = list(dict.fromkeys(_tell(dict(problem), values) for problem in error.errors()))
+        # By place: each branch of a union says its own of the same value.
+        told = list({_location(p["loc"], values): _tell(dict(p), values) for p in reversed(error.errors())}.values())
+        told.reverse()
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         raise InputError(f"{name}: {told[0]}{more}") from None
 

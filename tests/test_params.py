@@ -208,6 +208,11 @@ def test_several_mistakes_are_counted() -> None:
         params.check(values)
 
 
+@pytest.mark.parametrize("key", ["papers.quick.data.input_size", "papers.quick.data.crop_size", "threads"])
+def test_one_mistake_is_counted_once_also_where_a_word_would_do(key: str) -> None:
+    assert "more)" not in message(key, 0)
+
+
 def test_text_that_is_not_yaml_is_told_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "params.yaml"
     file.write_text("paper: [", encoding="utf-8")

@@ -3,12 +3,13 @@
 A backbone is run as an ordered list of steps, each of a stage. Every parameter belongs to exactly one step; strategies
 freeze by stage, phases may freeze up to any step, and the loop may run the frozen steps apart from those that train.
 
-The stages follow the resolution as ResNet's do: what comes before a quarter of the input's side is reached is `stem`,
-the last feature map is at the end of `block4`. VGG-16's five groups of convolutions are the stem and the four blocks;
-GoogLeNet's are its inception groups 3, 4a-4c, 4d-4e and 5; ViT-B/16, which keeps one resolution, has three encoder
-layers a block.
+The stages follow the resolution as ResNet's do: all down to a quarter of the input's side is `stem`, and the last
+feature map is at the end of `block4`. VGG-16's five groups of convolutions are the stem and the four blocks.
+GoogLeNet's blocks are its inception groups 3, 4a-4c, 4d-4e and 5, and its stem all before them. ViT-B/16, which keeps
+one resolution, has three encoder layers a block.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -65,6 +66,7 @@ class Backbone:
             and ViT's: a whole block's output), for regularizers and pictures.
         places365: the address of its Places365 weights, where its authors give some.
         only_stock: modules that run in front of the stock classifier alone.
+        hidden: beginnings of the names of the classifier's layers in front of its last.
         unused: beginnings of names in pre-trained files that this network has no part for.
         fit: changes pre-trained values to suit images of a given side.
         multiple_of: the image's side has to be a multiple of this.
@@ -77,6 +79,7 @@ class Backbone:
     taps: tuple[str, ...]
     places365: str = ""
     only_stock: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     fit: Callable[[Values, int], Values] = field(default=_keep)
     multiple_of: int = 1
@@ -144,7 +147,7 @@ def _vit_tokens(model: nn.Module, x: Tensor) -> Tensor:
     return embedded
 
 
-def _class_token(_model: nn.Module, x: Tensor) -> Tensor:
+def _first_token(_model: nn.Module, x: Tensor) -> Tensor:
     return x[:, 0]
 
 
@@ -155,14 +158,15 @@ def _vit_steps() -> tuple[Step, ...]:
         Step("conv_proj", "stem", owns=tokens, apply=_vit_tokens),
         *layers,
         Step("encoder.ln", "block4"),
-        Step("class_token", "pool", owns=("",), apply=_class_token),
+        Step("first_token", "pool", apply=_first_token),
         Step("heads", "head"),
     )
 
 
 def _vit_fit(values: Values, image_size: int) -> Values:
-    """Place embeddings of another image size are interpolated, bicubically, by torchvision."""
-    if "encoder.pos_embedding" not in values:
+    """Place embeddings of another image size are interpolated, bicubically, by torchvision; other shapes stay."""
+    places = values.get("encoder.pos_embedding", torch.empty(0)).shape
+    if len(places) != 3 or places[0] != 1 or math.isqrt(places[1] - 1) ** 2 != places[1] - 1:
         return values
     return dict(interpolate_embeddings(image_size, 16, {**values}))
 
@@ -201,6 +205,7 @@ BACKBONES = {
             Step("classifier", "head"),
         ),
         classifier="classifier",
+        hidden=("classifier.0.", "classifier.3."),
         taps=("features.7", "features.14", "features.21", "features.28"),
     ),
     "googlenet": Backbone(
@@ -274,8 +279,22 @@ def backbone(name: str) -> Backbone:
         raise InputError(f"backbone: {name!r} is not known; known: {', '.join(BACKBONES)}") from None
 
 
-def make(name: str, image_size: int) -> nn.Module:
-    """Build this backbone for images of this side, with random values.
+def places365(name: str) -> str:
+    """The address of this backbone's Places365 weights.
+
+    Raises:
+        InputError: where there are none, listing the backbones that have some.
+    """
+    if not backbone(name).places365:
+        having = ", ".join(known for known, row in BACKBONES.items() if row.places365)
+        raise InputError(f"weights: there are no 'places365' weights for {name}; they exist for {having}")
+    return backbone(name).places365
+
+
+def make(
+    name: str, image_size: int, *, key: str = "data.input_size (or what it follows, where it is auto)"
+) -> nn.Module:
+    """Build this backbone for images of this side, with random values; `key` is what errors call the side.
 
     Raises:
         InputError: for an unknown name, and for a side that it cannot take.
@@ -283,7 +302,5 @@ def make(name: str, image_size: int) -> nn.Module:
     row = backbone(name)
     if image_size % row.multiple_of:
         nearest = row.multiple_of * max(1, round(image_size / row.multiple_of))
-        raise InputError(
-            f"input_size: {image_size} is not a multiple of {row.multiple_of}, as {name} needs; {nearest} is"
-        )
+        raise InputError(f"{key}: {image_size} is not a multiple of {row.multiple_of}, as {name} needs; {nearest} is")
     return row.build(image_size)

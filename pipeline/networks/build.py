@@ -77,7 +77,7 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     shape = shapes(Network(model, row.steps), plan.image_size)[last_map.name]
     is_map = len(shape) == 3
     if plan.head == heads.STOCK:
-        return _with_stock_head(model, row, plan.classes, shape)
+        return _with_stock_head(model, row, plan.classes)
     head = heads.head(plan.head)
     steps = [step for step in row.steps if step.name not in row.only_stock]
     if head.takes_maps and not is_map:
@@ -91,18 +91,20 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     return Network(model, steps)
 
 
-def _with_stock_head(model: nn.Module, row: Backbone, classes: int, shape: tuple[int, ...]) -> Network:
-    """Torchvision's own pooling and classifier, for as many classes as there are.
-
-    VGG-16 averages its map to 7 x 7, which a GPU cannot do the same way each time; where the map is 7 x 7 already
-    (images of 224) averaging changes nothing and is left out.
-    """
+def _with_stock_head(model: nn.Module, row: Backbone, classes: int) -> Network:
+    """Torchvision's own pooling and classifier, for as many classes as there are."""
     classifier = model.get_submodule(row.classifier)
     model.set_submodule(row.classifier, heads.stock(classifier, classes=classes))
     pool = dict(model.named_children()).get("avgpool")
-    if isinstance(pool, nn.AdaptiveAvgPool2d) and pool.output_size == shape[1:]:
-        model.set_submodule("avgpool", nn.Identity())
+    if isinstance(pool, nn.AdaptiveAvgPool2d) and isinstance(pool.output_size, tuple):
+        side = pool.output_size[0] or 1
+        model.set_submodule("avgpool", pool if side == 1 else heads.AverageTo(side))
     return Network(model, row.steps)
+
+
+def hidden(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
+    """What a classifier of several layers has in front of its last, which the `stock` head keeps (VGG-16)."""
+    return {name: value for name, value in values.items() if name.startswith(row.hidden)}
 
 
 def trunk(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
@@ -112,7 +114,9 @@ def trunk(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
 
 
 def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, image_size: int, origin: str) -> None:
-    """Copy pre-trained values into everything but the classifier, casting them to the model's type.
+    """Copy pre-trained values into everything but the classifier's last layer, casting them to the model's type.
+
+    Hidden layers of the classifier are copied where the head has them and the file does.
 
     `num_batches_tracked` may be missing: files saved before it existed lack it, and it is not used.
 
@@ -123,8 +127,14 @@ def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *,
     check_trunk(model, row, fitting, origin=origin)
     own = model.state_dict()
     with torch.no_grad():
-        for name, value in fitting.items():
+        for name, value in (fitting | _fitting_hidden(own, values, row)).items():
             own[name].copy_(value)
+
+
+def _fitting_hidden(own: Mapping[str, Tensor], values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
+    """Hidden layers of the classifier, where both the file and the head have them."""
+    given = hidden(values, row)
+    return {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
 
 
 def check_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, origin: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
@@ -34,6 +36,27 @@ class ClassMaps(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Class scores (N, K)."""
         return self.maps(x).mean(dim=(2, 3))
+
+
+class AverageTo(nn.Module):
+    """What nn.AdaptiveAvgPool2d(side) gives, as two matrix products, which a GPU adds up the same way each time.
+
+    Shape:
+        Input (N, C, H, W), output (N, C, side, side).
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average over `side` x `side` regions that cover the map."""
+        height, width = (self._regions(length, x) for length in x.shape[2:])
+        return height @ x @ width.mT
+
+    def _regions(self, length: int, x: Tensor) -> Tensor:
+        """Which part each of `length` rows has in each region (side, length)."""
+        return F.adaptive_avg_pool1d(torch.eye(length, device=x.device, dtype=x.dtype), self.side).mT
 
 
 def _mlp1024(features: int, *, classes: int, dropout: float) -> nn.Module:
@@ -86,7 +109,7 @@ def head(name: str) -> Head:
 
 
 def stock(classifier: nn.Module, *, classes: int) -> nn.Module:
-    """Torchvision's own classifier with its last layer made anew.
+    """Torchvision's own classifier with its last layer made anew; pre-trained layers before it are loaded later.
 
     Args:
         classifier: what torchvision built; read, not changed.

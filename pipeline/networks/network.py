@@ -84,7 +84,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def attention_maps(self, x: Tensor) -> dict[str, dict[str, Tensor]]:
-        """What each attention module weighs its features with, for a batch of images; for pictures.
+        """What each attention module weighs its features with in eval mode, for a batch of images; for pictures.
 
         Args:
             x: images (N, 3, S, S).
@@ -101,9 +101,11 @@ class Network(nn.Module):
             module.register_forward_pre_hook(note(name))
             for name, module in zip(self.added, self.added_modules(), strict=True)
         ]
+        mode = self.training
         try:
-            self(x)
+            self.eval()(x)
         finally:
+            self.train(mode)
             for hook in hooks:
                 hook.remove()
         return found

@@ -19,7 +19,7 @@ from pipeline.datasets import packed, synthetic
 from pipeline.datasets.parallel import mapped
 from pipeline.errors import InputError, one_line_errors
 from pipeline.networks import build
-from pipeline.networks.backbones import BACKBONES, backbone, make
+from pipeline.networks.backbones import backbone, make, places365
 from pipeline.params import Network, Params, SyntheticSource
 from pipeline.stages.files import write_json
 from pipeline.training import checkpoints, engine
@@ -52,7 +52,7 @@ def main() -> None:
             fitting = row.fit(build.trunk(source.values, row), CHECKED_SIZE)
             build.check_trunk(_on_meta(network.backbone), row, fitting, origin=source.origin)
             file = target / paths.SOURCE_WEIGHTS.name
-            checkpoints.save(build.trunk(source.values, row), file)
+            checkpoints.save(build.trunk(source.values, row) | build.hidden(source.values, row), file)
             record["sha256"] = checkpoints.sha256(file)
         write_json(target / paths.SOURCE_RECORD.name, record)
     print(f"source: {source.origin}")
@@ -71,12 +71,7 @@ def from_file(values: Params, _network: Network) -> Source:
 
 def from_places365(_values: Params, network: Network) -> Source:
     """The Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
-    url = backbone(network.backbone).places365
-    if not url:
-        raise InputError(
-            f"weights: there are no 'places365' weights for {network.backbone}; they exist for "
-            f"{', '.join(name for name, row in BACKBONES.items() if row.places365)}"
-        )
+    url = places365(network.backbone)
     path = fetch(url)
     return Source(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
 
@@ -135,7 +130,6 @@ def drawn(values: Params, network: Network) -> Source:
     settings = values.synthetic_source
     device = torch.device(seeding.choose_device(values.device))
     threads = seeding.make_exact(threads=values.threads, device=device.type)
-    array, labels = draw(settings)
     torch.manual_seed(seeding.derive("source", settings.seed))
     plan = build.Plan(
         backbone=network.backbone,
@@ -145,6 +139,7 @@ def drawn(values: Params, network: Network) -> Source:
         head_options={"dropout": 0.0},
     )
     student = build.build(plan, pretrained=None).to(device)
+    array, labels = draw(settings)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
     examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])

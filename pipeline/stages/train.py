@@ -123,6 +123,14 @@ def run(
             course=assembly.course(experiment, network),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
+    except ValueError as error:
+        # What torch says of a batch of one image whose map is one position.
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise InputError(
+            f"train.batch_size: {settings.train.batch_size} leaves a last batch of one image, whose map of one "
+            "position a batch norm cannot normalise; change it by one, or raise data.input_size"
+        ) from None
     except engine.NotFiniteError as error:
         files = ", ".join(data.paths[row] for row in error.rows)
         raise InputError(

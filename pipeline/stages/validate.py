@@ -11,7 +11,7 @@ from pipeline.datasets import folder
 from pipeline.errors import InputError, one_line_errors
 from pipeline.params import Network, Params
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 
 
 def main() -> None:
@@ -32,7 +32,12 @@ def main() -> None:
 
 def needs_building(network: Network) -> bool:
     """Whether only building the network tells that its parts fit; the plainest choices always do."""
-    return network.attention != "none" or network.freeze == params.PHASES or network.backbone == "vit_b_16"
+    return (
+        network.attention != "none"
+        or network.freeze == params.PHASES
+        or network.weights == "places365"
+        or network.backbone == "vit_b_16"
+    )
 
 
 def check_network(values: Params) -> None:
@@ -44,14 +49,19 @@ def check_network(values: Params) -> None:
     """
     import torch
 
+    from pipeline.networks.backbones import make, places365
     from pipeline.networks.build import build
     from pipeline.stages import assembly
 
     experiment = values.experiment()
     settings = experiment.settings
     plan = assembly.plan(settings.network, classes=2, image_size=settings.data.sizes().input)
+    if settings.network.weights == "places365":
+        places365(settings.network.backbone)
     with torch.device("meta"):
         network = build(plan, pretrained=None)
+        if settings.network.weights == "synthetic":
+            make(settings.network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
     for start in assembly.starts(experiment, network):
         start()
 

@@ -6,9 +6,9 @@ Needs torch, numpy and tqdm alone beside the standard library, so that it also r
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +90,7 @@ class Course:
         lr_factors: by which the rate of a group of parameters differs.
         sampler: `shuffle`, every image once an epoch; `weighted`, as many draws with replacement, each class as often
             as any other.
-        class_weights: `none`, or `balanced`: an image of class k counts n / (K n_k) in the loss.
+        class_weights: `none`, or `balanced`: an image of class k counts n / (K n_k) in the loss, which is their mean.
     """
 
     phases: tuple[Phase, ...] = ()
@@ -133,7 +133,7 @@ class NotFiniteError(Exception):
 
 @dataclass
 class _Run:
-    """What one call of `fit` passes around; `features`, `optimizer` and `schedule` are the phase's."""
+    """What one call of `fit` passes around."""
 
     network: Trainable
     examples: Examples
@@ -143,10 +143,15 @@ class _Run:
     progress: "tqdm[Any]"
     on_epoch: Callable[[Row], object]
     outcome: Outcome
-    class_weights: Tensor | None
+
+
+class _Tools(NamedTuple):
+    """What a phase trains with."""
+
     features: Features
     optimizer: Optimizer
     schedule: LRScheduler
+    class_weights: Tensor | None
 
 
 def fit(
@@ -177,70 +182,73 @@ def fit(
     steps = [_steps(examples, settings, phase.amount) for phase in phases]
     outcome = Outcome()
     with _progress(sum(steps)) as progress:
+        run = _Run(network, examples, settings, course, seed, progress, on_epoch, outcome)
         for phase, count in zip(phases, steps, strict=True):
-            phase.start()
-            optimizer = optim.make_optimizer(network.groups(), settings, lr=phase.lr, factors=course.lr_factors)
-            run = _Run(
-                network=network,
-                examples=examples,
-                settings=settings,
-                course=course,
-                seed=seed,
-                progress=progress,
-                on_epoch=on_epoch,
-                outcome=outcome,
-                class_weights=class_weights(examples, course),
-                features=_features(network, examples, settings, outcome),
-                optimizer=optimizer,
-                schedule=optim.make_schedule(optimizer, settings, count),
-            )
-            _fit_phase(run, count)
+            _fit_phase(run, phase, count)
     return outcome
 
 
-def _fit_phase(run: _Run, steps: int) -> None:
-    """Whole epochs until the phase's steps are used up; epochs are counted through all phases."""
+def _fit_phase(run: _Run, phase: Phase, steps: int) -> None:
+    """Whole epochs until the phase's steps are used up; epochs are counted through all phases.
+
+    Kept features and optimizer are this function's, so that those of one phase are gone when the next begins.
+    """
     examples, outcome = run.examples, run.outcome
+    phase.start()
+    optimizer = optim.make_optimizer(run.network.groups(), run.settings, lr=phase.lr, factors=run.course.lr_factors)
+    schedule = optim.make_schedule(optimizer, run.settings, steps)
+    tools = _Tools(_features(run), optimizer, schedule, class_weights(examples, run.course))
     while steps > 0:
         epoch = len(outcome.history) + 1
-        rows = order(examples, run.course, seed=run.seed, epoch=epoch)
-        batches = list(rows.split(run.settings.batch_size))[:steps]
+        rows = order(examples, run.course, seed=run.seed, epoch=epoch)[: steps * run.settings.batch_size]
+        batches = list(rows.split(run.settings.batch_size))
         steps -= len(batches)
         done = outcome.history[-1]["iteration"] if outcome.history else 0
         row = {
             "epoch": float(epoch),
             "iteration": done + len(batches),
-            "lr": optim.rate(run.optimizer, run.course.lr_factors),
+            "lr": optim.rate(optimizer, run.course.lr_factors),
         }
         started = time.perf_counter()
-        losses, correct = _train(run, batches, examples.images.draws(run.seed, epoch))
+        losses, correct = _train(run, tools, batches, examples.images.draws(rows, seed=run.seed, epoch=epoch))
         row |= _training_scores(losses, correct, batches, epoch)
         outcome.epoch_seconds.append(time.perf_counter() - started)
         outcome.images_trained += sum(map(len, batches))
-        row |= _watched(run.network, run.features, examples, run.settings)
+        row |= _watched(run, tools.features)
         outcome.history.append(row)
         run.on_epoch(row)
         _tell(row, run.progress)
 
 
-def _train(run: _Run, batches: list[Tensor], draws: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+def _train(run: _Run, tools: _Tools, batches: list[Tensor], draws: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
     """One epoch: each batch's summed loss and count of right answers, left on the device."""
     losses, correct = [], []
-    network, features, device = run.network, run.features, run.examples.images.device
+    network, features, device = run.network, tools.features, run.examples.images.device
     network.train()
-    for rows in batches:
+    for rows, varied in zip(batches, _per_batch(draws, batches), strict=True):
         labels = run.examples.labels[rows].to(device)
         with _precision(run.settings, device):
-            logits = network.run(features(rows, draws), start=features.prefix)  # (N, K)
-            loss = F.cross_entropy(logits.float(), labels, weight=run.class_weights)
-        run.optimizer.zero_grad(set_to_none=True)
+            logits = network.run(features(rows, varied), start=features.prefix)  # (N, K)
+            loss = _loss(logits.float(), labels, tools.class_weights)
+        tools.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        run.optimizer.step()
-        run.schedule.step()
+        tools.optimizer.step()
+        tools.schedule.step()
         losses.append(loss.detach() * len(rows))
         correct.append((logits.detach().argmax(1) == labels).sum())
         run.progress.update()
     return losses, correct
+
+
+def _per_batch(draws: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
+    return [None] * len(batches) if draws is None else draws.split([len(rows) for rows in batches])
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean over the batch; torch's own weighted mean would divide by the batch's weights, and undo them."""
+    if weights is None:
+        return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, weight=weights, reduction="none").mean()
 
 
 @torch.no_grad()
@@ -256,8 +264,9 @@ def predict(
     return torch.cat(scores).cpu()
 
 
-def _features(network: Trainable, examples: Examples, settings: Settings, outcome: Outcome) -> Features:
+def _features(run: _Run) -> Features:
     """Frozen features; kept ones are for rows that look the same every epoch."""
+    network, examples, settings = run.network, run.examples, run.settings
     repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
     network.eval()
     started = time.perf_counter()
@@ -270,7 +279,7 @@ def _features(network: Trainable, examples: Examples, settings: Settings, outcom
             batch_size=settings.batch_size,
         )
     if features.kept:
-        outcome.cache_seconds += time.perf_counter() - started
+        run.outcome.cache_seconds += time.perf_counter() - started
     return features
 
 
@@ -313,10 +322,11 @@ def _training_scores(losses: list[Tensor], correct: list[Tensor], batches: list[
     }
 
 
-def _watched(network: Trainable, features: Features, examples: Examples, settings: Settings) -> Row:
+def _watched(run: _Run, features: Features) -> Row:
+    examples = run.examples
     if not len(examples.val):
         return {}
-    scores = predict(network, features, examples.val, settings, device=examples.images.device)
+    scores = predict(run.network, features, examples.val, run.settings, device=examples.images.device)
     labels = examples.labels[examples.val]
     return {
         "val_loss": F.cross_entropy(scores, labels).item(),

@@ -66,23 +66,35 @@ class Images:
 
         Args:
             rows: row numbers (n,), on the CPU.
-            draws: this epoch's draws (N, view.draws), or None to show the images as in testing.
+            draws: theirs (n, view.draws), or None to show the images as in testing.
 
         Returns:
             float32 (n, 3, I, I) on the device, I the view's input size.
         """
         images = self._raw(rows)
         if self._view is not None:
-            images = self._shown(images, self._view, None if draws is None else draws[rows])
+            images = self._shown(images, self._view, draws)
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return (images - self._mean) / self._std
 
-    def draws(self, seed: int, epoch: int) -> Tensor | None:
-        """This epoch's uniform numbers for every image, the same at any batch size; None where nothing varies."""
+    def draws(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
+        """Uniform numbers for all that an epoch shows, the same at any batch size; None where nothing varies.
+
+        Args:
+            rows: the epoch's rows (n,) in their order. An image that is shown more than once is varied anew each time.
+            seed: of the run.
+            epoch: counted from 1.
+
+        Returns:
+            (n, view.draws).
+        """
         if self._view is None or self._view.draws == 0:
             return None
         generator = torch.Generator().manual_seed(seeding.derive("augmentation", seed, epoch))
-        return torch.rand(len(self._array), self._view.draws, generator=generator)
+        if len(rows.unique()) < len(rows):
+            return torch.rand(len(rows), self._view.draws, generator=generator)
+        # By row, so that an image's draws do not depend on the order.
+        return torch.rand(len(self._array), self._view.draws, generator=generator)[rows]
 
     def _shown(self, images: Tensor, view: View, draws: Tensor | None) -> Tensor:
         return view.still(images) if draws is None else view.varied(images, draws.to(self.device))

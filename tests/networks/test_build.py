@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline.errors import InputError
 from pipeline.networks import heads
 from pipeline.networks.backbones import BACKBONES, backbone, make
-from pipeline.networks.build import Plan, build, check_trunk, load_trunk, trunk
+from pipeline.networks.build import Plan, build, check_trunk, hidden, load_trunk, trunk
 from pipeline.networks.network import Network
 
 
@@ -158,7 +158,7 @@ def test_place_embeddings_of_another_image_size_are_interpolated() -> None:
 
 
 def test_a_side_that_vit_cannot_take_is_refused() -> None:
-    with pytest.raises(InputError, match=r"input_size: 100 is not a multiple of 16, as vit_b_16 needs; 96 is"):
+    with pytest.raises(InputError, match=r"where it is auto\): 100 is not a multiple of 16, as vit_b_16 needs; 96 is"):
         made("vit_b_16", size=100)
 
 
@@ -215,10 +215,31 @@ def test_the_stock_head_keeps_all_but_its_last_layer() -> None:
     assert stock[2].out_features == 1000
 
 
-@pytest.mark.parametrize(("size", "kind"), [(224, nn.Identity), (64, nn.AdaptiveAvgPool2d)])
-def test_averaging_that_changes_nothing_is_left_out(size: int, kind: type[nn.Module]) -> None:
+@pytest.mark.parametrize("shape", [(7, 7), (2, 2), (9, 16), (1, 1)])
+def test_averaging_to_regions_is_torchs_adaptive_average(shape: tuple[int, int]) -> None:
+    x = torch.randn(2, 3, *shape, dtype=torch.float64)
+    torch.testing.assert_close(heads.AverageTo(7)(x), nn.AdaptiveAvgPool2d(7)(x))
+
+
+def test_the_stock_head_of_vgg_keeps_its_pretrained_hidden_layers() -> None:
+    shape = {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
+    given = {name: torch.full(size, 0.25) for name, size in shape.items()}
+    own = make("vgg16", 64).state_dict()
+    stored = trunk(own, backbone("vgg16")) | hidden(own | given, backbone("vgg16"))
+    assert {name for name in own if name not in stored} == {"classifier.6.weight", "classifier.6.bias"}
+    state = made("vgg16", "stock", pretrained=stored).model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in given.items())
+    assert state["classifier.6.weight"].shape == (7, 4096)
+
+
+@pytest.mark.parametrize("shape", [(1, 150, 768), (2, 197, 768), (197, 768)])
+def test_place_embeddings_that_are_none_are_told_in_one_line(shape: tuple[int, ...]) -> None:
+    row = backbone("vit_b_16")
     with torch.device("meta"):
-        assert type(made("vgg16", "stock", size=size).model.get_submodule("avgpool")) is kind
+        own = make("vit_b_16", 224)
+        values = own.state_dict() | {"encoder.pos_embedding": torch.empty(shape)}
+    with pytest.raises(InputError, match=r"1 of another shape: encoder\.pos_embedding"):
+        check_trunk(own, row, row.fit(trunk(values, row), 224), origin="x")
 
 
 def test_dropout_in_front_of_the_stock_classifier_is_left_out_with_other_heads() -> None:

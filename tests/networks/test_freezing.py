@@ -140,6 +140,17 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
     assert not any(module.training for module in network.modules())
 
 
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+@pytest.mark.parametrize("strategy", sorted(TRAINED))
+def test_what_trains_is_in_train_mode_and_what_is_frozen_is_not(backbone: str, strategy: str) -> None:
+    with torch.device("meta"):
+        network = make(backbone, strategy, "mlp1024")
+    for step in network.steps:
+        modes = {module.training for name, module in network.model.named_modules() if step.holds(name)}
+        assert modes <= {step.stage in TRAINED[strategy]}, step.name
+    assert network.model.get_submodule(network.steps[-1].name).training
+
+
 def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
     torch.manual_seed(0)
     network = make(strategy="2")

@@ -138,6 +138,14 @@ def test_a_network_hands_out_the_maps_that_it_attends_with(attention: str, modul
         assert all(len(weights) == 2 for weights in maps[name].values())
 
 
+def test_handing_out_maps_changes_nothing_in_train_mode_neither() -> None:
+    network = made(attention="hierarchical", attention_options={"temporal_memory": True})
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.attention_maps(torch.randn(2, 3, 64, 64))
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_the_map_handed_out_is_the_one_that_was_used() -> None:
     network = made(attention="spatial").eval()
     images = torch.randn(2, 3, 64, 64)

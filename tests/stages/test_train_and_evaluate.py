@@ -321,6 +321,14 @@ def test_a_layer_that_is_not_there_is_told_before_training_starts() -> None:
         train.main(["1"])
 
 
+@pytest.mark.usefixtures("project")
+def test_a_last_batch_of_one_image_whose_map_is_one_position_is_told() -> None:
+    images = len(train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))["train"])
+    write_params(freeze="2", data={"crop_size": 32}, training={"batch_size": images - 1})
+    with pytest.raises(InputError, match=rf"train\.batch_size: {images - 1} leaves a last batch of one image"):
+        train.main(["1"])
+
+
 @pytest.mark.parametrize("attention", ["se", "cbam", "ecsm", "hierarchical"])
 @pytest.mark.usefixtures("project")
 def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) -> None:

@@ -20,6 +20,12 @@ def write_params(**changes: Any) -> None:
     paths.PARAMS.write_text(yaml.safe_dump(values | changes), encoding="utf-8")
 
 
+NO_ATTENTION = {"attention": "none"}
+SOURCE = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["synthetic_source"]
+ODD_SOURCE = {"weights": "synthetic", "synthetic_source": SOURCE | {"image_size": 50}}
+ODD_SOURCE_TOLD = "synthetic_source.image_size: 50 is not a multiple of 16, as vit_b_16 needs; 48 is"
+
+
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -75,6 +81,8 @@ def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str
     [
         ({"attention": "se", "backbone": "vit_b_16"}, "attention: 'se' needs feature maps"),
         ({"attention": "cbam", "backbone": "vgg16"}, "this backbone has no residual blocks for 'cbam'"),
+        ({"weights": "places365", "backbone": "vgg16"}, "there are no 'places365' weights for vgg16; they exist for"),
+        ({"backbone": "vit_b_16", "paper": "ecsm", "data": "synthetic"} | NO_ATTENTION | ODD_SOURCE, ODD_SOURCE_TOLD),
         ({"paper": "animals", "data": "synthetic", "backbone": "resnet18"}, "freeze: 'features.12' is neither a"),
     ],
 )

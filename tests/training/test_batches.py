@@ -45,14 +45,15 @@ def test_without_draws_images_are_shown_as_in_testing() -> None:
 @pytest.mark.parametrize("varied", [False, True])
 def test_a_batch_is_of_float_and_has_its_channels_last(varied: bool) -> None:
     source = images(Shifted())
-    batch = source.batch(ROWS, source.draws(1, 1) if varied else None)
+    batch = source.batch(ROWS, source.draws(ROWS, seed=1, epoch=1) if varied else None)
     assert batch.dtype == torch.float32
     assert batch.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_images_of_one_batch_are_varied_each_for_itself() -> None:
     source = images(Shifted())
-    draws = source.draws(1, 1)
+    draws = source.draws(ROWS, seed=1, epoch=1)
+    assert draws is not None
     varied, plain = source.batch(ROWS, draws), images().batch(ROWS)
     for row, start in enumerate((draws[:, 0] * 5).long().tolist()):
         assert torch.equal(varied[row], plain[row, :, :4, start : start + 4])
@@ -60,17 +61,34 @@ def test_images_of_one_batch_are_varied_each_for_itself() -> None:
 
 def test_draws_are_the_same_at_any_batch_size_and_differ_by_epoch_and_seed() -> None:
     source = images(Shifted())
-    whole = source.batch(ROWS, source.draws(1, 1))
-    pieces = torch.cat([source.batch(rows, source.draws(1, 1)) for rows in ROWS.split(7)])
+    draws = source.draws(ROWS, seed=1, epoch=1)
+    assert draws is not None
+    whole = source.batch(ROWS, draws)
+    pieces = torch.cat([source.batch(r, d) for r, d in zip(ROWS.split(7), draws.split(7), strict=True)])
     assert torch.equal(whole, pieces)
     for seed, epoch in ((1, 2), (2, 1)):
-        assert not torch.equal(whole, source.batch(ROWS, source.draws(seed, epoch)))
+        assert not torch.equal(whole, source.batch(ROWS, source.draws(ROWS, seed=seed, epoch=epoch)))
+
+
+def test_an_images_draws_do_not_depend_on_the_order() -> None:
+    source = images(Shifted())
+    draws, turned = (source.draws(rows, seed=1, epoch=1) for rows in (ROWS, ROWS.flip(0)))
+    assert draws is not None
+    assert turned is not None
+    assert torch.equal(draws, turned.flip(0))
+
+
+def test_an_image_that_is_shown_again_is_varied_anew() -> None:
+    draws = images(Shifted()).draws(torch.tensor([3, 3, 3, 5]), seed=1, epoch=1)
+    assert draws is not None
+    assert draws.shape == (4, 2)
+    assert len({tuple(row) for row in draws.tolist()}) == 4
 
 
 def test_there_are_draws_only_where_a_view_takes_some() -> None:
-    assert images().draws(1, 1) is None
-    assert images(Shifted(draws=0)).draws(1, 1) is None
-    assert images(Shifted(draws=3)).draws(1, 1).shape == (50, 3)
+    assert images().draws(ROWS, seed=1, epoch=1) is None
+    assert images(Shifted(draws=0)).draws(ROWS, seed=1, epoch=1) is None
+    assert images(Shifted(draws=3)).draws(ROWS, seed=1, epoch=1).shape == (50, 3)
 
 
 def test_images_vary_only_where_a_view_takes_draws() -> None:

@@ -1,6 +1,7 @@
 """The loop on a network small enough to be followed by hand."""
 
 import math
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -246,6 +247,28 @@ def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> 
     assert found is not None
     assert found.tolist() == pytest.approx(expected.tolist())
     assert engine.class_weights(data, engine.Course()) is None
+
+
+def test_a_batch_of_one_class_counts_as_that_class_does() -> None:
+    logits, labels = torch.randn(4, 3), torch.full((4,), 2)
+    plain = engine._loss(logits, labels, None)
+    torch.testing.assert_close(engine._loss(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
+
+
+def test_what_one_phase_kept_is_gone_when_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[Features]] = []
+    alive = []
+
+    def noted(*arguments: Any, **options: Any) -> Features:
+        alive.append([one() is not None for one in made])
+        features = Features(*arguments, **options)
+        made.append(weakref.ref(features))
+        return features
+
+    monkeypatch.setattr(engine, "Features", noted)
+    network = Small(frozen=False)
+    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    assert alive == [[], [False]]
 
 
 def test_class_weights_change_what_is_learnt() -> None:
