@@ -41,6 +41,7 @@ def write_params(*, freeze: str, lr: float, epochs: int, cache: int = 2048) -> N
         "weights": "file",
         "weights_file": str((REAL / "weights/resnet18.safetensors").resolve()),
         "freeze": freeze,
+        "attention": "none",
         "device": "cpu",
     }
     values["papers"]["ecsm"]["network"]["head"] = "linear"
