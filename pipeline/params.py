@@ -102,6 +102,7 @@ class AugmentationOptions(_Section):
     animals: AnimalsAugmentation
 
 
+SMALLEST_INPUT = 32
 Side = Annotated[Whole, Field(ge=16, le=1024)]
 
 
@@ -116,7 +117,7 @@ class Data(_Section):
     resize: Literal["stretch", "crop"]
     crop_size: Side | Literal["auto"]
     crop_padding: Annotated[Whole, Field(ge=0, le=512)]
-    input_size: Annotated[Whole, Field(ge=32, le=1024)] | Literal["auto"]
+    input_size: Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)] | Literal["auto"]
     augmentation: Literal["none", "flip", "csca", "hierarchical", "animals"]
     augmentation_options: AugmentationOptions
     duplicates: Literal["refuse", "allow"]
@@ -150,9 +151,6 @@ class Sizes(NamedTuple):
     image: int
     crop: int
     input: int
-
-
-SMALLEST_INPUT = 32
 
 
 def _chosen(options: BaseModel, choice: str) -> dict[str, Any]:

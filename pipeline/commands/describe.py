@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from pipeline import params, paths
 from pipeline.datasets import folder, synthetic
 from pipeline.errors import InputError
 from pipeline.networks import cost, freezing
-from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.params import Experiment, Params, flat
+from pipeline.params import Params, flat
 from pipeline.stages import assembly
 
 # More layers of a stage than these are told by the first two and the last.
@@ -81,7 +79,7 @@ def count_classes(values: Params) -> int:
 def describe(values: Params, classes: int) -> dict[str, Any]:
     """The resolved experiment as plain data."""
     experiment = values.experiment()
-    network = assemble(experiment, classes)
+    network = assembly.structure(experiment, classes=classes)
     phases = assembly.phase_counts(experiment, network)
     return {
         "paper": experiment.paper,
@@ -95,15 +93,6 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
         "parameters": dict(freezing.count(network)),
         "flops": cost.flops(network, experiment.settings.data.sizes().input),
     }
-
-
-def assemble(experiment: Experiment, classes: int) -> Network:
-    """The structure of the experiment's network, without values."""
-    settings = experiment.settings
-    with torch.device("meta"):
-        return build(
-            assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input), pretrained=None
-        )
 
 
 def beside(values: Params) -> dict[str, Any]:

@@ -12,6 +12,7 @@ one resolution, has three encoder layers a block.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -134,16 +135,15 @@ def _features(**numbers: Sequence[int]) -> tuple[Step, ...]:
 
 def _googlenet_input(model: nn.Module, x: Tensor) -> Tensor:
     """From ImageNet's normalisation to the one that its published weights were trained with."""
-    transformed: Tensor = model._transform_input(x)  # type: ignore[operator]
+    transformed: Tensor = cast(torchvision.models.GoogLeNet, model)._transform_input(x)
     return transformed
 
 
 def _vit_tokens(model: nn.Module, x: Tensor) -> Tensor:
     """Patches as tokens behind the class token, with their places: (N, 3, S, S) -> (N, 1 + S²/256, 768)."""
-    patches = model._process_input(x)  # type: ignore[operator]
-    tokens = torch.cat([model.class_token.expand(len(x), -1, -1), patches], dim=1)  # type: ignore[operator]
-    encoder = model.get_submodule("encoder")
-    embedded: Tensor = encoder.dropout(tokens + encoder.pos_embedding)  # type: ignore[operator]
+    vit = cast(torchvision.models.VisionTransformer, model)
+    tokens = torch.cat([vit.class_token.expand(len(x), -1, -1), vit._process_input(x)], dim=1)
+    embedded: Tensor = vit.encoder.dropout(tokens + vit.encoder.pos_embedding)
     return embedded
 
 

@@ -4,13 +4,27 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
+
 from pipeline import params
 from pipeline.datasets.transforms import View, view
 from pipeline.networks import freezing
-from pipeline.networks.build import Plan
+from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.params import Experiment, Sizes
 from pipeline.training.engine import Course, Phase
+
+
+def experiment_plan(experiment: Experiment, *, classes: int) -> Plan:
+    """What to build for an experiment."""
+    settings = experiment.settings
+    return plan(settings.network, classes=classes, image_size=settings.data.sizes().input)
+
+
+def structure(experiment: Experiment, *, classes: int) -> Network:
+    """The experiment's network on torch's meta device, without values; refuses parts that do not fit together."""
+    with torch.device("meta"):
+        return build(experiment_plan(experiment, classes=classes), pretrained=None)
 
 
 def plan(network: params.Network, *, classes: int, image_size: int) -> Plan:

@@ -20,6 +20,7 @@ from pipeline.networks import cost, freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.params import Params
+from pipeline.params import Train as TrainSettings
 from pipeline.stages import assembly
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
@@ -75,16 +76,10 @@ def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
 def make_network(values: Params, *, classes: int, repeat: int) -> Network:
     """The experiment's network with this repeat's initial values for what is not pre-trained."""
     experiment = values.experiment()
-    settings = experiment.settings
-    scratch = settings.network.freeze == "scratch" or not paths.SOURCE_WEIGHTS.exists()
+    scratch = experiment.settings.network.freeze == "scratch" or not paths.SOURCE_WEIGHTS.exists()
     pretrained = None if scratch else checkpoints.read(paths.SOURCE_WEIGHTS)
     torch.manual_seed(seeding.derive("network", repeat))
-    plan = assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input)
-    network = build(plan, pretrained=pretrained)
-    # The loop does the same as it comes to each; a layer that is not there is told now, before hours are spent.
-    for start in assembly.starts(experiment, network):
-        start()
-    return network
+    return build(assembly.experiment_plan(experiment, classes=classes), pretrained=pretrained)
 
 
 def run(
@@ -123,19 +118,22 @@ def run(
             course=assembly.course(experiment, network),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
-    except ValueError as error:
-        # What torch says of a batch of one image whose map is one position.
-        if not str(error).startswith("Expected more than 1 value per channel"):
-            raise
-        raise InputError(
-            f"train.batch_size: {settings.train.batch_size} leaves a last batch of one image, whose map of one "
-            "position a batch norm cannot normalise; change it by one, or raise data.input_size"
-        ) from None
-    except engine.NotFiniteError as error:
+    except (ValueError, engine.NotFiniteError) as error:
+        raise explained(error, settings.train, data) from None
+
+
+def explained(error: Exception, settings: TrainSettings, data: Packed) -> Exception:
+    """In the user's words what stopped the loop; an error that is none of his stays as it is."""
+    if isinstance(error, engine.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
-        raise InputError(
-            f"{error}; a smaller train.lr often helps (now {settings.train.lr}); the batch: {files}"
-        ) from None
+        return InputError(f"{error}; a smaller train.lr often helps (now {settings.lr}); the batch: {files}")
+    # What torch says of a batch of one image whose map is one position.
+    if str(error).startswith("Expected more than 1 value per channel"):
+        return InputError(
+            f"train.batch_size: {settings.batch_size} leaves a last batch of one image, whose map of one "
+            "position a batch norm cannot normalise; change it by one, or raise data.input_size"
+        )
+    return error
 
 
 def describe_run(
@@ -183,17 +181,17 @@ def describe_run(
 def computation(values: Params, network: Network, *, classes: int) -> dict[str, int]:
     """Operations of one image's forward pass, also without attention where there is some."""
     size = values.experiment().settings.data.sizes().input
-    plain = without_attention(values, classes=classes)
+    with torch.device("meta"):
+        plain = without_attention(values, classes=classes)
     found = {"network": cost.flops(network, size)}
     return found | ({"without_attention": cost.flops(plain, size)} if plain else {})
 
 
 def without_attention(values: Params, *, classes: int) -> Network | None:
     """The same network without its attention, random values; None where it has none."""
-    settings = values.experiment().settings
-    if settings.network.attention == NO_ATTENTION:
+    plan = assembly.experiment_plan(values.experiment(), classes=classes)
+    if plan.attention == NO_ATTENTION:
         return None
-    plan = assembly.plan(settings.network, classes=classes, image_size=settings.data.sizes().input)
     return build(replace(plan, attention=NO_ATTENTION), pretrained=None)
 
 

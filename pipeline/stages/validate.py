@@ -50,20 +50,16 @@ def check_network(values: Params) -> None:
     import torch
 
     from pipeline.networks.backbones import make, places365
-    from pipeline.networks.build import build
     from pipeline.stages import assembly
 
     experiment = values.experiment()
-    settings = experiment.settings
-    plan = assembly.plan(settings.network, classes=2, image_size=settings.data.sizes().input)
-    if settings.network.weights == "places365":
-        places365(settings.network.backbone)
-    with torch.device("meta"):
-        network = build(plan, pretrained=None)
-        if settings.network.weights == "synthetic":
-            make(settings.network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
-    for start in assembly.starts(experiment, network):
-        start()
+    network = experiment.settings.network
+    if network.weights == "places365":
+        places365(network.backbone)
+    if network.weights == "synthetic":
+        with torch.device("meta"):
+            make(network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
+    assembly.phase_counts(experiment, assembly.structure(experiment, classes=2))
 
 
 def check_weights_file(given: str) -> None:
