@@ -35,7 +35,7 @@ test: setup ## the tests that take minutes
 	pytest
 
 test-slow: setup ## the tests that take longer, and those on real photographs
-	pytest -m 'slow or real'
+	pytest -m 'slow or real' --durations=25
 
 check: setup ## formatting, lint, types, import rules
 	ruff format --check .

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).parents[2]
+# Seconds; a busy machine may need many times what a quiet one does.
+PATIENCE = 1500
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -41,9 +45,20 @@ class Clone:
         )
 
     def run(self, *words: str, code: int = 0) -> str:
-        """Run a command and give what it printed; fails unless it ends with `code`."""
-        with self.start(*words) as child:
-            told, _ = child.communicate(timeout=540)
+        """Run a command and give what it printed; fails unless it ends with `code`.
+
+        Through a file: a pipe would stay open as long as anything that the command leaves running.
+        """
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as printed:
+            child = self.start(*words, stdout=printed)
+            try:
+                child.wait(timeout=PATIENCE)
+            finally:
+                printed.seek(0)
+                told = printed.read()
+                if child.poll() is None:
+                    os.killpg(child.pid, signal.SIGKILL)
+                    print(told)
         assert child.returncode == code, told
         return told
 
