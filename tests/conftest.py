@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,9 @@ import pytest
 from pipeline import tracking
 from pipeline.seeding import fingerprint
 from pipeline.tracking import store
+
+# Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
+sys.path.append(str(Path(__file__).parent / "datasets"))
 
 
 def pytest_configure():

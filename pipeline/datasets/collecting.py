@@ -6,8 +6,10 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from pipeline.datasets import images
@@ -29,6 +31,22 @@ class Drawn(NamedTuple):
     seed: int
 
 
+class Picture(NamedTuple):
+    """One image of a set that is an array.
+
+    Attributes:
+        path: where its file is written, below the collected images.
+        label: its class.
+        part: train, val or test; empty where the set has no parts of its own.
+        pixels: uint8, (H, W) grey or (H, W, 3) RGB.
+    """
+
+    path: str
+    label: str
+    part: str
+    pixels: "np.ndarray[Any, np.dtype[np.uint8]]"
+
+
 def spiders(*, images_per_class: int, size: int, seed: int) -> list[Drawn]:
     """The drawn set: so many images of `size` x `size` pixels of every kind of spider."""
     return [
@@ -46,6 +64,20 @@ def draw(drawings: Sequence[Drawn], target: Path) -> list[Row]:
     """
     with mapped(functools.partial(_draw, target), drawings) as rows:
         return sorted(tqdm(rows, "draw", len(drawings), unit=" images", disable=None))
+
+
+def save(pictures: Sequence[Picture], target: Path) -> list[Row]:
+    """Write every picture as a PNG file below the folder `target`, on all cores.
+
+    Returns:
+        A row a picture, sorted by path.
+
+    Raises:
+        InputError: where the disk has no room.
+    """
+    check_room(target, sum(picture.pixels.nbytes for picture in pictures), way_out="free some, or take another set")
+    with mapped(functools.partial(_save, target), pictures) as rows:
+        return sorted(tqdm(rows, "collect", len(pictures), unit=" images", disable=None))
 
 
 def bring(files: Sequence[Found], target: Path) -> tuple[list[Row], list[Rejected]]:
@@ -115,10 +147,19 @@ def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
 
 
 def _draw(target: Path, drawing: Drawn) -> Row:
-    place = target / drawing.path
+    image = spider_image(drawing.kind, drawing.number, size=drawing.size, seed=drawing.seed)
+    return _written(target, image, drawing.path, SPIDERS[drawing.kind], "")
+
+
+def _save(target: Path, picture: Picture) -> Row:
+    return _written(target, Image.fromarray(picture.pixels), picture.path, picture.label, picture.part)
+
+
+def _written(target: Path, image: Image.Image, path: str, label: str, part: str) -> Row:
+    place = target / path
     place.parent.mkdir(parents=True, exist_ok=True)
-    spider_image(drawing.kind, drawing.number, size=drawing.size, seed=drawing.seed).save(place)
-    return _row(place, images.load(place), drawing.path, SPIDERS[drawing.kind], "")
+    image.save(place)
+    return _row(place, images.load(place), path, label, part)
 
 
 def _bring(target: Path, found: Found) -> Row | Rejected:

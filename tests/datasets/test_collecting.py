@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets import collecting, parallel
-from pipeline.datasets.collecting import bring, check_classes, check_duplicates, draw, spiders
+from pipeline.datasets.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
 from pipeline.datasets.folder import Found
 from pipeline.datasets.manifest import Rejected, Row
 from pipeline.datasets.synthetic import SPIDERS, spider_image
@@ -187,3 +187,39 @@ def test_a_failing_copy_is_no_rejection(own, target, monkeypatch):
     monkeypatch.setattr(collecting.shutil, "copyfile", fail)
     with pytest.raises(OSError, match=r"No space left on device: '.*/images/cat/1.png'"):
         bring([_found(_image(own / "cat/1.png"), own)], target)
+
+
+def _picture(path: str, pixels: np.ndarray, part: str = "") -> Picture:
+    return Picture(path, path.split("/")[-2], part, pixels)
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (8, 12, 3)])
+def test_a_picture_is_written_as_it_is_and_recorded(target, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    (row,) = save([_picture("test/cat/1.png", pixels, "test")], target)
+    content = (target / "test/cat/1.png").read_bytes()
+    mode, note = ("RGB", "") if len(shape) == 3 else ("L", "grey to RGB")
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert row == Row("test/cat/1.png", "cat", "test", len(content), sha256, 12, 8, mode, note)
+    with Image.open(target / "test/cat/1.png") as image:
+        np.testing.assert_array_equal(image, pixels)
+
+
+def test_pictures_come_in_the_order_of_their_paths(target):
+    pixels = np.zeros((4, 4), np.uint8)
+    paths = ["cat/2.png", "ant/1.png", "cat/1.png"]
+    assert [row.path for row in save([_picture(path, pixels) for path in paths], target)] == sorted(paths)
+
+
+def test_equal_pictures_have_equal_hashes(target):
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    one, other = save([_picture("cat/1.png", pixels), _picture("cat/2.png", pixels.copy())], target)
+    assert one.sha256 == other.sha256
+
+
+def test_a_disk_without_room_is_told_before_any_picture_is_written(target, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
+    with pytest.raises(InputError, match=r"^.*images: 0\.1 KB needed, 0\.0 KB free on its disk; free some, or take"):
+        save([_picture("cat/1.png", np.zeros((8, 8), np.uint8))], target)
+    assert list(target.iterdir()) == []

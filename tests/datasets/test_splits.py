@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from pipeline.datasets.manifest import Row
-from pipeline.datasets.splits import split
+from pipeline.datasets.splits import PerClass, split
 from pipeline.errors import InputError
 
 
@@ -132,3 +132,113 @@ def test_validation_is_carved_out_of_a_given_training_part():
     rows = _given("train", "test")
     counts = Counter((row.part, entry.part) for row, entry in zip(rows, _split(rows, val=0.5), strict=True))
     assert counts == {("train", "train"): 4, ("train", "val"): 4, ("test", "test"): 8}
+
+
+def _counted(rows, *, train=3, test=2, count_val=0, **options):
+    return split(
+        rows, **{"test": 0.3, "val": 0.0, "seed": 0, "repeat": 1} | options, per_class=PerClass(train, test, count_val)
+    )
+
+
+def _paths(assigned, part: str) -> set[str]:
+    return {entry.path for entry in assigned if entry.part == part}
+
+
+def test_so_many_of_each_class_are_drawn_and_the_others_are_in_no_part():
+    assigned = _counted(_rows(a=10, b=50), count_val=1)
+    for label in "ab":
+        assert _parts(assigned, label) == {"train": 3, "val": 1, "test": 2}
+
+
+def test_a_class_may_be_used_up():
+    assert _parts(_counted(_rows(a=5, b=9)), "a") == {"train": 3, "test": 2}
+
+
+def test_what_is_drawn_keeps_the_rows_order():
+    rows = _rows(a=10, b=10)
+    drawn = [entry.path for entry in _counted(rows)]
+    assert drawn == sorted(drawn)
+    assert set(drawn) < {row.path for row in rows}
+
+
+@pytest.mark.parametrize("count_val", [0, 1])
+def test_fewer_training_images_are_among_more_and_the_other_parts_are_the_same(count_val):
+    rows = _rows(a=20, b=30)
+    few, many = (_counted(rows, train=train, count_val=count_val) for train in (3, 6))
+    assert _paths(few, "train") < _paths(many, "train")
+    assert (_paths(few, "test"), _paths(few, "val")) == (_paths(many, "test"), _paths(many, "val"))
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"repeat": 2}])
+def test_another_seed_or_repeat_draws_others(other):
+    assert _paths(_counted(_rows(a=40, b=40)), "test") != _paths(_counted(_rows(a=40, b=40), **other), "test")
+
+
+def test_a_pinned_draw_by_number_stays_as_it_is():
+    assert sorted(_paths(_counted(_rows(a=10, b=10)), "test")) == ["a/0000", "a/0008", "b/0005", "b/0007"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_are_drawn_or_left_together(seed):
+    copied = [_row(f"a/{number:02}", image=f"a{number // 2 if number < 10 else number}") for number in range(20)]
+    assigned = {entry.path: entry.part for entry in _counted(copied + _rows(b=9), seed=seed)}
+    for number in range(0, 10, 2):
+        assert assigned.get(f"a/{number:02}") == assigned.get(f"a/{number + 1:02}")
+    assert Counter(part for path, part in assigned.items() if path[0] == "a") == {"train": 3, "test": 2}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_image_in_two_classes_is_drawn_in_one_and_every_class_has_its_count(seed):
+    rows = [*_rows(a=8, b=8), _row("a/x", image="x"), _row("b/x", image="x")]
+    assigned = _counted(rows, train=5, test=3, seed=seed)
+    assert _parts(assigned, "a") == _parts(assigned, "b") == {"train": 5, "test": 3}
+
+
+@pytest.mark.parametrize("sizes", [(4, 12), (12, 4)])
+@pytest.mark.parametrize("seed", range(20))
+def test_an_image_in_two_classes_is_left_to_the_one_that_needs_it(sizes, seed):
+    rows = [*_rows(a=sizes[0], b=sizes[1]), _row("a/x", image="x"), _row("b/x", image="x")]
+    needy = "ab"[sizes.index(4)]
+    assigned = _counted(rows, seed=seed)
+    assert _parts(assigned, "a") == _parts(assigned, "b") == {"train": 3, "test": 2}
+    assert [entry.label for entry in assigned if entry.path.endswith("x")] == [needy]
+
+
+def test_too_few_images_for_the_numbers_are_told():
+    message = r"^class 'b': 4 images \(4 different\) do not give 2 for test \+ 3 for train with copies kept together; "
+    with pytest.raises(InputError, match=message):
+        _counted(_rows(a=5, b=4))
+
+
+@pytest.mark.parametrize(("part", "numbers"), [("train", (0, 2)), ("test", (3, 0))])
+def test_a_part_of_none_needs_one_of_the_sets_own(part, numbers):
+    with pytest.raises(InputError, match=rf"^split.per_class.{part}: 0, and this set has no such part of its own; "):
+        _counted(_rows(a=5, b=5), train=numbers[0], test=numbers[1])
+
+
+def _drawn_from(rows, assigned) -> Counter[tuple[str, str]]:
+    own = {row.path: row.part for row in rows}
+    return Counter((own[entry.path], entry.part) for entry in assigned)
+
+
+def test_training_and_validation_are_drawn_out_of_a_given_training_part_and_the_test_part_stays_whole():
+    rows = _given("train", "test")
+    drawn = _drawn_from(rows, _counted(rows, train=2, test=0, count_val=1))
+    assert drawn == {("train", "train"): 4, ("train", "val"): 2, ("test", "test"): 8}
+
+
+def test_so_many_are_drawn_out_of_each_given_part():
+    rows = _given("train", "val", "test")
+    drawn = _drawn_from(rows, _counted(rows, train=3, test=2, count_val=1))
+    assert drawn == {("train", "train"): 6, ("val", "val"): 2, ("test", "test"): 4}
+
+
+def test_a_given_training_part_may_stay_whole_but_for_validation():
+    rows = _given("train", "test")
+    drawn = _drawn_from(rows, _counted(rows, train=0, test=0, count_val=1))
+    assert drawn == {("train", "train"): 6, ("train", "val"): 2, ("test", "test"): 8}
+
+
+def test_a_part_of_the_drawn_training_images_may_be_for_validation():
+    assigned = _counted(_rows(a=20, b=20), train=8, val=0.25)
+    assert _parts(assigned, "a") == {"train": 6, "val": 2, "test": 2}

@@ -1,0 +1,411 @@
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import miniatures
+import pytest
+from PIL import Image
+from serving import serving
+
+from pipeline.datasets import parallel, sets
+from pipeline.datasets.manifest import Assigned, Row
+from pipeline.datasets.sources import lists, matlab
+from pipeline.datasets.sources.classes import ITALIAN
+from pipeline.datasets.sources.spiders import PRINTED
+from pipeline.datasets.splits import PerClass, beside, split
+from pipeline.errors import InputError
+
+NAMES = "spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few animals10 digits"
+DOWNLOADED = [name for name, row in sets.SETS.items() if row.downloads and all(d.urls for d in row.downloads)]
+BROUGHT = [name for name, row in sets.SETS.items() if row.downloads and name not in DOWNLOADED]
+ROWS = dict(sets.SETS)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def mini(monkeypatch, tmp_path, server):
+    """Publishes a set's miniature in place of the set, puts a copy of its files into `own`, and brings it."""
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    target, cache, own = (tmp_path / name for name in ("collected/images", "cache", "own"))
+    target.mkdir(parents=True)
+    own.mkdir()
+
+    def put(name: str, **changed: bytes) -> None:
+        files = miniatures.FILES[name]() | changed
+        for file, content in files.items():
+            server.give(f"/{name}/{file}", content)
+            (own / file).write_bytes(content)
+        monkeypatch.setitem(sets.SETS, name, miniatures.published(ROWS[name], files, f"{server.url}/{name}"))
+        if name.startswith("cifar"):
+            reader, tables = miniatures.published_batches(files)
+            for table, values in tables.items():
+                monkeypatch.setattr(reader, table, values)
+
+    def bring(name: str, archive: object = None):
+        return sets.bring(name, archive=None if archive is None else str(archive), target=target, cache=cache)
+
+    return SimpleNamespace(put=put, bring=bring, target=target, cache=cache, own=own)
+
+
+def test_the_table_has_every_set_of_the_papers():
+    assert list(sets.SETS) == NAMES.split()
+
+
+@pytest.mark.parametrize("row", sets.SETS.values(), ids=sets.SETS)
+def test_every_row_says_where_the_set_is_from_on_what_terms_and_whose_it_is(row):
+    assert all([row.title, row.home.startswith("http"), row.terms.endswith("."), row.citation, row.paper, row.counts])
+    assert bool(row.obtaining) == (row.given_by == "folder" or any(not d.urls for d in row.downloads))
+
+
+def test_no_two_downloads_have_the_same_name_in_the_cache():
+    downloads = {download for row in sets.SETS.values() for download in row.downloads}
+    assert len({download.name for download in downloads}) == len(downloads)
+
+
+def test_an_unknown_set_is_told_with_those_that_are_known():
+    with pytest.raises(InputError, match=r"^data: 'cub' is not one of spiders, cub200, dogs, "):
+        sets.known("cub")
+
+
+class Expected(NamedTuple):
+    """A miniature's classes, the parts that it has of its own, and those that a split with so many a class gives."""
+
+    classes: int
+    own: dict[str, int]
+    per_class: PerClass | None
+    split: dict[str, int]
+
+
+def _official(classes: int, train: int, test: int) -> Expected:
+    return Expected(classes, {"train": train, "test": test}, None, {"train": train, "test": test})
+
+
+EXPECTED = {
+    "cub200": _official(200, 200, 200),
+    "dogs": _official(120, 240, 120),
+    "cars": _official(196, 392, 196),
+    "caltech256_30": Expected(257, {"": 1285}, PerClass(train=3, test=2, val=0), {"train": 257 * 3, "test": 257 * 2}),
+    "caltech256_60": Expected(257, {"": 1285}, PerClass(train=3, test=1, val=0), {"train": 257 * 3, "test": 257}),
+    "mit67": _official(67, 268, 67),
+    "cifar10": _official(10, 50, 10),
+    "cifar100": _official(100, 400, 200),
+    "cifar100_few": Expected(
+        100, {"train": 400, "test": 200}, PerClass(train=2, test=0, val=1), {"train": 200, "val": 100, "test": 200}
+    ),
+    "animals10": Expected(10, {"": 145}, None, {"train": 102, "test": 43}),
+}
+
+
+@pytest.mark.parametrize("name", [*DOWNLOADED, *BROUGHT])
+def test_a_set_goes_from_its_archives_to_a_split_with_its_classes_and_parts(mini, name):
+    mini.put(name)
+    title, rows, rejected = mini.bring(name, mini.own if name in BROUGHT else None)
+    expected = EXPECTED[name]
+    assert (title, len({row.label for row in rows}), rejected) == (ROWS[name].title, expected.classes, [])
+    assert Counter(row.part for row in rows) == expected.own
+    assert all((mini.target / row.path).stat().st_size == row.bytes for row in rows)
+    assigned = split(rows, test=0.3, val=0.0, seed=0, repeat=1, per_class=expected.per_class)
+    assert Counter(entry.part for entry in assigned) == expected.split
+
+
+@pytest.mark.parametrize("name", BROUGHT)
+def test_a_set_that_no_address_has_says_where_to_get_what(name):
+    row = sets.SETS[name]
+    with pytest.raises(InputError) as error:
+        sets.check(name, archive=None)
+    assert all(text in str(error.value) for text in (row.title, row.home, row.downloads[0].name, "-S archive=/"))
+
+
+def test_what_was_unpacked_is_removed(mini):
+    mini.put("mit67")
+    mini.bring("mit67")
+    assert [path.name for path in mini.target.parent.iterdir()] == ["images"]
+
+
+def test_what_was_unpacked_is_removed_when_reading_fails(mini, monkeypatch):
+    mini.put("mit67")
+    monkeypatch.setitem(sets.SETS, "mit67", dataclasses.replace(sets.SETS["mit67"], classes=66))
+    with pytest.raises(InputError, match=r"^mit67: 67 classes in place of 66; take the whole set as it is published$"):
+        mini.bring("mit67")
+    assert [path.name for path in mini.target.parent.iterdir()] == ["images"]
+
+
+def test_a_second_time_nothing_is_downloaded(mini, server, tmp_path):
+    mini.put("mit67")
+    mini.bring("mit67")
+    asked = len(server.asked)
+    assert {download.name for download in sets.SETS["mit67"].downloads} < {file.name for file in mini.cache.iterdir()}
+    sets.bring("mit67", archive=None, target=_folder(tmp_path / "again/images"), cache=mini.cache)
+    assert len(server.asked) == asked
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
+def test_both_caltech_sets_are_one_download():
+    assert sets.SETS["caltech256_30"].downloads == sets.SETS["caltech256_60"].downloads
+
+
+@pytest.mark.parametrize("name", ["dogs", "mit67"])
+def test_the_users_own_copies_take_the_place_of_downloads(mini, server, name):
+    mini.put(name)
+    asked = len(server.asked)
+    rows = mini.bring(name, mini.own)[1]
+    assert (Counter(row.part for row in rows), len(server.asked)) == (EXPECTED[name].own, asked)
+
+
+def test_the_users_own_copy_of_the_only_file_may_have_another_name(mini):
+    mini.put("animals10")
+    (mini.own / "archive.zip").rename(mini.own / "animals")
+    assert len(mini.bring("animals10", mini.own / "animals")[1]) == 145
+
+
+def test_a_copy_that_is_not_the_published_file_is_refused(mini):
+    mini.put("cub200")
+    (mini.own / "CUB_200_2011.tgz").write_bytes(b"birds")
+    with pytest.raises(InputError, match=r"^archive: '.*' is not CUB_200_2011.tgz as published: 5 bytes in place of"):
+        mini.bring("cub200", mini.own / "CUB_200_2011.tgz")
+
+
+def test_one_archive_may_hold_all_that_several_published_ones_do(mini, tmp_path):
+    lists = miniatures.mit_lists([2] * 67, [1] * 67)
+    names = [name for content in lists.values() for name in content.decode().splitlines()]
+    images = {f"indoor/Images/{name}": miniatures.photograph(name) for name in names}
+    (tmp_path / "all.zip").write_bytes(miniatures.zipped({f"indoor/{n}": c for n, c in lists.items()} | images))
+    assert Counter(row.part for row in mini.bring("mit67", tmp_path / "all.zip")[1]) == {"train": 134, "test": 67}
+
+
+def test_the_unpacked_folder_will_do(mini, tmp_path):
+    for name in ITALIAN:
+        folder = _folder(tmp_path / "unpacked/raw-img" / name)
+        for number in range(2):
+            (folder / f"{number}.jpeg").write_bytes(miniatures.photograph(f"{name}{number}"))
+    rows = mini.bring("animals10", tmp_path / "unpacked")[1]
+    assert (len(rows), {row.label for row in rows}) == (20, set(ITALIAN.values()))
+    assert (tmp_path / "unpacked/raw-img/cane/0.jpeg").is_file()
+
+
+def test_unpacked_images_may_lie_beside_lists_that_never_were_packed(mini, tmp_path):
+    lists = miniatures.mit_lists([2] * 67, [1] * 67)
+    for name in [name for content in lists.values() for name in content.decode().splitlines()]:
+        file = tmp_path / "unpacked/Images" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(miniatures.photograph(name))
+    for name, content in lists.items():
+        (tmp_path / "unpacked" / name).write_bytes(content)
+    rows = mini.bring("mit67", tmp_path / "unpacked")[1]
+    assert Counter(row.part for row in rows) == {"train": 134, "test": 67}
+
+
+def test_a_folder_with_some_of_the_published_files_lacks_the_others(mini):
+    mini.put("cars")
+    (mini.own / "cars_test.tgz").unlink()
+    with pytest.raises(InputError, match=r"^archive: '.*' has no cars_test.tgz; put all files of Stanford Cars there$"):
+        mini.bring("cars", mini.own)
+
+
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        ("sets/cub.tgz", r"^archive: 'sets/cub.tgz' is relative, which queued runs would not find; give an absolute"),
+        ("/nowhere/cub.tgz", r"^archive: '/nowhere/cub.tgz' does not exist; give the file or folder with Caltech-UCSD"),
+    ],
+)
+def test_a_place_of_no_use_is_told_before_anything_runs(archive, message):
+    with pytest.raises(InputError, match=message):
+        sets.check("cub200", archive=archive)
+
+
+def test_an_archive_that_is_of_no_use_to_the_digits_does_no_harm():
+    sets.check("digits", archive="/nowhere")
+
+
+@pytest.mark.parametrize("name", [*DOWNLOADED, "digits"])
+def test_what_a_program_can_bring_needs_no_archive(name):
+    sets.check(name, archive=None)
+
+
+def test_an_image_that_cannot_be_read_is_rejected_with_its_reason(mini):
+    names = [name for content in miniatures.mit_lists([4] * 67, [1] * 67).values() for name in content.split(b"\n")]
+    members = {f"Images/{name.decode()}": miniatures.photograph(name.decode()) for name in names}
+    broken = members | {f"Images/{names[0].decode()}": b""}
+    mini.put("mit67", **{"indoorCVPR_09.tar": miniatures.tarred(broken)})
+    _, rows, rejected = mini.bring("mit67")
+    assert (len(rows), [tuple(entry) for entry in rejected]) == (334, [(names[0].decode(), "empty: 0 bytes")])
+
+
+def test_pictures_of_an_array_are_its_pixels(mini):
+    mini.put("cifar10")
+    rows = mini.bring("cifar10")[1]
+    row = next(row for row in rows if row.path == "test/frog/00006.png")
+    assert (row.label, row.part, row.width, row.height, row.mode) == ("frog", "test", 32, 32, "RGB")
+    with Image.open(mini.target / row.path) as image:
+        pixels = miniatures.cifar_pixels(900, 10)[6].reshape(3, 32, 32).transpose(1, 2, 0)
+        assert image.tobytes() == pixels.tobytes()
+
+
+def test_the_digits_are_drawn_offline_with_all_their_classes(mini):
+    title, rows, rejected = mini.bring("digits")
+    assert (title, len(rows), rejected) == ("scikit-learn's handwritten digits", sets.SETS["digits"].counts.images, [])
+    assert {row.label for row in rows} == set("0123456789")
+    assert {(row.width, row.height, row.mode, row.part) for row in rows} == {(8, 8, "L", "")}
+
+
+def _own_spiders(root: Path, names=tuple(PRINTED), images: int = 2) -> Path:
+    for name in names:
+        for number in range(images):
+            file = root / name / f"{number}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(miniatures.photograph(f"{name}{number}"))
+    return root
+
+
+def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path):
+    own = _own_spiders(
+        tmp_path / "own", ["trichonephila_clavata", "Hominidae", *list(PRINTED)[1:5], *list(PRINTED)[6:]]
+    )
+    (own / "notes.txt").write_text("ours")
+    title, rows, rejected = mini.bring("spiders", own)
+    assert (title, {row.label for row in rows}) == ("SPIDER9-IMAGE", set(PRINTED))
+    assert [tuple(entry) for entry in rejected] == [("notes.txt", "lies beside the class folders")]
+
+
+def test_spiders_are_checked_before_anything_runs(tmp_path):
+    own = _own_spiders(tmp_path / "own", [*list(PRINTED)[:8], "Salticidae"])
+    with pytest.raises(InputError, match=r"'Salticidae' unknown; no Cyrtophora; name the class folders so"):
+        sets.check("spiders", archive=str(own))
+
+
+def test_spiders_that_are_not_there_are_not_to_be_had(tmp_path, monkeypatch):
+    (tmp_path / "data/own").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    message = r"^folder: data/own is empty, and SPIDER9-IMAGE is not public; ask its makers at Dali University for it, "
+    with pytest.raises(InputError, match=message):
+        sets.check("spiders", archive=None)
+
+
+def test_spiders_without_a_folder_are_told():
+    with pytest.raises(InputError, match=r"^folder: '/nowhere' does not exist; give the folder"):
+        sets.check("spiders", archive="/nowhere")
+
+
+def _rows(sizes: dict[str, int], part: str = "") -> list[Row]:
+    names = [(label, f"{part}/{label}/{number:04}") for label, size in sizes.items() for number in range(size)]
+    return [Row(path, label, part, 1, path, 1, 1, "RGB", "") for label, path in names]
+
+
+def test_totals_are_shown_beside_the_printed_ones():
+    lines = sets.totals("spiders", _rows({label: sum(printed) for label, printed in PRINTED.items()}))
+    assert lines[0] == "SPIDER9-IMAGE: 2,304 images, 2,304 published"
+    assert lines[8:] == ["Plator: 322 images, 322 printed", "Cyrtophora: 234 images, 234 printed"]
+
+
+def _beside(name: str, assigned) -> list[str]:
+    told = sets.described(name)
+    return beside(assigned, counts=told["counts"], printed=told["printed"])
+
+
+def test_our_parts_of_the_printed_totals_are_seven_to_three_and_shown_beside_the_printed_ones():
+    rows = _rows({label: sum(printed) for label, printed in PRINTED.items()})
+    lines = _beside("spiders", split(rows, test=0.3, val=0.0, seed=0, repeat=1))
+    assert lines[0] == "1,613 train + 691 test, 1,618 train + 686 test published"
+    assert lines[1] == "Thomisidae: 175 train + 75 test, 176 train + 74 test printed"
+    assert lines[8] == "Plator: 225 train + 97 test, 226 train + 96 test printed"
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"repeat": 2}])
+def test_the_printed_totals_are_divided_anew_with_another_seed_and_in_another_repeat(change):
+    rows = _rows({label: sum(printed) for label, printed in PRINTED.items()})
+    first, other = (
+        split(rows, **{"test": 0.3, "val": 0.0, "seed": 0, "repeat": 1} | changed) for changed in ({}, change)
+    )
+    assert first == split(rows, test=0.3, val=0.0, seed=0, repeat=1)
+    assert [entry.part for entry in first] != [entry.part for entry in other]
+    assert Counter((e.label, e.part) for e in first) == Counter((e.label, e.part) for e in other)
+
+
+def test_a_set_without_printed_classes_has_one_line():
+    assigned = [Assigned("a", "cat", "train"), Assigned("b", "cat", "val"), Assigned("c", "cat", "test")]
+    assert _beside("cifar10", assigned) == ["1 train + 1 val + 1 test, 50,000 train + 10,000 test published"]
+
+
+def test_a_set_of_which_no_parts_are_published_has_its_own_alone():
+    assert _beside("digits", [Assigned("a", "1", "train"), Assigned("b", "1", "test")]) == ["1 train + 1 test"]
+
+
+@pytest.mark.parametrize("name", sets.SETS)
+def test_what_is_published_of_a_set_can_be_written_as_json(name):
+    told = json.loads(json.dumps(sets.described(name)))
+    assert told == sets.described(name)
+    assert (told["per_class"] and PerClass(**told["per_class"])) == sets.SETS[name].per_class
+
+
+SPA_GCA_TABLE_1 = {
+    "dogs": (12000, 8580, 120),
+    "caltech256_30": (7710, 5140, 257),
+    "caltech256_60": (15420, 5140, 257),
+    "cub200": (5994, 5794, 200),
+    "mit67": (5360, 1340, 67),
+}
+
+
+@pytest.mark.parametrize("name", SPA_GCA_TABLE_1)
+def test_the_rows_counts_are_those_of_spa_gca_table_1(name):
+    row = sets.SETS[name]
+    assert (row.counts.train, row.counts.test, row.classes) == SPA_GCA_TABLE_1[name]
+
+
+def _spread(total: int, classes: int) -> list[int]:
+    """A total over so many classes, as evenly as it goes."""
+    return [total // classes + (place < total % classes) for place in range(classes)]
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    """Rows of as many images as Caltech-256 has: 80 in its smallest class, 827 in its largest."""
+    sizes = [80, 827, *_spread(30607 - 907, 255)]
+    return _rows(dict(zip(miniatures.CALTECH_CLASSES, sizes, strict=True)))
+
+
+@pytest.mark.parametrize("name", ["caltech256_30", "caltech256_60"])
+def test_caltech_at_full_size_gives_spa_gca_table_1(full_size, name):
+    assigned = split(full_size, test=0.3, val=0.0, seed=0, repeat=1, per_class=sets.SETS[name].per_class)
+    train, test, classes = SPA_GCA_TABLE_1[name]
+    assert Counter(entry.part for entry in assigned) == {"train": train, "test": test}
+    assert len({entry.label for entry in assigned}) == classes
+
+
+def test_the_thirty_are_among_the_sixty_and_the_tests_are_the_same(full_size):
+    def drawn(name: str, part: str) -> set[str]:
+        assigned = split(full_size, test=0.3, val=0.0, seed=3, repeat=2, per_class=sets.SETS[name].per_class)
+        return {entry.path for entry in assigned if entry.part == part}
+
+    assert drawn("caltech256_30", "train") < drawn("caltech256_60", "train")
+    assert drawn("caltech256_30", "test") == drawn("caltech256_60", "test")
+
+
+@pytest.mark.parametrize("name", ["dogs", "cub200", "mit67"])
+def test_official_lists_at_full_size_give_spa_gca_table_1(tmp_path, name):
+    train, test, classes = SPA_GCA_TABLE_1[name]
+    write, read = {
+        "dogs": (miniatures.dogs_lists, matlab.dogs_names),
+        "cub200": (miniatures.cub_lists, lists.cub_names),
+        "mit67": (miniatures.mit_lists, lists.mit_names),
+    }[name]
+    for file, content in write(_spread(train, classes), _spread(test, classes)).items():
+        (tmp_path / file).write_bytes(content)
+    images = read(tmp_path)
+    rows = [Row(image.name, image.label, image.part, 1, image.name, 1, 1, "RGB", "") for image in images]
+    assigned = split(rows, test=0.3, val=0.0, seed=0, repeat=1)
+    assert Counter(entry.part for entry in assigned) == {"train": train, "test": test}
+    assert len({entry.label for entry in assigned}) == classes
