@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline import paths
 from pipeline.errors import InputError
 
 AUTO = "auto"
@@ -38,7 +39,22 @@ Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 Rate = Annotated[Real, Field(ge=0, lt=1)]
 Fraction = Annotated[Real, Field(gt=0, lt=1)]
 
-DataSet = Literal["synthetic", "folder"]
+DataSet = Literal[
+    "synthetic",
+    "folder",
+    "spiders",
+    "cub200",
+    "dogs",
+    "cars",
+    "caltech256_30",
+    "caltech256_60",
+    "mit67",
+    "cifar10",
+    "cifar100",
+    "cifar100_few",
+    "animals10",
+    "digits",
+]
 Backbone = Literal[
     "resnet18",
     "resnet34",
@@ -53,19 +69,38 @@ Backbone = Literal[
 Weights = Literal["imagenet", "places365", "file", "synthetic", "none"]
 Strategy = Literal["1", "2", "3a", "3b", "3c", "scratch", "phases"]
 Attention = Literal["none", "se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"]
-RegularizerName = Literal["none"]
+RegularizerName = Literal["none", "l2", "l2_fe", "l2_sp", "delta", "ast", "act", "afa", "spa", "gca", "spa_gca"]
+# Those that train half of the budget each, one after the other, by the order that is chosen.
+HALVES = {
+    "afa": {"ast_act": ("ast", "act")},
+    "spa_gca": {"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
+}
+# Those that need no pre-trained values to stay near.
+WITHOUT_SOURCE = ("none", "l2")
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+class PerClass(_Section):
+    """So many images of every class in each part; 0 for a part that the set has of its own is that part, whole."""
+
+    train: Annotated[Whole, Field(ge=0)]
+    test: Annotated[Whole, Field(ge=0)]
+    val: Annotated[Whole, Field(ge=0)]
+
+
 class Split(_Section):
-    """How a set without parts of its own is divided; `val` is a part of what is left for training."""
+    """How a set without parts of its own is divided; `val` is a part of what is left for training.
+
+    `per_class` takes the place of `test`: `auto` is what the papers draw of the set, if they do.
+    """
 
     test: Fraction
     val: Rate
     seed: Seed
+    per_class: PerClass | Literal["auto", "none"]
 
 
 class CscaAugmentation(_Section):
@@ -317,11 +352,22 @@ class CosineOptions(_Section):
     final: Rate
 
 
+class ExponentialOptions(_Section):
+    """The rate falls to `factor` times itself in this part of the budget, a little with each iteration."""
+
+    factor: Annotated[Real, Field(gt=0, le=1)]
+    every: Annotated[Real, Field(gt=0, le=1)]
+
+
 class ScheduleOptions(_Section):
     """One sub-section a schedule that has options."""
 
     step: StepOptions
     cosine: CosineOptions
+    exponential: ExponentialOptions
+
+
+Schedule = Literal["constant", "step", "cosine", "exponential"]
 
 
 class Loop(_Section):
@@ -333,7 +379,7 @@ class Loop(_Section):
     optimizer_options: OptimizerOptions
     lr: Positive
     weight_decay: NotNegative
-    schedule: Literal["constant", "step", "cosine"]
+    schedule: Schedule
     schedule_options: ScheduleOptions
     precision: Literal["fp32", "bf16"]
     feature_cache_mb: Annotated[Whole, Field(ge=0)]
@@ -374,19 +420,188 @@ class Train(Loop):
     class_weights: Literal["none", "balanced"]
 
 
+def _by_set(strengths: object) -> object:
+    """A single number is for all data sets."""
+    return strengths if isinstance(strengths, dict) else {"default": strengths}
+
+
+def _has_default(strengths: dict[str, float]) -> dict[str, float]:
+    if "default" not in strengths:
+        raise ValueError("the strength for data sets that are not named is missing; add default: ...")
+    return strengths
+
+
+# By data set; `default` for those that are not named.
+Strengths = Annotated[
+    dict[Literal["default", DataSet], NotNegative], BeforeValidator(_by_set), AfterValidator(_has_default)
+]
+
+
+class MethodOptions(_Section):
+    """Options of every method: the optimizer's weight decay in place of `train.weight_decay`, unless it is auto."""
+
+    weight_decay: NotNegative | Literal["auto"]
+
+
+class L2FeOptions(MethodOptions):
+    """Budget and schedule of a training of the head alone, in place of those in `train`, unless they are auto."""
+
+    budget: Budget | Literal["auto"]
+    schedule: Schedule | Literal["auto"]
+
+
+class PenaltyOptions(MethodOptions):
+    """Strengths: `alpha` of staying near the source, `beta` of the head's decay."""
+
+    alpha: Strengths
+    beta: NotNegative
+
+
+class L2SpOptions(PenaltyOptions):
+    """Which pre-trained values are held."""
+
+    covers: Literal["kernels", "all"]
+
+
+class PositionOptions(PenaltyOptions):
+    """The scale of weights over positions or over the channels of all taps."""
+
+    normalize: Literal["mean_one", "raw"]
+
+
+class ChannelOptions(PenaltyOptions):
+    """The scale of weights over one tap's channels."""
+
+    normalize: Literal["mean_one", "raw", "delta"]
+
+
+class DeltaOptions(ChannelOptions):
+    """On how many training batches the channels are weighed, and how many filters are tried at a time."""
+
+    batches: Count
+    filters_at_once: Count
+
+
+class SpaOptions(PositionOptions):
+    """Whether the target's maps are read without gradient for the weights."""
+
+    detach_attention_input: bool
+
+
+class GcaOptions(PositionOptions):
+    """The hidden units are 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class AfaOptions(MethodOptions):
+    """The halves' options are those of `ast` and `act`."""
+
+    order: Literal["ast_act"]
+
+
+class SpaGcaOptions(MethodOptions):
+    """Which half is first; their options are those of `spa` and `gca`."""
+
+    order: Literal["spa_gca", "gca_spa"]
+
+
+class RegularizerOptions(_Section):
+    """One sub-section a method."""
+
+    l2: MethodOptions
+    l2_fe: L2FeOptions
+    l2_sp: L2SpOptions
+    delta: DeltaOptions
+    ast: PositionOptions
+    act: ChannelOptions
+    afa: AfaOptions
+    spa: SpaOptions
+    gca: GcaOptions
+    spa_gca: SpaGcaOptions
+
+
 class Regularizer(_Section):
-    """What is added to the cross entropy."""
+    """What is added to the cross entropy, or done in its place, to stay near the pre-trained network."""
 
     method: RegularizerName
+    method_options: RegularizerOptions
+
+    def halves(self) -> tuple[str, ...]:
+        """The methods, one after the other, that the chosen one stands for."""
+        if self.method not in HALVES:
+            return (self.method,)
+        return HALVES[self.method][getattr(self.method_options, self.method).order]
+
+    def options(self, method: str, *, data: str) -> dict[str, Any]:
+        """A single method's own options, the strength that of this data set; without what is the loop's."""
+        own = _chosen(self.method_options, method)
+        if "alpha" in own:
+            own["alpha"] = own["alpha"][_named_or_default(own["alpha"], data)]
+        return {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
+
+
+# What a regularizer's own section may say in place of `train`.
+TRAIN_OVERRIDES = ("weight_decay", "budget", "schedule")
+
+
+def _named_or_default(strengths: Mapping[str, float], data: str) -> str:
+    return data if data in strengths else "default"
 
 
 class Paper(_Section):
-    """A whole recipe: one section of `papers`."""
+    """A whole recipe: one section of `papers`. `per_data` says what is different for a data set."""
 
     data: Data
     network: Network
     train: Train
     regularizer: Regularizer
+    per_data: dict[DataSet, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _differences_are_valid(self) -> "Paper":
+        for name, changes in self.per_data.items():
+            unknown = [section for section in changes if section not in PER_DATA_SECTIONS]
+            if unknown:
+                raise ValueError(
+                    f"per_data.{name}: {unknown[0]!r} cannot differ; known: {', '.join(PER_DATA_SECTIONS)}"
+                )
+            data = changes.get("data")
+            if isinstance(data, Mapping) and "set" in data:
+                raise ValueError(f"per_data.{name}.data.set: what the difference is for cannot itself differ")
+            try:
+                self.for_data(name)
+            except ValidationError as error:
+                first = error.errors()[0]
+                problem = dict(first) | {"loc": ("papers", name, *first["loc"])}
+                told = _tell(problem, {"papers": {name: merged(self.model_dump(), changes)}})
+                raise ValueError(told.replace(f"papers.{name}", f"per_data.{name}")) from None
+        return self
+
+    def for_data(self, name: str) -> "Paper":
+        """The recipe for this data set, with nothing left that could differ."""
+        return Paper.model_validate(merged(self.model_dump(), self.differences(name)) | {"per_data": {}})
+
+    def differences(self, name: str) -> dict[str, Any]:
+        """What is different for this data set."""
+        return {str(known): changes for known, changes in self.per_data.items()}.get(name, {})
+
+
+PER_DATA_SECTIONS = ("data", "network", "train", "regularizer")
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with others put in.
+
+    >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
+    put = dict(values)
+    for key, value in changes.items():
+        inside = values.get(key)
+        both = isinstance(value, Mapping) and isinstance(inside, Mapping)
+        put[key] = merged(inside, value) if both else value  # type: ignore[arg-type]  # both are mappings
+    return put
 
 
 class Synthetic(_Section):
@@ -406,6 +621,24 @@ class SyntheticSource(_Section):
     train: Loop
 
 
+class Part(NamedTuple):
+    """A part of a training.
+
+    Attributes:
+        freeze: a strategy or the name of the first layer that trains.
+        amount: in the budget's unit.
+        lr: the first rate of the schedule that the part is in.
+        regularizer: the method.
+        continues: whether the part before has the same schedule, which goes on.
+    """
+
+    freeze: str
+    amount: int
+    lr: float
+    regularizer: str
+    continues: bool = False
+
+
 class Experiment(NamedTuple):
     """One paper's recipe with the axes put in.
 
@@ -421,13 +654,37 @@ class Experiment(NamedTuple):
 
     def recipe(self) -> dict[str, Any]:
         """The values that count, as nested plain data: options of choices that were not taken are left out."""
-        return only_chosen(self.settings.model_dump(mode="json"))
+        regularizer = self.settings.regularizer
+        found = only_chosen(self.settings.model_dump(mode="json", exclude={"per_data"}))
+        options = found["regularizer"].pop("method_options", {})
+        if regularizer.method in HALVES or "alpha" in options.get(regularizer.method, {}):
+            halves = {name: regularizer.options(name, data=self.settings.data.set) for name in regularizer.halves()}
+            options[regularizer.method] |= halves.pop(regularizer.method, {})
+            options |= halves
+        if options:
+            found["regularizer"]["method_options"] = options
+        return found
 
-    def phases(self) -> tuple[Phase, ...]:
-        """The parts of the training in order; one where the recipe has no phases."""
-        train = self.settings.train
-        whole = Phase.model_construct(freeze=self.settings.network.freeze, amount=train.budget.amount, lr=train.lr)
-        return train.phases or (whole,)
+    def origin(self, name: str) -> str:
+        """The key of params.yaml that a value of the recipe came from."""
+        if name not in self.origins and name.endswith(".alpha"):
+            *_, method, _ = name.split(".")
+            strengths = getattr(self.settings.regularizer.method_options, method).alpha
+            return self.origins[f"{name}.{_named_or_default(strengths, self.settings.data.set)}"]
+        return self.origins[name]
+
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the training in order: phases, halves, or one."""
+        train, freeze, halves = self.settings.train, self.settings.network.freeze, self.settings.regularizer.halves()
+        if train.phases:
+            return tuple(Part(phase.freeze, phase.amount, phase.lr, halves[0]) for phase in train.phases)
+        if len(halves) == 1:
+            return (Part(freeze, train.budget.amount, train.lr, halves[0]),)
+        first = train.budget.amount // 2
+        return (
+            Part(freeze, first, train.lr, halves[0]),
+            Part(freeze, train.budget.amount - first, train.lr, halves[1], continues=True),
+        )
 
 
 class Params(_Section):
@@ -436,6 +693,7 @@ class Params(_Section):
     paper: str
     data: DataSet | Literal["auto"]
     folder: Annotated[str, Field(min_length=1)]
+    archive: Annotated[str, Field(min_length=1)]
     backbone: Backbone | Literal["auto"]
     weights: Weights | Literal["auto"]
     weights_file: Annotated[str, Field(min_length=1)]
@@ -455,8 +713,34 @@ class Params(_Section):
             raise ValueError(f"paper: {self.paper!r} has no section; known: {', '.join(self.papers)}")
         if len(set(self.repeats)) < len(self.repeats):
             raise ValueError(f"repeats: {list(self.repeats)} names one twice; each repeat needs its own number")
+        self._check_regularizer()
         self._check_phases()
         return self
+
+    def _check_regularizer(self) -> None:
+        """A method that divides the budget, freezes, or holds what is pre-trained allows no other word on that."""
+        settings = self.experiment().settings
+        method, key = settings.regularizer.method, f"papers.{self.paper}.train"
+        if method == "l2_fe" and self.freeze not in (AUTO, "1"):
+            raise ValueError(
+                f"freeze: {self.freeze!r} and regularizer 'l2_fe', which trains the head alone, exclude each other; "
+                "leave freeze at auto"
+            )
+        if (method == "l2_fe" or method in HALVES) and settings.train.phases:
+            strategy = "" if method == "l2_fe" else " and -S freeze=2 (or another strategy)"
+            raise ValueError(
+                f"regularizer: {method!r} and {key}.phases both say how the training goes on; "
+                f"add -S '{key}.phases=[]'{strategy}, or choose another method"
+            )
+        if method in HALVES and settings.train.budget.amount < 2:
+            raise ValueError(
+                f"{key}.budget.amount: 1 cannot be halved, as regularizer {method!r} needs; give 2 or more"
+            )
+        if method not in WITHOUT_SOURCE and settings.network.freeze == "scratch":
+            raise ValueError(
+                f"freeze: 'scratch' has nothing pre-trained that regularizer {method!r} could stay near; "
+                f"choose another strategy, or regularizer none"
+            )
 
     def _check_phases(self) -> None:
         """Phases say what is frozen, how long and at which rate; nothing beside them may say otherwise."""
@@ -480,18 +764,43 @@ class Params(_Section):
         if train.lr != train.phases[0].lr:
             raise ValueError(f"{key}.lr: {train.lr} is not the first phase's {train.phases[0].lr}; set both")
 
+    def place_of(self, key: Literal["archive", "folder"]) -> str | None:
+        """Where the user's own files of a set are; None where he names no place."""
+        place: str = getattr(self, key)
+        return None if key == "archive" and Path(place) == paths.NO_ARCHIVE else place
+
     def experiment(self) -> Experiment:
-        """The chosen paper's recipe with every axis that is not `auto` put in."""
-        values = self.papers[self.paper].model_dump()
+        """The chosen paper's recipe: what differs for the data set, then every axis that is not `auto` put in."""
+        paper = self.papers[self.paper]
+        chosen_set = paper.data.set if self.data == AUTO else self.data
+        values = paper.for_data(chosen_set).model_dump()
         origins = {name: f"papers.{self.paper}.{name}" for name, _ in flat(values)}
+        differing = paper.differences(chosen_set)
+        origins |= {name: f"papers.{self.paper}.per_data.{chosen_set}.{name}" for name, _ in flat(differing)}
         for axis, (section, key) in AXES.items():
             chosen = getattr(self, axis)
             if chosen != AUTO:
                 values[section][key] = chosen
                 origins[f"{section}.{key}"] = axis
-        sizes = self.papers[self.paper].data.sizes()
+        _let_the_method_decide(values, origins)
+        sizes = self.papers[self.paper].for_data(chosen_set).data.sizes()
         values["data"] |= {"crop_size": sizes.crop, "input_size": sizes.input}
         return Experiment(self.paper, Paper.model_validate(values), origins)
+
+
+def _let_the_method_decide(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Put in what the chosen regularizer says in place of `train`, and that l2_fe is strategy 1."""
+    method = values["regularizer"]["method"]
+    own = values["regularizer"]["method_options"].get(method, {})
+    for key in TRAIN_OVERRIDES:
+        if own.get(key, AUTO) != AUTO:
+            values["train"][key] = own[key]
+            here, there = f"train.{key}", f"regularizer.method_options.{method}.{key}"
+            nested = [name.removeprefix(there) for name in origins if name == there or name.startswith(f"{there}.")]
+            origins |= {f"{here}{rest}": origins[f"{there}{rest}"] for rest in nested}
+    if method == "l2_fe" and not values["train"]["phases"]:
+        values["network"]["freeze"] = "1"
+        origins["network.freeze"] = origins["regularizer.method"]
 
 
 AXES = {

@@ -11,6 +11,7 @@ LOCK = Path("dvc.lock")
 VALIDATED = Path("data/validated.txt")
 OWN_FOLDER = Path("data/own")
 NO_WEIGHTS_FILE = Path("models/none")
+NO_ARCHIVE = Path("data/none")
 
 COLLECTED = Path("data/collected")
 IMAGES = COLLECTED / "images"
@@ -34,6 +35,7 @@ REPORT = Path("metrics/report")
 MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlruns")
 MLFLOW_LOCK = Path(".dvc/tmp/mlflow.lock")
+CHANNELS = Path(".dvc/tmp/channels")
 
 
 def split_file(repeat: int) -> Path:

@@ -22,6 +22,7 @@ PLACED = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 BACKBONES = ["resnext50_32x4d", "mobilenet_v3_large"]
+SECTIONS = re.compile(r"In `(?P<key>\w+)` of each paper in\s+`params.yaml`:\n\n```yaml\n(?P<section>.*?)```", re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -34,7 +35,12 @@ class Block(NamedTuple):
 
 
 BLOCKS = [Block(m["path"], m["name"] or "", bool(m["imports"]), m["code"]) for m in PLACED.finditer(GUIDE)]
-OPTION_CLASS = [block for block in BLOCKS if block.name == "AttentionOptions"]
+OPTION_CLASSES = {block.name: block for block in BLOCKS if block.name in ("AttentionOptions", "RegularizerOptions")}
+OPTIONS_OF = {
+    "AttentionOptions": ("attention", "context", "network.attention_options"),
+    "RegularizerOptions": ("regularizer", "direction", "regularizer.method_options"),
+}
+WITHOUT_OPTIONS = [block for block in BLOCKS if block.name not in OPTION_CLASSES]
 
 
 def put(root: Path, block: Block) -> None:
@@ -91,7 +97,7 @@ class Copy:
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command and give what it printed; fails unless it ends with `code`."""
         streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        done = subprocess.run(words, cwd=self.root, env=self.environment, check=False, timeout=540, **streams)
+        done = subprocess.run(words, cwd=self.root, env=self.environment, check=False, timeout=1500, **streams)
         assert done.returncode == code, done.stdout
         return str(done.stdout)
 
@@ -126,20 +132,21 @@ def make_copy(place: Path, blocks: list[Block]) -> Copy:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy with both backbones and the mechanism of the guide; to be read, not changed."""
-    return make_copy(tmp_path_factory.mktemp("extended"), [block for block in BLOCKS if block not in OPTION_CLASS])
+    """A copy with both backbones, the mechanism and the regularizer of the guide; to be read, not changed."""
+    return make_copy(tmp_path_factory.mktemp("extended"), WITHOUT_OPTIONS)
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Copy:
     """The same, to be changed."""
-    return make_copy(tmp_path, [block for block in BLOCKS if block not in OPTION_CLASS])
+    return make_copy(tmp_path, WITHOUT_OPTIONS)
 
 
 def test_every_block_of_the_guide_says_where_it_goes() -> None:
     assert BLOCKS
     assert len(BLOCKS) == GUIDE.count("```python")
-    assert len(OPTION_CLASS) == 1
+    assert OPTION_CLASSES.keys() == OPTIONS_OF.keys()
+    assert len(SECTIONS.findall(GUIDE)) == GUIDE.count("```yaml") == len(OPTIONS_OF)
 
 
 @pytest.mark.slow
@@ -155,8 +162,13 @@ def test_an_extended_networks_stages_freeze_as_the_strategy_says_and_the_new_mod
 
 
 def test_what_is_not_known_is_told_with_the_new_names(own: Copy) -> None:
-    for axis, expected in (("backbone", "mobilenet_v2, resnext50_32x4d, mobilenet_v3_large"), ("attention", "context")):
-        own.params(backbone="auto", attention="auto")
+    last = {
+        "backbone": "mobilenet_v2, resnext50_32x4d, mobilenet_v3_large",
+        "attention": "context",
+        "regularizer": "direction",
+    }
+    for axis, expected in last.items():
+        own.params(**dict.fromkeys(last, "auto"))
         own.params(**{axis: "mine"})
         told = own.run(sys.executable, "-m", "pipeline.stages.validate", code=1)
         assert re.search(rf"^validate: error: params\.yaml: {axis}: 'mine' is not one of auto, .*{expected}$", told)
@@ -164,8 +176,16 @@ def test_what_is_not_known_is_told_with_the_new_names(own: Copy) -> None:
 
 @pytest.mark.slow
 def test_the_tables_list_the_new_names(extended: Copy) -> None:
-    asked = "from pipeline.networks import backbones as b; from pipeline.networks.attention import table as t; "
-    for call, expected in (("b.backbone('mine')", BACKBONES[-1]), ("t.mechanism('mine')", "context")):
+    asked = (
+        "from pipeline.networks import backbones as b; from pipeline.networks.attention import table as t; "
+        "from pipeline.regularizers import table as r; "
+    )
+    calls = {
+        "b.backbone('mine')": BACKBONES[-1],
+        "t.mechanism('mine')": "context",
+        "r.method('mine')": "direction",
+    }
+    for call, expected in calls.items():
         told = extended.run(sys.executable, "-c", asked + call, code=1)
         assert re.search(rf"InputError: \w+: 'mine' is not known; known: .*, {expected}$", told.strip())
 
@@ -202,14 +222,40 @@ def in_blocks(attention: str) -> str:
 
 
 @pytest.mark.slow
-def test_options_reach_the_mechanism_once_they_have_a_class_and_a_sub_section(own: Copy) -> None:
-    put(own.root, OPTION_CLASS[0])
+@pytest.mark.parametrize("options", OPTIONS_OF)
+def test_options_are_asked_for_and_reach_the_part_once_they_have_a_class_and_a_sub_section(
+    own: Copy, options: str
+) -> None:
+    axis, name, place = OPTIONS_OF[options]
+    section, _, key = place.partition(".")
+    put(own.root, OPTION_CLASSES[options])
     told = own.run("orbweaver", "describe", code=1)
-    assert "key 'papers.quick.network.attention_options.context' is missing" in told
-    (section,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    assert f"key 'papers.quick.{place}.{name}' is missing" in told
+    papers = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))["papers"]
+    added = yaml.safe_load(dict(SECTIONS.findall(GUIDE))[key])
+    for paper in papers.values():
+        paper[section][key] |= added
+    own.params(papers=papers)
+    found = own.describe(f"{axis}={name}")
+    shown = {
+        setting.removeprefix(f"{place}.{name}."): told["value"]
+        for setting, told in found["settings"].items()
+        if setting.startswith(f"{place}.{name}.")
+    }
+    assert shown == flattened(added[name])
+
+
+def flattened(values: dict[str, Any]) -> dict[str, Any]:
+    """As describe has them: the strength is the one for this data set."""
+    return {key: value["default"] if isinstance(value, dict) else value for key, value in values.items()}
+
+
+@pytest.mark.slow
+def test_attentions_options_decide_where_it_goes(own: Copy) -> None:
+    put(own.root, OPTION_CLASSES["AttentionOptions"])
     papers = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))["papers"]
     for paper in papers.values():
-        paper["network"]["attention_options"] |= yaml.safe_load(section)
+        paper["network"]["attention_options"] |= yaml.safe_load(dict(SECTIONS.findall(GUIDE))["attention_options"])
     own.params(papers=papers)
     key = "papers.quick.network.attention_options.context"
     found = own.describe("attention=context", f"{key}.place=tail", f"{key}.gate_init=identity")
@@ -224,6 +270,7 @@ def test_a_short_training_with_both_ends_in_a_report(own: Copy) -> None:
     values = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))
     values["papers"]["quick"]["train"]["budget"]["amount"] = 1
     chosen = {"backbone": "mobilenet_v3_large", "attention": "context", "weights": "none", "freeze": "2"}
+    values["papers"]["quick"]["regularizer"]["method"] = "direction"
     drawn = {"images_per_class": 6, "size": 64, "seed": 0}
     own.params(**chosen, repeats=[1], device="cpu", threads=1, synthetic=drawn, papers=values["papers"])
     own.run("git", "init", "--quiet")
@@ -231,4 +278,6 @@ def test_a_short_training_with_both_ends_in_a_report(own: Copy) -> None:
     record = json.loads((own.root / "metrics/train/1/record.json").read_text(encoding="utf-8"))
     assert {name: record["recipe"]["network"][name] for name in chosen} == chosen
     assert record["flops"]["network"] > record["flops"]["without_attention"]
+    history = (own.root / "metrics/train/1/history.csv").read_text(encoding="utf-8")
+    assert "train_direction,train_head_penalty" in history.partition("\n")[0]
     assert (own.root / "metrics/report/index.html").is_file()

@@ -1,4 +1,3 @@
-import copy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,17 +28,16 @@ def message(key: str, value: Any) -> str:
 
 def test_the_file_in_the_project_is_valid_and_every_paper_resolves() -> None:
     values = params.load(FILE)
-    assert set(values.papers) == {"quick", "ecsm", "csca", "hierarchical", "animals"}
+    assert set(values.papers) == {"quick", "ecsm", "csca", "spa_gca", "hierarchical", "animals"}
     for paper in values.papers:
         chosen = params.check(changed("paper", paper)).experiment()
         sizes = values.papers[paper].data.sizes()
         assert chosen.settings.data.crop_size == sizes.crop
         assert chosen.settings.data.input_size == sizes.input
         data = chosen.settings.data.model_copy(update={"crop_size": "auto", "input_size": "auto"})
-        written = values.papers[paper].data.model_copy(update={"crop_size": "auto", "input_size": "auto"})
-        assert chosen.settings.model_copy(update={"data": data}) == values.papers[paper].model_copy(
-            update={"data": written}
-        )
+        whole = values.papers[paper].for_data(values.papers[paper].data.set)
+        written = whole.data.model_copy(update={"crop_size": "auto", "input_size": "auto"})
+        assert chosen.settings.model_copy(update={"data": data}) == whole.model_copy(update={"data": written})
 
 
 @pytest.mark.parametrize("given", [1, "1"])
@@ -166,8 +164,8 @@ def test_a_phase_freezes_something_definite(given: str) -> None:
 
 
 def test_one_phase_is_what_a_recipe_without_phases_has() -> None:
-    (phase,) = params.load(FILE).experiment().phases()
-    assert (phase.freeze, phase.amount, phase.lr) == ("3b", 8, 3e-4)
+    (part,) = params.load(FILE).experiment().parts()
+    assert part == ("3b", 8, 3e-4, "none", False)
 
 
 def test_sizes_follow_one_another_where_they_are_left_open() -> None:
@@ -230,8 +228,15 @@ def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
 
 def test_every_paper_has_the_same_keys_as_the_schema() -> None:
     values = yaml.safe_load(FILE.read_text(encoding="utf-8"))["papers"]
-    keys = {paper: {name for name, _ in params.flat(copy.deepcopy(section))} for paper, section in values.items()}
+    assert all({"per_data"} < section.keys() for section in values.values())
+    keys = {paper: {without_sets(name) for name, _ in params.flat(section)} - {""} for paper, section in values.items()}
     assert len(set(map(frozenset, keys.values()))) == 1
+
+
+def without_sets(name: str) -> str:
+    """A key up to where data sets are named."""
+    alpha = name.find(".alpha.")
+    return "" if name.startswith("per_data.") else name if alpha < 0 else name[: alpha + len(".alpha")]
 
 
 def test_every_name_that_may_be_chosen_is_a_row_of_its_table_and_every_row_may_be_chosen() -> None:

@@ -139,6 +139,7 @@ def test_feature_extraction_then_fine_tuning_of_mobilenet_reaches_what_its_froze
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values |= {
         "paper": "animals",
+        "data": "folder",
         "folder": str((REAL / "clothing10").resolve()),
         "weights": "file",
         "weights_file": str((REAL / "weights/mobilenet_v2.safetensors").resolve()),

@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from pipeline import params, paths
-from pipeline.datasets import folder, synthetic
+from pipeline.datasets import folder, sets, synthetic
 from pipeline.errors import InputError
 from pipeline.networks import cost, freezing
 from pipeline.networks.network import Network
 from pipeline.params import Params, flat
-from pipeline.stages import assembly
+from pipeline.stages import assembly, regularizing
+from pipeline.stages.validate import reads_place
 
 # More layers of a stage than these are told by the first two and the last.
 SHOWN_LAYERS = 6
@@ -67,8 +68,11 @@ def count_classes(values: Params) -> int:
     Raises:
         InputError: where the folder cannot tell.
     """
-    if values.experiment().settings.data.set == "synthetic":
+    chosen = values.experiment().settings.data.set
+    if chosen == "synthetic":
         return len(synthetic.SPIDERS)
+    if chosen in sets.SETS:
+        return sets.SETS[chosen].classes
     try:
         found = folder.layout(folder.check_location(values.folder))
     except InputError as error:
@@ -80,17 +84,17 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
     """The resolved experiment as plain data."""
     experiment = values.experiment()
     network = assembly.structure(experiment, classes=classes)
-    phases = assembly.phase_counts(experiment, network)
+    phases = regularizing.parts(experiment, network)
     return {
         "paper": experiment.paper,
         "classes": classes,
         "settings": {
-            name: {"value": value, "from": experiment.origins[name]} for name, value in flat(experiment.recipe())
+            name: {"value": value, "from": experiment.origin(name)} for name, value in flat(experiment.recipe())
         }
         | {name: {"value": value, "from": name} for name, value in flat(beside(values))},
         "phases": phases,
         "layers": layers(network),
-        "parameters": dict(freezing.count(network)),
+        "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
         "flops": cost.flops(network, experiment.settings.data.sizes().input),
     }
 
@@ -99,7 +103,8 @@ def beside(values: Params) -> dict[str, Any]:
     """What an experiment reads of params.yaml beside its paper's section, as far as its choices read it."""
     chosen = values.experiment().settings
     read_by = {
-        "folder": chosen.data.set == "folder",
+        "folder": chosen.data.set in ("folder", "spiders"),
+        "archive": values.place_of("archive") is not None and reads_place(chosen.data.set) == "archive",
         "synthetic": chosen.data.set == "synthetic",
         "weights_file": chosen.network.weights == "file",
         "synthetic_source": chosen.network.weights == "synthetic",
@@ -138,7 +143,7 @@ def as_text(found: dict[str, Any]) -> str:
         for row in found["layers"]
     ]
     counts = found["parameters"]
-    lines += ["", *_phase_lines(found["phases"])]
+    lines += ["", *_phase_lines(found["phases"]), *_regularizer_lines(found["phases"])]
     lines += [
         f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
         f"  one image's forward pass: {found['flops'] / 1e9:.2f} billion floating-point operations",
@@ -146,8 +151,22 @@ def as_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
+    """What each part of the training compares with the pre-trained network, where it does."""
+    told = []
+    for part in parts:
+        if "taps" in part:
+            idle = f"; frozen, so left out: {', '.join(part['idle_taps'])}" if part["idle_taps"] else ""
+            told.append(
+                f"  regularizer {part['regularizer']}, amount {part['amount']}: "
+                f"{part['regularizer_parameters']:,} parameters of its own"
+            )
+            told.append(f"    compares {', '.join(part['taps']) or 'nothing'}{idle}")
+    return told
+
+
 def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
-    if len(phases) == 1:
+    if len(phases) == 1 or phases[0]["regularizer"] != phases[1]["regularizer"]:
         return []
     told = [
         f"  phase {number}: freeze {phase['freeze']}, amount {phase['amount']}, lr {phase['lr']:g}, "

@@ -13,7 +13,7 @@ from pipeline.regularizers.taps import named
 # Scores (n, K) and labels (n,) to one value a sample, (n,).
 Loss = Callable[[Tensor, Tensor], Tensor]
 # How many images are done, of how many.
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 
 @torch.no_grad()
@@ -57,24 +57,32 @@ def rises(
     """
     if filters_at_once < 1:
         raise InputError(f"regularizer 'delta': filters_at_once {filters_at_once} is under 1; give 1 or more")
-    convolutions = {tap: _convolution(network, tap) for tap in taps}
+    convolutions = {tap: convolution(network, tap) for tap in taps}
     total = sum(len(images) for images, _ in batches)
     if total == 0:
         raise InputError("regularizer 'delta': no images to see the rise of the loss on; give at least one batch")
     found = {tap: torch.zeros_like(wide(c.weight[:, 0, 0, 0])) for tap, c in convolutions.items()}
     with _in_eval_mode(network):
         for done, (image, label, before) in enumerate(_one_by_one(network, batches, loss), start=1):
-            for tap, convolution in convolutions.items():
-                found[tap] += wide(_without_each(network, convolution, image, label, loss, filters_at_once) - before)
+            for tap, tapped in convolutions.items():
+                found[tap] += wide(_without_each(network, tapped, image, label, loss, filters_at_once) - before)
             if progress:
                 progress(done, total)
     return {tap: values / total for tap, values in found.items()}
 
 
-def _convolution(network: nn.Module, tap: str) -> nn.Conv2d:
+def convolution(network: nn.Module, tap: str) -> nn.Conv2d:
+    """The convolution of this name.
+
+    Raises:
+        InputError: for a name that the network has not, and for another kind of module.
+    """
     module = named(network, tap)
     if not isinstance(module, nn.Conv2d):
-        raise InputError(f"regularizer 'delta': {tap} is no convolution but {type(module).__name__}; tap a convolution")
+        raise InputError(
+            f"regularizer 'delta': {tap} is no convolution but {type(module).__name__}; "
+            "use another method for this network"
+        )
     return module
 
 

@@ -215,17 +215,85 @@ def curves(repeats: Sequence[Repeat]) -> dict[str, Curve]:
     return {name: curve for name, curve in found.items() if curve.epochs}
 
 
-def phase_starts(repeats: Sequence[Repeat]) -> dict[int, list[int]]:
-    """With which epoch each phase but the first begins, by the phase's number.
+class Collapse(NamedTuple):
+    """A regularizer's weights that have run into one place by the end of a part of the training.
+
+    Attributes:
+        repeat: in which.
+        method: the regularizer.
+        tap: the layer.
+        share: how much of the layer's weight one channel or position holds, or of all weight the layer does.
+        alone: whether it is the layer that holds nearly all.
+    """
+
+    repeat: int
+    method: str
+    tap: str
+    share: float
+    alone: bool
+
+
+# One place of a layer holds more than this part of its weight, and the entropy is under this part of its largest.
+MOST = 0.5
+# One layer holds more than this part of the weight of all.
+NEARLY_ALL = 0.95
+
+
+def collapses(repeats: Sequence[Repeat]) -> list[Collapse]:
+    """Where weights ran into one channel, position or layer, at the end of each part of each repeat."""
+    found = []
+    for one in repeats:
+        for part, row in zip(one.record["phases"], _last_rows(one), strict=True):
+            found += _collapses(one.number, part["regularizer"], row, part.get("taps", []))
+    return found
+
+
+def _collapses(repeat: int, method: str, row: Mapping[str, str], taps: Sequence[str]) -> list[Collapse]:
+    told = {
+        tap: {name: float(row[f"{name}/{tap}"]) for name in ("entropy", "maximum", "mass")}
+        for tap in taps
+        if row.get(f"entropy/{tap}")
+    }
+    within = [
+        Collapse(repeat, method, tap, values["maximum"], alone=False)
+        for tap, values in told.items()
+        if values["maximum"] > MOST and values["entropy"] < MOST
+    ]
+    alone = [
+        Collapse(repeat, method, tap, values["mass"], alone=True)
+        for tap, values in told.items()
+        if len(told) > 1 and values["mass"] > NEARLY_ALL
+    ]
+    return within + alone
+
+
+def _last_rows(one: Repeat) -> list[dict[str, str]]:
+    column, ends = _column(one.record), accumulate(phase["amount"] for phase in one.record["phases"])
+    return [[row for row in one.history if float(row[column]) <= end][-1] for end in ends]
+
+
+def _column(record: Mapping[str, Any]) -> str:
+    return {"epochs": "epoch", "iterations": "iteration"}[record["recipe"]["train"]["budget"]["unit"]]
+
+
+def part_name(record: Mapping[str, Any], number: int) -> str:
+    """What a part of the training is called: a phase, or a half with its regularizer."""
+    if record["recipe"]["train"]["phases"]:
+        return f"phase {number}"
+    return f"half {number}: {record['phases'][number - 1]['regularizer']}"
+
+
+def phase_starts(repeats: Sequence[Repeat]) -> dict[str, list[int]]:
+    """With which epoch each part of the training but the first begins, by what the part is called.
 
     A phase of iterations ends its last epoch early, so an epoch is never of two phases; repeats whose epochs differ in
     length may begin a phase with different ones, and then there are several.
     """
     record = repeats[0].record
-    column = {"epochs": "epoch", "iterations": "iteration"}[record["recipe"]["train"]["budget"]["unit"]]
+    column = _column(record)
     ends = accumulate(phase["amount"] for phase in record["phases"][:-1])
     return {
-        number: sorted({_first_epoch_after(one, column, end) for one in repeats})
+        part_name(record, number): sorted({_first_epoch_after(one, column, end) for one in repeats})
         for number, end in enumerate(ends, start=2)
     }
 

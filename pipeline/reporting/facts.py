@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.params import AXES, PHASES, flat
@@ -14,10 +14,15 @@ PAPERS = {
     "quick": "quick (no paper's: the settings of this project's small example)",
     "ecsm": "ecsm (Wang, Chen, Shi 2023, Symmetry 15, 1727)",
     "csca": "csca (Du, Ma, Multi-Attention Mechanism Fusion for Fine-Grained Image Classification)",
+    "spa_gca": "spa_gca (Kang, Kang 2024, Self-Pixel and Global Channel Attentive Regularization)",
     "hierarchical": "hierarchical (Mandalika, A Novel Attention-Based Approach for Image Classification Using "
     "Pre-trained CNN model)",
     "animals": "animals (Liu, Animal Image Classification Recognition based on Transfer Learning)",
 }
+# The key of params.yaml that says where the user's own files of a set are, for sets that no program can download.
+PLACES = {"folder": "folder", "spiders": "folder", "cars": "archive", "animals10": "archive"}
+# Keys of a recipe whose value is a word or a section.
+WORD_OR_SECTION = ("data.split.per_class", "regularizer.method_options.l2_fe.budget")
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
 
 
@@ -46,7 +51,9 @@ def title(repeats: Sequence[Repeat]) -> str:
     network = repeats[0].record["recipe"]["network"]
     attention = "" if network["attention"] == wording.NO_ATTENTION else f" with {network['attention']} attention"
     strategy = "in phases" if network["freeze"] == PHASES else f"strategy {network['freeze']}"
-    return f"{repeats[0].record['paper']}: {network['backbone']}{attention}, {strategy}"
+    method = repeats[0].record["recipe"]["regularizer"]["method"]
+    regularizer = "" if method == wording.NO_REGULARIZER else f", regularizer {method}"
+    return f"{repeats[0].record['paper']}: {network['backbone']}{attention}, {strategy}{regularizer}"
 
 
 def experiment(material: Material) -> list[tuple[str, str]]:
@@ -60,7 +67,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
         ("Starting weights", _weights(network["weights"], record["weights"]["origin"])),
         ("Attention", wording.attention(network)),
         ("Head", network["head"]),
-        ("Regularizer", record["recipe"]["regularizer"]["method"]),
+        ("Regularizer", wording.regularizer(record["recipe"]["regularizer"])),
         (
             "Data",
             f"{material.dataset['title']}: {record['data']['images']:,} images, {len(classes):,} classes",
@@ -77,7 +84,7 @@ def notes(material: Material) -> list[str]:
     repeats, n = material.repeats, len(material.repeats)
     images = round(sum(one.scores["test_images"] for one in repeats) / n)
     told = [
-        _spread_note(n, bool(material.dataset["has_parts"])),
+        _spread_note(n, bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -85,6 +92,12 @@ def notes(material: Material) -> list[str]:
     if material.dataset["set"] == "synthetic":
         told.append(
             "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
+        )
+    overlap = (material.dataset.get("published") or {}).get("known_overlap")
+    record = repeats[0].record
+    if overlap and record["recipe"]["network"]["weights"] == "imagenet" and record["weights"]["origin"] != "none":
+        told.append(
+            f"The set and the pre-training data overlap: {overlap} So the accuracy here is higher than on new images."
         )
     if _is_balanced(repeats[0].record["recipe"]["train"]):
         told.append(
@@ -95,13 +108,32 @@ def notes(material: Material) -> list[str]:
         told.append(
             "Files differed from the recorded commit when this was trained: the commit alone does not give it back."
         )
+    if collapses := aggregate.collapses(repeats):
+        told.append(_collapsed(collapses))
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
         told.append(f"Without a test image, so not judged: {', '.join(empty)}.")
     return told
 
 
+def _collapsed(found: Sequence[aggregate.Collapse]) -> str:
+    """That a regularizer says little, with the worst case."""
+    worst = max(found, key=lambda one: one.share)
+    where = "the layer holds" if worst.alone else "one place of it holds"
+    others = f", and in {len(found) - 1} more cases" if len(found) > 1 else ""
+    return (
+        f"The weights of {worst.method} have collapsed: at {worst.tap} {where} {tables.percent(worst.share, 0)} of the "
+        f"weight in repeat {worst.repeat}{others}. It then keeps little of the network near the pre-trained one."
+    )
+
+
 def _is_balanced(train: Mapping[str, Any]) -> bool:
     return train["sampler"] in wording.SAMPLERS or train["class_weights"] in wording.CLASS_WEIGHTS
+
+
+def _drawn_by_class(material: Material) -> bool:
+    """Whether so many images of each class are drawn, anew in each repeat."""
+    given = material.repeats[0].record["recipe"]["data"].get("split", {}).get("per_class", "none")
+    return given != "none" and (given != "auto" or bool((material.dataset.get("published") or {}).get("per_class")))
 
 
 def _spread_note(n: int, has_parts: bool) -> str:
@@ -126,7 +158,14 @@ def data(material: Material) -> list[tuple[str, str]]:
         ("Images", f"{images['images']:,}; {min(sizes):,} to {max(sizes):,} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{len(material.rejected):,}"),
+        *_published(material.dataset.get("published") or {}),
     ]
+
+
+def _published(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a published set's owners and its readers have to be told."""
+    terms = {"Home": "home", "Terms": "terms", "Citation": "citation", "In the papers": "paper"}
+    return [(term, told[key]) for term, key in terms.items() if told.get(key)]
 
 
 def _range(values: Sequence[int]) -> str:
@@ -139,12 +178,13 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime["cache_seconds"] for one in repeats)
-    last = " in the last phase" if len(record["phases"]) > 1 else ""
+    last = " in the last phase" if record["recipe"]["train"]["phases"] else ""
     return [
         *_course(record),
         *_peculiarities(record["recipe"]),
         (f"Parameters that train{last}", f"{record['parameters']['trainable']:,}"),
         (f"Frozen parameters{last}", f"{record['parameters']['frozen']:,}"),
+        *_compared(record),
         ("Operations an image", _operations(record["flops"]["network"])),
         ("Time a repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
@@ -161,8 +201,14 @@ def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     budget = f"{length}, batches of {train['batch_size']:,}"
     if not train["phases"]:
         rate = wording.rates(train["lr"], recipe["network"]["freeze"], recipe)
+        unit = train["budget"]["unit"]
+        halves = record["phases"] if len(record["phases"]) > 1 else []
         return [
             ("Budget", budget),
+            *(
+                (f"Half {n}", f"{wording.amount(p['amount'], unit)}: {p['regularizer']}")
+                for n, p in enumerate(halves, 1)
+            ),
             ("Optimizer", f"{train['optimizer']}, rate {rate}, schedule {train['schedule']}"),
         ]
     phases = [
@@ -170,6 +216,20 @@ def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     anew = ", both anew in each phase" if len(phases) > 1 else ""
     return [("Budget", budget), *phases, ("Optimizer", f"{train['optimizer']}, schedule {train['schedule']}{anew}")]
+
+
+def _compared(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a regularizer compares, where it does, and how large it is itself."""
+    taps = record["phases"][-1].get("taps")
+    if taps is None:
+        return []
+    idle = record["phases"][-1]["idle_taps"]
+    frozen = f"; frozen, so left out: {', '.join(idle)}" if idle else ""
+    own = record["parameters"]["regularizer"]
+    return [
+        ("Maps compared with the source's", f"{', '.join(taps) or 'none'}{frozen}"),
+        *([("Parameters of the regularizer, all parts", f"{own:,}")] if own else []),
+    ]
 
 
 def _peculiarities(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -239,14 +299,30 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
         return [*checkout, "dvc repro"]
     recipe = newest.record["recipe"]
     paper, axes = newest.record["paper"], {".".join(place): axis for axis, place in AXES.items()}
-    values = {axes.get(name, f"papers.{paper}.{name}"): value for name, value in flat(recipe)}
+    values = {axes.get(name, f"papers.{paper}.{name}"): value for name, value in _whole(dict(flat(recipe)))}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record["threads"]}
-    if recipe["data"]["set"] == "folder":
-        values["folder"] = "YOUR_FOLDER"
+    if key := PLACES.get(recipe["data"]["set"]):
+        values[key] = f"YOUR_{key.upper()}"
     if recipe["network"]["weights"] == "file":
         values["weights_file"] = "YOUR_FILE"
     words = [f"-S {shlex.quote(f'{name}={_override(value)}')}" for name, value in values.items()]
     return [*checkout, " \\\n  ".join([f"dvc exp run -S paper={paper}", *words])]
+
+
+def _whole(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values by dotted name, with what may be a word in params.yaml in one piece where it is a section.
+
+    >>> list(_whole({"data.split.seed": 0, "data.split.per_class.train": 30, "data.split.per_class.test": 20}))
+    [('data.split.seed', 0), ('data.split.per_class', {'train': 30, 'test': 20})]
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        if section in WORD_OR_SECTION:
+            sections.setdefault(section, {})[key] = value
+        else:
+            yield name, value
+    yield from sections.items()
 
 
 def _override(value: Any) -> str:
@@ -257,6 +333,8 @@ def _override(value: Any) -> str:
     """
     if isinstance(value, list):
         return f"[{','.join(map(_inside, value))}]"
+    if isinstance(value, Mapping):
+        return _inside(value)
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 

@@ -33,7 +33,7 @@ SHOWN_BARS = 40
 GALLERY_COLUMNS = 6
 NOT_IN_XML = frozenset({"Cc", "Cs"})
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-NO_STARTS: Mapping[int, Sequence[int]] = MappingProxyType({})
+NO_STARTS: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 class Theme(NamedTuple):
@@ -58,14 +58,14 @@ class Shown(NamedTuple):
 
 
 def loss_curves(
-    curves: Mapping[str, Curve], theme: Theme = LIGHT, *, starts: Mapping[int, Sequence[int]] = NO_STARTS
+    curves: Mapping[str, Curve], theme: Theme = LIGHT, *, starts: Mapping[str, Sequence[int]] = NO_STARTS
 ) -> bytes:
     """Loss over the epochs as SVG: mean line and range over the repeats, training and validation.
 
     Args:
         curves: by their names in history.csv.
         theme: the colours.
-        starts: with which epoch each phase but the first begins, by its number; a line stands before each.
+        starts: with which epoch each phase or half but the first begins, by its name; a line stands before each.
     """
     with _drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
@@ -83,7 +83,7 @@ def accuracy_curves(
     test_accuracy: float,
     theme: Theme = LIGHT,
     *,
-    starts: Mapping[int, Sequence[int]] = NO_STARTS,
+    starts: Mapping[str, Sequence[int]] = NO_STARTS,
 ) -> bytes:
     """Accuracy over the epochs as SVG, with the test part's after the last epoch (0..1) as a line.
 
@@ -117,13 +117,13 @@ def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme
     axes.grid(axis="y")
 
 
-def _mark_phases(axes: Axes, starts: Mapping[int, Sequence[int]], theme: Theme) -> None:
+def _mark_phases(axes: Axes, starts: Mapping[str, Sequence[int]], theme: Theme) -> None:
     for phase, epochs in starts.items():
         # Half an epoch before: between the last value of one phase and the first of the next.
         for epoch in epochs:
             axes.axvline(epoch - 0.5, color=theme.ink, linewidth=0.7)
         above = axes.get_xaxis_transform()
-        axes.text(epochs[0] - 0.5, 1.01, f"phase {phase}", transform=above, ha="center", fontsize="small")
+        axes.text(epochs[0] - 0.5, 1.01, phase, transform=above, ha="center", fontsize="small")
 
 
 def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LIGHT) -> bytes:

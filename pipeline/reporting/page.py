@@ -76,6 +76,7 @@ def markdown(material: Material) -> str:
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
+    data = tables.Table(("", ""), facts.data(material), numbers_from=2)
     matrix = aggregate.pooled_confusion(repeats)
     top = aggregate.top_confusions(matrix, repeats[0].classes, CONFUSIONS_SHOWN)
     scores = aggregate.class_scores(repeats)
@@ -87,6 +88,7 @@ def markdown(material: Material) -> str:
         "## Repeats",
         tables.markdown(tables.results(repeats)),
         *_course(repeats),
+        *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
         "## Classes",
         tables.markdown(tables.classes(scores, material.class_images)),
         "## Most frequent confusions",
@@ -101,7 +103,7 @@ def _course(repeats: Sequence[Repeat]) -> list[str]:
     """Training where the strategy refers to it, and what attention costs where there is some."""
     told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)
-    parts = ["## Training", tables.markdown(told)] if repeats[0].record["recipe"]["train"]["phases"] else []
+    parts = ["## Training", tables.markdown(told)] if len(repeats[0].record["phases"]) > 1 else []
     return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
 
 

@@ -49,9 +49,9 @@ def _accuracy_alt(curves: Mapping[str, Curve], tested: float) -> str:
     return f"Accuracy over the epochs. Training: {last} after the last epoch; test part: {test}."
 
 
-def _phases_alt(starts: Mapping[int, Sequence[int]]) -> str:
+def _phases_alt(starts: Mapping[str, Sequence[int]]) -> str:
     return "".join(
-        f" Phase {phase} begins with epoch {' or '.join(map(str, epochs))}." for phase, epochs in starts.items()
+        f" {phase.capitalize()} begins with epoch {' or '.join(map(str, epochs))}." for phase, epochs in starts.items()
     )
 
 

@@ -28,6 +28,15 @@ AUGMENTATIONS = {
     "hierarchical": "flip, rotation, scaling and colour jitter",
     "animals": "flip, translation, rotation, scaling and a crop of varying proportions",
 }
+# Options of regularizers, as the page calls them.
+REGULARIZER_OPTIONS = {
+    "alpha": "alpha {}",
+    "beta": "beta {}",
+    "reduction": "r {}",
+    "covers": "covers {}",
+    "batches": "channels weighed on {} training batches",
+}
+SCALES = {"mean_one": "weights of mean one", "raw": "weights of sum one", "delta": "weights as DELTA scales them"}
 # Groups of parameters with rates of their own, as a recipe calls them and as the page does.
 GROUPS = {"backbone": "backbone", "module": "attention", "head": "head"}
 # What is worth a word; the other choice of each is what a plain training does.
@@ -39,6 +48,7 @@ CLASS_WEIGHTS = {
     "balanced": "balanced: the rarer a class, the more its images count in the training loss, not in the validation's"
 }
 NO_ATTENTION = "none"
+NO_REGULARIZER = "none"
 
 
 def strategy(network: Mapping[str, Any]) -> str:
@@ -82,6 +92,27 @@ def _options(options: dict[str, Any]) -> Iterator[str]:
 def _option(name: str, value: Any) -> str:
     forms = {"reduction": f"r {value}", "kernel_size": f"a kernel of {value} × {value}", "mode": str(value)}
     return forms.get(name, f"{name} {value}")
+
+
+def regularizer(chosen: Mapping[str, Any]) -> str:
+    """The method, or its halves in their order, with the options that count.
+
+    >>> regularizer({"method": "spa", "method_options": {"spa": {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01}}})
+    'spa (alpha 0.1, beta 0.01)'
+    >>> regularizer({"method": "none"})
+    'none'
+    """
+    method = chosen["method"]
+    options = chosen.get("method_options", {})
+    halves = [name for name in options if name != method]
+    told = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
+    return f"{method}: {told}, each for half of the budget" if halves else told
+
+
+def _in_brackets(options: Mapping[str, Any]) -> str:
+    told = [form.format(options[name]) for name, form in REGULARIZER_OPTIONS.items() if name in options]
+    told += [SCALES[options["normalize"]]] if "normalize" in options else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def amount(number: int, unit: str) -> str:

@@ -1,8 +1,7 @@
 """From the values of params.yaml to networks, views and courses: what several stages and commands do alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -12,7 +11,7 @@ from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.params import Experiment, Sizes
-from pipeline.training.engine import Course, Phase
+from pipeline.training.engine import Course, Guide, Phase
 
 
 def experiment_plan(experiment: Experiment, *, classes: int) -> Plan:
@@ -68,30 +67,28 @@ def still_view(sizes: Sizes) -> View:
 
 
 def starts(experiment: Experiment, network: Network) -> list[Callable[[], None]]:
-    """What each phase does to the network before it begins: freeze what it does not train."""
+    """What each part does to the network before it begins: freeze what it does not train."""
     still_norms = experiment.settings.train.batch_norm == "eval"
-    return [partial(freezing.freeze, network, phase.freeze, still_norms=still_norms) for phase in experiment.phases()]
+    return [partial(freezing.freeze, network, part.freeze, still_norms=still_norms) for part in experiment.parts()]
 
 
-def course(experiment: Experiment, network: Network) -> Course:
-    """Phases, rates by group and sampling, as the loop takes them."""
+def course(experiment: Experiment, network: Network, guides: Sequence[Callable[[], Guide | None]] = ()) -> Course:
+    """Parts, rates by group and sampling, as the loop takes them.
+
+    Args:
+        experiment: what the course is of.
+        network: what the parts freeze.
+        guides: makes what each part adds to the loss; nothing adds nothing.
+    """
     train = experiment.settings.train
-    phases = experiment.phases()
+    parts = experiment.parts()
+    makers = guides or [lambda: None] * len(parts)
     return Course(
         phases=tuple(
-            Phase(amount=phase.amount, lr=phase.lr, start=start)
-            for phase, start in zip(phases, starts(experiment, network), strict=True)
+            Phase(part.amount, part.lr, start=start, guide=guide, continues=part.continues)
+            for part, start, guide in zip(parts, starts(experiment, network), makers, strict=True)
         ),
         lr_factors=train.lr_factors.model_dump(),
         sampler=train.sampler,
         class_weights=train.class_weights,
     )
-
-
-def phase_counts(experiment: Experiment, network: Network) -> list[dict[str, Any]]:
-    """Each phase with how many numbers train in it; leaves the network as its last phase has it."""
-    found = []
-    for phase, start in zip(experiment.phases(), starts(experiment, network), strict=True):
-        start()
-        found.append({"freeze": phase.freeze, "amount": phase.amount, "lr": phase.lr, **freezing.count(network)})
-    return found

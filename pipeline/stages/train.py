@@ -2,10 +2,10 @@
 
 import json
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +21,11 @@ from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.params import Params
 from pipeline.params import Train as TrainSettings
-from pipeline.stages import assembly
+from pipeline.regularizers.guide import Guide
+from pipeline.stages import assembly, regularizing, weighing
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
-from pipeline.training.images import Images
+from pipeline.training.images import Images, View
 
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
@@ -48,14 +49,11 @@ def main(arguments: list[str]) -> None:
     record = describe_run(values, data, parts, network, machine=machine, repeat=repeat)
     started = datetime.now(UTC)
     with tracking.follow(record, repeats=values.repeats) as live:
-        # Leaving this block may wait for MLflow, which is no part of training.
-        clock = time.perf_counter()
-        outcome = run(network, values, data, parts, machine=machine, repeat=repeat, live=live)
-        seconds = time.perf_counter() - clock
+        outcome = run(network, values, data, parts, record, machine=machine, repeat=repeat, live=live)
     write_network(network, data, values, repeat=repeat)
     write_history(outcome.history, record, repeat=repeat)
     speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
-    write_runtime(outcome, machine, speed, repeat=repeat, started=started, seconds=seconds)
+    write_runtime(outcome, machine, speed, repeat=repeat, started=started)
 
 
 def set_up(values: Params) -> Machine:
@@ -75,11 +73,45 @@ def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
 
 def make_network(values: Params, *, classes: int, repeat: int) -> Network:
     """The experiment's network with this repeat's initial values for what is not pre-trained."""
-    experiment = values.experiment()
-    scratch = experiment.settings.network.freeze == "scratch" or not paths.SOURCE_WEIGHTS.exists()
-    pretrained = None if scratch else checkpoints.read(paths.SOURCE_WEIGHTS)
     torch.manual_seed(seeding.derive("network", repeat))
-    return build(assembly.experiment_plan(experiment, classes=classes), pretrained=pretrained)
+    return build(assembly.experiment_plan(values.experiment(), classes=classes), pretrained=pretrained(values))
+
+
+def pretrained(values: Params) -> dict[str, Tensor] | None:
+    """The values that training starts from; None where it starts from random ones."""
+    scratch = values.experiment().settings.network.freeze == "scratch" or not paths.SOURCE_WEIGHTS.exists()
+    return None if scratch else checkpoints.read(paths.SOURCE_WEIGHTS)
+
+
+def guides(
+    values: Params, network: Network, record: Mapping[str, Any], *, still: Callable[[], engine.Examples], repeat: int
+) -> list[Callable[[], Guide | None]]:
+    """What makes the regularizer of each part of the training; nothing where none has a part of its own.
+
+    Args:
+        values: of params.yaml.
+        network: the one that trains, with the values that it starts from.
+        record: what `describe_run` gives.
+        still: makes the training images as they are shown in testing, on which channels are weighed.
+        repeat: its number.
+    """
+    experiment, classes = values.experiment(), len(record["data"]["classes"])
+    methods = {part.regularizer for part in experiment.parts()}
+    if not any(regularizing.adds_to_the_loss(method) for method in methods):
+        return []
+    weights = None
+    taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
+    if weighing.METHOD in methods and taps:
+        weights = weighing.channels(
+            values,
+            still(),
+            taps,
+            classes=classes,
+            pretrained=pretrained(values),
+            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")},
+        )
+    source = regularizing.plain_source(experiment, network, classes=classes)
+    return regularizing.Guides(experiment, network, source=source, repeat=repeat, channel_weights=weights).makers()
 
 
 def run(
@@ -87,6 +119,7 @@ def run(
     values: Params,
     data: Packed,
     parts: Mapping[str, Tensor],
+    record: Mapping[str, Any],
     *,
     machine: Machine,
     repeat: int,
@@ -99,27 +132,26 @@ def run(
     """
     experiment = values.experiment()
     settings = experiment.settings
-    seen = torch.cat([parts["train"], parts["val"]])
-    images = Images(
-        data.images,
-        seen,
-        mean=data.mean,
-        std=data.std,
-        device=machine.device,
-        view=assembly.training_view(settings.data),
-    )
-    examples = engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+    examples = shown(data, parts, machine.device, assembly.training_view(settings.data))
+    still = partial(shown, data, parts, machine.device, assembly.still_view(settings.data.sizes()))
     try:
         return engine.fit(
             network,
             examples,
             settings.train,
             seed=repeat,
-            course=assembly.course(experiment, network),
+            course=assembly.course(experiment, network, guides(values, network, record, still=still, repeat=repeat)),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
     except (ValueError, engine.NotFiniteError) as error:
         raise explained(error, settings.train, data) from None
+
+
+def shown(data: Packed, parts: Mapping[str, Tensor], device: torch.device, view: View) -> engine.Examples:
+    """What training may look at."""
+    seen = torch.cat([parts["train"], parts["val"]])
+    images = Images(data.images, seen, mean=data.mean, std=data.std, device=device, view=view)
+    return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
 def explained(error: Exception, settings: TrainSettings, data: Packed) -> Exception:
@@ -165,14 +197,15 @@ def describe_run(
         "code": provenance.code_hash(),
     }
     key = seeding.fingerprint(record)
+    phases = regularizing.parts(experiment, network)
     return {
         "key": key,
         "paper": experiment.paper,
         "repeat": repeat,
         "seed": repeat,
         **record,
-        "phases": assembly.phase_counts(experiment, network),
-        "parameters": dict(freezing.count(network)),
+        "phases": phases,
+        "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
         "flops": computation(values, network, classes=len(data.classes)),
         "parts": {part: len(rows) for part, rows in parts.items()},
     }
@@ -239,13 +272,12 @@ def write_runtime(
     *,
     repeat: int,
     started: datetime,
-    seconds: float,
 ) -> None:
     """All that may differ between two equal runs, apart from what training and testing read."""
     commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
     runtime = {
-        "train_seconds": round(seconds, 3),
+        "train_seconds": round(outcome.seconds, 3),
         "cache_seconds": round(outcome.cache_seconds, 3),
         "epoch_seconds": [round(value, 4) for value in outcome.epoch_seconds],
         "images_per_second": round(outcome.images_trained / busy, 2),

@@ -1,15 +1,16 @@
 """Stage `validate`: refuse wrong parameters before any other stage has started or lost an output.
 
 DVC deletes a stage's outputs before it runs the stage. This one reads the whole of params.yaml, so that also a key
-that no stage tracks is seen, and writes a constant file, so that a good change re-runs nothing by itself.
+that no stage tracks is seen, and writes a constant file, so that a good change re-runs nothing by itself; only what a
+recipe's `per_data` changes is in it.
 """
 
 from pathlib import Path
 
 from pipeline import params, paths
-from pipeline.datasets import folder
+from pipeline.datasets import folder, sets
 from pipeline.errors import InputError, one_line_errors
-from pipeline.params import Network, Params
+from pipeline.params import Paper, Params
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 
@@ -20,20 +21,30 @@ def main() -> None:
     chosen = values.experiment().settings
     if chosen.data.set == "folder":
         folder.layout(folder.check_location(values.folder))
+    if chosen.data.set in sets.SETS:
+        sets.check(chosen.data.set, archive=values.place_of(sets.known(chosen.data.set).given_by))
     if chosen.network.weights == "file":
         check_weights_file(values.weights_file)
-    if needs_building(chosen.network):
+    if needs_building(chosen):
         check_network(values)
     for note in doubts(values):
         print(f"validate: note: {note}")
     with paths.written_whole(paths.VALIDATED) as target:
-        target.write_text("params.yaml is valid\n", encoding="utf-8")
+        target.write_text(verdict(values), encoding="utf-8")
 
 
-def needs_building(network: Network) -> bool:
+def verdict(values: Params) -> str:
+    """The same text for all that is valid, and what `per_data` changes for this data set, for stages that read it."""
+    changes = values.papers[values.paper].differences(values.experiment().settings.data.set)
+    return "params.yaml is valid\n" + "".join(f"{name}: {value}\n" for name, value in sorted(params.flat(changes)))
+
+
+def needs_building(chosen: Paper) -> bool:
     """Whether only building the network tells that its parts fit; the plainest choices always do."""
+    network = chosen.network
     return (
-        network.attention != "none"
+        chosen.regularizer.method not in ("none", "l2", "l2_fe")
+        or network.attention != "none"
         or network.freeze == params.PHASES
         or network.weights == "places365"
         or network.backbone == "vit_b_16"
@@ -45,12 +56,12 @@ def check_network(values: Params) -> None:
 
     Raises:
         InputError: for an attention that the backbone cannot take or whose maps are too small, a reduction that leaves
-            no channel, a phase whose layer is not there.
+            no channel, a phase whose layer is not there, a regularizer without feature maps to compare.
     """
     import torch
 
     from pipeline.networks.backbones import make, places365
-    from pipeline.stages import assembly
+    from pipeline.stages import assembly, regularizing
 
     experiment = values.experiment()
     network = experiment.settings.network
@@ -59,7 +70,12 @@ def check_network(values: Params) -> None:
     if network.weights == "synthetic":
         with torch.device("meta"):
             make(network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
-    assembly.phase_counts(experiment, assembly.structure(experiment, classes=2))
+    for part in regularizing.parts(experiment, assembly.structure(experiment, classes=2)):
+        if "taps" in part and not part["taps"]:
+            print(
+                f"validate: note: regularizer {part['regularizer']!r} has nothing to compare under freeze "
+                f"{part['freeze']!r}: every tap is frozen; only the head's decay is left of it"
+            )
 
 
 def check_weights_file(given: str) -> None:
@@ -86,8 +102,11 @@ def doubts(values: Params) -> list[str]:
     """
     chosen = values.experiment().settings
     notes = []
-    if Path(values.folder) != paths.OWN_FOLDER and chosen.data.set != "folder":
+    reads = "folder" if chosen.data.set == "folder" else reads_place(chosen.data.set)
+    if Path(values.folder) != paths.OWN_FOLDER and reads != "folder":
         notes.append(f"folder is not read: data is {chosen.data.set!r}; add -S data=folder")
+    if values.place_of("archive") and reads != "archive":
+        notes.append(f"archive is not read: data is {chosen.data.set!r}, which needs none")
     if Path(values.weights_file) != paths.NO_WEIGHTS_FILE and chosen.network.weights != "file":
         notes.append(f"weights_file is not read: weights is {chosen.network.weights!r}; add -S weights=file")
     if chosen.data.set == "folder" and values.paper == "quick":
@@ -95,7 +114,15 @@ def doubts(values: Params) -> list[str]:
         notes.append(f"paper 'quick' is for drawings: photographs become {size} x {size}; add -S paper=ecsm")
     if chosen.network.weights == "none" and chosen.network.freeze not in ("2", "scratch"):
         notes.append(f"freeze is {chosen.network.freeze!r} with weights 'none': layers stay frozen at random values")
+    if chosen.network.weights == "none" and chosen.regularizer.method not in params.WITHOUT_SOURCE:
+        notes.append(f"regularizer is {chosen.regularizer.method!r} with weights 'none': it stays near random values")
     return notes
+
+
+def reads_place(data: str) -> str:
+    """The key of params.yaml that names a published set's own files; empty where it has none."""
+    row = sets.SETS.get(data)
+    return row.given_by if row and (row.downloads or row.given_by == "folder") else ""
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ Needs torch, numpy and tqdm alone beside the standard library, so that it also r
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -20,10 +22,11 @@ from tqdm import tqdm
 
 from pipeline import seeding
 from pipeline.training import optim
-from pipeline.training.features import Features, Runnable
+from pipeline.training.features import Features, Memory, Runnable
 from pipeline.training.images import Images
 
 Row = dict[str, float]
+TRAINING = "train"
 
 
 class Trainable(Runnable, Protocol):
@@ -32,6 +35,26 @@ class Trainable(Runnable, Protocol):
     def train(self, mode: bool = True) -> Any: ...
     def eval(self) -> Any: ...
     def groups(self) -> Mapping[str, list[nn.Parameter]]: ...
+
+
+class Guide(Protocol):
+    """What is added to the loss, from more of the forward pass than the scores.
+
+    A guide compares what a network that stays as it is, its source, makes of the images with what the one that trains
+    does. The first steps that do not train give both the same, so that both begin behind them.
+    """
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What it learns itself, trained along."""
+
+    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+        """What it has to know of the source, each with the batch in front, of the input of step number `start`."""
+
+    def run(self, x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Class scores (N, K) of the network that trains, and the scalars to add to the loss, by name."""
+
+    def diagnosis(self) -> dict[str, float]:
+        """What is worth watching of the last batch, by name; names have a slash."""
 
 
 class Settings(optim.Settings, Protocol):
@@ -74,11 +97,15 @@ class Phase:
         amount: how long, in the budget's unit.
         lr: the first rate.
         start: called before the phase; freezes what it does not train.
+        guide: called after that; makes what is added to the loss, or None.
+        continues: whether the schedule of the phase before goes on; the optimizer is new all the same.
     """
 
     amount: int
     lr: float
     start: Callable[[], object] = lambda: None
+    guide: Callable[[], Guide | None] = lambda: None
+    continues: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,14 +131,17 @@ class Outcome:
     """What a run gave beside the trained network.
 
     Attributes:
-        history: one row an epoch: epoch, iteration, lr, train_loss, train_accuracy and, with rows to watch, val_loss
-            and val_accuracy; losses are means over images, accuracies parts of 1.
+        history: one row an epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy; then
+            train_ and its name for each scalar of a guide, and what the guide has to say of the epoch's last batch;
+            with rows to watch, val_loss and val_accuracy. Losses are means over images, accuracies parts of 1.
+        seconds: the time that all of it took.
         cache_seconds: the time that computing kept features took; 0 where none are kept.
         epoch_seconds: each epoch's time without what is watched.
         images_trained: how many images the optimizer saw, an image once for each time.
     """
 
     history: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
     cache_seconds: float = 0.0
     epoch_seconds: list[float] = field(default_factory=list)
     images_trained: int = 0
@@ -143,12 +173,15 @@ class _Run:
     progress: "tqdm[Any]"
     on_epoch: Callable[[Row], object]
     outcome: Outcome
+    name: str
 
 
 class _Tools(NamedTuple):
     """What a phase trains with."""
 
     features: Features
+    guide: Guide | None
+    source: Memory | None
     optimizer: Optimizer
     schedule: LRScheduler
     class_weights: Tensor | None
@@ -162,6 +195,7 @@ def fit(
     seed: int,
     course: Course | None = None,
     on_epoch: Callable[[Row], object] = lambda _row: None,
+    name: str = TRAINING,
 ) -> Outcome:
     """Train for the whole budget; the last iterate is the result.
 
@@ -172,32 +206,40 @@ def fit(
         seed: of the order of images, the augmentation and dropout.
         course: phases, rates by group, sampling; by default one phase in which every image counts the same.
         on_epoch: called with each epoch's row of the history.
+        name: of what goes on, for the progress bar and in front of each epoch's line where it is not a training.
 
     Raises:
         NotFiniteError: at the end of the epoch in which the loss first was not finite.
     """
+    started = time.perf_counter()
     torch.manual_seed(seeding.derive("dropout", seed))
     course = course or Course()
     phases = course.phases or (Phase(settings.budget.amount, settings.lr),)
     steps = [_steps(examples, settings, phase.amount) for phase in phases]
     outcome = Outcome()
-    with _progress(sum(steps)) as progress:
-        run = _Run(network, examples, settings, course, seed, progress, on_epoch, outcome)
-        for phase, count in zip(phases, steps, strict=True):
-            _fit_phase(run, phase, count)
+    with _progress(sum(steps), name) as progress:
+        run = _Run(network, examples, settings, course, seed, progress, on_epoch, outcome, name)
+        for number, phase in enumerate(phases):
+            _fit_phase(run, phase, *_share(phases, steps, number))
+    outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-def _fit_phase(run: _Run, phase: Phase, steps: int) -> None:
+def _share(phases: Sequence[Phase], steps: Sequence[int], number: int) -> tuple[list[int], int]:
+    """The steps of all phases with the same schedule as this one, and which of them this one is."""
+    first = next(n for n in range(number, -1, -1) if n == 0 or not phases[n].continues)
+    end = next((n for n in range(number + 1, len(phases)) if not phases[n].continues), len(phases))
+    return list(steps[first:end]), number - first
+
+
+def _fit_phase(run: _Run, phase: Phase, parts: list[int], number: int) -> None:
     """Whole epochs until the phase's steps are used up; epochs are counted through all phases.
 
-    Kept features and optimizer are this function's, so that those of one phase are gone when the next begins.
+    Kept features, guide and optimizer are this function's, so that those of one phase are gone when the next begins.
     """
-    examples, outcome = run.examples, run.outcome
+    examples, outcome, steps = run.examples, run.outcome, parts[number]
     phase.start()
-    optimizer = optim.make_optimizer(run.network.groups(), run.settings, lr=phase.lr, factors=run.course.lr_factors)
-    schedule = optim.make_schedule(optimizer, run.settings, steps)
-    tools = _Tools(_features(run), optimizer, schedule, class_weights(examples, run.course))
+    tools = _tools(run, phase, parts, done=sum(parts[:number]))
     while steps > 0:
         epoch = len(outcome.history) + 1
         rows = order(examples, run.course, seed=run.seed, epoch=epoch)[: steps * run.settings.batch_size]
@@ -207,37 +249,64 @@ def _fit_phase(run: _Run, phase: Phase, steps: int) -> None:
         row = {
             "epoch": float(epoch),
             "iteration": done + len(batches),
-            "lr": optim.rate(optimizer, run.course.lr_factors),
+            "lr": optim.rate(tools.optimizer, run.course.lr_factors),
         }
         started = time.perf_counter()
-        losses, correct = _train(run, tools, batches, examples.images.draws(rows, seed=run.seed, epoch=epoch))
-        row |= _training_scores(losses, correct, batches, epoch)
+        sums, correct = _train(run, tools, batches, examples.images.draws(rows, seed=run.seed, epoch=epoch))
+        row |= _training_scores(sums, correct, batches, epoch)
         outcome.epoch_seconds.append(time.perf_counter() - started)
         outcome.images_trained += sum(map(len, batches))
+        row |= tools.guide.diagnosis() if tools.guide else {}
         row |= _watched(run, tools.features)
         outcome.history.append(row)
         run.on_epoch(row)
-        _tell(row, run.progress)
+        _tell(row, run.progress, run.name)
 
 
-def _train(run: _Run, tools: _Tools, batches: list[Tensor], draws: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
-    """One epoch: each batch's summed loss and count of right answers, left on the device."""
-    losses, correct = [], []
-    network, features, device = run.network, tools.features, run.examples.images.device
-    network.train()
+def _tools(run: _Run, phase: Phase, parts: Sequence[int], *, done: int) -> _Tools:
+    guide = phase.guide()
+    groups = dict(run.network.groups())
+    if guide:
+        groups[optim.REGULARIZER] = list(guide.parameters())
+    optimizer = optim.make_optimizer(groups, run.settings, lr=phase.lr, factors=run.course.lr_factors)
+    schedule = optim.make_schedule(optimizer, run.settings, parts, done=done)
+    features = _features(run)
+    source = _source(run, guide, features) if guide else None
+    return _Tools(features, guide, source, optimizer, schedule, class_weights(run.examples, run.course))
+
+
+def _train(
+    run: _Run, tools: _Tools, batches: list[Tensor], draws: Tensor | None
+) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
+    """One epoch: by name each batch's sum of what the loss is made of, and its right answers, left on the device."""
+    sums: dict[str, list[Tensor]] = {}
+    correct = []
+    device = run.examples.images.device
+    run.network.train()
     for rows, varied in zip(batches, _per_batch(draws, batches), strict=True):
         labels = run.examples.labels[rows].to(device)
         with _precision(run.settings, device):
-            logits = network.run(features(rows, varied), start=features.prefix)  # (N, K)
-            loss = _loss(logits.float(), labels, tools.class_weights)
+            logits, added = _forward(run, tools, rows, varied)
+            terms = {"loss": _loss(logits.float(), labels, tools.class_weights), **added}
         tools.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        reduce(add, terms.values()).backward()
         tools.optimizer.step()
         tools.schedule.step()
-        losses.append(loss.detach() * len(rows))
+        for name, term in terms.items():
+            sums.setdefault(f"train_{name}", []).append(term.detach() * len(rows))
         correct.append((logits.detach().argmax(1) == labels).sum())
         run.progress.update()
-    return losses, correct
+    return sums, correct
+
+
+def _forward(run: _Run, tools: _Tools, rows: Tensor, varied: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+    """Class scores (N, K), and what is added to the loss."""
+    prefix, guide = tools.features.prefix, tools.guide
+    x = tools.features(rows, varied)
+    if guide is None or tools.source is None:
+        return run.network.run(x, start=prefix), {}
+    kept = tools.source.kept and varied is None
+    return guide.run(x, tools.source(rows) if kept else guide.source(x, start=prefix), start=prefix)
 
 
 def _per_batch(draws: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
@@ -283,6 +352,24 @@ def _features(run: _Run) -> Features:
     return features
 
 
+def _source(run: _Run, guide: Guide, features: Features) -> Memory:
+    """What the guide knows of the source, for rows that look the same every epoch, in the room that features leave."""
+    examples, settings = run.examples, run.settings
+    free = min(settings.feature_cache_mb * 2**20, examples.images.free_memory() // 2) - features.bytes
+    repeated = examples.train[:0] if examples.images.varies else examples.train
+    started = time.perf_counter()
+    with _precision(settings, examples.images.device):
+        memory = Memory(
+            lambda rows: guide.source(features(rows), start=features.prefix),
+            repeated,
+            limit=max(0, free),
+            batch_size=settings.batch_size,
+        )
+    if memory.kept:
+        run.outcome.cache_seconds += time.perf_counter() - started
+    return memory
+
+
 def order(examples: Examples, course: Course, *, seed: int, epoch: int) -> Tensor:
     """The rows (n,) that an epoch trains on, in an order of its own; epochs are counted from 1."""
     generator = torch.Generator().manual_seed(seeding.derive("order", seed, epoch - 1))
@@ -309,17 +396,16 @@ def _steps(examples: Examples, settings: Settings, amount: int) -> int:
     )
 
 
-def _training_scores(losses: list[Tensor], correct: list[Tensor], batches: list[Tensor], epoch: int) -> Row:
+def _training_scores(sums: Mapping[str, list[Tensor]], correct: list[Tensor], batches: list[Tensor], epoch: int) -> Row:
     """One epoch's means; the only place where the loop waits for the device."""
-    totals = torch.stack(losses).cpu().double()
-    wrong = (~totals.isfinite()).nonzero().flatten().tolist()
+    totals = {name: torch.stack(parts).cpu().double() for name, parts in sums.items()}
+    wrong = (~torch.stack(list(totals.values())).isfinite().all(0)).nonzero().flatten().tolist()
     if wrong:
         raise NotFiniteError(epoch, wrong[0] + 1, batches[wrong[0]].tolist())
     images = sum(map(len, batches))
-    return {
-        "train_loss": totals.sum().item() / images,
-        "train_accuracy": torch.stack(correct).sum().item() / images,
-    }
+    means = {name: parts.sum().item() / images for name, parts in totals.items()}
+    row = {"train_loss": means.pop("train_loss"), "train_accuracy": torch.stack(correct).sum().item() / images}
+    return row | means
 
 
 def _watched(run: _Run, features: Features) -> Row:
@@ -340,14 +426,15 @@ def _precision(settings: Settings, device: torch.device) -> contextlib.AbstractC
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def _progress(steps: int) -> "tqdm[Any]":
+def _progress(steps: int, name: str) -> "tqdm[Any]":
     """Rate and time left on a terminal, nothing elsewhere."""
-    return tqdm(total=steps, unit="step", desc="train", disable=None)
+    return tqdm(total=steps, unit="step", desc=name, disable=None)
 
 
-def _tell(row: Row, progress: "tqdm[Any]") -> None:
-    told = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in ("epoch", "iteration"))
+def _tell(row: Row, progress: "tqdm[Any]", name: str) -> None:
+    left_out = ("epoch", "iteration")
+    told = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in left_out and "/" not in name)
     if not progress.disable:
         progress.set_postfix_str(told)
     else:
-        print(f"epoch {row['epoch']:.0f}: {told}", flush=True, file=sys.stdout)
+        print(f"{'' if name == TRAINING else f'{name}: '}epoch {row['epoch']:.0f}: {told}", flush=True, file=sys.stdout)

@@ -1,12 +1,13 @@
-"""Optimizers and learning-rate schedules: torch's own, one row each."""
+"""Optimizers, torch's own, and learning-rate schedules: one row each."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 
 class Settings(Protocol):
@@ -39,29 +40,40 @@ OPTIMIZERS: dict[str, tuple[type[Optimizer], Callable[[Any], dict[str, Any]]]] =
 }
 
 
-def _constant(optimizer: Optimizer, _options: Any, _steps: int) -> LRScheduler:
-    return ConstantLR(optimizer, factor=1.0, total_iters=0)
+# What a rate is multiplied by at a step, counted from 0 through all parts of the budget that have one schedule.
+Factor = Callable[[int], float]
 
 
-def _step(optimizer: Optimizer, options: Any, steps: int) -> LRScheduler:
-    at = [max(1, round(part * steps)) for part in options.at]
-    return MultiStepLR(optimizer, milestones=at, gamma=options.factor)
+def _constant(_options: Any, _parts: Sequence[int]) -> Factor:
+    return lambda _step: 1.0
 
 
-def _cosine(optimizer: Optimizer, options: Any, steps: int) -> LRScheduler:
+def _step(options: Any, parts: Sequence[int]) -> Factor:
+    """Each part has its own falls; what they leave of the rate is what the next part begins with."""
+    begins = [end - part for end, part in zip(accumulate(parts), parts, strict=True)]
+    falls = [begin + max(1, round(at * part)) for begin, part in zip(begins, parts, strict=True) for at in options.at]
+    return lambda step: float(options.factor ** sum(step >= fall for fall in falls))
+
+
+def _cosine(options: Any, parts: Sequence[int]) -> Factor:
     """Torch's CosineAnnealingLR has one last rate for all groups; here each falls to the same part of its own first."""
-
-    def factor(step: int) -> float:
-        return float(options.final + (1 - options.final) * (1 + math.cos(math.pi * step / steps)) / 2)
-
-    return LambdaLR(optimizer, factor)
+    steps = sum(parts)
+    return lambda step: float(options.final + (1 - options.final) * (1 + math.cos(math.pi * step / steps)) / 2)
 
 
-SCHEDULES: dict[str, Callable[[Optimizer, Any, int], LRScheduler]] = {
+def _exponential(options: Any, parts: Sequence[int]) -> Factor:
+    steps = sum(parts)
+    return lambda step: float(options.factor ** (step / (options.every * steps)))
+
+
+SCHEDULES: dict[str, Callable[[Any, Sequence[int]], Factor]] = {
     "constant": _constant,
     "step": _step,
     "cosine": _cosine,
+    "exponential": _exponential,
 }
+# The group of a regularizer's own parameters, which do not decay.
+REGULARIZER = "regularizer"
 
 
 def make_optimizer(
@@ -70,7 +82,8 @@ def make_optimizer(
     """The optimizer over what trains; its options are those of its own sub-section.
 
     Args:
-        groups: the parameters that train, by what they are; empty groups are left out.
+        groups: the parameters that train, by what they are; empty groups are left out, and `REGULARIZER` has no
+            weight decay.
         settings: names the optimizer and holds its options.
         lr: the first rate.
         factors: by which a group's rate differs from `lr`; 1 where a group is not named.
@@ -80,6 +93,7 @@ def make_optimizer(
     return kind(  # type: ignore[call-arg]  # every row of the table takes these
         [
             {"params": list(parameters), "lr": lr * factors.get(name, 1.0), "name": name}
+            | ({"weight_decay": 0.0} if name == REGULARIZER else {})
             for name, parameters in groups.items()
             if parameters
         ],
@@ -95,16 +109,19 @@ def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
     return float(group["lr"] / factors.get(group["name"], 1.0))
 
 
-def make_schedule(optimizer: Optimizer, settings: Settings, steps: int) -> LRScheduler:
+def make_schedule(optimizer: Optimizer, settings: Settings, parts: Sequence[int], *, done: int = 0) -> LRScheduler:
     """The schedule, stepped once an iteration.
 
     Args:
         optimizer: whose rates it moves.
         settings: names the schedule and holds its options.
-        steps: the iterations of the part of the budget that it is for.
+        parts: the iterations of each part of the budget that the schedule is for: parts of `step`'s options are parts
+            of each of these, `cosine` and `exponential` go through all.
+        done: how many iterations of them are over.
     """
     options = getattr(settings.schedule_options, settings.schedule, None)
-    return SCHEDULES[settings.schedule](optimizer, options, steps)
+    factor = SCHEDULES[settings.schedule](options, parts)
+    return LambdaLR(optimizer, lambda step: factor(done + step))
 
 
 def total_steps(*, unit: str, amount: int, images: int, batch_size: int) -> int:

@@ -6,6 +6,8 @@ from click.testing import CliRunner, Result
 
 import pipeline
 from pipeline.commands import COMMANDS, orbweaver
+from pipeline.commands.describe import count_classes, read
+from pipeline.datasets import sets
 from pipeline.errors import InputError
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -33,7 +35,7 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: int) -> None:
     words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", f"freeze={strategy}", "--classes", "50", "--json"]
     found = json.loads(describe(*words).output)
-    assert found["parameters"] == {"trainable": trainable, "frozen": frozen}
+    assert found["parameters"] == {"trainable": trainable, "frozen": frozen, "regularizer": 0}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,45 @@ def test_a_wrong_override_is_told_in_one_line(override: str, message: str) -> No
     caught = describe("-S", override).exception
     assert isinstance(caught, InputError)
     assert str(caught) == message
+
+
+@pytest.mark.parametrize("name", sets.SETS)
+def test_the_classes_of_a_published_set_are_known_without_its_images(name: str) -> None:
+    assert count_classes(read([f"data={name}"])) == sets.SETS[name].classes
+
+
+def test_a_published_set_is_described_without_its_images() -> None:
+    found = json.loads(describe("-S", "data=cars", "--json").output)
+    assert found["classes"] == 196
+    assert found["layers"][-1]["parameters"] == 512 * 196 + 196
+
+
+def test_numbers_by_class_are_shown_with_where_they_come_from() -> None:
+    key = "papers.quick.data.split.per_class"
+    given = f"{key}={{train:20,test:50,val:0}}"
+    settings = json.loads(describe("-S", "data=digits", "-S", given, "--json").output)["settings"]
+    shown = {name: settings[f"data.split.per_class.{name}"] for name in ("train", "test", "val")}
+    assert shown == {
+        "train": {"value": 20, "from": f"{key}.train"},
+        "test": {"value": 50, "from": f"{key}.test"},
+        "val": {"value": 0, "from": f"{key}.val"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("folder", {"folder"}),
+        ("spiders", {"folder"}),
+        ("cub200", {"archive"}),
+        ("animals10", {"archive"}),
+        ("digits", set()),
+        ("synthetic", set()),
+    ],
+)
+def test_the_places_that_a_set_reads_are_shown_and_no_others(data: str, shown: set[str]) -> None:
+    words = ["-S", f"data={data}", "-S", "folder=/photos", "-S", "archive=/sets", "--classes", "9", "--json"]
+    assert json.loads(describe(*words).output)["settings"].keys() & {"folder", "archive"} == shown
 
 
 def test_data_that_is_not_there_asks_for_the_number_of_classes() -> None:

@@ -1,17 +1,18 @@
 """What holds for every row of the table."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.params import HALVES, RegularizerName
 from pipeline.regularizers.contract import Regularizer
-from pipeline.regularizers.table import METHODS, Composition, Method, method, stages
+from pipeline.regularizers.table import METHODS, method
 from pipeline.regularizers.taps import Tapped, freeze_source
 
-SINGLE = sorted(name for name, row in METHODS.items() if isinstance(row, Method))
+SINGLE = sorted(METHODS)
 ALIGNED = ["act", "ast", "delta", "gca", "spa"]
 LEARNING = sorted(set(ALIGNED) - {"delta"})
 SHAPES = {"0": (4, 4, 4), "3": (6, 2, 2)}
@@ -33,7 +34,6 @@ def network() -> nn.Sequential:
 
 def made(name: str, model: nn.Module, **options: object) -> Regularizer:
     row = method(name)
-    assert isinstance(row, Method)
     weights = {tap: torch.rand(size[0], dtype=torch.float64) + 0.1 for tap, size in SHAPES.items()}
     given: dict[str, Any] = {"shapes": SHAPES, "head": "7", "network": model, "added": (), "channel_weights": weights}
     return row.make(**{need: given[need] for need in row.needs}, **options).double()
@@ -62,24 +62,16 @@ def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
     return all(torch.equal(value, other[name]) for name, value in one.state_dict().items())
 
 
-def test_the_table_has_the_methods_of_spa_gca_tables_4_and_5() -> None:
-    assert set(METHODS) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca", "afa", "spa_gca"}
+def test_methods_and_those_of_two_halves_are_all_that_may_be_chosen() -> None:
+    assert set(METHODS) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca"}
+    assert {"none", *METHODS, *HALVES} == set(get_args(RegularizerName))
 
 
-def test_compositions_name_single_methods() -> None:
-    compositions = {name: row for name, row in METHODS.items() if isinstance(row, Composition)}
-    assert {name: row.halves for name, row in compositions.items()} == {
-        "afa": ("ast", "act"),
-        "spa_gca": ("spa", "gca"),
+def test_halves_are_single_methods_in_each_order() -> None:
+    assert HALVES == {
+        "afa": {"ast_act": ("ast", "act")},
+        "spa_gca": {"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
     }
-    assert {half for row in compositions.values() for half in row.halves} <= set(SINGLE)
-
-
-def test_a_row_stands_for_its_halves_in_the_order_that_is_asked_for() -> None:
-    assert stages("gca") == ("gca",)
-    assert stages("afa") == stages("afa", "ast_first") == ("ast", "act")
-    assert stages("spa_gca") == stages("spa_gca", "spa_first") == ("spa", "gca")
-    assert stages("spa_gca", "gca_first") == ("gca", "spa")
 
 
 @pytest.mark.parametrize("name", SINGLE)

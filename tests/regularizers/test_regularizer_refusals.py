@@ -12,7 +12,7 @@ from pipeline.regularizers.gca import GCA
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.regularizers.penalties import head_penalty
 from pipeline.regularizers.rises import rises
-from pipeline.regularizers.table import METHODS, method, stages
+from pipeline.regularizers.table import METHODS, method
 from pipeline.regularizers.taps import Tapped, named
 
 SHAPES = {"conv": (4, 4, 4)}
@@ -34,21 +34,9 @@ def network() -> nn.Sequential:
 
 
 def test_an_unknown_method_lists_the_known_ones() -> None:
-    known = "none, l2, l2_fe, l2_sp, delta, ast, act, spa, gca, afa, spa_gca"
+    known = "none, l2, l2_fe, l2_sp, delta, ast, act, spa, gca"
     with refused(f"regularizer: 'fm' is not known; known: {known}"):
         method("fm")
-
-
-def test_an_order_that_a_composition_has_not_lists_its_own() -> None:
-    with refused("regularizer 'spa_gca': order 'ast_first' is not known; known: spa_first, gca_first"):
-        stages("spa_gca", "ast_first")
-    with refused("regularizer 'afa': order 'act_first' is not known; known: ast_first"):
-        stages("afa", "act_first")
-
-
-def test_an_order_for_a_single_method_is_refused() -> None:
-    with refused("regularizer 'spa': order 'spa_first' means nothing for a single method; leave it out"):
-        stages("spa", "spa_first")
 
 
 @pytest.mark.parametrize("name", ["ast", "spa", "gca"])
@@ -161,7 +149,7 @@ EACH = nn.CrossEntropyLoss(reduction="none")
 
 
 def test_rises_need_a_convolution() -> None:
-    with refused("regularizer 'delta': 1 is no convolution but BatchNorm2d; tap a convolution"):
+    with refused("regularizer 'delta': 1 is no convolution but BatchNorm2d; use another method for this network"):
         rises(network(), ["1"], BATCHES, EACH)
 
 

@@ -149,7 +149,8 @@ def test_right_examples_are_spread_over_many_classes():
 
 
 def in_phases(unit, *amounts):
-    return {"recipe": {"train": {"budget": {"unit": unit}}}, "phases": [{"amount": amount} for amount in amounts]}
+    phases = [{"amount": amount, "regularizer": "none"} for amount in amounts]
+    return {"recipe": {"train": {"budget": {"unit": unit}, "phases": phases}}, "phases": phases}
 
 
 def epochs(*iterations):
@@ -158,12 +159,12 @@ def epochs(*iterations):
 
 def test_a_phase_of_epochs_begins_after_the_epochs_of_those_before():
     one = repeat(1, record=in_phases("epochs", 2, 1, 2), history=epochs(10, 20, 30, 40, 50))
-    assert aggregate.phase_starts([one]) == {2: [3], 3: [4]}
+    assert aggregate.phase_starts([one]) == {"phase 2": [3], "phase 3": [4]}
 
 
 def test_a_phase_of_iterations_begins_with_the_epoch_that_passes_those_before():
     one = repeat(1, record=in_phases("iterations", 15, 10), history=epochs(10, 15, 25))
-    assert aggregate.phase_starts([one]) == {2: [3]}
+    assert aggregate.phase_starts([one]) == {"phase 2": [3]}
 
 
 def test_a_phase_may_begin_with_another_epoch_in_another_repeat():
@@ -172,7 +173,7 @@ def test_a_phase_may_begin_with_another_epoch_in_another_repeat():
         repeat(1, record=record, history=epochs(15, 25)),
         repeat(2, record=record, history=epochs(8, 15, 23)),
     )
-    assert aggregate.phase_starts([shorter, longer]) == {2: [2, 3]}
+    assert aggregate.phase_starts([shorter, longer]) == {"phase 2": [2, 3]}
 
 
 def test_a_single_phase_has_no_start_worth_a_mark():

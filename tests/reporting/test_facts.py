@@ -8,6 +8,7 @@ import yaml
 import pipeline
 from pipeline import params
 from pipeline.commands.describe import read
+from pipeline.datasets import sets
 from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
@@ -21,6 +22,7 @@ RECIPE = {
         "crop_padding": 0,
         "input_size": 224,
         "augmentation": "none",
+        "split": {"test": 0.3, "val": 0.0, "seed": 0, "per_class": "auto"},
     },
     "network": {"backbone": "resnet50", "weights": "imagenet", "freeze": "3b", "attention": "none", "head": "linear"},
     "train": {
@@ -44,8 +46,8 @@ CBAM = {
     "attention_options": {"cbam": {"place": "in_blocks", "gate_init": "paper", "reduction": 8, "kernel_size": 7}},
 }
 PHASES = [
-    {"freeze": "1", "amount": 10, "lr": 1e-3, "trainable": 12810, "frozen": 2257984},
-    {"freeze": "features.12", "amount": 50, "lr": 1e-5, "trainable": 2000000, "frozen": 270794},
+    {"freeze": "1", "amount": 10, "lr": 1e-3, "regularizer": "none", "trainable": 12810, "frozen": 2257984},
+    {"freeze": "features.12", "amount": 50, "lr": 1e-5, "regularizer": "none", "trainable": 2000000, "frozen": 270794},
 ]
 
 
@@ -66,7 +68,9 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), n
             "data": {"set": "folder", "classes": ["a", "b"], "images": 40, "sha256": "d"},
             "weights": {"origin": origin, "sha256": ""},
             "code": "c",
-            "phases": [{"freeze": freeze, "amount": 60, "lr": 2e-4, "trainable": 1000, "frozen": 0}],
+            "phases": [
+                {"freeze": freeze, "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}
+            ],
             "parameters": {"trainable": 1000, "frozen": 0},
             "flops": {"network": 8_178_000_000},
             "parts": {"train": 29 + number, "val": 0, "test": 10},
@@ -84,7 +88,7 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), n
         }
         | runtime,
         scores={"test_images": 10, "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}}},
-        history=[],
+        history=[{"epoch": "10"}, {"epoch": "60"}],
         predictions=[],
     )
 
@@ -220,6 +224,83 @@ def test_data_tell_sizes_parts_and_what_was_left_out():
     told = dict(facts.data(material(repeat(1), repeat(2))))
     assert told["Images"] == "40; 15 to 25 a class"
     assert (told["Training images"], told["Test images"], told["Files left out"]) == ("30 to 31", "10", "1")
+
+
+DOGS = sets.described("dogs")
+
+
+def imagenet_dogs(weights="imagenet", **given):
+    one = repeat(data={"set": "dogs"}, network={"weights": weights}, **given)
+    return material(one, set="dogs", title="Stanford Dogs", has_parts=True, published=DOGS)
+
+
+def test_a_published_set_is_told_with_home_terms_citation_and_papers():
+    told = dict(facts.data(imagenet_dogs()))
+    assert told["Home"] == "http://vision.stanford.edu/aditya86/ImageNetDogs/"
+    assert told["Terms"].startswith("Images of ImageNet, whose terms hold: ")
+    assert told["Citation"].startswith("Khosla, Jayadevaprakash, Yao, Fei-Fei 2011")
+    assert told["In the papers"] == "CSCA and SPA-GCA: the official split, labels only"
+
+
+@pytest.mark.parametrize("published", [{}, {"published": None}])
+def test_of_a_set_of_ones_own_nothing_published_is_told(published):
+    terms = dict(facts.data(material(repeat(), **published)))
+    assert not {"Home", "Terms", "Citation", "In the papers"} & set(terms)
+
+
+OVERLAP = "The set and the pre-training data overlap: It is a part of ImageNet, labels included: "
+
+
+def test_dogs_from_imagenet_weights_are_said_to_be_known_to_them():
+    (note,) = [note for note in facts.notes(imagenet_dogs()) if note.startswith(OVERLAP)]
+    assert note.endswith(" So the accuracy here is higher than on new images.")
+
+
+@pytest.mark.parametrize("weights", ["none", "synthetic", "places365"])
+def test_dogs_from_other_weights_overlap_with_nothing(weights):
+    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(weights)))
+
+
+def test_dogs_trained_from_scratch_overlap_with_nothing_whatever_weights_are_named():
+    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(freeze="scratch", origin="none")))
+
+
+def test_a_set_without_known_overlap_has_no_such_note():
+    given = material(repeat(), set="mit67", title="MIT Indoor 67", published=sets.described("mit67"))
+    assert not any("overlap" in note for note in facts.notes(given))
+
+
+def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts():
+    given = [repeat(number, data={"set": "cifar100_few"}) for number in (1, 2)]
+    published = sets.described("cifar100_few")
+    told = facts.notes(material(*given, set="cifar100_few", has_parts=True, published=published))
+    assert not any("each with the set's own parts and its own seed" in note for note in told)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("folder", "folder"), ("spiders", "folder"), ("cars", "archive"), ("animals10", "archive")]
+)
+def test_the_command_that_gives_the_result_back_has_room_for_the_users_files(name, place):
+    [command] = facts.reproduce([repeat(data={"set": name}, git_commit="")])
+    assert f"-S {place}=YOUR_" in command
+
+
+@pytest.mark.parametrize("name", ["digits", "cub200", "synthetic"])
+def test_a_set_that_comes_by_itself_needs_no_place_in_the_command(name):
+    [command] = facts.reproduce([repeat(data={"set": name}, git_commit="")])
+    assert "YOUR_" not in command
+
+
+def test_numbers_by_class_are_spelled_out_as_dvc_reads_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    recipe = params.load(Path("params.yaml")).experiment().recipe()
+    recipe["data"]["set"] = "digits"
+    recipe["data"]["split"]["per_class"] = {"train": 20, "test": 50, "val": 0}
+    one = repeat(git_commit="")
+    one.record.update(paper="quick", recipe=recipe)
+    [command] = facts.reproduce([one])
+    words = shlex.split(command.replace("\\\n", " "))
+    assert read([word for word in words[3:] if word != "-S"]).experiment().recipe() == recipe
 
 
 def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():

@@ -87,11 +87,11 @@ def test_axes_have_names_and_units():
     [figures.loss_curves, lambda given, **more: figures.accuracy_curves(given, 0.75, **more)],
     ids=["loss", "accuracy"],
 )
-def test_each_further_phase_has_a_line_and_its_number(draw):
-    plain, marked = draw(curves(5)), draw(curves(5), starts={2: [3], 3: [4, 5]})
+def test_each_further_part_of_the_training_has_a_line_and_its_name(draw):
+    plain, marked = draw(curves(5)), draw(curves(5), starts={"phase 2": [3], "half 3: gca": [4, 5]})
     vertical = re.compile(rb'd="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path')
     assert len(vertical.findall(marked)) == len(vertical.findall(plain)) + 3
-    assert set(texts(marked)) - set(texts(plain)) == {"phase 2", "phase 3"}
+    assert set(texts(marked)) - set(texts(plain)) == {"phase 2", "half 3: gca"}
 
 
 def test_a_single_epoch_is_drawn_as_a_point():

@@ -87,6 +87,7 @@ def test_own_class_folders_are_collected(own):
         "images": 4,
         "rejected": 0,
         "has_parts": False,
+        "published": None,
     }
 
 

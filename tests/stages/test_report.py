@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pipeline import params, tracking
+from pipeline.datasets import sets
 from pipeline.errors import InputError
 from pipeline.stages import report
 
@@ -44,12 +45,12 @@ def write_data():
     bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
     write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)
     dataset = {"set": "folder", "title": "Spiders & co", "classes": CLASSES, "images": 8, "rejected": 25}
-    write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False})
+    write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False, "published": None})
     write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
     np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
 
 
-ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "trainable": 1234, "frozen": 5678},)
+ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "regularizer": "none", "trainable": 1234, "frozen": 5678},)
 
 
 def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
@@ -313,7 +314,7 @@ def attending_page(tmp_path_factory):
         write_params([1, 2, 3], network={"attention": "cbam", "freeze": "phases"}, train=train)
         for repeat in TESTED:
             speeds = {"network": 90.0 + repeat, "without_attention": 100.0}
-            told = [phase | count for phase, count in zip(phases, counts, strict=True)]
+            told = [phase | {"regularizer": "none"} | count for phase, count in zip(phases, counts, strict=True)]
             write_training(repeat, phases=told, speeds=speeds)
         return made_page()
 
@@ -349,7 +350,7 @@ def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
     phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "2", "amount": 1, "lr": 0.001}]
     train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
     write_params([1], network={"attention": "cbam", "freeze": "phases"}, train=train)
-    counted = [phase | {"trainable": 7, "frozen": 9} for phase in phases]
+    counted = [phase | {"regularizer": "none", "trainable": 7, "frozen": 9} for phase in phases]
     write_training(1, phases=counted, speeds={"network": 90.0, "without_attention": 100.0})
     report.main()
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
@@ -372,6 +373,43 @@ def test_the_markdown_summary_has_result_and_classes(results):
     assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
     assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+
+
+@pytest.fixture
+def dogs(results):
+    """The same results, as of Stanford Dogs from weights of ImageNet."""
+    file = Path("data/collected/dataset.json")
+    own = json.loads(file.read_text(encoding="utf-8"))
+    write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": sets.described("dogs")})
+    write_params([1, 2, 3], network={"weights": "imagenet"})
+    for repeat in TESTED:
+        write_training(repeat)
+
+
+PUBLISHED = [
+    "Images of ImageNet, whose terms hold: non-commercial research and education.",
+    "Khosla, Jayadevaprakash, Yao, Fei-Fei 2011, CVPR workshop on fine-grained visual categorization",
+    "The set and the pre-training data overlap: It is a part of ImageNet, labels included: networks",
+]
+
+
+@pytest.mark.parametrize("told", PUBLISHED, ids=["terms", "citation", "overlap"])
+def test_the_page_tells_what_is_published_of_a_set(dogs, told):
+    assert told in made_page().text
+
+
+@pytest.mark.parametrize("told", PUBLISHED, ids=["terms", "citation", "overlap"])
+def test_the_markdown_summary_tells_what_is_published_of_a_set(dogs, told):
+    report.main()
+    assert told in Path("metrics/report/summary.md").read_text(encoding="utf-8").replace("\\", "")
+
+
+def test_without_pre_training_there_is_no_word_of_an_overlap(dogs):
+    write_params([1, 2, 3], network={"weights": "none"})
+    for repeat in TESTED:
+        write_training(repeat)
+    assert "overlap" not in made_page().text
+    assert "overlap" not in Path("metrics/report/summary.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
+import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,14 +18,34 @@ ROOT = Path(pipeline.__file__).parents[1]
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]
 
 
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def _params(**changes: Any) -> None:
+    quick = VALUES["papers"]["quick"]
+    parts = {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes
+    values = VALUES | {"papers": {"quick": quick | {"data": quick["data"] | {"split": parts}}}}
+    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def _published(**per_class: int) -> None:
+    """A set of which nothing is published, or one of which a paper draws so many images a class."""
+    counts = {"images": 0, "train": 0, "test": 0}
+    told = {"counts": counts, "printed": {}, "per_class": per_class} if per_class else None
+    paths.DATASET.write_text(json.dumps({"published": told}), encoding="utf-8")
+
+
+def _parts() -> Counter[str]:
+    return Counter(image.part for image in manifest.read(paths.split_file(1), Assigned))
+
+
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["data"]["split"] = {"test": 0.25, "val": 0.2, "seed": 5}
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+    _params()
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, ROWS)
+    _published()
 
 
 def test_the_split_follows_the_parameters_and_the_repeat():
@@ -50,3 +72,66 @@ def test_a_missing_manifest_names_what_makes_it():
     with pytest.raises(InputError, match=r"^data/collected/manifest.csv: no such file; dvc repro makes it$"):
         main(["1"])
     assert not Path("data/split").exists()
+
+
+def test_auto_draws_of_each_class_what_the_sets_paper_does():
+    _published(train=6, test=4, val=3)
+    main(["1"])
+    assert _parts() == {"train": 12, "test": 8, "val": 6}
+
+
+def test_none_takes_all_images_also_of_a_set_of_which_a_paper_draws():
+    _published(train=6, test=4, val=3)
+    _params(per_class="none")
+    main(["1"])
+    assert _parts() == {"test": 10, "val": 6, "train": 24}
+
+
+@pytest.mark.parametrize("published", [{}, {"train": 6, "test": 4, "val": 3}])
+def test_what_is_said_is_drawn_whatever_is_published(published):
+    _published(**published)
+    _params(per_class={"train": 5, "test": 2, "val": 1})
+    main(["1"])
+    assert _parts() == {"train": 10, "test": 4, "val": 2}
+
+
+def test_without_a_drawn_validation_part_it_is_carved_out_of_the_drawn_training_images():
+    _params(per_class={"train": 10, "test": 5, "val": 0})
+    main(["1"])
+    assert _parts() == {"train": 16, "val": 4, "test": 10}
+
+
+def test_what_is_drawn_varies_with_the_repeat():
+    _params(per_class={"train": 5, "test": 2, "val": 0})
+    main(["1"])
+    main(["2"])
+    assert paths.split_file(1).read_bytes() != paths.split_file(2).read_bytes()
+
+
+def test_a_class_that_is_too_small_is_refused_in_one_line_and_nothing_is_written():
+    _params(per_class={"train": 15, "test": 5, "val": 1})
+    with pytest.raises(InputError) as caught:
+        main(["1"])
+    assert str(caught.value) == (
+        "class 'a': 20 images (20 different) do not give 5 for test + 1 for val + 15 for train "
+        "with copies kept together; lower split.per_class"
+    )
+    assert not Path("data/split").exists()
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_nothing_for_training_or_test_is_refused_where_a_set_has_no_such_part(part):
+    _params(per_class={"train": 5, "test": 5, "val": 0} | {part: 0})
+    with pytest.raises(InputError, match=rf"^split.per_class.{part}: 0, and this set has no such part of its own; "):
+        main(["1"])
+
+
+def test_a_set_of_the_users_own_has_nothing_to_be_told_beside(capsys):
+    main(["1"])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_parts_of_a_published_set_are_told(capsys):
+    _published(train=6, test=4, val=3)
+    main(["1"])
+    assert capsys.readouterr().out == "split: 12 train + 6 val + 8 test\n"

@@ -8,7 +8,8 @@ import yaml
 from PIL import Image
 
 import pipeline
-from pipeline import paths
+from pipeline import params, paths
+from pipeline.datasets.sources.spiders import PRINTED
 from pipeline.errors import InputError
 from pipeline.stages import validate
 
@@ -123,6 +124,122 @@ def test_photographs_under_the_recipe_for_drawings_are_remarked_on(
     write_params(data="folder", folder=str(photographs))
     validate.main()
     assert "photographs become 64 x 64; add -S paper=ecsm" in capsys.readouterr().out
+
+
+KAGGLE = "https://www.kaggle.com/datasets/alessiocorrado99/animals10"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data": "animals10"},
+            "archive: Animals-10 cannot be downloaded by a program; log in at Kaggle and download it there "
+            f"({KAGGLE}), put archive.zip or what is in them into one folder, and add -S archive=/path/to/that/folder",
+        ),
+        ({"data": "cars"}, "copies are on Kaggle and in research groups (https://ai.stanford.edu/~jkrause/cars/car_"),
+        ({"data": "cars"}, "put cars_train.tgz, cars_test.tgz, car_devkit.tgz, cars_test_annos_withlabels.mat or what"),
+        ({"data": "spiders"}, "SPIDER9-IMAGE is not public; ask its makers at Dali University for it, put its class"),
+        ({"data": "cub200", "archive": "sets/cub.tgz"}, "archive: 'sets/cub.tgz' is relative, which queued runs would"),
+        (
+            {"data": "cub200", "archive": "/nowhere/cub.tgz"},
+            "archive: '/nowhere/cub.tgz' does not exist; give the file",
+        ),
+        (
+            {"data": "cars", "archive": "/nowhere"},
+            "archive: '/nowhere' does not exist; give the file or folder with St",
+        ),
+        ({"data": "spiders", "folder": "/nowhere"}, "folder: '/nowhere' does not exist"),
+        ({"data": "spiders", "folder": "spiders"}, "folder: 'spiders' is relative"),
+        ({"data": "birds"}, "data: 'birds' is not one of auto, synthetic, folder, spiders, cub200, dogs, cars, calt"),
+    ],
+)
+def test_a_set_that_cannot_be_had_is_refused_in_a_line_that_says_what_to_do(
+    changes: dict[str, Any], message: str
+) -> None:
+    write_params(**changes)
+    with pytest.raises(InputError) as caught:
+        validate.main()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not paths.VALIDATED.exists()
+
+
+def test_a_folder_without_all_files_of_a_set_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cars_train.tgz").touch()
+    write_params(data="cars", archive=str(tmp_path))
+    with pytest.raises(InputError, match=r"^archive: '.*' has no cars_test.tgz; put all files of Stanford Cars there$"):
+        validate.main()
+
+
+def test_spiders_of_other_names_are_refused(photographs: Path) -> None:
+    write_params(data="spiders", folder=str(photographs))
+    with pytest.raises(InputError, match=r"not the nine classes of SPIDER9-IMAGE: 'a b', 'ç' unknown; no Thomisidae"):
+        validate.main()
+
+
+@pytest.fixture
+def spiders(tmp_path: Path) -> Path:
+    for label in PRINTED:
+        (tmp_path / "spiders" / label).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "spiders" / label / f"{number}.jpg").touch()
+    return tmp_path / "spiders"
+
+
+def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was remarked on since the last time."""
+    start = "validate: note: "
+    return [line.removeprefix(start) for line in capsys.readouterr().out.splitlines() if line.startswith(start)]
+
+
+@pytest.mark.parametrize("data", ["synthetic", "folder", "spiders", "digits"])
+def test_an_archive_that_a_set_does_not_need_is_remarked_on(
+    data: str, photographs: Path, spiders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params(data=data, folder=str(spiders if data == "spiders" else photographs), archive="/sets/cub.tgz")
+    validate.main()
+    assert f"archive is not read: data is {data!r}, which needs none" in notes(capsys)
+
+
+@pytest.mark.parametrize("data", ["synthetic", "digits", "cub200", "caltech256_30", "cifar100_few"])
+def test_a_folder_that_a_set_does_not_read_is_remarked_on(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_params(data=data, folder="/photos")
+    validate.main()
+    assert notes(capsys) == [f"folder is not read: data is {data!r}; add -S data=folder"]
+
+
+@pytest.mark.parametrize("data", ["cub200", "dogs", "cars", "mit67", "cifar10", "animals10"])
+def test_an_archive_that_is_read_is_not_remarked_on(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set.zip").touch()
+    write_params(data=data, archive=str(tmp_path / "set.zip"))
+    validate.main()
+    assert notes(capsys) == []
+
+
+def test_the_folder_of_the_spiders_is_not_remarked_on(spiders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_params(data="spiders", folder=str(spiders))
+    validate.main()
+    assert notes(capsys) == []
+
+
+@pytest.mark.parametrize("data", ["digits", "cub200", "mit67", "cifar10"])
+def test_what_can_be_downloaded_is_valid_without_a_place(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_params(data=data)
+    validate.main()
+    assert notes(capsys) == []
+
+
+def test_only_what_a_recipe_changes_for_a_data_set_is_in_the_file() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"paper": "spa_gca"}
+    assert validate.verdict(params.check(values | {"data": "dogs"})) == "params.yaml is valid\n"
+    assert validate.verdict(params.check(values | {"data": "mit67"})).splitlines() == [
+        "params.yaml is valid",
+        "network.backbone: resnet50",
+        "network.weights: places365",
+    ]
 
 
 def test_freezing_random_values_is_said(capsys: pytest.CaptureFixture[str]) -> None:

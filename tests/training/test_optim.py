@@ -33,7 +33,7 @@ def made(layer: nn.Module, chosen: SimpleNamespace, **factors: float) -> torch.o
 
 def rates(schedule: str, steps: int) -> list[float]:
     optimizer = made(nn.Linear(1, 1), settings(schedule=schedule))
-    scheduler = optim.make_schedule(optimizer, settings(schedule=schedule), steps)
+    scheduler = optim.make_schedule(optimizer, settings(schedule=schedule), [steps])
     seen = []
     for _ in range(steps):
         seen.append(optimizer.param_groups[0]["lr"])
@@ -64,7 +64,7 @@ def test_each_group_has_its_own_rate_and_empty_ones_are_left_out() -> None:
     groups = {"backbone": list(one.parameters()), "module": [], "head": list(other.parameters())}
     factors = {"backbone": 0.1, "module": 5.0, "head": 1.0}
     optimizer = optim.make_optimizer(groups, settings(schedule="cosine"), lr=0.1, factors=factors)
-    scheduler = optim.make_schedule(optimizer, settings(schedule="cosine"), 10)
+    scheduler = optim.make_schedule(optimizer, settings(schedule="cosine"), [10])
     for _ in range(10):
         backbone, head = (group["lr"] for group in optimizer.param_groups)
         assert backbone == pytest.approx(0.1 * head)
@@ -95,5 +95,5 @@ def test_a_cosine_is_half_a_wave_down_to_its_last_rate() -> None:
 
 def test_every_row_of_the_tables_is_tried_here() -> None:
     assert set(optim.OPTIMIZERS) == {"adam", "adamw", "sgd"}
-    assert set(optim.SCHEDULES) == {"constant", "step", "cosine"}
+    assert set(optim.SCHEDULES) == {"constant", "step", "cosine", "exponential"}
     assert torch.is_grad_enabled()

@@ -1,0 +1,137 @@
+"""What a step of each regularizer costs beside a step of `l2`, and what weighing DELTA's channels costs an image.
+
+    python benchmarks/regularizers.py --out benchmarks/results
+
+The methods take turns, several rounds, in each the second of two epochs is timed; a method's ratio is that of its
+seconds and l2's in the same round, and the figure is the median with the range. Images vary (a random crop), so nothing
+of the source is kept. The network is the recipe `spa_gca`'s with random values, everything training.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pipeline import params, paths, provenance, seeding  # isort: skip  (before torch: it says how threads wait)
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from pipeline.networks.backbones import backbone
+from pipeline.networks.build import build
+from pipeline.regularizers.rises import rises
+from pipeline.regularizers.table import METHODS
+from pipeline.stages import assembly, regularizing
+from pipeline.training import engine
+from pipeline.training.images import Images
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLASSES = 9
+
+
+def main() -> None:
+    """Time every method that was asked for, print a table, and write it with device and versions."""
+    wanted = arguments()
+    device = torch.device(seeding.choose_device(wanted.device))
+    threads = seeding.make_exact(threads="auto", device=device.type)
+    rounds = [
+        {method: seconds_a_step(method, wanted, device) for method in wanted.methods} for _ in range(wanted.rounds)
+    ]
+    rows = [row(method, rounds) for method in wanted.methods]
+    for told in rows:
+        print(", ".join(f"{name} {value}" for name, value in told.items()))
+    weighing = seconds_an_image(wanted, device)
+    print(f"channel weights of DELTA: {weighing:.3g} s an image")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+    machine = {"device": name, "threads": threads, "versions": provenance.versions()}
+    settings = {key: value for key, value in vars(wanted).items() if key != "out"}
+    result = {"machine": machine, "settings": settings, "rows": rows, "delta_seconds_an_image": round(weighing, 4)}
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    file = wanted.out / f"regularizers-{device.type}.json"
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {file}")
+
+
+def arguments() -> argparse.Namespace:
+    """What to measure; the defaults are those that a GPU is measured with."""
+    parser = argparse.ArgumentParser(description="Seconds a step of each regularizer beside l2's.")
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20, help="timed steps a round, after as many that are not")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=[m for m in METHODS if m != "l2_fe"])
+    parser.add_argument("--weighed", type=int, default=8, help="images on which DELTA's channels are weighed")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    return parser.parse_args()
+
+
+def recipe(method: str, wanted: argparse.Namespace) -> params.Experiment:
+    """The recipe `spa_gca` with this method, on as many images as one epoch of timed steps takes."""
+    values = params.load(Path(__file__).resolve().parents[1] / paths.PARAMS)
+    changes = {"paper": "spa_gca", "data": "auto", "regularizer": method, "backbone": wanted.backbone, "freeze": "2"}
+    paper = values.papers["spa_gca"].model_dump()
+    paper["data"] |= {"image_size": wanted.size + 32, "crop_size": wanted.size}
+    # So small a rate that random values stay finite under any strength.
+    paper["train"] |= {"batch_size": wanted.batch, "precision": wanted.precision, "lr": 1e-9}
+    paper["train"]["budget"] = {"unit": "epochs", "amount": 2}
+    return params.check(values.model_dump(mode="json") | changes | {"papers": {"spa_gca": paper}}).experiment()
+
+
+def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device) -> float:
+    """The mean over an epoch of timed steps, behind an epoch of the same length that is not counted."""
+    experiment = recipe(method, wanted)
+    network = build(assembly.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
+    count = wanted.steps * wanted.batch
+    side = experiment.settings.data.image_size
+    array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
+    rows = torch.arange(count)
+    view = assembly.training_view(experiment.settings.data)
+    images = Images(array, rows, mean=MEAN, std=STD, device=device, view=view)
+    examples = engine.Examples(images, rows % CLASSES, rows, rows[:0])
+    source = regularizing.plain_source(experiment, network, classes=CLASSES)
+    makers = regularizing.Guides(experiment, network, source=source, repeat=0).makers()
+    course = assembly.course(experiment, network, makers)
+    outcome = engine.fit(network, examples, experiment.settings.train, seed=0, course=course)
+    return outcome.epoch_seconds[-1] / int(wanted.steps)
+
+
+def row(method: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
+    """A method's seconds and its ratio to l2 over the rounds."""
+    ratios = [found[method] / found["l2"] for found in rounds] if "l2" in rounds[0] else []
+    told: dict[str, Any] = {
+        "method": method,
+        "seconds_a_step": round(statistics.median(found[method] for found in rounds), 4),
+        "n": len(rounds),
+    }
+    if ratios:
+        told |= {
+            "ratio_to_l2": round(statistics.median(ratios), 3),
+            "lowest": round(min(ratios), 3),
+            "highest": round(max(ratios), 3),
+        }
+    return told
+
+
+def seconds_an_image(wanted: argparse.Namespace, device: torch.device) -> float:
+    """How long leaving out every filter of the four taps takes for one image."""
+    experiment = recipe("delta", wanted)
+    network = build(assembly.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
+    taps = [f"model.{tap}" for tap in backbone(wanted.backbone).taps]
+    batch = torch.zeros(wanted.weighed, 3, wanted.size, wanted.size, device=device)
+    labels = torch.zeros(wanted.weighed, dtype=torch.long, device=device)
+    started = time.perf_counter()
+    rises(network, taps, [(batch, labels)], lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"))
+    return (time.perf_counter() - started) / int(wanted.weighed)
+
+
+if __name__ == "__main__":
+    main()

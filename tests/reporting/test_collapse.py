@@ -1,0 +1,201 @@
+"""When the report says that a regularizer's weights have run into one place."""
+
+import copy
+
+import pytest
+
+from pipeline.reporting import aggregate, facts, page, wording
+from pipeline.reporting.aggregate import Collapse, Repeat
+from pipeline.reporting.facts import Material
+from pipeline.reporting.pictures import Picture
+
+EVEN = {"entropy": 0.98, "maximum": 0.02, "mass": 0.5}
+
+
+def row(epoch, **taps):
+    """A line of history.csv: by tap, entropy, maximum and mass."""
+    told = {f"{name}/{tap}": str(value) for tap, values in taps.items() for name, value in (EVEN | values).items()}
+    return {"epoch": str(epoch), "iteration": str(10 * epoch)} | told
+
+
+def repeat(*rows, number=1, method="gca", parts=None, unit="epochs"):
+    """A repeat whose parts are (method, amount, taps)."""
+    phases = [
+        {"regularizer": name, "amount": amount} | ({"taps": list(taps), "idle_taps": []} if taps else {})
+        for name, amount, taps in parts or [(method, len(rows), ["near", "far"])]
+    ]
+    recipe = {"train": {"budget": {"unit": unit}, "phases": []}}
+    record = {"recipe": recipe, "phases": phases, "data": {"classes": ["a"]}}
+    return Repeat(number, record, runtime={}, scores={}, history=list(rows), predictions=[])
+
+
+@pytest.mark.parametrize(
+    ("maximum", "entropy", "collapsed"),
+    [(0.51, 0.49, True), (0.5, 0.4, False), (0.6, 0.5, False), (0.4, 0.1, False), (0.99, 0.01, True)],
+)
+def test_weights_have_collapsed_where_one_place_has_most_and_entropy_is_low(maximum, entropy, collapsed):
+    found = aggregate.collapses([repeat(row(1, near={"maximum": maximum, "entropy": entropy}, far={}))])
+    assert found == ([Collapse(1, "gca", "near", maximum, alone=False)] if collapsed else [])
+
+
+@pytest.mark.parametrize(("mass", "collapsed"), [(0.951, True), (0.95, False), (0.5, False)])
+def test_weights_have_collapsed_where_one_layer_has_nearly_all(mass, collapsed):
+    found = aggregate.collapses([repeat(row(1, near={"mass": mass}, far={"mass": 1 - mass}))])
+    assert found == ([Collapse(1, "gca", "near", mass, alone=True)] if collapsed else [])
+
+
+def test_even_weights_have_not():
+    assert aggregate.collapses([repeat(row(1, near={}, far={}))]) == []
+
+
+def test_a_single_tap_holds_everything_without_having_collapsed():
+    one = repeat(row(1, near={"mass": 1.0}), parts=[("gca", 1, ["near"])])
+    assert aggregate.collapses([one]) == []
+
+
+def test_a_map_of_one_position_holds_its_own_weight_without_having_collapsed():
+    one = repeat(row(1, near={"maximum": 1.0, "entropy": 1.0}, far={}), method="spa")
+    assert aggregate.collapses([one]) == []
+
+
+def test_what_counts_is_how_each_half_ends():
+    gone = {"maximum": 0.9, "entropy": 0.1}
+    parts = [("spa", 2, ["near", "far"]), ("gca", 2, ["near", "far"])]
+    rows = [row(1, near=gone, far={}), row(2, near={}, far=gone), row(3, near=gone, far={}), row(4, near={}, far={})]
+    assert aggregate.collapses([repeat(*rows, parts=parts)]) == [Collapse(1, "spa", "far", 0.9, alone=False)]
+
+
+def test_halves_of_iterations_end_with_their_own_epochs():
+    gone = {"maximum": 0.9, "entropy": 0.1}
+    parts = [("spa", 20, ["near", "far"]), ("gca", 10, ["near", "far"])]
+    rows = [row(1, near={}, far={}), row(2, near=gone, far={}), row(3, near={}, far={})]
+    found = aggregate.collapses([repeat(*rows, parts=parts, unit="iterations")])
+    assert [(one.method, one.tap) for one in found] == [("spa", "near")]
+
+
+def test_columns_of_the_other_half_are_empty_and_say_nothing():
+    second = {name: "" for name in row(2, near={}) if "/" in name} | {"epoch": "2", "iteration": "20"}
+    parts = [("spa", 1, ["near"]), ("none", 1, [])]
+    assert aggregate.collapses([repeat(row(1, near={}), second, parts=parts)]) == []
+
+
+def test_each_repeat_and_tap_counts():
+    gone = {"maximum": 0.9, "entropy": 0.1}
+    found = aggregate.collapses([repeat(row(1, near=gone, far=gone)), repeat(row(1, near={}, far=gone), number=2)])
+    assert [(one.repeat, one.tap) for one in found] == [(1, "near"), (1, "far"), (2, "far")]
+
+
+def test_the_note_tells_the_worst_case_and_how_many_more():
+    found = [Collapse(1, "act", "near", 0.6, alone=False), Collapse(2, "gca", "far", 0.97, alone=True)]
+    assert facts._collapsed(found) == (
+        "The weights of gca have collapsed: at far the layer holds 97\u00a0% of the weight in repeat 2, and in 1 more "
+        "cases. It then keeps little of the network near the pre-trained one."
+    )
+    assert "at near one place of it holds 60\u00a0% of the weight in repeat 1. It then" in facts._collapsed(found[:1])
+
+
+RECIPE = {
+    "data": {"crop_padding": 0, "augmentation": "none"} | dict.fromkeys(("image_size", "crop_size", "input_size"), 64),
+    "network": {"backbone": "resnet18", "weights": "imagenet", "freeze": "2", "attention": "none", "head": "linear"},
+    "train": {
+        "budget": {"unit": "epochs", "amount": 1},
+        "batch_size": 32,
+        "optimizer": "sgd",
+        "lr": 0.01,
+        "schedule": "step",
+        "phases": [],
+        "lr_factors": {"backbone": 1.0, "module": 1.0, "head": 1.0},
+        "batch_norm": "train",
+        "sampler": "shuffle",
+        "class_weights": "none",
+    },
+    "regularizer": {
+        "method": "gca",
+        "method_options": {"gca": {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01, "reduction": 4}},
+    },
+}
+
+
+def material(near):
+    """What a report of one short training with GCA is made from."""
+    tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    part = {"freeze": "2", "amount": 1, "lr": 0.01, "regularizer": "gca", "trainable": 7, "frozen": 0}
+    record = {
+        "paper": "spa_gca",
+        "seed": 1,
+        "key": "ab" * 32,
+        "recipe": copy.deepcopy(RECIPE),
+        "device": "cpu",
+        "threads": 2,
+        "data": {"set": "folder", "classes": ["a", "b"], "images": 8, "sha256": "d"},
+        "weights": {"origin": "torchvision", "sha256": ""},
+        "code": "c",
+        "phases": [part | {"regularizer_parameters": 9, "taps": ["near", "far"], "idle_taps": []}],
+        "parameters": {"trainable": 7, "frozen": 0, "regularizer": 9},
+        "flops": {"network": 10**9},
+        "parts": {"train": 4, "val": 0, "test": 4},
+    }
+    runtime = {
+        "train_seconds": 1.0,
+        "cache_seconds": 0.0,
+        "images_per_second": 1.0,
+        "inference_images_per_second": {},
+        "device_name": "CPU",
+        "threads": 2,
+        "versions": {},
+        "git_commit": "c",
+        "git_dirty": False,
+        "started": "2026-11-21T03:00:00+00:00",
+    }
+    scores = {"accuracy": 0.5, "macro_f1": 0.5, "balanced_accuracy": 0.5, "test_images": 4}
+    scores |= {"classes": {"a": tested, "b": tested}, "confusion": [[1, 1], [1, 1]]}
+    history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
+    one = Repeat(1, record, runtime, scores, history, predictions=[])
+    told = {"set": "folder", "title": "Spiders", "has_parts": False}
+    return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[])
+
+
+CHARTS = dict.fromkeys(("loss", "accuracy", "confusion", "classes"), Picture(b"<svg/>", b"<svg/>", "a chart"))
+
+
+@pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
+def test_the_notes_of_a_report_say_it_where_it_is_so(near, said):
+    assert any("have collapsed" in note for note in facts.notes(material(near))) is said
+
+
+@pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
+@pytest.mark.parametrize("write", [page.markdown, lambda given: page.page(given, CHARTS)], ids=["markdown", "page"])
+def test_markdown_and_page_say_it_too(write, near, said):
+    assert ("The weights of gca have collapsed" in write(material(near))) is said
+
+
+def test_the_method_and_its_size_are_among_the_facts():
+    given = material({})
+    assert dict(facts.experiment(given))["Regularizer"] == "gca (alpha 0.1, beta 0.01, r 4)"
+    told = dict(facts.training(given.repeats))
+    assert told["Maps compared with the source's"] == "near, far"
+    assert told["Parameters of the regularizer, all parts"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("order", "told"),
+    [
+        (("spa", "gca"), "spa_gca: spa (alpha 0.1), then gca (alpha 0.2, r 4), each for half of the budget"),
+        (("gca", "spa"), "spa_gca: gca (alpha 0.2, r 4), then spa (alpha 0.1), each for half of the budget"),
+    ],
+)
+def test_halves_are_told_in_their_order(order, told):
+    own = {"spa": {"alpha": 0.1}, "gca": {"alpha": 0.2, "reduction": 4}}
+    options = {"spa_gca": {"weight_decay": 0.0}} | {name: own[name] for name in order}
+    assert wording.regularizer({"method": "spa_gca", "method_options": options}) == told
+
+
+def test_halves_are_told_one_by_one_and_begin_with_their_names():
+    given = material({}).repeats[0]
+    phases = [given.record["phases"][0] | {"regularizer": name} for name in ("spa", "gca")]
+    given.record["phases"] = phases
+    given.record["recipe"]["train"]["budget"]["amount"] = 2
+    told = dict(facts.training([given]))
+    assert (told["Half 1"], told["Half 2"]) == ("1 epoch: spa", "1 epoch: gca")
+    given.history.append(row(2, near={}, far={}))
+    assert aggregate.phase_starts([given]) == {"half 2: gca": [2]}

@@ -1,0 +1,385 @@
+"""Each published set's miniature through the stages, and what they say of it."""
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, get_args
+
+import miniatures
+import pytest
+import yaml
+from serving import Server, serving
+
+import pipeline
+from pipeline import params, paths
+from pipeline.commands.describe import read
+from pipeline.datasets import fetching, manifest, parallel, sets
+from pipeline.datasets.manifest import Assigned, Row
+from pipeline.datasets.packed import Packed
+from pipeline.datasets.splits import PerClass
+from pipeline.errors import InputError
+from pipeline.stages import collect, preprocess, split, validate
+
+ROOT = Path(pipeline.__file__).parents[1]
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+# A tenth of the images of each class that ECSM Table 1 prints.
+SPIDERS = {label: sum(printed) // 10 for label, printed in sets.SETS["spiders"].printed.items()}
+# Caltech's 30 and 20, and 60 and 20, of a miniature's five a class; CIFAR-100's 10 and 5 of its four.
+PER_CLASS = {
+    "caltech256_30": PerClass(train=3, test=2, val=0),
+    "caltech256_60": PerClass(train=4, test=1, val=0),
+    "cifar100_few": PerClass(train=2, test=0, val=1),
+}
+
+
+class Expected(NamedTuple):
+    """A miniature's classes, its images by the parts that it has of its own, and by those of a split."""
+
+    classes: int
+    own: dict[str, int]
+    split: dict[str, int]
+
+
+def _official(classes: int, train: int, test: int) -> Expected:
+    return Expected(classes, {"train": train, "test": test}, {"train": train, "test": test})
+
+
+EXPECTED = {
+    # three tenths of 25 five times, 24 twice, 32 and 23 for the test: 8, 7, 10 and 7
+    "spiders": Expected(9, {"": 228}, {"train": 157, "test": 71}),
+    "cub200": _official(200, 200, 200),
+    "dogs": _official(120, 240, 120),
+    "cars": _official(196, 392, 196),
+    "caltech256_30": Expected(257, {"": 1285}, {"train": 257 * 3, "test": 257 * 2}),
+    "caltech256_60": Expected(257, {"": 1285}, {"train": 257 * 4, "test": 257}),
+    "mit67": _official(67, 268, 67),
+    "cifar10": _official(10, 50, 10),
+    "cifar100": _official(100, 400, 200),
+    "cifar100_few": Expected(100, {"train": 400, "test": 200}, {"train": 200, "val": 100, "test": 200}),
+    "animals10": Expected(10, {"": 145}, {"train": 102, "test": 43}),
+    "digits": Expected(10, {"": 1797}, {"train": 1258, "test": 539}),
+}
+
+
+def _write_params(**changes: Any) -> None:
+    """params.yaml with the quick recipe alone, for small images."""
+    quick = VALUES["papers"]["quick"]
+    small = quick | {"data": quick["data"] | {"image_size": 32}}
+    values = VALUES | {"threads": 1, "papers": {"quick": small}} | changes
+    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def _put(patch: pytest.MonkeyPatch, name: str, server: Server, own: Path) -> None:
+    """Publish the miniature in place of the set, and put a copy of its files into the folder `own`."""
+    files = miniatures.FILES[name]()
+    for file, content in files.items():
+        server.give(f"/{name}/{file}", content)
+        (own / file).write_bytes(content)
+    row = miniatures.published(sets.SETS[name], files, f"{server.url}/{name}")
+    patch.setitem(sets.SETS, name, replace(row, per_class=PER_CLASS.get(name)))
+    if name.startswith("cifar"):
+        reader, tables = miniatures.published_batches(files)
+        for table, values in tables.items():
+            patch.setattr(reader, table, values)
+
+
+def _put_spiders(own: Path) -> None:
+    for label, count in SPIDERS.items():
+        (own / label).mkdir()
+        for number in range(count):
+            (own / label / f"{number}.jpg").write_bytes(miniatures.photograph(f"{label} {number}"))
+
+
+def _place(name: str, own: Path) -> dict[str, str]:
+    """The user's own files in params.yaml, where a set has to be given them."""
+    row = sets.SETS[name]
+    if row.given_by == "folder":
+        return {"folder": str(own)}
+    return {} if all(download.urls for download in row.downloads) else {"archive": str(own)}
+
+
+def _through(name: str, own: Path) -> tuple[str, str]:
+    """Run the stages up to the packed images; gives what `collect` and `split` print."""
+    _write_params(data=name, **_place(name, own))
+    validate.main()
+    told = []
+    for stage in (collect.main, lambda: split.main(["1"])):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            stage()
+        told.append(printed.getvalue())
+    preprocess.main()
+    return told[0], told[1]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def patch(monkeypatch, tmp_path):
+    """An empty project, where this process is, with a cache of its own; nothing runs beside it."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "own").mkdir()
+    _enter(monkeypatch, tmp_path)
+    return monkeypatch
+
+
+def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
+    patch.chdir(root / "project")
+    patch.delenv("DVC_ROOT", raising=False)
+    patch.setenv(fetching.CACHE_VARIABLE, str(root / "cache"))
+    patch.setattr(parallel, "_cores", lambda: 1)
+
+
+@pytest.fixture(scope="module", params=list(sets.SETS))
+def ran(request, server, tmp_path_factory):
+    """What one set's miniature has become, brought in, divided and packed once for all tests."""
+    name, root = request.param, tmp_path_factory.mktemp("set")
+    (root / "project").mkdir()
+    (root / "own").mkdir()
+    asked = len(server.asked)
+    with pytest.MonkeyPatch.context() as patch:
+        _enter(patch, root)
+        _put_spiders(root / "own") if name == "spiders" else None
+        if name in miniatures.FILES:
+            _put(patch, name, server, root / "own")
+        collected, divided = _through(name, root / "own")
+        return SimpleNamespace(
+            name=name,
+            row=sets.SETS[name],
+            expected=EXPECTED[name],
+            rows=manifest.read(paths.MANIFEST, Row),
+            dataset=json.loads(paths.DATASET.read_text(encoding="utf-8")),
+            assigned=manifest.read(paths.split_file(1), Assigned),
+            packed=Packed.open(paths.PACKED).images.shape,
+            collected=collected.splitlines(),
+            divided=divided.splitlines(),
+            asked=[asked.path for asked in server.asked[asked:]],
+        )
+
+
+def test_every_set_is_collected_with_its_classes_and_its_own_parts(ran):
+    assert len({row.label for row in ran.rows}) == len(ran.dataset["classes"]) == ran.expected.classes
+    assert Counter(row.part for row in ran.rows) == ran.expected.own
+    assert ran.dataset["has_parts"] == ("" not in ran.expected.own)
+
+
+def test_every_set_is_divided_as_its_paper_does(ran):
+    assert Counter(image.part for image in ran.assigned) == ran.expected.split
+    for part in ran.expected.split:
+        assert len({image.label for image in ran.assigned if image.part == part}) == ran.expected.classes
+
+
+def test_every_image_of_a_set_is_packed(ran):
+    assert ran.packed == (sum(ran.expected.own.values()), 3, 32, 32)
+
+
+def test_no_image_of_a_miniature_is_rejected(ran):
+    assert ran.dataset["rejected"] == 0
+    assert ran.collected[-1] == f"collect: {len(ran.rows)} images in {ran.expected.classes} classes"
+
+
+def test_every_file_that_has_an_address_is_downloaded_once_and_no_other(ran):
+    urls = [url for download in ran.row.downloads for url in download.urls]
+    assert sorted(ran.asked) == sorted(f"/{url.split('/', 3)[3]}" for url in urls)
+
+
+def test_the_terms_are_told_before_anything_else(ran):
+    assert ran.collected[0] == f"collect: {ran.row.title}, {ran.row.home}: {ran.row.terms}"
+
+
+def test_what_came_is_told_beside_what_is_published(ran):
+    assert (
+        ran.collected[1] == f"collect: {ran.row.title}: {len(ran.rows):,} images, {ran.row.counts.images:,} published"
+    )
+
+
+def test_dataset_json_says_what_is_published_of_the_set(ran):
+    told = ran.dataset["published"]
+    for key in ("home", "terms", "citation", "official", "paper", "known_overlap"):
+        assert told[key] == getattr(ran.row, key)
+    assert told["counts"] == {"images": ran.row.counts[0], "train": ran.row.counts[1], "test": ran.row.counts[2]}
+    drawn = PER_CLASS.get(ran.name)
+    assert told["per_class"] == (drawn and {"train": drawn.train, "test": drawn.test, "val": drawn.val})
+    assert {label: tuple(counts) for label, counts in told["printed"].items()} == dict(ran.row.printed)
+
+
+def test_the_parts_are_told_beside_the_published_ones(ran):
+    counts, parts = ran.row.counts, ran.expected.split
+    ours = " + ".join(f"{parts[part]:,} {part}" for part in ("train", "val", "test") if part in parts)
+    published = f", {counts.train:,} train + {counts.test:,} test published" if counts.train else ""
+    assert ran.divided[0] == f"split: {ours}{published}"
+
+
+def test_a_second_clone_downloads_nothing_again(patch, server, tmp_path):
+    _put(patch, "mit67", server, tmp_path / "own")
+    _through("mit67", tmp_path / "own")
+    asked = len(server.asked)
+    (tmp_path / "second").mkdir()
+    patch.chdir(tmp_path / "second")
+    _through("mit67", tmp_path / "own")
+    assert (len(server.asked), paths.DATASET.is_file()) == (asked, True)
+
+
+def test_an_archive_is_read_in_place_of_the_download(patch, server, tmp_path):
+    _put(patch, "cub200", server, tmp_path / "own")
+    asked = len(server.asked)
+    _write_params(data="cub200", archive=str(tmp_path / "own/CUB_200_2011.tgz"))
+    validate.main()
+    collect.main()
+    assert len(server.asked) == asked
+    assert len(manifest.read(paths.MANIFEST, Row)) == 400
+
+
+def test_an_archive_that_is_not_the_published_one_stops_the_run_and_leaves_nothing(patch, server, tmp_path):
+    _put(patch, "cub200", server, tmp_path / "own")
+    (tmp_path / "own/CUB_200_2011.tgz").write_bytes(b"birds")
+    _write_params(data="cub200", archive=str(tmp_path / "own/CUB_200_2011.tgz"))
+    with pytest.raises(InputError, match=r"^archive: '.*' is not CUB_200_2011.tgz as published: 5 bytes in place of"):
+        collect.main()
+    assert not list(Path("data").glob("*"))
+
+
+@pytest.mark.parametrize("data", ["digits", "spiders"])
+def test_a_sweep_over_sets_keeps_the_archive_that_some_of_them_read(patch, server, tmp_path, data, capsys):
+    _put(patch, "cub200", server, tmp_path / "own")
+    (tmp_path / "spiders").mkdir()
+    _put_spiders(tmp_path / "spiders")
+    given = {"archive": str(tmp_path / "own/CUB_200_2011.tgz"), "folder": str(tmp_path / "spiders")}
+    for name in ("cub200", data):
+        _write_params(data=name, **given)
+        validate.main()
+        collect.main()
+        assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["set"] == name
+    assert f"validate: note: archive is not read: data is {data!r}" in capsys.readouterr().out
+
+
+def test_spiders_may_lie_where_the_users_photographs_do_by_default(patch):
+    paths.OWN_FOLDER.mkdir(parents=True)
+    _put_spiders(paths.OWN_FOLDER)
+    _write_params(data="spiders")
+    validate.main()
+    collect.main()
+    assert len(manifest.read(paths.MANIFEST, Row)) == sum(SPIDERS.values())
+
+
+def test_collect_tells_each_spiders_images_beside_ecsm_table_1(patch, tmp_path):
+    _put_spiders(tmp_path / "own")
+    collected, _ = _through("spiders", tmp_path / "own")
+    assert collected.splitlines()[1:-1] == [
+        "collect: SPIDER9-IMAGE: 228 images, 2,304 published",
+        "collect: Thomisidae: 25 images, 250 printed",
+        "collect: Theraphosidae: 24 images, 248 printed",
+        "collect: Lycosa: 24 images, 244 printed",
+        "collect: Missulena: 25 images, 250 printed",
+        "collect: Araneidae: 25 images, 250 printed",
+        "collect: Trichonephila clavata: 25 images, 250 printed",
+        "collect: Philodromidae: 25 images, 256 printed",
+        "collect: Plator: 32 images, 322 printed",
+        "collect: Cyrtophora: 23 images, 234 printed",
+    ]
+
+
+def _collected(rows: list[Row], name: str | None) -> None:
+    """What `collect` leaves of these images, without the images."""
+    paths.COLLECTED.mkdir(parents=True)
+    manifest.write(paths.MANIFEST, Row, rows)
+    published = {"published": name and sets.described(name)}
+    paths.DATASET.write_text(json.dumps(published), encoding="utf-8")
+
+
+def _rows(counts: dict[str, int]) -> list[Row]:
+    return [
+        Row(f"{label}/{number}", label, "", 1, f"{label}{number}", 1, 1, "RGB", "")
+        for label, count in sorted(counts.items())
+        for number in range(count)
+    ]
+
+
+def test_split_tells_each_spiders_parts_beside_ecsm_table_1(patch, capsys):
+    _collected(_rows({label: sum(printed) for label, printed in sets.SETS["spiders"].printed.items()}), "spiders")
+    _write_params(data="spiders")
+    split.main(["1"])
+    assert capsys.readouterr().out.splitlines() == [
+        "split: 1,613 train + 691 test, 1,618 train + 686 test published",
+        "split: Thomisidae: 175 train + 75 test, 176 train + 74 test printed",
+        "split: Theraphosidae: 174 train + 74 test, 174 train + 74 test printed",
+        "split: Lycosa: 171 train + 73 test, 170 train + 74 test printed",
+        "split: Missulena: 175 train + 75 test, 176 train + 74 test printed",
+        "split: Araneidae: 175 train + 75 test, 176 train + 74 test printed",
+        "split: Trichonephila clavata: 175 train + 75 test, 176 train + 74 test printed",
+        "split: Philodromidae: 179 train + 77 test, 180 train + 76 test printed",
+        "split: Plator: 225 train + 97 test, 226 train + 96 test printed",
+        "split: Cyrtophora: 164 train + 70 test, 164 train + 70 test printed",
+    ]
+
+
+@pytest.mark.parametrize(("name", "train"), [("caltech256_30", 30), ("caltech256_60", 60)])
+def test_caltech_at_full_size_has_the_parts_of_spa_gca_table_1(patch, name, train, capsys):
+    _collected(_rows(dict.fromkeys(miniatures.CALTECH_CLASSES, 119)), name)
+    _write_params(data=name)
+    split.main(["1"])
+    assigned = manifest.read(paths.split_file(1), Assigned)
+    assert Counter(image.part for image in assigned) == {"train": 257 * train, "test": 257 * 20}
+    numbers = f"{257 * train:,} train + 5,140 test"
+    assert capsys.readouterr().out == f"split: {numbers}, {numbers} published\n"
+
+
+def test_digits_may_be_drawn_by_the_class_as_the_readme_has_it(patch, tmp_path):
+    quick = VALUES["papers"]["quick"]
+    drawn = quick["data"]["split"] | {"per_class": {"train": 20, "test": 50, "val": 0}}
+    _collected(_rows({str(digit): 174 for digit in range(10)}), "digits")
+    _write_params(data="digits", papers={"quick": quick | {"data": quick["data"] | {"split": drawn}}})
+    split.main(["1"])
+    assigned = manifest.read(paths.split_file(1), Assigned)
+    assert Counter(image.part for image in assigned) == {"train": 200, "test": 500}
+
+
+def test_data_of_params_yaml_may_be_every_set_of_the_table_and_nothing_else():
+    assert set(get_args(params.DataSet)) == {"synthetic", "folder", *sets.SETS}
+
+
+def test_the_comment_beside_data_in_params_yaml_lists_every_choice():
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (comment,) = re.findall(r"^data: auto +# (.*\n(?: +# .*\n)*)", text, re.MULTILINE)
+    assert re.findall(r"\w+", comment) == list(get_args(params.DataSet))
+
+
+def _readme() -> dict[str, list[str]]:
+    """The README's table of sets: the other cells by each name in the first."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (body,) = re.findall(r"^\| `data` \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in body.splitlines()]
+    return {name: rest for first, *rest in lines for name in re.findall(r"`(\w+)`", first)}
+
+
+def test_the_readmes_table_lists_every_set():
+    assert set(_readme()) == set(get_args(params.DataSet))
+
+
+def test_the_readme_says_which_sets_have_a_split_of_their_own():
+    given = {name: cells[1] for name, cells in _readme().items() if name in sets.SETS}
+    assert given == {name: "yes" if row.official else "no" for name, row in sets.SETS.items()}
+
+
+def test_the_readme_says_which_sets_the_user_has_to_bring():
+    given = {name for name, cells in _readme().items() if "your copy" in cells[0]}
+    assert given == {name for name, row in sets.SETS.items() if row.obtaining}
+
+
+def test_the_readmes_commands_of_data_sets_are_of_known_keys_and_values(patch):
+    patch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Data sets\n")[2].partition("\n## ")[0]
+    lines = [shlex.split(line) for line in re.findall(r"^    dvc exp run (.*)$", text, re.MULTILINE)]
+    assert len(lines) > 3
+    for words in lines:
+        values = read([word for word in words if word != "-S"])
+        assert values.experiment().settings.data.set in sets.SETS

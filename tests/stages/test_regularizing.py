@@ -1,0 +1,445 @@
+"""Every regularizer through the stage's own functions, on twelve small images of three classes."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+import pipeline
+from pipeline import params, paths
+from pipeline.datasets.packed import MEAN, STD, Packed
+from pipeline.errors import InputError
+from pipeline.networks import freezing
+from pipeline.networks.network import Network
+from pipeline.params import Params
+from pipeline.regularizers.guide import Guide
+from pipeline.regularizers.l2_sp import L2SP
+from pipeline.stages import assembly, regularizing, train
+from pipeline.training import checkpoints, engine, optim
+
+ROOT = Path(pipeline.__file__).parents[1]
+SIDE = 48
+CLASSES = ["a", "b", "c"]
+METHODS = get_args(params.RegularizerName)
+TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
+PARTS = {"train": torch.arange(12), "val": torch.arange(0), "test": torch.arange(0)}
+ONE_STEP = {"unit": "iterations", "amount": 1}
+MACHINE = train.Machine(torch.device("cpu"), 1)
+
+
+def packed() -> Packed:
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (12, 3, SIDE, SIDE), dtype=np.uint8)
+    labels = np.arange(12) % 3
+    return Packed(images, [f"{n}.png" for n in range(12)], labels, CLASSES, MEAN, STD, "d" * 64)
+
+
+def values(
+    method: str,
+    *,
+    freeze: str = "3c",
+    options: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    network: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    momentum: float = 0.9,
+) -> Params:
+    """The quick recipe for two epochs of three steps; `options` are put into those of every method that has them."""
+    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    free = "auto" if method == "l2_fe" else freeze
+    given |= {"paper": "quick", "regularizer": method, "freeze": free, "device": "cpu", "threads": 1}
+    quick = given["papers"]["quick"]
+    quick["data"] |= {"image_size": SIDE} | dict(data or {})
+    quick["network"] |= dict(network or {})
+    budget = {"unit": "epochs", "amount": 2}
+    quick["train"] |= {"budget": budget, "batch_size": 4, "lr": 1e-3, "optimizer": "sgd"} | dict(training or {})
+    quick["train"]["optimizer_options"]["sgd"]["momentum"] = momentum
+    every = quick["regularizer"]["method_options"]
+    every["l2_fe"]["budget"] = budget
+    for own in every.values():
+        own |= {name: value for name, value in (options or {}).items() if name in own}
+    return params.check(given)
+
+
+@torch.no_grad()
+def calibrate(network: Network) -> None:
+    """Give batch norms the statistics of the images, as pre-trained ones have: else a source's maps are enormous."""
+    pixels = torch.from_numpy(packed().images).float() / 255
+    pixels = (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
+    for _ in range(30):
+        network(pixels)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with pre-trained weights, where this process is."""
+    root = tmp_path_factory.mktemp("regularizing")
+    for name in ("dvc.yaml", "pipeline"):
+        (root / name).symlink_to(ROOT / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("DVC_ROOT", raising=False)
+        torch.manual_seed(7)
+        plan = assembly.experiment_plan(values("none").experiment(), classes=3)
+        network = train.build(plan, pretrained=None)
+        calibrate(network)
+        trunk = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
+        paths.SOURCE.mkdir(parents=True)
+        checkpoints.save(trunk, paths.SOURCE_WEIGHTS)
+        paths.SOURCE_RECORD.write_text(json.dumps({"origin": "drawn", "sha256": "e" * 64}), encoding="utf-8")
+        yield root
+
+
+class Seen(Guide):
+    """A guide that notes what it was made with and how often its source ran."""
+
+    def __init__(self, network: Any, source: Any, regularizer: Any, taps: Any, *, stop: int) -> None:
+        super().__init__(network, source, regularizer, taps, stop=stop)
+        self.network, self.frozen, self.regularizer, self.taps = network, source, regularizer, tuple(taps)
+        self.source_before = deepcopy(source.model.state_dict())
+        self.network_before = deepcopy(network.model.state_dict())
+        self.own_before = deepcopy(regularizer.state_dict())
+        self.images_of_source = 0
+
+    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+        self.images_of_source += len(x)
+        return super().source(x, start=start)
+
+
+class Ran(NamedTuple):
+    """What one training left."""
+
+    network: Network
+    outcome: engine.Outcome
+    record: dict[str, Any]
+    guides: list[Seen]
+    optimizers: list[torch.optim.Optimizer]
+    after_epochs: list[dict[str, Tensor]]
+
+
+def run(given: Params, *, repeat: int = 1) -> Ran:
+    """One training, with every guide and optimizer, and the network after each epoch."""
+    guides: list[Seen] = []
+    optimizers: list[torch.optim.Optimizer] = []
+    after: list[dict[str, Tensor]] = []
+    plain = optim.make_optimizer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(regularizing, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
+        patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
+        network = train.make_network(given, classes=3, repeat=repeat)
+        data = packed()
+        record = train.describe_run(given, data, PARTS, network, machine=MACHINE, repeat=repeat)
+        live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
+        outcome = train.run(network, given, data, PARTS, record, machine=MACHINE, repeat=repeat, live=live)  # type: ignore[arg-type]
+    return Ran(network, outcome, record, guides, optimizers, after)
+
+
+_kept: dict[str, Ran] = {}
+
+
+def ran(method: str) -> Ran:
+    """A training with the recipe's own options, made once."""
+    if method not in _kept:
+        _kept[method] = run(values(method))
+    return _kept[method]
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+TERMS = {
+    "none": [[], []],
+    "l2": [[], []],
+    "l2_fe": [[], []],
+    "afa": [["ast"], ["act"]],
+    "spa_gca": [["spa"], ["gca"]],
+} | {method: [[method], [method]] for method in ("l2_sp", "delta", "ast", "act", "spa", "gca")}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_to_finite_curves_with_its_own_columns(method: str) -> None:
+    history = ran(method).outcome.history
+    plain = ["epoch", "iteration", "lr", "train_loss", "train_accuracy"]
+    assert [(row["epoch"], row["iteration"]) for row in history] == [(1, 3), (2, 6)]
+    for row, terms in zip(history, TERMS[method], strict=True):
+        added = [*(f"train_{term}" for term in terms), *(["train_head_penalty"] if terms else [])]
+        seen = ["layer4.1.conv2"] if terms and terms != ["l2_sp"] else []
+        told = [f"{what}/{tap}" for tap in seen for what in ("entropy", "maximum", "mass")]
+        assert list(row) == [*plain, *added, *told]
+        assert all(math.isfinite(value) for value in row.values())
+
+
+@pytest.mark.parametrize("method", ["spa", "gca", "ast", "act", "delta", "l2_sp", "spa_gca", "afa"])
+def test_the_source_is_bit_for_bit_as_it_was_and_takes_no_gradient(method: str) -> None:
+    found = ran(method)
+    pretrained = checkpoints.read(paths.SOURCE_WEIGHTS)
+    first = found.guides[0].frozen.model.state_dict()
+    assert all(torch.equal(first[name], value) for name, value in pretrained.items())
+    for guide in found.guides:
+        assert same(guide.frozen.model.state_dict(), guide.source_before)
+        assert all(p.grad is None and not p.requires_grad for p in guide.frozen.parameters())
+        assert not guide.frozen.training
+    assert not same(found.network.model.state_dict(), found.guides[0].network_before)
+
+
+@pytest.mark.parametrize("method", ["spa", "act"])
+def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> None:
+    found = run(values(method, training={"weight_decay": 0.1}, options={"weight_decay": "auto"}))
+    groups = {group["name"]: group for group in found.optimizers[0].param_groups}
+    own = groups[optim.REGULARIZER]
+    assert [id(p) for p in own["params"]] == [id(p) for p in found.guides[0].regularizer.parameters()]
+    assert own["weight_decay"] == 0
+    assert groups["backbone"]["weight_decay"] == 0.1
+    assert own["lr"] == groups["backbone"]["lr"]
+    assert not same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+
+
+@pytest.mark.parametrize("method", ["gca"])
+def test_nothing_but_its_own_term_moves_what_a_method_learns(method: str) -> None:
+    found = run(values(method, options={"alpha": 0.0}))
+    assert same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+
+
+@pytest.mark.parametrize("method", ["gca", "l2_sp", "spa_gca"])
+def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for_bit(method: str) -> None:
+    network = {"head": "mlp1024"}  # with dropout
+    # A second half begins its momentum anew.
+    momentum = 0.0 if method == "spa_gca" else 0.9
+    none = run(values("none", network=network, momentum=momentum)).network.model.state_dict()
+    found = run(values(method, network=network, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
+    assert len(found.guides) == (2 if method == "spa_gca" else 1)
+    assert same(found.network.model.state_dict(), none)
+
+
+@pytest.mark.parametrize("method", ["none", "l2", "l2_fe"])
+def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> None:
+    found = ran(method)
+    assert found.guides == []
+    given = values(method)
+    network = train.make_network(given, classes=3, repeat=1)
+    settings = given.experiment().settings
+    examples = train.shown(packed(), PARTS, MACHINE.device, assembly.training_view(settings.data))
+    assert train.guides(given, network, found.record, still=lambda: examples, repeat=1) == []
+    freezing.freeze(network, settings.network.freeze)
+    engine.fit(network, examples, settings.train, seed=1)
+    assert same(found.network.model.state_dict(), network.model.state_dict())
+
+
+def test_l2_is_weight_decay_alone() -> None:
+    decayed = run(values("none", training={"weight_decay": 1e-4}))
+    assert same(ran("l2").network.model.state_dict(), decayed.network.model.state_dict())
+    assert not same(ran("l2").network.model.state_dict(), ran("none").network.model.state_dict())
+
+
+def test_l2_fe_moves_the_head_alone() -> None:
+    trained, start = ran("l2_fe").network.model.state_dict(), checkpoints.read(paths.SOURCE_WEIGHTS)
+    assert all(torch.equal(trained[name], value) for name, value in start.items())
+
+
+def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
+    start, far = checkpoints.read(paths.SOURCE_WEIGHTS), []
+    for found in (ran("none"), run(values("l2_sp", options={"alpha": 500.0}))):
+        trained = found.network.model.state_dict()
+        far.append(sum((trained[n] - start[n]).square().sum().item() for n in start if n.endswith("conv2.weight")))
+    assert far[1] < 0.9 * far[0]
+
+
+@pytest.fixture(scope="module")
+def whole(project: Path) -> Ran:
+    """Both halves of the proposed method with everything training, an epoch each."""
+    return run(values("spa_gca", freeze="2", training={"lr": 1e-5}))
+
+
+def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
+    first, second = whole.guides
+    left = whole.after_epochs[0]
+    assert same(second.source_before, left)
+    assert same(second.network_before, left)
+    assert same(second.frozen.model.state_dict(), left)
+    moved = [name for name in left if "running" in name and not torch.equal(left[name], first.source_before[name])]
+    assert len(moved) == sum("running" in name for name in left) > 0
+    assert second.frozen is not whole.network
+
+
+def test_each_half_has_a_method_and_an_optimizer_of_its_own(whole: Ran) -> None:
+    assert [guide.regularizer.name for guide in whole.guides] == ["spa", "gca"]
+    first, second = whole.optimizers
+    own = [next(g["params"] for g in one.param_groups if g["name"] == optim.REGULARIZER) for one in (first, second)]
+    assert not {id(p) for p in own[0]} & {id(p) for p in own[1]}
+    # Momentum was begun anew, and counted what trains now alone.
+    assert len(second.state) == sum(p.requires_grad for p in whole.network.parameters()) + len(own[1])
+
+
+def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
+    history = whole.outcome.history
+    assert [(row["epoch"], row["iteration"]) for row in history] == [(1, 3), (2, 6)]
+    for row, name, other in zip(history, ("spa", "gca"), ("gca", "spa"), strict=True):
+        assert f"train_{name}" in row
+        assert f"train_{other}" not in row
+        assert {f"entropy/{tap}" for tap in TAPS} < row.keys()
+    parts = whole.record["phases"]
+    assert [(p["regularizer"], p["amount"], p["freeze"]) for p in parts] == [("spa", 1, "2"), ("gca", 1, "2")]
+    assert [p["taps"] for p in parts] == [TAPS, TAPS]
+    own = [sum(p.numel() for p in guide.regularizer.parameters()) for guide in whole.guides]
+    assert [p["regularizer_parameters"] for p in parts] == own
+    assert whole.record["parameters"]["regularizer"] == sum(own)
+
+
+def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> None:
+    train.write_history(whole.outcome.history, whole.record, repeat=1)
+    with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert float(rows[0]["train_spa"]) == pytest.approx(whole.outcome.history[0]["train_spa"])
+    assert (rows[0]["train_gca"], rows[1]["train_spa"]) == ("", "")
+    assert float(rows[1]["train_gca"]) == pytest.approx(whole.outcome.history[1]["train_gca"])
+
+
+def test_the_first_step_of_a_half_has_no_difference_but_that_of_train_mode() -> None:
+    found = run(values("spa_gca", freeze="3c", training={"batch_norm": "eval", "lr": 1e-30}))
+    assert all(row[f"train_{name}"] == 0 for row, name in zip(found.outcome.history, ("spa", "gca"), strict=True))
+
+
+def test_the_same_repeat_learns_the_same_and_another_begins_elsewhere() -> None:
+    again, other = run(values("gca")), run(values("gca", training={"budget": ONE_STEP}), repeat=2)
+    assert same(again.network.model.state_dict(), ran("gca").network.model.state_dict())
+    assert same(again.guides[0].own_before, ran("gca").guides[0].own_before)
+    assert not same(other.guides[0].own_before, ran("gca").guides[0].own_before)
+
+
+def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) -> None:
+    # One image more, to see whether all fit.
+    assert [guide.images_of_source for guide in whole.guides] == [12 + 1, 12 + 1]
+    assert whole.outcome.cache_seconds > 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"training": {"feature_cache_mb": 0}}, {"data": {"augmentation": "flip"}}], ids=["no room", "flips"]
+)
+def test_the_source_runs_each_epoch_where_nothing_is_kept(changes: Any) -> None:
+    found = run(values("spa", **changes))
+    assert [guide.images_of_source for guide in found.guides] == [2 * 12]
+    assert found.outcome.cache_seconds == 0
+
+
+def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
+    trained = [run(values("spa_gca", freeze="3b", training={"feature_cache_mb": room, "lr": 1e-3})) for room in (64, 0)]
+    kept, anew = (one.network.model.state_dict() for one in trained)
+    for name, value in kept.items():
+        torch.testing.assert_close(value, anew[name], rtol=0, atol=1e-5)
+
+
+def compared(method: str = "spa", **changes: Any) -> list[dict[str, Any]]:
+    experiment = values(method, **changes).experiment()
+    return regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+
+
+@pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
+def test_taps_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> None:
+    [part] = compared(freeze=freeze)
+    assert (part["taps"], part["idle_taps"]) == (TAPS[idle:], TAPS[:idle])
+    assert (part["regularizer_parameters"] == 0) == (idle == 4)
+
+
+def test_attention_in_frozen_blocks_makes_their_taps_count_again() -> None:
+    [in_blocks] = compared(freeze="1", network={"attention": "ca"})
+    assert in_blocks["idle_taps"] == []
+    after_stages = compared(freeze="1", network={"attention": "se"})[0]
+    assert (after_stages["taps"], after_stages["idle_taps"]) == (TAPS[1:], TAPS[:1])
+    assert compared(freeze="1", network={"attention": "self"})[0]["taps"] == []
+
+
+def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
+    phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
+    changes = {"freeze": "auto", "network": {"freeze": "phases"}, "training": {"phases": phases, "lr": 1e-3}}
+    assert [part["taps"] for part in compared(**changes)] == [[], TAPS[2:]]
+    found = run(values("spa", **changes))
+    assert [guide.taps for guide in found.guides] == [(), tuple(TAPS[2:])]
+    assert "train_spa" not in found.outcome.history[0]
+    assert found.outcome.history[0]["train_head_penalty"] > 0
+    assert same(found.guides[1].source_before, found.guides[0].source_before)
+
+
+@pytest.mark.parametrize("method", ["gca", "delta"])
+def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.weighing, "trained_head", None)  # no channel is worth weighing
+    found = run(values(method, freeze="1"))
+    assert [row["train_head_penalty"] > 0 for row in found.outcome.history] == [True, True]
+    assert [guide.images_of_source for guide in found.guides if guide.taps] == []
+    assert not any("/" in name for row in found.outcome.history for name in row)
+
+
+def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
+    found = run(values("gca", freeze="1", network={"attention": "ca"}))
+    source = found.guides[0].frozen
+    assert source.added == ()
+    start = checkpoints.read(paths.SOURCE_WEIGHTS)
+    assert all(torch.equal(source.model.state_dict()[name], value) for name, value in start.items())
+    assert found.guides[0].taps == tuple(TAPS)
+    assert not found.guides[0].frozen.training
+    assert all(math.isfinite(value) for row in found.outcome.history for value in row.values())
+
+
+def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
+    found = run(values("spa_gca", freeze="1", network={"attention": "se"}))
+    assert same(found.guides[1].source_before, found.after_epochs[0])
+    assert found.guides[1].frozen.added
+
+
+def test_l2_sp_leaves_attention_and_head_free() -> None:
+    given = values("l2_sp", freeze="2", network={"attention": "ca"}, options={"covers": "all"})
+    network = train.make_network(given, classes=3, repeat=1)
+    start = checkpoints.read(paths.SOURCE_WEIGHTS)
+    source = regularizing.plain_source(given.experiment(), network, classes=3)
+    made = regularizing.make(given.experiment(), network, "l2_sp", source=source)
+    assert isinstance(made, L2SP)
+    held = set(made.start)
+    assert held == {name for name in start if "running" not in name and "num_batches" not in name}
+
+
+def test_a_term_alone_that_is_not_finite_names_epoch_step_and_files() -> None:
+    with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller train.lr .*\.png"):
+        run(values("gca", options={"alpha": 1e38}))
+
+
+@pytest.mark.parametrize("method", ["ast", "act", "spa", "gca", "spa_gca", "afa"])
+def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
+    experiment = values(method, freeze="2", network={"backbone": "vit_b_16"}, data={"crop_size": 32}).experiment()
+    with pytest.raises(InputError) as caught:
+        regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+    assert "needs feature maps (C, H, W)" in str(caught.value)
+    assert str(caught.value).endswith("use l2 or l2_sp")
+
+
+@pytest.mark.parametrize("backbone", ["googlenet", "vit_b_16"])
+def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
+    network, data = {"backbone": backbone}, {"crop_size": 32}
+    experiment = values("delta", freeze="2", network=network, data=data).experiment()
+    with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
+        regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
+def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str) -> None:
+    [part] = compared("gca", freeze="2", network={"backbone": backbone}, data={"input_size": 64})
+    assert len(part["taps"]) == 4
+    assert part["regularizer_parameters"] > 0
+
+
+def test_describing_a_run_draws_nothing_and_leaves_what_trains() -> None:
+    given = values("spa_gca", freeze="3b")
+    network = train.make_network(given, classes=3, repeat=1)
+    before, state = deepcopy(network.state_dict()), torch.random.get_rng_state()
+    train.describe_run(given, packed(), PARTS, network, machine=MACHINE, repeat=1)
+    assert same(network.state_dict(), before)
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -1,0 +1,274 @@
+"""DELTA's channel weights: made once for the same images, weights and settings, and kept."""
+
+import io
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+import pipeline
+from pipeline import params, paths
+from pipeline.datasets.packed import MEAN, STD, Packed
+from pipeline.errors import InputError
+from pipeline.networks.build import build
+from pipeline.params import Params
+from pipeline.stages import assembly, train, weighing
+from pipeline.training import engine
+
+ROOT = Path(pipeline.__file__).parents[1]
+SIDE = 32
+TAPS = ["layer1.1.conv2"]
+CPU = torch.device("cpu")
+FOLLOWS_FROM = {"data": {"sha256": "d" * 64}, "weights": {"sha256": "e" * 64}, "device": "cpu", "threads": 1}
+
+
+def packed() -> Packed:
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (10, 3, SIDE, SIDE), dtype=np.uint8)
+    labels = np.arange(10) % 3
+    return Packed(images, [f"{n}.png" for n in range(10)], labels, ["a", "b", "c"], MEAN, STD, "d" * 64)
+
+
+def values(
+    *,
+    delta: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    freeze: str = "3b",
+) -> Params:
+    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    given |= {"paper": "quick", "regularizer": "delta", "freeze": freeze, "device": "cpu", "threads": 1}
+    quick = given["papers"]["quick"]
+    quick["data"] |= {"image_size": SIDE} | dict(data or {})
+    quick["train"] |= {"batch_size": 4} | dict(training or {})
+    options = quick["regularizer"]["method_options"]
+    options["l2_fe"]["budget"] = {"unit": "epochs", "amount": 1}
+    options["delta"] |= {"batches": 1} | dict(delta or {})
+    return params.check(given)
+
+
+def examples(given: Params, rows: int = 8) -> engine.Examples:
+    parts = {"train": torch.arange(rows), "val": torch.arange(0)}
+    return train.shown(packed(), parts, CPU, assembly.still_view(given.experiment().settings.data.sizes()))
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, Tensor]:
+    torch.manual_seed(3)
+    network = build(assembly.experiment_plan(values().experiment(), classes=3), pretrained=None)
+    return {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
+
+
+@pytest.fixture(autouse=True)
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's clone, without any weights of channels yet."""
+    for name in ("dvc.yaml", "pipeline"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each time that a head was trained."""
+    made: list[int] = []
+    plain = weighing.trained_head
+    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: made.append(1) or plain(*a, **k))
+    return made
+
+
+def weigh(
+    given: Params, start: dict[str, Tensor], *, rows: int = 8, follows_from: Mapping[str, Any] = FOLLOWS_FROM
+) -> dict[str, Tensor]:
+    return weighing.channels(given, examples(given, rows), TAPS, classes=3, pretrained=start, follows_from=follows_from)
+
+
+def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
+    found = weigh(values(), pretrained)
+    assert list(found) == TAPS
+    assert found[TAPS[0]].shape == (64,)
+    assert found[TAPS[0]].sum().item() == pytest.approx(1)
+    assert found[TAPS[0]].max() > found[TAPS[0]].min() > 0
+
+
+def test_a_second_repeat_over_the_same_images_reads_what_the_first_made(
+    pretrained: dict[str, Tensor], trainings: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = weigh(values(), pretrained)
+    capsys.readouterr()
+    second = weigh(values(), pretrained)
+    assert len(trainings) == 1
+    assert capsys.readouterr().out == "train: channel weights of 1 taps read from .dvc/tmp/channels\n"
+    assert torch.equal(first[TAPS[0]], second[TAPS[0]])
+
+
+def test_what_is_made_anew_is_the_same(pretrained: dict[str, Tensor], clone: Path) -> None:
+    first = weigh(values(), pretrained)
+    for file in (clone / paths.CHANNELS).glob("*.safetensors"):
+        file.unlink()
+    assert torch.equal(first[TAPS[0]], weigh(values(), pretrained)[TAPS[0]])
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "other rows": {"rows": 7},
+    "other weights": {"follows_from": FOLLOWS_FROM | {"weights": {"sha256": "f" * 64}}},
+    "other images": {"follows_from": FOLLOWS_FROM | {"data": {"sha256": "0" * 64}}},
+    "other threads": {"follows_from": FOLLOWS_FROM | {"threads": 2}},
+    "more batches": {"given": {"delta": {"batches": 2}}},
+    "smaller batches": {"given": {"training": {"batch_size": 3}}},
+    "another rate": {"given": {"training": {"lr": 0.5}}},
+    "smaller crops": {"given": {"data": {"image_size": 36, "crop_size": 32}}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_weights_follow_from_gives_others(
+    change: str, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(64.0)})
+    weigh(values(), pretrained)
+    options = dict(CHANGES[change])
+    weigh(values(**options.pop("given", {})), pretrained, **options)
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delta": {"alpha": 0.5}},
+        {"delta": {"beta": 0.5}},
+        {"delta": {"normalize": "raw"}},
+        {"data": {"augmentation": "flip"}},
+        {"data": {"crop_padding": 4}},
+    ],
+    ids=str,
+)
+def test_what_weights_do_not_follow_from_makes_none_anew(
+    changes: dict[str, Any], pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(64.0)})
+    for given in (values(), values(**changes)):
+        weigh(given, pretrained)
+    assert len(made) == 1
+
+
+def test_a_broken_file_is_made_anew_or_told_with_the_way_out(
+    pretrained: dict[str, Tensor], clone: Path, trainings: list[int]
+) -> None:
+    weigh(values(), pretrained)
+    [file] = (clone / paths.CHANNELS).glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:100])
+    told = ""
+    try:
+        weigh(values(), pretrained)
+    except InputError as error:
+        told = str(error)
+    # Copying or downloading it again, as for weights, is no way out.
+    assert len(trainings) == 2 or "delete" in told
+    assert "\n" not in told
+
+
+def test_a_training_of_channels_that_fails_leaves_no_file(
+    pretrained: dict[str, Tensor], clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.full((64,), torch.nan)})
+    with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
+        weigh(values(), pretrained)
+    assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
+
+
+def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
+    pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, release = threading.Event(), threading.Event()
+    made: list[int] = []
+
+    def slow(*_arguments: Any, **_options: Any) -> None:
+        made.append(1)
+        entered.set()
+        assert release.wait(timeout=10)
+
+    monkeypatch.setattr(weighing, "trained_head", slow)
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.arange(64.0)})
+    found: list[dict[str, Tensor]] = []
+    workers = [threading.Thread(target=lambda: found.append(weigh(values(), pretrained))) for _ in range(2)]
+    workers[0].start()
+    assert entered.wait(timeout=10)
+    workers[1].start()
+    workers[1].join(timeout=1)
+    assert workers[1].is_alive()
+    release.set()
+    for worker in workers:
+        worker.join(timeout=10)
+    assert len(made) == 1
+    assert torch.equal(found[0][TAPS[0]], found[1][TAPS[0]])
+
+
+def test_pre_trained_values_and_the_stream_of_random_numbers_stay_as_they_were(pretrained: dict[str, Tensor]) -> None:
+    before, state = {name: value.clone() for name, value in pretrained.items()}, torch.random.get_rng_state()
+    weigh(values(), pretrained)
+    assert all(torch.equal(value, before[name]) for name, value in pretrained.items())
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_network_that_filters_are_left_out_of_has_a_trained_head_alone(pretrained: dict[str, Tensor]) -> None:
+    given = values()
+    network = weighing.trained_head(given, examples(given), classes=3, pretrained=pretrained)
+    state = network.model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in pretrained.items())
+    untrained = weighing.trained_head(values(training={"lr": 1e-30}), examples(given), classes=3, pretrained=pretrained)
+    assert not torch.equal(untrained.model.state_dict()["fc.weight"], state["fc.weight"])
+
+
+def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
+    pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = values()
+    shown = examples(given)
+    network = weighing.trained_head(given, shown, classes=3, pretrained=pretrained)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    asked: list[int] = []
+    plain = shown.images.batch
+    monkeypatch.setattr(shown.images, "batch", lambda rows, draws=None: asked.extend(rows.tolist()) or plain(rows))
+    weighing.seen(given, network, shown, TAPS)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert len(asked) == 4
+    assert set(asked) <= set(range(8))
+
+
+def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
+    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    animals = params.check(given | {"paper": "animals", "regularizer": "delta"})
+    found = weighing.head_settings(animals)
+    assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "told"), [(Terminal, True), (io.StringIO, False)])
+def test_progress_is_shown_on_a_terminal_alone(
+    stream: type[io.StringIO], told: bool, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = values()
+    network = weighing.trained_head(given, examples(given), classes=3, pretrained=pretrained)
+    written = stream()
+    monkeypatch.setattr(sys, "stderr", written)
+    weighing.seen(given, network, examples(given), TAPS)
+    assert ("channels: 100%" in written.getvalue()) is told
+    assert told or not written.getvalue()
