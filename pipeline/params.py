@@ -5,7 +5,7 @@ section; `auto` leaves them as they are. `Params.experiment()` joins the two.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -661,6 +661,9 @@ class Experiment(NamedTuple):
             halves = {name: regularizer.options(name, data=self.settings.data.set) for name in regularizer.halves()}
             options[regularizer.method] |= halves.pop(regularizer.method, {})
             options |= halves
+        if regularizer.method == "delta":
+            # Its channels are weighed on a head that is trained as l2_fe trains one.
+            options["l2_fe"] = regularizer.method_options.l2_fe.model_dump(mode="json")
         if options:
             found["regularizer"]["method_options"] = options
         return found
@@ -871,11 +874,19 @@ def check(values: object, name: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        # By place: each branch of a union says its own of the same value.
-        told = list({_location(p["loc"], values): _tell(dict(p), values) for p in reversed(error.errors())}.values())
-        told.reverse()
+        # Each branch of a union says its own: of one place the first counts, but for that no section was given.
+        problems = error.errors()[::-1]
+        problems.sort(key=lambda p: p["type"] != "model_type")
+        by_place = {_location(p["loc"], values): dict(p) for p in problems}
+        inner = [p for place, p in by_place.items() if not _is_around(place, by_place)]
+        told = [_tell(problem, values) for problem in inner][::-1]
         more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
         raise InputError(f"{name}: {told[0]}{more}") from None
+
+
+def _is_around(place: tuple[str | int, ...], others: Iterable[tuple[str | int, ...]]) -> bool:
+    """Whether another place is inside this one, and says more."""
+    return any(len(other) > len(place) and other[: len(place)] == place for other in others)
 
 
 def _tell(problem: dict[str, Any], values: dict[str, Any]) -> str:
@@ -913,12 +924,14 @@ PLAIN = {
 
 
 def _location(loc: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
-    """Pydantic adds the name of a union's branch at the end; keep what is in the file."""
+    """Pydantic adds the name of a union's branch, at the end or in front of a key; keep what is in the file."""
     kept: list[str | int] = []
-    for part in loc:
+    for place, part in enumerate(loc, start=1):
         inside = isinstance(values, dict) or (isinstance(values, list) and isinstance(part, int))
         if not inside:
             break
+        if isinstance(values, dict) and part not in values and (place < len(loc) or "[" in str(part)):
+            continue
         kept.append(part)
         values = values.get(part) if isinstance(values, dict) else values[int(part)]
     return tuple(kept)
@@ -943,7 +956,9 @@ def _hint(where: tuple[str | int, ...]) -> str:
         model = Paper if model is Params and part == "papers" else model
         if model is Paper and part not in Paper.model_fields:
             continue
-        model = model.model_fields[str(part)].annotation
+        annotation = model.model_fields[str(part)].annotation
+        branches = (annotation, *get_args(annotation))
+        model = next(one for one in branches if isinstance(one, type) and issubclass(one, BaseModel))
     known = list(model.model_fields)
     near = difflib.get_close_matches(str(where[-1]), known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"

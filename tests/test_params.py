@@ -265,3 +265,20 @@ def test_the_recipes_put_attention_where_its_row_does() -> None:
         assert {name: section["place"] for name, section in options.items()} == {
             name: ATTENTIONS[name].place for name in options
         }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"train": 1, "test": 1, "val": 0, "foo": 1}, "unknown key 'PLACE.foo'; known here: train, test, val"),
+        ({"train": 1, "test": 1}, "key 'PLACE.val' is missing"),
+        ({"train": -1, "test": 1, "val": 0}, "PLACE.train: -1: should be greater than or equal to 0"),
+        ("foo", "PLACE: 'foo' is not one of auto, none"),
+    ],
+)
+def test_what_is_a_word_or_a_section_is_told_by_its_own_keys(given: object, told: str) -> None:
+    values = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    values["papers"]["quick"]["data"]["split"]["per_class"] = given
+    with pytest.raises(InputError) as caught:
+        params.check(values)
+    assert str(caught.value) == f"params.yaml: {told}".replace("PLACE", "papers.quick.data.split.per_class")

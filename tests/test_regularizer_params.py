@@ -274,3 +274,9 @@ def test_a_stage_that_reads_a_recipe_is_made_anew_when_the_data_set_changes_what
     """What differs for a data set is in what `validate` writes; `train` tracks the whole recipe."""
     whole = {"data", "papers.${paper}"} <= set(STAGES[stage]["params"])
     assert whole or "data/validated.txt" in STAGES[stage]["deps"]
+
+
+def test_delta_follows_from_how_its_head_is_trained_too() -> None:
+    budget = {"regularizer.method_options.l2_fe.budget": {"unit": "epochs", "amount": 1}}
+    assert experiment(regularizer="delta").recipe() != experiment(changes=budget, regularizer="delta").recipe()
+    assert experiment(regularizer="gca").recipe() == experiment(changes=budget, regularizer="gca").recipe()

@@ -63,7 +63,9 @@ def split(
         parts = {path: "test" if path in chosen else "train" for path in parts}
     if val > 0 and "val" not in parts.values():
         training = [row for row in rows if parts.get(row.path) == "train"]
-        parts |= dict.fromkeys(_drawn(training, val, (seed, repeat, _VAL_DRAW)), "val")
+        # What is held out of a set's own training part is the same in every repeat: its repeats vary the seeds alone.
+        own = not per_class and any(row.part for row in rows)
+        parts |= dict.fromkeys(_drawn(training, val, (seed, 0 if own else repeat, _VAL_DRAW)), "val")
     _check_parts(rows, parts)
     return [Assigned(row.path, row.label, parts[row.path]) for row in rows if row.path in parts]
 

@@ -58,6 +58,7 @@ class Guide:
 
     def run(self, x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Class scores (N, K) of the network that trains, and the method's scalars."""
+        self._last = {}, {}
         with Tapped(self._network.model, self._taps) as target:
             scores = self._network.run(x, start=start)
         self._last = {tap: values.detach() for tap, values in target.items()}, source

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.params import PHASES
+from pipeline.params import HALVES, PHASES
 
 STRATEGIES = {
     "1": "only the head trains",
@@ -104,7 +104,7 @@ def regularizer(chosen: Mapping[str, Any]) -> str:
     """
     method = chosen["method"]
     options = chosen.get("method_options", {})
-    halves = [name for name in options if name != method]
+    halves = [name for name in options if name != method] if method in HALVES else []
     told = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
     return f"{method}: {told}, each for half of the budget" if halves else told
 

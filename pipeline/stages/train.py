@@ -17,7 +17,8 @@ from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError, one_line_errors
 from pipeline.networks import cost, freezing
-from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.backbones import backbone
+from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
 from pipeline.params import Params
 from pipeline.params import Train as TrainSettings
@@ -99,6 +100,7 @@ def guides(
     methods = {part.regularizer for part in experiment.parts()}
     if not any(regularizing.adds_to_the_loss(method) for method in methods):
         return []
+    source = regularizing.plain_source(experiment, network, classes=classes)
     weights = None
     taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
     if weighing.METHOD in methods and taps:
@@ -107,10 +109,10 @@ def guides(
             still(),
             taps,
             classes=classes,
-            pretrained=pretrained(values),
-            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")},
+            pretrained=trunk(source.model.state_dict(), backbone(experiment.settings.network.backbone)),
+            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
+            | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
         )
-    source = regularizing.plain_source(experiment, network, classes=classes)
     return regularizing.Guides(experiment, network, source=source, repeat=repeat, channel_weights=weights).makers()
 
 
@@ -144,7 +146,7 @@ def run(
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
     except (ValueError, engine.NotFiniteError) as error:
-        raise explained(error, settings.train, data) from None
+        raise explained(error, settings.train, data, method=settings.regularizer.method) from None
 
 
 def shown(data: Packed, parts: Mapping[str, Tensor], device: torch.device, view: View) -> engine.Examples:
@@ -154,11 +156,12 @@ def shown(data: Packed, parts: Mapping[str, Tensor], device: torch.device, view:
     return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
-def explained(error: Exception, settings: TrainSettings, data: Packed) -> Exception:
+def explained(error: Exception, settings: TrainSettings, data: Packed, *, method: str = "none") -> Exception:
     """In the user's words what stopped the loop; an error that is none of his stays as it is."""
     if isinstance(error, engine.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
-        return InputError(f"{error}; a smaller train.lr often helps (now {settings.lr}); the batch: {files}")
+        own = "" if method in params.WITHOUT_SOURCE else f", or a smaller alpha of regularizer {method}"
+        return InputError(f"{error}; a smaller train.lr often helps (now {settings.lr}){own}; the batch: {files}")
     # What torch says of a batch of one image whose map is one position.
     if str(error).startswith("Expected more than 1 value per channel"):
         return InputError(

@@ -114,8 +114,25 @@ def doubts(values: Params) -> list[str]:
         notes.append(f"paper 'quick' is for drawings: photographs become {size} x {size}; add -S paper=ecsm")
     if chosen.network.weights == "none" and chosen.network.freeze not in ("2", "scratch"):
         notes.append(f"freeze is {chosen.network.freeze!r} with weights 'none': layers stay frozen at random values")
+    notes += replaced(values)
     if chosen.network.weights == "none" and chosen.regularizer.method not in params.WITHOUT_SOURCE:
         notes.append(f"regularizer is {chosen.regularizer.method!r} with weights 'none': it stays near random values")
+    return notes
+
+
+def replaced(values: Params) -> list[str]:
+    """What of a recipe the data set's or the regularizer's own values take the place of."""
+    experiment = values.experiment()
+    data, method = experiment.settings.data.set, experiment.settings.regularizer.method
+    recipe, key = values.papers[values.paper], f"papers.{values.paper}"
+    differing = ", ".join(name for name, _ in params.flat(recipe.differences(data)))
+    notes = [f"for data {data!r}, {key}.per_data.{data} decides {differing}"] if differing else []
+    before, after = recipe.for_data(data).train, experiment.settings.train
+    notes += [
+        f"train.{name} is not read: {key}.regularizer.method_options.{method}.{name} is in its place"
+        for name in params.TRAIN_OVERRIDES
+        if getattr(before, name) != getattr(after, name)
+    ]
     return notes
 
 

@@ -95,7 +95,7 @@ def trained_head(
 ) -> Network:
     """The pre-trained network with a trained head, everything else as it was."""
     plan = replace(assembly.experiment_plan(values.experiment(), classes=classes), attention=NO_ATTENTION)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")

@@ -355,7 +355,7 @@ def _features(run: _Run) -> Features:
 def _source(run: _Run, guide: Guide, features: Features) -> Memory:
     """What the guide knows of the source, for rows that look the same every epoch, in the room that features leave."""
     examples, settings = run.examples, run.settings
-    free = min(settings.feature_cache_mb * 2**20, examples.images.free_memory() // 2) - features.bytes
+    free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
     repeated = examples.train[:0] if examples.images.varies else examples.train
     started = time.perf_counter()
     with _precision(settings, examples.images.device):

@@ -253,3 +253,14 @@ def test_checking_takes_a_moment() -> None:
     started = time.process_time()
     validate.main()
     assert time.process_time() - started < 1
+
+
+def test_it_is_said_what_the_data_set_or_the_method_decides_in_place_of_the_recipe() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    notes = validate.replaced(params.check(values | {"paper": "spa_gca", "data": "mit67"}))
+    assert notes == ["for data 'mit67', papers.spa_gca.per_data.mit67 decides network.backbone, network.weights"]
+    notes = validate.replaced(params.check(values | {"regularizer": "l2_fe"}))
+    place = "papers.quick.regularizer.method_options.l2_fe"
+    keys = ("weight_decay", "budget", "schedule")
+    assert notes == [f"train.{key} is not read: {place}.{key} is in its place" for key in keys]
+    assert validate.replaced(params.check(values)) == []
