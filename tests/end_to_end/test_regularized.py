@@ -27,4 +27,5 @@ def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_pa
         *terms,
         *({"train_head_penalty"} if terms else ()),
     }
-    assert f"regularizer {method}" in (clone.root / "metrics/report/summary.md").read_text(encoding="utf-8")
+    page = (clone.root / "metrics/report/index.html").read_text(encoding="utf-8")
+    assert f"regularizer {method}" in page
