@@ -25,6 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 ALPHA, POWER = 0.05, 0.8
 # What sums over the number of discordant images leave out of the whole probability.
 NEGLIGIBLE = 1e-9
+# A spread that is rounding alone, as a part of the values.
+NO_SPREAD = 1e-12
 # Numbers that the bootstrap draws at a time: 64 MB.
 DRAWN_AT_ONCE = 8_000_000
 
@@ -132,7 +134,7 @@ def corrected_t(differences: Sequence[float], *, train: float, test: float) -> T
     """
     given = np.asarray(differences, dtype=np.float64)
     mean, error = float(given.mean()), _error(given, train=train, test=test)
-    if np.isclose(error, 0, atol=1e-12):
+    if error < NO_SPREAD * max(1.0, abs(mean)):
         return TTest(np.nan, 1.0, mean, np.nan, np.nan, len(given))
     statistic = mean / error
     p = float(2 * stats.t.sf(abs(statistic), len(given) - 1))
@@ -203,7 +205,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
 
 
-def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float:
+def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
     """The smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
 
     It takes the differences' own sd, as these n repeats have it, for the true one.
@@ -214,10 +216,12 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
         test: as for `interval`.
 
     Returns:
-        It, in the differences' unit; 0 where they have no spread.
+        It, in the differences' unit; None where they have no spread.
     """
     given = np.asarray(differences, dtype=np.float64)
     error, n = _error(given, train=train, test=test), len(given)
+    if error < NO_SPREAD * max(1.0, abs(float(given.mean()))):
+        return None
     effect = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
     return float(effect) * float(np.sqrt(n)) * error
 

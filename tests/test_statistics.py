@@ -66,6 +66,7 @@ def test_equal_differences_are_no_evidence():
     found = statistics.corrected_t([0.1, 0.1, 0.1], train=7, test=3)
     assert math.isnan(found.statistic)
     assert (found.p, found.covers_zero()) == (1, True)
+    assert statistics.smallest_detectable([0.1, 0.1, 0.1], train=7, test=3) is None
 
 
 @pytest.mark.parametrize(
