@@ -30,6 +30,7 @@ SOURCE_RECORD = SOURCE / "source.json"
 
 SUMMARY = Path("metrics/summary.json")
 REPORT = Path("metrics/report")
+STUDIES = Path("metrics/studies")
 
 # below root()
 MLFLOW_DATABASE = Path("mlflow.db")

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -129,7 +129,7 @@ def _wait(until: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[int], None]) -> Iterator[Ended]:
+def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[int], None]) -> Generator[Ended]:
     """Run all, `jobs` at a time, and give each as it ends.
 
     The next one starts when those before it train or have ended, so that what they share is made once and DVC sets up

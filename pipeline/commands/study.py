@@ -98,8 +98,35 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
         raise InputError(
             f"{len(failures)} of {len(planned)} cells failed, first {failures[0]}; the same command tries again"
         )
+    click.echo(f"its page: {_report_command(name, data, sets)}")
+
+
+def _report_command(name: str, data: str | None, sets: Sequence[str]) -> str:
     words = [name, *(["--data", data] if data else []), *(word for one in sets for word in ("-S", one))]
-    click.echo(f"its page: orbweaver study report {shlex.join(words)}")
+    return f"orbweaver study report {shlex.join(words)}"
+
+
+@command.command()
+@_options
+def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
+    """Write the page of study NAME, or of a .yaml file: ours beside as printed, differences, curves.
+
+    With the words after NAME that it was run with. What has not run is shown as missing.
+    """
+    from pipeline.commands import gathering
+    from pipeline.studies import page
+
+    named = definition.find(name)
+    planned = cells.plan(named, data=data, sets=sets)
+    _say_merged(named, planned)
+    found = gathering.results(named.study, planned, cells.finished(Path.cwd()))
+    told = page.content(named.name, named.study, found, command=_report_command(name, data, sets))
+    folder = paths.STUDIES / named.name
+    with paths.written_whole(folder) as target:
+        gathering.write(target, told)
+    for line in told["answer"]:
+        click.echo(line)
+    click.echo(f"see {folder / 'index.html'}")
 
 
 def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[str]:

@@ -181,7 +181,9 @@ def load(file: Path) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{file}: {_told(dict(error.errors()[0]))}") from None
+        # A misspelt key is also a missing one: the misspelling says more.
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise InputError(f"{file}: {_told(dict(problems[0]))}") from None
 
 
 def _told(problem: Mapping[str, Any]) -> str:
