@@ -54,7 +54,7 @@ def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
 
 def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Studies")[2].replace("\\\n", " ")
-    (line,) = re.findall(r"^    orbweaver study run ecsm-table5 (.*)$", text, re.MULTILINE)
+    (line,) = re.findall(r"^    orbweaver study run ecsm-table5 (-S paper=quick .*)$", text, re.MULTILINE)
     planned = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
     assert {cell.values.experiment().settings.data.set for cell in planned} == {"synthetic"}
     assert [cell.values.experiment().settings.network.freeze for cell in planned] == [
