@@ -49,7 +49,7 @@ def _draw(lines: Mapping[str, Curve], label: str, theme: Theme) -> bytes:
             axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
             axes.set_ylim(0, 1.03)
         else:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.05 * max(max(curve.high) for curve in lines.values()))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
         figure.legend(loc="outside right upper", frameon=False)

@@ -69,7 +69,7 @@ def _best(group: Group) -> str:
         return f"{told}; the cells cannot be compared."
     ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.pair.a, one.pair.b)]
     others = len(group.results) - 1
-    return f"{told}; that is detectably more than {len(ahead) or 'none'} of the {others} others."
+    return f"{told}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
 
 
 def _compared(group: Group) -> Compared:

@@ -71,7 +71,7 @@ def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[st
     count, best = told["answer"]
     assert count == "2 of 3 cells are there."
     assert best.startswith("On synthetic, top has the highest mean test accuracy, 92.50 %")
-    assert best.endswith("that is detectably more than 1 of the 1 others.")
+    assert best.endswith("it is detectably better than 1 of 1 other.")
 
 
 def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
