@@ -28,6 +28,9 @@ SOURCE = Path("models/source")
 SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
 SOURCE_RECORD = SOURCE / "source.json"
 
+# beside the curves of a repeat
+AUGMENTED = "augmented.png"
+
 SUMMARY = Path("metrics/summary.json")
 REPORT = Path("metrics/report")
 

@@ -36,6 +36,8 @@ class Material(NamedTuple):
         rejected: (path, reason) of the files that were left out.
         right: typical right predictions with their images.
         wrong: confident wrong ones.
+        augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
+            not.
     """
 
     repeats: Sequence[Repeat]
@@ -44,6 +46,7 @@ class Material(NamedTuple):
     rejected: Sequence[tuple[str, str]]
     right: Sequence[Shown]
     wrong: Sequence[Shown]
+    augmented: bytes = b""
 
 
 def title(repeats: Sequence[Repeat]) -> str:

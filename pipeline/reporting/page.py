@@ -30,7 +30,7 @@ def page(material: Material, charts: Mapping[str, Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"svg": _svg, "thumbnail": _thumbnail, "percent": tables.percent}
+    environment.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
     template = environment.get_template("page.html")
     return template.render(charts=charts, material=material, **_answer(material), **_sections(material))
 
@@ -59,6 +59,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "data": facts.data(material),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
+        "varied": wording.varied(repeats[0].record["recipe"]["data"]),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
         "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),
@@ -109,6 +110,10 @@ def _course(repeats: Sequence[Repeat]) -> list[str]:
 
 def _svg(content: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _png(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _thumbnail(image: ImageArray) -> str:

@@ -152,6 +152,23 @@ def augmentation(data: Mapping[str, Any]) -> str:
     return f"{name}: {AUGMENTATIONS[name]}" if name in AUGMENTATIONS else ""
 
 
+def varied(data: Mapping[str, Any]) -> str:
+    """What makes a training image look different from epoch to epoch, with its strengths.
+
+    >>> data = {"image_size": 256, "crop_size": 224, "crop_padding": 0, "input_size": 224, "augmentation": "none"}
+    >>> varied(data)
+    'the crop: packed at 256 px, cut to 224 px (in training at random)'
+    >>> options = {"csca": {"hue": 0.05, "rotation": 15.0}}
+    >>> varied(data | {"crop_size": 256, "input_size": 256, "augmentation": "csca", "augmentation_options": options})
+    'csca: colour jitter, flip and rotation (hue 0.05, rotation 15)'
+    """
+    strengths = data.get("augmentation_options", {}).get(data["augmentation"], {})
+    listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())
+    named = augmentation(data) + (f" ({listed})" if listed else "")
+    crops = data["image_size"] + 2 * data["crop_padding"] > data["crop_size"]
+    return ", and ".join(filter(None, (named, f"the crop: {sizes(data)}" if crops else "")))
+
+
 def shown_as_packed(data: Mapping[str, Any]) -> bool:
     """Whether the network is given whole test images in the size that they are packed at."""
     return bool(data["image_size"] == data["crop_size"] == data["input_size"])

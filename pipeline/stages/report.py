@@ -64,7 +64,14 @@ def gather(repeats: Sequence[Repeat]) -> Material:
         rejected=rejected,
         right=with_images(aggregate.right_examples(repeats, EXAMPLES)),
         wrong=with_images(aggregate.wrong_examples(repeats, EXAMPLES)),
+        augmented=read_augmented(repeats[0]),
     )
+
+
+def read_augmented(repeat: Repeat) -> bytes:
+    """Training images as a repeat's training varied them, a PNG; nothing where it did not."""
+    sheet = paths.training_metrics(repeat.number) / paths.AUGMENTED
+    return sheet.read_bytes() if sheet.exists() else b""
 
 
 def with_images(examples: Sequence[Example]) -> list[Shown]:
@@ -89,6 +96,8 @@ def write_report(folder: Path, material: Material) -> None:
     for name, shown in {"right": material.right, "wrong": material.wrong}.items():
         if shown:
             (folder / "figures" / f"{name}.png").write_bytes(figures.gallery(shown))
+    if material.augmented:
+        (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
     write_table(folder / "curves.csv", aggregate.curve_rows(aggregate.curves(material.repeats)))
     write_table(folder / "predictions.csv", all_predictions(material.repeats))
     write_text(folder / "summary.md", page.markdown(material))

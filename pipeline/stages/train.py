@@ -23,7 +23,7 @@ from pipeline.networks.network import Network
 from pipeline.params import Params
 from pipeline.params import Train as TrainSettings
 from pipeline.regularizers.guide import Guide
-from pipeline.stages import assembly, regularizing, weighing
+from pipeline.stages import assembly, gallery, regularizing, weighing
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images, View
@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> None:
     with tracking.follow(record, repeats=values.repeats) as live:
         outcome = run(network, values, data, parts, record, machine=machine, repeat=repeat, live=live)
     write_network(network, data, values, repeat=repeat)
-    write_history(outcome.history, record, repeat=repeat)
+    sheet = gallery.augmented(values.experiment(), data, parts["train"], repeat=repeat)
+    write_history(outcome.history, record, sheet, repeat=repeat)
     speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
     write_runtime(outcome, machine, speed, repeat=repeat, started=started)
 
@@ -260,12 +261,16 @@ def write_network(network: Network, data: Packed, values: Params, *, repeat: int
         write_json(target / "model.json", model)
 
 
-def write_history(history: Sequence[engine.Row], record: Mapping[str, Any], *, repeat: int) -> None:
-    """The curves, one row an epoch, beside the record of what they follow from."""
+def write_history(
+    history: Sequence[engine.Row], record: Mapping[str, Any], sheet: bytes | None, *, repeat: int
+) -> None:
+    """The curves, one row an epoch, beside the record of what they follow from and the images as they were varied."""
     with paths.written_whole(paths.training_metrics(repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", history)
         write_json(target / "record.json", record)
+        if sheet is not None:
+            (target / paths.AUGMENTED).write_bytes(sheet)
 
 
 def write_runtime(

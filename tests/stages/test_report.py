@@ -247,6 +247,26 @@ def test_without_a_right_prediction_there_is_no_such_gallery(results):
     assert not Path("metrics/report/figures/right.png").exists()
 
 
+def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["papers"]["quick"]["data"]["augmentation"] = "csca"
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    for repeat in TESTED:
+        write_training(repeat)
+        Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
+    page = made_page()
+    (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
+    strengths = values["papers"]["quick"]["data"]["augmentation_options"]["csca"]
+    told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
+    assert told in sheet["alt"]
+    assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
+    assert Path("metrics/report/figures/augmented.png").read_bytes() == b"sheet 1"
+
+
+def test_where_training_varies_nothing_no_such_sheet_is_shown(page):
+    assert "five draws" not in page.source
+
+
 def test_the_page_loads_nothing_from_elsewhere(page):
     loaded = [
         value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "srcset", "href")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from sklearn.metrics import accuracy_score
 
 import pipeline
@@ -187,6 +188,14 @@ def test_curves_are_written_and_followed_epoch_by_epoch(project: Logged) -> None
     assert list(rows[0]) == ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     assert [step for _, step in project] == [1]
     assert float(rows[0]["val_loss"]) == pytest.approx(project[0][0]["val_loss"])
+
+
+@pytest.mark.usefixtures("project")
+def test_training_leaves_a_sheet_of_images_as_it_varied_them() -> None:
+    write_params(data={"augmentation": "flip"})
+    train.main(["1"])
+    with Image.open(paths.training_metrics(1) / paths.AUGMENTED) as sheet:
+        assert sheet.format == "PNG"
 
 
 @pytest.mark.usefixtures("project")
