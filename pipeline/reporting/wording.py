@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.params import HALVES, PHASES
+from pipeline.params import CROP, HALVES, PHASES
 
 STRATEGIES = {
     "1": "only the head trains",
@@ -27,6 +27,7 @@ AUGMENTATIONS = {
     "csca": "colour jitter, flip and rotation",
     "hierarchical": "flip, rotation, scaling and colour jitter",
     "animals": "flip, translation, rotation, scaling and a crop of varying proportions",
+    CROP: "the crop alone",
 }
 # Options of regularizers, as the page calls them.
 REGULARIZER_OPTIONS = {
@@ -158,6 +159,8 @@ def varied(data: Mapping[str, Any]) -> str:
     >>> data = {"image_size": 256, "crop_size": 224, "crop_padding": 0, "input_size": 224, "augmentation": "none"}
     >>> varied(data)
     'the crop: packed at 256 px, cut to 224 px (in training at random)'
+    >>> varied(data | {"augmentation": "crop256"})
+    'crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)'
     >>> options = {"csca": {"hue": 0.05, "rotation": 15.0}}
     >>> varied(data | {"crop_size": 256, "input_size": 256, "augmentation": "csca", "augmentation_options": options})
     'csca: colour jitter, flip and rotation (hue 0.05, rotation 15)'
@@ -166,6 +169,8 @@ def varied(data: Mapping[str, Any]) -> str:
     listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())
     named = augmentation(data) + (f" ({listed})" if listed else "")
     crops = data["image_size"] + 2 * data["crop_padding"] > data["crop_size"]
+    if data["augmentation"] == CROP:
+        return f"{named}, {sizes(data)}"
     return ", and ".join(filter(None, (named, f"the crop: {sizes(data)}" if crops else "")))
 
 
