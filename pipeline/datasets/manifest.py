@@ -87,7 +87,7 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
             lines = csv.reader(stream, strict=True)
             if tuple(next(lines, ())) != kind._fields:
                 raise ValueError
-            return [*_rows(lines, kind)]
+            return list(_rows(lines, kind))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; dvc repro makes it") from None
     except (ValueError, csv.Error):
