@@ -7,15 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import (
-    ExifTags,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 Resize = Literal["stretch", "crop"]
 
