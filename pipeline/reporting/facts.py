@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.params import AXES, PHASES, flat
-from pipeline.reporting import aggregate, tables, wording
+from pipeline.reporting import aggregate, certainty, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
 
@@ -87,7 +87,7 @@ def notes(material: Material) -> list[str]:
     repeats, n = material.repeats, len(material.repeats)
     images = round(sum(one.scores["test_images"] for one in repeats) / n)
     told = [
-        _spread_note(n, bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
+        certainty.note(repeats, own_parts=bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -137,18 +137,6 @@ def _drawn_by_class(material: Material) -> bool:
     """Whether so many images of each class are drawn, anew in each repeat."""
     given = material.repeats[0].record["recipe"]["data"].get("split", {}).get("per_class", "none")
     return given != "none" and (given != "auto" or bool((material.dataset.get("published") or {}).get("per_class")))
-
-
-def _spread_note(n: int, has_parts: bool) -> str:
-    if n == 1:
-        return (
-            "A single repeat has no spread: how much of this value is chance is not known. "
-            "More repeats in params.yaml tell."
-        )
-    varies = "the set's own parts and its own seed" if has_parts else "its own random split and seed"
-    return (
-        f"± is the standard deviation (with n − 1) over {n} repeats, each with {varies}; it is no confidence interval."
-    )
 
 
 def data(material: Material) -> list[tuple[str, str]]:

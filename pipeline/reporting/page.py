@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.reporting import aggregate, facts, tables, wording
+from pipeline.reporting import aggregate, certainty, facts, tables, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
@@ -19,6 +19,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 REJECTED_SHOWN = 20
 CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
+# Told beside accuracy.
+OTHERS = {
+    "top5_accuracy": "top-5 accuracy",
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "calibration_error": "calibration error",
+}
 
 
 def page(material: Material, charts: Mapping[str, Picture]) -> str:
@@ -43,8 +50,8 @@ def _answer(material: Material) -> dict[str, Any]:
         "experiment": facts.experiment(material),
         "accuracy": spreads["accuracy"],
         "others": [
-            ("macro-F1", tables.percent_spread(spreads["macro_f1"])),
-            ("balanced accuracy", tables.percent_spread(spreads["balanced_accuracy"])),
+            ("95 % interval", certainty.percents(certainty.intervals(repeats).get("accuracy"))),
+            *((label, tables.percent_spread(spreads[name])) for name, label in OTHERS.items() if name in spreads),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
         "notes": facts.notes(material),
@@ -76,6 +83,7 @@ def markdown(material: Material) -> str:
     """The same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
+    interval = certainty.percents(certainty.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
     matrix = aggregate.pooled_confusion(repeats)
@@ -83,7 +91,7 @@ def markdown(material: Material) -> str:
     scores = aggregate.class_scores(repeats)
     parts = [
         f"# {tables.literal(facts.title(repeats))}",
-        f"Test accuracy **{accuracy}** (n = {len(repeats)}).",
+        f"Test accuracy **{accuracy}** (n = {len(repeats)}, 95 % interval {interval}).",
         tables.markdown(about),
         "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
         "## Repeats",

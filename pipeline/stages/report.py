@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import params, paths, tracking
 from pipeline.datasets import manifest
 from pipeline.errors import InputError, one_line_errors
-from pipeline.reporting import aggregate, figures, page, pictures, tables
+from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import Shown
@@ -26,13 +26,15 @@ def main() -> None:
     aggregate.check_same_experiment(repeats)
     material = gather(repeats)
     with paths.written_whole(paths.SUMMARY) as target:
-        write_text(target, json.dumps(aggregate.summary(repeats), indent=2) + "\n")
+        write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
     with paths.written_whole(paths.REPORT) as target:
         write_report(target, material)
     accuracy = aggregate.score_spreads(repeats)["accuracy"]
     said = tables.percent_spread(accuracy).replace(tables.NO_BREAK, " ")
     spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
-    print(f"report: test accuracy {said} ({spread}, n = {accuracy.n}); see {paths.REPORT / 'index.html'}")
+    ends = certainty.percents(certainty.intervals(repeats).get("accuracy")).replace(tables.NO_BREAK, " ")
+    told = f"{spread}, n = {accuracy.n}; 95 % interval {ends}"
+    print(f"report: test accuracy {said} ({told}); see {paths.REPORT / 'index.html'}")
     tracking.try_publish(tracking.Folder(Path()))
 
 

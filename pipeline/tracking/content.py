@@ -33,7 +33,7 @@ LABELS = {
 SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
-STATISTICS = {"mean": "", "sd": "_sd"}
+STATISTICS = {"mean": "", "sd": "_sd", "low": "_low", "high": "_high"}
 NOT_CURVES = frozenset({"epoch", "iteration"})
 LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
 

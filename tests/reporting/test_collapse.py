@@ -150,7 +150,8 @@ def material(near):
     scores = {"accuracy": 0.5, "macro_f1": 0.5, "balanced_accuracy": 0.5, "test_images": 4}
     scores |= {"classes": {"a": tested, "b": tested}, "confusion": [[1, 1], [1, 1]]}
     history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
-    one = Repeat(1, record, runtime, scores, history, predictions=[])
+    predictions = [{"path": f"{n}.png", "correct": str(n % 2)} for n in range(4)]
+    one = Repeat(1, record, runtime, scores, history, predictions)
     told = {"set": "folder", "title": "Spiders", "has_parts": False}
     return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[])
 

@@ -87,9 +87,13 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), n
             "started": f"2026-11-21T0{number}:00:00+00:00",
         }
         | runtime,
-        scores={"test_images": 10, "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}}},
+        scores={
+            "accuracy": 0.5,
+            "test_images": 10,
+            "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}},
+        },
         history=[{"epoch": "10"}, {"epoch": "60"}],
-        predictions=[],
+        predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import params, tracking
+from pipeline import params, statistics, tracking
 from pipeline.datasets import sets
 from pipeline.errors import InputError
 from pipeline.stages import report
@@ -174,21 +174,24 @@ def read_csv(name):
 def test_the_summary_holds_mean_deviation_and_each_repeat(results):
     report.main()
     told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
-    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3}
+    low, high = statistics.interval([0.75, 0.5, 1.0], train=4, test=0)
+    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3, "low": low, "high": high}
     assert told["train_seconds"] == {"mean": 20.0, "sd": 10.0, "n": 3}
     assert {number: one["accuracy"] for number, one in told["repeats"].items()} == {"1": 0.75, "2": 0.5, "3": 1.0}
 
 
 def test_the_result_is_said_in_a_line(results, capsys):
     report.main()
-    line = "report: test accuracy 75.0 % ± 25.0 (mean and sd, n = 3); see metrics/report/index.html\n"
-    assert capsys.readouterr().out == line
+    line = "report: test accuracy 75.0 % ± 25.0 (mean and sd, n = 3; 95 % interval 12.9 to 100.0 %); see metrics/"
+    assert capsys.readouterr().out.startswith(line)
 
 
 def test_a_single_repeat_is_said_to_have_no_spread(results, capsys):
     write_params([2])
     text = made_page().text
-    assert capsys.readouterr().out.startswith("report: test accuracy 50.0 % (one repeat, so no spread, n = 1)")
+    assert capsys.readouterr().out.startswith(
+        "report: test accuracy 50.0 % (one repeat, so no spread, n = 1; 95 % interval "
+    )
     assert "A single repeat has no spread" in text
     assert "±" not in text
     assert "sd" not in json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))["accuracy"]
@@ -302,6 +305,9 @@ def test_names_read_as_they_are_in_the_page(page, name):
     [
         "75.0 % ± 25.0",
         "test accuracy: mean ± standard deviation over 3 repeats",
+        "95 % interval 12.9 to 100.0 %",
+        "95 % interval of the mean",
+        "is over such repeats on these very test images",
         "repeat 2: 50.0 %",
         "3b: blocks 3 and 4 and the head train",
         "synthetic (drawn source domain)",
@@ -390,7 +396,7 @@ def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
 def test_the_markdown_summary_has_result_and_classes(results):
     report.main()
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
-    assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3)." in text
+    assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3, 95 % interval 12.9 to 100.0\u00a0%)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
     assert "| mean | 75.00 | 50.00 | 75.00 |" in text
 

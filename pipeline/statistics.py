@@ -1,0 +1,258 @@
+"""How sure a number is, and whether two differ: pure, by scipy and statsmodels.
+
+Scores over repeats are of two kinds, and an interval is of the one or the other. Where every repeat draws a new random
+split, the training parts overlap, so the values are not independent and their plain standard error is too small:
+Nadeau and Bengio (2003, Inference for the Generalization Error, Machine Learning 52, 239-281) widen the variance of the
+mean from sd^2 / n to sd^2 (1 / n + test / train). Where the test part is the same in every repeat and only the seed
+varies, there is nothing to correct (`test=0` here): the interval is then of the mean over seeds on these very test
+images, and says nothing of other images.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
+
+FloatArray = npt.NDArray[np.float64]
+
+# Two-sided, of every interval and test here; and how often a difference is to be found that a set can show.
+ALPHA, POWER = 0.05, 0.8
+# What sums over the number of discordant images leave out of the whole probability.
+NEGLIGIBLE = 1e-9
+# A spread that is rounding alone, as a part of the values.
+NO_SPREAD = 1e-12
+# Numbers that the bootstrap draws at a time: 64 MB.
+DRAWN_AT_ONCE = 8_000_000
+
+
+class Interval(NamedTuple):
+    """The ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+    def covers_zero(self) -> bool:
+        """Whether 0 lies in it, or nothing is known."""
+        return not (self.low > 0 or self.high < 0)
+
+
+class TTest(NamedTuple):
+    """A paired t test over n repeats.
+
+    Attributes:
+        statistic: t.
+        p: two-sided.
+        mean: of the differences.
+        low: the lower end of its 95 % interval.
+        high: the upper end.
+        n: how many repeats.
+    """
+
+    statistic: float
+    p: float
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def covers_zero(self) -> bool:
+        """Whether the interval holds 0, or nothing is known."""
+        return Interval(self.low, self.high).covers_zero()
+
+
+class McNemar(NamedTuple):
+    """McNemar's exact test: how many images the one alone told right, the other alone, and the two-sided p."""
+
+    only_a: int
+    only_b: int
+    p: float
+
+
+def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
+    """The 95 % interval of the mean of n repeats: mean +- t_{n-1} sd sqrt(1/n + test/train).
+
+    Args:
+        values: n >= 2 scores.
+        train: images in the training part, > 0.
+        test: images in the test part, where each repeat draws both anew; 0 where the test part is the same in all,
+            which gives the plain t interval.
+
+    Raises:
+        ValueError: there are fewer than two values.
+
+    >>> ecsm = [90.95, 89.78, 90.06, 90.64, 89.47]
+    >>> [round(end, 2) for end in interval(ecsm, train=1618, test=686)]
+    [88.84, 91.52]
+    >>> [round(end, 2) for end in interval(ecsm, train=1618, test=0)]
+    [89.42, 90.94]
+    """
+    given = np.asarray(values, dtype=np.float64)
+    reach = stats.t.isf(ALPHA / 2, len(given) - 1) * _error(given, train=train, test=test)
+    return Interval(float(given.mean() - reach), float(given.mean() + reach))
+
+
+def _error(values: FloatArray, *, train: float, test: float) -> float:
+    """The standard error of the mean of n values, with Nadeau and Bengio's correction."""
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} value: a spread needs two")
+    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + test / train))
+
+
+def wilson(right: int, total: int) -> Interval:
+    """Wilson's 95 % interval of a share: of all images like these, how many one trained network tells right.
+
+    >>> [round(end, 4) for end in wilson(15, 148)]
+    [0.0624, 0.1605]
+    """
+    low, high = proportion_confint(right, total, alpha=ALPHA, method="wilson")
+    return Interval(float(low), float(high))
+
+
+def corrected_t(differences: Sequence[float], *, train: float, test: float) -> TTest:
+    """Whether the mean of paired differences is 0: Nadeau and Bengio's corrected resampled t test.
+
+    Differences that are all equal have no spread to judge chance by: statistic and interval are NaN then, and p is 1.
+
+    Args:
+        differences: for each of n >= 2 repeats the one score less the other, on the same split.
+        train: as for `interval`.
+        test: as for `interval`; 0 is the plain paired t test.
+
+    Raises:
+        ValueError: there are fewer than two differences.
+
+    >>> gained = [0.6, 0.89, 0.59, 1.75, 0.29]  # ECSM less self-attention, ECSM paper, Table 7
+    >>> found = corrected_t(gained, train=1618, test=686)
+    >>> round(found.mean, 3), round(found.p, 2)
+    (0.824, 0.14)
+    """
+    given = np.asarray(differences, dtype=np.float64)
+    mean, error = float(given.mean()), _error(given, train=train, test=test)
+    if error < NO_SPREAD * max(1.0, abs(mean)):
+        return TTest(np.nan, 1.0, mean, np.nan, np.nan, len(given))
+    statistic = mean / error
+    p = float(2 * stats.t.sf(abs(statistic), len(given) - 1))
+    return TTest(statistic, p, mean, *interval(differences, train=train, test=test), n=len(given))
+
+
+def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
+    """Whether two networks tell the same share of the same images right, by the images that only one of them does.
+
+    Args:
+        right_a: (n,) whether the one told each image right.
+        right_b: (n,) the other, of the same images in the same order.
+
+    >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
+    McNemar(only_a=3, only_b=1, p=0.625)
+    """
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    table = [[int((a & b).sum()), only_a], [only_b, int((~a & ~b).sum())]]
+    return McNemar(only_a, only_b, float(_mcnemar(table, exact=True).pvalue))
+
+
+def bootstrap_difference(
+    right_a: npt.ArrayLike,
+    right_b: npt.ArrayLike,
+    *,
+    tested: npt.ArrayLike | None = None,
+    seed: int,
+    resamples: int = 9_999,
+) -> Interval:
+    """A 95 % percentile interval of the difference of two accuracies, by drawing images with replacement.
+
+    The trained networks stay as they are; what varies is which images they are asked. An image that several
+    repeats test is drawn with all of its answers, since they are not independent.
+
+    Args:
+        right_a: (n,) how often the one told each image right, over the repeats; n >= 2.
+        right_b: (n,) the other, of the same images in the same order.
+        tested: (n,) in how many repeats each image was tested; once each where it is left out.
+        seed: of the draws.
+        resamples: how many.
+
+    Returns:
+        The interval of a's share of right answers less b's.
+    """
+    a, b = np.asarray(right_a, dtype=np.float64), np.asarray(right_b, dtype=np.float64)
+    times = np.ones_like(a) if tested is None else np.asarray(tested, dtype=np.float64)
+    found = stats.bootstrap(
+        (a - b, times),
+        lambda gained, asked, axis: gained.sum(axis=axis) / asked.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, DRAWN_AT_ONCE // len(a)),
+        method="percentile",
+        confidence_level=1 - ALPHA,
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of several tests, raised by Holm's step-down so that all together err in 5 % at most.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
+
+
+def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
+    """The smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
+
+    It takes the differences' own sd, as these n repeats have it, for the true one.
+
+    Args:
+        differences: as for `corrected_t`.
+        train: as for `interval`.
+        test: as for `interval`.
+
+    Returns:
+        It, in the differences' unit; None where they have no spread.
+    """
+    given = np.asarray(differences, dtype=np.float64)
+    error, n = _error(given, train=train, test=test), len(given)
+    if error < NO_SPREAD * max(1.0, abs(float(given.mean()))):
+        return None
+    effect = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
+    return float(effect) * float(np.sqrt(n)) * error
+
+
+def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
+    """The smallest true difference of two accuracies that exact McNemar finds in 80 % of test parts of this size.
+
+    It takes the share of the images that only one of the two tells right, as these have it, for the true share.
+
+    Args:
+        discordant: images that only one of the two told right.
+        images: all.
+
+    Returns:
+        It, 0..1; None where the two differ on so few images that no difference would be found.
+    """
+    share = discordant / images
+    if share == 0 or _mcnemar_power(share, share, images) < POWER:
+        return None
+    return float(optimize.brentq(lambda gain: _mcnemar_power(gain, share, images) - POWER, 0, share))
+
+
+def _mcnemar_power(gain: float, share: float, images: int) -> float:
+    """How often exact McNemar rejects where `share` of the images are discordant and the accuracies differ by `gain`.
+
+    The discordant images are Binomial(images, share) many, and of m such the better one has Binomial(m, p) right.
+    """
+    few, many = stats.binom.interval(1 - NEGLIGIBLE, images, share)
+    m = np.arange(few, many + 1)
+    k = stats.binom.ppf(ALPHA / 2, m, 0.5)
+    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # of the rarer kind, to reject
+    p = (share + gain) / (2 * share)
+    rejected: Any = stats.binom.cdf(most, m, p) + stats.binom.sf(m - most - 1, m, p)
+    return float((stats.binom.pmf(m, images, share) * rejected).sum())
