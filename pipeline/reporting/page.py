@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.reporting import aggregate, facts, tables, wording
+from pipeline.reporting import aggregate, explained, facts, figures, tables, wording
 from pipeline.reporting.aggregate import Repeat
+from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
 from pipeline.reporting.pictures import Picture
@@ -21,7 +22,7 @@ CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
 
 
-def page(material: Material, charts: Mapping[str, Picture]) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explained) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -30,9 +31,10 @@ def page(material: Material, charts: Mapping[str, Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"svg": _svg, "thumbnail": _thumbnail, "percent": tables.percent}
+    environment.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
     template = environment.get_template("page.html")
-    return template.render(charts=charts, material=material, **_answer(material), **_sections(material))
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
+    return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
 def _answer(material: Material) -> dict[str, Any]:
@@ -68,6 +70,39 @@ def _sections(material: Material) -> dict[str, Any]:
         "runs": tables.provenance(repeats),
         "hashes": facts.hashes(repeats),
         "reproduce": facts.reproduce(repeats),
+    }
+
+
+def _captions(material: Material) -> dict[str, str]:
+    """What charts say of several repeats."""
+    n, classes = len(material.repeats), len(material.repeats[0].classes)
+    bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
+    bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
+    over = f" summed over {n} repeats" if n > 1 else ""
+    some = figures.SHOWN_BARS
+    lowest = f" Of {classes:,} classes the {some} with the lowest F1 are drawn." if classes > some else ""
+    return {
+        "curves_caption": f"{bands}Training values are means over the epoch, while the network changes.",
+        "over": over,
+        "classes_caption": f"Best F1 first; n is the number of test images{over and ','}{over}{bars}.{lowest}",
+    }
+
+
+def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
+    """What the section on the network's inside shows and says."""
+    places, network = found.described["layers"], one.record["recipe"]["network"]
+    return {
+        "repeat": found.repeat,
+        "rule": "its most confident wrong predictions, then right ones of median confidence.",
+        "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
+        "overlays": explained.overlays(found),
+        "attention": found.described["attention"],
+        "features": [
+            (shown, figures.feature_maps(shown.image, stages, explained.sizes(found)))
+            for shown, stages in explained.features(found)
+        ],
+        "stages": ", ".join(explained.sizes(found)),
+        "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
     }
 
 
@@ -109,6 +144,10 @@ def _course(repeats: Sequence[Repeat]) -> list[str]:
 
 def _svg(content: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _png(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _thumbnail(image: ImageArray) -> str:
