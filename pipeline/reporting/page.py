@@ -90,7 +90,7 @@ def _captions(material: Material) -> dict[str, str]:
 
 def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
     """What the section on the network's inside shows and says."""
-    places, network = found.described["layers"], one.record["recipe"]["network"]
+    places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
     return {
         "repeat": found.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
@@ -98,10 +98,13 @@ def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
         "overlays": explained.overlays(found),
         "attention": found.described["attention"],
         "features": [
-            (shown, figures.feature_maps(shown.image, stages, explained.sizes(found)))
+            (
+                shown,
+                *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (figures.LIGHT, figures.DARK)),
+            )
             for shown, stages in explained.features(found)
         ],
-        "stages": ", ".join(explained.sizes(found)),
+        "stages": ", ".join(sizes),
         "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
     }
 
@@ -130,6 +133,10 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
         "## Settings",
         tables.markdown(tables.settings(repeats[0].record["recipe"])),
+        "## Provenance",
+        "\n".join(["```sh", *facts.reproduce(repeats), "```"]),
+        tables.markdown(tables.provenance(repeats)),
+        tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
 

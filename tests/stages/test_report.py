@@ -30,7 +30,7 @@ def results(drawn, monkeypatch):
     empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     monkeypatch.setattr(pictures, "_picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
     monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
-    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places: b"")
+    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +281,22 @@ def test_the_markdown_summary_has_result_and_classes(results):
     assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
     assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+
+
+def test_the_markdown_summary_says_how_to_get_the_result_again(results):
+    report.main()
+    text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "```sh\ngit checkout 0123456789abcdef\ndvc repro\n```" in text
+    assert f"| Data, SHA-256 | {'cd' * 32} |" in text
+
+
+def test_the_page_shows_what_each_explained_image_has(page):
+    shown = [image["alt"] for image in page.all("img")]
+    assert sum(alt.startswith("Grad-CAM, predicted class, over") for alt in shown) == 4
+    assert sum(alt.startswith("Grad-CAM, actual class, over") for alt in shown) == 1
+    assert sum(alt.startswith("attention, spatial.position, over") for alt in shown) == 4
+    assert "Grad-CAM behind attention.block4, LayerCAM behind layer3.1, and the map that the head averages" in page.text
+    assert "Strategy 3b freezes them, so that after training they are as at the start." in page.text
 
 
 @pytest.fixture
