@@ -365,6 +365,18 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
     ]
 
 
+def most_confused(matrix: IntArray, limit: int) -> list[int]:
+    """The classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
+    wrong = matrix - np.diag(np.diag(matrix))
+    found: list[int] = []
+    for place in np.argsort(-wrong, axis=None, kind="stable"):
+        pair = divmod(int(place), len(matrix))
+        if not wrong[pair] or len(set(found) | set(pair)) > limit:
+            break
+        found += [one for one in pair if one not in found]
+    return sorted(found)
+
+
 def majority_accuracy(repeats: Sequence[Repeat]) -> float:
     """The mean accuracy of naming the test part's most frequent class every time."""
     counts = [np.sum(one.scores["confusion"], axis=1) for one in repeats]
@@ -401,8 +413,9 @@ def _typical(found: Sequence[Example]) -> Example:
 
 
 def _examples(repeats: Sequence[Repeat]) -> list[Example]:
-    return [
-        Example(one.number, row["path"], row["actual"], row["predicted"], float(row["confidence"]))
-        for one in repeats
-        for row in one.predictions
-    ]
+    return [example(one.number, row) for one in repeats for row in one.predictions]
+
+
+def example(repeat: int, row: Mapping[str, Any]) -> Example:
+    """One row of a repeat's predictions."""
+    return Example(repeat, row["path"], row["actual"], row["predicted"], float(row["confidence"]))

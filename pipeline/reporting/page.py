@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.reporting import aggregate, certainty, facts, tables, wording
+from pipeline.reporting import aggregate, certainty, explained, facts, figures, tables, wording
 from pipeline.reporting.aggregate import Repeat
+from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
 from pipeline.reporting.pictures import Picture
@@ -28,7 +29,7 @@ OTHERS = {
 }
 
 
-def page(material: Material, charts: Mapping[str, Picture]) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explained) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -39,7 +40,8 @@ def page(material: Material, charts: Mapping[str, Picture]) -> str:
     )
     environment.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
     template = environment.get_template("page.html")
-    return template.render(charts=charts, material=material, **_answer(material), **_sections(material))
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
+    return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
 def _answer(material: Material) -> dict[str, Any]:
@@ -79,6 +81,42 @@ def _sections(material: Material) -> dict[str, Any]:
     }
 
 
+def _captions(material: Material) -> dict[str, str]:
+    """What charts say of several repeats."""
+    n, classes = len(material.repeats), len(material.repeats[0].classes)
+    bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
+    bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
+    over = f" summed over {n} repeats" if n > 1 else ""
+    some = figures.SHOWN_BARS
+    lowest = f" Of {classes:,} classes the {some} with the lowest F1 are drawn." if classes > some else ""
+    return {
+        "curves_caption": f"{bands}Training values are means over the epoch, while the network changes.",
+        "over": over,
+        "classes_caption": f"Best F1 first; n is the number of test images{over and ','}{over}{bars}.{lowest}",
+    }
+
+
+def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
+    """What the section on the network's inside shows and says."""
+    places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
+    return {
+        "repeat": found.repeat,
+        "rule": "its most confident wrong predictions, then right ones of median confidence.",
+        "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
+        "overlays": explained.overlays(found),
+        "attention": found.described["attention"],
+        "features": [
+            (
+                shown,
+                *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (figures.LIGHT, figures.DARK)),
+            )
+            for shown, stages in explained.features(found)
+        ],
+        "stages": ", ".join(sizes),
+        "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
+    }
+
+
 def markdown(material: Material) -> str:
     """The same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
@@ -104,6 +142,10 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
         "## Settings",
         tables.markdown(tables.settings(repeats[0].record["recipe"])),
+        "## Provenance",
+        "\n".join(["```sh", *facts.reproduce(repeats), "```"]),
+        tables.markdown(tables.provenance(repeats)),
+        tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
 

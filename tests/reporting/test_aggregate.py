@@ -210,3 +210,11 @@ def test_repeats_of_two_experiments_are_not_averaged():
 
 def test_repeats_of_one_experiment_may_differ_in_their_device():
     aggregate.check_same_experiment([repeat(1, record={"device": "cpu"}), repeat(2, record={"device": "cuda"})])
+
+
+def test_the_most_confused_classes_are_those_of_the_largest_confusions():
+    matrix = np.diag([9] * 6)
+    matrix[1, 4], matrix[5, 1], matrix[0, 2] = 5, 4, 1
+    assert aggregate.most_confused(matrix, 3) == [1, 4, 5]
+    assert aggregate.most_confused(matrix, 6) == [0, 1, 2, 4, 5]
+    assert aggregate.most_confused(np.diag([9] * 6), 3) == []

@@ -127,7 +127,7 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
         files = [*paths.trained(1).iterdir(), *paths.training_metrics(1).iterdir()]
         contents.append({file.as_posix(): file.read_bytes() for file in files})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 4
+    assert len(contents[0]) == 5
 
 
 @pytest.mark.usefixtures("project")

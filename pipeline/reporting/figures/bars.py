@@ -1,0 +1,77 @@
+"""Bars: how each class did, and what of a network trains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from pipeline.reporting.aggregate import ClassScore
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+
+SHOWN_BARS = 40
+
+
+def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
+    """Precision and recall of each class as SVG: bars of means, lines for the range over repeats.
+
+    The best F1 is at the top; of more than 40 classes the 40 with the lowest are drawn.
+    """
+    ordered = sorted(scores, key=lambda one: (-one.f1.mean, one.name))[-SHOWN_BARS:]
+    with drawing(theme, 5.0, 1.1 + 0.42 * len(ordered)) as (figure, out):
+        axes = figure.add_subplot()
+        places = np.arange(len(ordered))
+        _bars(axes, places - 0.19, ordered, "precision", theme=theme)
+        _bars(axes, places + 0.19, ordered, "recall", theme=theme)
+        axes.set_yticks(places, [shortened(one.name) for one in ordered])
+        axes.set(xlabel="%", xlim=(0, 1), ylim=(len(ordered) - 0.4, -0.6))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+        _write_support(axes, ordered)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()
+
+
+def _bars(axes: Axes, places: npt.NDArray[Any], scores: Sequence[ClassScore], name: str, *, theme: Theme) -> None:
+    spreads = [getattr(one, name) for one in scores]
+    color = {"precision": theme.first, "recall": theme.second}[name]
+    axes.barh(places, [one.mean for one in spreads], height=0.36, color=color, label=name)
+    ranges = axes.hlines(
+        places, [one.low for one in spreads], [one.high for one in spreads], color=theme.ink, linewidth=1
+    )
+    ranges.set_path_effects([withStroke(linewidth=2.4, foreground=theme.paper)])
+
+
+def _write_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
+    beside = axes.get_yaxis_transform()
+    for place, one in enumerate(scores):
+        axes.text(1.02, place, f"n = {one.support}", transform=beside, va="center", fontsize="small")
+
+
+def stage_bars(stages: Mapping[str, Mapping[str, int]], theme: Theme = LIGHT) -> bytes:
+    """How many numbers of each stage train and how many are frozen, in the order in which they run.
+
+    Args:
+        stages: by their names `trainable` and `frozen`.
+        theme: the colours.
+    """
+    with drawing(theme, 5.0, 0.9 + 0.32 * len(stages)) as (figure, out):
+        axes = figure.add_subplot()
+        places = np.arange(len(stages))
+        trains, frozen = ([counted[kind] for counted in stages.values()] for kind in ("trainable", "frozen"))
+        axes.barh(places, trains, height=0.7, color=theme.first, label="trains")
+        bars = axes.barh(places, frozen, left=trains, height=0.7, color=theme.faint, label="frozen")
+        axes.bar_label(bars, [f"{sum(both):,}" for both in zip(trains, frozen, strict=True)], padding=4)
+        axes.set_yticks(places, list(stages))
+        axes.set(xlabel="numbers", ylim=(len(stages) - 0.4, -0.6))
+        axes.margins(x=0.2)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.tick_params(axis="y", length=0)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()

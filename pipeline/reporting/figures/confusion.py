@@ -1,0 +1,66 @@
+"""Which class is taken for which."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import PercentFormatter
+
+from pipeline.reporting.aggregate import IntArray
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+
+NUMBERED_CLASSES = 20
+NAMED_CLASSES = 40
+
+
+def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LIGHT) -> bytes:
+    """Counts of (actual, predicted) as SVG, each row's colour by its part of the row; an empty cell is blank.
+
+    Up to 20 classes have their counts written, up to 40 all their names, and more every so many.
+    """
+    side = min(max(0.52 * len(classes), 2.4), 6.4)
+    with drawing(theme, side + 2.2, side + 1.4) as (figure, out):
+        axes = figure.add_subplot()
+        parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        colours = LinearSegmentedColormap.from_list("part", [*_tint(theme), theme.first])
+        image = axes.imshow(
+            np.ma.masked_equal(parts, 0), cmap=colours, vmin=0, vmax=1, interpolation="none", aspect="equal"
+        )
+        _name_classes(axes, classes)
+        if len(classes) <= NUMBERED_CLASSES:
+            _write_counts(axes, matrix, parts, theme)
+        axes.set(xlabel="predicted class", ylabel="actual class")
+        bar = figure.colorbar(image, ax=axes, label="part of the actual class (%)", shrink=0.7)
+        bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+        bar.outline.set_visible(False)
+        save(figure, out, theme.form)
+    return out.getvalue()
+
+
+def _tint(theme: Theme) -> list[Any]:
+    """The colour of the rarest confusion: near the paper, yet seen."""
+    return [LinearSegmentedColormap.from_list("tint", [theme.paper, theme.first])(0.2)]
+
+
+def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    step = 1 if len(classes) <= NAMED_CLASSES else math.ceil(len(classes) / 25)
+    places = range(0, len(classes), step)
+    names = [shortened(classes[place]) for place in places]
+    axes.set_yticks(places, names)
+    axes.set_xticks(places, names)
+    turn = {"rotation": 90} if len(classes) > NUMBERED_CLASSES else {"rotation": 40, "ha": "right"}
+    for label in axes.get_xticklabels():
+        label.set(rotation_mode="anchor", va="center", **({"ha": "right"} | turn))
+    axes.spines[:].set_visible(True)
+    if len(classes) <= NAMED_CLASSES:
+        axes.tick_params(length=0, pad=5)
+
+
+def _write_counts(axes: Axes, matrix: IntArray, parts: npt.NDArray[np.float64], theme: Theme) -> None:
+    for row, column in np.argwhere(matrix):
+        color = theme.paper if parts[row, column] > 0.5 else theme.ink
+        axes.text(column, row, f"{matrix[row, column]}", color=color, ha="center", va="center")
