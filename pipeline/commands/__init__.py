@@ -7,6 +7,7 @@ import click
 from pipeline.errors import one_line_errors
 
 COMMANDS = {
+    "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
     "mlflow": "pipeline.commands.mlflow",
     "sync": "pipeline.commands.sync",

@@ -7,7 +7,7 @@ seconds to import, so that happens inside the functions that need it.
 
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.publishing import Published, publish, try_publish
-from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished
+from pipeline.tracking.results import Files, Folder, IncompleteError, complete, is_finished
 from pipeline.tracking.store import initialise, is_server, shown, uri
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "IncompleteError",
     "LiveRun",
     "Published",
+    "complete",
     "follow",
     "initialise",
     "is_finished",

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import statistics, tracking
 from pipeline.datasets import sets
