@@ -9,6 +9,7 @@ from pipeline.errors import one_line_errors
 COMMANDS = {
     "describe": "pipeline.commands.describe",
     "mlflow": "pipeline.commands.mlflow",
+    "reproduce": "pipeline.commands.reproduce",
     "sync": "pipeline.commands.sync",
 }
 

@@ -6,8 +6,10 @@ seconds to import, so that happens inside the functions that need it.
 """
 
 from pipeline.tracking.live import LiveRun, follow
+from pipeline.tracking.lookup import recorded
+from pipeline.tracking.origin import Origin, machine, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
-from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished
+from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished, read
 from pipeline.tracking.store import initialise, is_server, shown, uri
 
 __all__ = [
@@ -15,13 +17,19 @@ __all__ = [
     "Folder",
     "IncompleteError",
     "LiveRun",
+    "Origin",
     "Published",
     "follow",
     "initialise",
     "is_finished",
     "is_server",
+    "machine",
+    "made_from",
     "publish",
+    "read",
+    "recorded",
     "shown",
+    "stages_of",
     "try_publish",
     "uri",
 ]

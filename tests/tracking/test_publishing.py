@@ -68,7 +68,7 @@ def test_a_repeats_run_has_its_curves_scores_and_where_they_come_from(tracked, f
     [data] = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("synthetic", "a" * 32 + ".dir")
     names = {path.name for path in Path("mlruns", run.info.run_id, "artifacts").iterdir()}
-    assert names == {"predictions.csv", "scores.json", "record.json", "runtime.json"}
+    assert names == {"predictions.csv", "scores.json", "record.json", "runtime.json", "origin.json"}
 
 
 def test_a_training_that_was_followed_is_completed_not_repeated(tracked, files, runs):
