@@ -7,6 +7,7 @@ seconds to import, so that happens inside the functions that need it.
 
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.lookup import recorded
+from pipeline.tracking.models import log_model, runs_without_model
 from pipeline.tracking.origin import Origin, machine, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
 from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished, read
@@ -23,11 +24,13 @@ __all__ = [
     "initialise",
     "is_finished",
     "is_server",
+    "log_model",
     "machine",
     "made_from",
     "publish",
     "read",
     "recorded",
+    "runs_without_model",
     "shown",
     "stages_of",
     "try_publish",
