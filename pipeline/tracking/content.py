@@ -38,7 +38,8 @@ SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
 NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
-STATISTICS = {"mean": "", "sd": "_sd"}
+# The mean has the name that a repeat's value has; MLflow draws what is before a slash in a section of its own.
+STATISTICS = {"mean": "", "sd": "sd/"}
 NOT_CURVES = frozenset({"epoch", "iteration"})
 LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
 
@@ -94,8 +95,8 @@ def parent_content(results: Results, files: Files) -> Content:
     return Content(
         tags=tags | note,
         params=parent_params(first.record, repeats) | seeds,
-        points=[*_mean_curves(results.trials), *(p for p in statistics if not p.name.startswith(TIMINGS))],
-        timings=[point for point in statistics if point.name.startswith(TIMINGS)],
+        points=[*_mean_curves(results.trials), *(p for p in statistics if not _is_timing(p))],
+        timings=[point for point in statistics if _is_timing(point)],
         files=shown | origin.files(origin.made_from(results, repeats)),
         started=min(starts),
         ended=max(ends),
@@ -110,9 +111,13 @@ def _parent_files(files: Files) -> list[Path]:
 
 def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
     for name, numbers in summary.items():
-        for statistic, suffix in STATISTICS.items():
+        for statistic, section in STATISTICS.items():
             if name != "repeats" and statistic in numbers:
-                yield Point(valid_name(f"{name}{suffix}"), float(numbers[statistic]), 0, when)
+                yield Point(valid_name(f"{section}{name}"), float(numbers[statistic]), 0, when)
+
+
+def _is_timing(point: Point) -> bool:
+    return point.name.rpartition("/")[2] in TIMINGS
 
 
 def _mean_curves(trials: Sequence[Trial]) -> Iterator[Point]:
