@@ -10,6 +10,7 @@ COMMANDS = {
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
     "mlflow": "pipeline.commands.mlflow",
+    "reproduce": "pipeline.commands.reproduce",
     "sync": "pipeline.commands.sync",
 }
 

@@ -17,9 +17,16 @@ ABSENT = "with files missing"
 
 
 @click.command(name="sync")
-def command() -> None:
+@click.option("--models", is_flag=True, help="Also log the networks that the working tree holds, with their signature.")
+def command(models: bool) -> None:
     """Fill MLflow from the files: of the working tree, of HEAD and of every DVC experiment."""
     sync()
+    if models:
+        # Imported here, so that without models nobody waits for torch.
+        from pipeline.commands.models import log_models
+
+        number = log_models()
+        click.echo(f"MLflow: {number} {'model' if number == 1 else 'models'} added")
 
 
 def sync() -> None:

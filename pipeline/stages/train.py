@@ -312,6 +312,7 @@ def write_runtime(
         "versions": provenance.versions(),
         "git_commit": commit,
         "git_dirty": dirty,
+        "git_changes": provenance.changes(),
         "started": started.isoformat(timespec="seconds"),
     }
     with paths.written_whole(paths.runtime_file(repeat)) as target:
