@@ -33,6 +33,7 @@ AUGMENTED = "augmented.png"
 
 SUMMARY = Path("metrics/summary.json")
 REPORT = Path("metrics/report")
+STUDIES = Path("metrics/studies")
 
 # below root()
 MLFLOW_DATABASE = Path("mlflow.db")

@@ -11,6 +11,7 @@ COMMANDS = {
     "describe": "pipeline.commands.describe",
     "mlflow": "pipeline.commands.mlflow",
     "reproduce": "pipeline.commands.reproduce",
+    "study": "pipeline.commands.study",
     "sync": "pipeline.commands.sync",
 }
 

@@ -1,22 +1,17 @@
 """`orbweaver describe`: the experiment as it would run, without running it."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline import params, paths
+from pipeline.commands.overriding import beside, read
 from pipeline.datasets import folder, sets, synthetic
 from pipeline.errors import InputError
 from pipeline.networks import cost, freezing
 from pipeline.networks.network import Network
 from pipeline.params import Params, flat
 from pipeline.stages import assembly, regularizing
-from pipeline.stages.validate import reads_place
 
 # More layers of a stage than these are told by the first two and the last.
 SHOWN_LAYERS = 6
@@ -34,32 +29,6 @@ def command(overrides: tuple[str, ...], classes: int | None, as_json: bool) -> N
     values = read(overrides)
     found = describe(values, classes or count_classes(values))
     click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
-
-
-def read(overrides: Sequence[str]) -> Params:
-    """params.yaml with overrides put in by DVC's own grammar; the file itself stays as it is.
-
-    Raises:
-        InputError: for an override that DVC would refuse, and for what params.yaml may not hold.
-    """
-    if not overrides:
-        return params.load(paths.PARAMS)
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / paths.PARAMS.name
-        shutil.copyfile(paths.PARAMS, copy)
-        _override(copy, overrides)
-        return params.load(copy, name=str(paths.PARAMS))
-
-
-def _override(copy: Path, overrides: Sequence[str]) -> None:
-    from dvc.exceptions import DvcException
-    from dvc.utils.hydra import apply_overrides
-
-    try:
-        apply_overrides(copy, list(overrides))
-    except DvcException as error:
-        reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0].rstrip(".")
-        raise InputError(f"-S {' -S '.join(overrides)}: {reason}; the keys are those of params.yaml") from None
 
 
 def count_classes(values: Params) -> int:
@@ -97,22 +66,6 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
         "flops": cost.flops(network, experiment.settings.data.sizes().input),
     }
-
-
-def beside(values: Params) -> dict[str, Any]:
-    """What an experiment reads of params.yaml beside its paper's section, as far as its choices read it."""
-    chosen = values.experiment().settings
-    read_by = {
-        "folder": chosen.data.set in ("folder", "spiders"),
-        "archive": values.place_of("archive") is not None and reads_place(chosen.data.set) == "archive",
-        "synthetic": chosen.data.set == "synthetic",
-        "weights_file": chosen.network.weights == "file",
-        "synthetic_source": chosen.network.weights == "synthetic",
-    }
-    kept = values.model_dump(mode="json", include={name for name, is_read in read_by.items() if is_read})
-    if "synthetic_source" in kept:
-        kept["synthetic_source"]["train"] = params.only_chosen(kept["synthetic_source"]["train"])
-    return kept | values.model_dump(mode="json", include={"repeats", "device", "threads"})
 
 
 def layers(network: Network) -> list[dict[str, Any]]:

@@ -1,0 +1,111 @@
+"""A study's cells as they would run: their values, the key of their content, and whether DVC has them already."""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import paths, provenance, seeding
+from pipeline.commands.overriding import beside, read_each
+from pipeline.errors import InputError
+from pipeline.params import Params
+from pipeline.studies.definition import Named, override
+
+# What a result follows from; how it is shown is none of it.
+STAGES = ("collect", "split", "preprocess", "source", "train", "evaluate")
+KEY_LENGTH = 12
+EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
+
+
+class Cell(NamedTuple):
+    """One experiment of a study.
+
+    Attributes:
+        name: in the study.
+        overrides: what is put into params.yaml, as after -S.
+        values: params.yaml with them put in.
+        key: over all that its result follows from; equal keys are one experiment.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    values: Params
+    key: str
+
+    def experiment(self, study: str) -> str:
+        """What DVC calls the experiment."""
+        return f"{study}-{self.name}-{self.key}"
+
+
+def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> list[Cell]:
+    """The cells of a study, those that are one experiment named once.
+
+    Args:
+        named: the study.
+        data: in place of the data set of every cell.
+        sets: further overrides, which win over the study's own.
+
+    Raises:
+        InputError: for the first cell that params.yaml cannot take, by its name.
+    """
+    if not paths.PARAMS.exists():
+        raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    given = [*([f"data={data}"] if data else []), *sets]
+    settings = named.study.settings()
+    overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
+    code = provenance.code_hash(STAGES)
+    found: dict[str, Cell] = {}
+    read = read_each(overrides.values())
+    for name, words in overrides.items():
+        try:
+            values = next(read)
+        except InputError as error:
+            raise InputError(f"{named.file}: cell {name!r}: {error}") from None
+        cell = _cell(name, words, values, code)
+        found.setdefault(cell.key, cell)
+    return list(found.values())
+
+
+def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """A cell's own settings but for those that the user gives, then the user's."""
+    taken = {word.partition("=")[0] for word in given}
+    return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
+
+
+def _cell(name: str, words: tuple[str, ...], values: Params, code: str) -> Cell:
+    read = beside(values)
+    if "folder" in read and Path(values.folder) == paths.OWN_FOLDER:
+        # DVC runs a cell in a copy of what git knows, and photographs are not in git.
+        words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
+    places = {key: _seen(Path(read[key])) for key in ("folder", "archive", "weights_file") if key in read}
+    content = {"recipe": values.experiment().recipe(), "beside": read, "places": places, "code": code}
+    return Cell(name, words, values, seeding.fingerprint(content)[:KEY_LENGTH])
+
+
+def _seen(place: Path) -> list[Any]:
+    """Names, sizes and times of the files of a place: another photograph makes another experiment."""
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+    return [(file.name, (told := file.stat()).st_size, told.st_mtime_ns) for file in files]
+
+
+def finished(root: Path) -> dict[str, str]:
+    """The experiments that DVC has of any study, their revision by key."""
+    words = ("git", "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
+    try:
+        done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InputError("git is not installed; a study's experiments are kept in git") from None
+    if done.returncode:
+        raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
+    found = {}
+    for line in done.stdout.splitlines():
+        revision, name = line.split(" ", 1)
+        if match := EXPERIMENT.search(name):
+            found[match[1]] = revision
+    return found
+
+
+def trainings(cells: Sequence[Cell]) -> int:
+    """How many networks the cells train, one a repeat."""
+    return sum(len(cell.values.repeats) for cell in cells)

@@ -1,0 +1,173 @@
+"""Running a study's cells, each as `dvc exp run --temp` in a process group of its own, a few at a time.
+
+DVC's queue would do the same, but its workers stop on a busy machine while tasks are queued, a task that fails while
+it is set up leaves no log, and stopping the workers would stop the user's own tasks. `--temp` runs in the same kind of
+copy, with the same cache, and its experiments are the same.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import paths
+
+STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
+FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
+LOOK_EVERY = 0.2
+# Seconds that a cell is given after each signal; DVC takes its copy away in the meantime.
+PATIENCE = 30
+SET_UP_PATIENCE = 120
+
+
+class Task(NamedTuple):
+    """What is to be run: the cell's name, DVC's name for it, its overrides and how many networks it trains."""
+
+    cell: str
+    experiment: str
+    overrides: tuple[str, ...]
+    trainings: int
+
+
+class Ended(NamedTuple):
+    """A cell that has ended: what was run, and why it failed, empty where it did not."""
+
+    task: Task
+    failure: str
+
+
+class Running:
+    """A cell that runs.
+
+    Args:
+        task: what to run.
+        log: where what it prints goes.
+    """
+
+    def __init__(self, task: Task, log: Path) -> None:
+        self.task = task
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", task.experiment]
+        words += [word for one in task.overrides for word in ("-S", one)]
+        # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on at a good moment.
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+        with log.open("w", encoding="utf-8") as stream:
+            self._child = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+            )
+
+    def stages(self) -> list[str]:
+        """The stages that DVC has come to."""
+        return STAGE.findall(self._log.read_text(encoding="utf-8", errors="replace"))
+
+    def trained(self) -> int:
+        """How many of its networks are trained."""
+        return sum(stage.startswith("train@") for stage in self.stages()[:-1])
+
+    def is_training(self) -> bool:
+        """Whether all that cells may share is made: images and pre-trained weights."""
+        return any(stage.startswith("train@") for stage in self.stages())
+
+    def ended(self) -> Ended | None:
+        """How it ended; None while it runs."""
+        if self._child.poll() is None:
+            return None
+        return Ended(self.task, "" if self._child.returncode == 0 else self._failure())
+
+    def _failure(self) -> str:
+        told = self._log.read_text(encoding="utf-8", errors="replace")
+        lines = FAILURE.findall(told) or [line for line in told.splitlines() if line.strip()]
+        ours = [line for line in lines if not line.startswith("ERROR:")]
+        reason = (ours or lines or [f"dvc ended with {self._child.returncode}"])[-1]
+        return f"{reason} (log: {self._log})"
+
+    def stop(self) -> None:
+        """End it and all that it started.
+
+        While DVC sets an experiment up, it has the user's own files in its hands: that is waited for, as it takes
+        seconds. A second Ctrl-C waits no longer.
+        """
+        with suppress(KeyboardInterrupt):
+            _wait(lambda: bool(self.stages()) or self._child.poll() is not None, SET_UP_PATIENCE)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            with suppress(KeyboardInterrupt):
+                if self._signalled(number):
+                    return
+
+    def _signalled(self, number: signal.Signals) -> bool:
+        """Whether nothing of it is left after this signal."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, number)
+        return _wait(lambda: self._child.poll() is not None and not self._has_members(), PATIENCE)
+
+    def _has_members(self) -> bool:
+        try:
+            os.killpg(self._child.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def _wait(until: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_EVERY)
+    return True
+
+
+def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[int], None]) -> Generator[Ended]:
+    """Run all, `jobs` at a time, and give each as it ends.
+
+    The next one starts when those before it train or have ended, so that what they share is made once and DVC sets up
+    one at a time.
+
+    Args:
+        tasks: what to run.
+        jobs: how many at a time.
+        logs: the folder of what they print.
+        on_trained: told how many networks more are trained.
+
+    Raises:
+        KeyboardInterrupt: after all that runs has been stopped.
+    """
+    waiting, running, told = list(tasks), list[Running](), dict[str, int]()
+    before = paths.PARAMS.read_bytes()
+    try:
+        while waiting or running:
+            if waiting and len(running) < jobs and all(one.is_training() for one in running):
+                task = waiting.pop(0)
+                running.append(Running(task, logs / f"{task.cell}.log"))
+            for one in list(running):
+                end = one.ended()
+                count = one.task.trainings if end and not end.failure else one.trained()
+                on_trained(count - told.get(one.task.cell, 0))
+                told[one.task.cell] = count
+                if end:
+                    running.remove(one)
+                    yield end
+            time.sleep(LOOK_EVERY)
+    finally:
+        stop(running)
+        if running and paths.PARAMS.read_bytes() != before:
+            with paths.written_whole(paths.PARAMS) as target:
+                target.write_bytes(before)
+
+
+def stop(running: Sequence[Running]) -> None:
+    """End all of them."""
+    for one in running:
+        one.stop()

@@ -1,0 +1,63 @@
+"""A study's results from DVC's experiments, and its page as files."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import paths, tracking
+from pipeline.commands.cells import Cell
+from pipeline.commands.sync import Revision
+from pipeline.reporting.aggregate import Repeat
+from pipeline.studies import page
+from pipeline.studies.definition import Study
+from pipeline.studies.results import Result
+
+NOT_RUN = "not run yet, or not finished"
+
+
+def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str]) -> list[Result]:
+    """Each cell with its repeats, as far as they are there."""
+    reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
+    return [_result(study, cell, finished.get(cell.key)) for cell in reading]
+
+
+def _result(study: Study, cell: Cell, revision: str | None) -> Result:
+    printed = study.printed.get(cell.name)
+    if revision is None:
+        return Result(cell.name, [], NOT_RUN, printed)
+    files = Revision(Path.cwd(), revision)
+    try:
+        return Result(cell.name, [_repeat(files, number) for number in cell.values.repeats], "", printed)
+    except (FileNotFoundError, tracking.IncompleteError) as error:
+        return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
+
+
+def _repeat(files: Revision, number: int) -> Repeat:
+    trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    return Repeat(
+        number=number,
+        record=json.loads(files.read(trained / "record.json")),
+        runtime=json.loads(files.read(paths.runtime_file(number))),
+        scores=json.loads(files.read(tested / "scores.json")),
+        history=_table(files.read(trained / "history.csv")),
+        predictions=_table(files.read(tested / "predictions.csv")),
+    )
+
+
+def _table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
+
+
+def write(folder: Path, told: Mapping[str, Any]) -> None:
+    """The page, its Markdown and its curves as files."""
+    (folder / "figures").mkdir(parents=True)
+    for one in told["groups"]:
+        for name, picture in one.charts.items():
+            (folder / "figures" / f"{one.group.name}-{name}.svg").write_bytes(picture.light)
+    (folder / "summary.md").write_text(page.as_markdown(told), encoding="utf-8")
+    (folder / "index.html").write_text(page.page(told), encoding="utf-8")

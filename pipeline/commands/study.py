@@ -1,0 +1,164 @@
+"""`orbweaver study`: a table of experiments, run, resumed and reported by one name."""
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from pipeline import paths
+from pipeline.commands import cells, driving
+from pipeline.commands.cells import Cell
+from pipeline.errors import InputError
+from pipeline.studies import definition
+
+STATE = Path(".dvc/tmp/studies")
+
+
+@click.group(name="study")
+def command() -> None:
+    """Experiments side by side, such as a paper's table: run, resumed and reported by one name."""
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which cells are meant, the same for each command."""
+    given = click.option(
+        "-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="For all cells; may be repeated."
+    )
+    data = click.option("--data", help="The data set of all cells.")
+    return click.argument("name")(data(given(function)))
+
+
+@command.command(name="list")
+def list_() -> None:
+    """The studies in `studies/`."""
+    width = max(map(len, definition.names()), default=0)
+    for name in definition.names():
+        study = definition.find(name).study
+        source = f" ({study.source.paper}: {study.source.table})" if study.source else ""
+        click.echo(f"{name:<{width}}  {study.title}{source}")
+
+
+@command.command()
+@_options
+def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
+    """The cells of study NAME, or of a .yaml file, what each sets, and which would run."""
+    named = definition.find(name)
+    planned = cells.plan(named, data=data, sets=sets)
+    there = cells.finished(Path.cwd())
+    click.echo(f"{named.study.title}\n")
+    width = max(len(cell.name) for cell in planned)
+    for cell in planned:
+        state = "finished" if cell.key in there else "to run"
+        click.echo(f"  {cell.name:<{width}}  {state:<8}  {cell.key}  {shlex.join(cell.overrides)}")
+    left = [cell for cell in planned if cell.key not in there]
+    click.echo(
+        f"\n  {len(planned)} cells, {cells.trainings(planned)} trainings; to run: {len(left)} cells, "
+        f"{cells.trainings(left)} trainings"
+    )
+    _say_merged(named, planned)
+
+
+def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
+    if same := len(named.study.settings()) - len(planned):
+        click.echo(f"  note: {same} cells are the same experiment as one before them, and left out")
+
+
+@command.command()
+@_options
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
+def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
+    """Run what is not there yet of study NAME, or of a .yaml file.
+
+    Each cell is a DVC experiment. Ctrl-C stops all; the same command goes on. Your params.yaml stays as it is; changes
+    of files that git knows are run as they are, committed or not.
+    """
+    named = definition.find(name)
+    started = time.monotonic()
+    planned = cells.plan(named, data=data, sets=sets)
+    _say_merged(named, planned)
+    with _alone():
+        there = cells.finished(Path.cwd())
+        left = [cell for cell in planned if cell.key not in there]
+        try:
+            failures = _drive(named.name, planned, left, jobs=jobs) if left else []
+        except KeyboardInterrupt:
+            click.echo("study: interrupted; nothing is left running, and the same command goes on", err=True)
+            raise SystemExit(130) from None
+    click.echo(
+        f"study {named.name}: {len(planned) - len(left)} cells were there, {len(left) - len(failures)} ran, "
+        f"{len(failures)} failed, in {time.monotonic() - started:.0f} s"
+    )
+    if failures:
+        raise InputError(
+            f"{len(failures)} of {len(planned)} cells failed, first {failures[0]}; the same command tries again"
+        )
+    click.echo(f"its page: {_report_command(name, data, sets)}")
+
+
+def _report_command(name: str, data: str | None, sets: Sequence[str]) -> str:
+    words = [name, *(["--data", data] if data else []), *(word for one in sets for word in ("-S", one))]
+    return f"orbweaver study report {shlex.join(words)}"
+
+
+@command.command()
+@_options
+def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
+    """Write the page of study NAME, or of a .yaml file: ours beside as printed, differences, curves.
+
+    With the words after NAME that it was run with. What has not run is shown as missing.
+    """
+    from pipeline.commands import gathering
+    from pipeline.studies import page
+
+    named = definition.find(name)
+    planned = cells.plan(named, data=data, sets=sets)
+    _say_merged(named, planned)
+    found = gathering.results(named.study, planned, cells.finished(Path.cwd()))
+    told = page.content(named.name, named.study, found, command=_report_command(name, data, sets))
+    folder = paths.STUDIES / named.name
+    with paths.written_whole(folder) as target:
+        gathering.write(target, told)
+    for line in told["answer"]:
+        click.echo(line)
+    click.echo(f"see {folder / 'index.html'}")
+
+
+def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[str]:
+    """Run the cells with a bar over their trainings; the failures, each with its cell's name."""
+    tasks = [driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.values.repeats)) for cell in left]
+    failures, every = [], cells.trainings(planned)
+    with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
+        run = driving.run(tasks, jobs=jobs, logs=STATE / study, on_trained=lambda count: _advance(bar, count))
+        with closing(run):
+            for ended in run:
+                if ended.failure:
+                    failures.append(f"{ended.task.cell}: {ended.failure}")
+                tqdm.write(f"failed: {failures[-1]}" if ended.failure else f"finished: {ended.task.cell}")
+    return failures
+
+
+def _advance(bar: "tqdm[Any]", count: int) -> None:
+    if count:
+        bar.update(count)
+
+
+def _alone() -> FileLock:
+    """Two studies at a time in one clone would run the same cells twice.
+
+    Raises:
+        InputError: if another study runs here.
+    """
+    lock = paths.root() / STATE / "lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{lock}: another study runs in this clone; wait for it, or run both with one -j 2") from None
+    return held

@@ -1,0 +1,229 @@
+"""A study as a file says it: experiments side by side, in the vocabulary of params.yaml, and what a paper printed."""
+
+import difflib
+import itertools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+
+FOLDER = Path("studies")
+# What DVC takes as the name of an experiment, of which a cell's name is a part.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# What DVC's grammar reads as text without quotes, and not as a number of some kind.
+PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*|[0-9][a-df-z]|[0-9]")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _names(values: object) -> object:
+    """YAML reads `1:` as a number; names are text."""
+    return {str(name): value for name, value in values.items()} if isinstance(values, Mapping) else values
+
+
+def _nothing(values: object) -> object:
+    """A cell that changes nothing may be left empty."""
+    return {} if values is None else values
+
+
+def _axis(values: object) -> object:
+    return {str(value): value for value in values} if isinstance(values, list) else _names(values)
+
+
+Settings = Annotated[dict[str, Any], BeforeValidator(_nothing)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Source(_Part):
+    """Where the figures were printed."""
+
+    paper: str
+    table: str
+
+
+class Cell(_Part):
+    """One experiment of a study: what it sets beside what all set."""
+
+    set: Settings = Field(default_factory=dict)
+
+
+class PrintedClass(_Part):
+    """What a paper printed of one class, in percent."""
+
+    precision: Percent
+    recall: Percent
+    printed_as: str = ""
+
+
+class Printed(_Part):
+    """What a paper printed of one cell, as it stands there: percent, seconds, numbers of parameters."""
+
+    accuracy: Percent | None = None
+    sd: Percent | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    trainable: Annotated[int, Field(ge=0)] | None = None
+    frozen: Annotated[int, Field(ge=0)] | None = None
+    parameters_millions: Annotated[float, Field(gt=0)] | None = None
+    loss: Annotated[float, Field(ge=0)] | None = None
+    runs: tuple[Percent, ...] = ()
+    classes: dict[str, PrintedClass] = Field(default_factory=dict)
+
+
+class Study(_Part):
+    """A study's file.
+
+    Attributes:
+        title: what it asks.
+        source: where the printed figures are from; None for a study of one's own.
+        set: what all cells set, by the keys of params.yaml.
+        cells: by name.
+        grid: axes of which every combination is a cell; an axis is a key of params.yaml with a list of its values, or
+            any word with named choices, each a `set` of its own.
+        baseline: the cell that the others are compared with; by default the first.
+        printed: the paper's figures by cell.
+        slips: what is known to be wrong or unclear in what was printed, a sentence each.
+    """
+
+    title: Annotated[str, Field(min_length=1)]
+    source: Source | None = None
+    set: Settings = Field(default_factory=dict)
+    cells: Annotated[dict[str, Annotated[Cell, BeforeValidator(_nothing)]], BeforeValidator(_names)] = Field(
+        default_factory=dict
+    )
+    grid: dict[str, Annotated[dict[str, Any], BeforeValidator(_axis)]] = Field(default_factory=dict)
+    baseline: str | None = None
+    printed: Annotated[dict[str, Printed], BeforeValidator(_names)] = Field(default_factory=dict)
+    slips: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Study":
+        cells = self.settings()
+        if not cells:
+            raise ValueError("cells: has none; name one, such as cells: {mine: {set: {freeze: 3b}}}, or give a grid")
+        for name in cells:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"cells: {name!r} is no name; letters, digits, - and _ make one")
+        for name in [*self.printed, *([self.baseline] if self.baseline else [])]:
+            if name not in cells:
+                where = "printed" if name in self.printed else "baseline"
+                raise ValueError(f"{where}: {name!r} is no cell; the cells are {', '.join(cells)}")
+        return self
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """What each cell sets beside what all set, the combinations of the grid first."""
+        found = {}
+        if self.grid:
+            axes = [[(name, _choice(axis, value)) for name, value in self.grid[axis].items()] for axis in self.grid]
+            for choices in itertools.product(*axes):
+                merged: dict[str, Any] = {}
+                for _, choice in choices:
+                    merged |= choice
+                found["-".join(name for name, _ in choices)] = merged
+        return found | {name: dict(cell.set) for name, cell in self.cells.items()}
+
+    def first(self) -> str:
+        """The cell that the others are compared with."""
+        return self.baseline or next(iter(self.settings()))
+
+
+def _choice(axis: str, value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {axis: value}
+
+
+class Named(NamedTuple):
+    """A study, what it is called and the file that it is in."""
+
+    name: str
+    file: Path
+    study: Study
+
+
+def names() -> list[str]:
+    """The studies in `studies/`."""
+    return sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+def find(given: str) -> Named:
+    """The study of this name in `studies/`, or in this file.
+
+    Raises:
+        InputError: where there is none, and where its file is wrong.
+    """
+    file = Path(given) if given.endswith((".yaml", ".yml")) else FOLDER / f"{given}.yaml"
+    if not file.is_file():
+        near = difflib.get_close_matches(given, names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names()) or 'none'}; or give a .yaml file"
+        raise InputError(f"study {given!r}: there is no {file}; {hint}")
+    if not NAME.fullmatch(file.stem):
+        raise InputError(f"{file}: {file.stem!r} is no name for a study; letters, digits, - and _ make one")
+    return Named(file.stem, file, load(file))
+
+
+def load(file: Path) -> Study:
+    """Read and check a study's file.
+
+    Raises:
+        InputError: naming the file, the key and what would do.
+    """
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: a mapping of keys is needed: {', '.join(Study.model_fields)}")
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: the misspelling says more.
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise InputError(f"{file}: {_told(dict(problems[0]))}") from None
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = list(_model(problem["loc"][:-1]).model_fields)
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        return f"unknown key {place!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+    if problem["type"] == "missing":
+        return f"key {place!r} is missing; add it"
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{place}: {problem['input']!r}: {message}" if place else message
+
+
+def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """The section that a place in a study's file is in."""
+    if "classes" in loc:
+        return PrintedClass
+    sections: dict[str, type[BaseModel]] = {"source": Source, "cells": Cell, "printed": Printed}
+    return sections.get(str(loc[0]) if loc else "", Study)
+
+
+def override(key: str, value: Any) -> str:
+    """A setting as the word after -S.
+
+    >>> [override("freeze", 1), override("repeats", [1, 2]), override("folder", "/my photos")]
+    ['freeze=1', 'repeats=[1,2]', "folder='/my photos'"]
+    """
+    return f"{key}={_word(value)}"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{_word(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_word, value)) + "]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    if PLAIN.fullmatch(value):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,125 @@
+"""A study's page: one HTML file that needs nothing beside it, and the same facts as Markdown."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.reporting import page as report
+from pipeline.reporting.pictures import Picture
+from pipeline.reporting.tables import Table, literal, markdown
+from pipeline.studies import charts, results, tables
+from pipeline.studies.definition import Study
+from pipeline.studies.results import Group, Result
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Compared(NamedTuple):
+    """One group of cells on the page: its comparisons, or why there are none, and its curves."""
+
+    group: Group
+    table: Table | None
+    note: str
+    charts: Mapping[str, Picture]
+
+
+def content(name: str, study: Study, found: Sequence[Result], *, command: str) -> dict[str, Any]:
+    """All that the page and the Markdown tell.
+
+    Args:
+        name: of the study.
+        study: its file.
+        found: its cells in order.
+        command: what makes the page again.
+    """
+    grouped = results.groups(found, study.first())
+    return {
+        "name": name,
+        "title": study.title,
+        "source": study.source,
+        "command": command,
+        "answer": answer(found, grouped),
+        "over": results.over(found),
+        "missing": [f"{one.cell}: {one.missing}" for one in found if not one.repeats],
+        "results": tables.results(found),
+        "repeats": tables.repeats(found),
+        "groups": [_compared(group) for group in grouped],
+        "classes": {one.cell: tables.classes(one) for one in found if one.printed and one.printed.classes},
+        "slips": study.slips,
+    }
+
+
+def answer(found: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
+    """The first thing to read: how much is there, and what is best on each set of images, and how sure that is."""
+    there = sum(bool(one.repeats) for one in found)
+    return [f"{there} of {len(found)} cells are there.", *map(_best, grouped)]
+
+
+def _best(group: Group) -> str:
+    best = results.best_of(group)
+    mean = next(one for one in group.results if one.cell == best).summary().mean
+    told = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
+    if len(group.results) == 1:
+        return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
+    against, note = results.compared(group)
+    if note:
+        return f"{told}; the cells cannot be compared."
+    ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.pair.a, one.pair.b)]
+    others = len(group.results) - 1
+    return f"{told}; that is detectably more than {len(ahead) or 'none'} of the {others} others."
+
+
+def _compared(group: Group) -> Compared:
+    found, note = results.compared(group)
+    return Compared(group, tables.differences(found) if found else None, note, charts.charts(group.results))
+
+
+def page(told: Mapping[str, Any]) -> str:
+    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+    environment = Environment(
+        loader=FileSystemLoader([TEMPLATES, report.TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"svg": _svg}
+    return environment.get_template("study.html").render(**told)
+
+
+def _svg(content: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def as_markdown(told: Mapping[str, Any]) -> str:
+    """The same facts for a terminal, a merge request or a README."""
+    source = [f"Printed: {literal(told['source'].paper)}, {literal(told['source'].table)}."] if told["source"] else []
+    parts = [
+        f"# {literal(told['title'])}",
+        *source,
+        " ".join(literal(line) for line in told["answer"]),
+        *(["\n".join(f"- missing: {literal(line)}" for line in told["missing"])] if told["missing"] else []),
+        "## Results",
+        markdown(told["results"]),
+        literal(told["over"]),
+        *(["## As printed, known to be wrong or unclear", _listed(told["slips"])] if told["slips"] else []),
+        *[part for one in told["groups"] for part in _comparison(one)],
+        *[part for cell, table in told["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
+        "## Repeats",
+        markdown(told["repeats"]),
+        f"    {told['command']}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {literal(line)}" for line in lines)
+
+
+def _comparison(one: Compared) -> list[str]:
+    if not one.table and not one.note:
+        return []
+    return [f"## Differences on {literal(one.group.name)}", markdown(one.table) if one.table else literal(one.note)]

@@ -1,0 +1,115 @@
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import pipeline
+from pipeline.commands import cells, orbweaver
+from pipeline.errors import InputError
+from pipeline.studies import definition
+
+ROOT = Path(pipeline.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def study(*words: str) -> Result:
+    return CliRunner().invoke(orbweaver, ["study", *words])
+
+
+def test_all_studies_are_listed() -> None:
+    listed = study("list").output
+    assert all(name in listed for name in definition.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "trainings"),
+    [("ecsm-table5", 6, 30), ("ecsm-table6", 7, 35), ("ecsm-table9", 6, 30), ("hierarchical-table1", 2, 6)],
+)
+def test_a_study_says_what_would_run(name: str, count: int, trainings: int) -> None:
+    shown = study("show", name).output
+    assert f"{count} cells, {trainings} trainings" in shown
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))
+def test_every_cell_is_what_params_yaml_takes_and_no_two_are_the_same(name: str) -> None:
+    named = definition.find(name)
+    planned = cells.plan(named)
+    assert [cell.name for cell in planned] == list(named.study.settings())
+
+
+def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Studies")[2]
+    (block,) = re.findall(r"^    title: .*\n(?:^    .*\n)+", text, re.MULTILINE)
+    lines = [line.removeprefix("    ") for line in block.splitlines()]
+    assert len(lines) <= 10
+    file = tmp_path / "mine.yaml"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert len(cells.plan(definition.find(str(file)))) == 4
+
+
+def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Studies")[2].replace("\\\n", " ")
+    (line,) = re.findall(r"^    orbweaver study run ecsm-table5 (.*)$", text, re.MULTILINE)
+    planned = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
+    assert {cell.values.experiment().settings.data.set for cell in planned} == {"synthetic"}
+    assert [cell.values.experiment().settings.network.freeze for cell in planned] == [
+        "1",
+        "2",
+        "3a",
+        "3b",
+        "3c",
+        "scratch",
+    ]
+    assert cells.trainings(planned) == 30
+
+
+def test_the_users_values_win_and_change_the_key() -> None:
+    named = definition.find("ecsm-table5")
+    plain, data = cells.plan(named), cells.plan(named, data="synthetic", sets=["repeats=[1]"])
+    assert {cell.values.repeats for cell in data} == {(1,)}
+    assert {cell.values.experiment().settings.data.set for cell in data} == {"synthetic"}
+    assert not {cell.key for cell in plain} & {cell.key for cell in data}
+
+
+def test_cells_of_two_studies_that_are_the_same_experiment_have_the_same_key() -> None:
+    sixth = {cell.name: cell.key for cell in cells.plan(definition.find("ecsm-table6"))}
+    (eighth,) = cells.plan(definition.find("ecsm-table8"))
+    assert eighth.key == sixth["ecsm"]
+
+
+def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once() -> None:
+    shown = study("show", "spa_gca-table7", "--data", "synthetic").output
+    assert "2 cells, 10 trainings" in shown
+    assert "8 cells are the same experiment as one before them" in shown
+
+
+def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"1")
+    sets = [f"folder={tmp_path}", "data=folder"]
+    (before,) = cells.plan(definition.find("ecsm-table8"), sets=sets)
+    (tmp_path / "a" / "2.png").write_bytes(b"2")
+    (after,) = cells.plan(definition.find("ecsm-table8"), sets=sets)
+    assert before.key != after.key
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ecsm-tabel5"], "did you mean 'ecsm-table5'?"),
+        (["ecsm-table5", "-S", "frez=3"], "cell '1': -S paper=ecsm"),
+        (["ecsm-table5", "-S", "device=gpu"], "studies/ecsm-table5.yaml: cell '1': params.yaml: device: 'gpu'"),
+        (["ecsm-table5", "--data", "cats"], "data: 'cats' is not one of"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(words: list[str], message: str) -> None:
+    for command in ("run", "show", "report"):
+        caught = study(command, *words).exception
+        assert isinstance(caught, InputError)
+        assert message in str(caught)

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.studies import definition
+
+MINE = "title: Mine\ncells:\n  head: {set: {freeze: 1}}\n  top: {set: {freeze: 3c}}\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_study_of_ones_own_is_found_by_its_file(tmp_path: Path) -> None:
+    found = definition.find(str(written(tmp_path, MINE)))
+    assert found.name == "mine"
+    assert found.study.settings() == {"head": {"freeze": 1}, "top": {"freeze": "3c"}}
+    assert found.study.first() == "head"
+
+
+def test_a_grid_is_every_combination_of_values_and_of_named_choices(tmp_path: Path) -> None:
+    text = "title: Mine\ngrid:\n  freeze: [1, 3b]\n  how: {fast: {train.lr: 0.1}, slow: {train.lr: 0.01}}\n"
+    study = definition.load(written(tmp_path, text))
+    assert study.settings() == {
+        "1-fast": {"freeze": 1, "train.lr": 0.1},
+        "1-slow": {"freeze": 1, "train.lr": 0.01},
+        "3b-fast": {"freeze": "3b", "train.lr": 0.1},
+        "3b-slow": {"freeze": "3b", "train.lr": 0.01},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINE.replace("title", "titel"), "unknown key 'titel'; did you mean 'title'?"),
+        ("cells: {a: }\n", "key 'title' is missing; add it"),
+        ("title: Mine\n", "cells: has none; name one"),
+        (MINE.replace("set:", "sets:", 1), "unknown key 'cells.head.sets'; did you mean 'set'?"),
+        (MINE + "baseline: tip\n", "baseline: 'tip' is no cell; the cells are head, top"),
+        (MINE + "printed: {tip: {accuracy: 90}}\n", "printed: 'tip' is no cell"),
+        (MINE + "printed: {top: {acuracy: 90}}\n", "unknown key 'printed.top.acuracy'; did you mean 'accuracy'?"),
+        (MINE + "printed: {top: {accuracy: 900}}\n", "printed.top.accuracy: 900"),
+        (MINE.replace("head:", "my head:"), "cells: 'my head' is no name; letters, digits, - and _ make one"),
+        ("- 1\n", "a mapping of keys is needed"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        definition.load(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert message in str(caught.value)
+
+
+def test_a_name_that_is_nearly_right_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(InputError, match="did you mean 'ecsm-table5'"):
+        definition.find("ecsm-tabel5")
+    with pytest.raises(InputError, match="or give a .yaml file"):
+        definition.find("zzz")
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (True, "a=true"),
+        (None, "a=null"),
+        (1e-05, "a=1e-05"),
+        ("3c", "a=3c"),
+        ("3e2", "a='3e2'"),
+        ("L'épeire", "a='L\\'épeire'"),
+        ([1, 2], "a=[1,2]"),
+        ([{"freeze": "layer3", "lr": 0.1}], "a=[{freeze:layer3,lr:0.1}]"),
+    ],
+)
+def test_a_value_becomes_the_word_that_dvc_reads_as_it(value: object, word: str) -> None:
+    from dvc.utils.hydra import to_hydra_overrides
+
+    assert definition.override("a", value) == word
+    (read,) = to_hydra_overrides([word])
+    assert read.value() == value

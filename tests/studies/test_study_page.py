@@ -1,0 +1,129 @@
+"""The page of a study on made-up results."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from pipeline.reporting.aggregate import Repeat
+from pipeline.studies import page, results
+from pipeline.studies.definition import Study
+from pipeline.studies.results import Result
+
+IMAGES = 40
+STUDY = Study.model_validate(
+    {
+        "title": "Which <layers>?",
+        "source": {"paper": "A paper", "table": "Table 5"},
+        "cells": {"head": None, "top": None, "all": None},
+        "printed": {
+            "head": {"accuracy": 87.43, "seconds": 2550, "trainable": 2149426},
+            "top": {"accuracy": 90.25, "runs": [90.95, 89.78], "classes": {"a": {"precision": 94.12, "recall": 86.49}}},
+        },
+        "slips": ["The runs average less."],
+    }
+)
+
+
+def repeat(number: int, right: int, *, data: str = "d") -> Repeat:
+    """A repeat with so many of forty images right, tested on images of its own."""
+    taken = ["a" if place < right else "b" for place in range(IMAGES)]
+    numbers = {"precision": 1.0, "recall": right / IMAGES, "f1": 0.5, "support": IMAGES}
+    return Repeat(
+        number=number,
+        record={
+            "data": {"set": "synthetic", "sha256": data, "classes": ["a", "b"]},
+            "parameters": {"trainable": 1234},
+            "parts": {"train": 93, "val": 0, "test": IMAGES},
+        },
+        runtime={"train_seconds": 10.0 + number, "images_per_second": 1.0},
+        scores={"accuracy": right / IMAGES, "classes": {"a": numbers, "b": numbers}},
+        history=[{"epoch": "1", "train_loss": "0.5", "train_accuracy": "0.8"}],
+        predictions=[
+            {"path": f"{number}/{place}.png", "actual": "a", "predicted": one} for place, one in enumerate(taken)
+        ],
+    )
+
+
+def cell(name: str, *rights: int, data: str = "d") -> Result:
+    return Result(name, [repeat(n, r, data=data) for n, r in enumerate(rights, start=1)], "", STUDY.printed.get(name))
+
+
+FOUND = [cell("head", 20, 21, 20), cell("top", 36, 38, 37), Result("all", [], "not run yet, or not finished")]
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, object]:
+    return page.content("mine", STUDY, FOUND, command="orbweaver study report mine.yaml")
+
+
+def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str, object]) -> None:
+    table = told["results"]
+    rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    assert rows["head"]["accuracy (%)"] == "50.83 ± 1.44"
+    assert rows["head"]["as printed (%)"] == "87.43"
+    assert rows["head"]["trainable"] == "1,234"
+    assert rows["head"]["trainable, as printed"] == "2,149,426"
+    assert rows["all"]["accuracy (%)"] == "missing"
+    assert "loss, as printed" not in table.header
+
+
+def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
+    assert told["answer"] == [
+        "2 of 3 cells are there.",
+        "On synthetic, top has the highest mean test accuracy, 92.50 %; that is detectably more than 1 of the 1 others.",
+    ]
+
+
+def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
+    group = results.groups([cell("head", 20, 25, 30), cell("top", 21, 24, 32)], "head")[0]
+    (found,) = results.differences(group)
+    assert found.verdict == "no detectable difference"
+
+
+def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
+    group = results.groups([cell("head", 20, 21, 20), cell("top", 36, 38, 37), cell("all", 30, 31, 29)], "head")[0]
+    found = results.differences(group)
+    assert [(one.pair.a, one.pair.b) for one in found] == [("top", "head"), ("all", "head"), ("top", "all")]
+    assert all(one.holm >= one.pair.p for one in found)
+    assert max(one.holm / one.pair.p for one in found) == pytest.approx(3)
+
+
+def test_cells_on_other_images_are_not_compared() -> None:
+    grouped = results.groups([cell("head", 20), cell("top", 36, data="e")], "head")
+    assert [[one.cell for one in group.results] for group in grouped] == [["head"], ["top"]]
+    assert [group.baseline for group in grouped] == ["head", "top"]
+
+
+class Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_page_loads_nothing_and_every_image_says_what_it_shows(told: dict[str, object]) -> None:
+    reader = Reader()
+    html = page.page(told)
+    reader.feed(html)
+    images = [attributes for tag, attributes in reader.tags if tag == "img"]
+    assert len(images) == 2
+    assert all(image["alt"] and image["src"].startswith("data:") for image in images)
+    assert not [tag for tag, attributes in reader.tags if tag == "script" or "http" in str(attributes.get("href"))]
+    for fact in ("Which &lt;layers&gt;?", "The runs average less.", "missing: all: not run yet", "90.95", "86.49"):
+        assert fact in html
+
+
+def test_the_markdown_has_the_same_facts(told: dict[str, object]) -> None:
+    text = page.as_markdown(told)
+    for fact in ("# Which \\<layers\\>?", "50.83 ± 1.44", "87.43", "The runs average less.", "top is better", "86.49"):
+        assert fact in text
+
+
+def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
+    nothing = [Result(name, [], "not run yet, or not finished") for name in ("head", "top", "all")]
+    empty = page.content("mine", STUDY, nothing, command="x")
+    assert empty["answer"] == ["0 of 3 cells are there."]
+    assert "No cell has run yet." in page.page(empty)
+    assert "No cell has run yet." in page.as_markdown(empty)
