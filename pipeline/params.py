@@ -144,7 +144,8 @@ Side = Annotated[Whole, Field(ge=16, le=1024)]
 class Data(_Section):
     """Which images, and how they reach the network.
 
-    `crop_size: auto` is `image_size`, `input_size: auto` is `crop_size`.
+    `crop_size: auto` is `image_size`, `input_size: auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a
+    published set whose parts, or numbers of images by class, are those of its papers.
     """
 
     set: DataSet
@@ -156,6 +157,7 @@ class Data(_Section):
     augmentation: Literal["none", "flip", "csca", "hierarchical", "animals"]
     augmentation_options: AugmentationOptions
     duplicates: Literal["refuse", "allow"]
+    on_leak: Literal["auto", "refuse", "drop", "allow"]
     split: Split
 
     @model_validator(mode="after")

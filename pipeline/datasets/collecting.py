@@ -122,7 +122,7 @@ def check_classes(files: Sequence[Found], rows: Sequence[Row], rejected: Sequenc
 
 
 def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
-    """Check that no image lies in two classes or, byte for byte, in two parts of a given split.
+    """Check that no image lies, byte for byte, in two classes; for two parts see `leaks`.
 
     Args:
         rows: the accepted images.
@@ -134,15 +134,14 @@ def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
     copies: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         copies[row.sha256].append(row)
-    clashes = [same for same in copies.values() if len({(row.label, row.part) for row in same}) > 1]
+    clashes = [same for same in copies.values() if len({row.label for row in same}) > 1]
     if not clashes:
         return
     first, *others = clashes[0]
-    second = next(row for row in others if (row.label, row.part) != (first.label, first.part))
-    where = "classes" if first.label != second.label else "parts"
+    second = next(row for row in others if row.label != first.label)
     more = f" (and {len(clashes) - 1} more such images)" if len(clashes) > 1 else ""
     raise InputError(
-        f"{first.path!r} and {second.path!r} are the same image in two {where}{more}; remove one, or {way_out}"
+        f"{first.path!r} and {second.path!r} are the same image in two classes{more}; remove one, or {way_out}"
     )
 
 
