@@ -8,6 +8,7 @@ from pipeline.errors import one_line_errors
 
 COMMANDS = {
     "describe": "pipeline.commands.describe",
+    "doctor": "pipeline.commands.doctor",
     "mlflow": "pipeline.commands.mlflow",
     "sync": "pipeline.commands.sync",
 }

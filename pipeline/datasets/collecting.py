@@ -96,6 +96,13 @@ def bring(files: Sequence[Found], target: Path) -> tuple[list[Row], list[Rejecte
     return rows, sorted(row for row in brought if isinstance(row, Rejected))
 
 
+def look(files: Sequence[Found]) -> tuple[list[Row], list[Rejected]]:
+    """Read every file as an image where it is, as `bring` does, and copy nothing."""
+    with mapped(_look, files) as results:
+        seen = list(tqdm(results, "read", len(files), unit=" images", disable=None))
+    return sorted(row for row in seen if isinstance(row, Row)), sorted(row for row in seen if isinstance(row, Rejected))
+
+
 def check_classes(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> None:
     """Check that what was accepted leaves two different images a class, or one in train and one in test.
 
@@ -159,6 +166,13 @@ def _written(target: Path, image: Image.Image, path: str, label: str, part: str)
     place.parent.mkdir(parents=True, exist_ok=True)
     image.save(place)
     return _row(place, images.load(place), path, label, part)
+
+
+def _look(found: Found) -> Row | Rejected:
+    try:
+        return _row(found.file, images.load(found.file), found.path, found.label, found.part)
+    except images.RefusedError as refusal:
+        return Rejected(found.path, str(refusal))
 
 
 def _bring(target: Path, found: Found) -> Row | Rejected:
