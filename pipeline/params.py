@@ -147,7 +147,8 @@ class Data(_Section):
     """Which images, and how they reach the network.
 
     `crop_size: auto` is `image_size`, or seven eighths of it (224 of 256) where the augmentation is `crop256`;
-    `input_size: auto` is `crop_size`.
+    `input_size: auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a published set whose parts, or
+    numbers of images by class, are those of its papers.
     """
 
     set: DataSet
@@ -159,6 +160,7 @@ class Data(_Section):
     augmentation: Literal["none", "flip", "csca", "hierarchical", "animals", "crop256"]
     augmentation_options: AugmentationOptions
     duplicates: Literal["refuse", "allow"]
+    on_leak: Literal["auto", "refuse", "drop", "allow"]
     split: Split
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ IMAGES = COLLECTED / "images"
 MANIFEST = COLLECTED / "manifest.csv"
 REJECTED = COLLECTED / "rejected.csv"
 DATASET = COLLECTED / "dataset.json"
+GROUPS = COLLECTED / "groups.csv"
 
 PACKED = Path("data/packed")
 PACKED_ARRAY = "images.npy"

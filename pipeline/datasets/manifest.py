@@ -44,6 +44,23 @@ class Rejected(NamedTuple):
     reason: str
 
 
+class Alike(NamedTuple):
+    """One image in groups.csv that is in a group of duplicates.
+
+    Attributes:
+        path: its place below the collected images.
+        group: number of the group, from 1.
+        kind: exact (the same bytes) or near (encoded anew, resized, slightly cropped, brightened) as `of` says; empty
+            where none before it in the group is linked to it.
+        of: the image that it is a duplicate of; empty where `kind` is.
+    """
+
+    path: str
+    group: int
+    kind: str
+    of: str
+
+
 class Assigned(NamedTuple):
     """One image in a split file; `part` is train, val or test."""
 
@@ -65,7 +82,7 @@ _TEXT = "'"
 # What many rows have in common.
 _SHARED = ("label", "part", "mode", "note")
 
-RowT = TypeVar("RowT", Row, Rejected, Assigned, Indexed)
+RowT = TypeVar("RowT", Row, Rejected, Alike, Assigned, Indexed)
 
 
 def write(file: Path, kind: type[RowT], rows: Iterable[RowT]) -> None:

@@ -60,7 +60,7 @@ def test_a_name_that_is_nearly_right_is_guessed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(Path(__file__).parents[2])
     with pytest.raises(InputError, match="did you mean 'ecsm-table5'"):
         definition.find("ecsm-tabel5")
-    with pytest.raises(InputError, match="or give a .yaml file"):
+    with pytest.raises(InputError, match=r"or give a \.yaml file"):
         definition.find("zzz")
 
 

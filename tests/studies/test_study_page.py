@@ -70,7 +70,8 @@ def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str
 def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
     assert told["answer"] == [
         "2 of 3 cells are there.",
-        "On synthetic, top has the highest mean test accuracy, 92.50 %; that is detectably more than 1 of the 1 others.",
+        "On synthetic, top has the highest mean test accuracy, 92.50 %; "
+        "that is detectably more than 1 of the 1 others.",
     ]
 
 
