@@ -33,7 +33,8 @@ MOST = 100_000
 # Of 128 bits. A random crop by 5 % changed at most so many of 99.8 % of 1,313 photographs and of all of 300 drawings,
 # and one pair of different images in a thousand is as near.
 _BITS_APART = 30
-# Of the same crops 98 % and more correlate better than this; no two different ones of those images do (0.885 at most).
+# Of random crops by 5 %, of 200 photographs and 200 drawings, 96.5 % each correlate better than this; of the 601 pairs
+# of those 1,313 photographs that hashes call alike, none does (0.863 at most).
 _SAME_DETAIL = 0.9
 
 _THUMBNAIL, _LOOK = 48, 32
