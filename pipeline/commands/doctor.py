@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from pipeline.commands.describe import read
+from pipeline.commands.overriding import read
 from pipeline.datasets import collecting, health, near_duplicates, sets
 from pipeline.datasets.folder import Found, check_location, layout
 from pipeline.datasets.health import Finding

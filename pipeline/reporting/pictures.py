@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 def pictures(repeats: Sequence[Repeat], found: Explained) -> dict[str, Picture]:
     """The charts by name: curves, confusion, classes, calibration, and what is inside the network."""
     charts = dict(_courses(repeats)) | dict(_errors(repeats)) | dict(_inside(repeats[0], found))
-    return {name: _picture(draw, alt) for name, (draw, alt) in charts.items()}
+    return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
 
 
 def photographs(material: Material, found: Explained) -> dict[str, bytes]:
@@ -78,7 +78,8 @@ def _inside(one: Repeat, found: Explained) -> Iterator[Chart]:
         yield "channels", (partial(figures.channel_weights, weights), alt)
 
 
-def _picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
+def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
+    """A chart in every form that is kept of it."""
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
 
 

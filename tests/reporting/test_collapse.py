@@ -156,7 +156,7 @@ def material(near):
     return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[])
 
 
-CHARTS = dict.fromkeys(("loss", "accuracy", "confusion", "classes"), Picture(b"<svg/>", b"<svg/>", "a chart"))
+CHARTS = dict.fromkeys(("loss", "accuracy", "confusion", "classes"), Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])

@@ -29,7 +29,7 @@ def drawn(tmp_path, monkeypatch):
 def results(drawn, monkeypatch):
     """The same where charts are not looked at, and so are not drawn, which takes seconds."""
     empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-    monkeypatch.setattr(pictures, "_picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
+    monkeypatch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
     monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
     monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
 
