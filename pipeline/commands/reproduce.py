@@ -9,7 +9,7 @@ import click
 import yaml
 
 from pipeline import paths, tracking
-from pipeline.commands import cloning, comparing
+from pipeline.commands import cloning, differences
 from pipeline.commands.revisions import Revision
 from pipeline.errors import InputError
 from pipeline.tracking import Origin
@@ -112,7 +112,7 @@ def stage_order(project: Path) -> list[str]:
 
 def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
     """Which outputs are identical; the first that is not, where in it, and what may be why."""
-    compared = comparing.outputs(recorded, found, order)
+    compared = differences.outputs(recorded, found, order)
     told: dict[str, Any] = {
         "outputs": {output.path: "identical" if output.identical else "different" for output in compared},
         "identical": bool(compared) and all(output.identical for output in compared),
@@ -123,11 +123,11 @@ def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[
     return told | {
         "first": first.path,
         "where": where(first, *places),
-        "causes": comparing.causes(recorded, found, first),
+        "causes": differences.causes(recorded, found, first),
     }
 
 
-def where(output: comparing.Output, root: Path, project: Path) -> str:
+def where(output: differences.Output, root: Path, project: Path) -> str:
     """The first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
     old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.found)))
     if not old or not new:

@@ -36,6 +36,7 @@ class Material(NamedTuple):
         rejected: (path, reason) of the files that were left out.
         right: typical right predictions with their images.
         wrong: confident wrong ones.
+        health: what is worth knowing of the set before it is used, as `datasets.health.examine` gives it.
         augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
             not.
     """
@@ -46,6 +47,7 @@ class Material(NamedTuple):
     rejected: Sequence[tuple[str, str]]
     right: Sequence[Shown]
     wrong: Sequence[Shown]
+    health: Mapping[str, Any]
     augmented: bytes = b""
 
 
@@ -150,6 +152,17 @@ def data(material: Material) -> list[tuple[str, str]]:
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{len(material.rejected):,}"),
         *_published(material.dataset.get("published") or {}),
+    ]
+
+
+def health(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sizes, modes and evenness of the whole set."""
+    ends = [" × ".join(f"{side:,}" for side in found["sizes"][end]) for end in ("smallest", "largest")]
+    modes = ", ".join(f"{mode} {count:,}" for mode, count in found["modes"].items())
+    return [
+        ("Smallest and largest image", " and ".join(dict.fromkeys(ends)) + " pixels"),
+        ("Modes", modes),
+        ("Largest class to smallest", f"{found['imbalance']:g} to 1"),
     ]
 
 

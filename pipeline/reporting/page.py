@@ -66,6 +66,8 @@ def _sections(material: Material) -> dict[str, Any]:
     return {
         "results": tables.results(repeats),
         "data": facts.data(material),
+        "health": facts.health(material.health),
+        "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
         "varied": wording.varied(repeats[0].record["recipe"]["data"]),
@@ -136,6 +138,7 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.results(repeats)),
         *_course(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
+        *_health(material),
         "## Classes",
         tables.markdown(tables.classes(scores, material.class_images)),
         "## Most frequent confusions",
@@ -148,6 +151,12 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _health(material: Material) -> list[str]:
+    """What was found in the images, where something was."""
+    found = tables.findings(material.health["findings"])
+    return ["## Data health", tables.markdown(found)] if found.rows else []
 
 
 def _course(repeats: Sequence[Repeat]) -> list[str]:

@@ -26,9 +26,15 @@ class Picture(NamedTuple):
     alt: str
 
 
-def pictures(repeats: Sequence[Repeat], found: Explained) -> dict[str, Picture]:
-    """The charts by name: curves, confusion, classes, calibration, and what is inside the network."""
-    charts = dict(_courses(repeats)) | dict(_errors(repeats)) | dict(_inside(repeats[0], found))
+def pictures(material: Material, found: Explained) -> dict[str, Picture]:
+    """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
+    repeats, counts = material.repeats, material.class_images
+    charts = (
+        {"counts": (partial(figures.count_bars, counts), _counts_alt(counts))}
+        | dict(_courses(repeats))
+        | dict(_errors(repeats))
+        | dict(_inside(repeats[0], found))
+    )
     return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
 
 
@@ -81,6 +87,11 @@ def _inside(one: Repeat, found: Explained) -> Iterator[Chart]:
 def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
     """A chart in every form that is kept of it."""
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
+
+
+def _counts_alt(counts: Mapping[str, int]) -> str:
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
 def _loss_alt(curves: Mapping[str, Curve]) -> str:

@@ -252,6 +252,12 @@ def commit(one: Repeat) -> str:
     return f"{found}+" if found and one.runtime["git_dirty"] else found
 
 
+def findings(found: Sequence[Mapping[str, Any]]) -> Table:
+    """What was found in a set of images: how many, the first of them, and what to do."""
+    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in found]
+    return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
+
+
 def rejected(files: Sequence[tuple[str, str]]) -> Table:
     """Files that were left out, with the reason."""
     return Table(("file", "reason"), files, numbers_from=2)

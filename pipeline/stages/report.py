@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import params, paths, tracking
-from pipeline.datasets import manifest
+from pipeline.datasets import health, manifest
 from pipeline.errors import InputError, one_line_errors
 from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
@@ -58,15 +58,24 @@ def read_repeat(number: int) -> Repeat:
 
 def gather(repeats: Sequence[Repeat]) -> Material:
     """The repeats with what the data stages say of the images, and the images that are worth a look."""
-    counts = Counter(row.label for row in manifest.read(paths.MANIFEST, manifest.Row))
-    rejected = [(row.path, row.reason) for row in manifest.read(paths.REJECTED, manifest.Rejected)]
+    rows = list(manifest.read(paths.MANIFEST, manifest.Row))
+    rejected = list(manifest.read(paths.REJECTED, manifest.Rejected))
+    counts = Counter(row.label for row in rows)
+    dataset = read_json(paths.DATASET)
     return Material(
         repeats=repeats,
-        dataset=read_json(paths.DATASET),
+        dataset=dataset,
         class_images={name: counts[name] for name in repeats[0].classes},
-        rejected=rejected,
+        rejected=[(row.path, row.reason) for row in rejected],
         right=with_images(aggregate.right_examples(repeats, EXAMPLES)),
         wrong=with_images(aggregate.wrong_examples(repeats, EXAMPLES)),
+        health=health.examine(
+            rows,
+            rejected,
+            list(manifest.read(paths.GROUPS, manifest.Alike)),
+            image_size=repeats[0].record["recipe"]["data"]["image_size"],
+            on_leak=dataset["on_leak"],
+        ),
         augmented=read_augmented(repeats[0]),
     )
 
@@ -116,7 +125,7 @@ def with_images(examples: Sequence[Example]) -> list[Shown]:
 
 def write_report(folder: Path, material: Material, found: Explained) -> None:
     """The page, its short form, its figures and its tables as files."""
-    charts = pictures.pictures(material.repeats, found)
+    charts = pictures.pictures(material, found)
     (folder / "figures").mkdir(parents=True)
     for name, chart in charts.items():
         (folder / "figures" / f"{name}.svg").write_bytes(chart.light)
@@ -127,6 +136,7 @@ def write_report(folder: Path, material: Material, found: Explained) -> None:
         (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
     write_table(folder / "curves.csv", aggregate.curve_rows(aggregate.curves(material.repeats)))
     write_table(folder / "predictions.csv", all_predictions(material.repeats))
+    write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))
     write_text(folder / "index.html", page.page(material, charts, found))
 

@@ -125,7 +125,7 @@ write_answers(Path(), "one" if freeze == "3b" else "other")
     Path("make.py").write_text(make, encoding="utf-8")
     Path("dvc.yaml").write_text(f"stages: {{all: {{{stage}}}}}\n", encoding="utf-8")
     Path("params.yaml").write_text("freeze: 3b\n", encoding="utf-8")
-    Path(".gitignore").write_text("/dvc.lock\n/mlflow.db\n", encoding="utf-8")
+    Path(".gitignore").write_text("/mlflow.db\n", encoding="utf-8")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     user = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     commands = [

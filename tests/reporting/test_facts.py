@@ -105,7 +105,9 @@ def phased(*, network=(), train=(), phases=PHASES):
 
 def material(*repeats, **dataset):
     told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
-    return Material(repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[])
+    return Material(
+        repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[], health={"findings": []}
+    )
 
 
 def test_the_experiment_names_paper_strategy_weights_and_data():

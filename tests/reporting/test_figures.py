@@ -191,6 +191,18 @@ def test_distributions_have_a_panel_a_tensor_and_one_legend():
     assert [written.count(label) for label in VALUES.values()] == [1, 1, 1]
 
 
+def test_images_a_class_are_drawn_the_largest_first():
+    drawn = figures.count_bars({"few": 12, "many": 1_234}).decode()
+    assert drawn.index("many") < drawn.index("few")
+    assert {"1,234", "12"} <= set(texts(drawn.encode()))
+
+
+def test_of_many_classes_the_counts_stand_without_names():
+    told = texts(figures.count_bars({f"class {n}": n for n in range(1, 201)}))
+    assert "200 classes, the largest first" in told
+    assert "class 7" not in told
+
+
 def test_methods_are_named_beside_their_curves():
     assert {"delta", "L2-SP", "loss (%)", "epoch"} <= set(texts(DRAWN["methods"]()))
 
@@ -219,4 +231,4 @@ def test_the_middle_of_an_image_is_what_the_network_is_shown():
 def test_a_chart_is_written_as_png_where_it_is_asked_for(name):
     with Image.open(io.BytesIO(DRAWN[name](theme=figures.PNG))) as picture:
         assert picture.format == "PNG"
-        assert picture.width > 600
+        assert round(picture.info["dpi"][0]) == 150

@@ -134,7 +134,7 @@ def test_curves_hold_means_and_ranges(results):
 def test_every_figure_is_a_file(drawn):
     report.main()
     found = {path.name for path in Path("metrics/report/figures").iterdir()}
-    charts = {"accuracy", "channels", "classes", "confusion", "loss", "reliability", "stages", "values"}
+    charts = {"accuracy", "channels", "classes", "confusion", "counts", "loss", "reliability", "stages", "values"}
     photographs = {"explained", "features_right", "right", "wrong"}
     assert found == {f"{name}.svg" for name in charts} | {f"{name}.png" for name in charts | photographs}
 

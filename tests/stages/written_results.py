@@ -42,7 +42,16 @@ def write_data():
     write_csv(Path("data/collected/manifest.csv"), ["path", "label", *fields], rows)
     bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
     write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)
-    dataset = {"set": "folder", "title": "Spiders & co", "classes": CLASSES, "images": 8, "rejected": 25}
+    write_csv(Path("data/collected/groups.csv"), ["path", "group", "kind", "of"], [])
+    dataset = {
+        "on_leak": "refuse",
+        "leaks": 0,
+        "set": "folder",
+        "title": "Spiders & co",
+        "classes": CLASSES,
+        "images": 8,
+        "rejected": 25,
+    }
     write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False, "published": None})
     write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
     np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))

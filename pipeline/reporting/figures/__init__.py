@@ -5,7 +5,7 @@ the colours of a light or a dark screen. Text stays text in an SVG: a reader's o
 matplotlib's font has no letters for.
 """
 
-from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, stage_bars
+from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
 from pipeline.reporting.figures.confusion import confusion_matrix
 from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves, methods
 from pipeline.reporting.figures.drawing import DARK, LIGHT, PNG, Theme, shortened
@@ -36,6 +36,7 @@ __all__ = [
     "channel_weights",
     "class_bars",
     "confusion_matrix",
+    "count_bars",
     "explained",
     "feature_maps",
     "gallery",

@@ -53,6 +53,34 @@ def _write_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
         axes.text(1.02, place, f"n = {one.support}", transform=beside, va="center", fontsize="small")
 
 
+def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
+    """How many images each class has, the largest first (`animals` paper, Figure 2).
+
+    Of more than 40 classes the bars stand side by side without their names.
+
+    Args:
+        counts: images by class.
+        theme: the colours.
+    """
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    names, sizes = [shortened(name) for name, _ in ordered], [size for _, size in ordered]
+    named, places = len(ordered) <= SHOWN_BARS, np.arange(len(ordered))
+    with drawing(theme, 5.0, 0.7 + 0.26 * len(ordered) if named else 2.6) as (figure, out):
+        axes = figure.add_subplot()
+        if named:
+            axes.bar_label(axes.barh(places, sizes, height=0.7, color=theme.first), fmt="{:,.0f}", padding=4)
+            axes.set_yticks(places, names)
+            axes.set(xlabel="images", ylim=(len(ordered) - 0.4, -0.6))
+            axes.tick_params(axis="y", length=0)
+            axes.margins(x=0.12)
+        else:
+            axes.bar(places, sizes, width=1, color=theme.first)
+            axes.set(xlabel=f"{len(ordered):,} classes, the largest first", ylabel="images")
+            axes.set_xticks([])
+        save(figure, out, theme.form)
+    return out.getvalue()
+
+
 def stage_bars(stages: Mapping[str, Mapping[str, int]], theme: Theme = LIGHT) -> bytes:
     """How many numbers of each stage train and how many are frozen, in the order in which they run.
 

@@ -1,6 +1,6 @@
 import copy
 
-from pipeline.commands import comparing
+from pipeline.commands import differences
 from pipeline.tracking import Origin
 
 ORDER = ["collect", "train", "evaluate"]
@@ -40,12 +40,12 @@ def another(outs=(), **changes):
 
 
 def causes(found):
-    first = next(output for output in comparing.outputs(RUN, found, ORDER) if not output.identical)
-    return first.path, comparing.causes(RUN, found, first)
+    first = next(output for output in differences.outputs(RUN, found, ORDER) if not output.identical)
+    return first.path, differences.causes(RUN, found, first)
 
 
 def test_outputs_come_in_the_order_in_which_they_are_made_without_the_timings():
-    told = comparing.outputs(RUN, another(outs=["metrics/runtime/1.json"]), ORDER)
+    told = differences.outputs(RUN, another(outs=["metrics/runtime/1.json"]), ORDER)
     assert [output.path for output in told] == ["data/collected", "models/trained/1", "metrics/evaluate/1"]
     assert all(output.identical for output in told)
 
@@ -53,8 +53,8 @@ def test_outputs_come_in_the_order_in_which_they_are_made_without_the_timings():
 def test_an_output_that_one_of_the_runs_lacks_is_not_identical():
     found = another()
     del found.stages["evaluate@1"]
-    assert [output.identical for output in comparing.outputs(RUN, found, ORDER)] == [True, True, False]
-    assert not comparing.outputs(found, RUN, ORDER)[-1].identical
+    assert [output.identical for output in differences.outputs(RUN, found, ORDER)] == [True, True, False]
+    assert not differences.outputs(found, RUN, ORDER)[-1].identical
 
 
 def test_a_changed_seed_of_the_data_is_named():
