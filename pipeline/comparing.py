@@ -66,7 +66,8 @@ class Summary(NamedTuple):
         n: how many repeats.
         mean: of the score.
         sd: with n - 1; None for a single repeat.
-        interval: the 95 % interval that `Comparison.over` describes; None where there is none.
+        interval: the 95 % interval that `Comparison.over` describes; None where there is none, as where all values
+            are the same.
         seconds: of training, the mean; None where not known.
         parameters: as in `Experiment`.
     """
@@ -227,9 +228,9 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     values = [trial.score(metric) for trial in trials]
     seconds = [trial.seconds for trial in trials if trial.seconds is not None]
     found = None
-    if len(values) > 1:
+    if len(values) > 1 and not np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
         found = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
-    elif metric == ACCURACY:
+    elif len(values) == 1 and metric == ACCURACY:
         found = statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
     return Summary(
         name=one.name,

@@ -138,13 +138,17 @@ class AugmentationOptions(_Section):
 
 
 SMALLEST_INPUT = 32
+# SPA-GCA's: of 256 pixels 224 are cut out.
+CROP = "crop256"
 Side = Annotated[Whole, Field(ge=16, le=1024)]
 
 
 class Data(_Section):
     """Which images, and how they reach the network.
 
-    `crop_size: auto` is `image_size`, `input_size: auto` is `crop_size`.
+    `crop_size: auto` is `image_size`, or seven eighths of it (224 of 256) where the augmentation is `crop256`;
+    `input_size: auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a published set whose parts, or
+    numbers of images by class, are those of its papers.
     """
 
     set: DataSet
@@ -153,9 +157,10 @@ class Data(_Section):
     crop_size: Side | Literal["auto"]
     crop_padding: Annotated[Whole, Field(ge=0, le=512)]
     input_size: Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)] | Literal["auto"]
-    augmentation: Literal["none", "flip", "csca", "hierarchical", "animals"]
+    augmentation: Literal["none", "flip", "csca", "hierarchical", "animals", "crop256"]
     augmentation_options: AugmentationOptions
     duplicates: Literal["refuse", "allow"]
+    on_leak: Literal["auto", "refuse", "drop", "allow"]
     split: Split
 
     @model_validator(mode="after")
@@ -166,13 +171,19 @@ class Data(_Section):
                 f"crop_size: {sizes.crop} is more than image_size {self.image_size} with crop_padding "
                 f"{self.crop_padding} on each side; make it smaller, or auto"
             )
+        if self.augmentation == CROP and sizes.crop == self.image_size + 2 * self.crop_padding:
+            raise ValueError(
+                f"augmentation: {CROP} cuts at random, and crop_size {sizes.crop} is all there is to cut from; make "
+                "crop_size smaller, or auto"
+            )
         if sizes.input < SMALLEST_INPUT:
             raise ValueError(f"input_size: {sizes.input} is too small; at least {SMALLEST_INPUT} is needed")
         return self
 
     def sizes(self) -> "Sizes":
         """Sides in pixels, with what `auto` stands for put in."""
-        crop = self.crop_size if isinstance(self.crop_size, int) else self.image_size
+        whole = self.image_size * 7 // 8 if self.augmentation == CROP else self.image_size
+        crop = self.crop_size if isinstance(self.crop_size, int) else whole
         return Sizes(self.image_size, crop, self.input_size if isinstance(self.input_size, int) else crop)
 
     def chosen_augmentation_options(self) -> dict[str, float]:

@@ -18,6 +18,7 @@ IMAGES = COLLECTED / "images"
 MANIFEST = COLLECTED / "manifest.csv"
 REJECTED = COLLECTED / "rejected.csv"
 DATASET = COLLECTED / "dataset.json"
+GROUPS = COLLECTED / "groups.csv"
 
 PACKED = Path("data/packed")
 PACKED_ARRAY = "images.npy"
@@ -27,6 +28,9 @@ PACKED_META = "meta.json"
 SOURCE = Path("models/source")
 SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
 SOURCE_RECORD = SOURCE / "source.json"
+
+# beside the curves of a repeat
+AUGMENTED = "augmented.png"
 
 SUMMARY = Path("metrics/summary.json")
 REPORT = Path("metrics/report")

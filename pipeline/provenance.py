@@ -8,6 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+LARGEST_CHANGES = 1_000_000
+# DVC writes it after each stage, so it differs while a pipeline runs; what it says is recorded by itself.
+NO_LOCK = ":(exclude)dvc.lock"
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "dvc", "mlflow")
 
 
@@ -40,12 +43,32 @@ def commit() -> tuple[str, bool]:
     return head, bool(head and _git("status", "--porcelain", "--untracked-files=no"))
 
 
-def _git(*words: str) -> str:
+def changes() -> str | None:
+    """What `git apply` needs to make the working tree from its commit, but for dvc.lock; "" where they are equal.
+
+    params.yaml is part of it: `dvc exp run -S` changes that file, so an experiment is its commit and these lines.
+
+    Returns:
+        The difference, or None where it is of more than a million bytes, or of text that is not UTF-8.
+    """
+    difference = _printed("diff", "--no-color", "--no-ext-diff", "--binary", "--relative", "HEAD", "--", ".", NO_LOCK)
     try:
-        done = subprocess.run(("git", *words), capture_output=True, text=True, check=False, env=_environment())
+        return None if len(difference) > LARGEST_CHANGES else difference.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _git(*words: str) -> str:
+    return _printed(*words).decode("utf-8", "replace").strip()
+
+
+def _printed(*words: str) -> bytes:
+    """What git prints; nothing where there is no git, no repository or no commit."""
+    try:
+        done = subprocess.run(("git", *words), capture_output=True, check=False, env=_environment())
     except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return b""
+    return done.stdout if done.returncode == 0 else b""
 
 
 def _environment() -> dict[str, str]:

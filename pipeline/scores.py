@@ -1,16 +1,30 @@
 """How good predictions are, from the actual classes and the network's logits: pure."""
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
 from pipeline.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
+
+# With no more classes than this, the right one is always among the first five.
+TOP = 5
+# Equal parts of the confidence, as in Guo et al. 2017.
+BINS = 15
 
 
 def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict[str, Any]:
@@ -26,8 +40,10 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
         classes: the K names.
 
     Returns:
-        accuracy, macro_f1 and balanced_accuracy, all 0..1; test_images = n; classes: for each name precision,
-        recall, f1 (0..1) and support (images); confusion: K rows (actual) of K counts (predicted).
+        accuracy, top5_accuracy (where K > 5), macro_f1 and balanced_accuracy, all 0..1; nll, the mean negative
+        logarithm of the actual class's probability; calibration_error, see `calibration`; test_images = n; classes: for
+        each name precision, recall, f1 (0..1) and support (images); confusion: K rows (actual) of K counts
+        (predicted); reliability: see `calibration`.
 
     Raises:
         InputError: there is no image, or a logit is not finite.
@@ -44,14 +60,79 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
     labels = np.arange(len(classes))
     each = precision_recall_fscore_support(actual, predicted, labels=labels, zero_division=0)
     recall, support = each[1], each[3]
+    error, reliability = calibration(actual, logits)
     return {
         "accuracy": float(accuracy_score(actual, predicted)),
+        **_top(actual, logits),
         "macro_f1": float(f1_score(actual, predicted, average="macro", zero_division=0)),
         "balanced_accuracy": float(recall[support > 0].mean()),
+        "nll": float(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(actual)), actual].mean()),
+        "calibration_error": error,
         "test_images": len(actual),
         "classes": dict(zip(classes, map(_one_class, *each), strict=True)),
         "confusion": confusion_matrix(actual, predicted, labels=labels).tolist(),
+        "reliability": reliability,
     }
+
+
+def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, float | int]]]:
+    """How far confidence, the largest softmax probability, is from how often the prediction is right.
+
+    The expected calibration error of Naeini, Cooper and Hauskrecht (2015, AAAI), as Guo et al. (2017, On Calibration
+    of Modern Neural Networks, eq. 3) have it: 15 equal parts (low, high] of the confidence, and the mean over the
+    images of their part's |accuracy - confidence|.
+
+    Args:
+        actual: (n,) as for `scores`.
+        logits: (n, K) as for `scores`.
+
+    Returns:
+        The error, 0..1, and the reliability diagram's table: for each part with images low, high, images, and their
+        mean confidence and accuracy.
+
+    >>> error, table = calibration(np.array([0, 0]), np.log([[0.75, 0.25], [0.25, 0.75]]))
+    >>> round(error, 6), len(table), table[0]["images"]
+    (0.25, 1, 2)
+    """
+    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    right = np.argmax(logits, axis=1) == actual
+    place = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
+    table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
+    gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)
+    return float(sum(gaps) / len(actual)), table
+
+
+def _part(part: int, confidence: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, float | int]:
+    return {
+        "low": part / BINS,
+        "high": (part + 1) / BINS,
+        "images": len(right),
+        "confidence": float(confidence.mean()),
+        "accuracy": float(right.mean()),
+    }
+
+
+def again(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
+    """The scores of one evaluation once more, from what it saved, without a network or an image.
+
+    Args:
+        folder: metrics/evaluate/N, with logits.npy and predictions.csv.
+        classes: the K names in the order of the logits, as record.json has them.
+
+    Returns:
+        What `scores` gave then.
+    """
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        labels = [row["actual"] for row in csv.DictReader(stream)]
+    place = {name: number for number, name in enumerate(classes)}
+    return scores(np.array([place[label] for label in labels]), np.load(folder / "logits.npy"), classes)
+
+
+def _top(actual: IntArray, logits: FloatArray) -> dict[str, float]:
+    labels = np.arange(logits.shape[1])
+    if len(labels) <= TOP:
+        return {}
+    return {"top5_accuracy": float(top_k_accuracy_score(actual, logits, k=TOP, labels=labels))}
 
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:

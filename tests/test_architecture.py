@@ -41,7 +41,7 @@ def declared(stage: str) -> set[Path]:
 
 
 def test_there_is_one_module_a_stage_and_one_stage_a_module() -> None:
-    shared = {"__init__", "files", "assembly", "regularizing", "weighing"}
+    shared = {"__init__", "files", "assembly", "gallery", "picturing", "regularizing", "weighing"}
     modules = {file.stem for file in (ROOT / "pipeline/stages").glob("*.py")} - shared
     assert modules == set(STAGES)
 

@@ -20,6 +20,12 @@ def changed(key: str, value: Any) -> dict[str, Any]:
     return values
 
 
+def quick_data() -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    data: dict[str, Any] = values["papers"]["quick"]["data"]
+    return data
+
+
 def message(key: str, value: Any) -> str:
     with pytest.raises(InputError) as caught:
         params.check(changed(key, value))
@@ -173,6 +179,19 @@ def test_sizes_follow_one_another_where_they_are_left_open() -> None:
     assert params.load(FILE).papers["hierarchical"].data.sizes() == (32, 32, 224)
     values = params.check(changed("papers.quick.data.crop_size", 48))
     assert values.papers["quick"].data.sizes() == (64, 48, 48)
+
+
+@pytest.mark.parametrize(("image_size", "crop_size", "cut"), [(256, "auto", 224), (224, "auto", 196), (256, 200, 200)])
+def test_the_crop_of_spa_gca_may_be_named_as_an_augmentation(image_size: int, crop_size: int | str, cut: int) -> None:
+    data = {"image_size": image_size, "crop_size": crop_size, "augmentation": "crop256"}
+    recipe = params.check(changed("papers.quick.data", quick_data() | data)).experiment().recipe()
+    assert (recipe["data"]["crop_size"], recipe["data"]["input_size"]) == (cut, cut)
+
+
+def test_a_crop_that_leaves_nothing_to_draw_is_no_augmentation() -> None:
+    data = quick_data() | {"crop_size": 64, "augmentation": "crop256"}
+    told = message("papers.quick.data", data)
+    assert "augmentation: crop256 cuts at random, and crop_size 64 is all there is to cut from; make crop_size" in told
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 
+from pipeline import scores as scoring
 from pipeline.errors import InputError
-from pipeline.scores import scores
+from pipeline.scores import calibration, scores
 
 CLASSES = ["a", "b", "c"]
 ACTUAL = np.array([0, 0, 0, 1, 1, 2])
@@ -81,3 +84,75 @@ def test_logits_of_another_shape_are_refused():
 def test_an_index_past_the_classes_is_refused():
     with pytest.raises(ValueError, match=r"actual holds 3\.\.3, but there are 3 classes"):
         scores(np.array([3]), np.zeros((1, 3)), CLASSES)
+
+
+def _probabilities(row):
+    weights = [math.exp(value - max(row)) for value in row]
+    return [weight / math.fsum(weights) for weight in weights]
+
+
+@pytest.fixture(scope="module")
+def many():
+    """200 images of 7 classes, with logits of every confidence."""
+    rng = np.random.default_rng(0)
+    actual = rng.integers(0, 7, 200)
+    return actual, (rng.normal(size=(200, 7)) * 3).astype(np.float32) + 2 * np.eye(7, dtype=np.float32)[actual]
+
+
+def test_the_top_five_are_those_that_fewer_than_five_classes_beat(many):
+    actual, logits = many
+    hits = [sum(value > row[label] for value in row) < 5 for label, row in zip(actual, logits, strict=True)]
+    assert scores(actual, logits, list("abcdefg"))["top5_accuracy"] == pytest.approx(sum(hits) / 200)
+
+
+@pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
+def test_five_classes_have_no_top_five(classes, told):
+    found = scores(np.array([0]), _logits([0], classes), list("abcdef"[:classes]))
+    assert ("top5_accuracy" in found) == told
+
+
+def test_the_nll_is_the_mean_surprise_at_the_actual_class(many):
+    actual, logits = many
+    surprises = [-math.log(_probabilities(row)[label]) for label, row in zip(actual, logits.tolist(), strict=True)]
+    assert scores(actual, logits, list("abcdefg"))["nll"] == pytest.approx(math.fsum(surprises) / 200)
+
+
+def test_the_nll_of_logits_far_apart_is_finite():
+    assert scores(np.array([1]), np.array([[2000.0, 0.0]]), ["a", "b"])["nll"] == 2000
+
+
+def test_the_calibration_error_is_guos_sum_over_fifteen_parts(many):
+    actual, logits = many
+    told = [
+        (max(p), p.index(max(p)) == label)
+        for label, row in zip(actual, logits.tolist(), strict=True)
+        for p in [_probabilities(row)]
+    ]
+    total = 0.0
+    for part in range(15):
+        inside = [(sure, right) for sure, right in told if part / 15 < sure <= (part + 1) / 15]
+        total += abs(sum(right for _, right in inside) - math.fsum(sure for sure, _ in inside))
+    assert calibration(actual, logits)[0] == pytest.approx(total / 200)
+
+
+def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
+    assert calibration(np.array([0, 1]), np.eye(2) * 1000)[0] == 0
+    assert calibration(np.array([1, 0]), np.eye(2) * 1000)[0] == 1
+
+
+def test_the_reliability_table_has_the_parts_with_images_and_all_images(many):
+    table = calibration(*many)[1]
+    assert sum(part["images"] for part in table) == 200
+    assert all(part["low"] < part["confidence"] <= part["high"] for part in table)
+    assert [part["low"] for part in table] == sorted({part["low"] for part in table})
+    right = sum(part["images"] * part["accuracy"] for part in table)
+    assert right / 200 == pytest.approx(scores(*many, list("abcdefg"))["accuracy"])
+
+
+def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
+    actual, logits = many
+    classes = ["C#", "épeire", *"abcde"]
+    np.save(tmp_path / "logits.npy", logits)
+    lines = ["path,actual,predicted", *(f"{n}.png,{classes[label]},x" for n, label in enumerate(actual))]
+    (tmp_path / "predictions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert scoring.again(tmp_path, classes) == scores(actual, logits, classes)

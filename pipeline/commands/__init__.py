@@ -7,8 +7,11 @@ import click
 from pipeline.errors import one_line_errors
 
 COMMANDS = {
+    "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
+    "doctor": "pipeline.commands.doctor",
     "mlflow": "pipeline.commands.mlflow",
+    "reproduce": "pipeline.commands.reproduce",
     "study": "pipeline.commands.study",
     "sync": "pipeline.commands.sync",
 }

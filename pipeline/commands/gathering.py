@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline import paths, tracking
 from pipeline.commands.cells import Cell
-from pipeline.commands.sync import Revision
+from pipeline.commands.revisions import Revision
 from pipeline.reporting.aggregate import Repeat
 from pipeline.studies import page
 from pipeline.studies.definition import Study

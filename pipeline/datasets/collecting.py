@@ -96,6 +96,13 @@ def bring(files: Sequence[Found], target: Path) -> tuple[list[Row], list[Rejecte
     return rows, sorted(row for row in brought if isinstance(row, Rejected))
 
 
+def look(files: Sequence[Found]) -> tuple[list[Row], list[Rejected]]:
+    """Read every file as an image where it is, as `bring` does, and copy nothing."""
+    with mapped(_look, files) as results:
+        seen = list(tqdm(results, "read", len(files), unit=" images", disable=None))
+    return sorted(row for row in seen if isinstance(row, Row)), sorted(row for row in seen if isinstance(row, Rejected))
+
+
 def check_classes(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> None:
     """Check that what was accepted leaves two different images a class, or one in train and one in test.
 
@@ -122,7 +129,7 @@ def check_classes(files: Sequence[Found], rows: Sequence[Row], rejected: Sequenc
 
 
 def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
-    """Check that no image lies in two classes or, byte for byte, in two parts of a given split.
+    """Check that no image lies, byte for byte, in two classes; for two parts see `leaks`.
 
     Args:
         rows: the accepted images.
@@ -134,15 +141,14 @@ def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
     copies: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         copies[row.sha256].append(row)
-    clashes = [same for same in copies.values() if len({(row.label, row.part) for row in same}) > 1]
+    clashes = [same for same in copies.values() if len({row.label for row in same}) > 1]
     if not clashes:
         return
     first, *others = clashes[0]
-    second = next(row for row in others if (row.label, row.part) != (first.label, first.part))
-    where = "classes" if first.label != second.label else "parts"
+    second = next(row for row in others if row.label != first.label)
     more = f" (and {len(clashes) - 1} more such images)" if len(clashes) > 1 else ""
     raise InputError(
-        f"{first.path!r} and {second.path!r} are the same image in two {where}{more}; remove one, or {way_out}"
+        f"{first.path!r} and {second.path!r} are the same image in two classes{more}; remove one, or {way_out}"
     )
 
 
@@ -160,6 +166,13 @@ def _written(target: Path, image: Image.Image, path: str, label: str, part: str)
     place.parent.mkdir(parents=True, exist_ok=True)
     image.save(place)
     return _row(place, images.load(place), path, label, part)
+
+
+def _look(found: Found) -> Row | Rejected:
+    try:
+        return _row(found.file, images.load(found.file), found.path, found.label, found.part)
+    except images.RefusedError as refusal:
+        return Rejected(found.path, str(refusal))
 
 
 def _bring(target: Path, found: Found) -> Row | Rejected:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 from pipeline import paths
 from pipeline.errors import InputError
@@ -91,9 +92,9 @@ def layout(folder: Path) -> Layout:
     for place, label, part in class_folders:
         inside = [Found(file, _below(folder, file), label, part) for file in _walk(place)]
         _check_count(folder, len(inside), label, part)
-        files += (found for found in inside if _is_text(found.path))
-        unnamed = (found.path for found in inside if not _is_text(found.path))
-        left_out += (LeftOut(_shown(path), "its name is not UTF-8; rename it") for path in unnamed)
+        files += (found for found in inside if not _fault(found.path))
+        unnamed = (found.path for found in inside if _fault(found.path))
+        left_out += (LeftOut(_shown(path), f"its name {_fault(path)}; rename it") for path in unnamed)
     return Layout(sorted(files, key=lambda found: found.path), sorted(left_out))
 
 
@@ -148,8 +149,8 @@ def _check_labels(folder: Path, class_folders: list[_ClassFolder]) -> None:
         raise InputError(_too_few_classes(folder, class_folders))
     spellings: dict[str, str] = {}
     for label in labels:
-        if not _is_text(label):
-            raise InputError(f"{folder}: the class name {_shown(label)!r} is not UTF-8; rename its folder")
+        if fault := _fault(label):
+            raise InputError(f"{folder}: the class name {_shown(label)!r} {fault}; rename its folder")
         other = spellings.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
         if other != label:
             raise InputError(
@@ -220,13 +221,22 @@ def _below(folder: Path, file: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _is_text(name: str) -> bool:
-    """Names on disk are bytes; what is not UTF-8 in them comes as lone surrogates."""
-    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+def _fault(name: str) -> str:
+    """Why a name cannot be in a table of one line an image; empty where it can.
+
+    Names on disk are bytes; what is not UTF-8 in them comes as lone surrogates.
+    """
+    if name.isprintable():
+        return ""
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        return "is not UTF-8"
+    return "has control characters" if any(category(letter) == "Cc" for letter in name) else ""
 
 
 def _shown(name: str) -> str:
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A name on one line, what cannot be shown as its number."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(f"\\x{ord(letter):02x}" if category(letter) == "Cc" else letter for letter in text)
 
 
 def _names(names: Iterable[str]) -> str:

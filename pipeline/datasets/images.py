@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 Resize = Literal["stretch", "crop"]
 
@@ -39,6 +39,9 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Where a JPEG's pixels begin, and its end; among the pixels no other bytes look like it.
+_JPEG_PIXELS, _JPEG_END, _JPEG_FILLER = b"\xff\xda", b"\xff\xd9", b"\xff\xff"
 
 # What Pillow's readers let through on damaged files, besides its own errors, which are OSErrors.
 _DAMAGE = (
@@ -128,7 +131,7 @@ def _check_is_file(path: Path) -> None:
 def _read(path: Path, at_least: int | None) -> Loaded:
     # Once is enough: who asks for a smaller JPEG has had the whole file checked before.
     if at_least is None:
-        _check_sums(path)
+        _check_whole(path)
     with Image.open(path, formats=_formats()) as image:
         frames = _checked_frames(image)
         mode, bits = image.mode, _sixteen_bits(image)
@@ -148,11 +151,26 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _check_sums(path: Path) -> None:
-    """Decoding a PNG does not look at the check sums of its pixel data; a flipped bit would go unseen."""
+def _check_whole(path: Path) -> None:
+    """Look for damage that decoding passes over: a PNG's check sums, and whether the end of a JPEG is there.
+
+    A half-written JPEG may be as long as it should be, zeros in place of the rest, which decode to grey. Damage in
+    between goes unseen where it still decodes: a JPEG has no check sums.
+    """
     with Image.open(path, formats=_formats()) as image:
         if isinstance(image, PngImagePlugin.PngImageFile):
             image.verify()
+        jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    if jpeg and not _ends(path.read_bytes()):
+        raise RefusedError("cannot be read: its end is missing")
+
+
+def _ends(jpeg: bytes) -> bool:
+    """Whether a JPEG's pixels come to an end; that of a preview in its header does not count."""
+    place = 2
+    while (marker := jpeg[place : place + 2]) != _JPEG_PIXELS and marker[:1] == b"\xff":
+        place += 1 if marker == _JPEG_FILLER else 2 + int.from_bytes(jpeg[place + 2 : place + 4])
+    return jpeg.find(_JPEG_END, place) >= 0
 
 
 def _checked_frames(image: Image.Image) -> str:

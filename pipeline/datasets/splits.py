@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.datasets.manifest import Assigned, Row
+from pipeline.datasets.manifest import Alike, Assigned, Row
 from pipeline.errors import InputError
 
 _TEST_DRAW, _VAL_DRAW, _COUNT_DRAW = 0, 1, 2
@@ -21,15 +21,22 @@ class PerClass(NamedTuple):
 
 
 def split(
-    rows: Sequence[Row], *, test: float, val: float, seed: int, repeat: int, per_class: PerClass | None = None
+    rows: Sequence[Row],
+    *,
+    test: float,
+    val: float,
+    seed: int,
+    repeat: int,
+    per_class: PerClass | None = None,
+    alike: Sequence[Alike] = (),
 ) -> list[Assigned]:
     """Assign a part to every image, or to those that are drawn.
 
     A set with parts of its own keeps them, in every repeat. Any other is divided class by class: of n images,
     round(test * n) go to the test part (half to even; at least one, and at least one stays). Then `val` of
     what is left for training becomes the validation part in the same way, unless the set has one of its own;
-    a class with a single training image gives none. Byte-equal images stay together, so a class with copies
-    may miss its count.
+    a class with a single training image gives none. Byte-equal images stay together, and so does a group of
+    duplicates, so a class with copies may miss its count.
 
     With `per_class`, so many images a class are drawn for the test part, then for validation, then for training;
     `test` is not used and the other images are in no part, nor is an image that is in two classes in the second.
@@ -47,6 +54,7 @@ def split(
         seed: of the whole study.
         repeat: which division.
         per_class: how many of each class, in place of `test`.
+        alike: the groups of duplicates that stay together.
 
     Returns:
         One entry a row, or a row that was drawn, in the rows' order.
@@ -55,6 +63,7 @@ def split(
         InputError: where a class has fewer images than are to be drawn of it, or would be without an image in
             training or test.
     """
+    rows = _as_copies(rows, alike)
     parts = {row.path: row.part for row in rows}
     if per_class:
         parts = _counted(rows, per_class, (seed, repeat, _COUNT_DRAW))
@@ -68,6 +77,16 @@ def split(
         parts |= dict.fromkeys(_drawn(training, val, (seed, 0 if own else repeat, _VAL_DRAW)), "val")
     _check_parts(rows, parts)
     return [Assigned(row.path, row.label, parts[row.path]) for row in rows if row.path in parts]
+
+
+def _as_copies(rows: Sequence[Row], alike: Sequence[Alike]) -> list[Row]:
+    """The rows, those of a group with one hash, the least of theirs, as if they were byte-equal."""
+    group = {one.path: one.group for one in alike}
+    least: dict[int, str] = {}
+    for row in rows:
+        if number := group.get(row.path):
+            least[number] = min(row.sha256, least.get(number, row.sha256))
+    return [row._replace(sha256=least[group[row.path]]) if row.path in group else row for row in rows]
 
 
 def beside(
@@ -192,6 +211,6 @@ def _check_parts(rows: Iterable[Row], parts: dict[str, str]) -> None:
         for part in ("train", "test"):
             if part not in given:
                 raise InputError(
-                    f"class {label!r} has no image for the {part} part; it needs two different images "
-                    "that are not in another class too"
+                    f"class {label!r} has no image for the {part} part; it needs two different images, "
+                    "no near duplicates of each other, that are not in another class too"
                 )

@@ -127,12 +127,18 @@ def _animals(
     return (FLIP, moved)
 
 
+def _crop256() -> tuple[Augmentation, ...]:
+    """SPA-GCA's: the view's random crop alone, 224 of 256 pixels where `crop_size` says nothing else."""
+    return ()
+
+
 AUGMENTATIONS: dict[str, Callable[..., tuple[Augmentation, ...]]] = {
     "none": _none,
     "flip": _flip,
     "csca": _csca,
     "hierarchical": _hierarchical,
     "animals": _animals,
+    "crop256": _crop256,
 }
 
 
@@ -153,7 +159,7 @@ def view(
         crop_padding: zeros put around the image before the random cut, in training only.
         input_size: side of what the network is given.
         augmentation: a row of `AUGMENTATIONS`.
-        options: exactly that row's own, e.g. `rotation`; none for `none` and `flip`.
+        options: exactly that row's own, e.g. `rotation`; none for `none`, `flip` and `crop256`.
 
     Returns:
         The view. Cut-outs are resized last, so augmentations work on `crop_size` pixels.

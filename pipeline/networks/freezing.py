@@ -23,6 +23,8 @@ class Row(NamedTuple):
     trains: bool
 
 
+# Numbers that no optimizer moves, as their names in the model end.
+STATISTICS = ("running_mean", "running_var")
 EVERYTHING = (Row("*", True),)
 STRATEGIES: dict[str, tuple[Row, ...]] = {
     "1": (Row("head", True), Row("*", False)),
@@ -112,6 +114,26 @@ def count(network: Network) -> Mapping[str, int]:
     return {"trainable": trainable, "frozen": still + _running_statistics(network.model)}
 
 
+def count_by_stage(network: Network) -> dict[str, dict[str, int]]:
+    """The same by stage, in the order in which they run, attention as one; what holds no number is left out."""
+    found: dict[str, dict[str, int]] = {}
+    added = tuple(f"{name}." for name in network.added)
+    stages = list(dict.fromkeys(step.stage for step in network.steps))
+    for stage in [*stages, "attention"]:
+        found[stage] = {"trainable": 0, "frozen": 0}
+    for name, values in network.model.state_dict(keep_vars=True).items():
+        stage = "attention" if name.startswith(added) else _stage_of(network, name)
+        if isinstance(values, nn.Parameter):
+            found[stage]["trainable" if values.requires_grad else "frozen"] += values.numel()
+        elif name.endswith(STATISTICS):
+            found[stage]["frozen"] += values.numel()
+    return {stage: counted for stage, counted in found.items() if any(counted.values())}
+
+
+def _stage_of(network: Network, name: str) -> str:
+    return next(step.stage for step in network.steps if step.holds(name))
+
+
 def _running_statistics(model: nn.Module) -> int:
     buffers = model.named_buffers()
-    return sum(b.numel() for name, b in buffers if name.endswith(("running_mean", "running_var")))
+    return sum(b.numel() for name, b in buffers if name.endswith(STATISTICS))

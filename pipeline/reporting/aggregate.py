@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
 
-SCORES = ("accuracy", "macro_f1", "balanced_accuracy")
+SCORES = ("accuracy", "top5_accuracy", "macro_f1", "balanced_accuracy", "nll", "calibration_error")
 SPEEDS = ("train_seconds", "images_per_second")
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -168,8 +168,8 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
 
 
 def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
-    """Accuracy, macro-F1 and balanced accuracy (0..1) over the repeats."""
-    return {name: spread(one.scores[name] for one in repeats) for name in SCORES}
+    """Each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
+    return {name: spread(one.scores[name] for one in repeats) for name in SCORES if name in repeats[0].scores}
 
 
 def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
@@ -200,12 +200,12 @@ def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
 
 
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
-    """The content of summary.json: for each score and speed mean, sd and n, and every repeat's own values."""
+    """For each score and speed mean, sd and n, and every repeat's accuracy.
+
+    Each number is a column of `dvc exp show`, so a repeat's other values stay in its own scores.json.
+    """
     spreads = score_spreads(repeats) | speed_spreads(repeats)
-    each = {
-        str(one.number): {name: one.scores[name] for name in SCORES} | {name: one.runtime[name] for name in SPEEDS}
-        for one in repeats
-    }
+    each = {str(one.number): {"accuracy": one.scores["accuracy"]} for one in repeats}
     return {name: found.as_metric() for name, found in spreads.items()} | {"repeats": each}
 
 
@@ -365,6 +365,18 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
     ]
 
 
+def most_confused(matrix: IntArray, limit: int) -> list[int]:
+    """The classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
+    wrong = matrix - np.diag(np.diag(matrix))
+    found: list[int] = []
+    for place in np.argsort(-wrong, axis=None, kind="stable"):
+        pair = divmod(int(place), len(matrix))
+        if not wrong[pair] or len(set(found) | set(pair)) > limit:
+            break
+        found += [one for one in pair if one not in found]
+    return sorted(found)
+
+
 def majority_accuracy(repeats: Sequence[Repeat]) -> float:
     """The mean accuracy of naming the test part's most frequent class every time."""
     counts = [np.sum(one.scores["confusion"], axis=1) for one in repeats]
@@ -401,8 +413,9 @@ def _typical(found: Sequence[Example]) -> Example:
 
 
 def _examples(repeats: Sequence[Repeat]) -> list[Example]:
-    return [
-        Example(one.number, row["path"], row["actual"], row["predicted"], float(row["confidence"]))
-        for one in repeats
-        for row in one.predictions
-    ]
+    return [example(one.number, row) for one in repeats for row in one.predictions]
+
+
+def example(repeat: int, row: Mapping[str, Any]) -> Example:
+    """One row of a repeat's predictions."""
+    return Example(repeat, row["path"], row["actual"], row["predicted"], float(row["confidence"]))

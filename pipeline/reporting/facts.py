@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.params import AXES, PHASES, flat
-from pipeline.reporting import aggregate, tables, wording
+from pipeline.reporting import aggregate, certainty, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
 
@@ -36,6 +36,9 @@ class Material(NamedTuple):
         rejected: (path, reason) of the files that were left out.
         right: typical right predictions with their images.
         wrong: confident wrong ones.
+        health: what is worth knowing of the set before it is used, as `datasets.health.examine` gives it.
+        augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
+            not.
     """
 
     repeats: Sequence[Repeat]
@@ -44,6 +47,8 @@ class Material(NamedTuple):
     rejected: Sequence[tuple[str, str]]
     right: Sequence[Shown]
     wrong: Sequence[Shown]
+    health: Mapping[str, Any]
+    augmented: bytes = b""
 
 
 def title(repeats: Sequence[Repeat]) -> str:
@@ -84,7 +89,7 @@ def notes(material: Material) -> list[str]:
     repeats, n = material.repeats, len(material.repeats)
     images = round(sum(one.scores["test_images"] for one in repeats) / n)
     told = [
-        _spread_note(n, bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
+        certainty.note(repeats, own_parts=bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -136,18 +141,6 @@ def _drawn_by_class(material: Material) -> bool:
     return given != "none" and (given != "auto" or bool((material.dataset.get("published") or {}).get("per_class")))
 
 
-def _spread_note(n: int, has_parts: bool) -> str:
-    if n == 1:
-        return (
-            "A single repeat has no spread: how much of this value is chance is not known. "
-            "More repeats in params.yaml tell."
-        )
-    varies = "the set's own parts and its own seed" if has_parts else "its own random split and seed"
-    return (
-        f"± is the standard deviation (with n − 1) over {n} repeats, each with {varies}; it is no confidence interval."
-    )
-
-
 def data(material: Material) -> list[tuple[str, str]]:
     """The images and their parts."""
     images, parts = material.repeats[0].record["data"], [one.record["parts"] for one in material.repeats]
@@ -159,6 +152,17 @@ def data(material: Material) -> list[tuple[str, str]]:
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{len(material.rejected):,}"),
         *_published(material.dataset.get("published") or {}),
+    ]
+
+
+def health(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sizes, modes and evenness of the whole set."""
+    ends = [" × ".join(f"{side:,}" for side in found["sizes"][end]) for end in ("smallest", "largest")]
+    modes = ", ".join(f"{mode} {count:,}" for mode, count in found["modes"].items())
+    return [
+        ("Smallest and largest image", " and ".join(dict.fromkeys(ends)) + " pixels"),
+        ("Modes", modes),
+        ("Largest class to smallest", f"{found['imbalance']:g} to 1"),
     ]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.reporting import aggregate, facts, tables, wording
+from pipeline.reporting import aggregate, certainty, explained, facts, figures, tables, wording
 from pipeline.reporting.aggregate import Repeat
+from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
 from pipeline.reporting.pictures import Picture
@@ -19,9 +20,16 @@ TEMPLATES = Path(__file__).parent / "templates"
 REJECTED_SHOWN = 20
 CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
+# Told beside accuracy.
+OTHERS = {
+    "top5_accuracy": "top-5 accuracy",
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "calibration_error": "calibration error",
+}
 
 
-def page(material: Material, charts: Mapping[str, Picture]) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explained) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -30,9 +38,10 @@ def page(material: Material, charts: Mapping[str, Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"svg": _svg, "thumbnail": _thumbnail, "percent": tables.percent}
+    environment.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
     template = environment.get_template("page.html")
-    return template.render(charts=charts, material=material, **_answer(material), **_sections(material))
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
+    return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
 def _answer(material: Material) -> dict[str, Any]:
@@ -43,8 +52,8 @@ def _answer(material: Material) -> dict[str, Any]:
         "experiment": facts.experiment(material),
         "accuracy": spreads["accuracy"],
         "others": [
-            ("macro-F1", tables.percent_spread(spreads["macro_f1"])),
-            ("balanced accuracy", tables.percent_spread(spreads["balanced_accuracy"])),
+            ("95 % interval", certainty.percents(certainty.intervals(repeats).get("accuracy"))),
+            *((label, tables.percent_spread(spreads[name])) for name, label in OTHERS.items() if name in spreads),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
         "notes": facts.notes(material),
@@ -57,8 +66,11 @@ def _sections(material: Material) -> dict[str, Any]:
     return {
         "results": tables.results(repeats),
         "data": facts.data(material),
+        "health": facts.health(material.health),
+        "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
+        "varied": wording.varied(repeats[0].record["recipe"]["data"]),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
         "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),
@@ -71,10 +83,47 @@ def _sections(material: Material) -> dict[str, Any]:
     }
 
 
+def _captions(material: Material) -> dict[str, str]:
+    """What charts say of several repeats."""
+    n, classes = len(material.repeats), len(material.repeats[0].classes)
+    bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
+    bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
+    over = f" summed over {n} repeats" if n > 1 else ""
+    some = figures.SHOWN_BARS
+    lowest = f" Of {classes:,} classes the {some} with the lowest F1 are drawn." if classes > some else ""
+    return {
+        "curves_caption": f"{bands}Training values are means over the epoch, while the network changes.",
+        "over": over,
+        "classes_caption": f"Best F1 first; n is the number of test images{over and ','}{over}{bars}.{lowest}",
+    }
+
+
+def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
+    """What the section on the network's inside shows and says."""
+    places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
+    return {
+        "repeat": found.repeat,
+        "rule": "its most confident wrong predictions, then right ones of median confidence.",
+        "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
+        "overlays": explained.overlays(found),
+        "attention": found.described["attention"],
+        "features": [
+            (
+                shown,
+                *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (figures.LIGHT, figures.DARK)),
+            )
+            for shown, stages in explained.features(found)
+        ],
+        "stages": ", ".join(sizes),
+        "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
+    }
+
+
 def markdown(material: Material) -> str:
     """The same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
+    interval = certainty.percents(certainty.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
     matrix = aggregate.pooled_confusion(repeats)
@@ -82,21 +131,32 @@ def markdown(material: Material) -> str:
     scores = aggregate.class_scores(repeats)
     parts = [
         f"# {tables.literal(facts.title(repeats))}",
-        f"Test accuracy **{accuracy}** (n = {len(repeats)}).",
+        f"Test accuracy **{accuracy}** (n = {len(repeats)}, 95 % interval {interval}).",
         tables.markdown(about),
         "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
         *_course(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
+        *_health(material),
         "## Classes",
         tables.markdown(tables.classes(scores, material.class_images)),
         "## Most frequent confusions",
         tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
         "## Settings",
         tables.markdown(tables.settings(repeats[0].record["recipe"])),
+        "## Provenance",
+        "\n".join(["```sh", *facts.reproduce(repeats), "```"]),
+        tables.markdown(tables.provenance(repeats)),
+        tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _health(material: Material) -> list[str]:
+    """What was found in the images, where something was."""
+    found = tables.findings(material.health["findings"])
+    return ["## Data health", tables.markdown(found)] if found.rows else []
 
 
 def _course(repeats: Sequence[Repeat]) -> list[str]:
@@ -109,6 +169,10 @@ def _course(repeats: Sequence[Repeat]) -> list[str]:
 
 def _svg(content: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _png(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _thumbnail(image: ImageArray) -> str:

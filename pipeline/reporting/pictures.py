@@ -1,40 +1,97 @@
-"""The charts of a report, each for light and for dark screens and in words."""
+"""The charts of a report, each for light and for dark screens, as PNG, and in words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pipeline.reporting import aggregate, figures, tables
+from pipeline.reporting import aggregate, calibration, explained, figures, tables
 from pipeline.reporting.aggregate import Curve, Repeat
-from pipeline.reporting.figures import DARK, LIGHT, Theme
+from pipeline.reporting.calibration import Bin
+from pipeline.reporting.explained import Explained
+from pipeline.reporting.facts import Material
+from pipeline.reporting.figures import DARK, LIGHT, PNG, Theme
+
+# Of more classes than the first, a part of the confusion matrix is drawn apart: at most the second's number of them.
+WHOLE_MATRIX = 40
+ZOOMED = 20
+VALUES = {"start": "at the start", "trained": "after training", "random": "random, without pre-training"}
 
 
 class Picture(NamedTuple):
-    """A chart as SVG for light and for dark screens, and what it shows in words."""
+    """A chart as SVG for light and for dark screens, as PNG, and what it shows in words."""
 
     light: bytes
     dark: bytes
+    png: bytes
     alt: str
 
 
-def pictures(repeats: Sequence[Repeat]) -> dict[str, Picture]:
-    """The charts by name: loss, accuracy, confusion and classes."""
-    curves, matrix = aggregate.curves(repeats), aggregate.pooled_confusion(repeats)
-    names, scores = repeats[0].classes, aggregate.class_scores(repeats)
-    tested = aggregate.score_spreads(repeats)["accuracy"].mean
-    starts = aggregate.phase_starts(repeats)
-    loss = partial(figures.loss_curves, curves, starts=starts)
-    accuracy = partial(figures.accuracy_curves, curves, tested, starts=starts)
-    return {
-        "loss": _picture(loss, _loss_alt(curves) + _phases_alt(starts)),
-        "accuracy": _picture(accuracy, _accuracy_alt(curves, tested) + _phases_alt(starts)),
-        "confusion": _picture(partial(figures.confusion_matrix, matrix, names), _confusion_alt(matrix, names)),
-        "classes": _picture(partial(figures.class_bars, scores), _bars_alt(scores)),
+def pictures(material: Material, found: Explained) -> dict[str, Picture]:
+    """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
+    repeats, counts = material.repeats, material.class_images
+    charts = (
+        {"counts": (partial(figures.count_bars, counts), _counts_alt(counts))}
+        | dict(_courses(repeats))
+        | dict(_errors(repeats))
+        | dict(_inside(repeats[0], found))
+    )
+    return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
+
+
+def photographs(material: Material, found: Explained) -> dict[str, bytes]:
+    """What is drawn with photographs, as PNG by name: examples, maps over images, feature maps."""
+    drawn = {
+        name: figures.gallery(some) for name, some in {"right": material.right, "wrong": material.wrong}.items() if some
     }
+    rows = [(shown, {one.name: one.image for one in maps}) for shown, maps in explained.overlays(found)]
+    drawn |= {"explained": figures.explained(rows)}
+    for shown, stages in explained.features(found):
+        kind = "right" if shown.example.actual == shown.example.predicted else "wrong"
+        drawn[f"features_{kind}"] = figures.feature_maps(shown.image, stages, explained.sizes(found))
+    return drawn
 
 
-def _picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
-    return Picture(draw(LIGHT), draw(DARK), alt)
+Chart = tuple[str, tuple[Callable[..., bytes], str]]
+
+
+def _courses(repeats: Sequence[Repeat]) -> Iterator[Chart]:
+    curves, starts = aggregate.curves(repeats), aggregate.phase_starts(repeats)
+    tested = aggregate.score_spreads(repeats)["accuracy"].mean
+    yield "loss", (partial(figures.loss_curves, curves, starts=starts), _loss_alt(curves) + _phases_alt(starts))
+    accuracy = partial(figures.accuracy_curves, curves, tested, starts=starts)
+    yield "accuracy", (accuracy, _accuracy_alt(curves, tested) + _phases_alt(starts))
+
+
+def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
+    matrix, names, scores = aggregate.pooled_confusion(repeats), repeats[0].classes, aggregate.class_scores(repeats)
+    yield "confusion", (partial(figures.confusion_matrix, matrix, names), _confusion_alt(matrix, names))
+    zoomed = aggregate.most_confused(matrix, ZOOMED) if len(names) > WHOLE_MATRIX else []
+    if zoomed:
+        part, some = matrix[zoomed][:, zoomed], [names[place] for place in zoomed]
+        yield "confused", (partial(figures.confusion_matrix, part, some), _confused_alt(some))
+    yield "classes", (partial(figures.class_bars, scores), _bars_alt(scores))
+    rows = [row for one in repeats for row in one.predictions]
+    bins = calibration.bins([float(row["confidence"]) for row in rows], [row["correct"] == "1" for row in rows])
+    yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
+
+
+def _inside(one: Repeat, found: Explained) -> Iterator[Chart]:
+    stages = one.record["stages"]
+    yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
+    yield "values", (partial(figures.value_distributions, found.values, VALUES), _values_alt(found))
+    if weights := explained.channels(found):
+        alt = f"How {found.described['attention']} weighs channels, the most first, by {', '.join(weights)}."
+        yield "channels", (partial(figures.channel_weights, weights), alt)
+
+
+def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
+    """A chart in every form that is kept of it."""
+    return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
+
+
+def _counts_alt(counts: Mapping[str, int]) -> str:
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
 def _loss_alt(curves: Mapping[str, Curve]) -> str:
@@ -64,3 +121,27 @@ def _bars_alt(scores: Sequence[aggregate.ClassScore]) -> str:
     best, worst = (choose(scores, key=lambda one: one.f1.mean) for choose in (max, min))
     ends = (f"{one.name} {tables.percent(one.f1.mean)}" for one in (best, worst))
     return f"Bars of precision and recall for each class. F1 from best to worst: {' to '.join(ends)}."
+
+
+def _confused_alt(names: Sequence[str]) -> str:
+    return f"The part of the confusion matrix with the {len(names)} classes that are most often taken for another."
+
+
+def _reliability_alt(bins: Sequence[Bin]) -> str:
+    some = [one for one in bins if one.predictions]
+    worst = max(some, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
+    sure, right = tables.percent(worst.confidence), tables.percent(worst.accuracy)
+    return (
+        f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {worst.predictions:,} predictions "
+        f"of {sure} mean confidence, of which {right} are right."
+    )
+
+
+def _stages_alt(stages: Mapping[str, Mapping[str, int]]) -> str:
+    told = (f"{name} {counted['trainable']:,} of {sum(counted.values()):,}" for name, counted in stages.items())
+    return f"How many numbers of each stage train: {', '.join(told)}."
+
+
+def _values_alt(found: Explained) -> str:
+    names = ", ".join(found.values)
+    return f"Distribution of the values of {names}, at the start, after training and where nothing is pre-trained."

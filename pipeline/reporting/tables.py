@@ -17,8 +17,18 @@ from pipeline.reporting.aggregate import (
     score_spreads,
     speed_spreads,
 )
+from pipeline.reporting.certainty import intervals
 
 NO_BREAK = "\u00a0"
+# Each score's column and what it is told in: percent, or as it is.
+SCORE_COLUMNS = {
+    "accuracy": ("accuracy (%)", 100),
+    "top5_accuracy": ("top-5 accuracy (%)", 100),
+    "macro_f1": ("macro-F1 (%)", 100),
+    "balanced_accuracy": ("balanced accuracy (%)", 100),
+    "nll": ("NLL", 1),
+    "calibration_error": ("calibration error (%)", 100),
+}
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
@@ -114,33 +124,33 @@ def duration(seconds: float) -> str:
 
 
 def results(repeats: Sequence[Repeat]) -> Table:
-    """Scores and cost of each repeat, then their mean and deviation."""
-    header = (
-        "repeat",
-        "accuracy (%)",
-        "macro-F1 (%)",
-        "balanced accuracy (%)",
-        "test images",
-        "training (s)",
-        "images/s",
-    )
+    """Scores and cost of each repeat, then their mean, deviation and 95 % interval."""
+    told = [label for name, (label, _) in SCORE_COLUMNS.items() if name in repeats[0].scores]
+    header = ("repeat", *told, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
-    return Table(header, rows + (_mean_and_sd(repeats) if len(repeats) > 1 else []), numbers_from=1)
+    return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
 
 
 def _result(one: Repeat) -> tuple[str, ...]:
-    scores = [f"{100 * one.scores[name]:.2f}" for name in ("accuracy", "macro_f1", "balanced_accuracy")]
+    scores = [f"{scale * one.scores[name]:.2f}" for name, (_, scale) in SCORE_COLUMNS.items() if name in one.scores]
     cost = [three_figures(one.runtime[name]) for name in ("train_seconds", "images_per_second")]
     return (str(one.number), *scores, f"{one.scores['test_images']:,}", *cost)
 
 
-def _mean_and_sd(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
-    scores, speeds = score_spreads(repeats).values(), speed_spreads(repeats).values()
-    means = [f"{100 * found.mean:.2f}" for found in scores]
-    sds = [f"{100 * (found.sd or 0):.2f}" for found in scores]
+def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
+    scores, speeds = score_spreads(repeats), speed_spreads(repeats).values()
+    scale = {name: SCORE_COLUMNS[name][1] for name in scores}
+    means = [f"{scale[name] * found.mean:.2f}" for name, found in scores.items()]
+    sds = [f"{scale[name] * (found.sd or 0):.2f}" for name, found in scores.items()]
+    ends = intervals(repeats)
+    told = [
+        f"{scale[name] * ends[name].low:.2f} to {scale[name] * ends[name].high:.2f}" if name in ends else "none"
+        for name in scores
+    ]
     return [
         ("mean", *means, "", *(three_figures(found.mean) for found in speeds)),
         ("sd", *sds, "", *(deviation(found.sd or 0) for found in speeds)),
+        ("95 % interval of the mean", *told, "", *("" for _ in speeds)),
     ]
 
 
@@ -240,6 +250,12 @@ def commit(one: Repeat) -> str:
     """The commit that trained a repeat, twelve digits, with a plus where files differed from it."""
     found = str(one.runtime["git_commit"] or "")[:12]
     return f"{found}+" if found and one.runtime["git_dirty"] else found
+
+
+def findings(found: Sequence[Mapping[str, Any]]) -> Table:
+    """What was found in a set of images: how many, the first of them, and what to do."""
+    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in found]
+    return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
 
 
 def rejected(files: Sequence[tuple[str, str]]) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.params import HALVES, PHASES
+from pipeline.params import CROP, HALVES, PHASES
 
 STRATEGIES = {
     "1": "only the head trains",
@@ -27,6 +27,7 @@ AUGMENTATIONS = {
     "csca": "colour jitter, flip and rotation",
     "hierarchical": "flip, rotation, scaling and colour jitter",
     "animals": "flip, translation, rotation, scaling and a crop of varying proportions",
+    CROP: "the crop alone",
 }
 # Options of regularizers, as the page calls them.
 REGULARIZER_OPTIONS = {
@@ -152,6 +153,27 @@ def augmentation(data: Mapping[str, Any]) -> str:
     return f"{name}: {AUGMENTATIONS[name]}" if name in AUGMENTATIONS else ""
 
 
+def varied(data: Mapping[str, Any]) -> str:
+    """What makes a training image look different from epoch to epoch, with its strengths.
+
+    >>> data = {"image_size": 256, "crop_size": 224, "crop_padding": 0, "input_size": 224, "augmentation": "none"}
+    >>> varied(data)
+    'the crop: packed at 256 px, cut to 224 px (in training at random)'
+    >>> varied(data | {"augmentation": "crop256"})
+    'crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)'
+    >>> options = {"csca": {"hue": 0.05, "rotation": 15.0}}
+    >>> varied(data | {"crop_size": 256, "input_size": 256, "augmentation": "csca", "augmentation_options": options})
+    'csca: colour jitter, flip and rotation (hue 0.05, rotation 15)'
+    """
+    strengths = data.get("augmentation_options", {}).get(data["augmentation"], {})
+    listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())
+    named = augmentation(data) + (f" ({listed})" if listed else "")
+    crops = data["image_size"] + 2 * data["crop_padding"] > data["crop_size"]
+    if data["augmentation"] == CROP:
+        return f"{named}, {sizes(data)}"
+    return ", and ".join(filter(None, (named, f"the crop: {sizes(data)}" if crops else "")))
+
+
 def shown_as_packed(data: Mapping[str, Any]) -> bool:
     """Whether the network is given whole test images in the size that they are packed at."""
     return bool(data["image_size"] == data["crop_size"] == data["input_size"])
@@ -178,3 +200,24 @@ def _cut(image: int, crop: int, padding: int) -> str:
     around = f"after {padding} px of zeros on each side" if padding else ""
     random = "at random" if image + 2 * padding > crop else ""
     return f" (in training {' '.join(filter(None, (random, around)))})" if random or around else ""
+
+
+def maps(layers: Mapping[str, str], attention: str, *, own: bool) -> str:
+    """What the maps over the images are, and where they are taken; `own` is whether the head has class maps.
+
+    >>> maps({"last": "layer4.1", "finer": "layer3.1"}, "", own=False).split(": ")[1]
+    'Grad-CAM behind layer4.1, LayerCAM behind layer3.1.'
+    """
+    told = (
+        "The brighter, the more the place adds to the score of the class: "
+        f"Grad-CAM behind {layers['last']}, LayerCAM behind {layers['finer']}"
+    )
+    told += ", and the map that the head averages to the score" if own else ""
+    return f"{told}. Attention is of {attention}, from its least to its largest weight." if attention else f"{told}."
+
+
+def first_layers(freeze: str, stem: Mapping[str, int]) -> str:
+    """Why the first layers' values are as they were, where they are."""
+    if stem["trainable"] or freeze == PHASES:
+        return ""
+    return f"Strategy {freeze} freezes them, so that after training they are as at the start."

@@ -16,7 +16,7 @@ from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.params import Network as NetworkSettings
 from pipeline.params import Params, Sizes
-from pipeline.stages import assembly
+from pipeline.stages import assembly, picturing
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.features import Features
@@ -33,26 +33,35 @@ def main(arguments: list[str]) -> None:
     test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
     number = {name: row for row, name in enumerate(data.paths)}
     rows = [number[image.path] for image in test]
-    logits = predict(values, data, rows, repeat=repeat, device=device)
+    network = load_network(repeat).to(device).eval()
+    images = as_shown(data, rows, repeat=repeat, device=device)
+    logits = predict(network, images, rows, values)
+    told = predictions(data, rows, logits)
+    some = picturing.chosen(told)
+    shown = images.batch(torch.tensor([rows[place] for place in some]))
+    explained = picturing.explain(network, shown, [told[place] for place in some], data.classes)
     found = scores.scores(data.labels[rows], logits, classes=data.classes)
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
-        write_table(target / "predictions.csv", predictions(data, rows, logits))
+        write_table(target / "predictions.csv", told)
         write_json(target / "scores.json", found)
+        picturing.write(target, explained)
     print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
 
 
-def predict(values: Params, data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> NDArray[np.float32]:
-    """Class scores (n, K) of these rows by the trained network of this repeat."""
-    network = load_network(repeat).to(device)
-    chosen = torch.tensor(rows)
+def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
+    """The test part as the network of this repeat is shown it."""
     view = assembly.still_view(read_sizes(repeat))
-    images = Images(data.images, chosen, mean=data.mean, std=data.std, device=device, view=view)
+    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
+
+
+def predict(network: Network, images: Images, rows: list[int], values: Params) -> NDArray[np.float32]:
+    """Class scores (n, K) of these rows."""
     settings = values.experiment().settings.train
-    network.eval()
+    chosen = torch.tensor(rows)
     features = Features(network, images, chosen, limit_mb=0, batch_size=settings.batch_size)
-    return np.asarray(engine.predict(network, features, chosen, settings, device=device))
+    return np.asarray(engine.predict(network, features, chosen, settings, device=images.device))
 
 
 def load_network(repeat: int) -> Network:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import params, paths, tracking
-from pipeline.datasets import manifest
+from pipeline.datasets import health, manifest
 from pipeline.errors import InputError, one_line_errors
-from pipeline.reporting import aggregate, figures, page, pictures, tables
+from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
+from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import Shown
 
@@ -24,15 +25,17 @@ def main() -> None:
     """Write metrics/summary.json and metrics/report/, say the result in a line, and show it in MLflow."""
     repeats = [read_repeat(number) for number in params.load(paths.PARAMS).repeats]
     aggregate.check_same_experiment(repeats)
-    material = gather(repeats)
+    material, found = gather(repeats), read_explained(repeats[0])
     with paths.written_whole(paths.SUMMARY) as target:
-        write_text(target, json.dumps(aggregate.summary(repeats), indent=2) + "\n")
+        write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
     with paths.written_whole(paths.REPORT) as target:
-        write_report(target, material)
+        write_report(target, material, found)
     accuracy = aggregate.score_spreads(repeats)["accuracy"]
     said = tables.percent_spread(accuracy).replace(tables.NO_BREAK, " ")
     spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
-    print(f"report: test accuracy {said} ({spread}, n = {accuracy.n}); see {paths.REPORT / 'index.html'}")
+    ends = certainty.percents(certainty.intervals(repeats).get("accuracy")).replace(tables.NO_BREAK, " ")
+    told = f"{spread}, n = {accuracy.n}; 95 % interval {ends}"
+    print(f"report: test accuracy {said} ({told}); see {paths.REPORT / 'index.html'}")
     tracking.try_publish(tracking.Folder(Path()))
 
 
@@ -55,15 +58,55 @@ def read_repeat(number: int) -> Repeat:
 
 def gather(repeats: Sequence[Repeat]) -> Material:
     """The repeats with what the data stages say of the images, and the images that are worth a look."""
-    counts = Counter(row.label for row in manifest.read(paths.MANIFEST, manifest.Row))
-    rejected = [(row.path, row.reason) for row in manifest.read(paths.REJECTED, manifest.Rejected)]
+    rows = list(manifest.read(paths.MANIFEST, manifest.Row))
+    rejected = list(manifest.read(paths.REJECTED, manifest.Rejected))
+    counts = Counter(row.label for row in rows)
+    dataset = read_json(paths.DATASET)
     return Material(
         repeats=repeats,
-        dataset=read_json(paths.DATASET),
+        dataset=dataset,
         class_images={name: counts[name] for name in repeats[0].classes},
-        rejected=rejected,
+        rejected=[(row.path, row.reason) for row in rejected],
         right=with_images(aggregate.right_examples(repeats, EXAMPLES)),
         wrong=with_images(aggregate.wrong_examples(repeats, EXAMPLES)),
+        health=health.examine(
+            rows,
+            rejected,
+            list(manifest.read(paths.GROUPS, manifest.Alike)),
+            image_size=repeats[0].record["recipe"]["data"]["image_size"],
+            on_leak=dataset["on_leak"],
+        ),
+        augmented=read_augmented(repeats[0]),
+    )
+
+
+def read_augmented(repeat: Repeat) -> bytes:
+    """Training images as a repeat's training varied them, a PNG; nothing where it did not."""
+    sheet = paths.training_metrics(repeat.number) / paths.AUGMENTED
+    return sheet.read_bytes() if sheet.exists() else b""
+
+
+def read_explained(one: Repeat) -> Explained:
+    """What training and testing left for pictures of one repeat, with the images as the network is shown them.
+
+    Raises:
+        InputError: a file is missing or is not what its stage writes.
+    """
+    trained, tested = paths.training_metrics(one.number), paths.evaluation(one.number)
+    described, arrays = read_json(tested / "pictures.json"), tested / "pictures.npz"
+    side = one.record["recipe"]["data"]["crop_size"]
+    images = with_images([aggregate.example(one.number, row) for row in described["images"]])
+    try:
+        with np.load(arrays, allow_pickle=False) as file:
+            found = dict(file)
+    except FileNotFoundError:
+        raise missing(arrays) from None
+    return Explained(
+        repeat=one.number,
+        values=read_json(trained / "values.json"),
+        described=described,
+        arrays=found,
+        images=[shown._replace(image=figures.middle(shown.image, side)) for shown in images],
     )
 
 
@@ -80,19 +123,22 @@ def with_images(examples: Sequence[Example]) -> list[Shown]:
     return [Shown(one, np.array(pixels[row[one.path]])) for one in examples]
 
 
-def write_report(folder: Path, material: Material) -> None:
+def write_report(folder: Path, material: Material, found: Explained) -> None:
     """The page, its short form, its figures and its tables as files."""
-    charts = pictures.pictures(material.repeats)
+    charts = pictures.pictures(material, found)
     (folder / "figures").mkdir(parents=True)
     for name, chart in charts.items():
         (folder / "figures" / f"{name}.svg").write_bytes(chart.light)
-    for name, shown in {"right": material.right, "wrong": material.wrong}.items():
-        if shown:
-            (folder / "figures" / f"{name}.png").write_bytes(figures.gallery(shown))
+        (folder / "figures" / f"{name}.png").write_bytes(chart.png)
+    for name, content in pictures.photographs(material, found).items():
+        (folder / "figures" / f"{name}.png").write_bytes(content)
+    if material.augmented:
+        (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
     write_table(folder / "curves.csv", aggregate.curve_rows(aggregate.curves(material.repeats)))
     write_table(folder / "predictions.csv", all_predictions(material.repeats))
+    write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))
-    write_text(folder / "index.html", page.page(material, charts))
+    write_text(folder / "index.html", page.page(material, charts, found))
 
 
 def all_predictions(repeats: Sequence[Repeat]) -> list[dict[str, str]]:

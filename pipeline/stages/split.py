@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import paths
 from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Assigned, Row
+from pipeline.datasets.manifest import Alike, Assigned, Row
 from pipeline.datasets.splits import PerClass, beside, split
 from pipeline.errors import one_line_errors
 from pipeline.params import Split, load
@@ -19,7 +19,8 @@ def main(arguments: list[str]) -> None:
     repeat = repeat_argument(arguments)
     settings = load(paths.PARAMS).experiment().settings.data.split
     rows = manifest.read(paths.MANIFEST, Row)
-    published = json.loads(paths.DATASET.read_text(encoding="utf-8"))["published"]
+    described = json.loads(paths.DATASET.read_text(encoding="utf-8"))
+    published = described["published"]
     assigned = split(
         rows,
         test=settings.test,
@@ -27,6 +28,7 @@ def main(arguments: list[str]) -> None:
         seed=settings.seed,
         repeat=repeat,
         per_class=per_class(settings, published),
+        alike=[] if described["on_leak"] == "allow" else manifest.read(paths.GROUPS, Alike),
     )
     if published:
         for line in beside(assigned, counts=published["counts"], printed=published["printed"]):

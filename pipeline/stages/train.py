@@ -17,13 +17,14 @@ from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError, one_line_errors
 from pipeline.networks import cost, freezing
-from pipeline.networks.backbones import backbone
+from pipeline.networks.backbones import backbone, make
 from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
+from pipeline.networks.values import distributions, first_values
 from pipeline.params import Params
 from pipeline.params import Train as TrainSettings
 from pipeline.regularizers.guide import Guide
-from pipeline.stages import assembly, regularizing, weighing
+from pipeline.stages import assembly, gallery, regularizing, weighing
 from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images, View
@@ -48,11 +49,14 @@ def main(arguments: list[str]) -> None:
     parts = read_parts(paths.split_file(repeat), data)
     network = make_network(values, classes=len(data.classes), repeat=repeat).to(machine.device)
     record = describe_run(values, data, parts, network, machine=machine, repeat=repeat)
+    before = first_values(network.model)
     started = datetime.now(UTC)
     with tracking.follow(record, repeats=values.repeats) as live:
         outcome = run(network, values, data, parts, record, machine=machine, repeat=repeat, live=live)
     write_network(network, data, values, repeat=repeat)
-    write_history(outcome.history, record, repeat=repeat)
+    sheet = gallery.augmented(values.experiment(), data, parts["train"], repeat=repeat)
+    first = {"start": before, "trained": first_values(network.model), "random": random_values(values, repeat=repeat)}
+    write_history(outcome.history, record, distributions(first), sheet, repeat=repeat)
     speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
     write_runtime(outcome, machine, speed, repeat=repeat, started=started)
 
@@ -209,6 +213,7 @@ def describe_run(
         **record,
         "phases": phases,
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
+        "stages": freezing.count_by_stage(network),
         "flops": computation(values, network, classes=len(data.classes)),
         "parts": {part: len(rows) for part, rows in parts.items()},
     }
@@ -260,12 +265,29 @@ def write_network(network: Network, data: Packed, values: Params, *, repeat: int
         write_json(target / "model.json", model)
 
 
-def write_history(history: Sequence[engine.Row], record: Mapping[str, Any], *, repeat: int) -> None:
-    """The curves, one row an epoch, beside the record of what they follow from."""
+def random_values(values: Params, *, repeat: int) -> dict[str, Tensor]:
+    """The first layers' values as they would be without pre-training, and are under `scratch`."""
+    experiment = values.experiment()
+    torch.manual_seed(seeding.derive("network", repeat))
+    return first_values(make(experiment.settings.network.backbone, experiment.settings.data.sizes().input))
+
+
+def write_history(
+    history: Sequence[engine.Row],
+    record: Mapping[str, Any],
+    first: Mapping[str, Any],
+    sheet: bytes | None,
+    *,
+    repeat: int,
+) -> None:
+    """The curves, one row an epoch, what they follow from, how the first layers' values lie, and images as varied."""
     with paths.written_whole(paths.training_metrics(repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", history)
         write_json(target / "record.json", record)
+        (target / "values.json").write_text(json.dumps(first) + "\n", encoding="utf-8")
+        if sheet is not None:
+            (target / paths.AUGMENTED).write_bytes(sheet)
 
 
 def write_runtime(
@@ -290,6 +312,7 @@ def write_runtime(
         "versions": provenance.versions(),
         "git_commit": commit,
         "git_dirty": dirty,
+        "git_changes": provenance.changes(),
         "started": started.isoformat(timespec="seconds"),
     }
     with paths.written_whole(paths.runtime_file(repeat)) as target:

@@ -6,8 +6,11 @@ seconds to import, so that happens inside the functions that need it.
 """
 
 from pipeline.tracking.live import LiveRun, follow
+from pipeline.tracking.lookup import recorded
+from pipeline.tracking.models import log_model, runs_without_model
+from pipeline.tracking.origin import Origin, machine, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
-from pipeline.tracking.results import Files, Folder, IncompleteError, is_finished
+from pipeline.tracking.results import Files, Folder, IncompleteError, complete, is_finished, read
 from pipeline.tracking.store import initialise, is_server, shown, uri
 
 __all__ = [
@@ -15,13 +18,22 @@ __all__ = [
     "Folder",
     "IncompleteError",
     "LiveRun",
+    "Origin",
     "Published",
+    "complete",
     "follow",
     "initialise",
     "is_finished",
     "is_server",
+    "log_model",
+    "machine",
+    "made_from",
     "publish",
+    "read",
+    "recorded",
+    "runs_without_model",
     "shown",
+    "stages_of",
     "try_publish",
     "uri",
 ]

@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline import paths
 from pipeline.params import flat
 from pipeline.seeding import fingerprint
+from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
 
 # Of record.json: what differs between the repeats of one experiment.
@@ -19,6 +21,7 @@ OF_ONE_REPEAT = frozenset({"repeat", "seed", "parts"})
 NAME = "orbweaver"
 KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
 PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
+NOTE = "mlflow.note.content"
 
 # What to filter by in the UI: a tag, and where its value is in the recipe.
 LABELS = {
@@ -31,9 +34,12 @@ LABELS = {
 }
 # What all repeats are made of, with DVC's hash of it as a tag.
 SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
+# What an experiment's run is named by, in this order; then the paper.
+NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
-STATISTICS = {"mean": "", "sd": "_sd"}
+# The mean has the name that a repeat's value has; MLflow draws what is before a slash in a section of its own.
+STATISTICS = {"mean": "", "sd": "sd/", "low": "low/", "high": "high/"}
 NOT_CURVES = frozenset({"epoch", "iteration"})
 LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
 
@@ -83,12 +89,15 @@ def parent_content(results: Results, files: Files) -> Content:
     repeats = [trial.repeat for trial in results.trials]
     seeds = {"seeds": _text([trial.record["seed"] for trial in results.trials])}
     statistics = list(_statistics(results.summary, max(ends)))
+    shown = {path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)}
+    note = {NOTE: answer(results.summary, first.record, repeats)}
+    tags = parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
     return Content(
-        tags=parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes),
+        tags=tags | note,
         params=parent_params(first.record, repeats) | seeds,
-        points=[point for point in statistics if not point.name.startswith(TIMINGS)],
-        timings=[point for point in statistics if point.name.startswith(TIMINGS)],
-        files={path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)},
+        points=[*_mean_curves(results.trials), *(p for p in statistics if not _is_timing(p))],
+        timings=[point for point in statistics if _is_timing(point)],
+        files=shown | origin.files(origin.made_from(results, repeats)),
         started=min(starts),
         ended=max(ends),
         data=_data(first.record, results.hashes),
@@ -102,16 +111,45 @@ def _parent_files(files: Files) -> list[Path]:
 
 def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
     for name, numbers in summary.items():
-        for statistic, suffix in STATISTICS.items():
+        for statistic, section in STATISTICS.items():
             if name != "repeats" and statistic in numbers:
-                yield Point(valid_name(f"{name}{suffix}"), float(numbers[statistic]), 0, when)
+                yield Point(valid_name(f"{section}{name}"), float(numbers[statistic]), 0, when)
+
+
+def _is_timing(point: Point) -> bool:
+    return point.name.rpartition("/")[2] in TIMINGS
+
+
+def _mean_curves(trials: Sequence[Trial]) -> Iterator[Point]:
+    """The curves that all repeats have, the mean over them at each epoch, under the names that a repeat's have."""
+    values: dict[tuple[str, int], list[float]] = {}
+    when = {point.step: point.when for point in _curves(trials[-1])}
+    for trial in trials:
+        for point in _curves(trial):
+            values.setdefault((point.name, point.step), []).append(point.value)
+    for (name, step), found in values.items():
+        if len(found) == len(trials):
+            yield Point(name, fmean(found), step, when[step])
+
+
+def answer(summary: Mapping[str, Any], record: Mapping[str, Any], repeats: Sequence[int]) -> str:
+    """What came out, in a line of Markdown."""
+    accuracy = summary["accuracy"]
+    spread = f" ± {100 * accuracy['sd']:.1f} (sd)" if "sd" in accuracy else ""
+    noun = "repeats" if len(repeats) > 1 else "repeat"
+    return (
+        f"Test accuracy **{100 * accuracy['mean']:.1f}{spread} %** over {len(repeats)} {noun} on "
+        f"{_labels(record).get('data', 'its data')}, {record['parts']['test']} test images each. "
+        "The page is the artifact `report/index.html`; `orbweaver reproduce` with this run's ID makes it again."
+    )
 
 
 def child_content(trial: Trial, results: Results, files: Files) -> Content:
     """What the run of one repeat should hold."""
     ended = _ended(trial.runtime)
-    tracked = SHARED | {"dvc.split": paths.split_file(trial.repeat), "dvc.model": paths.trained(trial.repeat)}
     evaluated, trained = paths.evaluation(trial.repeat), paths.training_metrics(trial.repeat)
+    own = {"dvc.split": paths.split_file(trial.repeat), "dvc.model": paths.trained(trial.repeat)}
+    tracked = SHARED | own | {"dvc.curves": trained, "dvc.scores": evaluated}
     shown = [
         evaluated / "predictions.csv",
         evaluated / "scores.json",
@@ -123,7 +161,8 @@ def child_content(trial: Trial, results: Results, files: Files) -> Content:
         params=child_params(trial.record),
         points=[*_curves(trial), *_scores(trial.scores, ended)],
         timings=[Point(n, float(trial.runtime[n]), 0, ended) for n in TIMINGS if n in trial.runtime],
-        files={_artifact_name(path): files.read(path) for path in shown},
+        files={_artifact_name(path): files.read(path) for path in shown}
+        | origin.files(origin.made_from(results, [trial.repeat])),
         started=_started(trial.runtime),
         ended=ended,
         data=_data(trial.record, results.hashes),
@@ -179,15 +218,21 @@ def _labels(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """What to find an experiment's run by; its name is what is special about it."""
+    """What to find an experiment's run by."""
+    return _labels(record) | {RUN_NAME: run_name(record)}
+
+
+def run_name(record: Mapping[str, Any]) -> str:
+    """What is special about an experiment, such as `resnet18 3b ecsm · quick`."""
     labels = _labels(record)
-    told = [labels.get(name, "none") for name in ("paper", "backbone", "strategy", "attention", "regularizer")]
-    return labels | {RUN_NAME: " ".join(word for word in told if word != "none")}
+    told = [labels.get(name, "none") for name in NAMED_BY]
+    return f"{' '.join(word for word in told if word != 'none')} · {record['paper']}"
 
 
 def child_tags(record: Mapping[str, Any]) -> dict[str, str]:
     """What to find a repeat's run by."""
-    return _labels(record) | {RUN_NAME: f"repeat {record['repeat']}", REPEAT: str(record["repeat"])}
+    name = f"{run_name(record)} · repeat {record['repeat']}"
+    return _labels(record) | {RUN_NAME: name, REPEAT: str(record["repeat"])}
 
 
 def _provenance_tags(runtime: Mapping[str, Any]) -> dict[str, str]:

@@ -10,11 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline import paths
+from pipeline.seeding import fingerprint
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import (
     CONTENT,
     KEY,
     NAME,
+    NOTE,
     PARENT,
     Content,
     Point,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["added", "completed", "unchanged"]
 
-DVC_NAMES = "dvc.experiments"
+DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
 PUBLISH_SECONDS = 60.0
 
 
@@ -127,8 +129,8 @@ class Upsert:
         missing = _missing(self.store, run, wanted)
         if missing is None:
             self.store.client.delete_run(run.info.run_id)
-            return self._make(wanted, _of_others(run) | dict(tags)), "completed"
-        self._fill(run.info.run_id, wanted, missing)
+            return self._make(_with_note(run, wanted), _of_others(run) | dict(tags)), "completed"
+        self._fill(run.info.run_id, _with_note(run, wanted), missing)
         if run.info.status != "FINISHED":
             self.store.client.set_terminated(run.info.run_id, "FINISHED", end_time=wanted.ended)
         return run.info.run_id, "completed"
@@ -144,7 +146,8 @@ class Upsert:
         log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        self.store.client.set_tag(run, CONTENT, wanted.mark())
+        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: fingerprint(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
+        log(self.store, run, tags=marks)
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
         for name, value in tags.items():
@@ -181,6 +184,14 @@ def _equal(value: float, wanted: float | None) -> bool:
     if wanted is None:
         return False
     return math.isclose(value, wanted, rel_tol=1e-5, abs_tol=1e-5) or (math.isnan(value) and math.isnan(wanted))
+
+
+def _with_note(run: "Run", wanted: Content) -> Content:
+    """With the description that the run has, if the user has written one; ours is known by its hash."""
+    told = run.data.tags.get(NOTE)
+    if told is None or fingerprint(told) == run.data.tags.get(OUR_NOTE):
+        return wanted
+    return wanted._replace(tags={name: value for name, value in wanted.tags.items() if name != NOTE})
 
 
 def _of_others(run: "Run") -> dict[str, str]:

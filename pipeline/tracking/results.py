@@ -65,6 +65,7 @@ class Results(NamedTuple):
     summary: dict[str, Any]
     trials: list[Trial]
     hashes: dict[str, str]
+    stages: dict[str, Any]
 
 
 def key_of(record: Mapping[str, Any], repeats: Iterable[int]) -> str:
@@ -90,7 +91,7 @@ def read(files: Files) -> Results:
         raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
-    return Results(keys.pop(), summary, trials, _dvc_hashes(stages))
+    return Results(keys.pop(), summary, trials, _dvc_hashes(stages), stages)
 
 
 @contextmanager

@@ -125,6 +125,11 @@ def test_a_class_name_that_is_not_utf8_is_refused(tmp_path):
     _refused(tmp_path, r"the class name 'caf\\\\xe9' is not UTF-8; rename its folder")
 
 
+def test_a_class_name_of_two_lines_is_refused(tmp_path):
+    _classes(tmp_path, "dog", "two\nlines")
+    _refused(tmp_path, r"the class name 'two\\\\x0alines' has control characters; rename its folder")
+
+
 def test_no_class_folders_are_refused(tmp_path):
     _touch(tmp_path, "1.jpg", "2.jpg")
     _refused(tmp_path, "no class folders; put the images of each class into a folder of its own")

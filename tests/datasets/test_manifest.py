@@ -1,9 +1,26 @@
+import csv
+import time
+from collections import Counter
+
 import pytest
 
 from pipeline.datasets.manifest import Assigned, Indexed, Rejected, Row, read, write
+from pipeline.datasets.splits import split
 from pipeline.errors import InputError
 
-NAMES = ["with space.jpg", "l'été.jpg", "-rf.jpg", 'a,"b".jpg', "two\nlines.jpg", "=1+1.jpg", " blank "]
+NAMES = [
+    "with space.jpg",
+    "l'été.jpg",
+    "-rf.jpg",
+    'a,"b".jpg',
+    "two\nlines.jpg",
+    "=1+1.jpg",
+    " blank ",
+    "'",
+    "'=x",
+    "''",
+]
+FORMULAS = ["=1+1.jpg", "+1.jpg", "-1.jpg", "@SUM(A1).jpg", "=cmd|' /C calc'!A1.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -29,6 +46,34 @@ def test_any_name_comes_back(tmp_path, name):
 def test_the_file_is_utf8_with_plain_line_ends(tmp_path):
     write(tmp_path / "x.csv", Indexed, [Indexed("é.jpg", "é")])
     assert (tmp_path / "x.csv").read_bytes() == "path,label\né.jpg,é\n".encode()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_no_name_is_a_formula_of_a_spreadsheet(tmp_path, name):
+    write(tmp_path / "x.csv", Assigned, [Assigned(f"{name}/1.jpg", name, "train")])
+    with (tmp_path / "x.csv").open(encoding="utf-8", newline="") as stream:
+        _, row = csv.reader(stream)
+    assert row == [f"'{name}/1.jpg", f"'{name}", "train"]
+    assert read(tmp_path / "x.csv", Assigned) == [Assigned(f"{name}/1.jpg", name, "train")]
+
+
+def test_what_many_rows_have_in_common_is_held_once(tmp_path):
+    rows = [Row(f"a class/{n}.jpg", "a class", "train", n, "00", 1, 1, "RGB", "grey to RGB") for n in range(2)]
+    write(tmp_path / "x.csv", Row, rows)
+    one, other = read(tmp_path / "x.csv", Row)
+    assert all(getattr(one, name) is getattr(other, name) for name in ("label", "part", "mode", "note"))
+
+
+@pytest.mark.slow
+def test_a_million_rows_are_written_read_and_divided_in_tens_of_seconds(tmp_path):
+    rows = (
+        Row(f"{n % 1000}/{n}.jpg", f"class {n % 1000}", "", n, f"{n:064x}", 500, 375, "RGB", "") for n in range(10**6)
+    )
+    started = time.process_time()
+    write(tmp_path / "x.csv", Row, rows)
+    divided = split(read(tmp_path / "x.csv", Row), test=0.3, val=0.1, seed=0, repeat=1)
+    assert time.process_time() - started < 60
+    assert Counter(row.part for row in divided) == {"train": 630_000, "val": 70_000, "test": 300_000}
 
 
 def test_no_rows_are_a_table_too(tmp_path):

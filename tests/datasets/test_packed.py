@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+import tracemalloc
 from collections import namedtuple
 
 import numpy as np
@@ -108,6 +109,16 @@ def test_workers_pack_the_same_as_one_process(rows, source, target, monkeypatch)
     monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
     monkeypatch.setattr(parallel, "_cores", lambda: 2)
     assert Packed.open(_pack(rows, source, target / "workers")).sha256 == alone.sha256
+
+
+def test_a_large_set_is_packed_in_little_memory(rows, source, target, monkeypatch):
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    tracemalloc.start()
+    _pack(rows * 100, source, target, size=128)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (target / "images.npy").stat().st_size > 19_000_000
+    assert peak < 3_000_000
 
 
 def test_an_image_that_was_changed_since_is_named(rows, source, target):

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.datasets.manifest import Row
+from pipeline.datasets.manifest import Alike, Row
 from pipeline.datasets.splits import PerClass, split
 from pipeline.errors import InputError
 
@@ -242,3 +242,30 @@ def test_a_given_training_part_may_stay_whole_but_for_validation():
 def test_a_part_of_the_drawn_training_images_may_be_for_validation():
     assigned = _counted(_rows(a=20, b=20), train=8, val=0.25)
     assert _parts(assigned, "a") == {"train": 6, "val": 2, "test": 2}
+
+
+def _alike(*groups: tuple[str, ...]) -> list[Alike]:
+    return [Alike(path, number, "", "") for number, group in enumerate(groups, start=1) for path in group]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_group_of_near_duplicates_stays_together_as_copies_do(seed):
+    rows = _rows(a=20, b=20)
+    groups = _alike(("a/0000", "a/0007", "b/0003"), ("b/0010", "b/0011"))
+    copied = {"a/0007": "a/0000", "b/0003": "a/0000", "b/0011": "b/0010"}
+    same = [row._replace(sha256=copied.get(row.path, row.sha256)) for row in rows]
+    for options in ({"test": 0.3, "val": 0.2}, {"test": 0.3, "val": 0.0, "per_class": PerClass(4, 4, 2)}):
+        assert split(rows, seed=seed, repeat=1, alike=groups, **options) == split(same, seed=seed, repeat=1, **options)
+
+
+def test_without_near_duplicates_nothing_is_divided_otherwise():
+    rows = _rows(a=20, b=20)
+    assert split(rows, test=0.3, val=0.2, seed=0, repeat=1, alike=[]) == _split(rows, val=0.2)
+    alone = _alike(*((row.path,) for row in rows))
+    assert split(rows, test=0.3, val=0.2, seed=0, repeat=1, alike=alone) == _split(rows, val=0.2)
+
+
+def test_a_class_of_near_duplicates_alone_cannot_be_divided():
+    rows = _rows(a=3, b=4)
+    with pytest.raises(InputError, match=r"^class 'a' has no image for the .* no near duplicates of each other"):
+        split(rows, test=0.3, val=0.0, seed=0, repeat=1, alike=_alike(("a/0000", "a/0001", "a/0002")))

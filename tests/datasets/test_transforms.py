@@ -17,10 +17,11 @@ OPTIONS: dict[str, dict[str, float]] = {
     "flip": {},
     "csca": {**JITTER, "rotation": 15},
     "hierarchical": {**JITTER, "rotation": 15, "scale": 0.1},
+    "crop256": {},
     "animals": {"rotation": 15, "translation": 0.1, "scale": 0.1, "crop_scale": 0.8, "crop_ratio": 1.25},
 }
 NOTHING = {"crop_scale": 1.0, "crop_ratio": 1.0}
-VARYING = sorted(OPTIONS.keys() - {"none"})
+VARYING = sorted(OPTIONS.keys() - {"none", "crop256"})
 EVERY_OPTION = [(augmentation, option) for augmentation, options in OPTIONS.items() for option in options]
 
 
@@ -77,6 +78,16 @@ def test_a_flip_without_crop_takes_the_only_draw_and_keeps_uint8() -> None:
     assert own.shape == (40, 1)
     expected = torch.stack([image.flip(-1) if draw < 0.5 else image for image, draw in zip(images, own, strict=True)])
     assert torch.equal(shown.varied(images, own), expected)
+
+
+def test_the_crop_alone_is_torchvisions_crop_of_224_at_a_place_of_each_images_own() -> None:
+    images = pictures(8, side=64)
+    shown = made("crop256", image_size=64, crop_size=56, input_size=56)
+    drawn = draws(8, shown)
+    places = (drawn * 9).long().tolist()
+    by_hand = torch.stack([reference.crop(image, *place, 56, 56) for image, place in zip(images, places, strict=True)])
+    assert torch.equal(shown.varied(images, drawn), by_hand)
+    assert len({tuple(place) for place in places}) > 1
 
 
 def test_training_shows_random_padded_crops_flipped_and_resized() -> None:
@@ -154,7 +165,7 @@ def test_varied_images_keep_to_the_range_of_pixels(augmentation: str) -> None:
 
 
 def test_an_unknown_augmentation_lists_the_known_ones() -> None:
-    known = "none, flip, csca, hierarchical, animals"
+    known = "none, flip, csca, hierarchical, animals, crop256"
     with pytest.raises(InputError, match=rf"^augmentation: 'mixup' is not known; known: {known}$"):
         view(image_size=8, crop_size=8, crop_padding=0, input_size=8, augmentation="mixup", options={})
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.reporting import aggregate, facts, page, wording
 from pipeline.reporting.aggregate import Collapse, Repeat
+from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.pictures import Picture
 
@@ -132,6 +133,7 @@ def material(near):
         "code": "c",
         "phases": [part | {"regularizer_parameters": 9, "taps": ["near", "far"], "idle_taps": []}],
         "parameters": {"trainable": 7, "frozen": 0, "regularizer": 9},
+        "stages": {"stem": {"trainable": 7, "frozen": 0}},
         "flops": {"network": 10**9},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
@@ -150,12 +152,17 @@ def material(near):
     scores = {"accuracy": 0.5, "macro_f1": 0.5, "balanced_accuracy": 0.5, "test_images": 4}
     scores |= {"classes": {"a": tested, "b": tested}, "confusion": [[1, 1], [1, 1]]}
     history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
-    one = Repeat(1, record, runtime, scores, history, predictions=[])
+    predictions = [{"path": f"{n}.png", "correct": str(n % 2)} for n in range(4)]
+    one = Repeat(1, record, runtime, scores, history, predictions)
     told = {"set": "folder", "title": "Spiders", "has_parts": False}
-    return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[])
+    return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)
 
 
-CHARTS = dict.fromkeys(("loss", "accuracy", "confusion", "classes"), Picture(b"<svg/>", b"<svg/>", "a chart"))
+HEALTH = {"sizes": {"smallest": [8, 8], "largest": [8, 8]}, "modes": {"RGB": 8}, "imbalance": 1, "findings": []}
+DRAWN = ("counts", "loss", "accuracy", "stages", "confusion", "classes", "reliability", "values")
+CHARTS = dict.fromkeys(DRAWN, Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
+DESCRIBED = {"layers": {"last": "layer4.1", "finer": "layer3.1"}, "attention": "", "features": []}
+EXPLAINED = Explained(1, values={}, described=DESCRIBED, arrays={}, images=[])
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
@@ -164,7 +171,9 @@ def test_the_notes_of_a_report_say_it_where_it_is_so(near, said):
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
-@pytest.mark.parametrize("write", [page.markdown, lambda given: page.page(given, CHARTS)], ids=["markdown", "page"])
+@pytest.mark.parametrize(
+    "write", [page.markdown, lambda given: page.page(given, CHARTS, EXPLAINED)], ids=["markdown", "page"]
+)
 def test_markdown_and_page_say_it_too(write, near, said):
     assert ("The weights of gca have collapsed" in write(material(near))) is said
 

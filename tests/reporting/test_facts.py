@@ -87,9 +87,13 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), n
             "started": f"2026-11-21T0{number}:00:00+00:00",
         }
         | runtime,
-        scores={"test_images": 10, "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}}},
+        scores={
+            "accuracy": 0.5,
+            "test_images": 10,
+            "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}},
+        },
         history=[{"epoch": "10"}, {"epoch": "60"}],
-        predictions=[],
+        predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
     )
 
 
@@ -101,7 +105,9 @@ def phased(*, network=(), train=(), phases=PHASES):
 
 def material(*repeats, **dataset):
     told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
-    return Material(repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[])
+    return Material(
+        repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[], health={"findings": []}
+    )
 
 
 def test_the_experiment_names_paper_strategy_weights_and_data():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.reporting import figures
+from pipeline.reporting import calibration, figures
 from pipeline.reporting.aggregate import ClassScore, Curve, Example, spread
 from pipeline.reporting.figures import DARK, Shown
 
@@ -36,11 +36,30 @@ def shown(name):
     return Shown(Example(1, "a/1.png", name, "bee", 0.934), image)
 
 
+STAGES = {"stem": {"trainable": 0, "frozen": 9_500}, "head": {"trainable": 4_617, "frozen": 3}}
+LIE = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
+VALUES = {"start": "at the start", "trained": "after training", "random": "random"}
+MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+
+
+def one_curve():
+    return Curve([1, 2], [0.5, 0.25], low=[0.5, 0.25], high=[0.5, 0.25], repeats={1: {1: 0.5, 2: 0.25}})
+
+
 DRAWN = {
     "loss": lambda **theme: figures.loss_curves(curves(5), **theme),
     "accuracy": lambda **theme: figures.accuracy_curves(curves(5), 0.75, **theme),
     "confusion": lambda **theme: figures.confusion_matrix(matrix(4), NAMES, **theme),
     "classes": lambda **theme: figures.class_bars(bars(NAMES), **theme),
+    "reliability": lambda **theme: figures.reliability_diagram(calibration.bins([0.9, 0.95, 0.2], [1, 0, 1]), **theme),
+    "stages": lambda **theme: figures.stage_bars(STAGES, **theme),
+    "values": lambda **theme: figures.value_distributions({"conv1.weight": LIE}, VALUES, **theme),
+    "channels": lambda **theme: figures.channel_weights({"eca.channel": np.eye(3, 5, dtype=np.float32)}, **theme),
+    "methods": lambda **theme: figures.methods(
+        {"delta": curves(5)["train_loss"], "L2-SP": one_curve()}, "loss", **theme
+    ),
+    "features": lambda **theme: figures.feature_maps(shown("a").image, {"stem": MAPS}, {"stem": "4 × 4"}, **theme),
+    "explained": lambda **theme: figures.explained([(shown("a"), {"Grad-CAM": shown("a").image})], **theme),
     "gallery": lambda **theme: figures.gallery([shown(name) for name in NAMES], **theme),
 }
 
@@ -153,3 +172,63 @@ def test_a_name_with_control_characters_makes_no_broken_svg():
 
 def test_a_caption_has_actual_predicted_and_confidence():
     assert figures.caption(shown("wasp").example) == "wasp\n→ bee 0.93"
+
+
+def test_a_reliability_diagram_has_the_count_of_every_bin_that_has_some():
+    sure, right = [0.99] * 1234 + [0.5] * 7, [True] * 1241
+    written = texts(figures.reliability_diagram(calibration.bins(sure, right)))
+    assert {"1,234", "7", "confidence (%)", "right (%)", "predictions"} <= set(written)
+
+
+def test_bars_of_stages_have_each_stages_numbers():
+    written = texts(figures.stage_bars(STAGES))
+    assert {"stem", "head", "9,500", "4,620", "trains", "frozen"} <= set(written)
+
+
+def test_distributions_have_a_panel_a_tensor_and_one_legend():
+    written = texts(figures.value_distributions({"conv1.weight": LIE, "bn1.weight": LIE}, VALUES))
+    assert {"conv1.weight", "bn1.weight"} <= set(written)
+    assert [written.count(label) for label in VALUES.values()] == [1, 1, 1]
+
+
+def test_images_a_class_are_drawn_the_largest_first():
+    drawn = figures.count_bars({"few": 12, "many": 1_234}).decode()
+    assert drawn.index("many") < drawn.index("few")
+    assert {"1,234", "12"} <= set(texts(drawn.encode()))
+
+
+def test_of_many_classes_the_counts_stand_without_names():
+    told = texts(figures.count_bars({f"class {n}": n for n in range(1, 201)}))
+    assert "200 classes, the largest first" in told
+    assert "class 7" not in told
+
+
+def test_methods_are_named_beside_their_curves():
+    assert {"delta", "L2-SP", "loss (%)", "epoch"} <= set(texts(DRAWN["methods"]()))
+
+
+def test_of_many_methods_no_two_curves_look_alike():
+    drawn = figures.methods({f"method {n}": one_curve() for n in range(12)}, "loss").decode()
+    lines = re.findall(r"style=\"fill: none;( stroke-dasharray: [^;]*;)?[^\"]* stroke: (#\w+)", drawn)
+    coloured = {line for line in lines if line[1] not in ("#1c2128", "#d5dae1")}
+    assert len(coloured) >= 12
+
+
+def test_a_map_is_laid_over_the_image_bright_where_it_is_high():
+    image = np.full((3, 8, 8), 128, dtype=np.uint8)
+    laid = figures.overlay(image, np.array([[0, 255], [0, 255]], dtype=np.uint8)).astype(int)
+    assert laid.shape == (3, 8, 8)
+    assert (laid[:, :, 7].sum(axis=0) > laid[:, :, 0].sum(axis=0) + 100).all()
+
+
+def test_the_middle_of_an_image_is_what_the_network_is_shown():
+    image = np.arange(3 * 36, dtype=np.uint8).reshape(3, 6, 6)
+    np.testing.assert_array_equal(figures.middle(image, 4), image[:, 1:5, 1:5])
+    np.testing.assert_array_equal(figures.middle(image, 6), image)
+
+
+@pytest.mark.parametrize("name", ["loss", "reliability", "stages", "values", "channels"])
+def test_a_chart_is_written_as_png_where_it_is_asked_for(name):
+    with Image.open(io.BytesIO(DRAWN[name](theme=figures.PNG))) as picture:
+        assert picture.format == "PNG"
+        assert round(picture.info["dpi"][0]) == 150

@@ -2,16 +2,17 @@ import pytest
 
 from pipeline.reporting import tables
 from pipeline.reporting.aggregate import ClassScore, Repeat, spread
+from pipeline.statistics import interval
 
 
 def result(number, accuracy):
     return Repeat(
         number=number,
-        record={},
+        record={"parts": {"train": 2800}},
         runtime={"train_seconds": 100.0 + number, "images_per_second": 31.27},
         scores={"accuracy": accuracy, "macro_f1": 0.5, "balanced_accuracy": 0.25, "test_images": 1200},
         history=[],
-        predictions=[],
+        predictions=[{"path": f"{number}/{n}.png", "correct": str(int(n < 10 * accuracy))} for n in range(10)],
     )
 
 
@@ -20,6 +21,21 @@ def test_results_end_with_mean_and_deviation():
     assert rows[0] == ("1", "80.00", "50.00", "25.00", "1,200", "101", "31.3")
     assert rows[2] == ("mean", "85.00", "50.00", "25.00", "", "102", "31.3")
     assert rows[3] == ("sd", "7.07", "0.00", "0.00", "", "0.71", "0")
+
+
+def test_results_have_the_interval_of_each_mean_where_the_repeats_differ():
+    last = tables.results([result(1, 0.8), result(2, 0.9)]).rows[4]
+    low, high = interval([0.8, 0.9], train=2800, test=10)
+    told = f"{100 * low:.2f} to {100 * high:.2f}"
+    assert last == ("95 % interval of the mean", told, "none", "none", "", "", "")
+
+
+def test_results_have_a_column_for_every_score_there_is():
+    one = result(1, 0.8)
+    more = one._replace(scores=one.scores | {"top5_accuracy": 0.91, "nll": 0.345, "calibration_error": 0.0125})
+    table = tables.results([more])
+    told = dict(zip(table.header, table.rows[0], strict=True))
+    assert (told["top-5 accuracy (%)"], told["NLL"], told["calibration error (%)"]) == ("91.00", "0.34", "1.25")
 
 
 def test_a_single_result_has_no_mean():

@@ -1,130 +1,37 @@
 import csv
 import json
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from pipeline import params, tracking
+from pipeline import statistics, tracking
 from pipeline.datasets import sets
 from pipeline.errors import InputError
+from pipeline.reporting import figures, pictures
 from pipeline.stages import report
 
-CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
-ROOT = Path(__file__).parents[2]
-# Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
-TESTED = {1: [0, 1, 2, 2], 2: [0, 0, 2, 2], 3: [0, 1, 2, 3]}
-STARTED = "2026-11-21T03:00:00+00:00"
-
-
-def write_json(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-
-
-def write_csv(path, header, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
-
-
-def write_params(repeats, *, network=(), train=()):
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["network"] |= dict(network)
-    values["papers"]["quick"]["train"] |= dict(train)
-    Path("params.yaml").write_text(yaml.safe_dump(values | {"repeats": repeats}), encoding="utf-8")
-
-
-def write_data():
-    names = [(f"{number}/{image}.png", name) for number, name in enumerate(CLASSES) for image in range(2)]
-    fields = ["part", "bytes", "sha256", "width", "height", "mode", "note"]
-    rows = [(*row, "", 10, "0" * 64, 8, 8, "RGB", "") for row in names]
-    write_csv(Path("data/collected/manifest.csv"), ["path", "label", *fields], rows)
-    bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
-    write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)
-    dataset = {"set": "folder", "title": "Spiders & co", "classes": CLASSES, "images": 8, "rejected": 25}
-    write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False, "published": None})
-    write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
-    np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
-
-
-ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "regularizer": "none", "trainable": 1234, "frozen": 5678},)
-
-
-def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
-    folder = Path(f"metrics/train/{repeat}")
-    losses = [
-        ("epoch", "iteration", "lr", "train_loss", "train_accuracy"),
-        (1, 1, 0.1, repeat, 0.5),
-        (2, 2, 0.1, 0.5, 1),
-    ]
-    write_csv(folder / "history.csv", losses[0], losses[1:])
-    record = {
-        "key": "ab" * 32,
-        "paper": "quick",
-        "repeat": repeat,
-        "seed": repeat,
-        "recipe": params.load(Path("params.yaml")).experiment().recipe(),
-        "device": "cpu",
-        "threads": 2,
-        "data": {"set": "folder", "classes": CLASSES, "images": 8, "sha256": "cd" * 32},
-        "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
-        "code": "12" * 32,
-        "phases": phases,
-        "parameters": {"trainable": 1234, "frozen": 5678},
-        "flops": {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {}),
-        "parts": {"train": 4, "val": 0, "test": 4},
-    }
-    write_json(folder / "record.json", record)
-    runtime = {
-        "train_seconds": 10.0 * repeat,
-        "cache_seconds": 1.5,
-        "epoch_seconds": [1.0, 1.0],
-        "images_per_second": 50.0,
-        "inference_images_per_second": dict(speeds),
-        "device_name": "A <CPU>",
-        "threads": 2,
-        "versions": {"python": "3.11.7", "torch": "2.15.0"},
-        "git_commit": "0123456789abcdef",
-        "git_dirty": dirty,
-        "started": STARTED,
-    }
-    write_json(Path(f"metrics/runtime/{repeat}.json"), runtime)
-
-
-def write_evaluation(repeat, predicted):
-    folder = Path(f"metrics/evaluate/{repeat}")
-    confusion = [[int(predicted[actual] == guess) for guess in range(4)] for actual in range(4)]
-    right = [int(actual == guess) for actual, guess in enumerate(predicted)]
-    scored = {
-        name: {"precision": 0.5, "recall": hit, "f1": 0.5, "support": 1}
-        for name, hit in zip(CLASSES, right, strict=True)
-    }
-    scores = {"accuracy": sum(right) / 4, "macro_f1": 0.5, "balanced_accuracy": sum(right) / 4}
-    write_json(folder / "scores.json", scores | {"test_images": 4, "classes": scored, "confusion": confusion})
-    rows = [
-        (f"{actual}/0.png", CLASSES[actual], CLASSES[guess], 0.9, int(actual == guess))
-        for actual, guess in enumerate(predicted)
-    ]
-    write_csv(folder / "predictions.csv", ["path", "actual", "predicted", "confidence", "correct"], rows)
-
-
-def write_all():
-    write_params([1, 2, 3])
-    write_data()
-    for repeat, predicted in TESTED.items():
-        write_training(repeat)
-        write_evaluation(repeat, predicted)
+sys.path.append(str(Path(__file__).parent))
+from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
+def drawn(tmp_path, monkeypatch):
     """The files of three repeats, in a folder of their own, with nothing going to MLflow."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracking, "try_publish", lambda files: None)
     write_all()
+
+
+@pytest.fixture
+def results(drawn, monkeypatch):
+    """The same where charts are not looked at, and so are not drawn, which takes seconds."""
+    empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    monkeypatch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
+    monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
+    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
 
 
 @pytest.fixture(scope="module")
@@ -174,21 +81,24 @@ def read_csv(name):
 def test_the_summary_holds_mean_deviation_and_each_repeat(results):
     report.main()
     told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
-    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3}
+    low, high = statistics.interval([0.75, 0.5, 1.0], train=4, test=0)
+    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3, "low": low, "high": high}
     assert told["train_seconds"] == {"mean": 20.0, "sd": 10.0, "n": 3}
     assert {number: one["accuracy"] for number, one in told["repeats"].items()} == {"1": 0.75, "2": 0.5, "3": 1.0}
 
 
 def test_the_result_is_said_in_a_line(results, capsys):
     report.main()
-    line = "report: test accuracy 75.0 % ± 25.0 (mean and sd, n = 3); see metrics/report/index.html\n"
-    assert capsys.readouterr().out == line
+    line = "report: test accuracy 75.0 % ± 25.0 (mean and sd, n = 3; 95 % interval 12.9 to 100.0 %); see metrics/"
+    assert capsys.readouterr().out.startswith(line)
 
 
 def test_a_single_repeat_is_said_to_have_no_spread(results, capsys):
     write_params([2])
     text = made_page().text
-    assert capsys.readouterr().out.startswith("report: test accuracy 50.0 % (one repeat, so no spread, n = 1)")
+    assert capsys.readouterr().out.startswith(
+        "report: test accuracy 50.0 % (one repeat, so no spread, n = 1; 95 % interval "
+    )
     assert "A single repeat has no spread" in text
     assert "±" not in text
     assert "sd" not in json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))["accuracy"]
@@ -221,30 +131,52 @@ def test_curves_hold_means_and_ranges(results):
     assert first["train_accuracy"] == "0.5"
 
 
-def test_every_figure_is_a_file(results):
+def test_every_figure_is_a_file(drawn):
     report.main()
-    found = sorted(path.name for path in Path("metrics/report/figures").iterdir())
-    assert found == ["accuracy.svg", "classes.svg", "confusion.svg", "loss.svg", "right.png", "wrong.png"]
+    found = {path.name for path in Path("metrics/report/figures").iterdir()}
+    charts = {"accuracy", "channels", "classes", "confusion", "counts", "loss", "reliability", "stages", "values"}
+    photographs = {"explained", "features_right", "right", "wrong"}
+    assert found == {f"{name}.svg" for name in charts} | {f"{name}.png" for name in charts | photographs}
 
 
-def test_the_same_files_give_the_same_report(results):
+def test_the_same_files_give_the_same_report(drawn):
     report.main()
     first = {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()}
     report.main()
     assert {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()} == first
 
 
-def test_without_a_wrong_prediction_there_is_no_such_gallery(results):
+def test_without_a_wrong_prediction_there_is_no_such_gallery(drawn):
     write_params([3])
     assert "None: every test image was told right." in made_page().text
     assert not Path("metrics/report/figures/wrong.png").exists()
 
 
-def test_without_a_right_prediction_there_is_no_such_gallery(results):
+def test_without_a_right_prediction_there_is_no_such_gallery(drawn):
     write_params([1])
     write_evaluation(1, [1, 2, 3, 0])
     assert "None: no test image was told right." in made_page().text
     assert not Path("metrics/report/figures/right.png").exists()
+
+
+def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
+    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    values["papers"]["quick"]["data"]["augmentation"] = "csca"
+    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    for repeat in TESTED:
+        write_training(repeat)
+        Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
+    page = made_page()
+    (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
+    strengths = values["papers"]["quick"]["data"]["augmentation_options"]["csca"]
+    told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
+    assert told in sheet["alt"]
+    assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
+    assert Path("metrics/report/figures/augmented.png").read_bytes() == b"sheet 1"
+
+
+def test_where_training_varies_nothing_no_such_sheet_is_shown(page):
+    assert "five draws" not in page.source
 
 
 def test_the_page_loads_nothing_from_elsewhere(page):
@@ -282,6 +214,9 @@ def test_names_read_as_they_are_in_the_page(page, name):
     [
         "75.0 % ± 25.0",
         "test accuracy: mean ± standard deviation over 3 repeats",
+        "95 % interval 12.9 to 100.0 %",
+        "95 % interval of the mean",
+        "is over such repeats on these very test images",
         "repeat 2: 50.0 %",
         "3b: blocks 3 and 4 and the head train",
         "synthetic (drawn source domain)",
@@ -370,9 +305,25 @@ def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
 def test_the_markdown_summary_has_result_and_classes(results):
     report.main()
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
-    assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3)." in text
+    assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3, 95 % interval 12.9 to 100.0\u00a0%)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
     assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+
+
+def test_the_markdown_summary_says_how_to_get_the_result_again(results):
+    report.main()
+    text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "```sh\ngit checkout 0123456789abcdef\ndvc repro\n```" in text
+    assert f"| Data, SHA-256 | {'cd' * 32} |" in text
+
+
+def test_the_page_shows_what_each_explained_image_has(page):
+    shown = [image["alt"] for image in page.all("img")]
+    assert sum(alt.startswith("Grad-CAM, predicted class, over") for alt in shown) == 4
+    assert sum(alt.startswith("Grad-CAM, actual class, over") for alt in shown) == 1
+    assert sum(alt.startswith("attention, spatial.position, over") for alt in shown) == 4
+    assert "Grad-CAM behind attention.block4, LayerCAM behind layer3.1, and the map that the head averages" in page.text
+    assert "Strategy 3b freezes them, so that after training they are as at the start." in page.text
 
 
 @pytest.fixture
@@ -418,7 +369,10 @@ def test_without_pre_training_there_is_no_word_of_an_overlap(dogs):
         "metrics/train/2/history.csv",
         "metrics/train/2/record.json",
         "metrics/runtime/2.json",
+        "metrics/train/1/values.json",
         "metrics/evaluate/2/scores.json",
+        "metrics/evaluate/1/pictures.json",
+        "metrics/evaluate/1/pictures.npz",
         "metrics/evaluate/2/predictions.csv",
         "data/collected/dataset.json",
         "data/packed/images.npy",

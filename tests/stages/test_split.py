@@ -9,7 +9,7 @@ import yaml
 import pipeline
 from pipeline import paths
 from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Assigned, Row
+from pipeline.datasets.manifest import Alike, Assigned, Row
 from pipeline.datasets.splits import split
 from pipeline.errors import InputError
 from pipeline.stages.split import main
@@ -28,11 +28,11 @@ def _params(**changes: Any) -> None:
     paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-def _published(**per_class: int) -> None:
+def _published(on_leak: str = "refuse", **per_class: int) -> None:
     """A set of which nothing is published, or one of which a paper draws so many images a class."""
     counts = {"images": 0, "train": 0, "test": 0}
     told = {"counts": counts, "printed": {}, "per_class": per_class} if per_class else None
-    paths.DATASET.write_text(json.dumps({"published": told}), encoding="utf-8")
+    paths.DATASET.write_text(json.dumps({"published": told, "on_leak": on_leak}), encoding="utf-8")
 
 
 def _parts() -> Counter[str]:
@@ -45,6 +45,7 @@ def project(tmp_path, monkeypatch):
     _params()
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, ROWS)
+    manifest.write(paths.GROUPS, Alike, [])
     _published()
 
 
@@ -135,3 +136,15 @@ def test_the_parts_of_a_published_set_are_told(capsys):
     _published(train=6, test=4, val=3)
     main(["1"])
     assert capsys.readouterr().out == "split: 12 train + 6 val + 8 test\n"
+
+
+def test_near_duplicates_stay_together_unless_they_are_let_be():
+    alike = [Alike(row.path, 1, "near" if place else "", ROWS[0].path) for place, row in enumerate(ROWS[:10])]
+    manifest.write(paths.GROUPS, Alike, alike)
+    held = {}
+    for choice in ("refuse", "allow"):
+        _published(on_leak=choice)
+        main(["1"])
+        assigned = manifest.read(paths.split_file(1), Assigned)
+        held[choice] = len({image.part for image in assigned if image.path in {one.path for one in alike}})
+    assert held == {"refuse": 1, "allow": 3}

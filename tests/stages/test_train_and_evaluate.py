@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from sklearn.metrics import accuracy_score
 
 import pipeline
-from pipeline import params, paths, tracking
+from pipeline import params, paths, scores, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError
@@ -126,7 +128,7 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
         files = [*paths.trained(1).iterdir(), *paths.training_metrics(1).iterdir()]
         contents.append({file.as_posix(): file.read_bytes() for file in files})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 4
+    assert len(contents[0]) == 5
 
 
 @pytest.mark.usefixtures("project")
@@ -187,6 +189,14 @@ def test_curves_are_written_and_followed_epoch_by_epoch(project: Logged) -> None
     assert list(rows[0]) == ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
     assert [step for _, step in project] == [1]
     assert float(rows[0]["val_loss"]) == pytest.approx(project[0][0]["val_loss"])
+
+
+@pytest.mark.usefixtures("project")
+def test_training_leaves_a_sheet_of_images_as_it_varied_them() -> None:
+    write_params(data={"augmentation": "flip"})
+    train.main(["1"])
+    with Image.open(paths.training_metrics(1) / paths.AUGMENTED) as sheet:
+        assert sheet.format == "PNG"
 
 
 @pytest.mark.usefixtures("project")
@@ -403,3 +413,44 @@ def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pyt
         train.main(["1"])
         weights.append(trained())
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def relabel(part: str) -> None:
+    """Give each image of a part the label of the next one of that part, as if they had been collected so."""
+    rows = manifest.read(paths.split_file(1), manifest.Assigned)
+    chosen = [row for row in rows if row.part == part]
+    label = {row.path: other.label for row, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True)}
+    for file, kind in ((paths.split_file(1), manifest.Assigned), (paths.MANIFEST, manifest.Row)):
+        found = manifest.read(file, kind)
+        manifest.write(file, kind, [row._replace(label=label.get(row.path, row.label)) for row in found])
+    preprocess.main()
+
+
+def training_outputs() -> dict[str, bytes]:
+    """The content of all that training leaves, but the run time; the record without the data set's own hash."""
+    train.main(["1"])
+    told = record()
+    del told["data"]["sha256"], told["key"]
+    files = [*paths.trained(1).iterdir(), paths.training_metrics(1) / "history.csv"]
+    return {file.as_posix(): file.read_bytes() for file in files} | {"record": json.dumps(told).encode()}
+
+
+@pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
+def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: Logged, part: str, same: bool
+) -> None:
+    """The record also names the data set as a whole, test labels too, by its hash: that alone, and the key over it."""
+    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "copy", symlinks=True))
+    write_params()
+    before, named = training_outputs(), record()["data"]["sha256"]
+    relabel(part)
+    assert (training_outputs() == before) == same
+    assert record()["data"]["sha256"] != named
+
+
+@pytest.mark.usefixtures("project")
+def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
+    train.main(["1"])
+    evaluate.main(["1"])
+    saved = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    assert scores.again(paths.evaluation(1), record()["data"]["classes"]) == saved

@@ -50,7 +50,7 @@ def test_the_experiments_run_has_mean_and_deviation_parameters_and_report(tracke
     tracking.publish(HERE)
     run = by_repeat(runs)[None]
     assert run.data.metrics["accuracy"] == pytest.approx(0.65)
-    assert {"accuracy_sd", "macro_f1", "balanced_accuracy", "train_seconds"} <= set(run.data.metrics)
+    assert {"sd/accuracy", "macro_f1", "balanced_accuracy", "train_seconds"} <= set(run.data.metrics)
     expected = {"network.freeze": "3b", "train.lr": "0.001", "repeats": "[1, 2]", "seeds": "[1, 2]", "threads": "2"}
     assert run.data.params.items() >= expected.items()
     artifacts = Path("mlruns", run.info.run_id, "artifacts")
@@ -68,7 +68,7 @@ def test_a_repeats_run_has_its_curves_scores_and_where_they_come_from(tracked, f
     [data] = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("synthetic", "a" * 32 + ".dir")
     names = {path.name for path in Path("mlruns", run.info.run_id, "artifacts").iterdir()}
-    assert names == {"predictions.csv", "scores.json", "record.json", "runtime.json"}
+    assert names == {"predictions.csv", "scores.json", "record.json", "runtime.json", "origin.json"}
 
 
 def test_a_training_that_was_followed_is_completed_not_repeated(tracked, files, runs):
@@ -170,6 +170,38 @@ def test_what_the_user_has_noted_survives_a_replacement(tracked, files, runs):
     files.experiment(tracked, accuracy=0.7)
     tracking.publish(HERE)
     assert by_repeat(runs)["1"].data.tags["mlflow.note.content"] == "odd"
+
+
+def test_an_experiments_run_has_the_curves_of_its_repeats_as_their_mean(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    wanted = [(step, pytest.approx((1 / (step + 1) + 1 / (step + 2)) / 2)) for step in (1, 2, 3)]
+    assert history(identifiers(runs)[None], "train_loss") == wanted
+
+
+def test_runs_are_named_by_what_is_special_about_them_and_described_by_their_answer(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    found = by_repeat(runs)
+    assert found[None].data.tags["mlflow.runName"] == "resnet18 3b · quick"
+    assert found["2"].data.tags["mlflow.runName"] == "resnet18 3b · quick · repeat 2"
+    note = found[None].data.tags["mlflow.note.content"]
+    assert note.startswith("Test accuracy **65.0 ± 10.0 (sd) %** over 2 repeats on synthetic, 6 test images each.")
+
+
+def test_our_description_follows_the_scores_and_the_users_own_stays(tracked, files, runs):
+    from mlflow import MlflowClient
+
+    files.experiment(tracked, accuracy=0.5)
+    tracking.publish(HERE)
+    files.experiment(tracked, accuracy=0.7)
+    tracking.publish(HERE)
+    assert "**85.0" in by_repeat(runs)[None].data.tags["mlflow.note.content"]
+    MlflowClient(tracking.uri()).set_tag(identifiers(runs)[None], "mlflow.note.content", "mine")
+    for accuracy in (0.5, 0.6):
+        files.experiment(tracked, accuracy=accuracy)
+        tracking.publish(HERE)
+        assert by_repeat(runs)[None].data.tags["mlflow.note.content"] == "mine"
 
 
 def test_a_run_that_the_user_deleted_comes_back(tracked, files, runs):

@@ -5,24 +5,47 @@ the colours of a light or a dark screen. Text stays text in an SVG: a reader's o
 matplotlib's font has no letters for.
 """
 
-from pipeline.reporting.figures.bars import class_bars
+from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
 from pipeline.reporting.figures.confusion import confusion_matrix
-from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves
-from pipeline.reporting.figures.drawing import DARK, LIGHT, Theme, shortened
-from pipeline.reporting.figures.photographs import ImageArray, Shown, caption, gallery
+from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves, methods
+from pipeline.reporting.figures.drawing import DARK, LIGHT, PNG, Theme, shortened
+from pipeline.reporting.figures.photographs import (
+    ImageArray,
+    Shown,
+    caption,
+    explained,
+    feature_maps,
+    gallery,
+    middle,
+    overlay,
+)
+from pipeline.reporting.figures.reliability import reliability_diagram
+from pipeline.reporting.figures.values import channel_weights, value_distributions
 
 __all__ = [
     "DARK",
     "LIGHT",
     "NO_STARTS",
+    "PNG",
+    "SHOWN_BARS",
     "ImageArray",
     "Shown",
     "Theme",
     "accuracy_curves",
     "caption",
+    "channel_weights",
     "class_bars",
     "confusion_matrix",
+    "count_bars",
+    "explained",
+    "feature_maps",
     "gallery",
     "loss_curves",
+    "methods",
+    "middle",
+    "overlay",
+    "reliability_diagram",
     "shortened",
+    "stage_bars",
+    "value_distributions",
 ]

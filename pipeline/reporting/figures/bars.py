@@ -1,13 +1,13 @@
-"""Bars: how each class did."""
+"""Bars: how each class did, and what of a network trains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from pipeline.reporting.aggregate import ClassScore
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
@@ -33,7 +33,7 @@ def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
         axes.grid(axis="x")
         _write_support(axes, ordered)
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
-        save(figure, out, "svg")
+        save(figure, out, theme.form)
     return out.getvalue()
 
 
@@ -51,3 +51,55 @@ def _write_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
     beside = axes.get_yaxis_transform()
     for place, one in enumerate(scores):
         axes.text(1.02, place, f"n = {one.support}", transform=beside, va="center", fontsize="small")
+
+
+def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
+    """How many images each class has, the largest first (`animals` paper, Figure 2).
+
+    Of more than 40 classes the bars stand side by side without their names.
+
+    Args:
+        counts: images by class.
+        theme: the colours.
+    """
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    names, sizes = [shortened(name) for name, _ in ordered], [size for _, size in ordered]
+    named, places = len(ordered) <= SHOWN_BARS, np.arange(len(ordered))
+    with drawing(theme, 5.0, 0.7 + 0.26 * len(ordered) if named else 2.6) as (figure, out):
+        axes = figure.add_subplot()
+        if named:
+            axes.bar_label(axes.barh(places, sizes, height=0.7, color=theme.first), fmt="{:,.0f}", padding=4)
+            axes.set_yticks(places, names)
+            axes.set(xlabel="images", ylim=(len(ordered) - 0.4, -0.6))
+            axes.tick_params(axis="y", length=0)
+            axes.margins(x=0.12)
+        else:
+            axes.bar(places, sizes, width=1, color=theme.first)
+            axes.set(xlabel=f"{len(ordered):,} classes, the largest first", ylabel="images")
+            axes.set_xticks([])
+        save(figure, out, theme.form)
+    return out.getvalue()
+
+
+def stage_bars(stages: Mapping[str, Mapping[str, int]], theme: Theme = LIGHT) -> bytes:
+    """How many numbers of each stage train and how many are frozen, in the order in which they run.
+
+    Args:
+        stages: by their names `trainable` and `frozen`.
+        theme: the colours.
+    """
+    with drawing(theme, 5.0, 0.9 + 0.32 * len(stages)) as (figure, out):
+        axes = figure.add_subplot()
+        places = np.arange(len(stages))
+        trains, frozen = ([counted[kind] for counted in stages.values()] for kind in ("trainable", "frozen"))
+        axes.barh(places, trains, height=0.7, color=theme.first, label="trains")
+        bars = axes.barh(places, frozen, left=trains, height=0.7, color=theme.faint, label="frozen")
+        axes.bar_label(bars, [f"{sum(both):,}" for both in zip(trains, frozen, strict=True)], padding=4)
+        axes.set_yticks(places, list(stages))
+        axes.set(xlabel="numbers", ylim=(len(stages) - 0.4, -0.6))
+        axes.margins(x=0.2)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.tick_params(axis="y", length=0)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()

@@ -37,7 +37,7 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
         bar = figure.colorbar(image, ax=axes, label="part of the actual class (%)", shrink=0.7)
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         bar.outline.set_visible(False)
-        save(figure, out, "svg")
+        save(figure, out, theme.form)
     return out.getvalue()
 
 

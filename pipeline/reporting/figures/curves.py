@@ -7,8 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipeline.reporting.aggregate import Curve
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
+# Okabe and Ito's, which the colour-blind tell apart; further curves have the same with another line.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
+LINES = ("-", "--", ":", "-.")
 NO_STARTS: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
@@ -29,7 +32,7 @@ def loss_curves(
         axes.set(xlabel="epoch", ylabel="loss (mean an image)")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
-        save(figure, out, "svg")
+        save(figure, out, theme.form)
     return out.getvalue()
 
 
@@ -56,7 +59,7 @@ def accuracy_curves(
         axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 1.03))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         axes.legend(frameon=False, loc="lower right")
-        save(figure, out, "svg")
+        save(figure, out, theme.form)
     return out.getvalue()
 
 
@@ -79,3 +82,36 @@ def _mark_phases(axes: Axes, starts: Mapping[str, Sequence[int]], theme: Theme) 
             axes.axvline(epoch - 0.5, color=theme.ink, linewidth=0.7)
         above = axes.get_xaxis_transform()
         axes.text(epochs[0] - 0.5, 1.01, phase, transform=above, ha="center", fontsize="small")
+
+
+def methods(
+    curves: Mapping[str, Curve], quantity: str, theme: Theme = LIGHT, *, unit: str = "epoch", percent: bool = True
+) -> bytes:
+    """One curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
+
+    Args:
+        curves: by what the legend calls them; more than seven take up the first colours again with another line.
+        quantity: what the values are.
+        theme: the colours.
+        unit: what they are over.
+        percent: whether the values are parts of one, to be shown in percent.
+    """
+    with drawing(theme, 6.4, 3.9) as (figure, out):
+        axes = figure.add_subplot()
+        for place, (name, curve) in enumerate(curves.items()):
+            color = COLOURS[place % len(COLOURS)]
+            line = LINES[place // len(COLOURS) % len(LINES)]
+            marker = "o" if len(curve.epochs) < 4 else ""
+            axes.plot(curve.epochs, curve.mean, line, color=color, marker=marker, label=shortened(name))
+            if len(curve.repeats) > 1:
+                axes.fill_between(curve.epochs, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
+        axes.set(xlabel=unit, ylabel=f"{quantity} (%)" if percent else quantity)
+        axes.set_ylim(bottom=0)
+        if percent:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+            axes.set_ylim(top=1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(axis="y")
+        figure.legend(loc="outside right upper", frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()

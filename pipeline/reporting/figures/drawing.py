@@ -15,17 +15,23 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Theme(NamedTuple):
-    """Colours of a figure; the two series are Okabe and Ito's, which the colour-blind tell apart."""
+    """Colours of a figure, and what a chart is written as, `svg` or `png`.
+
+    The two series are Okabe and Ito's, which the colour-blind tell apart.
+    """
 
     paper: str
     ink: str
     faint: str
     first: str
     second: str
+    form: str = "svg"
 
 
 LIGHT = Theme(paper="#ffffff", ink="#1c2128", faint="#d5dae1", first="#0072b2", second="#d55e00")
 DARK = Theme(paper="#171b21", ink="#e4e7eb", faint="#3b434e", first="#56b4e9", second="#e69f00")
+# For programs that take no SVG.
+PNG = LIGHT._replace(form="png")
 
 
 def shortened(name: str, limit: int = 26) -> str:

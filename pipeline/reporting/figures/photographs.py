@@ -1,11 +1,14 @@
 """Photographs with what the network says of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from PIL import Image
 
 from pipeline.reporting.aggregate import Example
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
@@ -43,3 +46,82 @@ def caption(example: Example) -> str:
     """
     actual, predicted = shortened(example.actual, 22), shortened(example.predicted, 17)
     return f"{actual}\n→ {predicted} {example.confidence:.2f}"
+
+
+def middle(image: ImageArray, side: int) -> ImageArray:
+    """The square of this side in the middle of an image (3, S, S), which is what is shown in testing."""
+    start = max(0, (image.shape[1] - side) // 2)
+    return image[:, start : start + side, start : start + side]
+
+
+def overlay(image: ImageArray, found: ImageArray) -> ImageArray:
+    """An image without its colours (3, S, S) under a map (h, w) of 0..255, from dark to bright.
+
+    The map is stretched to the image's size, so that a coarse one looks smooth.
+    """
+    stretched = Image.fromarray(found).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
+    colours = colormaps["inferno"](np.asarray(stretched))[..., :3].transpose(2, 0, 1)
+    grey = image.mean(axis=0, keepdims=True) / 255
+    return np.asarray(np.rint(255 * (0.45 * grey + 0.55 * colours)), dtype=np.uint8)
+
+
+def explained(rows: Sequence[tuple[Shown, Mapping[str, ImageArray]]], theme: Theme = LIGHT) -> bytes:
+    """One row an image with the maps that are laid over it as PNG: the image, then each map under its name.
+
+    Args:
+        rows: images with their overlays (3, S, S) by name; a map that an image has not is left blank.
+        theme: the colours.
+    """
+    names = list(dict.fromkeys(name for _, overlays in rows for name in overlays))
+    with drawing(theme, 1.75 * (len(names) + 1), 2.05 * len(rows) + 0.3) as (figure, out):
+        panels = figure.subplots(len(rows), len(names) + 1, squeeze=False)
+        for row, ((shown, overlays), (first, *others)) in enumerate(zip(rows, panels, strict=True)):
+            _image(first, shown.image, below=caption(shown.example))
+            for name, axes in zip(names, others, strict=True):
+                _image(axes, overlays.get(name), above=name if row == 0 else "")
+        save(figure, out, "png")
+    return out.getvalue()
+
+
+def _image(axes: Axes, image: ImageArray | None, *, above: str = "", below: str = "") -> None:
+    axes.set_axis_off()
+    if image is not None:
+        axes.imshow(image.transpose(1, 2, 0))
+    if below:
+        axes.set_title(below, y=0, va="top", pad=-4, fontsize="small")
+    if above:
+        axes.set_title(above.replace(", ", ",\n"), fontsize="small")
+
+
+def feature_maps(
+    image: ImageArray, stages: Mapping[str, ImageArray], places: Mapping[str, str], theme: Theme = LIGHT
+) -> bytes:
+    """Feature maps by depth as PNG: a column a stage, the mean over the channels first and single channels below.
+
+    Args:
+        image: (3, S, S).
+        stages: by stage (1 + k, h, w) maps of 0..255.
+        places: a word on each stage, such as its resolution.
+        theme: the colours.
+
+    Source:
+        ECSM Figure 10.
+    """
+    count = len(next(iter(stages.values())))
+    with drawing(theme, 1.3 * (len(stages) + 1), 1.35 * count) as (figure, out):
+        panels = figure.subplots(count, len(stages) + 1)
+        for axes in panels[:, 0]:
+            axes.set_axis_off()
+        panels[0, 0].imshow(image.transpose(1, 2, 0))
+        panels[0, 0].set_title("image", fontsize="small")
+        for column, (stage, maps) in enumerate(stages.items(), start=1):
+            for row, found in enumerate(maps):
+                axes = panels[row, column]
+                axes.imshow(found, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+                if column == 1:
+                    axes.set_ylabel("mean" if row == 0 else f"channel {row}", fontsize="small")
+            panels[0, column].set_title(f"{stage}\n{places[stage]}", fontsize="small")
+        save(figure, out, "png")
+    return out.getvalue()

@@ -1,0 +1,138 @@
+"""A temporary clone of the project at a run's commit, with its changes, and DVC run in it."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import paths
+from pipeline.errors import InputError
+
+# Theirs that would have a program in the clone work elsewhere.
+OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_")
+GIVEN_UP_SECONDS = 20.0
+
+
+@contextmanager
+def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Path]:
+    """The project as it was, in a folder of its own that is deleted in the end, also after Ctrl-C.
+
+    Git's objects are shared with the clone it is made from; DVC's cache is its own, so that nothing is taken from
+    there instead of being made.
+
+    Args:
+        root: the project's root in the user's clone.
+        commit: what to check out.
+        changes: what to apply to it.
+        keep: leave the folder where it is.
+
+    Yields:
+        The project's root in the temporary clone.
+
+    Raises:
+        InputError: if the commit is not there, or the changes do not fit it.
+    """
+    _check_commit(root, commit)
+    folder = Path(tempfile.mkdtemp(prefix="orbweaver-"))
+    try:
+        _git(
+            root,
+            "clone",
+            "--quiet",
+            "--shared",
+            "--no-checkout",
+            str(root / _git(root, "rev-parse", "--show-cdup")),
+            str(folder / "clone"),
+        )
+        project = folder / "clone" / _git(root, "rev-parse", "--show-prefix")
+        _git(folder / "clone", "checkout", "--quiet", "--detach", commit)
+        if changes:
+            _git(project, "apply", "--whitespace=nowarn", given=changes)
+        (project / paths.LOCK).unlink(missing_ok=True)
+        yield project
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_commit(root: Path, commit: str) -> None:
+    try:
+        _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    except InputError:
+        raise InputError(
+            f"commit {commit[:12]} is not in this clone: `git fetch` it from the clone that made the run"
+        ) from None
+
+
+def resolved(root: Path, revision: str) -> str | None:
+    """The commit that a name is for: git's own, or a DVC experiment's; None where there is none."""
+    names = _git(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/??/*/{revision}").split()
+    if names:
+        return names[0]
+    try:
+        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    except InputError:
+        return None
+
+
+def run_dvc(project: Path, *words: str) -> None:
+    """Run DVC there, with what it prints on standard error; Ctrl-C ends it and all that it has started.
+
+    Raises:
+        InputError: if it fails.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=project,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno(),
+        start_new_session=True,
+    )
+    try:
+        code = child.wait()
+    except BaseException:
+        _end(child)
+        raise
+    if code:
+        raise InputError(f"`dvc {shlex.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End a process and all of its group."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(GIVEN_UP_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _environment() -> Mapping[str, str]:
+    """The user's, with this interpreter's programs first, and with places that are the clone's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_ELSEWHERE)}
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1"}
+
+
+def _git(folder: Path, *words: str, given: str | None = None) -> str:
+    """What git prints.
+
+    Raises:
+        InputError: with git's own line, if it fails.
+    """
+    command: Sequence[str] = ("git", *words)
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), input=None if given is None else given.encode(), capture_output=True
+    )
+    if done.returncode:
+        raise InputError(f"git {words[0]}: {done.stderr.decode('utf-8', 'replace').strip() or 'failed'}")
+    return done.stdout.decode("utf-8", "surrogateescape").strip()

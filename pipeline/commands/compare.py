@@ -1,0 +1,211 @@
+"""`orbweaver compare`: experiments side by side, with what their differences are worth."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from pipeline import comparing, paths, tracking
+from pipeline.commands import revisions
+from pipeline.comparing import Comparison, Experiment, Pair, Summary
+from pipeline.errors import InputError
+from pipeline.reporting import certainty, tables
+from pipeline.reporting.aggregate import SCORES, Repeat
+from pipeline.reporting.tables import Table
+from pipeline.statistics import Interval
+
+WORKSPACE = "workspace"
+# Scores that are no part of one.
+AS_THEY_ARE = frozenset({"nll"})
+
+
+@click.command(name="compare")
+@click.argument("names", nargs=-1, required=True, metavar="REV...")
+@click.option(
+    "--metric", type=click.Choice(SCORES), default="accuracy", show_default=True, help="The score to compare."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
+    """Compare experiments on the same test images: REV is a DVC experiment, a git revision or `workspace`."""
+    if len(set(names)) < len(names):
+        raise InputError(f"{' '.join(names)}: names one twice; give each once")
+    reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)
+    found = comparing.compare([read(name) for name in reading], metric)
+    click.echo(json.dumps(as_data(found), indent=2, ensure_ascii=False) if as_json else as_text(found))
+
+
+def read(name: str) -> Experiment:
+    """One experiment's repeats and images, from the working tree or from git and DVC's cache.
+
+    Raises:
+        InputError: there is no such revision, or a file of it is not at hand.
+    """
+    files = files_of(name)
+    try:
+        with tracking.complete():
+            numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
+            found = certainty.experiment(name, [_repeat(files, number) for number in numbers])
+            return found._replace(images={row["path"]: _identity(row) for row in _table(files.read(paths.MANIFEST))})
+    except tracking.IncompleteError as error:
+        raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None
+
+
+def files_of(name: str) -> tracking.Files:
+    """The files that a name stands for.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    if name == WORKSPACE:
+        return tracking.Folder(Path())
+    root = Path.cwd()
+    known = dict(revisions.experiments(root))
+    found = known.get(name) or next(iter(revisions.git(root, "rev-parse", "--verify", "--quiet", f"{name}^0")), None)
+    if found is None:
+        listed = ", ".join(sorted(known)) or "none"
+        raise InputError(f"{name}: no experiment or revision of that name; experiments here: {listed}; or {WORKSPACE}")
+    return revisions.Revision(root, found)
+
+
+def _repeat(files: tracking.Files, number: int) -> Repeat:
+    trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    return Repeat(
+        number=number,
+        record=json.loads(files.read(trained / "record.json")),
+        runtime=json.loads(files.read(paths.runtime_file(number))),
+        scores=json.loads(files.read(tested / "scores.json")),
+        history=[],
+        predictions=_table(files.read(tested / "predictions.csv")),
+    )
+
+
+def _table(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
+
+
+def _identity(row: dict[str, str]) -> str:
+    return f"{row['label']} {row['sha256']}"
+
+
+def as_data(found: Comparison) -> dict[str, Any]:
+    """The comparison as plain data; what is not known, or not finite, is null."""
+    return {
+        "metric": found.metric,
+        "over": found.over,
+        "experiments": [_plain(one) for one in found.summaries],
+        "pairs": [_plain(one) for one in found.pairs],
+        "differing_settings": {
+            name: dict(zip((one.name for one in found.summaries), values, strict=True))
+            for name, values in found.differing.items()
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Named tuples as mappings."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def as_text(found: Comparison) -> str:
+    """The comparison for people: the experiments, each pair, and what differs in their settings."""
+    parts = ["\n".join(aligned(table)) for table in (experiments(found), *pair_tables(found), settings(found))]
+    return "\n\n".join([parts[0], found.over, *(part for part in parts[1:] if part)])
+
+
+def experiments(found: Comparison) -> Table:
+    """One row an experiment."""
+    unit = "" if found.metric in AS_THEY_ARE else " (%)"
+    header = ("experiment", "n", f"{found.metric}{unit}", "95 % interval", "training (s)", "trainable")
+    return Table(header, [_row(one, found.metric) for one in found.summaries], numbers_from=1)
+
+
+def _row(one: Summary, metric: str) -> tuple[str, ...]:
+    sd = "" if one.sd is None else f" ± {_number(one.sd, metric)}"
+    seconds = "" if one.seconds is None else tables.three_figures(one.seconds)
+    parameters = "" if one.parameters is None else f"{one.parameters:,}"
+    return (one.name, str(one.n), _number(one.mean, metric) + sd, _ends(one.interval, metric), seconds, parameters)
+
+
+def pair_tables(found: Comparison) -> Iterator[Table]:
+    """Each two experiments: the difference, its tests, and what could have been seen."""
+    if not found.pairs:
+        return
+    unit = "" if found.metric in AS_THEY_ARE else " (%)"
+    header = ("pair", f"difference{unit}", "95 % interval", "p", "p (Holm)", "smallest to be seen", "")
+    rows = [_pair(pair, found.metric) for pair in found.pairs]
+    yield Table(header, rows, numbers_from=1)
+    if found.metric == comparing.ACCURACY:
+        tested = [(pair, repeat, one) for pair in found.pairs for repeat, one in pair.mcnemar.items()]
+        counts = [
+            (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", f"{one.p:.3f}")
+            for pair, repeat, one in tested
+        ]
+        yield Table(
+            ("pair", "repeat", "only the first right", "only the second", "McNemar's p"), counts, numbers_from=1
+        )
+        drawn = [(_title(pair), _ends(pair.bootstrap, found.metric)) for pair in found.pairs]
+        yield Table(("pair", "difference over images, 95 % bootstrap interval (%)"), drawn, numbers_from=1)
+
+
+def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
+    probabilities = ["" if p is None else f"{p:.3f}" for p in (pair.p, pair.holm)]
+    smallest = "none" if pair.smallest is None else _number(pair.smallest, metric)
+    ends = _ends(pair.interval(), metric)
+    return (_title(pair), _number(pair.difference, metric), ends, *probabilities, smallest, pair.verdict)
+
+
+def _title(pair: Pair) -> str:
+    return f"{pair.a} - {pair.b}"
+
+
+def settings(found: Comparison) -> Table:
+    """The settings that differ, a column an experiment; hashes by their first digits."""
+    rows = [(name, *(_short(name, value) for value in values)) for name, values in found.differing.items()]
+    header = ("differs in", *(one.name for one in found.summaries))
+    return Table(header, rows or [("nothing that was recorded", *("" for _ in header[1:]))], numbers_from=len(header))
+
+
+def _short(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return str(value)[:12] if name.endswith("SHA-256") else str(value)
+
+
+def _number(value: float, metric: str) -> str:
+    return f"{value:.3f}" if metric in AS_THEY_ARE else f"{100 * value:.2f}"
+
+
+def _ends(found: Interval | None, metric: str) -> str:
+    if found is None or math.isnan(found.low):
+        return "none"
+    return f"{_number(found.low, metric)} to {_number(found.high, metric)}"
+
+
+def aligned(table: Table) -> Iterator[str]:
+    r"""The table in columns of even width; numbers are set to the right.
+
+    >>> print("\n".join(aligned(Table(("name", "n"), [("a", "10"), ("bcdef", "1")], numbers_from=1))))
+    name    n
+    a      10
+    bcdef   1
+    """
+    rows: Sequence[tuple[str, ...]] = [table.header, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    words = {place for place, name in enumerate(table.header) if not name}
+    left = words | set(range(table.numbers_from))
+    for row in rows:
+        placed = enumerate(zip(row, widths, strict=True))
+        cells = [f"{cell:<{width}}" if place in left else f"{cell:>{width}}" for place, (cell, width) in placed]
+        yield "  ".join(cells).rstrip()

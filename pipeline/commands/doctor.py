@@ -1,0 +1,142 @@
+"""`orbweaver doctor`: a look at the data set before hours are spent on it."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from pipeline.commands.overriding import read
+from pipeline.datasets import collecting, health, near_duplicates, sets
+from pipeline.datasets.folder import Found, check_location, layout
+from pipeline.datasets.health import Finding
+from pipeline.datasets.manifest import Rejected, Row
+from pipeline.errors import InputError
+from pipeline.params import Params
+from pipeline.stages.collect import on_leak
+
+SHOWN_FILES = 5
+BAR = 40
+
+
+class Seen(NamedTuple):
+    """The images of a set as they were found.
+
+    Attributes:
+        folder: where the rows' paths begin.
+        title: the set's name.
+        rows: what can be used.
+        rejected: what cannot.
+        fault: why a run would refuse the set for its numbers of images; empty where it would not.
+    """
+
+    folder: Path
+    title: str
+    rows: list[Row]
+    rejected: list[Rejected]
+    fault: str = ""
+
+
+@click.command()
+@click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every file.")
+@click.pass_context
+def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Look at the data set: counts, sizes, files that cannot be used, duplicates, and what to do about each.
+
+    Your own folder is read where it is; another set is brought to a temporary place. Changes nothing in the project.
+    The exit status is 1 where what is found would stop a run, else 0.
+    """
+    found = examined(read(overrides))
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
+    if any(finding["stops"] for finding in found["findings"]):
+        context.exit(1)
+
+
+def examined(values: Params) -> dict[str, Any]:
+    """What there is to say of the set that the experiment uses.
+
+    Raises:
+        InputError: where the set cannot be had at all.
+    """
+    data = values.experiment().settings.data
+    with tempfile.TemporaryDirectory() as scratch:
+        seen = look(values, Path(scratch) / "images")
+        alike = near_duplicates.find(seen.rows, seen.folder)
+    published = sets.SETS.get(data.set)
+    found = health.examine(
+        seen.rows,
+        seen.rejected,
+        alike,
+        image_size=data.image_size,
+        on_leak=on_leak(values),
+        refuse_duplicates=data.duplicates == "refuse" and data.set in ("folder", "spiders"),
+        known_overlap=published.known_overlap if published else "",
+    )
+    if seen.fault:
+        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
+    return {"set": data.set, "title": seen.title} | found
+
+
+def look(values: Params, target: Path) -> Seen:
+    """The images of the experiment's set, one's own where they are, others below `target`, which is made.
+
+    Raises:
+        InputError: where the set cannot be had.
+    """
+    name = values.experiment().settings.data.set
+    if name == "folder":
+        place = check_location(values.folder)
+        files, left_out = layout(place)
+        rows, refused = collecting.look(files)
+        rejected = sorted(refused + [Rejected(*out) for out in left_out])
+        return Seen(place, place.name, rows, rejected, _fault(files, rows, rejected))
+    target.mkdir()
+    if name == "synthetic":
+        drawings = collecting.spiders(**values.synthetic.model_dump())
+        return Seen(target, "drawn spiders", collecting.draw(drawings, target), [])
+    title, rows, rejected = sets.bring(name, archive=values.place_of(sets.known(name).given_by), target=target)
+    return Seen(target, title, rows, rejected)
+
+
+def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
+    try:
+        collecting.check_classes(files, rows, rejected)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """The same for people: numbers, a bar for each class, then each finding with its first files."""
+    parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
+    lines = [f"{found['title']}: {found['images']:,} images in {len(found['classes'])} classes"]
+    lines += [f"  parts: {parts}"] if parts else []
+    if sizes := found["sizes"]:
+        small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))
+        lines.append(f"  sizes: {small} to {large} pixels")
+        lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in found['modes'].items())}")
+    lines += ["", *_bars(found["classes"]), *_told(found["findings"])]
+    return "\n".join(lines)
+
+
+def _bars(classes: Mapping[str, int]) -> list[str]:
+    """The largest class first, a bar of 40 signs for it."""
+    width, most = max(map(len, classes), default=0), max(classes.values(), default=0)
+    ordered = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]
+
+
+def _told(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not findings:
+        return ["", "nothing found that needs a look"]
+    lines = []
+    for finding in findings:
+        verdict = "a run stops at this: " if finding["stops"] else ""
+        lines += ["", f"{finding['what']} ({finding['count']:,})", f"  what to do: {verdict}{finding['advice']}"]
+        lines += [f"  {file}" for file in finding["files"][:SHOWN_FILES]]
+        if (more := finding["count"] - SHOWN_FILES) > 0:
+            lines.append(f"  and {more:,} more: --json lists all")
+    return lines

@@ -1,0 +1,62 @@
+"""The working tree's trained networks as MLflow has models: from packed images to class scores."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from pipeline import paths, provenance, tracking
+from pipeline.datasets.packed import Packed
+from pipeline.datasets.transforms import View
+from pipeline.networks.network import Network
+from pipeline.stages import assembly, evaluate
+
+# Two at least, or the exported network takes one image alone.
+EXAMPLES = 4
+NEEDS = ("torch", "torchvision", "numpy")
+
+
+class FromPixels(nn.Module):
+    """A network with what comes before it in testing: the middle cut out, resized, normalised.
+
+    Shape:
+        Input (N, 3, S, S) uint8, red green blue, S the side that images are packed at; output (N, K) class scores.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: Network, view: View, data: Packed) -> None:
+        super().__init__()
+        self.network = network
+        self.view = view
+        self.register_buffer("mean", 255 * torch.tensor(data.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", 255 * torch.tensor(data.std).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores of packed images."""
+        shown = self.view.still(images).to(torch.float32)
+        scores: Tensor = self.network((shown - self.mean) / self.std)
+        return scores
+
+
+def from_pixels(repeat: int, data: Packed) -> FromPixels:
+    """The trained network of this repeat, from the working tree, in eval mode."""
+    return FromPixels(evaluate.load_network(repeat), assembly.still_view(evaluate.read_sizes(repeat)), data).eval()
+
+
+def log_models() -> int:
+    """Log what the working tree's experiment has trained, where its runs have no model yet; gives how many."""
+    runs = tracking.runs_without_model(tracking.Folder(Path()))
+    versions = provenance.versions()
+    needs = [f"{name}=={versions[name]}" for name in NEEDS]
+    data = Packed.open(paths.PACKED)
+    example = np.array(data.images[:EXAMPLES])
+    for repeat, run in tqdm(runs.items(), desc="models", disable=None):
+        network = from_pixels(repeat, data)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(example)).numpy()
+        tracking.log_model(run, network, example=example, expected=expected, needs=needs)
+    return len(runs)

@@ -1,0 +1,160 @@
+"""`orbweaver reproduce`: make a recorded run again from nothing, and say which outputs are bit-identical."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from pipeline import paths, tracking
+from pipeline.commands import cloning, differences
+from pipeline.commands.revisions import Revision
+from pipeline.errors import InputError
+from pipeline.tracking import Origin
+
+# What is taken from DVC's cache instead of being made anew with --reuse-data, and what is made anew then.
+DATA_STAGES = ("validate", "collect", "split", "preprocess", "source")
+LATER_STAGES = ("train", "evaluate", "report")
+NOT_COMPARED = "not compared: run times (metrics/runtime), and the summary and page that quote them"
+
+
+@click.command(name="reproduce")
+@click.argument("run")
+@click.option("--repeat", type=click.IntRange(min=1), help="Only this repeat; by default all that the run has.")
+@click.option("--reuse-data", is_flag=True, help="Take data and source weights from DVC's cache, not made anew.")
+@click.option("--keep", is_flag=True, help="Leave the temporary clone where it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, as_json: bool) -> None:
+    """Make RUN again in a temporary clone and compare every output but timings, bit by bit.
+
+    RUN is the ID of a run in MLflow, of an experiment or of one repeat, or a DVC experiment's name, or a revision of
+    git. Exits with 0 if all is identical, else with 1.
+    """
+    root = Path.cwd()
+    if not paths.PARAMS.exists():
+        raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    try:
+        recorded = only(look_up(root, run), repeat, run)
+        with cloning.cloned(root, recorded.commit, recorded.changes or "", keep=keep) as project:
+            if keep:
+                click.echo(f"reproduce: the clone stays in {project}", err=True)
+            found = made_again(root, project, recorded, reuse_data=reuse_data)
+            told = verdict(recorded, found, order=stage_order(project), places=(root, project))
+    except KeyboardInterrupt:
+        click.echo("reproduce: interrupted" + ("" if keep else "; the temporary clone is deleted"), err=True)
+        raise SystemExit(130) from None
+    told = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **told}
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else as_text(told))
+    raise SystemExit(0 if told["identical"] else 1)
+
+
+def look_up(root: Path, run: str) -> Origin:
+    """What was recorded of a run, by MLflow's ID or, where git has such a name, in its revision.
+
+    Raises:
+        InputError: if nobody knows it, or it cannot be made again, with the way out.
+    """
+    if revision := cloning.resolved(root, run):
+        results = tracking.read(Revision(root, revision))
+        found = tracking.made_from(results, [trial.repeat for trial in results.trials])
+        return found._replace(commit=revision, changes="")
+    found = tracking.recorded(run)
+    if not found.commit:
+        raise InputError(f"run {run}: made outside git, so its code is not recorded; commit it and run again")
+    if found.changes is None:
+        raise InputError(
+            f"run {run}: made from {found.commit[:12]} with uncommitted changes that were not kept (too many, or by an "
+            "earlier version); commit them and run again"
+        )
+    return found
+
+
+def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
+    """With one repeat alone, if one is asked for."""
+    if repeat is None:
+        return recorded
+    if repeat not in recorded.repeats:
+        raise InputError(f"--repeat {repeat}: run {run} has the repeats {', '.join(map(str, recorded.repeats))}")
+    return recorded._replace(repeats=[repeat], stages=tracking.stages_of(recorded.stages, [repeat]))
+
+
+def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool) -> Origin:
+    """Run the pipeline in the temporary clone and read what came of it."""
+    set_values(root, project, recorded)
+    if reuse_data:
+        cloning.run_dvc(project, "config", "--local", "cache.dir", str((root / ".dvc/cache").resolve()))
+        stages = {name: stage for name, stage in recorded.stages.items() if name.partition("@")[0] in DATA_STAGES}
+        (project / paths.LOCK).write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
+        cloning.run_dvc(project, "repro", *DATA_STAGES)
+        cloning.run_dvc(project, "repro", "--force", "--single-item", *LATER_STAGES)
+    else:
+        cloning.run_dvc(project, "repro", "--force")
+    return tracking.made_from(tracking.read(tracking.Folder(project)), recorded.repeats)
+
+
+def set_values(root: Path, project: Path, recorded: Origin) -> None:
+    """Name the repeats and threads of the run, and its photographs by a place that the clone has too."""
+    from dvc.utils.serialize import modify_yaml
+
+    with modify_yaml(project / paths.PARAMS) as values:
+        values["repeats"] = recorded.repeats
+        values["threads"] = recorded.machines[recorded.repeats[-1]].get("threads", values["threads"])
+        if not Path(values["folder"]).is_absolute():
+            values["folder"] = str(root / values["folder"])
+
+
+def stage_order(project: Path) -> list[str]:
+    """The stages' names in dvc.yaml."""
+    return list(yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
+
+
+def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
+    """Which outputs are identical; the first that is not, where in it, and what may be why."""
+    compared = differences.outputs(recorded, found, order)
+    told: dict[str, Any] = {
+        "outputs": {output.path: "identical" if output.identical else "different" for output in compared},
+        "identical": bool(compared) and all(output.identical for output in compared),
+    }
+    first = next((output for output in compared if not output.identical), None)
+    if first is None:
+        return told
+    return told | {
+        "first": first.path,
+        "where": where(first, *places),
+        "causes": differences.causes(recorded, found, first),
+    }
+
+
+def where(output: differences.Output, root: Path, project: Path) -> str:
+    """The first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
+    old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.found)))
+    if not old or not new:
+        return ""
+    return next((name for name in sorted({**old, **new}) if old.get(name) != new.get(name)), "")
+
+
+def listing(root: Path, md5: str | None) -> dict[str, str]:
+    """The files of a folder as DVC keeps them; none where its cache lacks them."""
+    if not md5 or not md5.endswith(".dir"):
+        return {}
+    with suppress(FileNotFoundError):
+        entries = json.loads((root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).read_text(encoding="utf-8"))
+        return {entry["relpath"]: entry["md5"] for entry in entries}
+    return {}
+
+
+def as_text(told: dict[str, Any]) -> str:
+    """The same for people; the last line is the answer."""
+    outputs = told["outputs"]
+    width = max(map(len, outputs), default=0)
+    lines = [f"run {told['run']}, commit {told['commit'][:12]}, repeats {', '.join(map(str, told['repeats']))}"]
+    lines += [f"  {path:<{width}}  {answer}" for path, answer in outputs.items()]
+    lines.append(f"  {NOT_COMPARED}")
+    if told["identical"]:
+        return "\n".join([*lines, f"identical: all {len(outputs)} outputs, bit by bit"])
+    differing = sum(answer != "identical" for answer in outputs.values())
+    place = f"{told['first']}, {told['where']}" if told["where"] else told["first"]
+    last = f"different: {differing} of {len(outputs)} outputs, first {place}; likely cause: {'; '.join(told['causes'])}"
+    return "\n".join([*lines, last])

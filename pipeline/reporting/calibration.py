@@ -1,0 +1,51 @@
+"""Whether a network is right as often as it says that it is sure: pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+BINS = 15
+
+
+class Bin(NamedTuple):
+    """The predictions whose confidence is in (low, high].
+
+    Attributes:
+        low: of the bin, 0..1.
+        high: likewise.
+        predictions: how many there are.
+        confidence: their mean; 0 where there is none, and so is `accuracy`.
+        accuracy: which part of them is right.
+    """
+
+    low: float
+    high: float
+    predictions: int
+    confidence: float
+    accuracy: float
+
+
+def bins(confidence: Sequence[float], correct: Sequence[bool]) -> list[Bin]:
+    """Predictions by their confidence, in 15 bins of equal width.
+
+    Args:
+        confidence: of each prediction, in (0, 1].
+        correct: whether it is right.
+
+    Source:
+        Guo et al. 2017, On Calibration of Modern Neural Networks, section 2.
+
+    >>> bins([0.95, 0.94, 0.2], [True, False, True])[-1]
+    Bin(low=0.9333333333333333, high=1.0, predictions=2, confidence=0.945, accuracy=0.5)
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    edges = np.linspace(0, 1, BINS + 1)
+    place = np.clip(np.digitize(sure, edges, right=True) - 1, 0, BINS - 1)
+    return [_bin(edges[n], edges[n + 1], sure[place == n], right[place == n]) for n in range(BINS)]
+
+
+def _bin(low: float, high: float, sure: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> Bin:
+    means = (float(sure.mean()), float(right.mean())) if len(sure) else (0.0, 0.0)
+    return Bin(float(low), float(high), len(sure), *means)

@@ -1,0 +1,89 @@
+"""What training and testing left for pictures of one repeat: first values, class activation and feature maps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.reporting.figures import ImageArray, Shown, overlay
+
+# Maps that are laid over an image, by their names in pictures.npz.
+OVERLAYS = {
+    "grad_cam": "Grad-CAM, predicted class",
+    "grad_cam_actual": "Grad-CAM, actual class",
+    "layer_cam": "LayerCAM, predicted class",
+    "class_maps": "the head's own map, predicted class",
+}
+ATTENTION = "attention."
+FEATURES = "features."
+
+
+class Explained(NamedTuple):
+    """One repeat's files as read, and the images that they are of.
+
+    Attributes:
+        repeat: its number.
+        values: values.json.
+        described: pictures.json.
+        arrays: pictures.npz by name.
+        images: the images of `described`, as the network is shown them.
+    """
+
+    repeat: int
+    values: Mapping[str, Mapping[str, list[float]]]
+    described: Mapping[str, Any]
+    arrays: Mapping[str, npt.NDArray[Any]]
+    images: Sequence[Shown]
+
+
+class Overlaid(NamedTuple):
+    """A map over an image: what it is called, and the pixels (3, S, S)."""
+
+    name: str
+    image: ImageArray
+
+
+def overlays(found: Explained) -> list[tuple[Shown, list[Overlaid]]]:
+    """Each image with its maps; the actual class has one of its own where another was predicted."""
+    return [(shown, list(_overlays(found, place))) for place, shown in enumerate(found.images)]
+
+
+def _overlays(found: Explained, place: int) -> Iterator[Overlaid]:
+    shown = found.images[place]
+    wrong = shown.example.actual != shown.example.predicted
+    for key, name in OVERLAYS.items():
+        if key in found.arrays and (wrong or key != "grad_cam_actual"):
+            yield Overlaid(name, overlay(shown.image, found.arrays[key][place]))
+    for key, maps in positions(found).items():
+        yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
+
+
+def positions(found: Explained) -> dict[str, ImageArray]:
+    """The attention's own maps over positions, (n, h, w), by their names in the module."""
+    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 3}
+
+
+def channels(found: Explained) -> dict[str, npt.NDArray[np.float32]]:
+    """The attention's own weights of channels, (n, C), by their names in the module."""
+    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 2}
+
+
+def _attention(found: Explained) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(ATTENTION): maps for name, maps in found.arrays.items() if name.startswith(ATTENTION)}
+
+
+def features(found: Explained) -> list[tuple[Shown, dict[str, ImageArray]]]:
+    """Each image whose feature maps were kept, with (1 + k, h, w) a stage."""
+    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
+    kept = found.described["features"]
+    return [
+        (found.images[place], {stage: maps[number] for stage, maps in stages.items()})
+        for number, place in enumerate(kept)
+    ]
+
+
+def sizes(found: Explained) -> dict[str, str]:
+    """Each stage's resolution as it is shown."""
+    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
+    return {stage: f"{maps.shape[2]} × {maps.shape[3]}" for stage, maps in stages.items()}

@@ -1,0 +1,71 @@
+"""How the values of the first layers and the weights of attention are distributed."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
+
+Distribution = Mapping[str, list[float]]
+
+
+def value_distributions(found: Mapping[str, Distribution], labels: Mapping[str, str], theme: Theme = LIGHT) -> bytes:
+    """One panel a tensor with the distribution of its values, at the start, after training and at random.
+
+    Args:
+        found: by the tensor's name `edges` and, for each key of `labels`, the part of the values in each bin.
+        labels: what each is called; the first is filled, the others are lines.
+        theme: the colours.
+
+    Source:
+        ECSM Figure 9.
+    """
+    with drawing(theme, 2.75 * len(found) + 0.4, 2.7) as (figure, out):
+        panels = figure.subplots(1, len(found), squeeze=False)[0]
+        for axes, (name, distribution) in zip(panels, found.items(), strict=True):
+            _panel(axes, distribution, labels, theme)
+            axes.set_title(name, fontsize="medium")
+        panels[0].set_ylabel("part of the values (%)")
+        handles, told = panels[0].get_legend_handles_labels()
+        figure.legend(handles, told, loc="outside upper center", ncols=len(told), frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()
+
+
+def _panel(axes: Axes, distribution: Distribution, labels: Mapping[str, str], theme: Theme) -> None:
+    colours = (theme.first, theme.second, theme.ink)
+    edges = distribution["edges"]
+    for place, (key, label) in enumerate(labels.items()):
+        style = {"fill": True, "alpha": 0.4} if place == 0 else {"linestyle": ("-", ":")[place - 1]}
+        axes.stairs(distribution[key], edges, color=colours[place], label=label, **style)
+    axes.set(xlabel="value", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+    axes.grid(axis="y")
+
+
+def channel_weights(found: Mapping[str, npt.NDArray[np.float32]], theme: Theme = LIGHT) -> bytes:
+    """How much attention weighs each channel, the most first: the mean over images and its range.
+
+    Args:
+        found: by the map's name (N, C) weights.
+        theme: the colours.
+    """
+    with drawing(theme, 4.8, 3.1) as (figure, out):
+        axes = figure.add_subplot()
+        for color, (name, weights) in zip((theme.first, theme.second, theme.ink), found.items(), strict=False):
+            order = np.argsort(-weights.mean(axis=0), kind="stable")
+            ordered = weights[:, order]
+            ranks = np.arange(1, weights.shape[1] + 1)
+            axes.plot(ranks, ordered.mean(axis=0), color=color, label=name)
+            axes.fill_between(
+                ranks, ordered.min(axis=0), ordered.max(axis=0), color=color, alpha=0.25, linewidth=0, rasterized=True
+            )
+        axes.set(xlabel="channel, by its mean weight", ylabel="weight")
+        axes.grid(axis="y")
+        axes.legend(frameon=False)
+        save(figure, out, theme.form)
+    return out.getvalue()

@@ -1,0 +1,26 @@
+"""What a run in the store was made from."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.errors import InputError
+from pipeline.tracking import content, origin
+from pipeline.tracking.store import opened, quieten, told_in_a_line
+
+
+def recorded(run: str) -> origin.Origin:
+    """What MLflow's run of this identifier was made from; a parent covers all of its repeats.
+
+    Raises:
+        InputError: if there is no such run, or it does not say.
+    """
+    quieten()
+    with told_in_a_line(), opened() as store, TemporaryDirectory() as folder:
+        named = store.client.get_run(run)
+        if content.KEY not in named.data.tags:
+            raise InputError(f"run {run}: not one of {content.NAME}'s")
+        if origin.FILE not in {artifact.path for artifact in store.client.list_artifacts(run)}:
+            raise InputError(
+                f"run {run}: says not what it was made from; delete it and `orbweaver sync` in the clone it is from"
+            )
+        return origin.Origin.parsed(Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes())

@@ -1,0 +1,146 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from pipeline import comparing, statistics, tracking
+from pipeline.commands import compare
+from pipeline.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+# Which of ten images each experiment tells right, in each of its repeats.
+RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
+
+
+def write_answers(root, name, *, missing=""):
+    """Predictions and the manifest, beside what the fixture `files` wrote."""
+    for repeat, right in enumerate(RIGHT[name], start=1):
+        lines = [f"{repeat}/{n}.png,a,a,0.9,{hit}" for n, hit in enumerate(right)]
+        lines = [line for line in lines if not missing or not line.startswith(missing)]
+        file = root / f"metrics/evaluate/{repeat}/predictions.csv"
+        file.write_text("\n".join(["path,actual,predicted,confidence,correct", *lines]) + "\n", encoding="utf-8")
+    rows = [f"{repeat}/{n}.png,a,{repeat}{n}" for repeat in (1, 2) for n in range(10)]
+    file = root / "data/collected/manifest.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(["path,label,sha256", *rows]) + "\n", encoding="utf-8")
+
+
+@pytest.fixture
+def two(clone, files, monkeypatch):
+    """Two experiments of two repeats, each in a folder, in place of DVC's cache."""
+    for name, freeze in (("one", "3b"), ("other", "1")):
+        files.experiment(clone / name, freeze=freeze)
+        write_answers(clone / name, name)
+    monkeypatch.setattr(compare, "files_of", lambda name: tracking.Folder(Path(name)))
+    return clone
+
+
+def said(*words):
+    told = click.testing.CliRunner().invoke(compare.command, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+def test_the_experiments_the_pair_and_what_differs_are_told(two):
+    told = words(said("one", "other"))
+    assert "one 2 85.00 ± 7.07" in told
+    assert "other 2 40.00 ± 14.14" in told
+    assert "over splits and seeds" in told
+    assert "no detectable difference" in told
+    assert "network.freeze 3b 1" in told
+
+
+def test_json_holds_the_numbers_of_the_comparison(two):
+    told = json.loads(said("one", "other", "--json"))
+    [pair] = told["pairs"]
+    test = statistics.corrected_t([0.4, 0.5], train=14, test=10)
+    assert pair["test"] == pytest.approx(test._asdict())
+    assert pair["mcnemar"]["1"] == {"only_a": 4, "only_b": 0, "p": 0.125}
+    assert told["differing_settings"] == {"network.freeze": {"one": "3b", "other": "1"}}
+
+
+def test_what_is_not_finite_is_null_in_json(two):
+    def refuse(name):
+        raise AssertionError(name)
+
+    write_answers(two / "other", "one")
+    [pair] = json.loads(said("one", "other", "--json"), parse_constant=refuse)["pairs"]
+    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, comparing.NO_DIFFERENCE)
+
+
+def test_another_score_may_be_compared(two):
+    assert "macro_f1 (%)" in said("one", "other", "--metric", "macro_f1")
+
+
+def test_a_score_that_the_experiment_has_not_is_refused(two):
+    with pytest.raises(InputError, match=r"^one: repeat 1 has no score 'nll'; it has accuracy"):
+        said("one", "other", "--metric", "nll")
+
+
+def test_other_test_images_are_refused_with_the_first(two):
+    write_answers(two / "other", "other", missing="2/3.png")
+    with pytest.raises(InputError, match=r"^repeat 2: '2/3\.png' is tested by one and not by other; "):
+        said("one", "other")
+
+
+def test_an_experiment_twice_is_refused(two):
+    with pytest.raises(InputError, match=r"^one one: names one twice"):
+        said("one", "one")
+
+
+def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
+    Path("other/metrics/evaluate/2/predictions.csv").unlink()
+    with pytest.raises(InputError, match=r"^other: .*2/predictions\.csv: No such file.*; dvc repro makes it"):
+        said("one", "other")
+
+
+def test_an_unknown_name_is_refused_with_those_there_are(clone):
+    with pytest.raises(InputError, match=r"^nope: no experiment or revision of that name; experiments here: none; or"):
+        compare.files_of("nope")
+
+
+@pytest.mark.slow
+def test_two_experiments_of_dvc_are_read_from_its_cache(clone, monkeypatch):
+    make = f"""
+import sys
+from pathlib import Path
+import yaml
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "tests/commands")!r}]
+from conftest import write_experiment
+from test_compare import write_answers
+freeze = yaml.safe_load(Path("params.yaml").read_text())["freeze"]
+write_experiment(Path(), freeze=freeze)
+Path("dvc.lock").unlink()  # DVC writes its own
+write_answers(Path(), "one" if freeze == "3b" else "other")
+"""
+    outs = "[metrics/train, metrics/runtime, metrics/evaluate, metrics/report, data/collected]"
+    stage = f"cmd: python make.py, deps: [make.py], params: [freeze], outs: {outs}, metrics: [metrics/summary.json]"
+    Path("make.py").write_text(make, encoding="utf-8")
+    Path("dvc.yaml").write_text(f"stages: {{all: {{{stage}}}}}\n", encoding="utf-8")
+    Path("params.yaml").write_text("freeze: 3b\n", encoding="utf-8")
+    Path(".gitignore").write_text("/mlflow.db\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    user = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    commands = [
+        ("git", "init", "--quiet"),
+        ("dvc", "init", "--quiet"),
+        ("git", "add", "."),
+        ("git", *user, "commit", "--quiet", "--message", "start"),
+        ("dvc", "exp", "run", "--quiet", "--name", "first"),
+        ("dvc", "exp", "run", "--quiet", "--name", "second", "--set-param", "freeze=3c"),
+    ]
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    told = words(said("first", "second", "workspace"))
+    assert "first 2 85.00 ± 7.07" in told
+    assert "second 2 40.00 ± 14.14" in told
+    assert "workspace 2 40.00 ± 14.14" in told

@@ -1,0 +1,121 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import pipeline
+from pipeline.commands import doctor
+from pipeline.datasets.synthetic import spider_image
+from pipeline.errors import InputError
+
+ROOT = Path(pipeline.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Twelve cats and four dogs, one of them a palette, and a file that is no image."""
+    for number in range(16):
+        file = tmp_path / f"own/{'cat' if number < 12 else 'dog'}/{number:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image = spider_image(number % 9, number, size=72, seed=1)
+        (image.convert("P") if number == 15 else image).save(file)
+    (tmp_path / "own/cat/notes.txt").write_text("no image", encoding="utf-8")
+    return tmp_path / "own"
+
+
+def _run(folder, *words):
+    return CliRunner().invoke(doctor.command, ["-S", "data=folder", "-S", f"folder='{folder}'", *words])
+
+
+def _found(folder):
+    return json.loads(_run(folder, "--json").stdout)
+
+
+def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
+    done = _run(own)
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "own: 16 images in 2 classes"
+    assert f"  cat      12  {'█' * 40}" in lines
+    assert f"  dog       4  {'█' * 13}" in lines
+    assert "files that are not used (1)" in lines
+    assert "  dog/15.png: palette to RGB" in lines
+    assert "uneven classes, 3.0 to 1 (2)" in lines
+
+
+def test_json_holds_every_finding_with_its_files(own):
+    found = _found(own)
+    assert (found["set"], found["images"], found["classes"]) == ("folder", 16, {"cat": 12, "dog": 4})
+    assert {one["what"]: one["count"] for one in found["findings"]} == {
+        "files that are not used": 1,
+        "uneven classes, 3.0 to 1": 2,
+        "images that are converted": 1,
+    }
+
+
+def test_the_recipes_image_size_says_which_images_are_small(own):
+    words = ["-S", "data=folder", "-S", f"folder='{own}'", "-S", "papers.quick.data.image_size=80", "--json"]
+    found = json.loads(CliRunner().invoke(doctor.command, words).stdout)
+    small = next(one for one in found["findings"] if one["what"] == "images smaller than image_size")
+    assert small["count"] == 16
+
+
+def test_the_folder_and_the_project_stay_as_they_are(own):
+    before = {file: file.read_bytes() for file in [*own.rglob("*.*"), *Path().rglob("*.*")]}
+    _run(own)
+    assert {file: file.read_bytes() for file in [*own.rglob("*.*"), *Path().rglob("*.*")]} == before
+
+
+def test_what_would_stop_a_run_gives_status_1(own):
+    shutil.copy(own / "cat/00.png", own / "dog/99.png")
+    done = _run(own)
+    assert done.exit_code == 1
+    assert "what to do: a run stops at this: look which class is right" in done.stdout
+
+
+def test_a_near_duplicate_across_parts_would_stop_a_run_unless_it_is_dropped(own, tmp_path):
+    for part in ("train", "test"):
+        shutil.copytree(own, tmp_path / "parts" / part, ignore=shutil.ignore_patterns("*[02468].png", "notes.txt"))
+    shutil.rmtree(tmp_path / "parts/test")
+    shutil.copytree(own, tmp_path / "parts/test", ignore=shutil.ignore_patterns("*[13579].png", "notes.txt"))
+    with Image.open(own / "cat/02.png") as image:
+        image.resize((60, 60)).save(tmp_path / "parts/train/cat/small.png")
+    found = _found(tmp_path / "parts")
+    assert found["findings"][0]["files"] == ["train/cat/small.png = test/cat/02.png"]
+    assert _run(tmp_path / "parts").exit_code == 1
+    assert _run(tmp_path / "parts", "-S", "papers.quick.data.on_leak=drop").exit_code == 0
+
+
+def test_a_class_with_too_few_usable_images_is_told_as_what_stops_a_run(own):
+    for file in [*own.glob("dog/13.png"), *own.glob("dog/14.png"), *own.glob("dog/15.png")]:
+        file.write_bytes(b"")
+    done = _run(own)
+    assert done.exit_code == 1
+    assert "class 'dog': 1 different usable of 4 files, 2 needed" in done.stdout
+
+
+def test_a_folder_that_is_not_there_is_one_line():
+    with pytest.raises(InputError, match=r"^folder: '/nowhere' does not exist"):
+        CliRunner().invoke(doctor.command, ["-S", "data=folder", "-S", "folder=/nowhere"], catch_exceptions=False)
+
+
+def test_a_set_without_findings_says_so():
+    done = CliRunner().invoke(doctor.command, ["-S", "synthetic.images_per_class=4"])
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found that needs a look")
+
+
+def test_a_published_set_is_looked_at_in_a_temporary_place():
+    words = ["-S", "data=digits", "--json"]
+    found = json.loads(CliRunner().invoke(doctor.command, words).stdout)
+    assert (found["set"], found["images"], len(found["classes"])) == ("digits", 1797, 10)
+    assert sorted(place.name for place in Path().iterdir()) == ["params.yaml"]

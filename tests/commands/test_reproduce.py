@@ -1,0 +1,117 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from pipeline import tracking
+from pipeline.commands import cloning, reproduce
+from pipeline.errors import InputError
+from pipeline.tracking import lookup
+
+HERE = tracking.Folder(Path())
+
+
+def git(*words):
+    done = subprocess.run(("git", *words), capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def project(clone):
+    """A repository with one commit; gives that commit."""
+    git("init", "--quiet")
+    git("config", "user.email", "someone@example.org")
+    git("config", "user.name", "Someone")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "--message", "start")
+    return git("rev-parse", "HEAD")
+
+
+def asked(monkeypatch, **changes):
+    """`reproduce RUN` of a run of which this was recorded."""
+    found = tracking.Origin([1, 2], "", "", {}, {}, {})._replace(**changes)
+    monkeypatch.setattr(tracking, "recorded", lambda run: found)
+    return click.testing.CliRunner().invoke(reproduce.command, ["RUN"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"commit": ""}, "made outside git, so its code is not recorded; commit it and run again"),
+        ({"commit": "a" * 40}, "commit aaaaaaaaaaaa is not in this clone: `git fetch` it from the clone that made"),
+        ({"commit": "a" * 40, "changes": None}, "with uncommitted changes that were not kept"),
+    ],
+)
+def test_a_run_that_cannot_be_made_again_is_told_with_the_way_out(project, monkeypatch, changes, message):
+    with pytest.raises(InputError, match=message):
+        asked(monkeypatch, **changes)
+
+
+def test_a_repeat_that_the_run_has_not_is_refused():
+    with pytest.raises(InputError, match="--repeat 3: run RUN has the repeats 1, 2"):
+        reproduce.only(tracking.Origin([1, 2], "", "", {}, {}, {}), 3, "RUN")
+
+
+def test_the_temporary_clone_has_the_commit_and_the_changes_and_is_gone_in_the_end(project):
+    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    changes = git("diff") + "\n"
+    git("checkout", "--quiet", "params.yaml")
+    with cloning.cloned(Path.cwd(), project, changes, keep=False) as made:
+        assert (made / "params.yaml").read_text(encoding="utf-8") == "paper: ecsm\n"
+    assert not made.parent.exists()
+    with pytest.raises(KeyboardInterrupt), cloning.cloned(Path.cwd(), project, "", keep=False) as made:
+        raise KeyboardInterrupt
+    assert not made.parent.exists()
+
+
+def test_changes_that_do_not_fit_the_commit_are_told_in_gits_words(project):
+    with pytest.raises(InputError, match="git apply: "), cloning.cloned(Path.cwd(), project, "nonsense\n", keep=False):
+        pass
+
+
+def test_a_program_that_fails_in_the_clone_is_told_with_what_was_run(project):
+    with pytest.raises(InputError, match="`dvc repro nothing` failed in the temporary clone"):
+        cloning.run_dvc(Path.cwd(), "repro", "nothing")
+
+
+def test_what_a_run_was_made_from_is_found_by_the_runs_id(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    parent = next(run.info.run_id for run in runs() if "repeats" in run.data.params)
+    child = next(run.info.run_id for run in runs() if run.data.tags.get("orbweaver.repeat") == "2")
+    assert lookup.recorded(parent).repeats == [1, 2]
+    found = lookup.recorded(child)
+    assert (found.repeats, found.commit, found.changes) == ([2], "f" * 40, "")
+    assert found.machines[2]["versions"]["torch"] == "2.5.0"
+    assert found.stages["preprocess"]["outs"] == [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]
+    assert "report" not in found.stages
+    with pytest.raises(InputError, match="nobody"):
+        lookup.recorded("nobody")
+
+
+def test_a_dirty_run_of_which_no_change_was_kept_says_so(clone, files):
+    files.experiment(clone)
+    runtime = json.loads(Path("metrics/runtime/2.json").read_text(encoding="utf-8"))
+    runtime |= {"git_dirty": True, "started": "2026-02-02T03:04:05+00:00"}
+    Path("metrics/runtime/2.json").write_text(json.dumps(runtime), encoding="utf-8")
+    assert tracking.made_from(tracking.read(HERE), [1, 2]).changes is None
+    assert tracking.made_from(tracking.read(HERE), [1]).changes == ""
+    runtime["git_changes"] = "diff"
+    Path("metrics/runtime/2.json").write_text(json.dumps(runtime), encoding="utf-8")
+    assert tracking.made_from(tracking.read(HERE), [1, 2]).changes == "diff"
+
+
+def test_the_verdict_ends_with_the_answer_in_one_line():
+    told = {"run": "r", "commit": "c", "repeats": [1], "outputs": {"a": "identical", "b": "different"}}
+    told |= {"identical": False, "first": "b", "where": "x.csv", "causes": ["seed 1 in the run, 2 here"]}
+    last = reproduce.as_text(told).splitlines()[-1]
+    assert last == "different: 1 of 2 outputs, first b, x.csv; likely cause: seed 1 in the run, 2 here"
+    told |= {"outputs": {"a": "identical"}, "identical": True}
+    assert reproduce.as_text(told).splitlines()[-1] == "identical: all 1 outputs, bit by bit"
+
+
+def test_the_interpreter_of_the_clone_is_this_one():
+    assert cloning._environment()["PATH"].startswith(str(Path(sys.executable).parent))

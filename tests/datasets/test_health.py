@@ -1,0 +1,86 @@
+import pytest
+
+from pipeline.datasets.health import examine
+from pipeline.datasets.manifest import Alike, Rejected, Row
+
+
+def _row(path: str, *, image: str = "", part: str = "", side: int = 100, mode: str = "RGB", note: str = "") -> Row:
+    return Row(path, path.split("/")[0], part, 1, image or path, side, side, mode, note)
+
+
+def _examined(rows, *, rejected=(), alike=(), on_leak="refuse", **options):
+    return examine(rows, rejected, alike, **{"image_size": 64, "on_leak": on_leak} | options)
+
+
+def _findings(rows, **options) -> dict[str, tuple[list[str], bool]]:
+    return {one["what"]: (one["files"], one["stops"]) for one in _examined(rows, **options)["findings"]}
+
+
+def test_images_are_counted_by_class_part_and_mode():
+    found = _examined([_row("a/1", part="train"), _row("a/2", part="test"), _row("b/1", part="test", mode="L")])
+    assert (found["images"], found["classes"], found["parts"]) == (3, {"a": 2, "b": 1}, {"test": 2, "train": 1})
+    assert (found["modes"], found["imbalance"]) == ({"RGB": 2, "L": 1}, 2.0)
+
+
+def test_the_smallest_and_the_largest_size_are_told():
+    assert _examined([_row("a/1", side=80), _row("a/2", side=90)])["sizes"] == {
+        "smallest": [80, 80],
+        "largest": [90, 90],
+    }
+
+
+def test_an_even_set_of_large_images_has_no_findings():
+    assert _findings([_row("a/1"), _row("b/1")]) == {}
+
+
+def test_no_image_at_all_is_told_too():
+    assert _examined([])["imbalance"] is None
+
+
+def test_classes_of_very_different_size_are_found():
+    assert _findings([*(_row(f"a/{n}") for n in range(6)), _row("b/1"), _row("b/2")]) == {
+        "uneven classes, 3.0 to 1": (["a: 6", "b: 2"], False)
+    }
+
+
+def test_images_smaller_than_they_are_packed_are_found():
+    assert _findings([_row("a/1", side=63), _row("b/1", side=64)]) == {
+        "images smaller than image_size": (["a/1: 63 x 63"], False)
+    }
+
+
+def test_what_is_rejected_and_what_is_converted_is_listed_with_its_reason():
+    found = _findings([_row("a/1", note="grey to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
+    assert found == {
+        "files that are not used": (["a/2: empty: 0 bytes"], False),
+        "images that are converted": (["a/1: grey to RGB"], False),
+    }
+
+
+def test_duplicates_are_told_by_kind_and_by_where_they_are():
+    rows = [_row("a/1", image="x"), _row("a/2", image="x"), _row("a/3"), _row("b/1", image="x"), _row("b/2")]
+    alike = [
+        Alike("a/1", 1, "", ""),
+        Alike("a/2", 1, "exact", "a/1"),
+        Alike("a/3", 2, "", ""),
+        Alike("b/1", 1, "exact", "a/1"),
+        Alike("b/2", 2, "near", "a/3"),
+    ]
+    assert _findings(rows, alike=alike, refuse_duplicates=True) == {
+        "exact duplicates across classes": (["b/1 = a/1"], True),
+        "near duplicates across classes": (["b/2 = a/3"], False),
+        "exact duplicates within a class": (["a/2 = a/1"], False),
+    }
+
+
+@pytest.mark.parametrize(("on_leak", "stops"), [("refuse", True), ("drop", False), ("allow", False)])
+def test_near_duplicates_across_parts_stop_a_run_where_they_are_refused(on_leak, stops):
+    rows = [_row("a/1", part="test"), _row("a/2", part="train")]
+    alike = [Alike("a/1", 1, "", ""), Alike("a/2", 1, "near", "a/1")]
+    assert _findings(rows, alike=alike, on_leak=on_leak) == {"near duplicates across parts": (["a/2 = a/1"], stops)}
+
+
+def test_the_known_overlap_with_pre_training_data_is_a_finding():
+    assert _findings([_row("a/1"), _row("b/1")], known_overlap="22 images.") == {
+        "overlap with pre-training data": (["22 images."], False)
+    }

@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from pipeline.networks.backbones import make
+from pipeline.networks.values import BINS, distributions, first_values
+
+
+def test_the_first_layers_are_the_first_convolution_and_the_first_batch_norm() -> None:
+    found = first_values(make("resnet18", 64))
+    assert {name: tuple(values.shape) for name, values in found.items()} == {
+        "conv1.weight": (64, 3, 7, 7),
+        "bn1.weight": (64,),
+        "bn1.bias": (64,),
+    }
+
+
+def test_a_network_without_batch_norms_has_its_first_convolution_alone() -> None:
+    assert list(first_values(make("vit_b_16", 32))) == ["conv_proj.weight"]
+
+
+def test_the_values_are_copies() -> None:
+    model = make("resnet18", 64)
+    found = first_values(model)["conv1.weight"]
+    before = found.clone()
+    with torch.no_grad():
+        model.get_parameter("conv1.weight").zero_()
+    assert torch.equal(found, before)
+
+
+def test_every_value_is_in_a_bin_and_equal_values_lie_alike() -> None:
+    values = {"w": torch.tensor([-1.0, 0.0, 0.0, 3.0])}
+    found = distributions({"start": values, "trained": values, "random": {"w": torch.tensor([5.0])}})["w"]
+    assert len(found["edges"]) == BINS + 1
+    assert (found["edges"][0], found["edges"][-1]) == (-1.0, 5.0)
+    assert found["start"] == found["trained"]
+    assert sum(found["start"]) == pytest.approx(1)
+    assert (found["start"][0], max(found["start"]), found["random"][-1]) == (0.25, 0.5, 1.0)

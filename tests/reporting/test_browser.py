@@ -1,0 +1,129 @@
+"""The page in a real browser, as a reader has it: Debian's Chromium, or the one that CHROMIUM names."""
+
+import os
+import shutil
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+sys.path.append(str(Path(__file__).parents[1] / "stages"))
+import written_results
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZES = {"wide": 1280, "phone": 390}
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here, so the page is not opened; install one, or name it in CHROMIUM"
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The address of the page of three repeats."""
+    with pytest.MonkeyPatch.context() as patch:
+        return written_results.report_of(tmp_path_factory.mktemp("results"), patch).as_uri()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=[(size, colours) for size in SIZES for colours in ("light", "dark")], ids=str)
+def opened(chromium, address, request):
+    """The page at one size and in one scheme of colours, with what it said and asked for."""
+    size, colours = request.param
+    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colours)
+    page.told, page.asked = [], []
+    page.on("console", lambda message: page.told.append(message.text))
+    page.on("pageerror", lambda error: page.told.append(str(error)))
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    page.goto(address)
+    yield page
+    page.close()
+
+
+def test_the_browser_has_nothing_to_complain_of(opened):
+    assert opened.told == []
+
+
+def test_no_request_leaves_the_page(opened, address):
+    assert address in opened.asked
+    assert [url[:80] for url in opened.asked if url != address and not url.startswith("data:")] == []
+
+
+def test_every_image_is_drawn_and_described(opened):
+    images = opened.evaluate("[...document.images].map(i => [i.alt.trim().length, i.naturalWidth])")
+    assert len(images) > 20
+    assert all(letters > 10 and width > 0 for letters, width in images)
+
+
+def test_the_page_is_never_wider_than_the_screen(opened):
+    wide, screen = opened.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert wide <= screen
+
+
+def test_no_picture_reaches_beyond_its_box(opened):
+    beyond = """
+        [...document.images].filter(i => !i.closest(".wide") && i.getBoundingClientRect().right > innerWidth)
+                            .map(i => i.alt)
+    """
+    assert opened.evaluate(beyond) == []
+
+
+def test_headings_go_down_one_step_at_a_time(opened):
+    levels = opened.evaluate("[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below - above <= 1 for above, below in pairwise(levels))
+
+
+def test_every_chart_has_a_caption(opened):
+    assert opened.evaluate("[...document.querySelectorAll('figure')].filter(f => !f.querySelector('figcaption'))") == []
+
+
+def test_text_stands_out_from_what_is_behind_it(opened):
+    """By WCAG's ratio: 4.5 for text of usual size."""
+    lacking = """
+        () => {
+          const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+          const light = rgb => rgb.map(channel).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+          const parts = text => text.match(/[\\d.]+/g).map(Number);
+          const behind = e => { for (; e; e = e.parentElement) {
+            const found = parts(getComputedStyle(e).backgroundColor);
+            if (found.length === 3 || found[3] > 0) return found.slice(0, 3);
+          } };
+          return [...document.querySelectorAll("body *")]
+            .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+            .filter(e => {
+              const [a, b] = [parts(getComputedStyle(e).color).slice(0, 3), behind(e)].map(light);
+              return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+            }).map(e => e.outerHTML.slice(0, 100));
+        }
+    """
+    assert opened.evaluate(lacking) == []
+
+
+def test_the_page_can_be_printed(chromium, address):
+    page = chromium.new_page()
+    page.goto(address)
+    printed = page.pdf(format="A4")
+    page.close()
+    assert printed.startswith(b"%PDF")
+    assert len(printed) > 20_000

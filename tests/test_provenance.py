@@ -1,0 +1,44 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline import provenance
+
+
+def git(*words):
+    subprocess.run(("git", *words), capture_output=True, check=True)
+
+
+@pytest.fixture
+def project(clone):
+    git("init", "--quiet")
+    git("config", "user.email", "someone@example.org")
+    git("config", "user.name", "Someone")
+    Path("dvc.lock").write_text("one\n", encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "start")
+
+
+def test_the_changes_are_what_git_apply_needs_and_leave_dvc_lock_out(project):
+    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    Path("dvc.lock").write_text("two\n", encoding="utf-8")
+    changes = provenance.changes()
+    git("checkout", "--quiet", ".")
+    subprocess.run(("git", "apply"), input=changes, text=True, check=True)
+    assert Path("params.yaml").read_text(encoding="utf-8") == "paper: ecsm\n"
+    assert Path("dvc.lock").read_text(encoding="utf-8") == "one\n"
+
+
+def test_a_clean_tree_has_no_changes_and_too_many_are_not_kept(project, monkeypatch):
+    assert provenance.changes() == ""
+    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    monkeypatch.setattr(provenance, "LARGEST_CHANGES", 10)
+    assert provenance.changes() is None
+    Path("params.yaml").write_bytes(b"paper: \xe9\n")
+    monkeypatch.setattr(provenance, "LARGEST_CHANGES", 1000)
+    assert provenance.changes() is None
+
+
+def test_outside_git_there_are_none(clone):
+    assert provenance.changes() == ""
