@@ -297,7 +297,7 @@ def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
 
 
 def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> None:
-    train.write_history(whole.outcome.history, whole.record, repeat=1)
+    train.write_history(whole.outcome.history, whole.record, {}, None, repeat=1)
     with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert float(rows[0]["train_spa"]) == pytest.approx(whole.outcome.history[0]["train_spa"])
