@@ -22,7 +22,7 @@ NOT_COMPARED = "not compared: run times (metrics/runtime), and the summary and p
 
 @click.command(name="reproduce")
 @click.argument("run")
-@click.option("--repeat", type=click.IntRange(min=1), help="Only this repeat; by default all that the run has.")
+@click.option("--repeat", type=click.IntRange(min=0), help="Only this repeat; by default all that the run has.")
 @click.option("--reuse-data", is_flag=True, help="Take data and source weights from DVC's cache, not made anew.")
 @click.option("--keep", is_flag=True, help="Leave the temporary clone where it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -101,8 +101,14 @@ def set_values(root: Path, project: Path, recorded: Origin) -> None:
     with modify_yaml(project / paths.PARAMS) as values:
         values["repeats"] = recorded.repeats
         values["threads"] = recorded.machines[recorded.repeats[-1]].get("threads", values["threads"])
-        if not Path(values["folder"]).is_absolute():
-            values["folder"] = str(root / values["folder"])
+        folder = Path(values["folder"])
+        if not folder.is_absolute() and names(root / folder) != names(project / folder):
+            values["folder"] = str(root / folder)
+
+
+def names(folder: Path) -> set[str]:
+    """Every file below a folder, by its path there."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def stage_order(project: Path) -> list[str]:

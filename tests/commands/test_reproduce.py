@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
+import yaml
 
 from pipeline import tracking
 from pipeline.commands import cloning, reproduce
@@ -115,3 +116,18 @@ def test_the_verdict_ends_with_the_answer_in_one_line():
 
 def test_the_interpreter_of_the_clone_is_this_one():
     assert cloning._environment()["PATH"].startswith(str(Path(sys.executable).parent))
+
+
+@pytest.mark.parametrize(("photographs", "absolute"), [((), False), (("a/1.jpg",), True)])
+def test_only_photographs_that_git_does_not_have_are_named_by_their_own_place(tmp_path, photographs, absolute):
+    root, project = tmp_path / "root", tmp_path / "project"
+    for place in (root, project):
+        (place / "data/own").mkdir(parents=True)
+        (place / "data/own/README.md").touch()
+    for name in photographs:
+        (root / "data/own" / name).parent.mkdir()
+        (root / "data/own" / name).touch()
+    (project / "params.yaml").write_text("repeats:\n- 1\nthreads: auto\nfolder: data/own\n", encoding="utf-8")
+    reproduce.set_values(root, project, tracking.Origin([2], "", "", {}, {}, {2: {"threads": 4}}))
+    told = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    assert told == {"repeats": [2], "threads": 4, "folder": str(root / "data/own") if absolute else "data/own"}
