@@ -1,7 +1,5 @@
 """`orbweaver compare`: experiments side by side, with what their differences are worth."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,7 @@ from pipeline.commands import revisions
 from pipeline.comparing import Comparison, Experiment, Pair, Summary
 from pipeline.errors import InputError
 from pipeline.reporting import certainty, tables
-from pipeline.reporting.aggregate import SCORES, Repeat
+from pipeline.reporting.aggregate import SCORES
 from pipeline.reporting.tables import Table
 from pipeline.statistics import Interval
 
@@ -50,8 +48,10 @@ def read(name: str) -> Experiment:
     try:
         with tracking.complete():
             numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
-            found = certainty.experiment(name, [_repeat(files, number) for number in numbers])
-            return found._replace(images={row["path"]: _identity(row) for row in _table(files.read(paths.MANIFEST))})
+            found = certainty.experiment(name, [revisions.repeat(files, number) for number in numbers])
+            return found._replace(
+                images={row["path"]: _identity(row) for row in revisions.table(files.read(paths.MANIFEST))}
+            )
     except tracking.IncompleteError as error:
         raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None
 
@@ -71,22 +71,6 @@ def files_of(name: str) -> tracking.Files:
         listed = ", ".join(sorted(known)) or "none"
         raise InputError(f"{name}: no experiment or revision of that name; experiments here: {listed}; or {WORKSPACE}")
     return revisions.Revision(root, found)
-
-
-def _repeat(files: tracking.Files, number: int) -> Repeat:
-    trained, tested = paths.training_metrics(number), paths.evaluation(number)
-    return Repeat(
-        number=number,
-        record=json.loads(files.read(trained / "record.json")),
-        runtime=json.loads(files.read(paths.runtime_file(number))),
-        scores=json.loads(files.read(tested / "scores.json")),
-        history=[],
-        predictions=_table(files.read(tested / "predictions.csv")),
-    )
-
-
-def _table(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
 
 
 def _identity(row: dict[str, str]) -> str:

@@ -1,18 +1,14 @@
 """A study's results from DVC's experiments, and its page as files."""
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from pipeline import paths, tracking
+from pipeline import tracking
+from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
-from pipeline.commands.revisions import Revision
-from pipeline.reporting.aggregate import Repeat
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
@@ -30,27 +26,11 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
     printed = study.printed.get(cell.name)
     if revision is None:
         return Result(cell.name, [], NOT_RUN, printed)
-    files = Revision(Path.cwd(), revision)
+    files = revisions.Revision(Path.cwd(), revision)
     try:
-        return Result(cell.name, [_repeat(files, number) for number in cell.values.repeats], "", printed)
+        return Result(cell.name, [revisions.repeat(files, number) for number in cell.values.repeats], "", printed)
     except (FileNotFoundError, tracking.IncompleteError) as error:
         return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
-
-
-def _repeat(files: Revision, number: int) -> Repeat:
-    trained, tested = paths.training_metrics(number), paths.evaluation(number)
-    return Repeat(
-        number=number,
-        record=json.loads(files.read(trained / "record.json")),
-        runtime=json.loads(files.read(paths.runtime_file(number))),
-        scores=json.loads(files.read(tested / "scores.json")),
-        history=_table(files.read(trained / "history.csv")),
-        predictions=_table(files.read(tested / "predictions.csv")),
-    )
-
-
-def _table(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
 
 
 def write(folder: Path, told: Mapping[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """The files of a git revision or a DVC experiment, without checking it out."""
 
+import csv
 import errno
+import io
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import tracking
+from pipeline import paths, tracking
+from pipeline.reporting.aggregate import Repeat
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -73,3 +77,25 @@ def git(root: Path, *words: str) -> list[str]:
     except FileNotFoundError:
         return []
     return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def repeat(files: tracking.Files, number: int) -> Repeat:
+    """One repeat of an experiment, from its files.
+
+    Raises:
+        FileNotFoundError: if one of them is not at hand.
+    """
+    trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    return Repeat(
+        number=number,
+        record=json.loads(files.read(trained / "record.json")),
+        runtime=json.loads(files.read(paths.runtime_file(number))),
+        scores=json.loads(files.read(tested / "scores.json")),
+        history=table(files.read(trained / "history.csv")),
+        predictions=table(files.read(tested / "predictions.csv")),
+    )
+
+
+def table(content: bytes) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
