@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline import tracking
+from pipeline import records, tracking
 from pipeline.seeding import fingerprint
 from pipeline.tracking import store
 
@@ -80,7 +80,7 @@ def write_text(path, text):
 def write_repeat(root, record, *, accuracy, seconds):
     metrics, repeat = root / "metrics", record["repeat"]
     rows = curve_rows(repeat)
-    write_json(metrics / f"train/{repeat}/record.json", record)
+    write_json(metrics / f"train/{repeat}/record.json", records.of_training(record))
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     write_text(metrics / f"train/{repeat}/history.csv", "\n".join(lines) + "\n")
     runtime = {
@@ -94,6 +94,7 @@ def write_repeat(root, record, *, accuracy, seconds):
         "git_commit": "f" * 40,
         "git_dirty": False,
         "started": "2026-01-02T03:04:05+00:00",
+        "data_sha256": record["data"]["sha256"],
     }
     write_json(metrics / f"runtime/{repeat}.json", runtime)
     numbers = {"precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 3}

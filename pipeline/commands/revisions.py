@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths, tracking
+from pipeline import paths, records, tracking
 from pipeline.reporting.aggregate import Repeat
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def repeat(files: tracking.Files, number: int) -> Repeat:
         FileNotFoundError: if one of them is not at hand.
     """
     trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    runtime = json.loads(files.read(paths.runtime_file(number)))
     return Repeat(
         number=number,
-        record=json.loads(files.read(trained / "record.json")),
-        runtime=json.loads(files.read(paths.runtime_file(number))),
+        record=records.whole(json.loads(files.read(trained / "record.json")), runtime),
+        runtime=runtime,
         scores=json.loads(files.read(tested / "scores.json")),
         history=table(files.read(trained / "history.csv")),
         predictions=table(files.read(tested / "predictions.csv")),

@@ -23,7 +23,7 @@ class Repeat(NamedTuple):
 
     Attributes:
         number: the repeat.
-        record: record.json.
+        record: what the result follows from, as `records.whole` has it.
         runtime: the runtime JSON.
         scores: scores.json.
         history: history.csv, one mapping a row.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import params, paths, tracking
+from pipeline import params, paths, records, tracking
 from pipeline.datasets import health, manifest
 from pipeline.errors import InputError, one_line_errors
 from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
@@ -46,10 +46,11 @@ def read_repeat(number: int) -> Repeat:
         InputError: a file is missing or is not what its stage writes.
     """
     trained, tested = paths.training_metrics(number), paths.evaluation(number)
+    kept, runtime = read_json(trained / "record.json"), read_json(paths.runtime_file(number))
     return Repeat(
         number=number,
-        record=read_json(trained / "record.json"),
-        runtime=read_json(paths.runtime_file(number)),
+        record=records.whole(kept, runtime),
+        runtime=runtime,
         scores=read_json(tested / "scores.json"),
         history=read_table(trained / "history.csv"),
         predictions=read_table(tested / "predictions.csv"),

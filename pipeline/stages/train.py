@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline import params, paths, provenance, seeding, tracking
+from pipeline import params, paths, provenance, records, seeding, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError, one_line_errors
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     first = {"start": before, "trained": first_values(network.model), "random": random_values(values, repeat=repeat)}
     write_history(outcome.history, record, distributions(first), sheet, repeat=repeat)
     speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
-    write_runtime(outcome, machine, speed, repeat=repeat, started=started)
+    write_runtime(outcome, machine, speed, data.sha256, repeat=repeat, started=started)
 
 
 def set_up(values: Params) -> Machine:
@@ -196,7 +196,6 @@ def describe_run(
             "set": experiment.settings.data.set,
             "classes": list(data.classes),
             "images": len(data.paths),
-            "sha256": data.sha256,
         },
         "weights": {"origin": "none", "sha256": ""}
         if scratch
@@ -204,6 +203,7 @@ def describe_run(
         "code": provenance.code_hash(),
     }
     key = seeding.fingerprint(record)
+    record["data"]["sha256"] = data.sha256
     phases = regularizing.parts(experiment, network)
     return {
         "key": key,
@@ -284,7 +284,7 @@ def write_history(
     with paths.written_whole(paths.training_metrics(repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", history)
-        write_json(target / "record.json", record)
+        write_json(target / "record.json", records.of_training(record))
         (target / "values.json").write_text(json.dumps(first) + "\n", encoding="utf-8")
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)
@@ -294,11 +294,12 @@ def write_runtime(
     outcome: engine.Outcome,
     machine: Machine,
     inference: Mapping[str, float],
+    data_sha256: str,
     *,
     repeat: int,
     started: datetime,
 ) -> None:
-    """All that may differ between two equal runs, apart from what training and testing read."""
+    """All that may differ between two equal runs, apart from what training and testing read; and what names the data."""
     commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
     runtime = {
@@ -314,6 +315,7 @@ def write_runtime(
         "git_dirty": dirty,
         "git_changes": provenance.changes(),
         "started": started.isoformat(timespec="seconds"),
+        records.DATA: data_sha256,
     }
     with paths.written_whole(paths.runtime_file(repeat)) as target:
         write_json(target, runtime)

@@ -15,7 +15,7 @@ from pipeline.seeding import fingerprint
 from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
 
-# Of record.json: what differs between the repeats of one experiment.
+# Of the record: what differs between the repeats of one experiment.
 OF_ONE_REPEAT = frozenset({"repeat", "seed", "parts"})
 
 NAME = "orbweaver"

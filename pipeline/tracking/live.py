@@ -34,7 +34,7 @@ def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["Li
     after a failure or Ctrl-C either one 1 s.
 
     Args:
-        record: what record.json will hold.
+        record: what the result follows from.
         repeats: all repeats of the experiment, which are part of what it is.
 
     Yields:

@@ -21,7 +21,7 @@ class Origin(NamedTuple):
         commit: the commit that was checked out at its newest training; empty outside git.
         changes: what differed from that commit, as `git apply` takes it; None where it was not kept.
         stages: dvc.lock's entries of its stages, but for the report.
-        records: each repeat's record.json.
+        records: what each repeat's result follows from.
         machines: each repeat's device, threads and versions.
     """
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from pipeline import paths
+from pipeline import paths, records
 from pipeline.errors import InputError
 from pipeline.seeding import fingerprint
 
@@ -69,8 +69,8 @@ class Results(NamedTuple):
 
 
 def key_of(record: Mapping[str, Any], repeats: Iterable[int]) -> str:
-    """What makes two experiments one: the content that the record's own key is made of, and the repeats."""
-    return fingerprint([record["key"], sorted(repeats)])
+    """What makes two experiments one: what the record's own key is made of, all images and labels, and the repeats."""
+    return fingerprint([record["key"], record["data"]["sha256"], sorted(repeats)])
 
 
 def read(files: Files) -> Results:
@@ -143,12 +143,12 @@ def _is_tested(stages: Mapping[str, Any], repeat: int) -> bool:
 
 def _trial(files: Files, repeat: int) -> Trial:
     trained = paths.training_metrics(repeat)
-    history = files.read(trained / "history.csv").decode()
+    history, runtime = files.read(trained / "history.csv").decode(), _json(files, paths.runtime_file(repeat))
     return Trial(
         repeat,
-        _json(files, trained / "record.json"),
+        records.whole(_json(files, trained / "record.json"), runtime),
         list(csv.DictReader(io.StringIO(history, newline=""))),
-        _json(files, paths.runtime_file(repeat)),
+        runtime,
         _json(files, paths.evaluation(repeat) / "scores.json"),
     )
 

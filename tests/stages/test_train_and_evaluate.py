@@ -18,11 +18,12 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 
 import pipeline
-from pipeline import params, paths, scores, tracking
+from pipeline import params, paths, records, scores, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError
 from pipeline.stages import collect, evaluate, preprocess, source, split, train
+from pipeline.tracking.results import key_of
 from pipeline.training import checkpoints
 
 ROOT = Path(pipeline.__file__).parents[1]
@@ -81,8 +82,9 @@ def trained() -> dict[str, torch.Tensor]:
 
 
 def record() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
-    return found
+    """The record from both of its files."""
+    kept = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
+    return records.whole(kept, json.loads(paths.runtime_file(1).read_text(encoding="utf-8")))
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -427,25 +429,23 @@ def relabel(part: str) -> None:
 
 
 def training_outputs() -> dict[str, bytes]:
-    """The content of all that training leaves, but the run time; the record without the data set's own hash."""
+    """The content of all that training leaves, but the run time."""
     train.main(["1"])
-    told = record()
-    del told["data"]["sha256"], told["key"]
-    files = [*paths.trained(1).iterdir(), paths.training_metrics(1) / "history.csv"]
-    return {file.as_posix(): file.read_bytes() for file in files} | {"record": json.dumps(told).encode()}
+    files = [*paths.trained(1).iterdir(), *paths.training_metrics(1).iterdir()]
+    return {file.as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
 def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: Logged, part: str, same: bool
 ) -> None:
-    """The record also names the data set as a whole, test labels too, by its hash: that alone, and the key over it."""
+    """What names the data set as a whole, test labels too, is beside the run time: MLflow keeps both runs."""
     monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "copy", symlinks=True))
     write_params()
-    before, named = training_outputs(), record()["data"]["sha256"]
+    before, named = training_outputs(), key_of(record(), [1])
     relabel(part)
     assert (training_outputs() == before) == same
-    assert record()["data"]["sha256"] != named
+    assert key_of(record(), [1]) != named
 
 
 @pytest.mark.usefixtures("project")

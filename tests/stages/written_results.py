@@ -76,7 +76,7 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
         "recipe": params.load(Path("params.yaml")).experiment().recipe(),
         "device": "cpu",
         "threads": 2,
-        "data": {"set": "folder", "classes": CLASSES, "images": 8, "sha256": "cd" * 32},
+        "data": {"set": "folder", "classes": CLASSES, "images": 8},
         "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
         "code": "12" * 32,
         "phases": phases,
@@ -100,6 +100,7 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
         "git_commit": "0123456789abcdef",
         "git_dirty": dirty,
         "started": STARTED,
+        "data_sha256": "cd" * 32,
     }
     write_json(Path(f"metrics/runtime/{repeat}.json"), runtime)
 
