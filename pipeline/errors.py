@@ -21,8 +21,8 @@ def one_line_errors(name: str) -> Iterator[None]:
     """Turn what goes wrong inside into one line on standard error and a non-zero exit.
 
     Ours (`InputError`) and the operating system's (`OSError`: no such file, no space left, ...) are told in a line,
-    and so is a GPU whose memory does not reach; Ctrl-C and a polite kill end with 130; anything else is our own
-    mistake and keeps its traceback.
+    and so is a GPU whose memory does not reach; Ctrl-C, a polite kill and a terminal that closes end with 130;
+    anything else is our own mistake and keeps its traceback.
 
     Args:
         name: what is running, for the line's beginning.
@@ -30,7 +30,10 @@ def one_line_errors(name: str) -> Iterator[None]:
     Raises:
         SystemExit: with 1, or 130 where the run was interrupted.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under `nohup` the terminal may close.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
     try:
         yield
     except InputError as error:

@@ -2,6 +2,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,11 @@ def test_our_own_mistakes_keep_their_traceback() -> None:
         _ = 1 / 0
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> None:
+@contextmanager
+def at_work(before: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A program that has come to the middle of its work."""
     code = (
-        "import time\nfrom pipeline.errors import one_line_errors\n"
+        f"import signal, time\nfrom pipeline.errors import one_line_errors\n{before}\n"
         "with one_line_errors('train'):\n    print('ready', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen(
@@ -56,12 +59,26 @@ def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> Non
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
+        yield child
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> None:
+    with at_work() as child:
         started = time.monotonic()
         child.send_signal(sent)
         _, told = child.communicate(timeout=20)
     assert child.returncode == 130
     assert told == "train: interrupted; `dvc repro` goes on from the last finished stage\n"
     assert time.monotonic() - started < 10
+
+
+def test_under_nohup_the_terminal_may_close() -> None:
+    with at_work("signal.signal(signal.SIGHUP, signal.SIG_IGN)") as child:
+        child.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        child.kill()
 
 
 def test_a_file_written_whole_replaces_the_old_one(tmp_path: Path) -> None:

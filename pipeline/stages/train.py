@@ -299,7 +299,7 @@ def write_runtime(
     repeat: int,
     started: datetime,
 ) -> None:
-    """All that may differ between two equal runs, apart from what training and testing read; and what names the data."""
+    """All that may differ between two equal runs, and what names the data set, labels of test images too."""
     commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
     runtime = {
