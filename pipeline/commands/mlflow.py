@@ -15,6 +15,9 @@ LIGHT = {
     "DO_NOT_TRACK": "true",
 }
 
+# All runs' curves and scores side by side; by its plain address MLflow opens at what it has for language models.
+CHARTS = "http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+
 
 @click.command(name="mlflow")
 @click.option("--port", type=click.IntRange(1, 65535), default=5050, show_default=True, help="Where to listen.")
@@ -34,6 +37,7 @@ def serve(environment: Mapping[str, str], *, port: int) -> None:
     if tracking.is_server(place):
         print(f"MLflow: {tracking.shown(place)}")
         return
-    print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    page = CHARTS.format(port=port, experiment=tracking.initialise())
+    print(f"MLflow: {page} (Ctrl-C ends it)", flush=True)
     words = ["-m", "mlflow", "server", "--backend-store-uri", place, "--workers", "1", "--port", str(port)]
     os.execve(sys.executable, [sys.executable, *words], {**LIGHT, **environment})

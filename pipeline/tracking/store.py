@@ -153,15 +153,15 @@ def shown(text: str) -> str:
     return re.sub(r"//[^/@]*@", "//", text)
 
 
-def initialise() -> None:
-    """Make the store and our experiment in it, where they are lacking.
+def initialise() -> str:
+    """Make the store and our experiment in it, where they are lacking; gives its ID there.
 
     Raises:
         InputError: if the store does not answer, or is of another version of MLflow.
     """
     quieten()
-    with told_in_a_line(), opened():
-        pass
+    with told_in_a_line(), opened() as store:
+        return store.experiment
 
 
 def runs_of(store: Store, key: str) -> "dict[int | None, Run]":

@@ -24,7 +24,8 @@ def test_the_server_is_started_on_the_local_store_without_its_job_runner(clone, 
     )
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "false"
-    assert capsys.readouterr().out == "MLflow: http://127.0.0.1:5001 (Ctrl-C ends it)\n"
+    page = "#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    assert capsys.readouterr().out == f"MLflow: http://127.0.0.1:5001/{page} (Ctrl-C ends it)\n"
 
 
 def test_a_server_of_the_users_is_only_named(clone, became, capsys, monkeypatch):
