@@ -144,8 +144,11 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: i
 
 
 def _advance(bar: "tqdm[Any]", count: int) -> None:
+    """Move the bar, or let its clock go on."""
     if count:
         bar.update(count)
+    else:
+        bar.refresh()
 
 
 def _alone() -> FileLock:
