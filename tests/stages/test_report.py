@@ -307,7 +307,7 @@ def test_the_markdown_summary_has_result_and_classes(results):
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
     assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3, 95 % interval 12.9 to 100.0\u00a0%)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
-    assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+    assert "| mean | 75.00 | 100.00 | 50.00 | 75.00 |" in text
 
 
 def test_the_markdown_summary_says_how_to_get_the_result_again(results):
