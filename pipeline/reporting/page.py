@@ -79,6 +79,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
+        "step": aggregate.unit(repeats[0].record),
         "varied": wording.varied(repeats[0].record["recipe"]["data"]),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),

@@ -275,6 +275,16 @@ def test_both_curves_say_where_a_phase_begins(attending_page):
     assert [alt.endswith("Phase 2 begins with epoch 2.") for alt in told] == [True, True]
 
 
+def test_where_the_budget_is_in_iterations_both_curves_are_over_these(results):
+    write_params([1], train={"budget": {"unit": "iterations", "amount": 2}})
+    write_training(1)
+    page = made_page()
+    told = [image["alt"] for image in page.all("img") if "over the iterations" in image["alt"]]
+    assert [alt.split(".")[0] for alt in told] == ["Loss over the iterations", "Accuracy over the iterations"]
+    assert "Loss by iteration." in page.text
+    assert "Accuracy by iteration." in page.text
+
+
 def test_without_attention_and_phases_the_page_speaks_of_neither(page):
     assert "phase" not in page.text.lower().replace("train.phases", "")
     assert "What attention costs" not in page.text
