@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.figures import curves
-from pipeline.studies import charts, page, results
+from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
 
@@ -81,6 +81,12 @@ def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
     group = results.groups([cell("head", 20, 25, 30), cell("top", 21, 24, 32)], "head")[0]
     (found,) = results.differences(group)
     assert found.verdict == "no detectable difference"
+
+
+def test_differences_that_are_all_equal_have_no_interval() -> None:
+    group = results.groups([cell("head", 20, 25), cell("top", 22, 27)], "head")[0]
+    [row] = tables.differences(results.differences(group)).rows
+    assert row[2:4] == ("+5.00", tables.NONE)
 
 
 def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
