@@ -14,6 +14,8 @@ from pipeline.statistics import Interval, McNemar, TTest
 ACCURACY = "accuracy"
 # Scores of which less is better.
 LOWER_IS_BETTER = frozenset({"nll", "calibration_error"})
+# Scores that may be above 1; none is below 0.
+WITHOUT_A_TOP = frozenset({"nll"})
 NO_DIFFERENCE = "no detectable difference"
 # The seed of the bootstrap, so that the same files give the same interval.
 SEED = 0
@@ -66,8 +68,8 @@ class Summary(NamedTuple):
         n: how many repeats.
         mean: of the score.
         sd: with n - 1; None for a single repeat.
-        interval: the 95 % interval that `Comparison.over` describes; None where there is none, as where all values
-            are the same.
+        interval: the 95 % interval that `Comparison.over` describes, within what the score can be; None where there is
+            none, as where all values are the same.
         seconds: of training, the mean; None where not known.
         parameters: as in `Experiment`.
     """
@@ -222,7 +224,8 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     """One experiment's score over its repeats, with its interval.
 
     The interval is corrected where splits are drawn, plain where the test part stays the same, and Wilson's for the
-    accuracy of a single repeat.
+    accuracy of a single repeat. Here, for all that show or keep it, its ends are cut to what the score can be, since t
+    knows of no such ends: 0 to 1, and for NLL 0 and more. Intervals of differences are not cut.
     """
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]
@@ -237,10 +240,14 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
         n=len(values),
         mean=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=found,
+        interval=_possible(found, metric) if found else None,
         seconds=fmean(seconds) if seconds else None,
         parameters=one.parameters,
     )
+
+
+def _possible(found: Interval, metric: str) -> Interval:
+    return Interval(max(found.low, 0.0), found.high if metric in WITHOUT_A_TOP else min(found.high, 1.0))
 
 
 def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:

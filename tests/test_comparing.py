@@ -28,11 +28,27 @@ def pair():
 
 
 def test_each_experiment_has_its_mean_spread_and_corrected_interval(pair):
-    first = comparing.compare(pair).summaries[0]
-    values = [drawn(0.9, seed=n).mean() for n in (1, 2, 3)]
-    assert (first.name, first.n) == ("good", 3)
-    assert (first.mean, first.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
-    assert first.interval == statistics.interval(values, train=100, test=60)
+    poor = comparing.compare(pair).summaries[1]
+    values = [drawn(0.5, seed=n).mean() for n in (1, 2, 3)]
+    assert (poor.name, poor.n) == ("poor", 3)
+    assert (poor.mean, poor.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+    assert poor.interval == statistics.interval(values, train=100, test=60)
+
+
+def test_an_interval_holds_no_value_that_its_score_cannot_have():
+    nll = [0.1, 0.2, 1.8]
+    trials = {n: trial([n > 1], first=n, nll=nll[n - 1], calibration_error=(n - 1) / 2) for n in (1, 2, 3)}
+    found = {name: comparing.summary(Experiment("", trials), name).interval for name in ("accuracy", *trials[1].scores)}
+    high = statistics.interval(nll, train=100, test=1).high
+    assert high > 1
+    assert found == {"accuracy": (0, 1), "nll": (0, high), "calibration_error": (0, 1)}
+
+
+def test_an_interval_of_differences_is_as_wide_as_it_is():
+    good, poor = ({1: trial([right] * 4), 2: trial([right, right, right, 1])} for right in (1, 0))
+    [found] = comparing.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
+    assert found.interval() == statistics.interval([1, 0.75], train=100, test=0)
+    assert found.interval().high > 1
 
 
 def test_a_pair_is_tested_by_the_corrected_paired_t(pair):

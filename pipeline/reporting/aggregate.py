@@ -88,6 +88,7 @@ class Curve(NamedTuple):
 
     Attributes:
         epochs: every epoch that some repeat reached, rising.
+        iterations: a value an epoch: how many there were by its end, the mean over the repeats that reached it.
         mean: a value an epoch, over the repeats that reached it; so too `low` and `high`.
         low: the smallest.
         high: the largest.
@@ -95,10 +96,15 @@ class Curve(NamedTuple):
     """
 
     epochs: list[int]
+    iterations: list[float]
     mean: list[float]
     low: list[float]
     high: list[float]
     repeats: dict[int, dict[int, float]]
+
+    def steps(self, unit: str) -> Sequence[float]:
+        """What its values are over: epochs or iterations, by `unit`."""
+        return self.epochs if unit == "epoch" else self.iterations
 
 
 class ClassScore(NamedTuple):
@@ -268,11 +274,12 @@ def _collapses(repeat: int, method: str, row: Mapping[str, str], taps: Sequence[
 
 
 def _last_rows(one: Repeat) -> list[dict[str, str]]:
-    column, ends = _column(one.record), accumulate(phase["amount"] for phase in one.record["phases"])
+    column, ends = unit(one.record), accumulate(phase["amount"] for phase in one.record["phases"])
     return [[row for row in one.history if float(row[column]) <= end][-1] for end in ends]
 
 
-def _column(record: Mapping[str, Any]) -> str:
+def unit(record: Mapping[str, Any]) -> str:
+    """What a training's budget is counted in, by its name in history.csv: `epoch` or `iteration`."""
     return {"epochs": "epoch", "iterations": "iteration"}[record["recipe"]["train"]["budget"]["unit"]]
 
 
@@ -283,33 +290,25 @@ def part_name(record: Mapping[str, Any], number: int) -> str:
     return f"half {number}: {record['phases'][number - 1]['regularizer']}"
 
 
-def phase_starts(repeats: Sequence[Repeat]) -> dict[str, list[int]]:
-    """With which epoch each part of the training but the first begins, by what the part is called.
+def phase_starts(record: Mapping[str, Any]) -> dict[str, int]:
+    """With which epoch or iteration, as the budget is counted, each part of the training but the first begins.
 
-    A phase of iterations ends its last epoch early, so an epoch is never of two phases; repeats whose epochs differ in
-    length may begin a phase with different ones, and then there are several.
+    A phase of iterations ends its last epoch early, so an epoch is never of two phases.
     """
-    record = repeats[0].record
-    column = _column(record)
     ends = accumulate(phase["amount"] for phase in record["phases"][:-1])
-    return {
-        part_name(record, number): sorted({_first_epoch_after(one, column, end) for one in repeats})
-        for number, end in enumerate(ends, start=2)
-    }
-
-
-def _first_epoch_after(one: Repeat, column: str, end: int) -> int:
-    return next(int(row["epoch"]) for row in one.history if float(row[column]) > end)
+    return {part_name(record, number): end + 1 for number, end in enumerate(ends, start=2)}
 
 
 def _curve(repeats: Sequence[Repeat], name: str) -> Curve:
-    each = {
-        one.number: {int(row["epoch"]): float(row[name]) for row in one.history if row.get(name)} for one in repeats
-    }
+    told = {one.number: {int(row["epoch"]): row for row in one.history if row.get(name)} for one in repeats}
+    each = {number: {epoch: float(row[name]) for epoch, row in rows.items()} for number, rows in told.items()}
     epochs = sorted(set().union(*each.values()))
     columns = [[values[epoch] for values in each.values() if epoch in values] for epoch in epochs]
     return Curve(
         epochs=epochs,
+        iterations=[
+            fmean(int(rows[epoch]["iteration"]) for rows in told.values() if epoch in rows) for epoch in epochs
+        ],
         mean=[fmean(column) for column in columns],
         low=[min(column) for column in columns],
         high=[max(column) for column in columns],

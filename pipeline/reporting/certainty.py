@@ -88,11 +88,9 @@ def _wilson(one: Repeat) -> str:
 
 
 def percents(ends: Interval | None) -> str:
-    """An interval of a score from 0 to 1, in percent; what passes 0 and 1 is cut.
+    """An interval of a score from 0 to 1, in percent.
 
-    >>> percents(Interval(0.841, 1.02)).replace(NO_BREAK, " ")
+    >>> percents(Interval(0.841, 1.0)).replace(NO_BREAK, " ")
     '84.1 to 100.0 %'
     """
-    if ends is None:
-        return "none"
-    return f"{100 * max(ends.low, 0):.1f} to {100 * min(ends.high, 1):.1f}{NO_BREAK}%"
+    return "none" if ends is None else f"{100 * ends.low:.1f} to {100 * ends.high:.1f}{NO_BREAK}%"

@@ -31,17 +31,26 @@ OTHERS = {
 
 def page(material: Material, charts: Mapping[str, Picture], found: Explained) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+    template = environment(TEMPLATES).get_template("page.html")
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
+    return template.render(charts=charts, material=material, **_answer(material), **sections)
+
+
+def environment(*folders: Path) -> Environment:
+    """The template engine for a page that needs nothing beside it.
+
+    Args:
+        folders: where templates are looked for, in this order.
+    """
+    made = Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
-    template = environment.get_template("page.html")
-    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
-    return template.render(charts=charts, material=material, **_answer(material), **sections)
+    made.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
+    return made
 
 
 def _answer(material: Material) -> dict[str, Any]:
@@ -70,6 +79,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
+        "step": aggregate.unit(repeats[0].record),
         "varied": wording.varied(repeats[0].record["recipe"]["data"]),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),

@@ -55,11 +55,14 @@ Chart = tuple[str, tuple[Callable[..., bytes], str]]
 
 
 def _courses(repeats: Sequence[Repeat]) -> Iterator[Chart]:
-    curves, starts = aggregate.curves(repeats), aggregate.phase_starts(repeats)
+    curves, record = aggregate.curves(repeats), repeats[0].record
+    unit, starts = aggregate.unit(record), aggregate.phase_starts(record)
     tested = aggregate.score_spreads(repeats)["accuracy"].mean
-    yield "loss", (partial(figures.loss_curves, curves, starts=starts), _loss_alt(curves) + _phases_alt(starts))
-    accuracy = partial(figures.accuracy_curves, curves, tested, starts=starts)
-    yield "accuracy", (accuracy, _accuracy_alt(curves, tested) + _phases_alt(starts))
+    phases = _phases_alt(starts, unit)
+    loss = partial(figures.loss_curves, curves, unit=unit, starts=starts)
+    yield "loss", (loss, _loss_alt(curves, unit) + phases)
+    accuracy = partial(figures.accuracy_curves, curves, tested, unit=unit, starts=starts)
+    yield "accuracy", (accuracy, _accuracy_alt(curves, tested, unit) + phases)
 
 
 def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
@@ -94,22 +97,21 @@ def _counts_alt(counts: Mapping[str, int]) -> str:
     return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
-def _loss_alt(curves: Mapping[str, Curve]) -> str:
+def _loss_alt(curves: Mapping[str, Curve], unit: str) -> str:
     curve = curves["train_loss"]
-    ends = f"{curve.mean[0]:.3g} after epoch {curve.epochs[0]}, {curve.mean[-1]:.3g} after {curve.epochs[-1]}"
-    return f"Loss over the epochs. Training: {ends}."
+    steps = [f"{step:,.0f}" for step in curve.steps(unit)]
+    ends = f"{curve.mean[0]:.3g} after {unit} {steps[0]}, {curve.mean[-1]:.3g} after {steps[-1]}"
+    return f"Loss over the {unit}s. Training: {ends}."
 
 
-def _accuracy_alt(curves: Mapping[str, Curve], tested: float) -> str:
+def _accuracy_alt(curves: Mapping[str, Curve], tested: float, unit: str) -> str:
     last = tables.percent(curves["train_accuracy"].mean[-1])
     test = tables.percent(tested)
-    return f"Accuracy over the epochs. Training: {last} after the last epoch; test part: {test}."
+    return f"Accuracy over the {unit}s. Training: {last} after the last {unit}; test part: {test}."
 
 
-def _phases_alt(starts: Mapping[str, Sequence[int]]) -> str:
-    return "".join(
-        f" {phase.capitalize()} begins with epoch {' or '.join(map(str, epochs))}." for phase, epochs in starts.items()
-    )
+def _phases_alt(starts: Mapping[str, int], unit: str) -> str:
+    return "".join(f" {phase.capitalize()} begins with {unit} {start:,}." for phase, start in starts.items())
 
 
 def _confusion_alt(matrix: aggregate.IntArray, names: Sequence[str]) -> str:

@@ -124,7 +124,7 @@ def duration(seconds: float) -> str:
 
 
 def results(repeats: Sequence[Repeat]) -> Table:
-    """Scores and cost of each repeat, then their mean, deviation and 95 % interval."""
+    """Scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
     told = [label for name, (label, _) in SCORE_COLUMNS.items() if name in repeats[0].scores]
     header = ("repeat", *told, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
@@ -143,14 +143,14 @@ def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     means = [f"{scale[name] * found.mean:.2f}" for name, found in scores.items()]
     sds = [f"{scale[name] * (found.sd or 0):.2f}" for name, found in scores.items()]
     ends = intervals(repeats)
-    told = [
-        f"{scale[name] * ends[name].low:.2f} to {scale[name] * ends[name].high:.2f}" if name in ends else "none"
-        for name in scores
-    ]
+    low, high = (
+        [f"{scale[name] * ends[name][end]:.2f}" if name in ends else "none" for name in scores] for end in (0, 1)
+    )
     return [
         ("mean", *means, "", *(three_figures(found.mean) for found in speeds)),
         ("sd", *sds, "", *(deviation(found.sd or 0) for found in speeds)),
-        ("95 % interval of the mean", *told, "", *("" for _ in speeds)),
+        ("95 % interval, from", *low, "", *("" for _ in speeds)),
+        ("95 % interval, to", *high, "", *("" for _ in speeds)),
     ]
 
 

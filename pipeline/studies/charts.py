@@ -17,20 +17,26 @@ QUANTITIES = {
 
 
 def charts(results: Sequence[Result]) -> dict[str, Picture]:
-    """For each quantity that was recorded a chart with one line a cell, the mean over its repeats."""
-    curves = {one.cell: aggregate.curves(one.repeats) for one in results if one.repeats}
+    """For each quantity that was recorded a chart with one line a cell, the mean over its repeats.
+
+    They are over iterations where some cell's budget is, since an epoch is not the same in all cells then.
+    """
+    there = [one for one in results if one.repeats]
+    curves = {one.cell: aggregate.curves(one.repeats) for one in there}
+    unit = "iteration" if any(aggregate.unit(one.repeats[0].record) == "iteration" for one in there) else "epoch"
     found = {}
     for quantity, label in QUANTITIES.items():
         lines = {cell: of_cell[quantity] for cell, of_cell in curves.items() if quantity in of_cell}
         if lines:
-            draw = partial(figures.methods, lines, label, percent=quantity.endswith("accuracy"))
-            found[quantity] = pictures.picture(draw, _alt(lines, label, quantity))
+            draw = partial(figures.methods, lines, label, unit=unit, percent=quantity.endswith("accuracy"))
+            found[quantity] = pictures.picture(draw, _alt(lines, label, quantity, unit))
     return found
 
 
-def _alt(lines: Mapping[str, Curve], label: str, quantity: str) -> str:
+def _alt(lines: Mapping[str, Curve], label: str, quantity: str, unit: str) -> str:
     scale = 100 if quantity.endswith("accuracy") else 1
     ends = ", ".join(
-        f"{cell} {scale * curve.mean[-1]:.3g} after epoch {curve.epochs[-1]}" for cell, curve in lines.items()
+        f"{cell} {scale * curve.mean[-1]:.3g} after {unit} {curve.steps(unit)[-1]:,.0f}"
+        for cell, curve in lines.items()
     )
-    return f"Curves of {label} over the epochs, one line a cell: {ends}."
+    return f"Curves of {label} over the {unit}s, one line a cell: {ends}."

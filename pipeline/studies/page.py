@@ -1,11 +1,8 @@
 """A study's page: one HTML file that needs nothing beside it, and the same facts as Markdown."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
@@ -79,19 +76,8 @@ def _compared(group: Group) -> Compared:
 
 def page(told: Mapping[str, Any]) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES, report.TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"svg": _svg}
-    return environment.get_template("study.html").render(**told)
-
-
-def _svg(content: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
+    template = report.environment(TEMPLATES, report.TEMPLATES).get_template("study.html")
+    return template.render(**told)
 
 
 def as_markdown(told: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A study's results as tables, ours beside what was printed."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ def _mean_and_sd(mean: float, sd: float | None) -> str:
 
 
 def _interval(found: Interval | None) -> str:
-    return NONE if found is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+    if found is None or math.isnan(found.low):
+        return NONE
+    return f"{100 * found.low:.2f} to {100 * found.high:.2f}"
 
 
 def _as_printed(accuracy: float | None, sd: float | None) -> str:

@@ -33,7 +33,8 @@ def repeat(number, *, confusion=((3, 1), (0, 4)), history=(), predictions=(), ru
 
 def history(*losses, **columns):
     return [
-        {"epoch": str(epoch), "train_loss": str(loss)} | {name: values[epoch - 1] for name, values in columns.items()}
+        {"epoch": str(epoch), "iteration": str(10 * epoch), "train_loss": str(loss)}
+        | {name: values[epoch - 1] for name, values in columns.items()}
         for epoch, loss in enumerate(losses, start=1)
     ]
 
@@ -68,6 +69,12 @@ def test_a_curve_has_mean_range_and_every_repeat():
     curve = aggregate.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0, 0.7))])["train_loss"]
     assert (curve.epochs, curve.mean, curve.low, curve.high) == ([1, 2], [2.0, 0.6], [1.0, 0.5], [3.0, 0.7])
     assert curve.repeats == {1: {1: 1.0, 2: 0.5}, 2: {1: 3.0, 2: 0.7}}
+
+
+def test_a_curve_is_over_epochs_or_over_the_iterations_that_its_repeats_have_done_by_then():
+    longer = history(3.0, 0.7, iteration=["12", "24"])
+    curve = aggregate.curves([repeat(1, history=history(1.0)), repeat(2, history=longer)])["train_loss"]
+    assert (curve.steps("epoch"), curve.steps("iteration")) == ([1, 2], [11, 24])
 
 
 def test_a_column_that_no_repeat_has_makes_no_curve():
@@ -153,31 +160,15 @@ def in_phases(unit, *amounts):
     return {"recipe": {"train": {"budget": {"unit": unit}, "phases": phases}}, "phases": phases}
 
 
-def epochs(*iterations):
-    return [{"epoch": str(epoch), "iteration": str(done)} for epoch, done in enumerate(iterations, start=1)]
-
-
-def test_a_phase_of_epochs_begins_after_the_epochs_of_those_before():
-    one = repeat(1, record=in_phases("epochs", 2, 1, 2), history=epochs(10, 20, 30, 40, 50))
-    assert aggregate.phase_starts([one]) == {"phase 2": [3], "phase 3": [4]}
-
-
-def test_a_phase_of_iterations_begins_with_the_epoch_that_passes_those_before():
-    one = repeat(1, record=in_phases("iterations", 15, 10), history=epochs(10, 15, 25))
-    assert aggregate.phase_starts([one]) == {"phase 2": [3]}
-
-
-def test_a_phase_may_begin_with_another_epoch_in_another_repeat():
-    record = in_phases("iterations", 15, 10)
-    longer, shorter = (
-        repeat(1, record=record, history=epochs(15, 25)),
-        repeat(2, record=record, history=epochs(8, 15, 23)),
-    )
-    assert aggregate.phase_starts([shorter, longer]) == {"phase 2": [2, 3]}
+@pytest.mark.parametrize(("unit", "column"), [("epochs", "epoch"), ("iterations", "iteration")])
+def test_a_phase_begins_after_those_before_as_its_budget_is_counted(unit, column):
+    record = in_phases(unit, 2, 1, 2)
+    assert aggregate.phase_starts(record) == {"phase 2": 3, "phase 3": 4}
+    assert aggregate.unit(record) == column
 
 
 def test_a_single_phase_has_no_start_worth_a_mark():
-    assert aggregate.phase_starts([repeat(1, record=in_phases("epochs", 3), history=epochs(1, 2, 3))]) == {}
+    assert aggregate.phase_starts(in_phases("epochs", 3)) == {}
 
 
 def measured(number, network, without, *, device="GPU"):

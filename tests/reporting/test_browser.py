@@ -79,6 +79,13 @@ def test_the_page_is_never_wider_than_the_screen(opened):
     assert wide <= screen
 
 
+def test_on_a_wide_screen_every_table_fits_its_box(opened):
+    scrolled = (
+        "[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth).map(s => s.ariaLabel)"
+    )
+    assert opened.viewport_size["width"] < SIZES["wide"] or opened.evaluate(scrolled) == []
+
+
 def test_no_picture_reaches_beyond_its_box(opened):
     beyond = """
         [...document.images].filter(i => !i.closest(".wide") && i.getBoundingClientRect().right > innerWidth)

@@ -32,8 +32,8 @@ def test_over_drawn_splits_every_score_has_the_corrected_interval():
 
 
 def test_over_the_same_test_images_the_interval_is_plain():
-    found = certainty.intervals([repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)])
-    assert found["accuracy"] == pytest.approx(statistics.interval([0.5, 0.7], train=30, test=0))
+    found = certainty.intervals([repeat(number, right, fixed=True) for number, right in ((1, 5), (2, 7), (3, 6))])
+    assert found["accuracy"] == pytest.approx(statistics.interval([0.5, 0.7, 0.6], train=30, test=0))
 
 
 def test_a_single_repeat_has_wilsons_interval_of_its_accuracy_alone():
@@ -41,9 +41,9 @@ def test_a_single_repeat_has_wilsons_interval_of_its_accuracy_alone():
 
 
 def test_the_summary_has_the_ends_of_the_accuracys_interval():
-    told = certainty.summary([repeat(1, 5), repeat(2, 7)])
-    low, high = statistics.interval([0.5, 0.7], train=30, test=10)
-    assert told["accuracy"] == pytest.approx({"mean": 0.6, "sd": 0.02**0.5, "n": 2, "low": low, "high": high})
+    told = certainty.summary([repeat(1, 5), repeat(2, 7), repeat(3, 6)])
+    low, high = statistics.interval([0.5, 0.7, 0.6], train=30, test=10)
+    assert told["accuracy"] == pytest.approx({"mean": 0.6, "sd": 0.1, "n": 3, "low": low, "high": high})
     assert "low" not in told["macro_f1"]
 
 

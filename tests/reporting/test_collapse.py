@@ -206,5 +206,4 @@ def test_halves_are_told_one_by_one_and_begin_with_their_names():
     given.record["recipe"]["train"]["budget"]["amount"] = 2
     told = dict(facts.training([given]))
     assert (told["Half 1"], told["Half 2"]) == ("1 epoch: spa", "1 epoch: gca")
-    given.history.append(row(2, near={}, far={}))
-    assert aggregate.phase_starts([given]) == {"half 2: gca": [2]}
+    assert aggregate.phase_starts(given.record) == {"half 2: gca": 2}

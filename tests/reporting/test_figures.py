@@ -19,7 +19,7 @@ def curves(epochs):
     steps = list(range(1, epochs + 1))
     values = [1 / step for step in steps]
     each = dict(zip(steps, values, strict=True))
-    curve = Curve(steps, values, low=values, high=values, repeats={1: each, 2: each})
+    curve = Curve(steps, [84 * step for step in steps], values, low=values, high=values, repeats={1: each, 2: each})
     return dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), curve)
 
 
@@ -43,7 +43,7 @@ MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
 
 
 def one_curve():
-    return Curve([1, 2], [0.5, 0.25], low=[0.5, 0.25], high=[0.5, 0.25], repeats={1: {1: 0.5, 2: 0.25}})
+    return Curve([1, 2], [84, 168], [0.5, 0.25], low=[0.5, 0.25], high=[0.5, 0.25], repeats={1: {1: 0.5, 2: 0.25}})
 
 
 DRAWN = {
@@ -107,10 +107,25 @@ def test_axes_have_names_and_units():
     ids=["loss", "accuracy"],
 )
 def test_each_further_part_of_the_training_has_a_line_and_its_name(draw):
-    plain, marked = draw(curves(5)), draw(curves(5), starts={"phase 2": [3], "half 3: gca": [4, 5]})
+    plain, marked = draw(curves(5)), draw(curves(5), starts={"phase 2": 3, "half 3: gca": 4})
     vertical = re.compile(rb'd="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path')
-    assert len(vertical.findall(marked)) == len(vertical.findall(plain)) + 3
+    assert len(vertical.findall(marked)) == len(vertical.findall(plain)) + 2
     assert set(texts(marked)) - set(texts(plain)) == {"phase 2", "half 3: gca"}
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        figures.loss_curves,
+        lambda given, **more: figures.accuracy_curves(given, 0.75, **more),
+        lambda given, **more: figures.methods(given, "accuracy", **more),
+    ],
+    ids=["loss", "accuracy", "methods"],
+)
+def test_curves_over_iterations_reach_as_far_as_these(draw):
+    written = texts(draw(curves(5), unit="iteration"))
+    assert {"iteration", "400"} <= set(written)
+    assert "epoch" not in " ".join(written)
 
 
 def test_a_single_epoch_is_drawn_as_a_point():

@@ -24,10 +24,10 @@ def test_results_end_with_mean_and_deviation():
 
 
 def test_results_have_the_interval_of_each_mean_where_the_repeats_differ():
-    last = tables.results([result(1, 0.8), result(2, 0.9)]).rows[4]
-    low, high = interval([0.8, 0.9], train=2800, test=10)
-    told = f"{100 * low:.2f} to {100 * high:.2f}"
-    assert last == ("95 % interval of the mean", told, "none", "none", "", "", "")
+    *_, first, last = tables.results([result(1, 0.7), result(2, 0.8), result(3, 0.8)]).rows
+    low, high = interval([0.7, 0.8, 0.8], train=2800, test=10)
+    assert first == ("95 % interval, from", f"{100 * low:.2f}", "none", "none", "", "", "")
+    assert last == ("95 % interval, to", f"{100 * high:.2f}", "none", "none", "", "", "")
 
 
 def test_results_have_a_column_for_every_score_there_is():

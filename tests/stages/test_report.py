@@ -81,8 +81,8 @@ def read_csv(name):
 def test_the_summary_holds_mean_deviation_and_each_repeat(results):
     report.main()
     told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
-    low, high = statistics.interval([0.75, 0.5, 1.0], train=4, test=0)
-    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3, "low": low, "high": high}
+    low = statistics.interval([0.75, 0.5, 1.0], train=4, test=0).low
+    assert told["accuracy"] == {"mean": 0.75, "sd": 0.25, "n": 3, "low": low, "high": 1.0}
     assert told["train_seconds"] == {"mean": 20.0, "sd": 10.0, "n": 3}
     assert {number: one["accuracy"] for number, one in told["repeats"].items()} == {"1": 0.75, "2": 0.5, "3": 1.0}
 
@@ -275,6 +275,16 @@ def test_both_curves_say_where_a_phase_begins(attending_page):
     assert [alt.endswith("Phase 2 begins with epoch 2.") for alt in told] == [True, True]
 
 
+def test_where_the_budget_is_in_iterations_both_curves_are_over_these(results):
+    write_params([1], train={"budget": {"unit": "iterations", "amount": 2}})
+    write_training(1)
+    page = made_page()
+    told = [image["alt"] for image in page.all("img") if "over the iterations" in image["alt"]]
+    assert [alt.split(".")[0] for alt in told] == ["Loss over the iterations", "Accuracy over the iterations"]
+    assert "Loss by iteration." in page.text
+    assert "Accuracy by iteration." in page.text
+
+
 def test_without_attention_and_phases_the_page_speaks_of_neither(page):
     assert "phase" not in page.text.lower().replace("train.phases", "")
     assert "What attention costs" not in page.text
@@ -307,7 +317,7 @@ def test_the_markdown_summary_has_result_and_classes(results):
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
     assert "Test accuracy **75.0\u00a0% ± 25.0** (n = 3, 95 % interval 12.9 to 100.0\u00a0%)." in text
     assert "| \\<script\\> | 50.0 ± 0.0 | 100.0 ± 0.0 |" in text
-    assert "| mean | 75.00 | 50.00 | 75.00 |" in text
+    assert "| mean | 75.00 | 100.00 | 50.00 | 75.00 |" in text
 
 
 def test_the_markdown_summary_says_how_to_get_the_result_again(results):

@@ -114,6 +114,7 @@ def write_evaluation(repeat, predicted):
         for name, hit in zip(CLASSES, right, strict=True)
     }
     scores = {"accuracy": sum(right) / 4, "macro_f1": 0.5, "balanced_accuracy": sum(right) / 4}
+    scores |= {"top5_accuracy": 1.0, "nll": 0.1 * repeat, "calibration_error": 0.01 * repeat}
     write_json(folder / "scores.json", scores | {"test_images": 4, "classes": scored, "confusion": confusion})
     rows = [
         (f"{actual}/0.png", CLASSES[actual], CLASSES[guess], 0.9, int(actual == guess))

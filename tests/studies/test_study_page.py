@@ -3,9 +3,11 @@
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.axes import Axes
 
 from pipeline.reporting.aggregate import Repeat
-from pipeline.studies import page, results
+from pipeline.reporting.figures import curves
+from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
 
@@ -24,7 +26,7 @@ STUDY = Study.model_validate(
 )
 
 
-def repeat(number: int, right: int, *, data: str = "d") -> Repeat:
+def repeat(number: int, right: int, *, data: str = "d", unit: str = "epochs") -> Repeat:
     """A repeat with so many of forty images right, tested on images of its own."""
     taken = ["a" if place < right else "b" for place in range(IMAGES)]
     numbers = {"precision": 1.0, "recall": right / IMAGES, "f1": 0.5, "support": IMAGES}
@@ -34,10 +36,11 @@ def repeat(number: int, right: int, *, data: str = "d") -> Repeat:
             "data": {"set": "synthetic", "sha256": data, "classes": ["a", "b"]},
             "parameters": {"trainable": 1234},
             "parts": {"train": 93, "val": 0, "test": IMAGES},
+            "recipe": {"train": {"budget": {"unit": unit}}},
         },
         runtime={"train_seconds": 10.0 + number, "images_per_second": 1.0},
         scores={"accuracy": right / IMAGES, "classes": {"a": numbers, "b": numbers}},
-        history=[{"epoch": "1", "train_loss": "0.5", "train_accuracy": "0.8"}],
+        history=[{"epoch": "1", "iteration": "84", "train_loss": "0.5", "train_accuracy": "0.8"}],
         predictions=[
             {"path": f"{number}/{place}.png", "actual": "a", "predicted": one} for place, one in enumerate(taken)
         ],
@@ -80,6 +83,12 @@ def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
     assert found.verdict == "no detectable difference"
 
 
+def test_differences_that_are_all_equal_have_no_interval() -> None:
+    group = results.groups([cell("head", 20, 25), cell("top", 22, 27)], "head")[0]
+    [row] = tables.differences(results.differences(group)).rows
+    assert row[2:4] == ("+5.00", tables.NONE)
+
+
 def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
     group = results.groups([cell("head", 20, 21, 20), cell("top", 36, 38, 37), cell("all", 30, 31, 29)], "head")[0]
     found = results.differences(group)
@@ -92,6 +101,39 @@ def test_cells_on_other_images_are_not_compared() -> None:
     grouped = results.groups([cell("head", 20), cell("top", 36, data="e")], "head")
     assert [[one.cell for one in group.results] for group in grouped] == [["head"], ["top"]]
     assert [group.baseline for group in grouped] == ["head", "top"]
+
+
+@pytest.fixture
+def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
+    """What is drawn from here on: the axes of the pages' curves, three times each."""
+    seen: list[Axes] = []
+    monkeypatch.setattr(curves, "save", lambda figure, out, form: seen.extend(figure.axes))
+    return seen
+
+
+def trained(name: str, unit: str = "epochs", *, iterations: int = 84) -> Result:
+    """A cell of two epochs, of so many iterations each, with a validation part."""
+    course = [
+        {"epoch": str(n), "iteration": str(n * iterations), "train_loss": str(9 / n), "train_accuracy": str(n / 3)}
+        | {"val_loss": str(8 / n), "val_accuracy": str(n / 4)}
+        for n in (1, 2)
+    ]
+    return Result(name, [repeat(1, 20, unit=unit)._replace(history=course)])
+
+
+def test_the_curves_of_all_cells_are_together_also_of_the_validation_part(axes: list[Axes]) -> None:
+    assert list(charts.charts([trained("head"), trained("top")])) == list(charts.QUANTITIES)
+    *_, loss = axes
+    assert loss.get_ylabel() == "validation loss (mean an image)"
+    assert [list(line.get_ydata()) for line in loss.lines] == [[8, 4], [8, 4]]
+    assert loss.get_ylim()[1] > 8
+
+
+def test_curves_are_over_iterations_where_a_cell_is_trained_by_these(axes: list[Axes]) -> None:
+    found = charts.charts([trained("l2_fe"), trained("spa", "iterations", iterations=50)])
+    assert {one.get_xlabel() for one in axes} == {"iteration"}
+    assert [list(line.get_xdata()) for line in axes[0].lines] == [[84, 168], [50, 100]]
+    assert found["val_accuracy"].alt.endswith("l2_fe 50 after iteration 168, spa 50 after iteration 100.")
 
 
 class Reader(HTMLParser):

@@ -1,6 +1,6 @@
-"""Loss and accuracy over the epochs."""
+"""Loss and accuracy over the epochs or iterations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from matplotlib.axes import Axes
@@ -12,24 +12,29 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shor
 # Okabe and Ito's, which the colour-blind tell apart; further curves have the same with another line.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 LINES = ("-", "--", ":", "-.")
-NO_STARTS: Mapping[str, Sequence[int]] = MappingProxyType({})
+NO_STARTS: Mapping[str, int] = MappingProxyType({})
 
 
 def loss_curves(
-    curves: Mapping[str, Curve], theme: Theme = LIGHT, *, starts: Mapping[str, Sequence[int]] = NO_STARTS
+    curves: Mapping[str, Curve],
+    theme: Theme = LIGHT,
+    *,
+    unit: str = "epoch",
+    starts: Mapping[str, int] = NO_STARTS,
 ) -> bytes:
-    """Loss over the epochs as SVG: mean line and range over the repeats, training and validation.
+    """Loss as SVG: mean line and range over the repeats, training and validation.
 
     Args:
         curves: by their names in history.csv.
         theme: the colours.
-        starts: with which epoch each phase or half but the first begins, by its name; a line stands before each.
+        unit: what they are over, `epoch` or `iteration`.
+        starts: with which of these each phase or half but the first begins, by its name; a line stands before each.
     """
     with drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
-        _series(axes, curves, "loss", theme)
+        _series(axes, curves, "loss", theme, unit)
         _mark_phases(axes, starts, theme)
-        axes.set(xlabel="epoch", ylabel="loss (mean an image)")
+        axes.set(xlabel=unit, ylabel="loss (mean an image)")
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
         save(figure, out, theme.form)
@@ -41,47 +46,48 @@ def accuracy_curves(
     test_accuracy: float,
     theme: Theme = LIGHT,
     *,
-    starts: Mapping[str, Sequence[int]] = NO_STARTS,
+    unit: str = "epoch",
+    starts: Mapping[str, int] = NO_STARTS,
 ) -> bytes:
-    """Accuracy over the epochs as SVG, with the test part's after the last epoch (0..1) as a line.
+    """Accuracy as SVG, with the test part's after the last epoch or iteration (0..1) as a line.
 
     Args:
         curves: by their names in history.csv.
         test_accuracy: the mean over the repeats.
         theme: the colours.
-        starts: as for `loss_curves`.
+        unit: as for `loss_curves`.
+        starts: likewise.
     """
     with drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
-        _series(axes, curves, "accuracy", theme)
+        _series(axes, curves, "accuracy", theme, unit)
         _mark_phases(axes, starts, theme)
-        axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label="test, after the last epoch")
-        axes.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 1.03))
+        axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label=f"test, after the last {unit}")
+        axes.set(xlabel=unit, ylabel="accuracy (%)", ylim=(0, 1.03))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         axes.legend(frameon=False, loc="lower right")
         save(figure, out, theme.form)
     return out.getvalue()
 
 
-def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme) -> None:
+def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme, unit: str) -> None:
     kinds = (("train", "training", theme.first, "-"), ("val", "validation", theme.second, "--"))
     for part, label, color, line in kinds:
         if curve := curves.get(f"{part}_{quantity}"):
             marker = "o" if len(curve.epochs) < 4 else ""
-            axes.plot(curve.epochs, curve.mean, line, color=color, marker=marker, label=label)
+            axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=label)
             if len(curve.repeats) > 1:
-                axes.fill_between(curve.epochs, curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
+                axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(axis="y")
 
 
-def _mark_phases(axes: Axes, starts: Mapping[str, Sequence[int]], theme: Theme) -> None:
-    for phase, epochs in starts.items():
-        # Half an epoch before: between the last value of one phase and the first of the next.
-        for epoch in epochs:
-            axes.axvline(epoch - 0.5, color=theme.ink, linewidth=0.7)
+def _mark_phases(axes: Axes, starts: Mapping[str, int], theme: Theme) -> None:
+    for phase, start in starts.items():
+        # Between the last value of one phase and the first of the next.
+        axes.axvline(start - 0.5, color=theme.ink, linewidth=0.7)
         above = axes.get_xaxis_transform()
-        axes.text(epochs[0] - 0.5, 1.01, phase, transform=above, ha="center", fontsize="small")
+        axes.text(start - 0.5, 1.01, phase, transform=above, ha="center", fontsize="small")
 
 
 def methods(
@@ -93,7 +99,7 @@ def methods(
         curves: by what the legend calls them; more than seven take up the first colours again with another line.
         quantity: what the values are.
         theme: the colours.
-        unit: what they are over.
+        unit: as for `loss_curves`.
         percent: whether the values are parts of one, to be shown in percent.
     """
     with drawing(theme, 6.4, 3.9) as (figure, out):
@@ -102,9 +108,9 @@ def methods(
             color = COLOURS[place % len(COLOURS)]
             line = LINES[place // len(COLOURS) % len(LINES)]
             marker = "o" if len(curve.epochs) < 4 else ""
-            axes.plot(curve.epochs, curve.mean, line, color=color, marker=marker, label=shortened(name))
+            axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=shortened(name))
             if len(curve.repeats) > 1:
-                axes.fill_between(curve.epochs, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
+                axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel=unit, ylabel=f"{quantity} (%)" if percent else quantity)
         axes.set_ylim(bottom=0)
         if percent:
