@@ -98,12 +98,12 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
         raise InputError(
             f"{len(failures)} of {len(planned)} cells failed, first {failures[0]}; the same command tries again"
         )
-    click.echo(f"its page: {_report_command(name, data, sets)}")
+    click.echo(f"its page: {_again('report', name, data, sets)}")
 
 
-def _report_command(name: str, data: str | None, sets: Sequence[str]) -> str:
+def _again(command: str, name: str, data: str | None, sets: Sequence[str]) -> str:
     words = [name, *(["--data", data] if data else []), *(word for one in sets for word in ("-S", one))]
-    return f"orbweaver study report {shlex.join(words)}"
+    return f"orbweaver study {command} {shlex.join(words)}"
 
 
 @command.command()
@@ -120,7 +120,8 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
     found = gathering.results(named.study, planned, cells.finished(Path.cwd()))
-    told = page.content(named.name, named.study, found, command=_report_command(name, data, sets))
+    commands = [_again(command, name, data, sets) for command in ("run", "report")]
+    told = page.content(named.name, named.study, found, commands=commands)
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
         gathering.write(target, told)

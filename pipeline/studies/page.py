@@ -23,21 +23,21 @@ class Compared(NamedTuple):
     charts: Mapping[str, Picture]
 
 
-def content(name: str, study: Study, found: Sequence[Result], *, command: str) -> dict[str, Any]:
+def content(name: str, study: Study, found: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
     """All that the page and the Markdown tell.
 
     Args:
         name: of the study.
         study: its file.
         found: its cells in order.
-        command: what makes the page again.
+        commands: what makes the page again.
     """
     grouped = results.groups(found, study.first())
     return {
         "name": name,
         "title": study.title,
         "source": study.source,
-        "command": command,
+        "commands": list(commands),
         "answer": answer(found, grouped),
         "over": results.over(found),
         "missing": [f"{one.cell}: {one.missing}" for one in found if not one.repeats],
@@ -96,7 +96,7 @@ def as_markdown(told: Mapping[str, Any]) -> str:
         *[part for cell, table in told["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
         "## Repeats",
         markdown(told["repeats"]),
-        f"    {told['command']}",
+        *(f"    {command}" for command in told["commands"]),
     ]
     return "\n\n".join(parts) + "\n"
 

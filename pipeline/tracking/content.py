@@ -38,8 +38,9 @@ SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
 NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
-# The mean has the name that a repeat's value has; MLflow draws what is before a slash in a section of its own.
-STATISTICS = {"mean": "", "sd": "sd/", "low": "low/", "high": "high/"}
+# The mean has the name that a repeat's value has; MLflow draws what is before a slash in a section of its own, below.
+STATISTICS = {"mean": "{}", "sd": "spread/{}_sd", "low": "spread/{}_low", "high": "spread/{}_high"}
+TIMINGS_AND_SPREAD = frozenset(form.format(name) for name in TIMINGS for form in STATISTICS.values())
 NOT_CURVES = frozenset({"epoch", "iteration"})
 LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
 
@@ -111,13 +112,13 @@ def _parent_files(files: Files) -> list[Path]:
 
 def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
     for name, numbers in summary.items():
-        for statistic, section in STATISTICS.items():
+        for statistic, form in STATISTICS.items():
             if name != "repeats" and statistic in numbers:
-                yield Point(valid_name(f"{section}{name}"), float(numbers[statistic]), 0, when)
+                yield Point(valid_name(form.format(name)), float(numbers[statistic]), 0, when)
 
 
 def _is_timing(point: Point) -> bool:
-    return point.name.rpartition("/")[2] in TIMINGS
+    return point.name in TIMINGS_AND_SPREAD
 
 
 def _mean_curves(trials: Sequence[Trial]) -> Iterator[Point]:

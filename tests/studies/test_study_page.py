@@ -12,6 +12,7 @@ from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
 
 IMAGES = 40
+AGAIN = ["orbweaver study run mine.yaml", "orbweaver study report mine.yaml"]
 STUDY = Study.model_validate(
     {
         "title": "Which <layers>?",
@@ -56,7 +57,7 @@ FOUND = [cell("head", 20, 21, 20), cell("top", 36, 38, 37), Result("all", [], "n
 
 @pytest.fixture(scope="module")
 def told() -> dict[str, object]:
-    return page.content("mine", STUDY, FOUND, command="orbweaver study report mine.yaml")
+    return page.content("mine", STUDY, FOUND, commands=AGAIN)
 
 
 def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str, object]) -> None:
@@ -165,7 +166,11 @@ def test_the_markdown_has_the_same_facts(told: dict[str, object]) -> None:
 
 def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
     nothing = [Result(name, [], "not run yet, or not finished") for name in ("head", "top", "all")]
-    empty = page.content("mine", STUDY, nothing, command="x")
+    empty = page.content("mine", STUDY, nothing, commands=["x"])
     assert empty["answer"] == ["0 of 3 cells are there."]
     assert "No cell has run yet." in page.page(empty)
     assert "No cell has run yet." in page.as_markdown(empty)
+
+
+def test_what_makes_the_cells_and_the_page_again_is_named(told):
+    assert all(command in text for command in AGAIN for text in (page.page(told), page.as_markdown(told)))
