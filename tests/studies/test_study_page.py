@@ -172,5 +172,5 @@ def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
     assert "No cell has run yet." in page.as_markdown(empty)
 
 
-def test_what_makes_the_cells_and_the_page_again_is_named(told):
+def test_what_makes_the_cells_and_the_page_again_is_named(told: dict[str, object]) -> None:
     assert all(command in text for command in AGAIN for text in (page.page(told), page.as_markdown(told)))
