@@ -1,4 +1,4 @@
-"""What README.md shows and promises: its tables and its commands."""
+"""What README.md shows and promises: its picture, its tables and its commands."""
 
 import ast
 import re
@@ -12,6 +12,7 @@ import pytest
 import readme
 from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
+from PIL import Image
 
 from pipeline import params
 from pipeline.commands import COMMANDS, cells, orbweaver
@@ -140,3 +141,21 @@ def test_each_mechanism_is_placed_in_every_recipe_as_the_table_says() -> None:
 def test_the_backbones_with_weights_of_places365_are_named() -> None:
     given = set(re.findall(r"`(\w+)`", " ".join(readme.table("weights")["places365"].values())))
     assert given == {name for name, row in BACKBONES.items() if row.places365}
+
+
+def test_the_picture_is_there_in_light_and_dark_and_is_described() -> None:
+    (picture,) = re.findall(r"<picture>.*?</picture>", readme.TEXT, re.DOTALL)
+    (dark,) = re.findall(r'<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">', picture)
+    ((light, alt),) = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]+)">', picture)
+    assert len(alt) > 60
+    sizes = []
+    for name in (light, dark):
+        file = readme.ROOT / name
+        assert file.stat().st_size < 200_000
+        with Image.open(file) as image:
+            assert image.format == "PNG"
+            sizes.append(image.size)
+    assert sizes[0] == sizes[1]
+    width, height = sizes[0]
+    assert width == 1280
+    assert width / 2 < height < width
