@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup repro test test-slow check format lock mlflow clean
+.PHONY: help setup repro test test-slow check format lock tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ format: setup ## put the code into shape
 lock: setup ## choose the newest versions anew and write requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --group dev \
 	  pyproject.toml --output-file requirements.lock
+
+tables: setup ## fill what follows from the code in README.md's tables
+	python docs/tables.py
+
+picture: repro ## take README.md's picture of the report anew, with Chromium
+	python tests/reporting/picture.py
 
 mlflow: setup ## bring MLflow up to date with the experiments, then open its pages
 	orbweaver mlflow

@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
+import readme
 from click.testing import CliRunner, Result
 
 import pipeline
@@ -43,8 +44,7 @@ def test_every_cell_is_what_params_yaml_takes_and_no_two_are_the_same(name: str)
 
 
 def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Studies")[2]
-    (block,) = re.findall(r"^    title: .*\n(?:^    .*\n)+", text, re.MULTILINE)
+    (block,) = re.findall(r"^    title: .*\n(?:^    .*\n)+", readme.section("Studies"), re.MULTILINE)
     lines = [line.removeprefix("    ") for line in block.splitlines()]
     assert len(lines) <= 10
     file = tmp_path / "mine.yaml"
@@ -53,8 +53,7 @@ def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
 
 
 def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Studies")[2].replace("\\\n", " ")
-    (line,) = re.findall(r"^    orbweaver study run ecsm-table5 (-S paper=quick .*)$", text, re.MULTILINE)
+    (line,) = [line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S paper=quick ")]
     planned = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
     assert {cell.values.experiment().settings.data.set for cell in planned} == {"synthetic"}
     assert [cell.values.experiment().settings.network.freeze for cell in planned] == [

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import readme
 import yaml
 
 PROJECT = Path(__file__).parents[2]
+# This interpreter has all that `make setup` would install.
+INSTALLED = "--old-file .venv/.ready"
 # Seconds; a busy machine may need many times what a quiet one does.
 PATIENCE = 1500
 
@@ -61,6 +64,19 @@ class Clone:
                     print(told)
         assert child.returncode == code, told
         return told
+
+    def typed(self, command: str, more: str = "", put: dict[str, str] | None = None) -> str:
+        """Run a command of the README in a shell, as a reader types it.
+
+        Args:
+            command: as the README has it.
+            more: words of the test's own behind it.
+            put: what takes the place of words that stand for the reader's own.
+        """
+        assert command in readme.commands()
+        for word, own in (put or {}).items():
+            command = command.replace(word, own)
+        return self.run("bash", "-c", f"{command} {more}")
 
     def params(self, **changes: Any) -> None:
         """Change keys at the top of params.yaml, which stays readable by DVC."""
@@ -125,7 +141,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone in which `dvc repro` has run once, and what it printed; to be read, not changed."""
     home = tmp_path_factory.mktemp("home")
     clone = make_clone(tmp_path_factory.mktemp("clone"), home)
-    told = clone.run("dvc", "repro")
+    told = clone.typed("make repro", INSTALLED)
     clone.commit()
     return clone, told
 

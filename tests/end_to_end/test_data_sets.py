@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +16,6 @@ from pipeline.datasets.sets import SETS
 
 pytestmark = pytest.mark.slow
 Ran = Callable[[str], list[str]]
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 ARCHIVE = "CUB_200_2011.tgz"
 # As far as the packed images.
 PREPARED = ["split@1", "preprocess"]
@@ -30,15 +27,16 @@ def record(clone: Any) -> dict[str, Any]:
 
 
 def test_the_digits_run_without_a_download_whole_or_drawn_by_the_class(clone: Any, stages_ran: Ran) -> None:
-    told = clone.run("dvc", "exp", "run", "-S", "data=digits", "-S", "repeats=[1]")
+    told = clone.typed("dvc exp run -S data=digits -S 'repeats=[1]'")
     assert "source" not in stages_ran(told)
     assert f"collect: scikit-learn's handwritten digits, {SETS['digits'].home}: {SETS['digits'].terms}" in told
     assert "collect: 1797 images in 10 classes" in told
     assert record(clone)["parts"] == {"train": 1258, "val": 0, "test": 539}
     assert SETS["digits"].citation in (clone.root / "metrics/report/index.html").read_text(encoding="utf-8")
 
-    (line,) = re.findall(r"^    (dvc exp run -S data=digits .*per_class=.*)$", README, re.MULTILINE)
-    told = clone.run(*shlex.split(line))
+    told = clone.typed(
+        "dvc exp run -S data=digits -S 'repeats=[1]' -S 'papers.quick.data.split.per_class={train:20,test:50,val:0}'"
+    )
     assert sorted(stages_ran(told)) == ["evaluate@1", "report", "split@1", "train@1", "validate"]
     assert record(clone)["parts"] == {"train": 200, "val": 0, "test": 500}
     assert record(clone)["recipe"]["data"]["split"]["per_class"] == {"train": 20, "test": 50, "val": 0}

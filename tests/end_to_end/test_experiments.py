@@ -33,8 +33,7 @@ def runs(root: Path) -> Counter[str]:
 
 
 def work_off_the_queue(clone: Any) -> None:
-    """As the README has it; on a busy machine DVC's workers may stop before the queue is empty."""
-    clone.run("dvc", "queue", "start", "-j", "2")
+    """Wait for what was started; on a busy machine DVC's workers may stop before the queue is empty."""
     deadline = time.monotonic() + 1500
     while re.search(r"\b(Queued|Running)\b", told := clone.run("dvc", "queue", "status")):
         assert time.monotonic() < deadline, told
@@ -44,7 +43,7 @@ def work_off_the_queue(clone: Any) -> None:
 
 
 def test_another_strategy_trains_and_tests_again_and_nothing_else(clone: Any, stages_ran: Ran) -> None:
-    told = clone.run("dvc", "exp", "run", "-S", "freeze=3c")
+    told = clone.typed("dvc exp run -S freeze=3c")
     assert sorted(stages_ran(told)) == ["evaluate@1", "report", "train@1", "validate"]
     told = clone.run("dvc", "exp", "run", "-S", "freeze=3c", "-S", "repeats=[1,2]")
     assert {"train@2", "evaluate@2", "split@2"} <= set(stages_ran(told))
@@ -92,7 +91,7 @@ def test_two_clones_give_the_same_hash_for_all_but_the_run_time_and_what_quotes_
 
 
 def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(clone: Any, stages_ran: Ran) -> None:
-    clone.run("dvc", "exp", "run", "--queue", "-S", "freeze=1,2,3a,3b,3c")
+    clone.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
     work_off_the_queue(clone)
     shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
     experiments = [e for branch in shown for e in branch["experiments"] or []]
@@ -106,6 +105,12 @@ def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_double
     shutil.rmtree(clone.root / "mlruns")
     clone.run("orbweaver", "sync")
     assert runs(clone.root) == Counter(parents=5, children=5)
+    assert re.search(r"\b3a\b", clone.typed("dvc exp show --only-changed"))
+    assert "index.html" in clone.typed("dvc plots diff")
+    told = clone.typed("dvc exp run -n last-block -S freeze=3c") + clone.typed("dvc exp run -n two-blocks -S freeze=3b")
+    assert "train@1" not in stages_ran(told)
+    told = clone.typed("orbweaver compare last-block two-blocks")
+    assert re.search(r"network\.freeze +3c +3b", told)
 
 
 def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: Any, stages_ran: Ran) -> None:

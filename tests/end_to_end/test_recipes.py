@@ -5,33 +5,21 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
-import torch
+import readme
 import yaml
-from click.testing import CliRunner
 
 from pipeline import params
-from pipeline.commands import orbweaver
-from pipeline.datasets.transforms import AUGMENTATIONS
-from pipeline.errors import InputError
-from pipeline.networks.attention.table import ATTENTIONS
-from pipeline.networks.backbones import BACKBONES
-from pipeline.networks.build import Plan, build
-from pipeline.networks.heads import HEADS, STOCK
-from pipeline.networks.insertion import PLACES
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAPERS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["papers"]
+PAPERS: dict[str, Any] = yaml.safe_load((readme.ROOT / "params.yaml").read_text(encoding="utf-8"))["papers"]
 
 
 def commands() -> dict[str, list[str]]:
     """The README's commands that cut a recipe down, by paper, in words as a shell would pass them on."""
-    text = README.partition("## Try a recipe")[2].partition("\n## ")[0].replace("\\\n", " ")
-    lines = [shlex.split(line) for line in re.findall(r"^    (dvc exp run .*)$", text, re.MULTILINE)]
+    lines = map(shlex.split, readme.commands(readme.section("Try a recipe on the drawn spiders")))
     return {re.findall(r"\bpaper=(\w+)", " ".join(words))[0]: words for words in lines}
 
 
@@ -90,64 +78,3 @@ def test_choices_that_contradict_each_other_are_refused_before_anything_is_lost(
 
 def files(path: Path) -> list[Path]:
     return [file for file in [path, *path.rglob("*")] if file.is_file()]
-
-
-def table(title: str) -> dict[str, list[str]]:
-    """The README's table whose first column has this title: the other cells by each name in the first."""
-    (body,) = re.findall(rf"^\| `{title}` \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", README, re.MULTILINE)
-    lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in body.splitlines()]
-    return {name: rest for first, *rest in lines for name in re.findall(r"`(\w+)`", first)}
-
-
-@pytest.mark.parametrize(
-    ("title", "known"),
-    [
-        ("paper", set(PAPERS)),
-        ("weights", set(get_args(params.Weights))),
-        ("freeze", set(get_args(params.Strategy))),
-        ("backbone", set(BACKBONES)),
-        ("attention", set(ATTENTIONS)),
-        ("head", {*HEADS, STOCK}),
-        ("data.augmentation", set(AUGMENTATIONS)),
-    ],
-)
-def test_the_readmes_tables_name_what_there_is(title: str, known: set[str]) -> None:
-    assert set(table(title)) == known
-
-
-def test_the_readme_gives_the_place_of_each_mechanism() -> None:
-    given = {name: cells[0].strip("`") for name, cells in table("attention").items()}
-    assert given == {name: row.place for name, row in ATTENTIONS.items()}
-    for name, section in PAPERS.items():
-        options = section["network"]["attention_options"]
-        assert given == {mechanism: chosen["place"] for mechanism, chosen in options.items()}, name
-
-
-@pytest.mark.parametrize("backbone", sorted(BACKBONES))
-def test_the_readme_gives_the_places_of_each_backbone(backbone: str) -> None:
-    given = set(re.findall(r"`(\w+)`", table("backbone")[backbone][0]))
-    assert given == {place for place in PLACES if takes(backbone, place)}
-
-
-def takes(backbone: str, place: str) -> bool:
-    plan = Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}, attention="se", place=place)
-    try:
-        with torch.device("meta"):
-            build(plan, pretrained=None)
-    except InputError:
-        return False
-    return True
-
-
-def test_the_readme_says_which_backbones_have_weights_of_places365() -> None:
-    given = set(re.findall(r"`(\w+)`", table("weights")["places365"][0]))
-    assert given == {name for name, row in BACKBONES.items() if row.places365}
-
-
-def test_what_the_readme_describes_can_be_described(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    lines = re.findall(r"^    orbweaver (describe .*)$", README.replace("\\\n", " "), re.MULTILINE)
-    assert len(lines) > 2
-    for line in lines:
-        result = CliRunner().invoke(orbweaver, shlex.split(line))
-        assert result.exit_code == 0, (line, result.exception)

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.slow
 def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_page(
     clone: Any, method: str, terms: set[str]
 ) -> None:
-    clone.run("dvc", "exp", "run", "-S", f"regularizer={method}", "-S", "papers.quick.train.budget.amount=2")
+    more = "-S papers.quick.train.budget.amount=2"
+    clone.typed("dvc exp run -S regularizer=delta", more, put={"delta": method})
     record = json.loads((clone.root / "metrics/train/1/record.json").read_text(encoding="utf-8"))
     assert record["recipe"]["regularizer"]["method"] == method
     with (clone.root / "metrics/train/1/history.csv").open(encoding="utf-8", newline="") as stream:

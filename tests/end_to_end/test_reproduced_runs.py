@@ -1,6 +1,7 @@
 """A run of one clone made again in another: identical, and not once a seed is changed."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def other_clone(clone: Any, place: Path) -> Any:
 def test_a_run_of_another_clone_is_identical_and_a_changed_seed_is_named(clone: Any, tmp_path: Path) -> None:
     clone.run("orbweaver", "sync")
     run, other = run_id(clone, 1), other_clone(clone, tmp_path / "another clone")
-    told = other.run("orbweaver", "reproduce", run)
+    told = other.typed("orbweaver reproduce RUN_ID", put={"RUN_ID": run})
     assert "identical: all" in told.splitlines()[-1]
     assert "models/trained/1" in told
     assert not list((tmp_path / "another clone").rglob("orbweaver-*"))
@@ -54,9 +55,13 @@ def test_a_run_of_another_clone_is_identical_and_a_changed_seed_is_named(clone: 
 
 
 def test_what_is_reused_from_the_cache_is_not_made_again_but_training_is(clone: Any, stages_ran: Any) -> None:
-    told = clone.run("orbweaver", "reproduce", "HEAD", "--reuse-data")
+    clone.environment["TMPDIR"] = str(clone.root.parent)
+    more = "--repeat 1 --reuse-data --keep --json"
+    told = clone.typed("orbweaver reproduce RUN_ID", more, put={"RUN_ID": "HEAD"})
     assert stages_ran(told) == ["train@1", "evaluate@1", "report"]
-    assert "identical: all" in told.splitlines()[-1]
+    assert json.loads(told[told.index("\n{") :])["identical"]
+    [kept] = re.findall("the clone stays in (.*)", told)
+    assert (Path(kept) / "metrics/report/index.html").is_file()
 
 
 def test_a_logged_model_gives_the_logits_of_the_record(clone: Any) -> None:

@@ -29,7 +29,7 @@ def test_a_study_that_ctrl_c_cut_goes_on_without_training_again_and_has_a_page(c
     assert "interrupted; nothing is left running" in told
     assert not list((clone.root / ".dvc/tmp/exps/standalone").glob("tmp*"))
 
-    told = clone.run("orbweaver", "study", "run", "mine.yaml")
+    told = clone.typed("orbweaver study run mine.yaml")
     assert "0 cells were there, 2 ran, 0 failed" in told
     assert "Running stage 'train@1'" not in (logs / "head.log").read_text(encoding="utf-8")
     assert "2 cells were there, 0 ran" in clone.run("orbweaver", "study", "run", "mine.yaml")
@@ -39,3 +39,18 @@ def test_a_study_that_ctrl_c_cut_goes_on_without_training_again_and_has_a_page(c
     assert (clone.root / "params.yaml").read_bytes() == before
     assert clone.run("git", "status", "--short").split() == ["??", "mine.yaml"]
     assert re.search("up to date", clone.run("dvc", "repro"))
+
+
+def test_a_papers_table_on_drawn_spiders_has_a_page_beside_what_was_printed(clone: Any) -> None:
+    told = clone.typed(
+        "orbweaver study run ecsm-table5 -S paper=quick -S synthetic.images_per_class=8 "
+        "-S synthetic_source.images=500 -S papers.quick.train.budget.amount=1",
+        "-S 'repeats=[1]'",
+    )
+    assert "0 cells were there, 6 ran, 0 failed" in told
+    report = re.findall(r"^its page: (.*)$", told, re.MULTILINE)[0]
+    assert "6 of 6 cells are there." in clone.run("bash", "-c", report)
+    photographs = {"/data/spiders": str(clone.root / "data/collected/images")}
+    told = clone.typed("orbweaver study report ecsm-table5 -S folder=/data/spiders", put=photographs)
+    assert "0 of 6 cells are there." in told
+    assert "as printed" in (clone.root / "metrics/studies/ecsm-table5/index.html").read_text(encoding="utf-8")

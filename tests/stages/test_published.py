@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 
 import miniatures
 import pytest
+import readme
 import yaml
 from serving import Server, serving
 
@@ -353,32 +354,14 @@ def test_the_comment_beside_data_in_params_yaml_lists_every_choice():
     assert re.findall(r"\w+", comment) == list(get_args(params.DataSet))
 
 
-def _readme() -> dict[str, list[str]]:
-    """The README's table of sets: the other cells by each name in the first."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (body,) = re.findall(r"^\| `data` \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
-    lines = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in body.splitlines()]
-    return {name: rest for first, *rest in lines for name in re.findall(r"`(\w+)`", first)}
-
-
-def test_the_readmes_table_lists_every_set():
-    assert set(_readme()) == set(get_args(params.DataSet))
-
-
-def test_the_readme_says_which_sets_have_a_split_of_their_own():
-    given = {name: cells[1] for name, cells in _readme().items() if name in sets.SETS}
-    assert given == {name: "yes" if row.official else "no" for name, row in sets.SETS.items()}
-
-
 def test_the_readme_says_which_sets_the_user_has_to_bring():
-    given = {name for name, cells in _readme().items() if "your copy" in cells[0]}
+    given = {name for name, cells in readme.table("data").items() if "your copy" in cells["what it is"]}
     assert given == {name for name, row in sets.SETS.items() if row.obtaining}
 
 
 def test_the_readmes_commands_of_data_sets_are_of_known_keys_and_values(patch):
     patch.chdir(ROOT)
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Data sets\n")[2].partition("\n## ")[0]
-    lines = [shlex.split(line) for line in re.findall(r"^    dvc exp run (.*)$", text, re.MULTILINE)]
+    lines = [shlex.split(command)[3:] for command in readme.commands(readme.section("Data sets"))]
     assert len(lines) > 3
     for words in lines:
         values = read([word for word in words if word != "-S"])

@@ -1,0 +1,37 @@
+"""README.md as the tests read it: its commands, as a reader would type them, and its tables."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
+# How the blocks begin that show a file or the project's folders.
+SHOWN = ("    title: ", "    params.yaml ")
+
+
+def section(title: str) -> str:
+    """What stands under a heading, as far as the next of any level."""
+    return re.split(r"\n#+ ", TEXT.partition(f"# {title}\n")[2])[0]
+
+
+def commands(text: str = TEXT) -> list[str]:
+    """The commands in indented blocks: those of several lines as one, comments left out."""
+    blocks = [block for block in BLOCK.findall(text.replace("\\\n", " ")) if not block.startswith(SHOWN)]
+    lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
+    return [" ".join(line.split()) for line in lines if line]
+
+
+def table(title: str) -> dict[str, dict[str, str]]:
+    """The table whose first column has this title: the other cells by their headings, by each name in the first."""
+    (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)[0]
+    rows = [cells(line) for line in body.splitlines()]
+    return {
+        name: dict(zip(cells(headings), rest, strict=True))
+        for first, *rest in rows
+        for name in re.findall(r"`(\w+)`", first)
+    }
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")]

@@ -1,0 +1,20 @@
+"""README.md's picture: the top of the report's page, light and dark. `make picture` runs it."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from test_browser import CHROMIUM, QUIET, SIZES
+
+PAGE = Path("metrics/report/index.html")
+PICTURES = {"light": Path("docs/report.png"), "dark": Path("docs/report-dark.png")}
+
+if __name__ == "__main__":
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        for colours, file in PICTURES.items():
+            page = browser.new_page(viewport={"width": SIZES["wide"], "height": 768}, color_scheme=colours)
+            page.goto(PAGE.resolve().as_uri())
+            with Image.open(io.BytesIO(page.screenshot())) as image:
+                image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)

@@ -1,0 +1,161 @@
+"""What README.md shows and promises: its picture, its tables and its commands."""
+
+import ast
+import re
+import runpy
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import readme
+from click.testing import CliRunner
+from dvc.utils.hydra import get_hydra_sweeps
+from PIL import Image
+
+from pipeline import params
+from pipeline.commands import COMMANDS, cells, orbweaver
+from pipeline.commands.overriding import read, read_each
+from pipeline.datasets.synthetic import spider_image
+from pipeline.networks.backbones import BACKBONES
+from pipeline.studies import definition
+
+PAPERS = params.load(readme.ROOT / "params.yaml").papers
+DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
+PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
+LONG = "trains for long; its plan is tested here"
+OUT_OF_REACH = {
+    "source .venv/bin/activate": "the tests run in it",
+    "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
+    "dvc exp run -S paper=ecsm": DOWNLOAD,
+    "dvc exp run -S paper=ecsm -S backbone=resnet18": DOWNLOAD,
+    "dvc exp run -S paper=spa_gca -S data=mit67": DOWNLOAD,
+    "dvc exp run -S paper=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
+    "dvc exp run -S paper=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
+    """dvc exp run -S paper=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,
+    """dvc exp run -S paper=ecsm -S "folder='/data/L\\'épeire'\"""": PHOTOGRAPHS,
+    "dvc exp run -S paper=ecsm -S backbone=resnet18 -S weights=file -S weights_file=/models/resnet18.safetensors": (
+        PHOTOGRAPHS
+    ),
+    """dvc exp run --queue -S 'freeze=1,3b' -S paper=ecsm -S "folder='$PWD/data/own'\"""": PHOTOGRAPHS,
+    "dvc exp run --queue -S 'regularizer=l2,l2_sp,delta,afa,spa_gca' && dvc queue start -j 2": LONG,
+    "orbweaver study run ecsm-table5 -S folder=/data/spiders": LONG,
+}
+LOOKS = ("orbweaver describe ", "orbweaver doctor ", "orbweaver study list", "orbweaver study show ")
+LOOKED_AT = [command for command in readme.commands() if command.startswith(LOOKS)]
+CHOICES = {
+    "paper": set(PAPERS),
+    "weights": set(get_args(params.Weights)),
+    "data": set(get_args(params.DataSet)),
+    "freeze": set(get_args(params.Strategy)),
+    "backbone": set(get_args(params.Backbone)),
+    "attention": set(get_args(params.Attention)),
+    "regularizer": set(get_args(params.RegularizerName)),
+    "head": set(get_args(params.Network.model_fields["head"].annotation)),
+    "data.augmentation": set(get_args(params.Data.model_fields["augmentation"].annotation)),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(readme.ROOT)
+
+
+def typed_in_whole_runs() -> set[str]:
+    """What tests give to `Clone.typed`, and the section that test_recipes.py reads."""
+    parsed = [ast.parse(file.read_text(encoding="utf-8")) for file in (readme.ROOT / "tests").rglob("*.py")]
+    calls = [node for tree in parsed for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    asked = [c.args[0] for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "typed"]
+    recipes = readme.commands(readme.section("Try a recipe on the drawn spiders"))
+    return {*recipes, *(str(word.value) for word in asked if isinstance(word, ast.Constant))}
+
+
+def test_every_command_is_run_by_a_test_or_named_with_what_it_would_take() -> None:
+    run = typed_in_whole_runs() | set(LOOKED_AT)
+    assert not run & OUT_OF_REACH.keys()
+    assert set(readme.commands()) == run | OUT_OF_REACH.keys()
+
+
+@pytest.mark.parametrize("command", LOOKED_AT)
+def test_a_command_that_only_looks_runs(command: str, tmp_path: Path) -> None:
+    for number in range(12):
+        file = tmp_path / f"spiders/{'ab'[number % 2]}/{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        spider_image(number % 2, number, size=224, seed=0).save(file)
+    program, *words = shlex.split(command.replace("/data/spiders", str(tmp_path / "spiders")))
+    assert program == "orbweaver"
+    done = CliRunner().invoke(orbweaver, words)
+    assert done.exit_code == 0, (done.output, done.exception)
+
+
+@pytest.mark.parametrize("command", [command for command in OUT_OF_REACH if " -S " in command])
+def test_the_words_of_a_command_out_of_reach_are_those_of_params_yaml(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command.partition(" && ")[0].replace("/data/spiders", str(tmp_path)))
+    given = [after for before, after in pairwise(words) if before == "-S"]
+    if "study" in words:
+        assert cells.plan(definition.find("ecsm-table5"), sets=given)
+        return
+    swept = [choice["params.yaml"] for choice in get_hydra_sweeps({"params.yaml": given})]
+    assert all(values.experiment() for values in read_each(swept))
+
+
+def test_an_awkward_folder_arrives_as_it_is_called() -> None:
+    named = [shlex.split(command)[-1] for command in OUT_OF_REACH if "folder='/" in command]
+    assert [read([word]).folder for word in named] == ["/data/my photos", "/data/L'épeire"]
+
+
+def test_every_option_is_one_of_the_commands() -> None:
+    helps = [[name] for name in COMMANDS] + [["study", name] for name in ("run", "show", "report")]
+    known = " ".join(CliRunner().invoke(orbweaver, [*words, "--help"]).output for words in helps)
+    dvcs = {"--queue", "--temp", "--only-changed"}
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - dvcs
+    assert len(told) > 5
+    assert [option for option in told if not re.search(rf"{option}\b", known)] == []
+
+
+@pytest.mark.parametrize("title", CHOICES)
+def test_a_table_names_exactly_what_may_be_chosen(title: str) -> None:
+    assert set(readme.table(title)) == CHOICES[title]
+
+
+def test_no_table_of_choices_is_left_out() -> None:
+    assert set(re.findall(r"^\| `([\w.]+)` \|.*\n\|[-:| ]+\|$", readme.TEXT, re.MULTILINE)) == CHOICES.keys()
+
+
+def test_the_tables_are_as_the_code_fills_them() -> None:
+    tables = runpy.run_path(str(readme.ROOT / "docs/tables.py"))
+    assert len(tables["TABLE"].findall(readme.TEXT)) == len({first for first, _ in tables["CELLS"]})
+    stale = re.sub(r"\d,\d{3},\d{3}|`(tail|in_blocks|after_stages)`(?= \|)", "?", readme.TEXT)
+    assert stale != readme.TEXT
+    assert tables["filled"](stale) == readme.TEXT, "`make tables` fills them anew"
+
+
+def test_each_mechanism_is_placed_in_every_recipe_as_the_table_says() -> None:
+    given = {name: cells["place"].strip("`") for name, cells in readme.table("attention").items() if name != "none"}
+    for name, paper in PAPERS.items():
+        options = paper.network.attention_options.model_dump()
+        assert given == {mechanism: chosen["place"] for mechanism, chosen in options.items()}, name
+
+
+def test_the_backbones_with_weights_of_places365_are_named() -> None:
+    given = set(re.findall(r"`(\w+)`", " ".join(readme.table("weights")["places365"].values())))
+    assert given == {name for name, row in BACKBONES.items() if row.places365}
+
+
+def test_the_picture_is_there_in_light_and_dark_and_is_described() -> None:
+    (picture,) = re.findall(r"<picture>.*?</picture>", readme.TEXT, re.DOTALL)
+    (dark,) = re.findall(r'<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">', picture)
+    ((light, alt),) = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]+)">', picture)
+    assert len(alt) > 60
+    sizes = []
+    for name in (light, dark):
+        file = readme.ROOT / name
+        assert file.stat().st_size < 200_000
+        with Image.open(file) as image:
+            assert image.format == "PNG"
+            sizes.append(image.size)
+    assert sizes[0] == sizes[1]
+    width, height = sizes[0]
+    assert width == 1280
+    assert width / 2 < height < width
