@@ -38,8 +38,8 @@ SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
 NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
-# The mean has the name that a repeat's value has; MLflow draws what is before a slash in a section of its own, below.
-STATISTICS = {"mean": "{}", "sd": "spread/{}_sd", "low": "spread/{}_low", "high": "spread/{}_high"}
+# The mean has the name that a repeat's value has. MLflow sorts by name, and puts names with a slash before all others.
+STATISTICS = {"mean": "{}", "sd": "{}_sd", "low": "{}_low", "high": "{}_high"}
 TIMINGS_AND_SPREAD = frozenset(form.format(name) for name in TIMINGS for form in STATISTICS.values())
 NOT_CURVES = frozenset({"epoch", "iteration"})
 LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
