@@ -45,7 +45,7 @@ def test_a_papers_table_on_drawn_spiders_has_a_page_beside_what_was_printed(clon
     told = clone.typed(
         "orbweaver study run ecsm-table5 -S paper=quick -S synthetic.images_per_class=8 "
         "-S synthetic_source.images=500 -S papers.quick.train.budget.amount=1",
-        "-S 'repeats=[1]'",
+        "-S 'repeats=[1]' -j 2",
     )
     assert "0 cells were there, 6 ran, 0 failed" in told
     report = re.findall(r"^its page: (.*)$", told, re.MULTILINE)[0]
