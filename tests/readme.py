@@ -8,6 +8,8 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 # How the blocks begin that show a file or the project's folders.
 SHOWN = ("    title: ", "    params.yaml ")
+# Behind `make`: this interpreter has all that `make setup` would install.
+INSTALLED = "--old-file .venv/.ready"
 
 
 def section(title: str) -> str:

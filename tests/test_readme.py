@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 import readme
+import torch
 from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
 from PIL import Image
@@ -18,7 +19,10 @@ from pipeline import params
 from pipeline.commands import COMMANDS, cells, orbweaver
 from pipeline.commands.overriding import read, read_each
 from pipeline.datasets.synthetic import spider_image
+from pipeline.errors import InputError
 from pipeline.networks.backbones import BACKBONES
+from pipeline.networks.build import Plan, build
+from pipeline.networks.insertion import PLACES
 from pipeline.studies import definition
 
 PAPERS = params.load(readme.ROOT / "params.yaml").papers
@@ -136,6 +140,22 @@ def test_each_mechanism_is_placed_in_every_recipe_as_the_table_says() -> None:
     for name, paper in PAPERS.items():
         options = paper.network.attention_options.model_dump()
         assert given == {mechanism: chosen["place"] for mechanism, chosen in options.items()}, name
+
+
+@pytest.mark.parametrize("backbone", sorted(BACKBONES))
+def test_a_backbone_takes_attention_where_the_table_says_and_nowhere_else(backbone: str) -> None:
+    given = set(re.findall(r"`(\w+)`", readme.table("backbone")[backbone]["attention goes"]))
+    assert given == {place for place in PLACES if takes(backbone, place)}
+
+
+def takes(backbone: str, place: str) -> bool:
+    plan = Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}, attention="se", place=place)
+    try:
+        with torch.device("meta"):
+            build(plan, pretrained=None)
+    except InputError:
+        return False
+    return True
 
 
 def test_the_backbones_with_weights_of_places365_are_named() -> None:

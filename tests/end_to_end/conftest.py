@@ -16,8 +16,6 @@ import readme
 import yaml
 
 PROJECT = Path(__file__).parents[2]
-# This interpreter has all that `make setup` would install.
-INSTALLED = "--old-file .venv/.ready"
 # Seconds; a busy machine may need many times what a quiet one does.
 PATIENCE = 1500
 
@@ -141,7 +139,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone in which `dvc repro` has run once, and what it printed; to be read, not changed."""
     home = tmp_path_factory.mktemp("home")
     clone = make_clone(tmp_path_factory.mktemp("clone"), home)
-    told = clone.typed("make repro", INSTALLED)
+    told = clone.typed("make repro", readme.INSTALLED)
     clone.commit()
     return clone, told
 
