@@ -75,7 +75,9 @@ class Clone:
     def __init__(self, root: Path, home: Path, *, first: str = "") -> None:
         self.root = root
         (home / "gitconfig").write_text("[user]\nname = A\nemail = a@example.org\n", encoding="utf-8")
-        kept = {name: v for name, v in os.environ.items() if not name.startswith((*FOREIGN, "PYTEST_"))}
+        # Nor what has Python compile anew at each start what it imports, which takes longer than all that DVC does.
+        left_out = (*FOREIGN, "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         self.environment = kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",

@@ -3,6 +3,7 @@
 Run in the copy's root: `python tests/extended.py NAME FILE` writes the answers of one of the functions below as JSON.
 """
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -102,11 +103,11 @@ def with_options(given: Answers) -> Answers:
     sections: dict[str, Answers] = given["sections"]
 
     def put(names: list[str]) -> None:
-        values = json.loads(json.dumps(before))
+        values = copy.deepcopy(before)
         for paper in values["papers"].values():
             for name in names:
                 section, _, key = name.partition(".")
-                paper[section][key] |= sections[name]
+                paper[section][key] |= copy.deepcopy(sections[name])
         paths.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     missing = {}

@@ -81,7 +81,7 @@ def test_a_set_is_downloaded_once_for_clones_and_temporary_copies_and_not_at_all
     assert "collect: 400 images in 200 classes" in told
     assert len(server.asked) == 1
 
-    assert "collect" in ran(stubbed.run("dvc", "exp", "run", "-S", "data=digits", "collect"))
+    assert "collect" in ran(stubbed.run("dvc", "exp", "run", "-S", "data=synthetic", "collect"))
     told = stubbed.run("dvc", "exp", "run", "-S", "data=cub200", "collect")
     assert "collect" not in ran(told)
     assert len(server.asked) == 1
