@@ -29,9 +29,7 @@ OTHERS = {
 }
 
 
-def page(
-    material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps] = ()
-) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps]) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
     sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
