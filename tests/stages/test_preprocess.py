@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+import tiny
 from PIL import Image
 
-import pipeline
 from pipeline import paths
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packed import Packed
 from pipeline.stages import preprocess
-
-ROOT = Path(pipeline.__file__).parents[1]
 
 
 def _collected(images: int, *, side: int = 40) -> None:
@@ -36,15 +33,13 @@ def _collected(images: int, *, side: int = 40) -> None:
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["data"] |= {"image_size": 64, "resize": "crop"}
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+    tiny.write_params({"data.image_size": 64, "data.resize": "crop"})
 
 
 def _run(**options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.stages.preprocess"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(tiny.ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

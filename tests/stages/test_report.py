@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import yaml
+import tiny
 
 from pipeline import statistics, tracking
 from pipeline.datasets import sets
@@ -160,15 +160,13 @@ def test_without_a_right_prediction_there_is_no_such_gallery(drawn):
 
 
 def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
-    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["data"]["augmentation"] = "csca"
-    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    write_params([1, 2, 3], {"data.augmentation": "csca"})
     for repeat in TESTED:
         write_training(repeat)
         Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
-    strengths = values["papers"]["quick"]["data"]["augmentation_options"]["csca"]
+    strengths = tiny.shipped()["papers"]["quick"]["data"]["augmentation_options"]["csca"]
     told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
     assert told in sheet["alt"]
     assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
@@ -240,13 +238,13 @@ def test_the_page_tells_what_was_done(page, told):
 def attending_page(tmp_path_factory):
     """The page of a training with attention, in two phases of an epoch."""
     phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "layer4", "amount": 1, "lr": 0.0001}]
-    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
+    train = {"train.phases": phases, "train.budget": {"unit": "epochs", "amount": 2}, "train.lr": 0.001}
     counts = [{"trainable": 12_810, "frozen": 9}, {"trainable": 98_765, "frozen": 9}]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("attending"))
         patch.setattr(tracking, "try_publish", lambda files: None)
         write_all()
-        write_params([1, 2, 3], network={"attention": "cbam", "freeze": "phases"}, train=train)
+        write_params([1, 2, 3], {"network.attention": "cbam", "network.freeze": "phases"} | train)
         for repeat in TESTED:
             speeds = {"network": 90.0 + repeat, "without_attention": 100.0}
             told = [phase | {"regularizer": "none"} | count for phase, count in zip(phases, counts, strict=True)]
@@ -276,7 +274,7 @@ def test_both_curves_say_where_a_phase_begins(attending_page):
 
 
 def test_where_the_budget_is_in_iterations_both_curves_are_over_these(results):
-    write_params([1], train={"budget": {"unit": "iterations", "amount": 2}})
+    write_params([1], {"train.budget": {"unit": "iterations", "amount": 2}})
     write_training(1)
     page = made_page()
     told = [image["alt"] for image in page.all("img") if "over the iterations" in image["alt"]]
@@ -293,8 +291,8 @@ def test_without_attention_and_phases_the_page_speaks_of_neither(page):
 
 def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
     phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "2", "amount": 1, "lr": 0.001}]
-    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
-    write_params([1], network={"attention": "cbam", "freeze": "phases"}, train=train)
+    train = {"train.phases": phases, "train.budget": {"unit": "epochs", "amount": 2}, "train.lr": 0.001}
+    write_params([1], {"network.attention": "cbam", "network.freeze": "phases"} | train)
     counted = [phase | {"regularizer": "none", "trainable": 7, "frozen": 9} for phase in phases]
     write_training(1, phases=counted, speeds={"network": 90.0, "without_attention": 100.0})
     report.main()
@@ -342,7 +340,7 @@ def dogs(results):
     file = Path("data/collected/dataset.json")
     own = json.loads(file.read_text(encoding="utf-8"))
     write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": sets.described("dogs")})
-    write_params([1, 2, 3], network={"weights": "imagenet"})
+    write_params([1, 2, 3], {"network.weights": "imagenet"})
     for repeat in TESTED:
         write_training(repeat)
 
@@ -366,7 +364,7 @@ def test_the_markdown_summary_tells_what_is_published_of_a_set(dogs, told):
 
 
 def test_without_pre_training_there_is_no_word_of_an_overlap(dogs):
-    write_params([1, 2, 3], network={"weights": "none"})
+    write_params([1, 2, 3], {"network.weights": "none"})
     for repeat in TESTED:
         write_training(repeat)
     assert "overlap" not in made_page().text
