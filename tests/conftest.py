@@ -220,6 +220,12 @@ def narrow(monkeypatch):
     tiny.narrow(monkeypatch)
 
 
+@pytest.fixture
+def uncharted(monkeypatch):
+    """Reports without charts."""
+    tiny.draw_no_charts(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A tiny project in which everything before training has been made; to be copied, not changed."""

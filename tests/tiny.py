@@ -6,14 +6,16 @@ Importing it imports no torch.
 import copy
 import functools
 import importlib
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 import pipeline.params
 from pipeline import paths
@@ -110,6 +112,25 @@ def copied(project: Path, to: Path) -> Path:
     return to
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is dear to make and then only read: made once for all of pytest-xdist's workers.
+
+    Args:
+        factory: pytest's own.
+        name: the folder's.
+        make: fills the folder that it is called with.
+    """
+    mine = factory.getbasetemp()
+    # A worker's folder lies in the one that all workers share.
+    folder = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / name
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            partial = factory.mktemp(name)
+            make(partial)
+            partial.rename(folder)
+    return folder
+
+
 def chain(start: str | None = None, end: str | None = None) -> None:
     """Call what dvc.yaml's commands call, in its order, for each repeat of params.yaml.
 
@@ -174,3 +195,13 @@ def narrow(patch: pytest.MonkeyPatch) -> None:
 
 def _of_any_size(depth: int, _image_size: int) -> "nn.Module":
     return resnet(depth)
+
+
+def draw_no_charts(patch: pytest.MonkeyPatch) -> None:
+    """Leave charts and photographs out of reports, where none is looked at: they take seconds."""
+    from pipeline.reporting import figures, pictures
+
+    empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    patch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
+    patch.setattr(pictures, "photographs", lambda material, found: {})
+    patch.setattr(figures, "feature_maps", lambda *arguments: b"")

@@ -33,8 +33,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address of the page of three repeats."""
-    with pytest.MonkeyPatch.context() as patch:
-        return written_results.report_of(tmp_path_factory.mktemp("results"), patch).as_uri()
+    return (written_results.reported(tmp_path_factory) / "metrics/report/index.html").as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,14 @@ import tiny
 from pipeline import statistics, tracking
 from pipeline.datasets import sets
 from pipeline.errors import InputError
-from pipeline.reporting import figures, pictures
+from pipeline.reporting import pictures
 from pipeline.stages import report
 
 sys.path.append(str(Path(__file__).parent))
+import written_results
 from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
+
+PHOTOGRAPHS = pictures.photographs
 
 
 @pytest.fixture
@@ -26,22 +29,25 @@ def drawn(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def results(drawn, monkeypatch):
-    """The same where charts are not looked at, and so are not drawn, which takes seconds."""
-    empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-    monkeypatch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
-    monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
-    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
+def photographed(drawn, uncharted, monkeypatch):
+    """The same where photographs are drawn and charts are not."""
+    monkeypatch.setattr(pictures, "photographs", PHOTOGRAPHS)
+
+
+@pytest.fixture
+def results(drawn, uncharted):
+    """The same where nothing is drawn."""
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The page of these three repeats, made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("results"))
-        patch.setattr(tracking, "try_publish", lambda files: None)
-        write_all()
-        return made_page()
+def reported(tmp_path_factory):
+    """The folder of these three repeats, in which everything is drawn; to be read alone."""
+    return written_results.reported(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    return Page((reported / "metrics/report/index.html").read_text(encoding="utf-8"))
 
 
 class Page(HTMLParser):
@@ -76,6 +82,10 @@ def made_page():
 def read_csv(name):
     with Path("metrics/report", name).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_summary_holds_mean_deviation_and_each_repeat(results):
@@ -131,28 +141,27 @@ def test_curves_hold_means_and_ranges(results):
     assert first["train_accuracy"] == "0.5"
 
 
-def test_every_figure_is_a_file(drawn):
-    report.main()
-    found = {path.name for path in Path("metrics/report/figures").iterdir()}
+def test_every_figure_is_a_file(reported):
+    found = {path.name for path in (reported / "metrics/report/figures").iterdir()}
     charts = {"accuracy", "channels", "classes", "confusion", "counts", "loss", "reliability", "stages", "values"}
     photographs = {"explained", "features_right", "right", "wrong"}
     assert found == {f"{name}.svg" for name in charts} | {f"{name}.png" for name in charts | photographs}
 
 
-def test_the_same_files_give_the_same_report(drawn):
+def test_the_same_files_give_the_same_report(drawn, reported):
     report.main()
-    first = {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()}
-    report.main()
-    assert {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()} == first
+    first, again = contents(reported / "metrics"), contents(Path("metrics"))
+    assert again == first
+    assert Path("report/index.html") in first
 
 
-def test_without_a_wrong_prediction_there_is_no_such_gallery(drawn):
+def test_without_a_wrong_prediction_there_is_no_such_gallery(photographed):
     write_params([3])
     assert "None: every test image was told right." in made_page().text
     assert not Path("metrics/report/figures/wrong.png").exists()
 
 
-def test_without_a_right_prediction_there_is_no_such_gallery(drawn):
+def test_without_a_right_prediction_there_is_no_such_gallery(photographed):
     write_params([1])
     write_evaluation(1, [1, 2, 3, 0])
     assert "None: no test image was told right." in made_page().text
@@ -241,6 +250,7 @@ def attending_page(tmp_path_factory):
     train = {"train.phases": phases, "train.budget": {"unit": "epochs", "amount": 2}, "train.lr": 0.001}
     counts = [{"trainable": 12_810, "frozen": 9}, {"trainable": 98_765, "frozen": 9}]
     with pytest.MonkeyPatch.context() as patch:
+        tiny.draw_no_charts(patch)
         patch.chdir(tmp_path_factory.mktemp("attending"))
         patch.setattr(tracking, "try_publish", lambda files: None)
         write_all()

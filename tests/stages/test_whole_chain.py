@@ -14,7 +14,6 @@ import tiny
 
 from pipeline import params, paths
 from pipeline.commands import overriding
-from pipeline.reporting import figures, pictures
 
 PAPERS: dict[str, Any] = tiny.shipped()["papers"]
 
@@ -40,15 +39,6 @@ def put(given: Sequence[str]) -> None:
     chosen = overriding.read(given)
     values = chosen.model_dump(mode="json")
     tiny.write(values | {"papers": {chosen.paper: values["papers"][chosen.paper]}})
-
-
-@pytest.fixture
-def uncharted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No chart is drawn where none is looked at, which takes seconds."""
-    empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-    monkeypatch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
-    monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
-    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
 
 
 def record() -> dict[str, Any]:
