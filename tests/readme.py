@@ -1,6 +1,7 @@
 """README.md as the tests read it: its commands, as a reader would type them, and its tables."""
 
 import re
+import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,14 @@ def commands(text: str = TEXT) -> list[str]:
     blocks = [block for block in BLOCK.findall(text.replace("\\\n", " ")) if not block.startswith(SHOWN)]
     lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
     return [" ".join(line.split()) for line in lines if line]
+
+
+def overrides(command: str) -> list[str]:
+    """What a `dvc exp run` puts into params.yaml, as its `-S` are followed by."""
+    dvc, exp, run, *rest = shlex.split(command)
+    words = rest[1::2]
+    assert [dvc, exp, run, *rest[::2]] == ["dvc", "exp", "run", *["-S"] * len(words)], command
+    return words
 
 
 def table(title: str) -> dict[str, dict[str, str]]:

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ import tiny
 from serving import Server, serving
 
 from pipeline import params, paths
-from pipeline.commands.describe import read
+from pipeline.commands import overriding
 from pipeline.datasets import fetching, manifest, parallel, sets
 from pipeline.datasets.manifest import Assigned, Row
 from pipeline.datasets.packed import Packed
@@ -354,8 +353,7 @@ def test_the_readme_says_which_sets_the_user_has_to_bring():
 
 def test_the_readmes_commands_of_data_sets_are_of_known_keys_and_values(patch):
     patch.chdir(tiny.ROOT)
-    lines = [shlex.split(command)[3:] for command in readme.commands(readme.section("Data sets"))]
+    lines = [readme.overrides(command) for command in readme.commands(readme.section("Data sets"))]
     assert len(lines) > 3
-    for words in lines:
-        values = read([word for word in words if word != "-S"])
+    for values in overriding.read_each(lines):
         assert values.experiment().settings.data.set in sets.SETS

@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,9 @@ from pipeline.commands import overriding
 PAPERS: dict[str, Any] = tiny.shipped()["papers"]
 
 
-def words(command: str) -> list[str]:
-    """What `-S` puts into params.yaml in a command of the README."""
-    dvc, exp, run, *rest = shlex.split(command)
-    assert [dvc, exp, run, *rest[::2]] == ["dvc", "exp", "run", *["-S"] * (len(rest) // 2)]
-    return rest[1::2]
-
-
 def commands() -> dict[str, list[str]]:
     """The words of the README's commands that cut a recipe down, by paper."""
-    listed = map(words, readme.commands(readme.section("Try a recipe on the drawn spiders")))
+    listed = map(readme.overrides, readme.commands(readme.section("Try a recipe on the drawn spiders")))
     return {re.findall(r"\bpaper=(\w+)", " ".join(given))[0]: given for given in listed}
 
 
@@ -36,7 +28,7 @@ COMMANDS = commands()
 
 def put(given: Sequence[str]) -> None:
     """Do to params.yaml what DVC does for these words."""
-    chosen = overriding.read(given)
+    [chosen] = overriding.read_each([given])
     values = chosen.model_dump(mode="json")
     tiny.write(values | {"papers": {chosen.paper: values["papers"][chosen.paper]}})
 
