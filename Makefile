@@ -9,6 +9,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# A worker a core, hence a thread a worker.
+PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: help setup repro test test-slow check format lock tables picture mlflow clean
 
@@ -32,10 +34,10 @@ repro: setup ## set up, then run the whole pipeline: dvc repro
 	dvc repro
 
 test: setup ## the tests that take minutes
-	pytest
+	$(PARALLEL)
 
 test-slow: setup ## the tests that take longer, and those on real photographs
-	pytest -m 'slow or real' --durations=25
+	$(PARALLEL) -m 'slow or real' --durations=25
 
 check: setup ## formatting, lint, types, import rules
 	ruff format --check .

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny
+from filelock import FileLock
 
 from pipeline import records, tracking
 from pipeline.seeding import fingerprint
@@ -24,6 +25,12 @@ sys.path.append(str(Path(__file__).parent / "datasets"))
 def pytest_configure():
     """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 CLASSES = ("Araneus diadematus", "C#")
@@ -151,13 +158,36 @@ def clone(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
+def shared(request, tmp_path_factory):
+    """`shared(name, make)`: a folder that `make` fills once, in the first worker to ask, and all workers read."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "shared"
+
+    def once(name, make):
+        place, begun = folder / name, folder / f"{name}.begun"
+        folder.mkdir(exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                shutil.rmtree(begun, ignore_errors=True)
+                begun.mkdir()
+                make(begun)
+                begun.rename(place)
+        return place
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def empty_database(shared):
     """A store with nothing in it, made once: that takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        clean(patch)
-        patch.chdir(tmp_path_factory.mktemp("template"))
-        tracking.initialise()
-        return Path("mlflow.db").resolve()
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            clean(patch)
+            patch.chdir(folder)
+            tracking.initialise()
+
+    return shared("empty store", make) / "mlflow.db"
 
 
 @pytest.fixture
@@ -227,14 +257,17 @@ def uncharted(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
+def prepared(shared):
     """A tiny project in which everything before training has been made; to be copied, not changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.narrow(patch)
-        root = tiny.enter(tmp_path_factory.mktemp("prepared"), patch)
-        tiny.write_params()
-        tiny.chain(end="source")
-    return root
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            tiny.narrow(patch)
+            tiny.enter(folder, patch)
+            tiny.write_params()
+            tiny.chain(end="source")
+
+    return shared("prepared", make)
 
 
 @pytest.fixture

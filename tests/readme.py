@@ -33,6 +33,19 @@ def overrides(command: str) -> list[str]:
     return words
 
 
+def typed(command: str, put: dict[str, str] | None = None) -> list[str]:
+    """What a `dvc exp run` of the README puts into params.yaml.
+
+    Args:
+        command: as the README has it.
+        put: what takes the place of words that stand for the reader's own.
+    """
+    assert command in commands()
+    for word, own in (put or {}).items():
+        command = command.replace(word, own)
+    return overrides(command)
+
+
 def table(title: str) -> dict[str, dict[str, str]]:
     """The table whose first column has this title: the other cells by their headings, by each name in the first."""
     (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)[0]

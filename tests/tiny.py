@@ -6,16 +6,14 @@ Importing it imports no torch.
 import copy
 import functools
 import importlib
-import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from filelock import FileLock
 
 import pipeline.params
 from pipeline import paths
@@ -110,25 +108,6 @@ def copied(project: Path, to: Path) -> Path:
         copy_of = shutil.copytree if (project / name).is_dir() else shutil.copyfile
         copy_of(project / name, to / name)
     return to
-
-
-def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A folder that is dear to make and then only read: made once for all of pytest-xdist's workers.
-
-    Args:
-        factory: pytest's own.
-        name: the folder's.
-        make: fills the folder that it is called with.
-    """
-    mine = factory.getbasetemp()
-    # A worker's folder lies in the one that all workers share.
-    folder = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / name
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            partial = factory.mktemp(name)
-            make(partial)
-            partial.rename(folder)
-    return folder
 
 
 def chain(start: str | None = None, end: str | None = None) -> None:

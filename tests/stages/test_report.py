@@ -40,9 +40,14 @@ def results(drawn, uncharted):
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory):
+def reported(shared):
     """The folder of these three repeats, in which everything is drawn; to be read alone."""
-    return written_results.reported(tmp_path_factory)
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            written_results.report_of(folder, patch)
+
+    return shared("report", make)
 
 
 @pytest.fixture(scope="module")

@@ -75,8 +75,8 @@ def test_a_recipe_runs_from_drawn_spiders_to_a_number(paper: str) -> None:
 def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_page(
     method: str, terms: set[str]
 ) -> None:
-    assert "dvc exp run -S regularizer=delta" in readme.commands()
-    put([f"regularizer={method}", "papers.quick.train.budget.amount=2"])
+    words = readme.typed("dvc exp run -S regularizer=delta", put={"delta": method})
+    put([*words, "papers.quick.train.budget.amount=2"])
     tiny.chain("validate", "validate")
     tiny.chain("train")
     assert record()["recipe"]["regularizer"]["method"] == method

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import tiny
 
 from pipeline import params, tracking
@@ -142,14 +141,10 @@ def write_all():
         write_evaluation(repeat, predicted)
 
 
-def reported(factory):
-    """The folder of everything, with the report on it in which all is drawn, which takes seconds: to be read alone."""
-
-    def make(root):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(root)
-            patch.setattr(tracking, "try_publish", lambda files: None)
-            write_all()
-            report.main()
-
-    return tiny.shared(factory, "reported", make)
+def report_of(root, patch):
+    """Write everything below `root`, make it the place to be, and give the page of the report on it."""
+    patch.chdir(root)
+    patch.setattr(tracking, "try_publish", lambda files: None)
+    write_all()
+    report.main()
+    return root / "metrics/report/index.html"
