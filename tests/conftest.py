@@ -1,4 +1,4 @@
-"""Fixtures of the tests of MLflow: a clone of the user's, and the metrics files of an experiment in it."""
+"""A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it."""
 
 import contextlib
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tiny
 from filelock import FileLock
 
 from pipeline import records, tracking
@@ -243,3 +244,48 @@ def unfollowed(monkeypatch):
 
     monkeypatch.setattr(tracking, "follow", follow)
     return logged
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """ResNets of few channels under the names of the table."""
+    tiny.narrow(monkeypatch)
+
+
+@pytest.fixture
+def uncharted(monkeypatch):
+    """Reports without charts."""
+    tiny.draw_no_charts(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def prepared(shared):
+    """A tiny project in which everything before training has been made; to be copied, not changed."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            tiny.narrow(patch)
+            tiny.enter(folder, patch)
+            tiny.write_params()
+            tiny.chain(end="source")
+
+    return shared("prepared", make)
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch, narrow, unfollowed):
+    """A project in which nothing is made yet, where this process is.
+
+    Networks are narrow, speeds are measured for a moment, and MLflow hears of nothing (see `unfollowed`).
+    """
+    from pipeline.stages import train
+
+    monkeypatch.setattr(train, "MEASURED_SECONDS", 0.01)
+    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    return tiny.enter(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture
+def project(prepared, bare):
+    """A copy of `prepared`, where this process is."""
+    return tiny.copied(prepared, bare)

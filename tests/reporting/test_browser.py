@@ -31,10 +31,14 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(shared):
     """The address of the page of three repeats."""
-    with pytest.MonkeyPatch.context() as patch:
-        return written_results.report_of(tmp_path_factory.mktemp("results"), patch).as_uri()
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            written_results.report_of(folder, patch)
+
+    return (shared("report", make) / "metrics/report/index.html").as_uri()
 
 
 @pytest.fixture(scope="module")
