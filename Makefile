@@ -10,6 +10,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Where this is set, as in many containers, every stage and every test would compile torch and the rest anew.
+unexport PYTHONDONTWRITEBYTECODE
 # A worker a core, hence a thread a worker.
 PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
