@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup repro test test-slow check format lock tables picture mlflow clean
+.PHONY: help setup repro test test-slow mutants check format lock tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: setup ## the tests that take minutes
 
 test-slow: setup ## the tests that take longer, and those on real photographs
 	pytest -m 'slow or real' --durations=25
+
+mutants: setup ## plant known faults one at a time: the tests have to catch each
+	python tests/mutants.py
 
 check: setup ## formatting, lint, types, import rules
 	ruff format --check .
