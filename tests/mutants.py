@@ -176,9 +176,9 @@ def _said(folder: Path, *command: str, **options: Any) -> str:
 
 
 def _environment(worker: Path) -> dict[str, str]:
-    """An installed orbweaver leads to the project itself, so the copy has to come first."""
-    paths = {"PYTHONPATH": str(worker / "project"), "PYTHONPYCACHEPREFIX": str(worker / "pycache")}
-    return os.environ | paths | {"OMP_NUM_THREADS": "1"}
+    """An installed orbweaver leads to the project itself, so the copy has to come first; bytecode is kept for all."""
+    paths = {"PYTHONPATH": str(worker / "project"), "PYTHONPYCACHEPREFIX": str(worker.parent / "bytecode")}
+    return os.environ | paths | {"PYTHONDONTWRITEBYTECODE": "", "OMP_NUM_THREADS": "1"}
 
 
 def _check_import(project: Path, environment: dict[str, str]) -> None:
