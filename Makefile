@@ -17,7 +17,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow check format lock tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants check format lock tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test: develop ## the tests that take minutes
 
 test-slow: develop ## the tests that take longer, and those on real photographs
 	$(PARALLEL) -m 'slow or real' --durations=25
+
+mutants: develop ## plant known faults one at a time: the tests have to catch each
+	python tests/mutants.py
 
 check: develop ## formatting, lint, types, import rules
 	ruff format --check .
