@@ -16,7 +16,7 @@ import written_results
 from filelock import FileLock
 
 from pipeline import tracking
-from pipeline.tracking import store
+from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
 sys.path.append(str(Path(__file__).parent / "datasets"))
@@ -114,6 +114,8 @@ def clean(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("DVC_", "MLFLOW_")):
             monkeypatch.delenv(name)
+    # Trainings in tests are short, and shown all the same.
+    monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 0.0)
     for name, value in {**store.QUIET, "DVC_NO_ANALYTICS": "1", "DVC_TEST": "true"}.items():
         monkeypatch.setenv(name, value)
 

@@ -15,6 +15,10 @@ def test_seeds_of_different_purposes_and_repeats_are_all_different() -> None:
     assert all(0 <= seed < seeding.SEEDS for seed in seeds)
 
 
+def test_parts_that_read_the_same_side_by_side_give_seeds_of_their_own() -> None:
+    assert seeding.derive("augmentation", 1, 11) != seeding.derive("augmentation", 11, 1)
+
+
 def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
     code = (
         "import torch; from pipeline import seeding; n = seeding.make_exact(threads=1, device='cpu');"

@@ -2,14 +2,9 @@
 
 import os
 import shutil
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
-
-sys.path.append(str(Path(__file__).parents[1] / "stages"))
 import written_results
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -43,6 +38,8 @@ def address(shared):
 
 @pytest.fixture(scope="module")
 def chromium():
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
