@@ -1,4 +1,4 @@
-"""Fixtures of the tests of MLflow: a clone of the user's, and the metrics files of an experiment in it."""
+"""A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it."""
 
 import contextlib
 import json
@@ -11,11 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tiny
 from filelock import FileLock
 
 from pipeline import records, tracking
 from pipeline.seeding import fingerprint
-from pipeline.tracking import store
+from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
 sys.path.append(str(Path(__file__).parent / "datasets"))
@@ -142,6 +143,8 @@ def clean(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("DVC_", "MLFLOW_")):
             monkeypatch.delenv(name)
+    # Trainings in tests are short, and shown all the same.
+    monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 0.0)
     for name, value in {**store.QUIET, "DVC_NO_ANALYTICS": "1", "DVC_TEST": "true"}.items():
         monkeypatch.setenv(name, value)
 
@@ -241,3 +244,48 @@ def unfollowed(monkeypatch):
 
     monkeypatch.setattr(tracking, "follow", follow)
     return logged
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """ResNets of few channels under the names of the table."""
+    tiny.narrow(monkeypatch)
+
+
+@pytest.fixture
+def uncharted(monkeypatch):
+    """Reports without charts."""
+    tiny.draw_no_charts(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def prepared(shared):
+    """A tiny project in which everything before training has been made; to be copied, not changed."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            tiny.narrow(patch)
+            tiny.enter(folder, patch)
+            tiny.write_params()
+            tiny.chain(end="source")
+
+    return shared("prepared", make)
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch, narrow, unfollowed):
+    """A project in which nothing is made yet, where this process is.
+
+    Networks are narrow, speeds are measured for a moment, and MLflow hears of nothing (see `unfollowed`).
+    """
+    from pipeline.stages import train
+
+    monkeypatch.setattr(train, "MEASURED_SECONDS", 0.01)
+    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    return tiny.enter(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture
+def project(prepared, bare):
+    """A copy of `prepared`, where this process is."""
+    return tiny.copied(prepared, bare)

@@ -2,18 +2,18 @@
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
+import clones
 import pytest
 import yaml
+from clones import PROJECT, Clone
 
-PROJECT = Path(__file__).parents[1]
 GUIDE = (PROJECT / "docs/extending.md").read_text(encoding="utf-8")
 
 PLACED = re.compile(
@@ -40,7 +40,22 @@ OPTIONS_OF = {
     "AttentionOptions": ("attention", "context", "network.attention_options"),
     "RegularizerOptions": ("regularizer", "direction", "regularizer.method_options"),
 }
+# What the guide adds to each paper, by its place in one.
+ADDED = {
+    place: yaml.safe_load(dict(SECTIONS.findall(GUIDE))[place.partition(".")[2]]) for _, _, place in OPTIONS_OF.values()
+}
 WITHOUT_OPTIONS = [block for block in BLOCKS if block.name not in OPTION_CLASSES]
+NEW_FILES = [block.path for block in BLOCKS if not block.name and not block.is_import]
+# The last of what there is to choose, once the guide's rows are there.
+LAST = {
+    "backbone": "mobilenet_v2, resnext50_32x4d, mobilenet_v3_large",
+    "attention": "context",
+    "regularizer": "direction",
+}
+# What a short training is of.
+CHOSEN = {"backbone": "mobilenet_v3_large", "attention": "context", "weights": "none", "freeze": "2"}
+NEEDED = ("pipeline", "tests", "params.yaml", "dvc.yaml", "pyproject.toml", "README.md")
+Answers = dict[str, Any]
 
 
 def put(root: Path, block: Block) -> None:
@@ -75,71 +90,65 @@ def names(statement: ast.stmt) -> set[str]:
     return {getattr(target, "id", "") for target in targets} | {getattr(statement, "name", "")}
 
 
-class Copy:
-    """A copy of the project, and the commands that are given in it."""
-
-    def __init__(self, root: Path, home: Path) -> None:
-        self.root = root
-        for name in listed():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, root / name)
-        kept = {
-            name: v for name, v in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "GIT_", "PYTEST_"))
-        }
-        self.environment = kept | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            # An editable installation leads to the project itself; this goes first.
-            "PYTHONPATH": str(root),
-            "DVC_NO_ANALYTICS": "1",
-            "DVC_SITE_CACHE_DIR": str(home),
-        }
-
-    def run(self, *words: str, code: int = 0) -> str:
-        """Run a command and give what it printed; fails unless it ends with `code`."""
-        streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        done = subprocess.run(words, cwd=self.root, env=self.environment, check=False, timeout=1500, **streams)
-        assert done.returncode == code, done.stdout
-        return str(done.stdout)
-
-    def describe(self, *overrides: str) -> dict[str, Any]:
-        """What `orbweaver describe` says of these overrides."""
-        words = [word for override in overrides for word in ("-S", override)]
-        told: dict[str, Any] = json.loads(self.run("orbweaver", "describe", "--json", *words))
-        return told
-
-    def params(self, **changes: Any) -> None:
-        """Change keys at the top of params.yaml."""
-        file = self.root / "params.yaml"
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        file.write_text(yaml.safe_dump(values | changes, sort_keys=False), encoding="utf-8")
-
-
-def listed() -> list[str]:
-    """What git would commit."""
-    words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split("\0") if name and name != "dvc.lock" and (PROJECT / name).is_file()]
-
-
-def make_copy(place: Path, blocks: list[Block]) -> Copy:
+def extended(place: Path, blocks: Sequence[Block]) -> Clone:
+    """A copy of the project with these blocks in it."""
     (place / "project").mkdir()
-    (place / "site").mkdir()
-    copy = Copy(place / "project", place / "site")
+    clones.copy_project(place / "project", *NEEDED)
+    copy = Clone(place / "project", place, first=str(place / "project"))
     for block in blocks:
         put(copy.root, block)
     return copy
 
 
+def asked(copy: Clone, question: str, given: Answers) -> Answers:
+    """What tests/extended.py finds out in a copy; it asks everything in one process, since torch takes seconds."""
+    file = copy.root.parent / f"{question}.json"
+    (copy.root / "given.json").write_text(json.dumps(given), encoding="utf-8")
+    copy.run("bash", "-c", f"{sys.executable} tests/extended.py {question} {file} < given.json")
+    found: Answers = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy with both backbones, the mechanism and the regularizer of the guide; to be read, not changed."""
-    return make_copy(tmp_path_factory.mktemp("extended"), WITHOUT_OPTIONS)
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What a copy with both backbones, the mechanism and the regularizer of the guide tells."""
+
+    def make(folder: Path) -> None:
+        given = {"backbones": BACKBONES, "chosen": CHOSEN, "regularizer": "direction"}
+        asked(extended(folder, WITHOUT_OPTIONS), "without_options", given)
+
+    folder = clones.shared(tmp_path_factory, "extended", make)
+    found: Answers = json.loads((folder / "without_options.json").read_text(encoding="utf-8"))
+    return found
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Copy:
-    """The same, to be changed."""
-    return make_copy(tmp_path, WITHOUT_OPTIONS)
+@pytest.fixture(scope="module")
+def with_options(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What a copy tells whose mechanism and regularizer have options too."""
+
+    def make(folder: Path) -> None:
+        choices = [f"{axis}={name}" for axis, name, _ in OPTIONS_OF.values()]
+        asked(extended(folder, BLOCKS), "with_options", {"sections": ADDED, "choices": choices})
+
+    folder = clones.shared(tmp_path_factory, "with_options", make)
+    found: Answers = json.loads((folder / "with_options.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """How many of the project's own tests of networks pass in a copy, by the new name that they are of."""
+
+    def make(folder: Path) -> None:
+        tables = f"({' or '.join(BACKBONES)}) and (test_build or test_freezing)"
+        words = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "-m", "not slow and not real"]
+        words += [f"--junitxml={folder}/told.xml", "-k", f"context or ({tables})", "tests/networks"]
+        copy = extended(folder, WITHOUT_OPTIONS)
+        copy.run(sys.executable, "-m", "pytest", *words)
+
+    folder = clones.shared(tmp_path_factory, "tested", make)
+    cases = [case for case in ElementTree.parse(folder / "told.xml").iter("testcase") if not len(case)]
+    return {name: sum(name in case.attrib["name"] for case in cases) for name in (*BACKBONES, "context")}
 
 
 def test_every_block_of_the_guide_says_where_it_goes() -> None:
@@ -149,9 +158,21 @@ def test_every_block_of_the_guide_says_where_it_goes() -> None:
     assert len(SECTIONS.findall(GUIDE)) == GUIDE.count("```yaml") == len(OPTIONS_OF)
 
 
+def test_a_new_file_of_the_guide_is_in_a_folder_that_training_depends_on() -> None:
+    deps = {Path(dep) for dep in clones.DEFINITION["train"]["deps"]}
+    assert NEW_FILES
+    assert all(deps & {Path(file), *Path(file).parents} for file in NEW_FILES)
+
+
+def test_what_is_not_known_is_told_with_the_new_names(tmp_path: Path) -> None:
+    told = asked(extended(tmp_path, WITHOUT_OPTIONS), "unknown_choices", {})
+    for axis, expected in LAST.items():
+        assert re.search(rf"^params\.yaml: {axis}: 'mine' is not one of auto, .*{expected}$", told[axis])
+
+
 @pytest.mark.slow
-def test_an_extended_networks_stages_freeze_as_the_strategy_says_and_the_new_module_trains(extended: Copy) -> None:
-    found = extended.describe("backbone=mobilenet_v3_large", "attention=context", "freeze=3b")
+def test_an_extended_networks_stages_freeze_as_the_strategy_says_and_the_new_module_trains(answers: Answers) -> None:
+    found = answers["context"]
     trains = {(row["stage"], row["trains"]) for row in found["layers"] if row["parameters"]}
     still = [(stage, False) for stage in ("stem", "block1", "block2")]
     assert trains == {*still, *((stage, True) for stage in ("block3", "block4", "attention", "head"))}
@@ -161,88 +182,43 @@ def test_an_extended_networks_stages_freeze_as_the_strategy_says_and_the_new_mod
     assert "network.attention_options" not in str(found["settings"].keys())
 
 
-def test_what_is_not_known_is_told_with_the_new_names(own: Copy) -> None:
-    last = {
-        "backbone": "mobilenet_v2, resnext50_32x4d, mobilenet_v3_large",
-        "attention": "context",
-        "regularizer": "direction",
-    }
-    for axis, expected in last.items():
-        own.params(**dict.fromkeys(last, "auto"))
-        own.params(**{axis: "mine"})
-        told = own.run(sys.executable, "-m", "pipeline.stages.validate", code=1)
-        assert re.search(rf"^validate: error: params\.yaml: {axis}: 'mine' is not one of auto, .*{expected}$", told)
-
-
 @pytest.mark.slow
-def test_the_tables_list_the_new_names(extended: Copy) -> None:
-    asked = (
-        "from pipeline.networks import backbones as b; from pipeline.networks.attention import table as t; "
-        "from pipeline.regularizers import table as r; "
-    )
-    calls = {
-        "b.backbone('mine')": BACKBONES[-1],
-        "t.mechanism('mine')": "context",
-        "r.method('mine')": "direction",
-    }
-    for call, expected in calls.items():
-        told = extended.run(sys.executable, "-c", asked + call, code=1)
-        assert re.search(rf"InputError: \w+: 'mine' is not known; known: .*, {expected}$", told.strip())
+def test_the_tables_list_the_new_names(answers: Answers) -> None:
+    for axis, last in {"backbone": BACKBONES[-1], "attention": "context", "regularizer": "direction"}.items():
+        assert re.search(rf"^\w+: 'mine' is not known; known: .*, {last}$", answers["tables"][axis])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_backbone_of_the_guide_passes_the_tests_of_the_tables(extended: Copy, backbone: str) -> None:
-    tests = ["tests/networks/test_build.py", "tests/networks/test_freezing.py"]
-    assert ran(extended, *tests, "-k", backbone) > 12
+def test_a_backbone_of_the_guide_passes_the_tests_of_the_tables(passed: dict[str, int], backbone: str) -> None:
+    assert passed[backbone] > 12
 
 
 @pytest.mark.slow
-def test_a_mechanism_of_the_guide_passes_the_tests_of_the_contract(extended: Copy) -> None:
-    assert ran(extended, "tests/networks", "-k", "context") > 20
-
-
-def ran(copy: Copy, *words: str) -> int:
-    """How many tests passed in the copy; fails where one does not."""
-    told = copy.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words)
-    return int(re.findall(r"(\d+) passed", told)[-1])
+def test_a_mechanism_of_the_guide_passes_the_tests_of_the_contract(passed: dict[str, int]) -> None:
+    assert passed["context"] > 20
 
 
 @pytest.mark.slow
-def test_attention_in_the_blocks_of_resnext_needs_no_more_and_mobilenets_error_says_what_does(extended: Copy) -> None:
-    found = extended.describe("backbone=resnext50_32x4d", "attention=se", in_blocks("se"))
-    assert sum(layer["trainable"] for layer in found["layers"]) > 0
-    words = ["-S", "backbone=mobilenet_v3_large", "-S", "attention=se", "-S", in_blocks("se")]
-    told = extended.run("orbweaver", "describe", *words, code=1)
-    assert "this backbone has no residual blocks for 'se'; give it place after_stages or tail" in told
-
-
-def in_blocks(attention: str) -> str:
-    return f"papers.quick.network.attention_options.{attention}.place=in_blocks"
+def test_attention_in_the_blocks_of_resnext_needs_no_more_and_mobilenets_error_says_what_does(answers: Answers) -> None:
+    resnext, mobilenet = (answers["in_blocks"][backbone] for backbone in BACKBONES)
+    assert sum(layer["trainable"] for layer in resnext["layers"]) > 0
+    assert "this backbone has no residual blocks for 'se'; give it place after_stages or tail" in mobilenet
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS_OF)
 def test_options_are_asked_for_and_reach_the_part_once_they_have_a_class_and_a_sub_section(
-    own: Copy, options: str
+    with_options: Answers, options: str
 ) -> None:
     axis, name, place = OPTIONS_OF[options]
-    section, _, key = place.partition(".")
-    put(own.root, OPTION_CLASSES[options])
-    told = own.run("orbweaver", "describe", code=1)
-    assert f"key 'papers.quick.{place}.{name}' is missing" in told
-    papers = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))["papers"]
-    added = yaml.safe_load(dict(SECTIONS.findall(GUIDE))[key])
-    for paper in papers.values():
-        paper[section][key] |= added
-    own.params(papers=papers)
-    found = own.describe(f"{axis}={name}")
+    assert f"key 'papers.quick.{place}.{name}' is missing" in with_options["missing"][place]
     shown = {
         setting.removeprefix(f"{place}.{name}."): told["value"]
-        for setting, told in found["settings"].items()
+        for setting, told in with_options["settings"][f"{axis}={name}"].items()
         if setting.startswith(f"{place}.{name}.")
     }
-    assert shown == flattened(added[name])
+    assert shown == flattened(ADDED[place][name])
 
 
 def flattened(values: dict[str, Any]) -> dict[str, Any]:
@@ -251,33 +227,17 @@ def flattened(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_attentions_options_decide_where_it_goes(own: Copy) -> None:
-    put(own.root, OPTION_CLASSES["AttentionOptions"])
-    papers = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))["papers"]
-    for paper in papers.values():
-        paper["network"]["attention_options"] |= yaml.safe_load(dict(SECTIONS.findall(GUIDE))["attention_options"])
-    own.params(papers=papers)
-    key = "papers.quick.network.attention_options.context"
-    found = own.describe("attention=context", f"{key}.place=tail", f"{key}.gate_init=identity")
+def test_attentions_options_decide_where_it_goes(with_options: Answers) -> None:
+    found = with_options["tail"]
     assert found["settings"]["network.attention_options.context.gate_init"]["value"] == "identity"
     assert [row["stage"] for row in found["layers"]].count("attention") == 1
-    words = ["-S", "attention=context", "-S", f"{key}.gate_init=half"]
-    assert "is not one of paper, identity" in own.run("orbweaver", "describe", *words, code=1)
+    assert "is not one of paper, identity" in with_options["refused"]
 
 
 @pytest.mark.slow
-def test_a_short_training_with_both_ends_in_a_report(own: Copy) -> None:
-    values = yaml.safe_load((own.root / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["train"]["budget"]["amount"] = 1
-    chosen = {"backbone": "mobilenet_v3_large", "attention": "context", "weights": "none", "freeze": "2"}
-    values["papers"]["quick"]["regularizer"]["method"] = "direction"
-    drawn = {"images_per_class": 6, "size": 64, "seed": 0}
-    own.params(**chosen, repeats=[1], device="cpu", threads=1, synthetic=drawn, papers=values["papers"])
-    own.run("git", "init", "--quiet")
-    own.run("dvc", "repro")
-    record = json.loads((own.root / "metrics/train/1/record.json").read_text(encoding="utf-8"))
-    assert {name: record["recipe"]["network"][name] for name in chosen} == chosen
+def test_a_short_training_with_both_ends_in_a_report(answers: Answers) -> None:
+    record = answers["chain"]["record"]
+    assert {name: record["recipe"]["network"][name] for name in CHOSEN} == CHOSEN
     assert record["flops"]["network"] > record["flops"]["without_attention"]
-    history = (own.root / "metrics/train/1/history.csv").read_text(encoding="utf-8")
-    assert "train_direction,train_head_penalty" in history.partition("\n")[0]
-    assert (own.root / "metrics/report/index.html").is_file()
+    assert "train_direction,train_head_penalty" in answers["chain"]["curves"]
+    assert answers["chain"]["page"]

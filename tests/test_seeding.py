@@ -14,6 +14,10 @@ def test_seeds_of_different_purposes_and_repeats_are_all_different() -> None:
     assert all(0 <= seed < seeding.SEEDS for seed in seeds)
 
 
+def test_parts_that_read_the_same_side_by_side_give_seeds_of_their_own() -> None:
+    assert seeding.derive("augmentation", 1, 11) != seeding.derive("augmentation", 11, 1)
+
+
 @pytest.fixture
 def inexact(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Torch as it would not do, and as it was in the end."""

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import click.testing
@@ -11,7 +8,6 @@ from pipeline import comparing, statistics, tracking
 from pipeline.commands import compare
 from pipeline.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
 
@@ -105,43 +101,3 @@ def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
 def test_an_unknown_name_is_refused_with_those_there_are(clone):
     with pytest.raises(InputError, match=r"^nope: no experiment or revision of that name; experiments here: none; or"):
         compare.files_of("nope")
-
-
-@pytest.mark.slow
-def test_two_experiments_of_dvc_are_read_from_its_cache(clone, monkeypatch):
-    make = f"""
-import shutil
-import sys
-from pathlib import Path
-import yaml
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}, {str(ROOT / "tests/commands")!r}]
-from conftest import write_experiment
-from test_compare import write_answers
-freeze = yaml.safe_load(Path("params.yaml").read_text())["freeze"]
-write_experiment(Path("made"), freeze=freeze)
-shutil.copytree("made/metrics", "metrics", dirs_exist_ok=True)
-write_answers(Path(), "one" if freeze == "3b" else "other")
-"""
-    outs = "[metrics/train, metrics/runtime, metrics/evaluate, metrics/report, data/collected]"
-    stage = f"cmd: python make.py, deps: [make.py], params: [freeze], outs: {outs}, metrics: [metrics/summary.json]"
-    Path("make.py").write_text(make, encoding="utf-8")
-    Path("dvc.yaml").write_text(f"stages: {{all: {{{stage}}}}}\n", encoding="utf-8")
-    Path("params.yaml").write_text("freeze: 3b\n", encoding="utf-8")
-    Path(".gitignore").write_text("/mlflow.db\n/made\n", encoding="utf-8")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    user = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    commands = [
-        ("git", "init", "--quiet"),
-        ("dvc", "init", "--quiet"),
-        ("git", "add", "."),
-        ("git", *user, "commit", "--quiet", "--message", "start"),
-        ("dvc", "exp", "run", "--name", "first"),
-        ("dvc", "exp", "run", "--quiet", "--name", "second", "--set-param", "freeze=3c"),
-    ]
-    for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    told = words(said("first", "second", "workspace"))
-    assert "first 2 85.00 ± 7.07" in told
-    assert "second 2 40.00 ± 14.14" in told
-    assert "workspace 2 40.00 ± 14.14" in told

@@ -1,40 +1,35 @@
-"""The whole chain once, as a newcomer sees it."""
+"""The whole chain with its own stages: as a newcomer sees it, and interrupted."""
 
 import json
+import os
 import re
+import signal
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
-from typing import Any
 
+import pytest
 import readme
+from clones import Clone, ran, stages
 
-STAGES = ["validate", "collect", "split@1", "preprocess", "source", "train@1", "evaluate@1", "report"]
+pytestmark = pytest.mark.slow
+Finished = tuple[Clone, str]
 
 
-def test_the_chain_ends_with_a_report_and_every_stage_ran_once(
-    finished: tuple[Any, str], stages_ran: Callable[[str], list[str]]
-) -> None:
+def test_the_chain_ends_with_a_report_and_every_stage_ran_once(finished: Finished) -> None:
     clone, told = finished
-    assert sorted(stages_ran(told)) == sorted(STAGES)
+    assert sorted(ran(told)) == sorted(stages())
     assert "see metrics/report/index.html" in told
     assert (clone.root / "metrics/report/index.html").stat().st_size > 10_000
 
 
-def test_a_second_run_does_nothing_and_does_not_take_long(
-    finished: tuple[Any, str], stages_ran: Callable[[str], list[str]]
-) -> None:
-    clone, _ = finished
+def test_a_second_run_does_nothing_and_does_not_take_long_and_dvc_shows_the_summary_and_its_plots(clone: Clone) -> None:
     started = time.monotonic()
     told = clone.typed("make repro", readme.INSTALLED)
-    assert stages_ran(told) == []
+    assert ran(told) == []
     assert "up to date" in told
     assert time.monotonic() - started < 30
 
-
-def test_dvc_shows_the_summary_and_draws_its_plots(finished: tuple[Any, str]) -> None:
-    clone, _ = finished
     shown = json.loads(clone.run("dvc", "metrics", "show", "--json"))
     summary = json.loads((clone.root / "metrics/summary.json").read_text(encoding="utf-8"))
     assert shown[""]["data"]["metrics/summary.json"]["data"]["accuracy"] == summary["accuracy"]
@@ -44,7 +39,7 @@ def test_dvc_shows_the_summary_and_draws_its_plots(finished: tuple[Any, str]) ->
         assert title in drawn
 
 
-def test_mlflow_has_one_parent_with_its_child_finished(finished: tuple[Any, str]) -> None:
+def test_mlflow_has_one_parent_with_its_child_finished(finished: Finished) -> None:
     clone, _ = finished
     with closing(sqlite3.connect(clone.root / "mlflow.db")) as store:
         runs = store.execute("SELECT status FROM runs").fetchall()
@@ -53,11 +48,40 @@ def test_mlflow_has_one_parent_with_its_child_finished(finished: tuple[Any, str]
     assert parents == 1
 
 
-def test_nothing_that_dvc_tracks_names_a_time_or_a_place_but_the_run_time(finished: tuple[Any, str]) -> None:
+def test_nothing_that_dvc_tracks_names_a_time_a_place_or_a_commit_but_the_run_time(finished: Finished) -> None:
     clone, _ = finished
-    for folder in ("data/packed", "data/split", "models", "metrics/train", "metrics/evaluate"):
-        for file in (clone.root / folder).rglob("*"):
+    commits = clone.run("git", "rev-list", "--all").split()
+    assert len(commits) == 2
+    for folder in ("data/validated.txt", "data/packed", "data/split", "models", "metrics/train", "metrics/evaluate"):
+        place = clone.root / folder
+        files = [file for file in (place, *place.rglob("*")) if file.is_file()]
+        assert files
+        for file in files:
+            content = file.read_bytes()
+            assert not any(word.encode() in content for word in (str(clone.root), *commits)), file
             if file.suffix in (".json", ".csv"):
-                text = file.read_text(encoding="utf-8")
-                assert str(clone.root) not in text, file
-                assert not re.search(r"20\d\d-\d\d-\d\dT", text), file
+                assert not re.search(rb"20\d\d-\d\d-\d\dT", content), file
+
+
+def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: Clone) -> None:
+    papers = clone.values()["papers"]
+    papers["quick"]["train"]["budget"]["amount"] = 100_000
+    clone.params(papers=papers)
+    child = clone.start("dvc", "repro")
+    assert child.stdout is not None
+    lines = iter(child.stdout.readline, "")
+    next(line for line in lines if line.startswith("epoch 3"))
+    os.killpg(child.pid, signal.SIGINT)
+    started = time.monotonic()
+    rest, _ = child.communicate(timeout=60)
+    assert time.monotonic() - started < 10
+    assert child.returncode != 0
+    assert "train: interrupted" in rest
+    with pytest.raises(ProcessLookupError):
+        os.killpg(child.pid, 0)
+    clone.run("dvc", "checkout")
+    assert (clone.root / "models/trained/1/weights.safetensors").exists()
+    # MLflow's store may have been in the making: what is left of it is made anew by the next who needs it.
+    assert [file.name for file in clone.root.rglob(".*.partial")] in ([], [".mlflow.db.partial"])
+    clone.run("git", "checkout", "--", "params.yaml")
+    assert ran(clone.run("dvc", "repro")) in ([], ["validate"])

@@ -1,27 +1,34 @@
-"""What DVC's users do: change one thing, sweep, go back, interrupt."""
+"""What DVC's users do: change one thing, sweep, go back, name their own photographs."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torchvision
-import yaml
+import stubs
+from clones import PATIENCE, Clone, ran, stages
 from PIL import Image
 
-pytestmark = pytest.mark.slow
-Ran = Callable[[str], list[str]]
+TRAINED = ("train", "evaluate")
+# Overrides, and what the one line says that `validate` ends with.
+REFUSED = {
+    "freeze=bad": "params.yaml: freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch",
+    "+frez=3c": "params.yaml: unknown key 'frez'; did you mean 'freeze'?",
+}
+REFUSED_TOO = {
+    "repeats=[1,1]": "names one twice",
+    "attention=cbam backbone=vit_b_16": "attention: 'cbam' needs feature maps",
+}
+
+
+def sets(overrides: str) -> list[str]:
+    return [word for override in overrides.split() for word in ("-S", override)]
 
 
 def runs(root: Path) -> Counter[str]:
@@ -32,112 +39,108 @@ def runs(root: Path) -> Counter[str]:
     return Counter(parents=every - children, children=children)
 
 
-def work_off_the_queue(clone: Any) -> None:
+def work_off_the_queue(clone: Clone) -> None:
     """Wait for what was started; on a busy machine DVC's workers may stop before the queue is empty."""
-    deadline = time.monotonic() + 1500
+    deadline = time.monotonic() + PATIENCE
     while re.search(r"\b(Queued|Running)\b", told := clone.run("dvc", "queue", "status")):
         assert time.monotonic() < deadline, told
         if "Worker status: 0 active, 0 idle" in told:
             clone.run("dvc", "queue", "start", "-j", "2")
-        time.sleep(5)
+        time.sleep(10)
 
 
-def test_another_strategy_trains_and_tests_again_and_nothing_else(clone: Any, stages_ran: Ran) -> None:
-    told = clone.typed("dvc exp run -S freeze=3c")
-    assert sorted(stages_ran(told)) == ["evaluate@1", "report", "train@1", "validate"]
-    told = clone.run("dvc", "exp", "run", "-S", "freeze=3c", "-S", "repeats=[1,2]")
-    assert {"train@2", "evaluate@2", "split@2"} <= set(stages_ran(told))
-    assert not {"train@1", "evaluate@1", "collect", "preprocess", "source"} & set(stages_ran(told))
+def test_another_strategy_trains_and_tests_again_and_nothing_else(stubbed: Clone) -> None:
+    told = stubbed.typed("dvc exp run -S freeze=3c")
+    assert sorted(ran(told)) == sorted(stages("validate", *TRAINED, "report"))
+    told = stubbed.run("dvc", "exp", "run", *sets("freeze=3c repeats=[1,2]"))
+    new = stages("split", *TRAINED, repeats=[2])
+    assert new <= set(ran(told))
+    assert not ((stages("split", *TRAINED) - new) | {"collect", "preprocess", "source"}) & set(ran(told))
 
 
-def test_another_papers_section_re_runs_nothing(clone: Any, stages_ran: Ran) -> None:
-    values = yaml.safe_load((clone.root / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["ecsm"]["train"]["lr"] = 0.5
-    clone.params(papers=values["papers"])
-    assert stages_ran(clone.run("dvc", "repro")) == ["validate"]
+def test_another_papers_section_re_runs_nothing(stubbed: Clone) -> None:
+    stubbed.papers("quick", "ecsm")
+    papers = stubbed.values()["papers"]
+    papers["ecsm"]["train"]["lr"] = 0.5
+    stubbed.params(papers=papers)
+    assert ran(stubbed.run("dvc", "repro")) == ["validate"]
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("freeze=bad", "validate: error: params.yaml: freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch"),
-        ("+frez=3c", "validate: error: params.yaml: unknown key 'frez'; did you mean 'freeze'?"),
-        ("repeats=[1,1]", "names one twice"),
-        ("device=gpu", "device: 'gpu'"),
-    ],
-)
-def test_wrong_parameters_stop_the_run_before_anything_is_lost(
-    clone: Any, override: str, message: str, stages_ran: Ran
+@pytest.mark.parametrize("refused", [REFUSED, pytest.param(REFUSED_TOO, marks=pytest.mark.slow)], ids=["few", "more"])
+def test_wrong_parameters_and_choices_that_contradict_each_other_stop_the_run_before_anything_is_lost(
+    stubbed: Clone, refused: dict[str, str]
 ) -> None:
-    before = clone.outputs()
-    told = clone.run("dvc", "exp", "run", "-S", override, code=255)
-    assert message in told
-    assert stages_ran(told) in ([], ["validate"])
-    clone.run("git", "checkout", "--", "params.yaml")
-    clone.run("dvc", "checkout")
-    assert clone.outputs() == before
-    assert all((clone.root / path).exists() for path in before)
+    before, content = stubbed.outputs(), stubbed.content()
+    verdict = stubbed.root / "data/validated.txt"
+    kept = {file: text for file, text in content.items() if file != verdict}
+    assert len(kept) == len(content) - 1
+    for overrides, message in refused.items():
+        told = stubbed.run("dvc", "exp", "run", *sets(overrides), code=255)
+        lines = [line for line in told.splitlines() if line.startswith("validate: error: ")]
+        assert len(lines) == 1, told
+        assert message in lines[0]
+        assert "Traceback" not in told
+        assert ran(told) == ["validate"]
+        assert all(file.read_bytes() == text for file, text in kept.items())
+        stubbed.run("git", "checkout", "--", "params.yaml")
+    stubbed.run("dvc", "checkout")
+    assert stubbed.outputs() == before
+    assert stubbed.content() == content
 
 
-def test_two_clones_give_the_same_hash_for_all_but_the_run_time_and_what_quotes_it(
-    finished: tuple[Any, str], fresh: Callable[[str], Any]
-) -> None:
-    other = fresh("an other clone")
-    other.run("dvc", "repro")
-    one, two = finished[0].outputs(), other.outputs()
-    assert one.keys() == two.keys()
-    differing = {path for path in one if one[path] != two[path]}
-    assert differing <= {"metrics/runtime/1.json", "metrics/summary.json", "metrics/report"}
+@pytest.mark.slow
+def test_a_failing_stage_says_why_in_one_line_and_its_output_comes_back(stubbed: Clone, tmp_path: Path) -> None:
+    before, content = stubbed.outputs(), stubbed.content()
+    (tmp_path / "w.pth").write_text(stubs.OF_ANOTHER_NETWORK, encoding="utf-8")
+    told = stubbed.run("dvc", "exp", "run", *sets(f"weights=file weights_file={tmp_path}/w.pth"), code=255)
+    assert "source: error: file w.pth: not the values of this backbone; " in told
+    assert "Traceback" not in told
+    stubbed.run("git", "checkout", "--", "params.yaml")
+    stubbed.run("dvc", "checkout")
+    assert stubbed.outputs() == before
+    assert stubbed.content() == content
 
 
-def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(clone: Any, stages_ran: Ran) -> None:
-    clone.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
-    work_off_the_queue(clone)
-    shown = json.loads(clone.run("dvc", "exp", "show", "--json"))
-    experiments = [e for branch in shown for e in branch["experiments"] or []]
+@pytest.mark.slow
+def test_a_regularizer_is_one_word_and_a_recipe_another(stubbed: Clone) -> None:
+    stubbed.papers("quick", "ecsm")
+    told = stubbed.typed("dvc exp run -S regularizer=delta", "-S paper=ecsm -S data=synthetic -S weights=synthetic")
+    # `collect` reads the same of both recipes.
+    assert sorted(ran(told)) == sorted(stages() - {"collect", *stages("split")})
+    record = json.loads((stubbed.root / "metrics/train/1/record.json").read_text(encoding="utf-8"))
+    assert (record["paper"], record["recipe"]["regularizer"]["method"]) == ("ecsm", "delta")
+
+
+@pytest.mark.slow
+def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(stubbed: Clone) -> None:
+    stubbed.environment[stubs.PUBLISHES] = "yes"
+    stubbed.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
+    work_off_the_queue(stubbed)
+    experiments = stubbed.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/??/*/*").split()
     assert len(experiments) == 5
-    assert runs(clone.root) == Counter(parents=5, children=5)
-    again = clone.run("dvc", "exp", "run", "-S", "freeze=3a")
-    assert "train@1" not in stages_ran(again)
-    clone.run("orbweaver", "sync")
-    assert runs(clone.root) == Counter(parents=5, children=5)
-    (clone.root / "mlflow.db").unlink()
-    shutil.rmtree(clone.root / "mlruns")
-    clone.run("orbweaver", "sync")
-    assert runs(clone.root) == Counter(parents=5, children=5)
-    assert re.search(r"\b3a\b", clone.typed("dvc exp show --only-changed"))
-    assert "index.html" in clone.typed("dvc plots diff")
-    told = clone.typed("dvc exp run -n last-block -S freeze=3c") + clone.typed("dvc exp run -n two-blocks -S freeze=3b")
-    assert "train@1" not in stages_ran(told)
-    told = clone.typed("orbweaver compare last-block two-blocks")
+    assert runs(stubbed.root) == Counter(parents=5, children=5)
+    shown = stubbed.typed("dvc exp show --only-changed")
+    assert all(re.search(rf"\b{strategy}\b", shown) for strategy in ("1", "2", "3a", "3b", "3c"))
+    assert "index.html" in stubbed.typed("dvc plots diff")
+
+    told = stubbed.typed("dvc exp run -n last-block -S freeze=3c")
+    told += stubbed.typed("dvc exp run -n two-blocks -S freeze=3b")
+    assert not stages(*TRAINED) & set(ran(told))
+    told = stubbed.typed("orbweaver compare last-block two-blocks")
     assert re.search(r"network\.freeze +3c +3b", told)
+    stubbed.run("orbweaver", "sync")
+    assert runs(stubbed.root) == Counter(parents=5, children=5)
+    (stubbed.root / "mlflow.db").unlink()
+    shutil.rmtree(stubbed.root / "mlruns")
+    stubbed.run("orbweaver", "sync")
+    assert runs(stubbed.root) == Counter(parents=5, children=5)
 
 
-def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: Any, stages_ran: Ran) -> None:
-    values = yaml.safe_load((clone.root / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["train"]["budget"]["amount"] = 100_000
-    clone.params(papers=values["papers"])
-    child = clone.start("dvc", "repro")
-    assert child.stdout is not None
-    lines = iter(child.stdout.readline, "")
-    next(line for line in lines if line.startswith("epoch 3"))
-    os.killpg(child.pid, signal.SIGINT)
-    started = time.monotonic()
-    rest, _ = child.communicate(timeout=60)
-    assert time.monotonic() - started < 10
-    assert child.returncode != 0
-    assert "train: interrupted" in rest
-    with pytest.raises(ProcessLookupError):
-        os.killpg(child.pid, 0)
-    clone.run("dvc", "checkout")
-    assert (clone.root / "models/trained/1/weights.safetensors").exists()
-    # MLflow's store may have been in the making: what is left of it is made anew by the next who needs it.
-    assert [file.name for file in clone.root.rglob(".*.partial")] in ([], [".mlflow.db.partial"])
-    clone.run("git", "checkout", "--", "params.yaml")
-    assert stages_ran(clone.run("dvc", "repro")) in ([], ["validate"])
-
-
-def test_a_folder_with_awkward_names_and_bad_files_runs_and_lists_what_is_left_out(clone: Any, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_folder_with_awkward_names_and_bad_files_runs_and_lists_what_is_left_out(
+    stubbed: Clone, tmp_path: Path
+) -> None:
+    stubbed.unstub("collect")
     folder = tmp_path / "mes photos d'été"
     generator = np.random.default_rng(0)
     for label in ("épeire diadème", "L'autre"):
@@ -148,36 +151,25 @@ def test_a_folder_with_awkward_names_and_bad_files_runs_and_lists_what_is_left_o
     (folder / "L'autre" / "broken.jpg").write_bytes((folder / "L'autre" / "n° 0.jpg").read_bytes()[:200])
     (folder / "L'autre" / "empty.jpg").touch()
     quoted = str(folder).replace("'", "\\'")
-    told = clone.run("dvc", "exp", "run", "-S", "data=folder", "-S", f"folder='{quoted}'")
+    told = stubbed.run("dvc", "exp", "run", "-S", "data=folder", "-S", f"folder='{quoted}'", "preprocess")
     assert "collect: 12 images in 2 classes, 2 files rejected (data/collected/rejected.csv)" in told
-    rejected = (clone.root / "data/collected/rejected.csv").read_text(encoding="utf-8")
+    rejected = (stubbed.root / "data/collected/rejected.csv").read_text(encoding="utf-8")
     assert "L'autre/broken.jpg" in rejected
     assert "L'autre/empty.jpg" in rejected
-    assert "épeire diadème" in (clone.root / "metrics/report/index.html").read_text(encoding="utf-8")
+    assert "épeire diadème" in (stubbed.root / "data/packed/index.csv").read_text(encoding="utf-8")
 
 
-def test_a_failing_stage_says_why_in_one_line_and_its_output_comes_back(clone: Any, tmp_path: Path) -> None:
-    before = clone.outputs()
-    torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "w.pth")
-    words = ["-S", "weights=file", "-S", f"weights_file={tmp_path}/w.pth"]
-    told = clone.run("dvc", "exp", "run", *words, code=255)
-    assert "source: error: file w.pth: not the values of this backbone; " in told
-    assert "Traceback" not in told
-    clone.run("git", "checkout", "--", "params.yaml")
-    clone.run("dvc", "checkout")
-    assert (clone.root / "models/source/weights.safetensors").exists()
-    assert clone.outputs() == before
-
-
-def test_photographs_in_data_own_reach_a_queued_run_when_they_are_named(clone: Any) -> None:
+@pytest.mark.slow
+def test_photographs_in_data_own_reach_a_queued_run_when_they_are_named(stubbed: Clone) -> None:
+    stubbed.unstub("collect")
     generator = np.random.default_rng(0)
     for label in ("a", "b"):
-        (clone.root / "data/own" / label).mkdir()
+        (stubbed.root / "data/own" / label).mkdir()
         for number in range(4):
             pixels = generator.integers(0, 256, (50, 50, 3), np.uint8)
-            Image.fromarray(pixels).save(clone.root / "data/own" / label / f"{number}.png")
-    told = clone.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=255)
+            Image.fromarray(pixels).save(stubbed.root / "data/own" / label / f"{number}.png")
+    told = stubbed.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=255)
     assert "name them by their own place" in told
-    place = clone.root / "data/own"
-    told = clone.run("dvc", "exp", "run", "--temp", "-S", "data=folder", "-S", f"folder='{place}'")
+    place = stubbed.root / "data/own"
+    told = stubbed.run("dvc", "exp", "run", "--temp", "-S", "data=folder", "-S", f"folder='{place}'", "collect")
     assert "collect: 8 images in 2 classes" in told

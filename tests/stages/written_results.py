@@ -5,13 +5,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import yaml
+import tiny
 
 from pipeline import params, tracking
 from pipeline.stages import report
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
-ROOT = Path(__file__).parents[2]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
 TESTED = {1: [0, 1, 2, 2], 2: [0, 0, 2, 2], 3: [0, 1, 2, 3]}
 STARTED = "2026-11-21T03:00:00+00:00"
@@ -28,11 +27,8 @@ def write_csv(path, header, rows):
         csv.writer(stream, lineterminator="\n").writerows([header, *rows])
 
 
-def write_params(repeats, *, network=(), train=()):
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["network"] |= dict(network)
-    values["papers"]["quick"]["train"] |= dict(train)
-    Path("params.yaml").write_text(yaml.safe_dump(values | {"repeats": repeats}), encoding="utf-8")
+def write_params(repeats, changes=None):
+    tiny.write(tiny.recipe("quick", changes, repeats=repeats))
 
 
 def write_data():

@@ -1,0 +1,247 @@
+"""Stages that write small files of the right names at once, for facts that are DVC's and not the stages'.
+
+`clones.py` puts this file into a clone, where it takes the place of the stages: none of them imports torch. What they
+write follows from what DVC gives a stage alone: its argument, the parameters and the files that dvc.yaml names.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import provenance
+from pipeline.errors import InputError, one_line_errors
+
+CLASSES = ("Araneus diadematus", "Plator")
+# Of which half are tested.
+IMAGES = 20
+# How many of the tested images each strategy tells right in repeat 1; in each further repeat one less.
+RIGHT = {"1": 3, "2": 4, "3a": 5, "3b": 6, "3c": 9, "scratch": 2, "phases": 7}
+# Where in a recipe an axis at the top of params.yaml is decided.
+AXES = {
+    "data": ("data", "set"),
+    "backbone": ("network", "backbone"),
+    "weights": ("network", "weights"),
+    "freeze": ("network", "freeze"),
+    "attention": ("network", "attention"),
+    "regularizer": ("regularizer", "method"),
+}
+# Content of weights_file that stands for another network's values.
+OF_ANOTHER_NETWORK = "another network"
+# The variable that has the report shown in MLflow, which takes seconds to import.
+PUBLISHES = "STUBS_PUBLISH"
+
+Recipe = dict[str, Any]
+
+
+def read() -> tuple[dict[str, Any], Recipe]:
+    """params.yaml, and the chosen recipe with the choices at the top in their places."""
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    recipe = {name: values["papers"][values["paper"]][name] for name in ("data", "network", "train", "regularizer")}
+    for axis, (section, key) in AXES.items():
+        if values[axis] != "auto":
+            recipe[section][key] = str(values[axis])
+    return values, recipe
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of(*places: str) -> str:
+    """Of the content of files, and of folders with all that is in them."""
+    files = [file for place in map(Path, places) for file in sorted([place, *place.rglob("*")]) if file.is_file()]
+    return digest([(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
+
+
+def write(place: str, content: str | dict[str, Any]) -> None:
+    file = Path(place)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content if isinstance(content, str) else json.dumps(content) + "\n", encoding="utf-8")
+
+
+def write_table(place: str, header: str, rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header.split(","), *rows])
+    write(place, text.getvalue())
+
+
+def read_table(place: str) -> list[dict[str, str]]:
+    with Path(place).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def read_json(place: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(place).read_text(encoding="utf-8"))
+    return found
+
+
+def collect() -> None:
+    values, recipe = read()
+    data = recipe["data"]
+    content = digest(data["set"], data["duplicates"], data["on_leak"], values["synthetic"])
+    if data["set"] == "folder":
+        content = digest(content, digest_of(values["folder"]))
+    names = [(f"{number % 2}/{number}.png", CLASSES[number % 2]) for number in range(IMAGES)]
+    for path, _ in names:
+        write(f"data/collected/images/{path}", digest(content, path))
+    write_table("data/collected/manifest.csv", "path,label,sha256", [(*row, digest(content, *row)) for row in names])
+    write_table("data/collected/rejected.csv", "path,reason", [])
+    write_table("data/collected/groups.csv", "path,group,kind,of", [])
+    write("data/collected/dataset.json", {"set": data["set"], "classes": CLASSES, "images": IMAGES})
+
+
+def split(repeat: int) -> None:
+    _, recipe = read()
+    drawn = digest(repeat, recipe["data"]["split"])
+    names = [row["path"] for row in read_table("data/collected/manifest.csv")]
+    tested = sorted(names, key=lambda path: digest(drawn, path))[: len(names) // 2]
+    rows = [(path, "test" if path in tested else "train") for path in names]
+    write_table(f"data/split/{repeat}.csv", "path,part", rows)
+
+
+def preprocess() -> None:
+    _, recipe = read()
+    size = (recipe["data"]["image_size"], recipe["data"]["resize"])
+    write("data/packed/images.npy", digest(digest_of("data/collected"), *size))
+    names = [(row["path"], row["label"]) for row in read_table("data/collected/manifest.csv")]
+    write_table("data/packed/index.csv", "path,label", names)
+    classes = sorted({label for _, label in names})
+    write("data/packed/meta.json", {"sha256": digest_of("data/packed/images.npy"), "classes": classes})
+
+
+def source() -> None:
+    values, recipe = read()
+    weights = recipe["network"]["weights"]
+    place = Path(values["weights_file"])
+    if weights == "file" and place.read_text(encoding="utf-8") == OF_ANOTHER_NETWORK:
+        raise InputError(f"file {place.name}: not the values of this backbone; name the one that they are of")
+    content = digest(recipe["network"]["backbone"], weights, values["synthetic_source"], digest_of(str(place)))
+    if weights != "none":
+        write("models/source/weights.safetensors", content)
+    write("models/source/source.json", {"origin": weights, "sha256": "" if weights == "none" else content})
+
+
+def train(repeat: int) -> None:
+    values, recipe = read()
+    packed, weights = read_json("data/packed/meta.json"), read_json("models/source/source.json")
+    parts = [row["part"] for row in read_table(f"data/split/{repeat}.csv")]
+    recorded = {
+        "recipe": recipe,
+        "device": "cpu",
+        "threads": values["threads"],
+        "data": {"set": recipe["data"]["set"], "classes": packed["classes"], "images": len(parts)},
+        "weights": {"origin": weights["origin"], "sha256": weights["sha256"]},
+        "code": "c" * 64,
+    }
+    record = {
+        "key": digest(recorded),
+        "paper": values["paper"],
+        "repeat": repeat,
+        "seed": repeat,
+        **recorded,
+        "phases": [{"freeze": recipe["network"]["freeze"], "amount": 2, "lr": 0.1, "regularizer": "none"}],
+        "parameters": {"trainable": 10, "frozen": 90},
+        "parts": {"train": parts.count("train"), "val": 0, "test": parts.count("test")},
+    }
+    write(f"metrics/train/{repeat}/record.json", record)
+    curves = [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]
+    write_table(f"metrics/train/{repeat}/history.csv", "epoch,iteration,lr,train_loss,train_accuracy", curves)
+    commit, dirty = provenance.commit()
+    runtime = {
+        "train_seconds": round(time.monotonic(), 3),
+        "cache_seconds": 0.5,
+        "epoch_seconds": [1.0, 1.0],
+        "images_per_second": 10.0,
+        "inference_images_per_second": {},
+        "device_name": "a CPU, 2 cores",
+        "threads": values["threads"],
+        "versions": {},
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "git_changes": provenance.changes(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data_sha256": packed["sha256"],
+    }
+    write(f"metrics/runtime/{repeat}.json", runtime)
+    write(f"models/trained/{repeat}/weights.safetensors", digest(record, digest_of(f"data/split/{repeat}.csv")))
+    write(f"models/trained/{repeat}/model.json", {"network": recipe["network"]})
+
+
+def evaluate(repeat: int) -> None:
+    network = read_json(f"models/trained/{repeat}/model.json")["network"]
+    tested = [row["path"] for row in read_table(f"data/split/{repeat}.csv") if row["part"] == "test"]
+    right = min(RIGHT[network["freeze"]] + 1 - repeat, len(tested))
+    label = {row["path"]: row["label"] for row in read_table("data/packed/index.csv")}
+    classes = sorted(set(label.values()))
+    rows = []
+    for number, path in enumerate(tested):
+        told = label[path] if number < right else next(name for name in classes if name != label[path])
+        rows.append((path, label[path], told, 0.9, int(number < right)))
+    folder = f"metrics/evaluate/{repeat}"
+    write_table(f"{folder}/predictions.csv", "path,actual,predicted,confidence,correct", rows)
+    share = right / len(tested)
+    numbers = {"precision": share, "recall": share, "f1": share, "support": len(tested) // 2}
+    scores = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), share)
+    write(f"{folder}/scores.json", scores | {"test_images": len(tested), "classes": dict.fromkeys(classes, numbers)})
+    write(f"{folder}/logits.npy", digest_of(f"models/trained/{repeat}", "data/packed"))
+
+
+def report() -> None:
+    values, recipe = read()
+    scores = {repeat: read_json(f"metrics/evaluate/{repeat}/scores.json") for repeat in values["repeats"]}
+    times = [read_json(f"metrics/runtime/{repeat}.json")["train_seconds"] for repeat in values["repeats"]]
+    means = {
+        name: {"mean": sum(one[name] for one in scores.values()) / len(scores), "n": len(scores)}
+        for name in ("accuracy", "macro_f1", "balanced_accuracy")
+    }
+    each = {str(repeat): {"accuracy": one["accuracy"]} for repeat, one in scores.items()}
+    seconds = {"train_seconds": {"mean": sum(times) / len(times), "n": len(times)}}
+    write("metrics/summary.json", means | seconds | {"repeats": each})
+    write("metrics/report/index.html", f"<p>{recipe['network']['freeze']}, {times} s</p>")
+    write("metrics/report/summary.md", f"accuracy {means['accuracy']['mean']}\n")
+    write_table("metrics/report/curves.csv", "epoch,train_loss,train_accuracy", [(1, 1, 0.5), (2, 0.5, 1)])
+    told = [
+        (repeat, *row.values())
+        for repeat in values["repeats"]
+        for row in read_table(f"metrics/evaluate/{repeat}/predictions.csv")
+    ]
+    write_table("metrics/report/predictions.csv", "repeat,path,actual,predicted,confidence,correct", told)
+    if os.environ.get(PUBLISHES):
+        from pipeline import tracking
+
+        tracking.try_publish(tracking.Folder(Path()))
+
+
+OF_A_REPEAT = {"split": split, "train": train, "evaluate": evaluate}
+OF_ALL = {"collect": collect, "preprocess": preprocess, "source": source, "report": report}
+
+
+def main(stage: str, arguments: Sequence[str]) -> None:
+    """Run a stage: of the repeat that is given, or of all where dvc.yaml gives none."""
+    with one_line_errors(stage):
+        if stage in OF_ALL:
+            OF_ALL[stage]()
+            return
+        for repeat in map(int, arguments or read()[0]["repeats"]):
+            OF_A_REPEAT[stage](repeat)
+
+
+def text(stage: str) -> str:
+    """The source file of a stage that is one of these; see `clones.py`."""
+    return (
+        f'"""Stands for the stage `{stage}`."""\n\nimport sys\n\nfrom pipeline.stages import stubs\n\n'
+        f'if __name__ == "__main__":\n    stubs.main("{stage}", sys.argv[1:])\n'
+    )
+
+
+STAGES = (*OF_A_REPEAT, *OF_ALL)
