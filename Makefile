@@ -5,17 +5,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEVELOP := $(VENV)/.develop
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Where this is set, as in many containers, every stage and every test would compile torch and the rest anew.
+unexport PYTHONDONTWRITEBYTECODE
+# A worker a core, hence a thread a worker.
+PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help setup repro test test-slow check format lock tables picture mlflow clean
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: help setup develop repro test test-slow mutants check format lock tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## everything into .venv, in the locked versions
+setup: $(READY) ## what the pipeline needs into .venv, in the locked versions
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which with make PYTHON=/path/to/python3 setup")'
@@ -28,33 +35,43 @@ $(READY): requirements.lock pyproject.toml
 	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+develop: $(DEVELOP) ## what tests and checks need besides
+
+$(DEVELOP): $(READY) requirements-dev.lock
+	@echo 'Installing the tools of developers into $(VENV) ...'
+	@uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
 repro: setup ## set up, then run the whole pipeline: dvc repro
 	dvc repro
 
-test: setup ## the tests that take minutes
-	pytest
+test: develop ## the tests that take minutes
+	$(PARALLEL)
 
-test-slow: setup ## the tests that take longer, and those on real photographs
-	pytest -m 'slow or real' --durations=25
+test-slow: develop ## the tests that take longer, and those on real photographs
+	$(PARALLEL) -m 'slow or real' --durations=25
 
-check: setup ## formatting, lint, types, import rules
+mutants: develop ## plant known faults one at a time: the tests have to catch each
+	python tests/mutants.py
+
+check: develop ## formatting, lint, types, import rules
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
 
-format: setup ## put the code into shape
+format: develop ## put the code into shape
 	ruff format .
 	ruff check --fix .
 
-lock: setup ## choose the newest versions anew and write requirements.lock
-	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --group dev \
-	  pyproject.toml --output-file requirements.lock
+lock: setup ## choose the newest versions anew and write both lock files
+	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
+	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 tables: setup ## fill what follows from the code in README.md's tables
 	python docs/tables.py
 
-picture: repro ## take README.md's picture of the report anew, with Chromium
+picture: repro develop ## take README.md's picture of the report anew, with Chromium
 	python tests/reporting/picture.py
 
 mlflow: setup ## bring MLflow up to date with the experiments, then open its pages

@@ -865,13 +865,21 @@ def load(path: Path, *, name: str = "params.yaml") -> Params:
     Raises:
         InputError: naming the key, its value and what would do.
     """
+    return check(raw(path, name=name), name)
+
+
+def raw(path: Path, *, name: str = "params.yaml") -> Any:
+    """What the file says, unchecked.
+
+    Raises:
+        InputError: if it is not there, or not YAML.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{name}: no such file; run this in the project's root") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: not YAML: {error}") from None
-    return check(values, name)
 
 
 def check(values: object, name: str = "params.yaml") -> Params:

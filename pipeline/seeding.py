@@ -36,7 +36,8 @@ def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    torch.use_deterministic_algorithms(not device.startswith("mps"))
+    # As `use_deterministic_algorithms`, which besides imports torch's compiler, seconds, to set an option of it.
+    torch.set_deterministic_debug_mode("default" if device.startswith("mps") else "error")
     torch.backends.cudnn.benchmark = False
     if threads != "auto":
         torch.set_num_threads(threads)

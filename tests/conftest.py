@@ -1,4 +1,4 @@
-"""Fixtures of the tests of MLflow: a clone of the user's, and the metrics files of an experiment in it."""
+"""A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it."""
 
 import contextlib
 import json
@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import tiny
+import written_results
+from filelock import FileLock
 
-from pipeline import records, tracking
-from pipeline.seeding import fingerprint
-from pipeline.tracking import store
+from pipeline import tracking
+from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
 sys.path.append(str(Path(__file__).parent / "datasets"))
@@ -23,6 +25,12 @@ sys.path.append(str(Path(__file__).parent / "datasets"))
 def pytest_configure():
     """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 CLASSES = ("Araneus diadematus", "C#")
@@ -35,23 +43,8 @@ def make_record(repeat=1, *, freeze="3b", lr=0.001):
         "train": {"lr": lr, "schedule_options": {"step": {"at": [0.5, 0.75]}}},
         "regularizer": {"method": "none"},
     }
-    content = {
-        "recipe": recipe,
-        "device": "cpu",
-        "threads": 2,
-        "data": {"set": "synthetic", "classes": list(CLASSES), "images": 20, "sha256": "d" * 64},
-        "weights": {"origin": "drawn", "sha256": "e" * 64},
-        "code": "c" * 64,
-    }
-    return {
-        "key": fingerprint(content),
-        "paper": "quick",
-        "repeat": repeat,
-        "seed": repeat,
-        **content,
-        "parameters": {"trainable": 10, "frozen": 90},
-        "parts": {"train": 14, "val": 0, "test": 6},
-    }
+    counted = {"parameters": {"trainable": 10, "frozen": 90}, "parts": {"train": 14, "val": 0, "test": 6}}
+    return written_results.record_of(repeat, recipe, data_set="synthetic", classes=CLASSES, **counted)
 
 
 def curve_rows(repeat, epochs=3):
@@ -67,36 +60,22 @@ def curve_rows(repeat, epochs=3):
     ]
 
 
-def write_json(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-
-
 def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def write_repeat(root, record, *, accuracy, seconds):
-    metrics, repeat = root / "metrics", record["repeat"]
-    rows = curve_rows(repeat)
-    write_json(metrics / f"train/{repeat}/record.json", records.of_training(record))
-    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
-    write_text(metrics / f"train/{repeat}/history.csv", "\n".join(lines) + "\n")
+    repeat = record["repeat"]
     runtime = {
         "train_seconds": seconds,
-        "cache_seconds": 0.5,
         "epoch_seconds": [seconds / 3] * 3,
-        "images_per_second": 100.0,
         "device_name": "a CPU, 2 cores",
-        "threads": 2,
         "versions": {"python": "3.11.7", "torch": "2.5.0"},
         "git_commit": "f" * 40,
-        "git_dirty": False,
         "started": "2026-01-02T03:04:05+00:00",
-        "data_sha256": record["data"]["sha256"],
     }
-    write_json(metrics / f"runtime/{repeat}.json", runtime)
+    written_results.write_trained(record, curve_rows(repeat), written_results.runtime_of(record, **runtime), root=root)
     numbers = {"precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 3}
     scores = {
         "accuracy": accuracy,
@@ -106,9 +85,9 @@ def write_repeat(root, record, *, accuracy, seconds):
         "classes": dict.fromkeys(CLASSES, numbers),
         "confusion": [[3, 0], [0, 3]],
     }
-    write_json(metrics / f"evaluate/{repeat}/scores.json", scores)
-    predictions = "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n"
-    write_text(metrics / f"evaluate/{repeat}/predictions.csv", predictions)
+    folder = root / f"metrics/evaluate/{repeat}"
+    written_results.write_json(folder / "scores.json", scores)
+    write_text(folder / "predictions.csv", "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n")
 
 
 def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accuracy=0.5):
@@ -121,7 +100,7 @@ def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accurac
     summary = {name: {"mean": mean, "sd": 0.1, "n": 2} for name in ("accuracy", "macro_f1", "balanced_accuracy")}
     summary["train_seconds"] = {"mean": seconds, "sd": 0.0, "n": 2}
     summary["repeats"] = {str(repeat): {"accuracy": value} for repeat, value in accuracies.items()}
-    write_json(root / "metrics/summary.json", summary)
+    written_results.write_json(root / "metrics/summary.json", summary)
     write_text(root / "metrics/report/summary.md", f"accuracy {mean}\n")
     write_text(root / "metrics/report/figures/curves.svg", "<svg/>")
     lock = {"stages": {"preprocess": {"outs": [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]}}}
@@ -135,6 +114,8 @@ def clean(monkeypatch):
     for name in list(os.environ):
         if name.startswith(("DVC_", "MLFLOW_")):
             monkeypatch.delenv(name)
+    # Trainings in tests are short, and shown all the same.
+    monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 0.0)
     for name, value in {**store.QUIET, "DVC_NO_ANALYTICS": "1", "DVC_TEST": "true"}.items():
         monkeypatch.setenv(name, value)
 
@@ -150,13 +131,36 @@ def clone(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
+def shared(request, tmp_path_factory):
+    """`shared(name, make)`: a folder that `make` fills once, in the first worker to ask, and all workers read."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "shared"
+
+    def once(name, make):
+        place, begun = folder / name, folder / f"{name}.begun"
+        folder.mkdir(exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                shutil.rmtree(begun, ignore_errors=True)
+                begun.mkdir()
+                make(begun)
+                begun.rename(place)
+        return place
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def empty_database(shared):
     """A store with nothing in it, made once: that takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        clean(patch)
-        patch.chdir(tmp_path_factory.mktemp("template"))
-        tracking.initialise()
-        return Path("mlflow.db").resolve()
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            clean(patch)
+            patch.chdir(folder)
+            tracking.initialise()
+
+    return shared("empty store", make) / "mlflow.db"
 
 
 @pytest.fixture
@@ -211,3 +215,48 @@ def unfollowed(monkeypatch):
 
     monkeypatch.setattr(tracking, "follow", follow)
     return logged
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """ResNets of few channels under the names of the table."""
+    tiny.narrow(monkeypatch)
+
+
+@pytest.fixture
+def uncharted(monkeypatch):
+    """Reports without charts."""
+    tiny.draw_no_charts(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def prepared(shared):
+    """A tiny project in which everything before training has been made; to be copied, not changed."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            tiny.narrow(patch)
+            tiny.enter(folder, patch)
+            tiny.write_params()
+            tiny.chain(end="source")
+
+    return shared("prepared", make)
+
+
+@pytest.fixture
+def bare(tmp_path, monkeypatch, narrow, unfollowed):
+    """A project in which nothing is made yet, where this process is.
+
+    Networks are narrow, speeds are measured for a moment, and MLflow hears of nothing (see `unfollowed`).
+    """
+    from pipeline.stages import train
+
+    monkeypatch.setattr(train, "MEASURED_SECONDS", 0.01)
+    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    return tiny.enter(tmp_path / "project", monkeypatch)
+
+
+@pytest.fixture
+def project(prepared, bare):
+    """A copy of `prepared`, where this process is."""
+    return tiny.copied(prepared, bare)

@@ -1,6 +1,7 @@
 """README.md as the tests read it: its commands, as a reader would type them, and its tables."""
 
 import re
+import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,27 @@ def commands(text: str = TEXT) -> list[str]:
     blocks = [block for block in BLOCK.findall(text.replace("\\\n", " ")) if not block.startswith(SHOWN)]
     lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
     return [" ".join(line.split()) for line in lines if line]
+
+
+def overrides(command: str) -> list[str]:
+    """What a `dvc exp run` puts into params.yaml, as its `-S` are followed by."""
+    dvc, exp, run, *rest = shlex.split(command)
+    words = rest[1::2]
+    assert [dvc, exp, run, *rest[::2]] == ["dvc", "exp", "run", *["-S"] * len(words)], command
+    return words
+
+
+def typed(command: str, put: dict[str, str] | None = None) -> list[str]:
+    """What a `dvc exp run` of the README puts into params.yaml.
+
+    Args:
+        command: as the README has it.
+        put: what takes the place of words that stand for the reader's own.
+    """
+    assert command in commands()
+    for word, own in (put or {}).items():
+        command = command.replace(word, own)
+    return overrides(command)
 
 
 def table(title: str) -> dict[str, dict[str, str]]:

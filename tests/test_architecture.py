@@ -85,7 +85,7 @@ def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> Non
     assert readers == {"evaluate"}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "params.yaml", "dvc.yaml", "README.md"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "params.yaml", "dvc.yaml", "README.md"])
 def test_no_path_of_a_machine_and_no_registry_is_named(name: str) -> None:
     file = ROOT / name
     assert not re.search(r"/(root|home|tmp|work)/|pypi|https?://[^ ]*simple", file.read_text(encoding="utf-8"))

@@ -152,9 +152,10 @@ def test_phases_without_phases_are_refused() -> None:
     assert "freeze: 'phases' needs phases, and papers.quick.train.phases is empty" in message("freeze", "phases")
 
 
-def test_a_budget_that_is_not_the_sum_of_its_phases_is_refused() -> None:
-    told = both("paper", "animals", "papers.animals.train.budget", {"unit": "epochs", "amount": 4})
-    assert "papers.animals.train.budget.amount: 4 is not the sum of its phases' [10, 40]" in told
+@pytest.mark.parametrize("amount", [4, 60])
+def test_a_budget_that_is_not_the_sum_of_its_phases_is_refused(amount: int) -> None:
+    told = both("paper", "animals", "papers.animals.train.budget", {"unit": "epochs", "amount": amount})
+    assert f"papers.animals.train.budget.amount: {amount} is not the sum of its phases' [10, 40]" in told
     assert "-S papers.animals.train.phases.0.amount=10" in told
 
 

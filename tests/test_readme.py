@@ -67,7 +67,7 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def typed_in_whole_runs() -> set[str]:
-    """What tests give to `Clone.typed`, and the section that test_recipes.py reads."""
+    """What tests give to `Clone.typed` and `readme.typed`, and the section that test_whole_chain.py reads."""
     parsed = [ast.parse(file.read_text(encoding="utf-8")) for file in (readme.ROOT / "tests").rglob("*.py")]
     calls = [node for tree in parsed for node in ast.walk(tree) if isinstance(node, ast.Call)]
     asked = [c.args[0] for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "typed"]

@@ -2,52 +2,34 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import tiny
 import yaml
 
 from pipeline import params
 from pipeline.errors import InputError
 from pipeline.params import Experiment
 
-FILE = Path(__file__).parents[1] / "params.yaml"
 METHODS = get_args(params.RegularizerName)
 ALPHA = "regularizer.method_options.spa.alpha"
 
 
-def file() -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return values
-
-
-def with_changes(paper: str, changes: Mapping[str, Any], **axes: object) -> dict[str, Any]:
-    """The file with a paper chosen, keys of its section changed, and axes."""
-    values = file() | {"paper": paper} | axes
-    for key, value in changes.items():
-        *above, last = key.split(".")
-        place = values["papers"][paper]
-        for part in above:
-            place = place[part]
-        place[last] = value
-    return values
-
-
 def experiment(paper: str = "spa_gca", changes: Mapping[str, Any] | None = None, **axes: object) -> Experiment:
-    return params.check(with_changes(paper, changes or {}, **axes)).experiment()
+    return params.check(tiny.recipe(paper, changes, **axes)).experiment()
 
 
 def refusal(paper: str = "spa_gca", changes: Mapping[str, Any] | None = None, **axes: object) -> str:
     with pytest.raises(InputError) as caught:
-        params.check(with_changes(paper, changes or {}, **axes))
+        params.check(tiny.recipe(paper, changes, **axes))
     told = str(caught.value)
     assert "\n" not in told
     return told
 
 
 def test_every_method_is_a_choice_of_every_recipe_that_has_no_phases() -> None:
-    papers = [name for name, section in file()["papers"].items() if not section["train"]["phases"]]
+    papers = [name for name, section in tiny.shipped()["papers"].items() if not section["train"]["phases"]]
     assert len(papers) > 3
     for paper in papers:
         for method in METHODS:
@@ -56,7 +38,7 @@ def test_every_method_is_a_choice_of_every_recipe_that_has_no_phases() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_value_of_a_method_has_an_origin_that_is_a_key_of_the_file(method: str) -> None:
-    keys = {name for name, _ in params.flat(file())}
+    keys = {name for name, _ in params.flat(tiny.shipped())}
     chosen = experiment(regularizer=method)
     for name, _ in params.flat(chosen.recipe()):
         assert chosen.origin(name) in keys, name
@@ -261,7 +243,7 @@ def test_an_unknown_method_lists_the_known_ones() -> None:
     assert told == f"params.yaml: regularizer: 'fm' is not one of auto, {', '.join(METHODS)}"
 
 
-STAGES = yaml.safe_load((FILE.parent / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = yaml.safe_load((tiny.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 READ_THE_RECIPE = sorted(
     name
     for name, stage in STAGES.items()

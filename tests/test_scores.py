@@ -105,6 +105,30 @@ def test_the_top_five_are_those_that_fewer_than_five_classes_beat(many):
     assert scores(actual, logits, list("abcdefg"))["top5_accuracy"] == pytest.approx(sum(hits) / 200)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_every_score_is_that_of_scikit_learn_to_the_last_bit(seed):
+    from sklearn import metrics
+
+    rng = np.random.default_rng(seed)
+    classes, images = int(rng.integers(2, 12)), int(rng.integers(1, 60))
+    # Among these are classes without an image, some that are never predicted, and equal logits.
+    actual = rng.integers(0, classes if seed % 3 else classes // 2 + 1, images)
+    logits = rng.normal(size=(images, classes)).astype(np.float32)
+    logits = np.round(logits) if seed % 4 == 0 else logits
+    logits[:, 0] -= 5 if seed % 5 == 0 else 0
+    found = scores(actual, logits, [str(number) for number in range(classes)])
+    labels, predicted = np.arange(classes), logits.argmax(axis=1)
+    each = metrics.precision_recall_fscore_support(actual, predicted, labels=labels, zero_division=0)
+    names = ("precision", "recall", "f1", "support")
+    assert [[one[name] for name in names] for one in found["classes"].values()] == np.array(each).T.tolist()
+    assert found["accuracy"] == metrics.accuracy_score(actual, predicted)
+    assert found["macro_f1"] == metrics.f1_score(actual, predicted, average="macro", zero_division=0)
+    assert found["balanced_accuracy"] == each[1][each[3] > 0].mean()
+    assert found["confusion"] == metrics.confusion_matrix(actual, predicted, labels=labels).tolist()
+    if classes > 5:
+        assert found["top5_accuracy"] == metrics.top_k_accuracy_score(actual, logits, k=5, labels=labels)
+
+
 @pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
 def test_five_classes_have_no_top_five(classes, told):
     found = scores(np.array([0]), _logits([0], classes), list("abcdef"[:classes]))

@@ -1,6 +1,5 @@
-import subprocess
-import sys
-from pathlib import Path
+import os
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -15,16 +14,35 @@ def test_seeds_of_different_purposes_and_repeats_are_all_different() -> None:
     assert all(0 <= seed < seeding.SEEDS for seed in seeds)
 
 
+def test_parts_that_read_the_same_side_by_side_give_seeds_of_their_own() -> None:
+    assert seeding.derive("augmentation", 1, 11) != seeding.derive("augmentation", 11, 1)
+
+
+@pytest.fixture
+def inexact(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Torch as it would not do, and as it was in the end."""
+    threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    torch.use_deterministic_algorithms(False)
+    yield
+    torch.use_deterministic_algorithms(exact)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("inexact")
 def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
-    code = (
-        "import torch; from pipeline import seeding; n = seeding.make_exact(threads=1, device='cpu');"
-        "print(n, torch.get_num_threads(), torch.are_deterministic_algorithms_enabled());"
-        "print(torch.backends.cudnn.benchmark)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
-    )
-    assert done.stdout.split() == ["1", "1", "True", "False"]
+    for threads in (2, 1):
+        assert seeding.make_exact(threads=threads, device="cpu") == threads == torch.get_num_threads()
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.usefixtures("inexact")
+def test_auto_keeps_torchs_own_number_of_threads() -> None:
+    torch.set_num_threads(2)
+    assert seeding.make_exact(threads="auto", device="cpu") == 2
 
 
 def test_a_device_that_is_not_here_is_refused_with_what_is() -> None:

@@ -16,11 +16,10 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
-from torchvision.models.vision_transformer import interpolate_embeddings
 
 from pipeline.errors import InputError
+from pipeline.vision import models
 
 Values = dict[str, Tensor]
 
@@ -74,7 +73,7 @@ class Backbone:
     """
 
     build: Callable[[int], nn.Module]
-    imagenet: torchvision.models.WeightsEnum
+    imagenet: models.WeightsEnum
     steps: tuple[Step, ...]
     classifier: str
     taps: tuple[str, ...]
@@ -105,7 +104,7 @@ def _any_size(build: Callable[..., nn.Module], **options: object) -> Callable[[i
 
 def _resnet(
     build: Callable[..., nn.Module],
-    imagenet: torchvision.models.WeightsEnum,
+    imagenet: models.WeightsEnum,
     *,
     blocks: Sequence[int],
     last_convolution: str,
@@ -135,13 +134,13 @@ def _features(**numbers: Sequence[int]) -> tuple[Step, ...]:
 
 def _googlenet_input(model: nn.Module, x: Tensor) -> Tensor:
     """From ImageNet's normalisation to the one that its published weights were trained with."""
-    transformed: Tensor = cast(torchvision.models.GoogLeNet, model)._transform_input(x)
+    transformed: Tensor = cast(models.GoogLeNet, model)._transform_input(x)
     return transformed
 
 
 def _vit_tokens(model: nn.Module, x: Tensor) -> Tensor:
     """Patches as tokens behind the class token, with their places: (N, 3, S, S) -> (N, 1 + S²/256, 768)."""
-    vit = cast(torchvision.models.VisionTransformer, model)
+    vit = cast(models.VisionTransformer, model)
     tokens = torch.cat([vit.class_token.expand(len(x), -1, -1), vit._process_input(x)], dim=1)
     embedded: Tensor = vit.encoder.dropout(tokens + vit.encoder.pos_embedding)
     return embedded
@@ -168,35 +167,34 @@ def _vit_fit(values: Values, image_size: int) -> Values:
     places = values.get("encoder.pos_embedding", torch.empty(0)).shape
     if len(places) != 3 or places[0] != 1 or math.isqrt(places[1] - 1) ** 2 != places[1] - 1:
         return values
-    return dict(interpolate_embeddings(image_size, 16, {**values}))
+    return dict(models.vision_transformer.interpolate_embeddings(image_size, 16, {**values}))
 
 
 # IMAGENET1K_V1 are the classic recipe's weights, those that the papers' authors could have had.
-_models = torchvision.models
 BACKBONES = {
     "resnet18": _resnet(
-        _models.resnet18,
-        _models.ResNet18_Weights.IMAGENET1K_V1,
+        models.resnet18,
+        models.ResNet18_Weights.IMAGENET1K_V1,
         blocks=(2, 2, 2, 2),
         last_convolution="conv2",
         places365="http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
     ),
     "resnet34": _resnet(
-        _models.resnet34, _models.ResNet34_Weights.IMAGENET1K_V1, blocks=(3, 4, 6, 3), last_convolution="conv2"
+        models.resnet34, models.ResNet34_Weights.IMAGENET1K_V1, blocks=(3, 4, 6, 3), last_convolution="conv2"
     ),
     "resnet50": _resnet(
-        _models.resnet50,
-        _models.ResNet50_Weights.IMAGENET1K_V1,
+        models.resnet50,
+        models.ResNet50_Weights.IMAGENET1K_V1,
         blocks=(3, 4, 6, 3),
         last_convolution="conv3",
         places365="http://places2.csail.mit.edu/models_places365/resnet50_places365.pth.tar",
     ),
     "resnet101": _resnet(
-        _models.resnet101, _models.ResNet101_Weights.IMAGENET1K_V1, blocks=(3, 4, 23, 3), last_convolution="conv3"
+        models.resnet101, models.ResNet101_Weights.IMAGENET1K_V1, blocks=(3, 4, 23, 3), last_convolution="conv3"
     ),
     "vgg16": Backbone(
-        build=_any_size(_models.vgg16),
-        imagenet=_models.VGG16_Weights.IMAGENET1K_V1,
+        build=_any_size(models.vgg16),
+        imagenet=models.VGG16_Weights.IMAGENET1K_V1,
         steps=(
             *_features(
                 stem=range(5), block1=range(5, 10), block2=range(10, 17), block3=range(17, 24), block4=range(24, 31)
@@ -209,8 +207,8 @@ BACKBONES = {
         taps=("features.7", "features.14", "features.21", "features.28"),
     ),
     "googlenet": Backbone(
-        build=_any_size(_models.googlenet, aux_logits=False, transform_input=True, init_weights=True),
-        imagenet=_models.GoogLeNet_Weights.IMAGENET1K_V1,
+        build=_any_size(models.googlenet, aux_logits=False, transform_input=True, init_weights=True),
+        imagenet=models.GoogLeNet_Weights.IMAGENET1K_V1,
         steps=(
             Step("transform_input", "stem", apply=_googlenet_input),
             *_steps(
@@ -229,8 +227,8 @@ BACKBONES = {
         unused=("aux1.", "aux2."),
     ),
     "efficientnet_b0": Backbone(
-        build=_any_size(_models.efficientnet_b0),
-        imagenet=_models.EfficientNet_B0_Weights.IMAGENET1K_V1,
+        build=_any_size(models.efficientnet_b0),
+        imagenet=models.EfficientNet_B0_Weights.IMAGENET1K_V1,
         steps=(
             *_features(stem=(0, 1), block1=(2,), block2=(3,), block3=(4, 5), block4=(6, 7, 8)),
             Step("avgpool", "pool", apply=_pool),
@@ -245,8 +243,8 @@ BACKBONES = {
         ),
     ),
     "vit_b_16": Backbone(
-        build=lambda image_size: _models.vit_b_16(weights=None, image_size=image_size),
-        imagenet=_models.ViT_B_16_Weights.IMAGENET1K_V1,
+        build=lambda image_size: models.vit_b_16(weights=None, image_size=image_size),
+        imagenet=models.ViT_B_16_Weights.IMAGENET1K_V1,
         steps=_vit_steps(),
         classifier="heads",
         taps=tuple(f"encoder.layers.encoder_layer_{number}" for number in (2, 5, 8, 11)),
@@ -254,8 +252,8 @@ BACKBONES = {
         multiple_of=16,
     ),
     "mobilenet_v2": Backbone(
-        build=_any_size(_models.mobilenet_v2),
-        imagenet=_models.MobileNet_V2_Weights.IMAGENET1K_V1,
+        build=_any_size(models.mobilenet_v2),
+        imagenet=models.MobileNet_V2_Weights.IMAGENET1K_V1,
         steps=(
             *_features(stem=(0, 1), block1=(2, 3), block2=(4, 5, 6), block3=range(7, 14), block4=range(14, 19)),
             Step("average", "pool", apply=_global_average),

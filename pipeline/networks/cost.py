@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline import compiler
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 
 
+@compiler.deferred()
 @torch.no_grad()
 def flops(network: Network, image_size: int) -> int:
     """Floating-point operations of one image's forward pass, a multiplication and an addition counted as two.

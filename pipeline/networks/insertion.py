@@ -10,22 +10,21 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.efficientnet import MBConv
-from torchvision.models.mobilenetv2 import InvertedResidual
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from pipeline import compiler
 from pipeline.errors import InputError
 from pipeline.networks.attention.contract import Attention
 from pipeline.networks.attention.table import Mechanism, mechanism
 from pipeline.networks.backbones import Step
 from pipeline.networks.network import Network
+from pipeline.vision import models
 
 # Each kind of residual block with the batch norm behind its last convolution.
 LAST_NORM: dict[type[nn.Module], str] = {
-    BasicBlock: "bn2",
-    Bottleneck: "bn3",
-    InvertedResidual: "conv.3",
-    MBConv: "block.3.1",
+    models.resnet.BasicBlock: "bn2",
+    models.resnet.Bottleneck: "bn3",
+    models.mobilenetv2.InvertedResidual: "conv.3",
+    models.efficientnet.MBConv: "block.3.1",
 }
 
 # Under this side of a feature map there is nothing to choose between positions.
@@ -105,24 +104,31 @@ def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
         )
 
 
+@compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, image_size: int) -> dict[str, tuple[int, ...]]:
     """What every step and every residual block's last batch norm gives for one image, without its batch axis.
 
-    Runs on the meta device: nothing is computed and the network stays as it is.
+    Shows the network one black image, where it is: a network with values computes that sooner than torch has imported
+    what it needs on the meta device. The network stays as it is.
     """
     found: dict[str, tuple[int, ...]] = {}
-    meta = on_meta(network).eval()
 
     def note(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: found.__setitem__(name, tuple(output.shape[1:]))
 
-    for name in last_norms(meta.model):
-        meta.model.get_submodule(name).register_forward_hook(note(name))
-    x = torch.empty(1, 3, image_size, image_size, device="meta")
-    for step in meta.steps:
-        x = step.run(meta.model, x)
-        found[step.name] = tuple(x.shape[1:])
+    mode, model = network.training, network.model
+    x = torch.zeros(1, 3, image_size, image_size, device=next(network.parameters()).device)
+    hooks = [model.get_submodule(name).register_forward_hook(note(name)) for name in last_norms(model)]
+    try:
+        network.eval()
+        for step in network.steps:
+            x = step.run(model, x)
+            found[step.name] = tuple(x.shape[1:])
+    finally:
+        network.train(mode)
+        for hook in hooks:
+            hook.remove()
     return found
 
 

@@ -14,7 +14,7 @@ from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
-from pipeline.reporting.pictures import Picture
+from pipeline.reporting.pictures import FeatureMaps, Picture
 
 TEMPLATES = Path(__file__).parent / "templates"
 REJECTED_SHOWN = 20
@@ -29,10 +29,10 @@ OTHERS = {
 }
 
 
-def page(material: Material, charts: Mapping[str, Picture], found: Explained) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps]) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
-    sections = _sections(material) | {"inside": _inside(material.repeats[0], found)} | _captions(material)
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
     return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
@@ -108,7 +108,7 @@ def _captions(material: Material) -> dict[str, str]:
     }
 
 
-def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
+def _inside(one: Repeat, found: Explained, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """What the section on the network's inside shows and says."""
     places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
     return {
@@ -117,13 +117,7 @@ def _inside(one: Repeat, found: Explained) -> dict[str, Any]:
         "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
         "overlays": explained.overlays(found),
         "attention": found.described["attention"],
-        "features": [
-            (
-                shown,
-                *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (figures.LIGHT, figures.DARK)),
-            )
-            for shown, stages in explained.features(found)
-        ],
+        "features": maps,
         "stages": ", ".join(sizes),
         "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
     }

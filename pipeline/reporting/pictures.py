@@ -9,7 +9,7 @@ from pipeline.reporting.aggregate import Curve, Repeat
 from pipeline.reporting.calibration import Bin
 from pipeline.reporting.explained import Explained
 from pipeline.reporting.facts import Material
-from pipeline.reporting.figures import DARK, LIGHT, PNG, Theme
+from pipeline.reporting.figures import DARK, LIGHT, PNG, Shown, Theme
 
 # Of more classes than the first, a part of the confusion matrix is drawn apart: at most the second's number of them.
 WHOLE_MATRIX = 40
@@ -26,6 +26,20 @@ class Picture(NamedTuple):
     alt: str
 
 
+class FeatureMaps(NamedTuple):
+    """An image's feature maps by depth, PNG for light and for dark screens."""
+
+    shown: Shown
+    light: bytes
+    dark: bytes
+
+    @property
+    def name(self) -> str:
+        """What the file is called that they are kept in."""
+        kind = "right" if self.shown.example.actual == self.shown.example.predicted else "wrong"
+        return f"features_{kind}"
+
+
 def pictures(material: Material, found: Explained) -> dict[str, Picture]:
     """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
     repeats, counts = material.repeats, material.class_images
@@ -39,16 +53,22 @@ def pictures(material: Material, found: Explained) -> dict[str, Picture]:
 
 
 def photographs(material: Material, found: Explained) -> dict[str, bytes]:
-    """What is drawn with photographs, as PNG by name: examples, maps over images, feature maps."""
+    """What is drawn with photographs, as PNG by name: examples and maps over images."""
     drawn = {
         name: figures.gallery(some) for name, some in {"right": material.right, "wrong": material.wrong}.items() if some
     }
     rows = [(shown, {one.name: one.image for one in maps}) for shown, maps in explained.overlays(found)]
     drawn |= {"explained": figures.explained(rows)}
-    for shown, stages in explained.features(found):
-        kind = "right" if shown.example.actual == shown.example.predicted else "wrong"
-        drawn[f"features_{kind}"] = figures.feature_maps(shown.image, stages, explained.sizes(found))
     return drawn
+
+
+def feature_maps(found: Explained) -> list[FeatureMaps]:
+    """The feature maps by depth of a wrong and of a right prediction, as far as there are such."""
+    sizes = explained.sizes(found)
+    return [
+        FeatureMaps(shown, *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (LIGHT, DARK)))
+        for shown, stages in explained.features(found)
+    ]
 
 
 Chart = tuple[str, tuple[Callable[..., bytes], str]]

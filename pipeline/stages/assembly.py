@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
-
-from pipeline import params
+from pipeline import compiler, params
 from pipeline.datasets.transforms import View, view
 from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build
@@ -22,7 +20,7 @@ def experiment_plan(experiment: Experiment, *, classes: int) -> Plan:
 
 def structure(experiment: Experiment, *, classes: int) -> Network:
     """The experiment's network on torch's meta device, without values; refuses parts that do not fit together."""
-    with torch.device("meta"):
+    with compiler.meta_device():
         return build(experiment_plan(experiment, classes=classes), pretrained=None)
 
 

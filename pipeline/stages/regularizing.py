@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from pipeline import seeding
+from pipeline import compiler, seeding
 from pipeline.networks import freezing
 from pipeline.networks.backbones import backbone
 from pipeline.networks.build import NO_ATTENTION, build
@@ -67,6 +67,7 @@ def step_of(network: Network, module: str) -> int:
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
+@compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, taps: tuple[str, ...], image_size: int) -> Shapes:
     """(C, H, W) by tap for one image; nothing is computed."""

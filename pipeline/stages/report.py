@@ -131,7 +131,8 @@ def write_report(folder: Path, material: Material, found: Explained) -> None:
     for name, chart in charts.items():
         (folder / "figures" / f"{name}.svg").write_bytes(chart.light)
         (folder / "figures" / f"{name}.png").write_bytes(chart.png)
-    for name, content in pictures.photographs(material, found).items():
+    maps = pictures.feature_maps(found)
+    for name, content in (pictures.photographs(material, found) | {one.name: one.light for one in maps}).items():
         (folder / "figures" / f"{name}.png").write_bytes(content)
     if material.augmented:
         (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
@@ -139,7 +140,7 @@ def write_report(folder: Path, material: Material, found: Explained) -> None:
     write_table(folder / "predictions.csv", all_predictions(material.repeats))
     write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))
-    write_text(folder / "index.html", page.page(material, charts, found))
+    write_text(folder / "index.html", page.page(material, charts, found, maps))
 
 
 def all_predictions(repeats: Sequence[Repeat]) -> list[dict[str, str]]:

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.models import WeightsEnum
 from tqdm import tqdm
 
-from pipeline import params, paths, seeding
+from pipeline import compiler, params, paths, seeding
 from pipeline.datasets import packed, synthetic
 from pipeline.datasets.parallel import mapped
 from pipeline.errors import InputError, one_line_errors
@@ -24,6 +23,7 @@ from pipeline.params import Network, Params, SyntheticSource
 from pipeline.stages.files import write_json
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
+from pipeline.vision import models
 
 # The side for which values are checked; those that depend on the side are fitted to it.
 CHECKED_SIZE = 224
@@ -105,7 +105,7 @@ def from_torchvision(_values: Params, network: Network) -> Source:
     return Source(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
 
 
-def download(weights: WeightsEnum) -> dict[str, Tensor]:
+def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
     """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked each time.
 
     Raises:
@@ -166,7 +166,7 @@ def _draw_one(numbered: tuple[int, int], *, size: int, seed: int) -> NDArray[np.
 
 
 def _on_meta(name: str) -> torch.nn.Module:
-    with torch.device("meta"):
+    with compiler.meta_device():
         return make(name, CHECKED_SIZE)
 
 

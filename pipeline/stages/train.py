@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline import params, paths, provenance, records, seeding, tracking
+from pipeline import compiler, params, paths, provenance, records, seeding, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError, one_line_errors
@@ -222,7 +222,7 @@ def describe_run(
 def computation(values: Params, network: Network, *, classes: int) -> dict[str, int]:
     """Operations of one image's forward pass, also without attention where there is some."""
     size = values.experiment().settings.data.sizes().input
-    with torch.device("meta"):
+    with compiler.meta_device():
         plain = without_attention(values, classes=classes)
     found = {"network": cost.flops(network, size)}
     return found | ({"without_attention": cost.flops(plain, size)} if plain else {})

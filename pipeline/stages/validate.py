@@ -58,8 +58,7 @@ def check_network(values: Params) -> None:
         InputError: for an attention that the backbone cannot take or whose maps are too small, a reduction that leaves
             no channel, a phase whose layer is not there, a regularizer without feature maps to compare.
     """
-    import torch
-
+    from pipeline import compiler
     from pipeline.networks.backbones import make, places365
     from pipeline.stages import assembly, regularizing
 
@@ -68,7 +67,7 @@ def check_network(values: Params) -> None:
     if network.weights == "places365":
         places365(network.backbone)
     if network.weights == "synthetic":
-        with torch.device("meta"):
+        with compiler.meta_device():
             make(network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
     for part in regularizing.parts(experiment, assembly.structure(experiment, classes=2)):
         if "taps" in part and not part["taps"]:

@@ -13,14 +13,21 @@ class Background:
     Args:
         work: what to do; an `InputError` of it becomes the line.
         meanwhile: the line's middle: what is not harmed.
+        after: seconds before it begins; `cancel` in this time, and it never does.
     """
 
-    def __init__(self, work: Callable[[], None], *, meanwhile: str) -> None:
+    def __init__(self, work: Callable[[], None], *, meanwhile: str, after: float = 0.0) -> None:
         self._work = work
         self._meanwhile = meanwhile
+        self._after = after
+        self._cancelled = threading.Event()
         self._told = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="mlflow", daemon=True)
         self._thread.start()
+
+    def cancel(self) -> None:
+        """Do not begin; work that has begun goes on."""
+        self._cancelled.set()
 
     def finish(self, seconds: float) -> None:
         """Wait until it is done, but no longer than this."""
@@ -29,6 +36,8 @@ class Background:
             self._tell(f"not done after another {seconds:g} s")
 
     def _run(self) -> None:
+        if self._after and self._cancelled.wait(self._after):
+            return
         try:
             self._work()
         except InputError as error:

@@ -23,12 +23,15 @@ HOST, PROCESS = f"{content.NAME}.host", f"{content.NAME}.pid"
 BATCH_SECONDS = 1.0
 LOCAL_SECONDS, SERVER_SECONDS = 15.0, 5.0
 BROKEN_OFF_SECONDS = 1.0
+# Nobody looks at the curves of a shorter training while it goes on; `report` puts them into MLflow all at once.
+SHOWN_AFTER_SECONDS = 10.0
 
 
 @contextmanager
 def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["LiveRun"]:
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
+    It is shown, all of it, once it has gone on for ten seconds: a shorter one is left to the report.
     A repeat that was trained to its end is not shown again. One whose process is gone is replaced, so no curve ever
     has a step twice. At the end a local store is waited for at most 15 s, a server 5 s;
     after a failure or Ctrl-C either one 1 s.
@@ -60,7 +63,7 @@ class LiveRun:
         self._record = record
         self._repeats = repeats
         self._points: queue.SimpleQueue[list[Point] | Status] = queue.SimpleQueue()
-        self._background = Background(self._send, meanwhile="the training goes on")
+        self._background = Background(self._send, meanwhile="the training goes on", after=SHOWN_AFTER_SECONDS)
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """Add one row of the curves; returns at once."""
@@ -71,6 +74,7 @@ class LiveRun:
     def close(self, status: Status) -> None:
         """Say how the training ended, and wait a little until all is sent."""
         self._points.put(status)
+        self._background.cancel()
         patience = SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS
         self._background.finish(patience if status == "FINISHED" else BROKEN_OFF_SECONDS)
 

@@ -1,12 +1,14 @@
 """Optimizers, torch's own, and learning-rate schedules: one row each."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Protocol
 
-from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+import torch
+from torch import nn, optim
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 
@@ -23,6 +25,37 @@ class Settings(Protocol):
     def schedule(self) -> str: ...
     @property
     def schedule_options(self) -> Any: ...
+
+
+class _Eager(Optimizer):
+    """torch's optimizers without their hooks for torch.compile.
+
+    The hooks import torch's compiler in the first step, which takes as long as importing torch, and do nothing in a
+    loop that is not compiled. What a method does is what `inspect.unwrap` finds beneath them.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+
+
+class Adam(_Eager, optim.Adam):
+    """Adam."""
+
+    step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
+
+
+class AdamW(_Eager, optim.AdamW):
+    """AdamW."""
+
+    step = torch.no_grad()(inspect.unwrap(optim.AdamW.step))
+
+
+class SGD(_Eager, optim.SGD):
+    """SGD."""
+
+    step = torch.no_grad()(inspect.unwrap(optim.SGD.step))
 
 
 def _betas(options: Any) -> dict[str, Any]:

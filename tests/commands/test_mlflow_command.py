@@ -14,10 +14,10 @@ def became(monkeypatch):
     return calls
 
 
-def test_the_server_is_started_on_the_local_store_without_its_job_runner(clone, became, capsys):
+def test_the_server_is_started_on_the_local_store_without_its_job_runner(tracked, became, capsys):
     mlflow.serve({"MLFLOW_DISABLE_TELEMETRY": "false"}, port=5001)
     [(program, words, environment)] = became
-    store = ["--backend-store-uri", f"sqlite:///{clone}/mlflow.db"]
+    store = ["--backend-store-uri", f"sqlite:///{tracked}/mlflow.db"]
     assert (program, words) == (
         sys.executable,
         [sys.executable, "-m", "mlflow", "server", *store, "--workers", "1", "--port", "5001"],

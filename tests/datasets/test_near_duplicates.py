@@ -10,7 +10,7 @@ from pipeline.datasets import near_duplicates
 from pipeline.datasets.collecting import bring, draw, spiders
 from pipeline.datasets.folder import Found
 from pipeline.datasets.manifest import Alike, Row
-from pipeline.datasets.near_duplicates import find
+from pipeline.datasets.near_duplicates import Print, find
 from pipeline.datasets.synthetic import SPIDERS, spider_image
 
 
@@ -106,6 +106,14 @@ def test_flat_images_of_other_grey_are_not_alike(folder):
     for grey in (60, 62, 200):
         Image.new("L", (64, 64), grey).save(folder / f"{grey}.png")
     assert _found(folder) == []
+
+
+def test_images_of_the_same_detail_are_alike_up_to_30_of_128_bits_apart():
+    detail = np.random.default_rng(0).normal(size=(48, 48)).astype(np.float16)
+    bits = np.zeros((2, 128), np.uint8)
+    for apart, found in ((30, [(0, 1)]), (31, [])):
+        bits[1, :apart] = 1
+        assert near_duplicates.pairs([Print(one, detail) for one in bits]) == found
 
 
 def test_images_too_small_to_tell_apart_are_compared_byte_for_byte_alone(folder):

@@ -24,13 +24,21 @@ def of_any_scale(one: Tensor, other: Tensor) -> None:
     torch.testing.assert_close(one / scale, other / scale, rtol=0, atol=1e-5)
 
 
+def filled(model: nn.Module) -> nn.Module:
+    """Give every weight values of about the size that it starts with, ViT's classifier too, which starts at zero."""
+    noise = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1 or name.endswith("bias"):
+            drawn = noise.repeat(parameter.numel() // len(noise) + 1)[: parameter.numel()].view_as(parameter)
+            parameter.data = drawn / max(1, parameter[0].numel()) ** 0.5
+    return model
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_running_the_steps_is_torchvisions_own_forward(name: str) -> None:
-    torch.manual_seed(0)
-    own = make(name, 64).eval()
+    own = filled(make(name, 64)).eval()
     row = backbone(name)
-    for parameter in own.get_submodule(row.classifier).parameters():
-        nn.init.normal_(parameter, std=0.01)  # ViT's own starts at zero, which would hide everything
     network = made(name, "stock", classes=1000, pretrained=own.state_dict()).eval()
     network.model.get_submodule(row.classifier).load_state_dict(own.get_submodule(row.classifier).state_dict())
     images = torch.randn(2, 3, 64, 64)
@@ -102,7 +110,8 @@ def test_the_stock_networks_have_torchvisions_counts(name: str, total: int) -> N
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_published_imagenet_weights_have_the_names_that_are_expected(name: str) -> None:
-    own = backbone(name).build(224)
+    with torch.device("meta"):
+        own = backbone(name).build(224)
     # What torchvision's file holds beside this: GoogLeNet's auxiliary heads.
     values = own.state_dict() | {f"{part}conv.weight": torch.zeros(1) for part in backbone(name).unused}
     check_trunk(own, backbone(name), values, origin="x")
@@ -148,8 +157,9 @@ def test_values_may_lack_the_batch_counts_and_hold_any_classifier() -> None:
     check_trunk(made().model, backbone("resnet18"), values, origin="x")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_place_embeddings_of_another_image_size_are_interpolated() -> None:
-    own = make("vit_b_16", 96)
+    own = filled(make("vit_b_16", 96))
     network = made("vit_b_16", size=64, pretrained=trunk(own.state_dict(), backbone("vit_b_16")))
     places = network.model.get_parameter("encoder.pos_embedding")
     assert places.shape == (1, 17, 768)
@@ -170,9 +180,11 @@ def test_every_head_goes_on_every_backbone(name: str, head: str) -> None:
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, 7)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"vit_b_16"}))
 def test_the_fcn_head_and_a_linear_layer_behind_global_average_pooling_agree(name: str) -> None:
     linear = made(name, "linear").eval()
+    filled(linear.model)
     fcn = made(name, "fcn", pretrained=linear.model.state_dict()).eval()
     classifier = backbone(name).classifier
     flat, maps = linear.model.get_submodule(classifier), fcn.model.get_submodule(classifier)
@@ -192,7 +204,10 @@ def test_the_fcn_heads_maps_average_to_the_scores() -> None:
 
 
 def test_the_fcn_head_needs_maps() -> None:
-    with pytest.raises(InputError, match=r"head: 'fcn' needs feature maps, and vit_b_16 gives tokens; use linear"):
+    with (
+        torch.device("meta"),
+        pytest.raises(InputError, match=r"head: 'fcn' needs feature maps, and vit_b_16 gives tokens; use linear"),
+    ):
         made("vit_b_16", "fcn")
 
 
@@ -221,6 +236,7 @@ def test_averaging_to_regions_is_torchs_adaptive_average(shape: tuple[int, int])
     torch.testing.assert_close(heads.AverageTo(7)(x), nn.AdaptiveAvgPool2d(7)(x))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_stock_head_of_vgg_keeps_its_pretrained_hidden_layers() -> None:
     shape = {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
     given = {name: torch.full(size, 0.25) for name, size in shape.items()}

@@ -2,14 +2,9 @@
 
 import os
 import shutil
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
-
-sys.path.append(str(Path(__file__).parents[1] / "stages"))
 import written_results
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -31,14 +26,20 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def address(shared):
     """The address of the page of three repeats."""
-    with pytest.MonkeyPatch.context() as patch:
-        return written_results.report_of(tmp_path_factory.mktemp("results"), patch).as_uri()
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            written_results.report_of(folder, patch)
+
+    return (shared("report", make) / "metrics/report/index.html").as_uri()
 
 
 @pytest.fixture(scope="module")
 def chromium():
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser

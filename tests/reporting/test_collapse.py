@@ -172,7 +172,7 @@ def test_the_notes_of_a_report_say_it_where_it_is_so(near, said):
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
 @pytest.mark.parametrize(
-    "write", [page.markdown, lambda given: page.page(given, CHARTS, EXPLAINED)], ids=["markdown", "page"]
+    "write", [page.markdown, lambda given: page.page(given, CHARTS, EXPLAINED, [])], ids=["markdown", "page"]
 )
 def test_markdown_and_page_say_it_too(write, near, said):
     assert ("The weights of gca have collapsed" in write(material(near))) is said

@@ -4,11 +4,11 @@ import io
 
 import numpy as np
 import pytest
+import tiny
 import torch
-import yaml
 from PIL import Image
 
-from pipeline import params, paths
+from pipeline import params
 from pipeline.datasets.packed import MEAN, STD, Packed
 from pipeline.stages import assembly, gallery
 from pipeline.training.images import Images
@@ -17,9 +17,7 @@ SIDE, STEP = gallery.SIDE, gallery.SIDE + gallery.GAP
 
 
 def experiment(**data: object) -> params.Experiment:
-    values = yaml.safe_load((paths.root() / "params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["data"] |= data
-    return params.check(values).experiment()
+    return tiny.params({f"data.{key}": value for key, value in data.items()}).experiment()
 
 
 def packed(images: int = 10, side: int = 64) -> Packed:

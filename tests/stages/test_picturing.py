@@ -1,8 +1,11 @@
 from typing import Any
 
 import numpy as np
+import torch
 
-from pipeline.stages.picturing import EXPLAINED, chosen, write
+from pipeline.networks import explaining
+from pipeline.networks.build import Plan, build
+from pipeline.stages.picturing import EXPLAINED, chosen, explain, write
 
 
 def row(path: str, actual: str, predicted: str, confidence: float) -> dict[str, Any]:
@@ -33,6 +36,22 @@ def test_of_many_classes_some_at_equal_distances_are_shown() -> None:
     found = [rows[place]["path"] for place in chosen(rows)]
     assert found == ["000w", "001w", "002w", "003w", "000", "050", "100", "150"]
     assert len(found) == 2 * EXPLAINED
+
+
+def test_maps_are_of_the_predicted_class_and_one_of_the_actual() -> None:
+    torch.manual_seed(0)
+    network = build(Plan("resnet18", "fcn", 3, 64), pretrained=None)
+    images = torch.randn(2, 3, 64, 64)
+    arrays, described = explain(network, images, [row("1", "a", "c", 0.9), row("2", "b", "b", 0.7)], ["a", "b", "c"])
+    predicted, actual = (explaining.class_activation(network, images, asked) for asked in ([2, 1], [0, 1]))
+    assert np.array_equal(arrays["grad_cam"], explaining.scaled(predicted["grad_cam"]))
+    assert np.array_equal(arrays["layer_cam"], explaining.scaled(predicted["layer_cam"]))
+    assert np.array_equal(arrays["grad_cam_actual"], explaining.scaled(actual["grad_cam"]))
+    assert [bool((arrays["grad_cam_actual"][n] == arrays["grad_cam"][n]).all()) for n in (0, 1)] == [False, True]
+    own = explaining.class_maps(network, images, [2, 1])
+    assert own is not None
+    assert np.array_equal(arrays["class_maps"], explaining.scaled(own))
+    assert described["features"] == [0, 1]
 
 
 def test_the_files_have_the_same_bytes_each_time(tmp_path: Any) -> None:

@@ -4,8 +4,8 @@ import contextlib
 import io
 import json
 import re
-import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, get_args
 import miniatures
 import pytest
 import readme
-import yaml
+import tiny
 from serving import Server, serving
 
-import pipeline
 from pipeline import params, paths
-from pipeline.commands.describe import read
+from pipeline.commands import overriding
 from pipeline.datasets import fetching, manifest, parallel, sets
 from pipeline.datasets.manifest import Assigned, Row
 from pipeline.datasets.packed import Packed
@@ -27,8 +26,6 @@ from pipeline.datasets.splits import PerClass
 from pipeline.errors import InputError
 from pipeline.stages import collect, preprocess, split, validate
 
-ROOT = Path(pipeline.__file__).parents[1]
-VALUES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 # A tenth of the images of each class that ECSM Table 1 prints.
 SPIDERS = {label: sum(printed) // 10 for label, printed in sets.SETS["spiders"].printed.items()}
 # Caltech's 30 and 20, and 60 and 20, of a miniature's five a class; CIFAR-100's 10 and 5 of its four.
@@ -68,12 +65,9 @@ EXPECTED = {
 }
 
 
-def _write_params(**changes: Any) -> None:
-    """params.yaml with the quick recipe alone, for small images."""
-    quick = VALUES["papers"]["quick"]
-    small = quick | {"data": quick["data"] | {"image_size": 32}}
-    values = VALUES | {"threads": 1, "papers": {"quick": small}} | changes
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+def _write_params(changes: Mapping[str, Any] | None = None, **axes: Any) -> None:
+    """The quick recipe for smaller images yet."""
+    tiny.write_params({"data.image_size": 32} | dict(changes or {}), **axes)
 
 
 def _put(patch: pytest.MonkeyPatch, name: str, server: Server, own: Path) -> None:
@@ -335,10 +329,8 @@ def test_caltech_at_full_size_has_the_parts_of_spa_gca_table_1(patch, name, trai
 
 
 def test_digits_may_be_drawn_by_the_class_as_the_readme_has_it(patch, tmp_path):
-    quick = VALUES["papers"]["quick"]
-    drawn = quick["data"]["split"] | {"per_class": {"train": 20, "test": 50, "val": 0}}
     _collected(_rows({str(digit): 174 for digit in range(10)}), "digits")
-    _write_params(data="digits", papers={"quick": quick | {"data": quick["data"] | {"split": drawn}}})
+    _write_params({"data.split.per_class": {"train": 20, "test": 50, "val": 0}}, data="digits")
     split.main(["1"])
     assigned = manifest.read(paths.split_file(1), Assigned)
     assert Counter(image.part for image in assigned) == {"train": 200, "test": 500}
@@ -349,7 +341,7 @@ def test_data_of_params_yaml_may_be_every_set_of_the_table_and_nothing_else():
 
 
 def test_the_comment_beside_data_in_params_yaml_lists_every_choice():
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    text = tiny.FILE.read_text(encoding="utf-8")
     (comment,) = re.findall(r"^data: auto +# (.*\n(?: +# .*\n)*)", text, re.MULTILINE)
     assert re.findall(r"\w+", comment) == list(get_args(params.DataSet))
 
@@ -360,9 +352,8 @@ def test_the_readme_says_which_sets_the_user_has_to_bring():
 
 
 def test_the_readmes_commands_of_data_sets_are_of_known_keys_and_values(patch):
-    patch.chdir(ROOT)
-    lines = [shlex.split(command)[3:] for command in readme.commands(readme.section("Data sets"))]
+    patch.chdir(tiny.ROOT)
+    lines = [readme.overrides(command) for command in readme.commands(readme.section("Data sets"))]
     assert len(lines) > 3
-    for words in lines:
-        values = read([word for word in words if word != "-S"])
+    for values in overriding.read_each(lines):
         assert values.experiment().settings.data.set in sets.SETS

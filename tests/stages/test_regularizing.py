@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
+import tiny
 import torch
-import yaml
 from torch import Tensor
 
-import pipeline
 from pipeline import params, paths
 from pipeline.datasets.packed import MEAN, STD, Packed
 from pipeline.errors import InputError
@@ -27,8 +26,7 @@ from pipeline.regularizers.l2_sp import L2SP
 from pipeline.stages import assembly, regularizing, train
 from pipeline.training import checkpoints, engine, optim
 
-ROOT = Path(pipeline.__file__).parents[1]
-SIDE = 48
+SIDE = tiny.SIDE
 CLASSES = ["a", "b", "c"]
 METHODS = get_args(params.RegularizerName)
 TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
@@ -46,29 +44,23 @@ def packed() -> Packed:
 
 def values(
     method: str,
+    changes: Mapping[str, Any] | None = None,
     *,
     freeze: str = "3c",
     options: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    network: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
     momentum: float = 0.9,
 ) -> Params:
     """The quick recipe for two epochs of three steps; `options` are put into those of every method that has them."""
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    free = "auto" if method == "l2_fe" else freeze
-    given |= {"paper": "quick", "regularizer": method, "freeze": free, "device": "cpu", "threads": 1}
-    quick = given["papers"]["quick"]
-    quick["data"] |= {"image_size": SIDE} | dict(data or {})
-    quick["network"] |= dict(network or {})
     budget = {"unit": "epochs", "amount": 2}
-    quick["train"] |= {"budget": budget, "batch_size": 4, "lr": 1e-3, "optimizer": "sgd"} | dict(training or {})
-    quick["train"]["optimizer_options"]["sgd"]["momentum"] = momentum
-    every = quick["regularizer"]["method_options"]
-    every["l2_fe"]["budget"] = budget
-    for own in every.values():
-        own |= {name: value for name, value in (options or {}).items() if name in own}
-    return params.check(given)
+    train = {"budget": budget, "batch_size": 4, "optimizer": "sgd", "optimizer_options.sgd.momentum": momentum}
+    own = {
+        f"regularizer.method_options.{name}.{key}": value
+        for name, known in tiny.values()["papers"]["quick"]["regularizer"]["method_options"].items()
+        for key, value in ({"budget": budget} | dict(options or {})).items()
+        if key in known
+    }
+    given = {f"train.{key}": value for key, value in train.items()} | own | dict(changes or {})
+    return tiny.params(given, regularizer=method, freeze="auto" if method == "l2_fe" else freeze)
 
 
 @torch.no_grad()
@@ -81,14 +73,11 @@ def calibrate(network: Network) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with pre-trained weights, where this process is."""
-    root = tmp_path_factory.mktemp("regularizing")
-    for name in ("dvc.yaml", "pipeline"):
-        (root / name).symlink_to(ROOT / name)
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with pre-trained weights of a narrow network, where this process is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("DVC_ROOT", raising=False)
+        tiny.narrow(patch)
+        root = tiny.enter(tmp_path_factory.mktemp("regularizing"), patch)
         torch.manual_seed(7)
         plan = assembly.experiment_plan(values("none").experiment(), classes=3)
         network = train.build(plan, pretrained=None)
@@ -195,7 +184,7 @@ def test_the_source_is_bit_for_bit_as_it_was_and_takes_no_gradient(method: str) 
 
 @pytest.mark.parametrize("method", ["spa", "act"])
 def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> None:
-    found = run(values(method, training={"weight_decay": 0.1}, options={"weight_decay": "auto"}))
+    found = run(values(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
     groups = {group["name"]: group for group in found.optimizers[0].param_groups}
     own = groups[optim.REGULARIZER]
     assert [id(p) for p in own["params"]] == [id(p) for p in found.guides[0].regularizer.parameters()]
@@ -213,11 +202,11 @@ def test_nothing_but_its_own_term_moves_what_a_method_learns(method: str) -> Non
 
 @pytest.mark.parametrize("method", ["gca", "l2_sp", "spa_gca"])
 def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for_bit(method: str) -> None:
-    network = {"head": "mlp1024"}  # with dropout
+    dropout = {"network.head": "mlp1024"}
     # A second half begins its momentum anew.
     momentum = 0.0 if method == "spa_gca" else 0.9
-    none = run(values("none", network=network, momentum=momentum)).network.model.state_dict()
-    found = run(values(method, network=network, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
+    none = run(values("none", dropout, momentum=momentum)).network.model.state_dict()
+    found = run(values(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
     assert len(found.guides) == (2 if method == "spa_gca" else 1)
     assert same(found.network.model.state_dict(), none)
 
@@ -237,7 +226,7 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
 
 
 def test_l2_is_weight_decay_alone() -> None:
-    decayed = run(values("none", training={"weight_decay": 1e-4}))
+    decayed = run(values("none", {"train.weight_decay": 1e-4}))
     assert same(ran("l2").network.model.state_dict(), decayed.network.model.state_dict())
     assert not same(ran("l2").network.model.state_dict(), ran("none").network.model.state_dict())
 
@@ -258,7 +247,7 @@ def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
 @pytest.fixture(scope="module")
 def whole(project: Path) -> Ran:
     """Both halves of the proposed method with everything training, an epoch each."""
-    return run(values("spa_gca", freeze="2", training={"lr": 1e-5}))
+    return run(values("spa_gca", {"train.lr": 1e-5}, freeze="2"))
 
 
 def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
@@ -306,12 +295,12 @@ def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> No
 
 
 def test_the_first_step_of_a_half_has_no_difference_but_that_of_train_mode() -> None:
-    found = run(values("spa_gca", freeze="3c", training={"batch_norm": "eval", "lr": 1e-30}))
+    found = run(values("spa_gca", {"train.batch_norm": "eval", "train.lr": 1e-30}))
     assert all(row[f"train_{name}"] == 0 for row, name in zip(found.outcome.history, ("spa", "gca"), strict=True))
 
 
 def test_the_same_repeat_learns_the_same_and_another_begins_elsewhere() -> None:
-    again, other = run(values("gca")), run(values("gca", training={"budget": ONE_STEP}), repeat=2)
+    again, other = run(values("gca")), run(values("gca", {"train.budget": ONE_STEP}), repeat=2)
     assert same(again.network.model.state_dict(), ran("gca").network.model.state_dict())
     assert same(again.guides[0].own_before, ran("gca").guides[0].own_before)
     assert not same(other.guides[0].own_before, ran("gca").guides[0].own_before)
@@ -324,23 +313,23 @@ def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"training": {"feature_cache_mb": 0}}, {"data": {"augmentation": "flip"}}], ids=["no room", "flips"]
+    "changes", [{"train.feature_cache_mb": 0}, {"data.augmentation": "flip"}], ids=["no room", "flips"]
 )
 def test_the_source_runs_each_epoch_where_nothing_is_kept(changes: Any) -> None:
-    found = run(values("spa", **changes))
+    found = run(values("spa", changes))
     assert [guide.images_of_source for guide in found.guides] == [2 * 12]
     assert found.outcome.cache_seconds == 0
 
 
 def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
-    trained = [run(values("spa_gca", freeze="3b", training={"feature_cache_mb": room, "lr": 1e-3})) for room in (64, 0)]
+    trained = [run(values("spa_gca", {"train.feature_cache_mb": room}, freeze="3b")) for room in (64, 0)]
     kept, anew = (one.network.model.state_dict() for one in trained)
     for name, value in kept.items():
         torch.testing.assert_close(value, anew[name], rtol=0, atol=1e-5)
 
 
-def compared(method: str = "spa", **changes: Any) -> list[dict[str, Any]]:
-    experiment = values(method, **changes).experiment()
+def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> list[dict[str, Any]]:
+    experiment = values(method, changes, **axes).experiment()
     return regularizing.parts(experiment, assembly.structure(experiment, classes=3))
 
 
@@ -352,18 +341,18 @@ def test_taps_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> No
 
 
 def test_attention_in_frozen_blocks_makes_their_taps_count_again() -> None:
-    [in_blocks] = compared(freeze="1", network={"attention": "ca"})
+    [in_blocks] = compared(changes={"network.attention": "ca"}, freeze="1")
     assert in_blocks["idle_taps"] == []
-    after_stages = compared(freeze="1", network={"attention": "se"})[0]
+    after_stages = compared(changes={"network.attention": "se"}, freeze="1")[0]
     assert (after_stages["taps"], after_stages["idle_taps"]) == (TAPS[1:], TAPS[:1])
-    assert compared(freeze="1", network={"attention": "self"})[0]["taps"] == []
+    assert compared(changes={"network.attention": "self"}, freeze="1")[0]["taps"] == []
 
 
 def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
-    changes = {"freeze": "auto", "network": {"freeze": "phases"}, "training": {"phases": phases, "lr": 1e-3}}
-    assert [part["taps"] for part in compared(**changes)] == [[], TAPS[2:]]
-    found = run(values("spa", **changes))
+    changes = {"network.freeze": "phases", "train.phases": phases}
+    assert [part["taps"] for part in compared(changes=changes, freeze="auto")] == [[], TAPS[2:]]
+    found = run(values("spa", changes, freeze="auto"))
     assert [guide.taps for guide in found.guides] == [(), tuple(TAPS[2:])]
     assert "train_spa" not in found.outcome.history[0]
     assert found.outcome.history[0]["train_head_penalty"] > 0
@@ -380,7 +369,7 @@ def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monke
 
 
 def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
-    found = run(values("gca", freeze="1", network={"attention": "ca"}))
+    found = run(values("gca", {"network.attention": "ca"}, freeze="1"))
     source = found.guides[0].frozen
     assert source.added == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
@@ -391,13 +380,13 @@ def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
 
 
 def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
-    found = run(values("spa_gca", freeze="1", network={"attention": "se"}))
+    found = run(values("spa_gca", {"network.attention": "se"}, freeze="1"))
     assert same(found.guides[1].source_before, found.after_epochs[0])
     assert found.guides[1].frozen.added
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
-    given = values("l2_sp", freeze="2", network={"attention": "ca"}, options={"covers": "all"})
+    given = values("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
     network = train.make_network(given, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
     source = regularizing.plain_source(given.experiment(), network, classes=3)
@@ -414,7 +403,8 @@ def test_a_term_alone_that_is_not_finite_names_epoch_step_and_files() -> None:
 
 @pytest.mark.parametrize("method", ["ast", "act", "spa", "gca", "spa_gca", "afa"])
 def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
-    experiment = values(method, freeze="2", network={"backbone": "vit_b_16"}, data={"crop_size": 32}).experiment()
+    changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
+    experiment = values(method, changes, freeze="2").experiment()
     with pytest.raises(InputError) as caught:
         regularizing.parts(experiment, assembly.structure(experiment, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
@@ -423,15 +413,15 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
 
 @pytest.mark.parametrize("backbone", ["googlenet", "vit_b_16"])
 def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
-    network, data = {"backbone": backbone}, {"crop_size": 32}
-    experiment = values("delta", freeze="2", network=network, data=data).experiment()
+    changes = {"network.backbone": backbone, "data.crop_size": 32}
+    experiment = values("delta", changes, freeze="2").experiment()
     with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
         regularizing.parts(experiment, assembly.structure(experiment, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
 def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str) -> None:
-    [part] = compared("gca", freeze="2", network={"backbone": backbone}, data={"input_size": 64})
+    [part] = compared("gca", {"network.backbone": backbone, "data.input_size": 64}, freeze="2")
     assert len(part["taps"]) == 4
     assert part["regularizer_parameters"] > 0
 

@@ -1,20 +1,20 @@
 import csv
 import json
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-import yaml
+import tiny
+import written_results
+from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 from pipeline import statistics, tracking
 from pipeline.datasets import sets
 from pipeline.errors import InputError
-from pipeline.reporting import figures, pictures
+from pipeline.reporting import pictures
 from pipeline.stages import report
 
-sys.path.append(str(Path(__file__).parent))
-from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
+PHOTOGRAPHS = pictures.photographs
 
 
 @pytest.fixture
@@ -26,22 +26,30 @@ def drawn(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def results(drawn, monkeypatch):
-    """The same where charts are not looked at, and so are not drawn, which takes seconds."""
-    empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
-    monkeypatch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
-    monkeypatch.setattr(pictures, "photographs", lambda material, found: {})
-    monkeypatch.setattr(figures, "feature_maps", lambda image, stages, places, theme: b"")
+def photographed(drawn, uncharted, monkeypatch):
+    """The same where photographs are drawn and charts are not."""
+    monkeypatch.setattr(pictures, "photographs", PHOTOGRAPHS)
+
+
+@pytest.fixture
+def results(drawn, uncharted):
+    """The same where nothing is drawn."""
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The page of these three repeats, made once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("results"))
-        patch.setattr(tracking, "try_publish", lambda files: None)
-        write_all()
-        return made_page()
+def reported(shared):
+    """The folder of these three repeats, in which everything is drawn; to be read alone."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            written_results.report_of(folder, patch)
+
+    return shared("report", make)
+
+
+@pytest.fixture(scope="module")
+def page(reported):
+    return Page((reported / "metrics/report/index.html").read_text(encoding="utf-8"))
 
 
 class Page(HTMLParser):
@@ -76,6 +84,10 @@ def made_page():
 def read_csv(name):
     with Path("metrics/report", name).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_summary_holds_mean_deviation_and_each_repeat(results):
@@ -131,28 +143,27 @@ def test_curves_hold_means_and_ranges(results):
     assert first["train_accuracy"] == "0.5"
 
 
-def test_every_figure_is_a_file(drawn):
-    report.main()
-    found = {path.name for path in Path("metrics/report/figures").iterdir()}
+def test_every_figure_is_a_file(reported):
+    found = {path.name for path in (reported / "metrics/report/figures").iterdir()}
     charts = {"accuracy", "channels", "classes", "confusion", "counts", "loss", "reliability", "stages", "values"}
     photographs = {"explained", "features_right", "right", "wrong"}
     assert found == {f"{name}.svg" for name in charts} | {f"{name}.png" for name in charts | photographs}
 
 
-def test_the_same_files_give_the_same_report(drawn):
+def test_the_same_files_give_the_same_report(drawn, reported):
     report.main()
-    first = {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()}
-    report.main()
-    assert {path: path.read_bytes() for path in Path("metrics").rglob("*") if path.is_file()} == first
+    first, again = contents(reported / "metrics"), contents(Path("metrics"))
+    assert again == first
+    assert Path("report/index.html") in first
 
 
-def test_without_a_wrong_prediction_there_is_no_such_gallery(drawn):
+def test_without_a_wrong_prediction_there_is_no_such_gallery(photographed):
     write_params([3])
     assert "None: every test image was told right." in made_page().text
     assert not Path("metrics/report/figures/wrong.png").exists()
 
 
-def test_without_a_right_prediction_there_is_no_such_gallery(drawn):
+def test_without_a_right_prediction_there_is_no_such_gallery(photographed):
     write_params([1])
     write_evaluation(1, [1, 2, 3, 0])
     assert "None: no test image was told right." in made_page().text
@@ -160,15 +171,13 @@ def test_without_a_right_prediction_there_is_no_such_gallery(drawn):
 
 
 def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
-    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    values["papers"]["quick"]["data"]["augmentation"] = "csca"
-    Path("params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    write_params([1, 2, 3], {"data.augmentation": "csca"})
     for repeat in TESTED:
         write_training(repeat)
         Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
-    strengths = values["papers"]["quick"]["data"]["augmentation_options"]["csca"]
+    strengths = tiny.shipped()["papers"]["quick"]["data"]["augmentation_options"]["csca"]
     told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
     assert told in sheet["alt"]
     assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
@@ -240,13 +249,14 @@ def test_the_page_tells_what_was_done(page, told):
 def attending_page(tmp_path_factory):
     """The page of a training with attention, in two phases of an epoch."""
     phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "layer4", "amount": 1, "lr": 0.0001}]
-    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
+    train = {"train.phases": phases, "train.budget": {"unit": "epochs", "amount": 2}, "train.lr": 0.001}
     counts = [{"trainable": 12_810, "frozen": 9}, {"trainable": 98_765, "frozen": 9}]
     with pytest.MonkeyPatch.context() as patch:
+        tiny.draw_no_charts(patch)
         patch.chdir(tmp_path_factory.mktemp("attending"))
         patch.setattr(tracking, "try_publish", lambda files: None)
         write_all()
-        write_params([1, 2, 3], network={"attention": "cbam", "freeze": "phases"}, train=train)
+        write_params([1, 2, 3], {"network.attention": "cbam", "network.freeze": "phases"} | train)
         for repeat in TESTED:
             speeds = {"network": 90.0 + repeat, "without_attention": 100.0}
             told = [phase | {"regularizer": "none"} | count for phase, count in zip(phases, counts, strict=True)]
@@ -276,7 +286,7 @@ def test_both_curves_say_where_a_phase_begins(attending_page):
 
 
 def test_where_the_budget_is_in_iterations_both_curves_are_over_these(results):
-    write_params([1], train={"budget": {"unit": "iterations", "amount": 2}})
+    write_params([1], {"train.budget": {"unit": "iterations", "amount": 2}})
     write_training(1)
     page = made_page()
     told = [image["alt"] for image in page.all("img") if "over the iterations" in image["alt"]]
@@ -293,8 +303,8 @@ def test_without_attention_and_phases_the_page_speaks_of_neither(page):
 
 def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
     phases = [{"freeze": "1", "amount": 1, "lr": 0.001}, {"freeze": "2", "amount": 1, "lr": 0.001}]
-    train = {"phases": phases, "budget": {"unit": "epochs", "amount": 2}, "lr": 0.001}
-    write_params([1], network={"attention": "cbam", "freeze": "phases"}, train=train)
+    train = {"train.phases": phases, "train.budget": {"unit": "epochs", "amount": 2}, "train.lr": 0.001}
+    write_params([1], {"network.attention": "cbam", "network.freeze": "phases"} | train)
     counted = [phase | {"regularizer": "none", "trainable": 7, "frozen": 9} for phase in phases]
     write_training(1, phases=counted, speeds={"network": 90.0, "without_attention": 100.0})
     report.main()
@@ -342,7 +352,7 @@ def dogs(results):
     file = Path("data/collected/dataset.json")
     own = json.loads(file.read_text(encoding="utf-8"))
     write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": sets.described("dogs")})
-    write_params([1, 2, 3], network={"weights": "imagenet"})
+    write_params([1, 2, 3], {"network.weights": "imagenet"})
     for repeat in TESTED:
         write_training(repeat)
 
@@ -366,7 +376,7 @@ def test_the_markdown_summary_tells_what_is_published_of_a_set(dogs, told):
 
 
 def test_without_pre_training_there_is_no_word_of_an_overlap(dogs):
-    write_params([1, 2, 3], network={"weights": "none"})
+    write_params([1, 2, 3], {"network.weights": "none"})
     for repeat in TESTED:
         write_training(repeat)
     assert "overlap" not in made_page().text

@@ -1,4 +1,4 @@
-"""Pre-trained weights from a file and from an address; the address is a server on this machine."""
+"""Pre-trained weights of a narrow network from a file and from an address: a server on this machine."""
 
 import dataclasses
 import functools
@@ -12,39 +12,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny
 import torch
 import torchvision
-import yaml
 from safetensors.torch import save_file
 
-import pipeline
 from pipeline import paths
 from pipeline.errors import InputError
 from pipeline.networks import backbones
 from pipeline.stages import source
 from pipeline.training import checkpoints
 
-ROOT = Path(pipeline.__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
 def values() -> dict[str, torch.Tensor]:
     torch.manual_seed(3)
-    return dict(torchvision.models.resnet18(weights=None).state_dict())
+    return dict(tiny.resnet().state_dict())
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = tmp_path / "project"
-    root.mkdir()
-    monkeypatch.chdir(root)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Path:
+    root = tiny.enter(tmp_path / "project", monkeypatch)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     return root
-
-
-def write_params(**changes: Any) -> None:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    paths.PARAMS.write_text(yaml.safe_dump(given | changes), encoding="utf-8")
 
 
 def described() -> dict[str, str]:
@@ -57,7 +47,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
 ) -> None:
     file = tmp_path / "mine.safetensors"
     save_file({name: v.half() if v.is_floating_point() else v for name, v in values.items()}, file)
-    write_params(weights="file", weights_file=str(file))
+    tiny.write_params(weights="file", weights_file=str(file))
     source.main()
     stored = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert stored["conv1.weight"].dtype == torch.float32
@@ -69,7 +59,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
 
 def test_a_pth_file_is_read_without_running_code(tmp_path: Path, values: dict[str, torch.Tensor]) -> None:
     torch.save(values, tmp_path / "mine.pth")
-    write_params(weights="file", weights_file=str(tmp_path / "mine.pth"))
+    tiny.write_params(weights="file", weights_file=str(tmp_path / "mine.pth"))
     source.main()
     assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
 
@@ -78,14 +68,14 @@ def test_weights_of_another_architecture_are_refused_and_nothing_is_written(
     tmp_path: Path, values: dict[str, torch.Tensor]
 ) -> None:
     save_file(values, tmp_path / "eighteen.safetensors")
-    write_params(weights="file", weights_file=str(tmp_path / "eighteen.safetensors"), backbone="resnet50")
+    tiny.write_params(weights="file", weights_file=str(tmp_path / "eighteen.safetensors"), backbone="resnet50")
     with pytest.raises(InputError, match=r"file eighteen\.safetensors: not the values of this backbone; \d+ missing: "):
         source.main()
     assert not list(Path.cwd().rglob("*source*"))
 
 
 def test_no_weights_are_a_record_without_a_file() -> None:
-    write_params(weights="none")
+    tiny.write_params(weights="none")
     source.main()
     assert described()["origin"] == "none"
     assert not paths.SOURCE_WEIGHTS.exists()
@@ -129,7 +119,7 @@ class TestDownload:
     def test_imagenet_weights_are_fetched_once_and_checked(
         self, served: SimpleNamespace, values: dict[str, torch.Tensor]
     ) -> None:
-        write_params(weights="imagenet")
+        tiny.write_params(weights="imagenet")
         source.main()
         source.main()
         assert len(served.asked) == 1
@@ -140,14 +130,14 @@ class TestDownload:
         self, served: SimpleNamespace, tmp_path: Path
     ) -> None:
         served.file.write_bytes(served.file.read_bytes()[:-1] + b"x")
-        write_params(weights="imagenet")
+        tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"was refused: invalid hash value"):
             source.main()
         assert not list((tmp_path / "cache").rglob("*.pth"))
         assert not paths.SOURCE.exists()
 
     def test_a_cached_file_that_was_damaged_since_is_named(self, served: SimpleNamespace, tmp_path: Path) -> None:
-        write_params(weights="imagenet")
+        tiny.write_params(weights="imagenet")
         source.main()
         [cached] = (tmp_path / "cache").rglob("*.pth")
         content = bytearray(cached.read_bytes())
@@ -159,14 +149,14 @@ class TestDownload:
 
     def test_an_address_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.file.unlink()
-        write_params(weights="imagenet")
+        tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
             source.main()
 
     def test_a_server_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.server.shutdown()
         served.server.server_close()
-        write_params(weights="imagenet")
+        tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded .*-S weights=file -S weights_file=/path/to/it"):
             source.main()
 
@@ -177,7 +167,7 @@ class TestPlaces365:
     @pytest.fixture
     def official(self, tmp_path: Path, served: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         torch.manual_seed(5)
-        state = torchvision.models.resnet18(weights=None, num_classes=365).state_dict()
+        state = tiny.resnet(classes=365).state_dict()
         checkpoint = {
             "epoch": 90,
             "arch": "resnet18",
@@ -198,7 +188,7 @@ class TestPlaces365:
         """The server's fixture changes torchvision's row."""
 
     def test_the_official_files_form_is_read_and_its_hash_recorded(self, official: SimpleNamespace) -> None:
-        write_params(weights="places365")
+        tiny.write_params(weights="places365")
         source.main()
         source.main()
         stored = checkpoints.read(paths.SOURCE_WEIGHTS)
@@ -210,19 +200,19 @@ class TestPlaces365:
 
     def test_a_file_that_is_not_there_names_the_way_out(self, official: SimpleNamespace, tmp_path: Path) -> None:
         official.file.unlink()
-        write_params(weights="places365")
+        tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
             source.main()
         assert not list((tmp_path / "cache").rglob("*.tar*"))
 
     def test_a_cut_file_is_refused(self, official: SimpleNamespace) -> None:
         official.file.write_bytes(official.file.read_bytes()[:-1000])
-        write_params(weights="places365")
+        tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"not a whole PyTorch file"):
             source.main()
 
     def test_a_backbone_without_such_weights_says_which_have_them(self) -> None:
-        write_params(weights="places365", backbone="vgg16")
+        tiny.write_params(weights="places365", backbone="vgg16")
         with pytest.raises(InputError, match=r"no 'places365' weights for vgg16; they exist for resnet18, resnet50"):
             source.main()
 

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import tiny
 
-import pipeline
 from pipeline import paths
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Alike, Assigned, Row
@@ -14,18 +13,11 @@ from pipeline.datasets.splits import split
 from pipeline.errors import InputError
 from pipeline.stages.split import main
 
-ROOT = Path(pipeline.__file__).parents[1]
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]
 
 
-VALUES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-
-
 def _params(**changes: Any) -> None:
-    quick = VALUES["papers"]["quick"]
-    parts = {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes
-    values = VALUES | {"papers": {"quick": quick | {"data": quick["data"] | {"split": parts}}}}
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+    tiny.write_params({"data.split": {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes})
 
 
 def _published(on_leak: str = "refuse", **per_class: int) -> None:

@@ -1,9 +1,8 @@
-"""Source, train and evaluate on a small drawn set, in this process."""
+"""Source, train and evaluate on a small drawn set with a narrow network, in this process."""
 
 import contextlib
 import csv
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,69 +11,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
-import yaml
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-import pipeline
 from pipeline import params, paths, records, scores, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError
-from pipeline.stages import collect, evaluate, preprocess, source, split, train
+from pipeline.networks import backbones
+from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of
 from pipeline.training import checkpoints
 
-ROOT = Path(pipeline.__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("project")
 Logged = list[tuple[dict[str, float], int]]
 
 
-def write_params(
-    *,
-    freeze: str = "auto",
-    lr: float = 1e-3,
-    val: float = 0.0,
-    weights: str = "auto",
-    data: dict[str, Any] | None = None,
-    network: dict[str, Any] | None = None,
-    training: dict[str, Any] | None = None,
-) -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values |= {"freeze": freeze, "weights": weights, "device": "cpu", "threads": 1}
-    values["synthetic"] = {"images_per_class": 6, "size": 48, "seed": 0}
-    values["synthetic_source"] |= {"images": 100, "image_size": 48}
-    quick = values["papers"]["quick"]
-    quick["data"] |= {"image_size": 48}
-    quick["data"]["split"] |= {"val": val}
-    quick["train"] |= {"budget": {"unit": "epochs", "amount": 1}, "lr": lr}
-    for section, changes in {"data": data, "network": network, "train": training}.items():
-        quick[section] |= changes or {}
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which everything before training has been made."""
-    root = tmp_path_factory.mktemp("prepared")
-    (root / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
-    (root / "pipeline").symlink_to(ROOT / "pipeline")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        write_params()
-        collect.main()
-        split.main(["1"])
-        preprocess.main()
-        source.main()
-    return root
-
-
-@pytest.fixture
-def project(prepared: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: Logged) -> Logged:
-    """The prepared project with its own parameters; gives what MLflow would have been sent."""
-    monkeypatch.chdir(prepared)
-    write_params()
-    return unfollowed
+FULL_SIZE = backbones.BACKBONES["resnet18"]
 
 
 def trained() -> dict[str, torch.Tensor]:
@@ -102,9 +57,8 @@ STAYS = {
 
 
 @pytest.mark.parametrize("strategy", sorted(STAYS))
-@pytest.mark.usefixtures("project")
 def test_after_training_exactly_the_planned_tensors_have_changed_buffers_included(strategy: str) -> None:
-    write_params(freeze=strategy)
+    tiny.write_params(freeze=strategy)
     train.main(["1"])
     before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     same = {name for name in before if torch.equal(before[name], after[name])}
@@ -112,9 +66,8 @@ def test_after_training_exactly_the_planned_tensors_have_changed_buffers_include
     assert {name for name in after if name not in before} == {"fc.weight", "fc.bias"}
 
 
-@pytest.mark.usefixtures("project")
 def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
-    write_params(freeze="scratch")
+    tiny.write_params(freeze="scratch")
     train.main(["1"])
     before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
@@ -122,7 +75,6 @@ def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
     assert record()["weights"] == {"origin": "none", "sha256": ""}
 
 
-@pytest.mark.usefixtures("project")
 def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
     contents = []
     for _ in range(2):
@@ -133,7 +85,6 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
     assert len(contents[0]) == 5
 
 
-@pytest.mark.usefixtures("project")
 def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:
     train.main(["1"])
     found = record()
@@ -152,7 +103,6 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert runtime["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
-@pytest.mark.usefixtures("project")
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
     def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
@@ -171,42 +121,36 @@ def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest
     assert runtime["train_seconds"] < 100
 
 
-@pytest.mark.usefixtures("project")
 def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_another() -> None:
     keys = []
     for strategy in ("auto", "3b", "3c"):
-        write_params(freeze=strategy)
+        tiny.write_params(freeze=strategy)
         train.main(["1"])
         keys.append(record()["key"])
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_curves_are_written_and_followed_epoch_by_epoch(project: Logged) -> None:
-    write_params(val=0.2)
+def test_curves_are_written_and_followed_epoch_by_epoch(unfollowed: Logged) -> None:
+    tiny.write_params({"data.split.val": 0.2})
     split.main(["1"])
     train.main(["1"])
-    write_params()
-    split.main(["1"])
     rows = table(paths.training_metrics(1) / "history.csv")
     assert list(rows[0]) == ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-    assert [step for _, step in project] == [1]
-    assert float(rows[0]["val_loss"]) == pytest.approx(project[0][0]["val_loss"])
+    assert [step for _, step in unfollowed] == [1]
+    assert float(rows[0]["val_loss"]) == pytest.approx(unfollowed[0][0]["val_loss"])
 
 
-@pytest.mark.usefixtures("project")
 def test_training_leaves_a_sheet_of_images_as_it_varied_them() -> None:
-    write_params(data={"augmentation": "flip"})
+    tiny.write_params({"data.augmentation": "flip"})
     train.main(["1"])
     with Image.open(paths.training_metrics(1) / paths.AUGMENTED) as sheet:
         assert sheet.format == "PNG"
 
 
-@pytest.mark.usefixtures("project")
 def test_the_labels_of_test_images_do_not_reach_training() -> None:
     train.main(["1"])
     before = (paths.trained(1) / "weights.safetensors").read_bytes()
     index = paths.PACKED / paths.PACKED_INDEX
-    kept = index.read_bytes()
     test = {row.path for row in manifest.read(paths.split_file(1), manifest.Assigned) if row.part == "test"}
     rows = manifest.read(index, manifest.Indexed)
     labels = sorted({row.label for row in rows})
@@ -214,18 +158,16 @@ def test_the_labels_of_test_images_do_not_reach_training() -> None:
     changed = [row._replace(label=other[row.label]) if row.path in test else row for row in rows]
     manifest.write(index, manifest.Indexed, changed)
     train.main(["1"])
-    index.write_bytes(kept)
     assert (paths.trained(1) / "weights.safetensors").read_bytes() == before
 
 
-@pytest.mark.usefixtures("project")
 def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing() -> None:
     train.main(["1"])
     for folder in (paths.trained(1), paths.training_metrics(1)):
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
-    write_params(lr=1e30, freeze="2")
+    tiny.write_params({"train.lr": 1e30}, freeze="2")
     with pytest.raises(InputError) as caught:
         train.main(["1"])
     assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller train.lr often helps")
@@ -234,14 +176,12 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
 
 
 @pytest.mark.parametrize("given", [[], ["one"], ["1", "2"], ["-1"]])
-@pytest.mark.usefixtures("project")
 def test_a_repeat_is_named_by_one_number(given: list[str]) -> None:
     for stage in (train, evaluate):
         with pytest.raises(InputError, match="give the number of one repeat"):
             stage.main(given)
 
 
-@pytest.mark.usefixtures("project")
 def test_evaluation_scores_the_trained_network_on_exactly_the_test_part() -> None:
     train.main(["1"])
     evaluate.main(["1"])
@@ -255,7 +195,6 @@ def test_evaluation_scores_the_trained_network_on_exactly_the_test_part() -> Non
     assert sum(int(row["correct"]) for row in predictions) / 18 == expected
 
 
-@pytest.mark.usefixtures("project")
 def test_logits_are_those_of_the_network_that_was_saved() -> None:
     train.main(["1"])
     evaluate.main(["1"])
@@ -271,15 +210,16 @@ def test_logits_are_those_of_the_network_that_was_saved() -> None:
     np.testing.assert_allclose(logits[0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.usefixtures("project")
-def test_trained_weights_fit_torchvisions_own_network() -> None:
+def test_trained_weights_fit_torchvisions_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
 
+    monkeypatch.setitem(backbones.BACKBONES, "resnet18", FULL_SIZE)
+    tiny.write_params(freeze="2", weights="none")
+    source.main()
     train.main(["1"])
     torchvision.models.resnet18(num_classes=9).load_state_dict(trained())
 
 
-@pytest.mark.usefixtures("project")
 def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out() -> None:
     before = paths.SOURCE_WEIGHTS.read_bytes()
     source.main()
@@ -292,17 +232,17 @@ def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out()
 
 
 PHASES = {
-    "budget": {"unit": "epochs", "amount": 2},
-    "phases": [
+    "network.freeze": "phases",
+    "train.budget": {"unit": "epochs", "amount": 2},
+    "train.phases": [
         {"freeze": "1", "amount": 1, "lr": 1e-3},
         {"freeze": "layer4.1", "amount": 1, "lr": 1e-4},
     ],
 }
 
 
-@pytest.mark.usefixtures("project")
 def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
-    write_params(network={"freeze": "phases"}, training=PHASES)
+    tiny.write_params(PHASES)
     train.main(["1"])
     start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     changed = {name for name in start if not torch.equal(start[name], end[name])}
@@ -312,39 +252,35 @@ def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
     assert [float(row["lr"]) for row in history] == pytest.approx([1e-3, 1e-4])
     phases = record()["phases"]
     assert [phase["freeze"] for phase in phases] == ["1", "layer4.1"]
-    assert phases[0]["trainable"] == 512 * 9 + 9
+    assert phases[0]["trainable"] == tiny.WIDTHS[-1] * 9 + 9
     assert record()["parameters"]["trainable"] == phases[1]["trainable"]
 
 
-@pytest.mark.usefixtures("project")
 def test_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
-    write_params(freeze="2", training={"batch_norm": "eval"})
+    tiny.write_params({"train.batch_norm": "eval"}, freeze="2")
     train.main(["1"])
     start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     assert all(torch.equal(start[name], end[name]) for name in start if "running" in name)
     assert not torch.equal(start["bn1.weight"], end["bn1.weight"])
 
 
-@pytest.mark.usefixtures("project")
 def test_a_layer_that_is_not_there_is_told_before_training_starts() -> None:
     phases = [{"freeze": "features.12", "amount": 1, "lr": 1e-3}]
-    write_params(network={"freeze": "phases"}, training={"phases": phases})
+    tiny.write_params({"network.freeze": "phases", "train.phases": phases})
     with pytest.raises(InputError, match=r"freeze: 'features\.12' is neither a strategy"):
         train.main(["1"])
 
 
-@pytest.mark.usefixtures("project")
 def test_a_last_batch_of_one_image_whose_map_is_one_position_is_told() -> None:
     images = len(train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))["train"])
-    write_params(freeze="2", data={"crop_size": 32}, training={"batch_size": images - 1})
+    tiny.write_params({"data.crop_size": 32, "train.batch_size": images - 1}, freeze="2")
     with pytest.raises(InputError, match=rf"train\.batch_size: {images - 1} leaves a last batch of one image"):
         train.main(["1"])
 
 
 @pytest.mark.parametrize("attention", ["se", "cbam", "ecsm", "hierarchical"])
-@pytest.mark.usefixtures("project")
 def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) -> None:
-    write_params(freeze="1", network={"attention": attention})
+    tiny.write_params(freeze="1", attention=attention)
     train.main(["1"])
     start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     assert all(torch.equal(start[name], end[name]) for name in start)
@@ -355,26 +291,24 @@ def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) ->
     assert all(torch.equal(value, network.model.state_dict()[name]) for name, value in end.items())
 
 
-@pytest.mark.usefixtures("project")
 def test_the_cost_of_attention_is_recorded_beside_that_of_the_network_without() -> None:
-    write_params(freeze="1", network={"attention": "se"})
+    tiny.write_params(freeze="1", attention="se")
     train.main(["1"])
     flops = record()["flops"]
-    assert flops["network"] - flops["without_attention"] == sum(2 * 2 * c * c // 16 for c in (64, 128, 256, 512))
+    assert flops["network"] - flops["without_attention"] == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
     runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
     speed = runtime["inference_images_per_second"]
     assert set(speed) == {"network", "without_attention"}
     assert min(speed.values()) > 0
-    write_params(freeze="1")
+    tiny.write_params(freeze="1")
     train.main(["1"])
     assert set(record()["flops"]) == {"network"}
     assert json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))["inference_images_per_second"] == {}
 
 
-@pytest.mark.usefixtures("project")
 def test_crop_and_input_size_reach_training_and_testing() -> None:
-    data = {"crop_size": 40, "input_size": 64, "augmentation": "animals"}
-    write_params(freeze="3c", data=data)
+    data = {"data.crop_size": 40, "data.input_size": 64, "data.augmentation": "animals"}
+    tiny.write_params(data, freeze="3c")
     train.main(["1"])
     model = json.loads((paths.trained(1) / "model.json").read_text(encoding="utf-8"))
     assert model["sizes"] == {"image": 48, "crop": 40, "input": 64}
@@ -397,7 +331,6 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
         ("lr_factors", {"backbone": 0.1, "module": 1.0, "head": 1.0}),
     ],
 )
-@pytest.mark.usefixtures("project")
 def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train.read_parts
 
@@ -410,8 +343,8 @@ def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pyt
 
     monkeypatch.setattr(train, "read_parts", unbalanced)
     weights = []
-    for training in ({}, {key: value}):
-        write_params(freeze="3c", training=training)
+    for changes in ({}, {f"train.{key}": value}):
+        tiny.write_params(changes, freeze="3c")
         train.main(["1"])
         weights.append(trained())
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -436,19 +369,14 @@ def training_outputs() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
-def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: Logged, part: str, same: bool
-) -> None:
+def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(part: str, same: bool) -> None:
     """What names the data set as a whole, test labels too, is beside the run time: MLflow keeps both runs."""
-    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "copy", symlinks=True))
-    write_params()
     before, named = training_outputs(), key_of(record(), [1])
     relabel(part)
     assert (training_outputs() == before) == same
     assert key_of(record(), [1]) != named
 
 
-@pytest.mark.usefixtures("project")
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
     train.main(["1"])
     evaluate.main(["1"])

@@ -4,25 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+import tiny
 from PIL import Image
 
-import pipeline
 from pipeline import params, paths
 from pipeline.datasets.sources.spiders import PRINTED
 from pipeline.errors import InputError
 from pipeline.stages import validate
 
-ROOT = Path(pipeline.__file__).parents[1]
 
-
-def write_params(**changes: Any) -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    paths.PARAMS.write_text(yaml.safe_dump(values | changes), encoding="utf-8")
+def write_params(paper: str = "quick", **axes: Any) -> None:
+    """The recipe as it is."""
+    tiny.write(tiny.recipe(paper, **axes))
 
 
 NO_ATTENTION = {"attention": "none"}
-SOURCE = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["synthetic_source"]
+SOURCE = tiny.shipped()["synthetic_source"]
 ODD_SOURCE = {"weights": "synthetic", "synthetic_source": SOURCE | {"image_size": 50}}
 ODD_SOURCE_TOLD = "synthetic_source.image_size: 50 is not a multiple of 16, as vit_b_16 needs; 48 is"
 
@@ -233,7 +230,7 @@ def test_what_can_be_downloaded_is_valid_without_a_place(data: str, capsys: pyte
 
 
 def test_only_what_a_recipe_changes_for_a_data_set_is_in_the_file() -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | {"paper": "spa_gca"}
+    values = tiny.recipe("spa_gca")
     assert validate.verdict(params.check(values | {"data": "dogs"})) == "params.yaml is valid\n"
     assert validate.verdict(params.check(values | {"data": "mit67"})).splitlines() == [
         "params.yaml is valid",
@@ -249,18 +246,17 @@ def test_freezing_random_values_is_said(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_checking_takes_a_moment() -> None:
-    write_params()
+    tiny.write(tiny.shipped())
     started = time.process_time()
     validate.main()
     assert time.process_time() - started < 1
 
 
 def test_it_is_said_what_the_data_set_or_the_method_decides_in_place_of_the_recipe() -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    notes = validate.replaced(params.check(values | {"paper": "spa_gca", "data": "mit67"}))
+    notes = validate.replaced(params.check(tiny.recipe("spa_gca", data="mit67")))
     assert notes == ["for data 'mit67', papers.spa_gca.per_data.mit67 decides network.backbone, network.weights"]
-    notes = validate.replaced(params.check(values | {"regularizer": "l2_fe"}))
+    notes = validate.replaced(params.check(tiny.recipe("quick", regularizer="l2_fe")))
     place = "papers.quick.regularizer.method_options.l2_fe"
     keys = ("weight_decay", "budget", "schedule")
     assert notes == [f"train.{key} is not read: {place}.{key} is in its place" for key in keys]
-    assert validate.replaced(params.check(values)) == []
+    assert validate.replaced(params.check(tiny.recipe("quick"))) == []

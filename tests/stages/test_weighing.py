@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
-import yaml
 from torch import Tensor
 
-import pipeline
 from pipeline import params, paths
 from pipeline.datasets.packed import MEAN, STD, Packed
 from pipeline.errors import InputError
@@ -22,7 +21,6 @@ from pipeline.params import Params
 from pipeline.stages import assembly, train, weighing
 from pipeline.training import engine
 
-ROOT = Path(pipeline.__file__).parents[1]
 SIDE = 32
 TAPS = ["layer1.1.conv2"]
 CPU = torch.device("cpu")
@@ -36,22 +34,14 @@ def packed() -> Packed:
     return Packed(images, [f"{n}.png" for n in range(10)], labels, ["a", "b", "c"], MEAN, STD, "d" * 64)
 
 
-def values(
-    *,
-    delta: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    freeze: str = "3b",
-) -> Params:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    given |= {"paper": "quick", "regularizer": "delta", "freeze": freeze, "device": "cpu", "threads": 1}
-    quick = given["papers"]["quick"]
-    quick["data"] |= {"image_size": SIDE} | dict(data or {})
-    quick["train"] |= {"batch_size": 4} | dict(training or {})
-    options = quick["regularizer"]["method_options"]
-    options["l2_fe"]["budget"] = {"unit": "epochs", "amount": 1}
-    options["delta"] |= {"batches": 1} | dict(delta or {})
-    return params.check(given)
+def values(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> Params:
+    own = {
+        "data.image_size": SIDE,
+        "train.batch_size": 4,
+        "regularizer.method_options.l2_fe.budget": tiny.ONE_EPOCH,
+        "regularizer.method_options.delta.batches": 1,
+    }
+    return tiny.params(own | dict(changes or {}), regularizer="delta", freeze=freeze)
 
 
 def examples(given: Params, rows: int = 8) -> engine.Examples:
@@ -61,17 +51,17 @@ def examples(given: Params, rows: int = 8) -> engine.Examples:
 
 @pytest.fixture(scope="module")
 def pretrained() -> dict[str, Tensor]:
-    torch.manual_seed(3)
-    network = build(assembly.experiment_plan(values().experiment(), classes=3), pretrained=None)
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.narrow(patch)
+        torch.manual_seed(3)
+        network = build(assembly.experiment_plan(values().experiment(), classes=3), pretrained=None)
     return {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
 
 
 @pytest.fixture(autouse=True)
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Path:
     """The user's clone, without any weights of channels yet."""
-    for name in ("dvc.yaml", "pipeline"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
+    tiny.enter(tmp_path, monkeypatch)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     return tmp_path
 
@@ -86,15 +76,24 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def weigh(
-    given: Params, start: dict[str, Tensor], *, rows: int = 8, follows_from: Mapping[str, Any] = FOLLOWS_FROM
+    given: Params,
+    start: dict[str, Tensor],
+    *,
+    rows: int = 8,
+    turned: int | None = None,
+    follows_from: Mapping[str, Any] = FOLLOWS_FROM,
 ) -> dict[str, Tensor]:
-    return weighing.channels(given, examples(given, rows), TAPS, classes=3, pretrained=start, follows_from=follows_from)
+    """The weights of one tap's channels; the image of row `turned` has another label."""
+    shown = examples(given, rows)
+    if turned is not None:
+        shown.labels[turned] = (shown.labels[turned] + 1) % 3
+    return weighing.channels(given, shown, TAPS, classes=3, pretrained=start, follows_from=follows_from)
 
 
 def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
     found = weigh(values(), pretrained)
     assert list(found) == TAPS
-    assert found[TAPS[0]].shape == (64,)
+    assert found[TAPS[0]].shape == (tiny.WIDTHS[0],)
     assert found[TAPS[0]].sum().item() == pytest.approx(1)
     assert found[TAPS[0]].max() > found[TAPS[0]].min() > 0
 
@@ -119,13 +118,14 @@ def test_what_is_made_anew_is_the_same(pretrained: dict[str, Tensor], clone: Pat
 
 CHANGES: dict[str, dict[str, Any]] = {
     "other rows": {"rows": 7},
+    "another label of a training image": {"turned": 7},
     "other weights": {"follows_from": FOLLOWS_FROM | {"weights": {"sha256": "f" * 64}}},
     "other images": {"follows_from": FOLLOWS_FROM | {"data": {"sha256": "0" * 64}}},
     "other threads": {"follows_from": FOLLOWS_FROM | {"threads": 2}},
-    "more batches": {"given": {"delta": {"batches": 2}}},
-    "smaller batches": {"given": {"training": {"batch_size": 3}}},
-    "another rate": {"given": {"training": {"lr": 0.5}}},
-    "smaller crops": {"given": {"data": {"image_size": 36, "crop_size": 32}}},
+    "more batches": {"given": {"regularizer.method_options.delta.batches": 2}},
+    "smaller batches": {"given": {"train.batch_size": 3}},
+    "another rate": {"given": {"train.lr": 0.5}},
+    "smaller crops": {"given": {"data.image_size": 36, "data.crop_size": 32}},
 }
 
 
@@ -135,21 +135,23 @@ def test_whatever_weights_follow_from_gives_others(
 ) -> None:
     made: list[int] = []
     monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(64.0)})
+    monkeypatch.setattr(
+        weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+    )
     weigh(values(), pretrained)
     options = dict(CHANGES[change])
-    weigh(values(**options.pop("given", {})), pretrained, **options)
+    weigh(values(options.pop("given", {})), pretrained, **options)
     assert len(made) == 2
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"delta": {"alpha": 0.5}},
-        {"delta": {"beta": 0.5}},
-        {"delta": {"normalize": "raw"}},
-        {"data": {"augmentation": "flip"}},
-        {"data": {"crop_padding": 4}},
+        {"regularizer.method_options.delta.alpha": 0.5},
+        {"regularizer.method_options.delta.beta": 0.5},
+        {"regularizer.method_options.delta.normalize": "raw"},
+        {"data.augmentation": "flip"},
+        {"data.crop_padding": 4},
     ],
     ids=str,
 )
@@ -158,10 +160,20 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
 ) -> None:
     made: list[int] = []
     monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(64.0)})
-    for given in (values(), values(**changes)):
+    monkeypatch.setattr(
+        weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+    )
+    for given in (values(), values(changes)):
         weigh(given, pretrained)
     assert len(made) == 1
+
+
+def test_the_label_of_an_image_outside_the_training_part_makes_none_anew(
+    pretrained: dict[str, Tensor], trainings: list[int]
+) -> None:
+    for turned in (None, 9):
+        weigh(values(), pretrained, turned=turned)
+    assert len(trainings) == 1
 
 
 def test_a_broken_file_is_made_anew_or_told_with_the_way_out(
@@ -184,7 +196,7 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
     pretrained: dict[str, Tensor], clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.full((64,), torch.nan)})
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
     with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
         weigh(values(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
@@ -202,7 +214,7 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
         assert release.wait(timeout=10)
 
     monkeypatch.setattr(weighing, "trained_head", slow)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.arange(64.0)})
+    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))})
     found: list[dict[str, Tensor]] = []
     workers = [threading.Thread(target=lambda: found.append(weigh(values(), pretrained))) for _ in range(2)]
     workers[0].start()
@@ -229,7 +241,7 @@ def test_the_network_that_filters_are_left_out_of_has_a_trained_head_alone(pretr
     network = weighing.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     state = network.model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in pretrained.items())
-    untrained = weighing.trained_head(values(training={"lr": 1e-30}), examples(given), classes=3, pretrained=pretrained)
+    untrained = weighing.trained_head(values({"train.lr": 1e-30}), examples(given), classes=3, pretrained=pretrained)
     assert not torch.equal(untrained.model.state_dict()["fc.weight"], state["fc.weight"])
 
 
@@ -250,8 +262,7 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 
 
 def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
-    given = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    animals = params.check(given | {"paper": "animals", "regularizer": "delta"})
+    animals = params.check(tiny.recipe("animals", regularizer="delta"))
     found = weighing.head_settings(animals)
     assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
 

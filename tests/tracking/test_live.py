@@ -102,13 +102,33 @@ def test_a_run_whose_process_may_be_alive_is_left_alone(tracked, files, runs, po
     assert (child(runs).info.run_id, points()) == (left, 1)
 
 
+def test_a_short_training_is_left_to_the_report_and_waits_for_nothing(tracked, files, runs, monkeypatch):
+    monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 10.0)
+    started = time.monotonic()
+    follow_to_the_end(files.record(1), files.rows(1))
+    assert time.monotonic() - started < 2
+    assert runs() == []
+
+
+def test_a_training_that_lasts_is_shown_from_its_first_epoch(tracked, files, runs, points, monkeypatch):
+    monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 0.2)
+    with tracking.follow(files.record(1), repeats=[1]) as going_on:
+        for row in files.rows(1):
+            going_on.log(row, row["epoch"])
+        run = wait_for(lambda: (run := child(runs)) and run.data.metrics and run)
+        assert run.info.status == "RUNNING"
+    assert points() == sum(len(row) - 2 for row in files.rows(1))
+
+
 @pytest.mark.slow
 def test_a_training_killed_outright_leaves_no_step_twice(tracked, files, runs, points):
     training = (
         "import json, sys, time\n"
         "from pipeline import tracking\n"
-        "with tracking.follow(json.loads(sys.argv[1]), repeats=[1]) as live:\n"
-        "    live.log({'train_loss': 9.0}, 1)\n"
+        "from pipeline.tracking import live\n"
+        "live.SHOWN_AFTER_SECONDS = 0.0\n"
+        "with tracking.follow(json.loads(sys.argv[1]), repeats=[1]) as run:\n"
+        "    run.log({'train_loss': 9.0}, 1)\n"
         "    time.sleep(60)\n"
     )
     words = [sys.executable, "-c", training, json.dumps(files.record(1))]

@@ -1,11 +1,10 @@
 """The rate at each iteration of whole recipes, by the schedule alone."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
+import tiny
 from torch import nn
 
 from pipeline import params
@@ -13,18 +12,14 @@ from pipeline.params import Experiment
 from pipeline.stages import assembly
 from pipeline.training import engine, optim
 
-FILE = Path(__file__).parents[2] / "params.yaml"
 # The training images of Stanford Dogs.
 DOGS = 12_000
 
 
 def experiment(paper: str = "spa_gca", *, regularizer: str = "auto", train: Any = (), order: str = "") -> Experiment:
-    values = yaml.safe_load(FILE.read_text(encoding="utf-8")) | {"paper": paper, "regularizer": regularizer}
-    section = values["papers"][paper]
-    section["train"] |= dict(train)
-    if order:
-        section["regularizer"]["method_options"]["spa_gca"]["order"] = order
-    return params.check(values).experiment()
+    changes = {f"train.{key}": value for key, value in dict(train).items()}
+    changes |= {"regularizer.method_options.spa_gca.order": order} if order else {}
+    return params.check(tiny.recipe(paper, changes, regularizer=regularizer)).experiment()
 
 
 def rates(chosen: Experiment, *, images: int = DOGS) -> list[float]:

@@ -40,7 +40,7 @@ def digits(_folder: Path) -> list[Picture]:
 
 
 def _cifar(folder: Path, kind: str) -> list[Picture]:
-    from torchvision import datasets
+    from pipeline.vision import datasets
 
     reader = getattr(datasets, kind)
     root = folder_named(folder, reader.base_folder).parent
@@ -59,10 +59,10 @@ def _cifar(folder: Path, kind: str) -> list[Picture]:
 
 def _check_files(folder: Path, reader: Any) -> None:
     """The files are pickles: only those with the published MD5 are opened, which torchvision sees to as well."""
-    from torchvision.datasets.utils import check_integrity
+    from pipeline.vision import datasets
 
     files = [*reader.train_list, *reader.test_list, (reader.meta["filename"], reader.meta["md5"])]
     for name, md5 in files:
-        if not check_integrity(folder / name, md5):
+        if not datasets.utils.check_integrity(folder / name, md5):
             fault = "is not the published file" if (folder / name).is_file() else "is missing"
             raise InputError(f"{folder.name}/{name} {fault}; {WHOLE}")

@@ -1,0 +1,91 @@
+"""Every recipe of params.yaml, and a regularizer of each kind, through all stages as dvc.yaml has them."""
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import readme
+import tiny
+
+from pipeline import params, paths
+from pipeline.commands import overriding
+
+PAPERS: dict[str, Any] = tiny.shipped()["papers"]
+
+
+def commands() -> dict[str, list[str]]:
+    """The words of the README's commands that cut a recipe down, by paper."""
+    listed = map(readme.overrides, readme.commands(readme.section("Try a recipe on the drawn spiders")))
+    return {re.findall(r"\bpaper=(\w+)", " ".join(given))[0]: given for given in listed}
+
+
+COMMANDS = commands()
+
+
+def put(given: Sequence[str]) -> None:
+    """Do to params.yaml what DVC does for these words."""
+    [chosen] = overriding.read_each([given])
+    values = chosen.model_dump(mode="json")
+    tiny.write(values | {"papers": {chosen.paper: values["papers"][chosen.paper]}})
+
+
+def record() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_readme_cuts_every_recipe_of_photographs() -> None:
+    assert set(COMMANDS) == {name for name, paper in PAPERS.items() if paper["data"]["set"] != "synthetic"}
+
+
+@pytest.mark.usefixtures("bare", "uncharted")
+@pytest.mark.parametrize("paper", sorted(PAPERS))
+def test_a_recipe_runs_from_drawn_spiders_to_a_number(paper: str) -> None:
+    """The recipe as the README cuts it, on networks of the same structure with few channels."""
+    tiny.write(tiny.every_recipe())
+    put(COMMANDS.get(paper, [f"paper={paper}", "weights=none"]))
+    tiny.chain()
+    summary = json.loads(paths.SUMMARY.read_text(encoding="utf-8"))
+    assert 0 <= summary["accuracy"]["mean"] <= 1
+    found, written = record(), PAPERS[paper]
+    recorded = found["recipe"]
+    given = dict(word.split("=", 1) for word in COMMANDS.get(paper, []))
+    for name in ("backbone", "freeze", "attention", "head"):
+        assert recorded["network"][name] == given.get(name, str(written["network"][name]))
+    for name in ("optimizer", "schedule", "batch_norm", "sampler", "class_weights", "lr_factors"):
+        assert recorded["train"][name] == written["train"][name]
+    assert recorded["regularizer"]["method"] == written["regularizer"]["method"]
+    assert recorded["data"]["augmentation"] == written["data"]["augmentation"]
+    halves = 2 if written["regularizer"]["method"] in params.HALVES else 1
+    phases = [phase["freeze"] for phase in written["train"]["phases"]] or [str(written["network"]["freeze"])] * halves
+    assert [phase["freeze"] for phase in found["phases"]] == phases
+    assert (paths.REPORT / "index.html").is_file()
+
+
+@pytest.mark.usefixtures("project", "uncharted")
+@pytest.mark.parametrize(
+    ("method", "terms"),
+    [("delta", {"train_delta"}), ("spa_gca", {"train_spa", "train_gca"}), ("l2_fe", set())],
+)
+def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_page(
+    method: str, terms: set[str]
+) -> None:
+    words = readme.typed("dvc exp run -S regularizer=delta", put={"delta": method})
+    put([*words, "papers.quick.train.budget.amount=2"])
+    tiny.chain("validate", "validate")
+    tiny.chain("train")
+    assert record()["recipe"]["regularizer"]["method"] == method
+    with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
+        columns = set(next(csv.reader(stream)))
+    assert {name for name in columns if name.startswith("train_")} == {
+        "train_loss",
+        "train_accuracy",
+        *terms,
+        *({"train_head_penalty"} if terms else ()),
+    }
+    page = Path(paths.REPORT / "index.html").read_text(encoding="utf-8")
+    assert f"regularizer {method}" in page
