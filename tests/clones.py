@@ -11,15 +11,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import readme
 import stubs
+import tiny
 import yaml
-from filelock import FileLock
 
 from pipeline.tracking import store
 
@@ -31,21 +31,6 @@ FOREIGN = ("DVC_", "MLFLOW_", "GIT_")
 # What a clone with stubs needs of the project.
 STUBBED_PLACES = ("pipeline", "studies", "data", "models", "metrics", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml")
 DEFINITION: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-
-
-def tiny(values: dict[str, Any]) -> dict[str, Any]:
-    """What to change in params.yaml to have the quick recipe in seconds: few small images, one epoch, one repeat."""
-    quick = values["papers"]["quick"]
-    quick["data"]["image_size"] = 48
-    quick["train"]["budget"] = {"unit": "epochs", "amount": 1}
-    return {
-        "repeats": [1],
-        "device": "cpu",
-        "threads": 1,
-        "synthetic": {"images_per_class": 6, "size": 48, "seed": 0},
-        "synthetic_source": values["synthetic_source"] | {"images": 100, "image_size": 48},
-        "papers": values["papers"],
-    }
 
 
 def stages(*names: str, repeats: Iterable[int] = (1,)) -> set[str]:
@@ -136,12 +121,8 @@ class Clone:
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
 
     def papers(self, *names: str) -> None:
-        """Keep these recipes alone, in the order given, from here or else from the project.
-
-        DVC reads params.yaml some thirty times in a run, which takes it longer than all else where there are six.
-        """
-        theirs = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))["papers"]
-        every = theirs | self.values()["papers"]
+        """Keep these recipes alone, from here or else from the project; DVC reads them some thirty times in a run."""
+        every = tiny.shipped()["papers"] | self.values()["papers"]
         self.params(papers={name: every[name] for name in names})
 
     def outputs(self) -> dict[str, str]:
@@ -192,24 +173,21 @@ def copy_project(root: Path, *places: str) -> None:
 def make_clone(root: Path, home: Path) -> Clone:
     """The project with the recipe cut to seconds, committed; nothing has run in it."""
     copy_project(root)
-    return _committed(Clone(root, home))
+    return _committed(Clone(root, home), tiny.every_recipe())
 
 
 def make_stubbed(root: Path, home: Path) -> Clone:
-    """The same with stubs for all stages but `validate`."""
+    """The same with stubs for all stages but `validate`, and with the quick recipe alone."""
     copy_project(root, *STUBBED_PLACES, "params.yaml")
     shutil.copy2(stubs.__file__, root / "pipeline/stages/stubs.py")
     for name in stubs.STAGES:
         (root / f"pipeline/stages/{name}.py").write_text(stubs.text(name), encoding="utf-8")
-    return _committed(Clone(root, home), "quick")
+    return _committed(Clone(root, home), tiny.values())
 
 
-def _committed(clone: Clone, *papers: str) -> Clone:
-    """With the recipe cut to seconds, and of all recipes these, if some are named."""
+def _committed(clone: Clone, values: dict[str, Any]) -> Clone:
     clone.run("git", "init", "--quiet", "--initial-branch", "main")
-    clone.params(**tiny(clone.values()))
-    if papers:
-        clone.papers(*papers)
+    clone.params(**values)
     clone.commit()
     return clone
 
@@ -219,18 +197,3 @@ def copied(clone: Clone, place: Path) -> Clone:
     root = place / "project"
     shutil.copytree(clone.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*", "tmp"))
     return Clone(root, place)
-
-
-def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that is made once for all processes that run tests of this session; to be read, not changed."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder, done = base / name, base / f"{name}.made"
-    with FileLock(base / f"{name}.lock"):
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
-            done.touch()
-    return folder

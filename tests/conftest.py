@@ -137,14 +137,15 @@ def shared(request, tmp_path_factory):
     folder = (base.parent if hasattr(request.config, "workerinput") else base) / "shared"
 
     def once(name, make):
-        place, begun = folder / name, folder / f"{name}.begun"
+        # Filled where it stays: what is made may name its own place, as MLflow's store does.
+        place, whole = folder / name, folder / f"{name}.whole"
         folder.mkdir(exist_ok=True)
         with FileLock(f"{place}.lock"):
-            if not place.exists():
-                shutil.rmtree(begun, ignore_errors=True)
-                begun.mkdir()
-                make(begun)
-                begun.rename(place)
+            if not whole.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                whole.touch()
         return place
 
     return once

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tiny
 import yaml
 from click.testing import CliRunner
 
@@ -67,28 +68,12 @@ def without_options(given: Answers) -> Answers:
 
 
 def chain(chosen: Answers, regularizer: str) -> Answers:
-    """What a short training of these choices records; the stages are called in dvc.yaml's order."""
-    from pipeline.stages import collect, evaluate, preprocess, report, source, split, train, validate
+    """What a short training of these choices records."""
+    from pipeline.stages import train
 
-    values = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
-    quick = values["papers"]["quick"]
-    quick["train"]["budget"]["amount"] = 1
-    quick["regularizer"]["method"] = regularizer
-    drawn = {"images_per_class": 6, "size": 64, "seed": 0}
-    values |= {**chosen, "repeats": [1], "device": "cpu", "threads": 1, "synthetic": drawn}
-    paths.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     train.MEASURED_SECONDS = 0.1
-    for stage, words in (
-        (validate, []),
-        (collect, []),
-        (split, [["1"]]),
-        (preprocess, []),
-        (source, []),
-        (train, [["1"]]),
-        (evaluate, [["1"]]),
-        (report, []),
-    ):
-        stage.main(*words)
+    tiny.write_params({"regularizer.method": regularizer, "data.image_size": 64}, **chosen)
+    tiny.chain()
     folder = paths.training_metrics(1)
     return {
         "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),

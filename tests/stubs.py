@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from pipeline import provenance
+from pipeline import provenance, records
 from pipeline.errors import InputError, one_line_errors
 
 CLASSES = ("Araneus diadematus", "Plator")
@@ -36,7 +36,7 @@ AXES = {
 }
 # Content of weights_file that stands for another network's values.
 OF_ANOTHER_NETWORK = "another network"
-# The variable that has the report shown in MLflow, which takes seconds to import.
+# The variable that has training and report shown in MLflow, which takes seconds to import.
 PUBLISHES = "STUBS_PUBLISH"
 
 Recipe = dict[str, Any]
@@ -173,8 +173,21 @@ def train(repeat: int) -> None:
         "data_sha256": packed["sha256"],
     }
     write(f"metrics/runtime/{repeat}.json", runtime)
+    if os.environ.get(PUBLISHES):
+        follow(records.whole(record, runtime), values["repeats"], curves)
     write(f"models/trained/{repeat}/weights.safetensors", digest(record, digest_of(f"data/split/{repeat}.csv")))
     write(f"models/trained/{repeat}/model.json", {"network": recipe["network"]})
+
+
+def follow(record: dict[str, Any], repeats: Sequence[int], curves: Iterable[Sequence[float]]) -> None:
+    """Show the training in MLflow, as one that takes long enough is."""
+    from pipeline import tracking
+    from pipeline.tracking import live
+
+    live.SHOWN_AFTER_SECONDS = 0.0
+    with tracking.follow(record, repeats=repeats) as run:
+        for epoch, _, rate, loss, accuracy in curves:
+            run.log({"lr": rate, "train_loss": loss, "train_accuracy": accuracy}, int(epoch))
 
 
 def evaluate(repeat: int) -> None:

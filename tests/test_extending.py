@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -56,6 +56,7 @@ LAST = {
 CHOSEN = {"backbone": "mobilenet_v3_large", "attention": "context", "weights": "none", "freeze": "2"}
 NEEDED = ("pipeline", "tests", "params.yaml", "dvc.yaml", "pyproject.toml", "README.md")
 Answers = dict[str, Any]
+Shared = Callable[[str, Callable[[Path], None]], Path]
 
 
 def put(root: Path, block: Block) -> None:
@@ -109,34 +110,34 @@ def asked(copy: Clone, question: str, given: Answers) -> Answers:
     return found
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+@pytest.fixture(scope="session")
+def answers(shared: Shared) -> Answers:
     """What a copy with both backbones, the mechanism and the regularizer of the guide tells."""
 
     def make(folder: Path) -> None:
         given = {"backbones": BACKBONES, "chosen": CHOSEN, "regularizer": "direction"}
         asked(extended(folder, WITHOUT_OPTIONS), "without_options", given)
 
-    folder = clones.shared(tmp_path_factory, "extended", make)
+    folder = shared("extended", make)
     found: Answers = json.loads((folder / "without_options.json").read_text(encoding="utf-8"))
     return found
 
 
-@pytest.fixture(scope="module")
-def with_options(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+@pytest.fixture(scope="session")
+def with_options(shared: Shared) -> Answers:
     """What a copy tells whose mechanism and regularizer have options too."""
 
     def make(folder: Path) -> None:
         choices = [f"{axis}={name}" for axis, name, _ in OPTIONS_OF.values()]
         asked(extended(folder, BLOCKS), "with_options", {"sections": ADDED, "choices": choices})
 
-    folder = clones.shared(tmp_path_factory, "with_options", make)
+    folder = shared("with_options", make)
     found: Answers = json.loads((folder / "with_options.json").read_text(encoding="utf-8"))
     return found
 
 
-@pytest.fixture(scope="module")
-def passed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+@pytest.fixture(scope="session")
+def passed(shared: Shared) -> dict[str, int]:
     """How many of the project's own tests of networks pass in a copy, by the new name that they are of."""
 
     def make(folder: Path) -> None:
@@ -146,7 +147,7 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
         copy = extended(folder, WITHOUT_OPTIONS)
         copy.run(sys.executable, "-m", "pytest", *words)
 
-    folder = clones.shared(tmp_path_factory, "tested", make)
+    folder = shared("tested", make)
     cases = [case for case in ElementTree.parse(folder / "told.xml").iter("testcase") if not len(case)]
     return {name: sum(name in case.attrib["name"] for case in cases) for name in (*BACKBONES, "context")}
 
@@ -162,6 +163,11 @@ def test_a_new_file_of_the_guide_is_in_a_folder_that_training_depends_on() -> No
     deps = {Path(dep) for dep in clones.DEFINITION["train"]["deps"]}
     assert NEW_FILES
     assert all(deps & {Path(file), *Path(file).parents} for file in NEW_FILES)
+
+
+def test_the_guides_code_uses_no_name_that_its_files_have_not(tmp_path: Path) -> None:
+    copy = extended(tmp_path, BLOCKS)
+    copy.run("ruff", "check", "--no-cache", "--select", "F", "pipeline", "tests/networks")
 
 
 def test_what_is_not_known_is_told_with_the_new_names(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import pytest
 import readme
 from clones import Clone
 
+Shared = Callable[[str, Callable[[Path], None]], Path]
+
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+def finished(shared: Shared) -> tuple[Clone, str]:
     """A clone in which README.md's first command has run, and what it printed; to be read, not changed."""
 
     def make(folder: Path) -> None:
@@ -19,12 +21,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
         (folder / "told.txt").write_text(clone.typed("make repro", readme.INSTALLED), encoding="utf-8")
         clone.commit()
 
-    folder = clones.shared(tmp_path_factory, "finished", make)
+    folder = shared("finished", make)
     return Clone(folder / "clone", folder), (folder / "told.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def finished_stubs(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def finished_stubs(shared: Shared) -> Clone:
     """A clone in which `dvc repro` has run with stubs for stages; to be read, not changed."""
 
     def make(folder: Path) -> None:
@@ -33,7 +35,7 @@ def finished_stubs(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         clone.run("dvc", "repro")
         clone.commit()
 
-    folder = clones.shared(tmp_path_factory, "stubbed", make)
+    folder = shared("stubbed", make)
     return Clone(folder / "clone", folder)
 
 
@@ -47,20 +49,3 @@ def clone(finished: tuple[Clone, str], tmp_path: Path) -> Clone:
 def stubbed(finished_stubs: Clone, tmp_path: Path) -> Clone:
     """A finished clone of one's own, with stubs for stages."""
     return clones.copied(finished_stubs, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def stages_ran() -> Callable[[str], list[str]]:
-    """Reads which stages DVC ran from what it printed."""
-    return clones.ran
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Callable[[str], Clone]:
-    """Makes clones in which nothing has run."""
-
-    def make(name: str) -> Clone:
-        (tmp_path / name).mkdir()
-        return clones.make_clone(tmp_path / name, tmp_path)
-
-    return make

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +19,7 @@ CHOSEN = {"first": "3a", "second": "3c"}
 
 
 @pytest.fixture
-def experimented(finished_stubs: Clone, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Clone:
+def experimented(finished_stubs: Clone, shared: Callable[..., Path], tmp_path: Path) -> Clone:
     """A clone of one's own with two experiments; the second is also what is in its workspace."""
 
     def make(folder: Path) -> None:
@@ -26,7 +27,7 @@ def experimented(finished_stubs: Clone, tmp_path_factory: pytest.TempPathFactory
         for name, freeze in CHOSEN.items():
             clone.run("dvc", "exp", "run", "--name", name, "-S", f"freeze={freeze}")
 
-    folder = clones.shared(tmp_path_factory, "experimented", make)
+    folder = shared("experimented", make)
     return clones.copied(Clone(folder / "project", folder), tmp_path)
 
 
