@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 import tiny
+import written_results
 from filelock import FileLock
 
-from pipeline import records, tracking
-from pipeline.seeding import fingerprint
+from pipeline import tracking
 from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
@@ -43,23 +43,8 @@ def make_record(repeat=1, *, freeze="3b", lr=0.001):
         "train": {"lr": lr, "schedule_options": {"step": {"at": [0.5, 0.75]}}},
         "regularizer": {"method": "none"},
     }
-    content = {
-        "recipe": recipe,
-        "device": "cpu",
-        "threads": 2,
-        "data": {"set": "synthetic", "classes": list(CLASSES), "images": 20, "sha256": "d" * 64},
-        "weights": {"origin": "drawn", "sha256": "e" * 64},
-        "code": "c" * 64,
-    }
-    return {
-        "key": fingerprint(content),
-        "paper": "quick",
-        "repeat": repeat,
-        "seed": repeat,
-        **content,
-        "parameters": {"trainable": 10, "frozen": 90},
-        "parts": {"train": 14, "val": 0, "test": 6},
-    }
+    counted = {"parameters": {"trainable": 10, "frozen": 90}, "parts": {"train": 14, "val": 0, "test": 6}}
+    return written_results.record_of(repeat, recipe, data_set="synthetic", classes=CLASSES, **counted)
 
 
 def curve_rows(repeat, epochs=3):
@@ -75,36 +60,22 @@ def curve_rows(repeat, epochs=3):
     ]
 
 
-def write_json(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-
-
 def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def write_repeat(root, record, *, accuracy, seconds):
-    metrics, repeat = root / "metrics", record["repeat"]
-    rows = curve_rows(repeat)
-    write_json(metrics / f"train/{repeat}/record.json", records.of_training(record))
-    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
-    write_text(metrics / f"train/{repeat}/history.csv", "\n".join(lines) + "\n")
+    repeat = record["repeat"]
     runtime = {
         "train_seconds": seconds,
-        "cache_seconds": 0.5,
         "epoch_seconds": [seconds / 3] * 3,
-        "images_per_second": 100.0,
         "device_name": "a CPU, 2 cores",
-        "threads": 2,
         "versions": {"python": "3.11.7", "torch": "2.5.0"},
         "git_commit": "f" * 40,
-        "git_dirty": False,
         "started": "2026-01-02T03:04:05+00:00",
-        "data_sha256": record["data"]["sha256"],
     }
-    write_json(metrics / f"runtime/{repeat}.json", runtime)
+    written_results.write_trained(record, curve_rows(repeat), written_results.runtime_of(record, **runtime), root=root)
     numbers = {"precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 3}
     scores = {
         "accuracy": accuracy,
@@ -114,9 +85,9 @@ def write_repeat(root, record, *, accuracy, seconds):
         "classes": dict.fromkeys(CLASSES, numbers),
         "confusion": [[3, 0], [0, 3]],
     }
-    write_json(metrics / f"evaluate/{repeat}/scores.json", scores)
-    predictions = "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n"
-    write_text(metrics / f"evaluate/{repeat}/predictions.csv", predictions)
+    folder = root / f"metrics/evaluate/{repeat}"
+    written_results.write_json(folder / "scores.json", scores)
+    write_text(folder / "predictions.csv", "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n")
 
 
 def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accuracy=0.5):
@@ -129,7 +100,7 @@ def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accurac
     summary = {name: {"mean": mean, "sd": 0.1, "n": 2} for name in ("accuracy", "macro_f1", "balanced_accuracy")}
     summary["train_seconds"] = {"mean": seconds, "sd": 0.0, "n": 2}
     summary["repeats"] = {str(repeat): {"accuracy": value} for repeat, value in accuracies.items()}
-    write_json(root / "metrics/summary.json", summary)
+    written_results.write_json(root / "metrics/summary.json", summary)
     write_text(root / "metrics/report/summary.md", f"accuracy {mean}\n")
     write_text(root / "metrics/report/figures/curves.svg", "<svg/>")
     lock = {"stages": {"preprocess": {"outs": [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]}}}

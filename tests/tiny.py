@@ -75,6 +75,12 @@ def values(changes: Mapping[str, Any] | None = None, **axes: Any) -> dict[str, A
     return recipe("quick", short | dict(changes or {}), **(small() | axes))
 
 
+def every_recipe(**axes: Any) -> dict[str, Any]:
+    """The whole file for small drawn images: the quick recipe in seconds, the sections of the others as they are."""
+    given = shipped(**small())
+    return given | {"papers": given["papers"] | values()["papers"]} | axes
+
+
 def params(changes: Mapping[str, Any] | None = None, **axes: Any) -> pipeline.params.Params:
     """`values`, checked."""
     return pipeline.params.check(values(changes, **axes))

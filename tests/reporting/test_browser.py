@@ -2,13 +2,9 @@
 
 import os
 import shutil
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "stages"))
 import written_results
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

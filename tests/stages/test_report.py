@@ -1,21 +1,18 @@
 import csv
 import json
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import tiny
+import written_results
+from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 from pipeline import statistics, tracking
 from pipeline.datasets import sets
 from pipeline.errors import InputError
 from pipeline.reporting import pictures
 from pipeline.stages import report
-
-sys.path.append(str(Path(__file__).parent))
-import written_results
-from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 PHOTOGRAPHS = pictures.photographs
 

@@ -76,9 +76,18 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def weigh(
-    given: Params, start: dict[str, Tensor], *, rows: int = 8, follows_from: Mapping[str, Any] = FOLLOWS_FROM
+    given: Params,
+    start: dict[str, Tensor],
+    *,
+    rows: int = 8,
+    turned: int | None = None,
+    follows_from: Mapping[str, Any] = FOLLOWS_FROM,
 ) -> dict[str, Tensor]:
-    return weighing.channels(given, examples(given, rows), TAPS, classes=3, pretrained=start, follows_from=follows_from)
+    """The weights of one tap's channels; the image of row `turned` has another label."""
+    shown = examples(given, rows)
+    if turned is not None:
+        shown.labels[turned] = (shown.labels[turned] + 1) % 3
+    return weighing.channels(given, shown, TAPS, classes=3, pretrained=start, follows_from=follows_from)
 
 
 def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
@@ -109,6 +118,7 @@ def test_what_is_made_anew_is_the_same(pretrained: dict[str, Tensor], clone: Pat
 
 CHANGES: dict[str, dict[str, Any]] = {
     "other rows": {"rows": 7},
+    "another label of a training image": {"turned": 7},
     "other weights": {"follows_from": FOLLOWS_FROM | {"weights": {"sha256": "f" * 64}}},
     "other images": {"follows_from": FOLLOWS_FROM | {"data": {"sha256": "0" * 64}}},
     "other threads": {"follows_from": FOLLOWS_FROM | {"threads": 2}},
@@ -156,6 +166,14 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
     for given in (values(), values(changes)):
         weigh(given, pretrained)
     assert len(made) == 1
+
+
+def test_the_label_of_an_image_outside_the_training_part_makes_none_anew(
+    pretrained: dict[str, Tensor], trainings: list[int]
+) -> None:
+    for turned in (None, 9):
+        weigh(values(), pretrained, turned=turned)
+    assert len(trainings) == 1
 
 
 def test_a_broken_file_is_made_anew_or_told_with_the_way_out(

@@ -46,8 +46,7 @@ def test_the_readme_cuts_every_recipe_of_photographs() -> None:
 @pytest.mark.parametrize("paper", sorted(PAPERS))
 def test_a_recipe_runs_from_drawn_spiders_to_a_number(paper: str) -> None:
     """The recipe as the README cuts it, on networks of the same structure with few channels."""
-    small = tiny.small()
-    tiny.write(tiny.shipped(**small) | {"papers": PAPERS | tiny.values()["papers"]})
+    tiny.write(tiny.every_recipe())
     put(COMMANDS.get(paper, [f"paper={paper}", "weights=none"]))
     tiny.chain()
     summary = json.loads(paths.SUMMARY.read_text(encoding="utf-8"))

@@ -107,11 +107,14 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None
     assert not torch.equal(trained[0], trained[2])
 
 
-def test_kept_features_give_the_same_network_as_computing_them_each_epoch() -> None:
+@pytest.mark.parametrize("augmentation", ["none", "flip"])
+def test_kept_features_give_the_same_network_as_computing_them_each_epoch(augmentation: str) -> None:
+    """Where images vary, those of the validation part alone are kept."""
     trained = []
     for megabytes in (64, 0):
         network = Small(frozen=True)
-        outcome = engine.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1)
+        shown = examples(augmentation=augmentation)
+        outcome = engine.fit(network, shown, settings(feature_cache_mb=megabytes), seed=1)
         assert (outcome.cache_seconds > 0) == bool(megabytes)
         trained.append(weights(network))
     torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-6)

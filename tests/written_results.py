@@ -1,4 +1,4 @@
-"""The files that the stages before `report` leave of three repeats, written without training anything."""
+"""What stages leave, written without training anything: of one repeat, and of three for the report."""
 
 import csv
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from pipeline import params, tracking
-from pipeline.stages import report
+from pipeline import params, records, tracking
+from pipeline.seeding import fingerprint
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
@@ -56,49 +56,64 @@ def write_data():
 ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "regularizer": "none", "trainable": 1234, "frozen": 5678},)
 
 
-def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
-    folder = Path(f"metrics/train/{repeat}")
-    losses = [
-        ("epoch", "iteration", "lr", "train_loss", "train_accuracy"),
-        (1, 1, 0.1, repeat, 0.5),
-        (2, 2, 0.1, 0.5, 1),
-    ]
-    write_csv(folder / "history.csv", losses[0], losses[1:])
-    record = {
-        "key": "ab" * 32,
-        "paper": "quick",
-        "repeat": repeat,
-        "seed": repeat,
-        "recipe": params.load(Path("params.yaml")).experiment().recipe(),
+def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
+    """What a training follows from, as it is before it is divided between its two files."""
+    content = {
+        "recipe": recipe,
         "device": "cpu",
         "threads": 2,
-        "data": {"set": "folder", "classes": CLASSES, "images": 8},
+        "data": {"set": data_set, "classes": list(classes), "images": 8, "sha256": "cd" * 32},
         "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
         "code": "12" * 32,
-        "phases": phases,
+    }
+    counted = {
+        "phases": ONE_PHASE,
         "parameters": {"trainable": 1234, "frozen": 5678},
         "stages": {"stem": {"trainable": 0, "frozen": 5678}, "head": {"trainable": 1234, "frozen": 0}},
-        "flops": {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {}),
+        "flops": {"network": 297_000_000},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
-    write_json(folder / "record.json", record)
-    lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
-    write_json(folder / "values.json", {"conv1.weight": lie, "bn1.weight": lie})
-    runtime = {
-        "train_seconds": 10.0 * repeat,
+    named = {"key": fingerprint(content), "paper": "quick", "repeat": repeat, "seed": repeat}
+    return named | content | counted | changes
+
+
+def runtime_of(record, **changes):
+    """All that may differ between two equal trainings."""
+    return {
+        "train_seconds": 10.0,
         "cache_seconds": 1.5,
         "epoch_seconds": [1.0, 1.0],
         "images_per_second": 50.0,
-        "inference_images_per_second": dict(speeds),
+        "inference_images_per_second": {},
         "device_name": "A <CPU>",
         "threads": 2,
         "versions": {"python": "3.11.7", "torch": "2.15.0"},
         "git_commit": "0123456789abcdef",
-        "git_dirty": dirty,
+        "git_dirty": False,
         "started": STARTED,
-        "data_sha256": "cd" * 32,
-    }
-    write_json(Path(f"metrics/runtime/{repeat}.json"), runtime)
+        records.DATA: record["data"]["sha256"],
+    } | changes
+
+
+def write_trained(record, history, runtime, *, root=Path()):
+    """A repeat's record, curves and run time; gives the folder of its metrics."""
+    folder = root / f"metrics/train/{record['repeat']}"
+    write_csv(folder / "history.csv", list(history[0]), [row.values() for row in history])
+    write_json(folder / "record.json", records.of_training(record))
+    write_json(root / f"metrics/runtime/{record['repeat']}.json", runtime)
+    return folder
+
+
+def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
+    columns = ("epoch", "iteration", "lr", "train_loss", "train_accuracy")
+    history = [dict(zip(columns, row, strict=True)) for row in [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]]
+    flops = {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {})
+    recipe = params.load(Path("params.yaml")).experiment().recipe()
+    record = record_of(repeat, recipe, key="ab" * 32, phases=phases, flops=flops)
+    measured = {"train_seconds": 10.0 * repeat, "inference_images_per_second": dict(speeds), "git_dirty": dirty}
+    folder = write_trained(record, history, runtime_of(record, **measured))
+    lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
+    write_json(folder / "values.json", {"conv1.weight": lie, "bn1.weight": lie})
 
 
 def write_evaluation(repeat, predicted):
@@ -143,6 +158,8 @@ def write_all():
 
 def report_of(root, patch):
     """Write everything below `root`, make it the place to be, and give the page of the report on it."""
+    from pipeline.stages import report
+
     patch.chdir(root)
     patch.setattr(tracking, "try_publish", lambda files: None)
     write_all()
