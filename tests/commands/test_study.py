@@ -79,6 +79,14 @@ def test_the_users_values_win_and_change_the_key() -> None:
     assert not {cell.key for cell in plain} & {cell.key for cell in data}
 
 
+@pytest.mark.parametrize("word", ["repeats=[1,2]", "threads=3", "device=cpu", "synthetic.seed=9"])
+def test_what_a_cell_reads_beside_its_recipe_changes_its_key(word: str) -> None:
+    named = definition.find("ecsm-table8")
+    (before,), (after,) = (cells.plan(named, data="synthetic", sets=sets) for sets in ([], [word]))
+    assert before.values.experiment().recipe() == after.values.experiment().recipe()
+    assert before.key != after.key
+
+
 def test_cells_of_two_studies_that_are_the_same_experiment_have_the_same_key() -> None:
     sixth = {cell.name: cell.key for cell in planned("ecsm-table6")}
     (eighth,) = planned("ecsm-table8")
