@@ -130,9 +130,16 @@ def test_experiments_without_a_common_repeat_are_refused(pair):
         comparing.compare([pair[0], experiment("other", 0.5, repeats=(4, 5))])
 
 
-def test_the_first_image_that_only_one_tests_is_named(pair):
-    trials = dict(pair[1].trials) | {2: trial(drawn(0.5), first=41)}
-    with pytest.raises(InputError, match=r"^repeat 2: '0040.png' is tested by good and not by poor; only what is"):
+@pytest.mark.parametrize(
+    ("images", "first", "told"),
+    [
+        (60, 41, r"^repeat 2: '0040.png' is tested by good and not by poor; only what is"),
+        (61, 40, r"^repeat 2: '0100.png' is tested by poor and not by good; only what is"),
+    ],
+)
+def test_the_first_image_that_only_one_tests_is_named(pair, images, first, told):
+    trials = dict(pair[1].trials) | {2: trial(drawn(0.5, images=images), first=first)}
+    with pytest.raises(InputError, match=told):
         comparing.compare([pair[0], pair[1]._replace(trials=trials)])
 
 

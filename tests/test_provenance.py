@@ -1,3 +1,4 @@
+import json
 import subprocess
 from pathlib import Path
 
@@ -42,3 +43,26 @@ def test_a_clean_tree_has_no_changes_and_too_many_are_not_kept(project, monkeypa
 
 def test_outside_git_there_are_none(clone):
     assert provenance.changes() == ""
+
+
+def test_the_hash_of_the_code_is_over_names_and_contents_of_what_the_stages_depend_on(clone):
+    Path("pipeline/room").mkdir(parents=True)
+    files = {name: Path("pipeline", name) for name in ("one.py", "room/two.py", "other.py")}
+    for file in files.values():
+        file.write_text("1\n", encoding="utf-8")
+    deps = {"train": ["data", "pipeline/one.py", "pipeline/room"], "report": ["pipeline/other.py"]}
+    stages = {name: {"deps": named} for name, named in deps.items()}
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}), encoding="utf-8")
+    found = [provenance.code_hash(("train",))]
+    for name in files:
+        files[name].write_text("2\n", encoding="utf-8")
+        found.append(provenance.code_hash(("train",)))
+    assert found[3] == found[2]
+    assert len(set(found)) == 3
+    assert provenance.code_hash(("train", "report")) not in found
+    files["room/two.py"].rename("pipeline/room/three.py")
+    assert provenance.code_hash(("train",)) not in found
+    files["one.py"].write_text("1\n", encoding="utf-8")
+    Path("pipeline/room/three.py").rename(files["room/two.py"])
+    files["room/two.py"].write_text("1\n", encoding="utf-8")
+    assert provenance.code_hash(("train",)) == found[0]

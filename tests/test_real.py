@@ -1,76 +1,90 @@
 """Real photographs and real ImageNet weights: what a plain loop reaches, the pipeline reaches.
 
-REAL_DATA names the folder that holds `clothing10` and `weights`; by default it is `../shared/real`.
+The environment variable REAL_DATA names the folder that holds `clothing10` and `weights`.
 """
 
 import json
 import os
-import time
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-import yaml
+import tiny
 
-import pipeline
 from pipeline import params, paths
-from pipeline.datasets.packed import Packed
-from pipeline.stages import collect, evaluate, preprocess, source, split, train
-from pipeline.training import checkpoints
 
-ROOT = Path(pipeline.__file__).parents[1]
-REAL = Path(os.environ.get("REAL_DATA", ROOT.parent / "shared/real"))
+REAL = Path(os.environ.get("REAL_DATA", ""))
+PHOTOGRAPHS, WEIGHTS = (REAL / name for name in ("clothing10", "weights"))
+# Small images, of which a network sees less: seconds in place of minutes.
+SIDE = 96
+PHASES = [{"freeze": "1", "amount": 10, "lr": 1e-3}, {"freeze": "features.12", "amount": 4, "lr": 1e-5}]
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(
-        not (REAL / "clothing10").is_dir(),
-        reason=f"no photographs at {REAL}: accuracy and speed on real images are not checked; set REAL_DATA",
+        not os.environ.get("REAL_DATA"),
+        reason="REAL_DATA names no folder with photographs: accuracy and speed on real images are not checked",
     ),
 ]
 
 
-def write_params(*, freeze: str, lr: float, epochs: int, cache: int = 2048) -> None:
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values |= {
-        "paper": "ecsm",
-        "data": "folder",
-        "folder": str((REAL / "clothing10").resolve()),
-        "backbone": "resnet18",
-        "weights": "file",
-        "weights_file": str((REAL / "weights/resnet18.safetensors").resolve()),
-        "freeze": freeze,
-        "attention": "none",
-        "device": "cpu",
-    }
-    values["papers"]["ecsm"]["network"]["head"] = "linear"
-    values["papers"]["ecsm"]["train"] |= {
-        "lr": lr,
-        "feature_cache_mb": cache,
-        "budget": {"unit": "epochs", "amount": epochs},
-    }
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
+def write_params(photographs: Path, paper: str, network: str, changes: dict[str, Any], **axes: Any) -> None:
+    """One of the recipes without attention, from real weights."""
+    given = {"data": "folder", "folder": str(photographs.resolve()), "attention": "none", "device": "cpu"}
+    weights = {"weights": "file", "weights_file": str((WEIGHTS / f"{network}.safetensors").resolve())}
+    values = tiny.recipe(paper, {"data.image_size": SIDE} | changes, **given, **weights, repeats=[1], **axes)
+    tiny.write(values)
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("clothing")
-    (root / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
-    (root / "pipeline").symlink_to(ROOT / "pipeline")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        write_params(freeze="1", lr=1e-3, epochs=1)
-        for stage in (collect.main, preprocess.main, source.main):
-            stage()
-        split.main(["1"])
+def write_resnet(photographs: Path, *, freeze: str = "1", lr: float = 2e-4, epochs: int = 1, cache: int = 2048) -> None:
+    changes = {"network.head": "linear", "train.lr": lr, "train.feature_cache_mb": cache}
+    changes["train.budget"] = {"unit": "epochs", "amount": epochs}
+    write_params(photographs, "ecsm", "resnet18", changes, backbone="resnet18", freeze=freeze)
+
+
+def write_mobilenet(photographs: Path) -> None:
+    """Feature extraction, then fine-tuning; without augmentation, so that what is frozen runs once."""
+    changes = {"data.augmentation": "none", "train.budget.amount": 14, "train.phases": PHASES}
+    write_params(photographs, "animals", "mobilenet_v2", changes)
+
+
+def few(root: Path) -> Path:
+    """Sixteen photographs of each class to train on, two to validate and two to test."""
+    for part, count in {"train": 16, "validation": 2, "test": 2}.items():
+        for place in (PHOTOGRAPHS / part).iterdir():
+            for file in sorted(place.iterdir())[:count]:
+                target = root / part / place.name / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
     return root
 
 
+@pytest.fixture(scope="session")
+def collected(shared: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A project with all photographs and one with few, divided and packed; to be copied, not changed."""
+
+    def make(folder: Path) -> None:
+        for name, photographs in (("all", PHOTOGRAPHS), ("few", few(folder / "photographs"))):
+            with pytest.MonkeyPatch.context() as patch:
+                tiny.enter(folder / name, patch)
+                write_resnet(photographs)
+                tiny.chain(start="collect", end="source")
+
+    return shared("photographs", make)
+
+
 @pytest.fixture
-def project(prepared: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: list[Any]) -> None:
-    monkeypatch.chdir(prepared)
-    assert unfollowed == []
+def project(collected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: list[Any]) -> None:
+    tiny.copied(collected / "all", tiny.enter(tmp_path / "project", monkeypatch))
+
+
+@pytest.fixture
+def few_photographs(collected: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unfollowed: list[Any]) -> Path:
+    """The folder of the few, in whose project this process is."""
+    tiny.copied(collected / "few", tiny.enter(tmp_path / "project", monkeypatch))
+    return collected / "photographs"
 
 
 def runtime() -> dict[str, Any]:
@@ -78,33 +92,39 @@ def runtime() -> dict[str, Any]:
     return found
 
 
+def scored() -> dict[str, Any]:
+    """The scores of a training with what params.yaml says."""
+    tiny.chain(start="source", end="evaluate")
+    found: dict[str, Any] = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    print(f"{found['accuracy']:.4f}, {runtime()}")
+    assert found["test_images"] == 372
+    return found
+
+
 @pytest.mark.usefixtures("project")
 def test_the_given_parts_are_kept() -> None:
+    from pipeline.datasets.packed import Packed
+    from pipeline.stages import train
+
     parts = train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))
     assert {part: len(rows) for part, rows in parts.items()} == {"train": 600, "val": 341, "test": 372}
 
 
+# A plain loop over the same images gets 62 to 64 % and, of 3b in so few epochs, 50 to 52 % (three and two seeds).
 @pytest.mark.parametrize(
-    ("strategy", "lr", "epochs", "least"), [("1", 1e-3, 30, 0.77), ("3b", 2e-4, 8, 0.76)], ids=["1", "3b"]
+    ("strategy", "lr", "epochs", "least"), [("1", 1e-3, 30, 0.6), ("3b", 2e-4, 3, 0.48)], ids=["1", "3b"]
 )
 @pytest.mark.usefixtures("project")
 def test_a_strategy_reaches_what_a_plain_loop_does(strategy: str, lr: float, epochs: int, least: float) -> None:
-    write_params(freeze=strategy, lr=lr, epochs=epochs)
-    started = time.perf_counter()
-    train.main(["1"])
-    evaluate.main(["1"])
-    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
-    print(f"strategy {strategy}: {found['accuracy']:.4f} in {time.perf_counter() - started:.1f} s, {runtime()}")
-    assert found["test_images"] == 372
-    assert found["accuracy"] >= least
+    write_resnet(PHOTOGRAPHS, freeze=strategy, lr=lr, epochs=epochs)
+    assert scored()["accuracy"] >= least
 
 
-@pytest.mark.usefixtures("project")
-def test_frozen_features_make_an_epoch_as_much_faster_as_they_should() -> None:
+def test_frozen_features_make_an_epoch_as_much_faster_as_they_should(few_photographs: Path) -> None:
     seconds = {}
     for strategy, epochs in {"1": 5, "3c": 3, "2": 1}.items():
-        write_params(freeze=strategy, lr=2e-4, epochs=epochs)
-        train.main(["1"])
+        write_resnet(few_photographs, freeze=strategy, epochs=epochs)
+        tiny.chain(start="source", end="train")
         seconds[strategy] = min(runtime()["epoch_seconds"])
     print(f"seconds an epoch: {seconds}")
     assert seconds["2"] > 30 * seconds["1"]
@@ -112,48 +132,28 @@ def test_frozen_features_make_an_epoch_as_much_faster_as_they_should() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["1", "3c"])
-@pytest.mark.usefixtures("project")
-def test_kept_and_recomputed_features_give_the_same_network(strategy: str) -> None:
+def test_kept_and_recomputed_features_give_the_same_network(strategy: str, few_photographs: Path) -> None:
+    import torch
+
+    from pipeline.training import checkpoints
+
     weights = []
     for cache in (2048, 0):
-        write_params(freeze=strategy, lr=2e-4, epochs=1, cache=cache)
-        train.main(["1"])
+        write_resnet(few_photographs, freeze=strategy, epochs=2, cache=cache)
+        tiny.chain(start="source", end="train")
         assert (runtime()["cache_seconds"] > 0) == bool(cache)
         weights.append(checkpoints.read(paths.trained(1) / "weights.safetensors"))
     largest = max((weights[0][name] - weights[1][name]).abs().max().item() for name in weights[0])
     print(f"strategy {strategy}: kept against recomputed differ by {largest:.2e} at most")
     # Adam moves a weight by up to its rate a step whatever the gradient's size, so last digits are magnified;
-    # 19 steps at 2e-4 could move one by 3.8e-3.
-    assert largest < 1e-3
+    # 10 steps at 2e-4 could move one by 2e-3.
+    assert largest < 5e-4
     assert params.load(paths.PARAMS).experiment().settings.train.feature_cache_mb == 0
     assert torch.equal(weights[0]["conv1.weight"], weights[1]["conv1.weight"])
 
 
-@pytest.mark.usefixtures("unfollowed")
-def test_feature_extraction_then_fine_tuning_of_mobilenet_reaches_what_its_frozen_features_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
-    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
-    monkeypatch.chdir(tmp_path)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    values |= {
-        "paper": "animals",
-        "data": "folder",
-        "folder": str((REAL / "clothing10").resolve()),
-        "weights": "file",
-        "weights_file": str((REAL / "weights/mobilenet_v2.safetensors").resolve()),
-        "device": "cpu",
-    }
-    recipe = values["papers"]["animals"]
-    recipe["data"]["augmentation"] = "none"  # so that what is frozen runs once
-    recipe["train"]["budget"]["amount"] = 16
-    recipe["train"]["phases"][1]["amount"] = 6
-    paths.PARAMS.write_text(yaml.safe_dump(values), encoding="utf-8")
-    for stage in (collect.main, preprocess.main, source.main):
-        stage()
-    for stage in (split.main, train.main, evaluate.main):
-        stage(["1"])
-    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
-    print(f"MobileNetV2 in two phases: {found['accuracy']:.4f}, {runtime()}")
-    assert found["accuracy"] >= 0.77
+@pytest.mark.usefixtures("project")
+def test_feature_extraction_then_fine_tuning_of_mobilenet_reaches_what_its_frozen_features_do() -> None:
+    write_mobilenet(PHOTOGRAPHS)
+    # A plain loop over frozen features gets 61 to 65 % (three seeds).
+    assert scored()["accuracy"] >= 0.6

@@ -159,6 +159,11 @@ def test_the_calibration_error_is_guos_sum_over_fifteen_parts(many):
     assert calibration(actual, logits)[0] == pytest.approx(total / 200)
 
 
+def test_a_confidence_on_the_edge_of_a_part_is_in_the_lower_one():
+    [part] = calibration(np.array([0]), np.zeros((1, 3)))[1]
+    assert (part["low"], part["high"]) == (4 / 15, 5 / 15)
+
+
 def test_sure_and_right_is_calibrated_and_sure_and_wrong_is_not():
     assert calibration(np.array([0, 1]), np.eye(2) * 1000)[0] == 0
     assert calibration(np.array([1, 0]), np.eye(2) * 1000)[0] == 1

@@ -113,6 +113,13 @@ def test_the_bootstrap_draws_an_image_with_all_of_its_repeats():
     assert statistics.bootstrap_difference(**thrice, tested=np.full(100, 3), seed=3) == once
 
 
+def test_in_the_bootstrap_an_image_counts_as_often_as_it_was_tested():
+    tested = np.repeat([3, 1], 100)
+    low, high = statistics.bootstrap_difference(np.repeat([3, 0], 100), np.zeros(200), tested=tested, seed=0)
+    assert low < 3 / 4 < high
+    assert low > 2 / 3
+
+
 def test_the_bootstrap_is_seeded():
     a, b = np.arange(30) % 2, np.arange(30) % 3 == 0
     assert statistics.bootstrap_difference(a, b, seed=1) == statistics.bootstrap_difference(a, b, seed=1)

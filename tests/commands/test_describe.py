@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny
 from click.testing import CliRunner, Result
 
 import pipeline
@@ -205,3 +206,13 @@ def test_every_command_is_listed_and_has_help() -> None:
         done = CliRunner().invoke(orbweaver, [name, "--help"])
         assert done.exit_code == 0
         assert "Usage" in done.output
+
+
+def test_an_override_puts_right_what_the_file_alone_is_refused_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny.write(tiny.recipe("quick", threads=0))
+    assert read(["threads=1"]).threads == 1
+    with pytest.raises(InputError, match=r"^params\.yaml: threads: 0: "):
+        read([])

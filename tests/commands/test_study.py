@@ -1,4 +1,5 @@
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ ROOT = Path(pipeline.__file__).parents[1]
 @pytest.fixture(autouse=True)
 def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+
+
+@cache
+def planned(name: str) -> list[cells.Cell]:
+    return cells.plan(definition.find(name))
 
 
 def study(*words: str) -> Result:
@@ -38,9 +44,7 @@ def test_a_study_says_what_would_run(name: str, count: int, trainings: int) -> N
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))
 def test_every_cell_is_what_params_yaml_takes_and_no_two_are_the_same(name: str) -> None:
-    named = definition.find(name)
-    planned = cells.plan(named)
-    assert [cell.name for cell in planned] == list(named.study.settings())
+    assert [cell.name for cell in planned(name)] == list(definition.find(name).study.settings())
 
 
 def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
@@ -54,9 +58,9 @@ def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
 
 def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
     (line,) = [line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S paper=quick ")]
-    planned = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
-    assert {cell.values.experiment().settings.data.set for cell in planned} == {"synthetic"}
-    assert [cell.values.experiment().settings.network.freeze for cell in planned] == [
+    small = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
+    assert {cell.values.experiment().settings.data.set for cell in small} == {"synthetic"}
+    assert [cell.values.experiment().settings.network.freeze for cell in small] == [
         "1",
         "2",
         "3a",
@@ -64,20 +68,28 @@ def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
         "3c",
         "scratch",
     ]
-    assert cells.trainings(planned) == 30
+    assert cells.trainings(small) == 30
 
 
 def test_the_users_values_win_and_change_the_key() -> None:
-    named = definition.find("ecsm-table5")
-    plain, data = cells.plan(named), cells.plan(named, data="synthetic", sets=["repeats=[1]"])
+    plain = planned("ecsm-table5")
+    data = cells.plan(definition.find("ecsm-table5"), data="synthetic", sets=["repeats=[1]"])
     assert {cell.values.repeats for cell in data} == {(1,)}
     assert {cell.values.experiment().settings.data.set for cell in data} == {"synthetic"}
     assert not {cell.key for cell in plain} & {cell.key for cell in data}
 
 
+@pytest.mark.parametrize("word", ["repeats=[1,2]", "threads=3", "device=cpu", "synthetic.seed=9"])
+def test_what_a_cell_reads_beside_its_recipe_changes_its_key(word: str) -> None:
+    named = definition.find("ecsm-table8")
+    (before,), (after,) = (cells.plan(named, data="synthetic", sets=sets) for sets in ([], [word]))
+    assert before.values.experiment().recipe() == after.values.experiment().recipe()
+    assert before.key != after.key
+
+
 def test_cells_of_two_studies_that_are_the_same_experiment_have_the_same_key() -> None:
-    sixth = {cell.name: cell.key for cell in cells.plan(definition.find("ecsm-table6"))}
-    (eighth,) = cells.plan(definition.find("ecsm-table8"))
+    sixth = {cell.name: cell.key for cell in planned("ecsm-table6")}
+    (eighth,) = planned("ecsm-table8")
     assert eighth.key == sixth["ecsm"]
 
 

@@ -25,6 +25,13 @@ def test_an_experiment_is_added_once(tracked, files):
     assert said() == ["MLflow: 1 experiment already there"]
 
 
+def test_an_experiment_that_is_in_two_places_is_counted_as_it_was_first_found(tracked, files, monkeypatch):
+    files.experiment(tracked)
+    places = [sync.Experiment(name, tracking.Folder(Path()), (), False) for name in ("working tree", "HEAD")]
+    monkeypatch.setattr(sync, "experiments", lambda _root: places)
+    assert said() == ["MLflow: 1 experiment added"]
+
+
 def test_what_was_followed_only_is_completed(tracked, files):
     [record] = files.experiment(tracked, repeats=(1,))
     with tracking.follow(record, repeats=[1]):

@@ -64,16 +64,16 @@ def test_what_many_rows_have_in_common_is_held_once(tmp_path):
     assert all(getattr(one, name) is getattr(other, name) for name in ("label", "part", "mode", "note"))
 
 
-@pytest.mark.slow
-def test_a_million_rows_are_written_read_and_divided_in_tens_of_seconds(tmp_path):
+def test_a_hundred_thousand_rows_are_written_read_and_divided_in_seconds(tmp_path):
     rows = (
-        Row(f"{n % 1000}/{n}.jpg", f"class {n % 1000}", "", n, f"{n:064x}", 500, 375, "RGB", "") for n in range(10**6)
+        Row(f"{n % 1000}/{n}.jpg", f"class {n % 1000}", "", n, f"{n:064x}", 500, 375, "RGB", "") for n in range(10**5)
     )
     started = time.process_time()
     write(tmp_path / "x.csv", Row, rows)
     divided = split(read(tmp_path / "x.csv", Row), test=0.3, val=0.1, seed=0, repeat=1)
-    assert time.process_time() - started < 60
-    assert Counter(row.part for row in divided) == {"train": 630_000, "val": 70_000, "test": 300_000}
+    # Time that grows with the rows: a million in a minute.
+    assert time.process_time() - started < 6
+    assert Counter(row.part for row in divided) == {"train": 63_000, "val": 7_000, "test": 30_000}
 
 
 def test_no_rows_are_a_table_too(tmp_path):

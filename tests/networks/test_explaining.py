@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from pipeline.networks import explaining
@@ -7,6 +8,8 @@ from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 
 CLASSES = [0, 2, 1]
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 def network(backbone: str = "resnet18", head: str = "linear", *, side: int = 64, attention: str = "none") -> Network:
@@ -80,7 +83,7 @@ def test_attention_behind_a_stage_is_a_part_of_it_and_hands_out_its_maps() -> No
     assert explaining.layers(found, 64).last == "attention.block4"
     told = explaining.attention(found, images())
     assert {name: maps.shape for name, maps in told.items()} == {
-        "eca.channel": (3, 512),
+        "eca.channel": (3, tiny.WIDTHS[-1]),
         "spatial.position": (3, 2, 2),
         "self.position": (3, 2, 2),
     }

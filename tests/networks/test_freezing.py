@@ -86,6 +86,7 @@ def test_each_strategy_trains_exactly_its_stages_and_keeps_the_others_in_eval_mo
     assert network.model.get_submodule(network.steps[-1].name).training
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize(("backbone", "strategy"), TRAININGS)
 def test_an_epoch_changes_exactly_the_planned_tensors_buffers_included(backbone: str, strategy: str) -> None:
     torch.manual_seed(0)
@@ -113,6 +114,7 @@ def test_attention_trains_also_where_all_around_it_is_frozen(attention: str) -> 
     assert changed == {name for name in trains if not name.endswith(idle)}
 
 
+@pytest.mark.usefixtures("narrow")
 def test_attention_is_in_train_mode_inside_a_frozen_block() -> None:
     network = make(strategy="1", attention="cbam")
     assert all(module.training for module in network.added_modules())
@@ -145,6 +147,7 @@ def test_counts_are_those_of_ecsm_table_5(strategy: str, trainable: int, frozen:
     assert count(network) == {"trainable": trainable, "frozen": frozen}
 
 
+@pytest.mark.usefixtures("narrow")
 def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() -> None:
     network = make(strategy="3b")
     for _ in range(2):
@@ -161,6 +164,7 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
     assert not any(module.training for module in network.modules())
 
 
+@pytest.mark.usefixtures("narrow")
 def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
     torch.manual_seed(0)
     network = make(strategy="2")

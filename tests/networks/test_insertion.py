@@ -3,8 +3,8 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+import tiny
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
@@ -18,6 +18,9 @@ CONVOLUTIONAL = ["resnet18", "resnet50", "vgg16", "googlenet", "efficientnet_b0"
 RESIDUAL = {"resnet18": 8, "resnet34": 16, "resnet50": 16, "resnet101": 33, "mobilenet_v2": 10, "efficientnet_b0": 9}
 
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
+
 def made(backbone: str = "resnet18", attention: str = "none", *, size: int = 64, **changes: Any) -> Network:
     pretrained: dict[str, Tensor] | None = changes.pop("pretrained", None)
     plan = Plan(backbone, "linear", 5, size, head_options={"dropout": 0.0}, attention=attention, **changes)
@@ -28,7 +31,7 @@ def made(backbone: str = "resnet18", attention: str = "none", *, size: int = 64,
 def pretrained() -> dict[str, Tensor]:
     """Values like those of a trained network: batch norms that neither vanish nor explode."""
     torch.manual_seed(0)
-    model = torchvision.models.resnet18(weights=None)
+    model = tiny.resnet(18)
     with torch.no_grad():
         for _ in range(10):
             model(torch.randn(8, 3, 64, 64))
@@ -40,7 +43,6 @@ def test_there_are_mechanisms_and_places() -> None:
     assert set(PLACES) == {"after_stages", "in_blocks", "tail"}
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("attention", sorted(ATTENTIONS))
 @pytest.mark.parametrize("place", sorted(PLACES))
 def test_every_mechanism_goes_to_every_place_and_leaves_pretrained_names_as_they_were(
@@ -110,7 +112,7 @@ def test_attention_in_a_block_sees_the_last_norms_output_before_the_shortcut_is_
     torch.manual_seed(0)
     network = made(attention="se", place="in_blocks").eval()
     block = network.model.get_submodule("layer1.0")
-    x = torch.randn(2, 64, 16, 16)
+    x = torch.randn(2, block.conv1.in_channels, 16, 16)
     with torch.no_grad():
         y = torch.relu(nn.functional.batch_norm(block.conv1(x), block.bn1.running_mean, block.bn1.running_var))
         norm = block.bn2
@@ -220,7 +222,7 @@ def test_channel_attention_works_on_a_single_position() -> None:
 def test_operations_grow_by_those_of_the_attention() -> None:
     plain, attended = cost.flops(made(), 64), cost.flops(made(attention="se"), 64)
     # Two matrix products a stage, C x C/16 each, a multiplication and an addition counted as two.
-    assert attended - plain == sum(2 * 2 * c * c // 16 for c in (64, 128, 256, 512))
+    assert attended - plain == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -193,9 +193,10 @@ def test_without_attention_no_forward_pass_was_measured():
     assert aggregate.forward_passes([repeat(1, runtime={"inference_images_per_second": {}})]) == []
 
 
-def test_repeats_of_two_experiments_are_not_averaged():
-    other = repeat(2, record={"recipe": {"train": {"lr": 1}}})
-    with pytest.raises(InputError, match=r"^record\.json: `recipe` of repeat 2 is not that of repeat 1; `dvc repro`"):
+@pytest.mark.parametrize("part", ["paper", "recipe", "data", "weights"])
+def test_repeats_of_two_experiments_are_not_averaged(part):
+    other = repeat(2, record={part: {"other": 1}})
+    with pytest.raises(InputError, match=rf"^record\.json: `{part}` of repeat 2 is not that of repeat 1; `dvc repro`"):
         aggregate.check_same_experiment([repeat(1), other])
 
 

@@ -18,6 +18,11 @@ def test_every_prediction_is_in_the_bin_of_its_confidence() -> None:
         assert one.accuracy == pytest.approx(right[inside].mean())
 
 
+def test_a_confidence_on_an_edge_is_in_the_bin_below() -> None:
+    edges = np.linspace(0, 1, BINS + 1)[1:]
+    assert [one.predictions for one in bins(edges.tolist(), [True] * BINS)] == [1] * BINS
+
+
 def test_a_certain_prediction_is_in_the_last_bin() -> None:
     assert bins([1.0], [True])[-1].predictions == 1
 

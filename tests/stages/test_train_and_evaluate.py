@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-from pipeline import params, paths, records, scores, tracking
+from pipeline import params, paths, provenance, records, scores, seeding, tracking
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.errors import InputError
@@ -128,6 +128,21 @@ def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_anothe
         train.main(["1"])
         keys.append(record()["key"])
     assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("change", ["code", "weights", "threads"])
+def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    train.main(["1"])
+    before = record()["key"]
+    if change == "code":
+        monkeypatch.setattr(provenance, "code_hash", lambda: "0" * 64)
+    elif change == "threads":
+        monkeypatch.setattr(seeding, "make_exact", lambda **_: 2)
+    else:
+        told = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+        paths.SOURCE_RECORD.write_text(json.dumps(told | {"sha256": "0" * 64}), encoding="utf-8")
+    train.main(["1"])
+    assert record()["key"] != before
 
 
 def test_curves_are_written_and_followed_epoch_by_epoch(unfollowed: Logged) -> None:
@@ -375,6 +390,19 @@ def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(part
     relabel(part)
     assert (training_outputs() == before) == same
     assert key_of(record(), [1]) != named
+
+
+def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> None:
+    tiny.write_params({"data.split.val": 0.2})
+    split.main(["1"])
+    weights, losses = [], []
+    for _ in range(2):
+        train.main(["1"])
+        weights.append((paths.trained(1) / "weights.safetensors").read_bytes())
+        losses += [row["val_loss"] for row in table(paths.training_metrics(1) / "history.csv")]
+        relabel("val")
+    assert weights[0] == weights[1]
+    assert losses[0] != losses[1]
 
 
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:

@@ -62,6 +62,7 @@ def test_good_parameters_give_the_same_file_whatever_they_are(photographs: Path)
         ({"weights": "file", "weights_file": "w.pth"}, "weights_file: 'w.pth' is relative; give the absolute path"),
         ({"weights": "file", "weights_file": "/w.pth"}, "weights_file: '/w.pth' is not a file"),
         ({"weights": "file", "weights_file": "/etc/hostname"}, "is none of .safetensors, .pth, .pt"),
+        ({"weights": "file", "weights_file": __file__}, "is none of .safetensors, .pth, .pt"),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str, Any], message: str) -> None:
