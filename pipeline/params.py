@@ -869,7 +869,7 @@ def load(path: Path, *, name: str = "params.yaml") -> Params:
 
 
 def raw(path: Path, *, name: str = "params.yaml") -> Any:
-    """What the file says, unchecked.
+    """Return the values of the file, unchecked.
 
     Raises:
         InputError: if it is not there, or not YAML.

@@ -35,7 +35,7 @@ class FeatureMaps(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the file is called that they are kept in."""
+        """Name of their file in the report."""
         kind = "right" if self.shown.example.actual == self.shown.example.predicted else "wrong"
         return f"features_{kind}"
 
@@ -53,7 +53,7 @@ def pictures(material: Material, found: Explained) -> dict[str, Picture]:
 
 
 def photographs(material: Material, found: Explained) -> dict[str, bytes]:
-    """What is drawn with photographs, as PNG by name: examples and maps over images."""
+    """Draw examples and maps over images, as PNG by name."""
     drawn = {
         name: figures.gallery(some) for name, some in {"right": material.right, "wrong": material.wrong}.items() if some
     }
