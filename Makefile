@@ -17,7 +17,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants check format lock tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants check format lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ format: develop ## put the code into shape
 lock: setup ## choose the newest versions anew and write both lock files
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
 	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+deps: develop ## write the source dependencies of dvc.yaml's stages from what they import
+	python tests/dependencies.py
 
 tables: setup ## fill what follows from the code in README.md's tables
 	python docs/tables.py

@@ -35,11 +35,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from PIL import Image
 
-from pipeline import provenance
+from pipeline.core import provenance
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packing import pack
 from pipeline.datasets.parallel import mapped
-from pipeline.datasets.synthetic import SPIDERS, spider_image
+from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 500, 375

@@ -18,17 +18,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import params, paths, provenance, seeding  # isort: skip  (before torch: it says how threads wait)
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from pipeline import params
+from pipeline.assembly import objects, regularizers
+from pipeline.core import paths, provenance, seeding
 from pipeline.networks.backbones import backbone
 from pipeline.networks.build import build
 from pipeline.regularizers.rises import rises
 from pipeline.regularizers.table import METHODS
-from pipeline.stages import assembly, regularizing
 from pipeline.training import engine
 from pipeline.training.images import Images
 
@@ -90,17 +90,17 @@ def recipe(method: str, wanted: argparse.Namespace) -> params.Experiment:
 def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device) -> float:
     """The mean over an epoch of timed steps, behind an epoch of the same length that is not counted."""
     experiment = recipe(method, wanted)
-    network = build(assembly.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
+    network = build(objects.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
     count = wanted.steps * wanted.batch
     side = experiment.settings.data.image_size
     array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
     rows = torch.arange(count)
-    view = assembly.training_view(experiment.settings.data)
+    view = objects.training_view(experiment.settings.data)
     images = Images(array, rows, mean=MEAN, std=STD, device=device, view=view)
     examples = engine.Examples(images, rows % CLASSES, rows, rows[:0])
-    source = regularizing.plain_source(experiment, network, classes=CLASSES)
-    makers = regularizing.Guides(experiment, network, source=source, repeat=0).makers()
-    course = assembly.course(experiment, network, makers)
+    source = regularizers.plain_source(experiment, network, classes=CLASSES)
+    makers = regularizers.Guides(experiment, network, source=source, repeat=0).makers()
+    course = objects.course(experiment, network, makers)
     outcome = engine.fit(network, examples, experiment.settings.train, seed=0, course=course)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
@@ -125,7 +125,7 @@ def row(method: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
 def seconds_an_image(wanted: argparse.Namespace, device: torch.device) -> float:
     """How long leaving out every filter of the four taps takes for one image; a first image is not counted."""
     experiment = recipe("delta", wanted)
-    network = build(assembly.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
+    network = build(objects.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
     taps = [f"model.{tap}" for tap in backbone(wanted.backbone).taps]
     batch = torch.zeros(wanted.weighed, 3, wanted.size, wanted.size, device=device)
     labels = torch.zeros(wanted.weighed, dtype=torch.long, device=device)

@@ -23,14 +23,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import provenance, seeding  # isort: skip  (before torch: it says how threads wait)
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from pipeline.core import provenance, seeding
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import STRATEGIES, freeze
 from pipeline.training import engine

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 from pipeline import params
-from pipeline.datasets.sets import SETS
+from pipeline.assembly import objects
+from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.build import NO_ATTENTION, Plan, build
 from pipeline.networks.insertion import PLACES, shapes
 from pipeline.networks.network import Network
 from pipeline.params import Paper
-from pipeline.stages import assembly
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -36,7 +36,7 @@ def _papers() -> dict[str, Paper]:
 def _ecsm() -> Network:
     paper = _papers()["ecsm"]
     with torch.device("meta"):
-        plan = assembly.plan(paper.network, classes=CLASSES, image_size=paper.data.sizes().input)
+        plan = objects.plan(paper.network, classes=CLASSES, image_size=paper.data.sizes().input)
         return build(plan, pretrained=None)
 
 

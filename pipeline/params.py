@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline import paths
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 
 AUTO = "auto"
 PHASES = "phases"

@@ -13,9 +13,10 @@ import tiny
 import yaml
 from click.testing import CliRunner
 
-from pipeline import params, paths
+from pipeline import params
 from pipeline.commands import orbweaver
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 
 Answers = dict[str, Any]
 AXES = ("backbone", "attention", "regularizer")

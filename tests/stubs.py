@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from pipeline import provenance, records
-from pipeline.errors import InputError, one_line_errors
+from pipeline.core import provenance, records
+from pipeline.core.errors import InputError, one_line_errors
 
 CLASSES = ("Araneus diadematus", "Plator")
 # Of which half are tested.

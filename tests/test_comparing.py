@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline import comparing, statistics
-from pipeline.comparing import Experiment, Trial
-from pipeline.errors import InputError
-from pipeline.statistics import McNemar
+from pipeline.core.errors import InputError
+from pipeline.evaluation import comparison, statistics
+from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.statistics import McNemar
 
 
 def trial(right, *, first=0, train=100, **scores):
@@ -28,7 +28,7 @@ def pair():
 
 
 def test_each_experiment_has_its_mean_spread_and_corrected_interval(pair):
-    poor = comparing.compare(pair).summaries[1]
+    poor = comparison.compare(pair).summaries[1]
     values = [drawn(0.5, seed=n).mean() for n in (1, 2, 3)]
     assert (poor.name, poor.n) == ("poor", 3)
     assert (poor.mean, poor.sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
@@ -38,7 +38,9 @@ def test_each_experiment_has_its_mean_spread_and_corrected_interval(pair):
 def test_an_interval_holds_no_value_that_its_score_cannot_have():
     nll = [0.1, 0.2, 1.8]
     trials = {n: trial([n > 1], first=n, nll=nll[n - 1], calibration_error=(n - 1) / 2) for n in (1, 2, 3)}
-    found = {name: comparing.summary(Experiment("", trials), name).interval for name in ("accuracy", *trials[1].scores)}
+    found = {
+        name: comparison.summary(Experiment("", trials), name).interval for name in ("accuracy", *trials[1].scores)
+    }
     high = statistics.interval(nll, train=100, test=1).high
     assert high > 1
     assert found == {"accuracy": (0, 1), "nll": (0, high), "calibration_error": (0, 1)}
@@ -46,13 +48,13 @@ def test_an_interval_holds_no_value_that_its_score_cannot_have():
 
 def test_an_interval_of_differences_is_as_wide_as_it_is():
     good, poor = ({1: trial([right] * 4), 2: trial([right, right, right, 1])} for right in (1, 0))
-    [found] = comparing.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
+    [found] = comparison.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
     assert found.interval() == statistics.interval([1, 0.75], train=100, test=0)
     assert found.interval().high > 1
 
 
 def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
-    [found] = comparing.compare(pair).pairs
+    [found] = comparison.compare(pair).pairs
     differences = [drawn(0.9, seed=n).mean() - drawn(0.5, seed=n).mean() for n in (1, 2, 3)]
     assert found.test == statistics.corrected_t(differences, train=100, test=60)
     assert found.difference == pytest.approx(np.mean(differences))
@@ -61,18 +63,18 @@ def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
 
 def test_where_the_test_part_is_the_same_in_all_repeats_nothing_is_corrected_and_the_words_say_so():
     pair = [experiment("good", 0.9, fixed=True), experiment("poor", 0.5, fixed=True)]
-    found = comparing.compare(pair)
+    found = comparison.compare(pair)
     values = [[one.trials[n].score("accuracy") for n in (1, 2, 3)] for one in pair]
     assert found.pairs[0].p == pytest.approx(stats.ttest_rel(*values).pvalue)
     assert "over seeds, on these very images" in found.over
 
 
 def test_where_splits_are_drawn_the_words_say_so(pair):
-    assert "over splits and seeds" in comparing.compare(pair).over
+    assert "over splits and seeds" in comparison.compare(pair).over
 
 
 def test_each_split_has_its_mcnemar(pair):
-    [found] = comparing.compare(pair).pairs
+    [found] = comparison.compare(pair).pairs
     a, b = (drawn(share, seed=2) for share in (0.9, 0.5))
     assert found.mcnemar[2] == statistics.mcnemar(a, b)
     assert list(found.mcnemar) == [1, 2, 3]
@@ -80,16 +82,16 @@ def test_each_split_has_its_mcnemar(pair):
 
 def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     a, b = (experiment(name, share, fixed=True, repeats=(1, 2)) for name, share in (("a", 0.8), ("b", 0.6)))
-    [found] = comparing.compare([a, b]).pairs
+    [found] = comparison.compare([a, b]).pairs
     right_a, right_b = (sum(drawn(share, seed=n).astype(float) for n in (1, 2)) for share in (0.8, 0.6))
-    expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=comparing.SEED)
+    expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=comparison.SEED)
     assert found.bootstrap == expected
 
 
 def test_a_single_repeat_is_judged_by_its_images_alone():
     a = Experiment("a", {1: trial([1] * 20 + [0] * 5)})
     b = Experiment("b", {1: trial([0] * 15 + [1] * 5 + [0] * 5)})
-    found = comparing.compare([a, b])
+    found = comparison.compare([a, b])
     [told] = found.pairs
     assert told.test is None
     assert told.mcnemar == {1: McNemar(15, 0, told.p)}
@@ -101,20 +103,20 @@ def test_a_single_repeat_is_judged_by_its_images_alone():
 def test_an_interval_over_zero_is_no_detectable_difference():
     a, b = experiment("a", 0.7), experiment("b", 0.7, repeats=(1, 2, 3))
     trials = {n: trial(drawn(0.7, seed=n + 10), first=20 * n) for n in b.trials}
-    [found] = comparing.compare([a, b._replace(trials=trials)]).pairs
+    [found] = comparison.compare([a, b._replace(trials=trials)]).pairs
     assert found.interval().covers_zero()
     assert found.verdict == "no detectable difference"
 
 
 def test_equal_experiments_are_not_told_apart(pair):
-    [found] = comparing.compare([pair[0], pair[0]._replace(name="again")]).pairs
+    [found] = comparison.compare([pair[0], pair[0]._replace(name="again")]).pairs
     assert (found.difference, found.p, found.verdict) == (0, 1, "no detectable difference")
 
 
 def test_a_difference_between_two_may_not_be_one_among_many():
     three = [Trial({f"{n:02}": n >= wrong for n in range(40)}, train=90) for wrong in (0, 0, 6)]
-    alone = comparing.compare([Experiment(name, {1: one}) for name, one in zip("ac", three[::2], strict=True)])
-    among = comparing.compare([Experiment(name, {1: one}) for name, one in zip("abc", three, strict=True)])
+    alone = comparison.compare([Experiment(name, {1: one}) for name, one in zip("ac", three[::2], strict=True)])
+    among = comparison.compare([Experiment(name, {1: one}) for name, one in zip("abc", three, strict=True)])
     assert alone.pairs[0].verdict == "a is better"
     assert [pair.holm for pair in among.pairs] == statistics.holm([pair.p for pair in among.pairs])
     assert among.pairs[1].verdict == "no detectable difference among 3 pairs"
@@ -122,12 +124,12 @@ def test_a_difference_between_two_may_not_be_one_among_many():
 
 def test_repeats_that_only_one_has_are_left_out_of_the_pair(pair):
     longer = experiment("longer", 0.6, repeats=(2, 3, 4))
-    assert comparing.compare([pair[0], longer]).pairs[0].repeats == (2, 3)
+    assert comparison.compare([pair[0], longer]).pairs[0].repeats == (2, 3)
 
 
 def test_experiments_without_a_common_repeat_are_refused(pair):
     with pytest.raises(InputError, match=r"^good and other: have no repeat in common \(1, 2, 3; 4, 5\); give both"):
-        comparing.compare([pair[0], experiment("other", 0.5, repeats=(4, 5))])
+        comparison.compare([pair[0], experiment("other", 0.5, repeats=(4, 5))])
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,14 @@ def test_experiments_without_a_common_repeat_are_refused(pair):
 def test_the_first_image_that_only_one_tests_is_named(pair, images, first, told):
     trials = dict(pair[1].trials) | {2: trial(drawn(0.5, images=images), first=first)}
     with pytest.raises(InputError, match=told):
-        comparing.compare([pair[0], pair[1]._replace(trials=trials)])
+        comparison.compare([pair[0], pair[1]._replace(trials=trials)])
 
 
 def test_an_image_that_is_another_in_one_of_them_is_named(pair):
     images = {f"{n:04}.png": "spider" for n in range(200)}
     one, other = pair[0]._replace(images=images), pair[1]._replace(images=images | {"0025.png": "fly"})
     with pytest.raises(InputError, match=r"^repeat 1: '0025.png' is another image, or of another class, in good than"):
-        comparing.compare([one, other])
+        comparison.compare([one, other])
 
 
 def test_another_score_is_compared_over_repeats_alone(pair):
@@ -155,7 +157,7 @@ def test_another_score_is_compared_over_repeats_alone(pair):
         one._replace(trials={n: t._replace(scores={"nll": level + n / 10}) for n, t in one.trials.items()})
         for one, level in zip(pair, (0.5, 1.5), strict=True)
     ]
-    [found] = comparing.compare(scored, "nll").pairs
+    [found] = comparison.compare(scored, "nll").pairs
     assert (found.difference, found.mcnemar, found.bootstrap) == (pytest.approx(-1), {}, None)
 
 
@@ -164,22 +166,22 @@ def test_of_a_loss_the_smaller_is_better(metric, better):
     def scored(name, *values):
         return Experiment(name, {n: trial([1, 0], **{metric: value}) for n, value in enumerate(values, 1)})
 
-    [found] = comparing.compare([scored("a", 0.1, 0.2, 0.31), scored("b", 0.8, 0.9, 1.0)], metric).pairs
+    [found] = comparison.compare([scored("a", 0.1, 0.2, 0.31), scored("b", 0.8, 0.9, 1.0)], metric).pairs
     assert found.verdict == f"{better} is better"
 
 
 def test_a_single_repeat_of_another_score_tells_nothing():
     a, b = (Experiment(name, {1: trial([1, 0], macro_f1=value)}) for name, value in (("a", 0.1), ("b", 0.9)))
-    [found] = comparing.compare([a, b], "macro_f1").pairs
+    [found] = comparison.compare([a, b], "macro_f1").pairs
     assert (found.p, found.holm, found.smallest, found.verdict) == (None, None, None, "one repeat does not tell")
 
 
 def test_an_unknown_score_is_refused_with_those_there_are(pair):
     with pytest.raises(InputError, match=r"^good: repeat 1 has no score 'f2'; it has accuracy$"):
-        comparing.compare(pair, "f2")
+        comparison.compare(pair, "f2")
 
 
 def test_what_differs_in_the_settings_is_told_with_none_where_one_lacks_it():
     a = Experiment("a", {1: trial([1, 0])}, settings={"lr": 0.1, "head": "linear"})
     b = Experiment("b", {1: trial([1, 0])}, settings={"lr": 0.1, "at": [1]})
-    assert comparing.compare([a, b]).differing == {"head": ["linear", None], "at": [None, [1]]}
+    assert comparison.compare([a, b]).differing == {"head": ["linear", None], "at": [None, [1]]}

@@ -93,4 +93,4 @@ def test_torchvision_is_imported_in_one_place() -> None:
             for line in file.read_text(encoding="utf-8").splitlines()
         )
     ]
-    assert importing == ["pipeline/vision.py"]
+    assert importing == ["pipeline/core/vision.py"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import InputError, one_line_errors
-from pipeline.paths import written_whole
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.paths import written_whole
 
 
 def test_what_the_user_gave_wrong_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_our_own_mistakes_keep_their_traceback() -> None:
 def at_work(before: str = "") -> Iterator[subprocess.Popen[str]]:
     """A program that has come to the middle of its work."""
     code = (
-        f"import signal, time\nfrom pipeline.errors import one_line_errors\n{before}\n"
+        f"import signal, time\nfrom pipeline.core.errors import one_line_errors\n{before}\n"
         "with one_line_errors('train'):\n    print('ready', flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen(

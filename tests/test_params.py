@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from pipeline import params
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 

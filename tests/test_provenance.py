@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import provenance
+from pipeline.core import provenance
 
 
 def git(*words):

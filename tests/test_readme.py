@@ -18,8 +18,8 @@ from PIL import Image
 from pipeline import params
 from pipeline.commands import COMMANDS, cells, orbweaver
 from pipeline.commands.overriding import read, read_each
-from pipeline.datasets.synthetic import spider_image
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.networks.backbones import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import PLACES

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import tiny
 
-from pipeline import params, paths
+from pipeline import params
+from pipeline.core import paths
 
 REAL = Path(os.environ.get("REAL_DATA", ""))
 PHOTOGRAPHS, WEIGHTS = (REAL / name for name in ("clothing10", "weights"))

@@ -9,7 +9,7 @@ import tiny
 import yaml
 
 from pipeline import params
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.params import Experiment
 
 METHODS = get_args(params.RegularizerName)

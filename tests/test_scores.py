@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from pipeline import scores as scoring
-from pipeline.errors import InputError
-from pipeline.scores import calibration, scores
+from pipeline.core.errors import InputError
+from pipeline.evaluation import scores as scoring
+from pipeline.evaluation.scores import calibration, scores
 
 CLASSES = ["a", "b", "c"]
 ACTUAL = np.array([0, 0, 0, 1, 1, 2])

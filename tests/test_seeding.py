@@ -4,8 +4,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pipeline import seeding
-from pipeline.errors import InputError
+from pipeline.core import seeding
+from pipeline.core.errors import InputError
 
 
 def test_seeds_of_different_purposes_and_repeats_are_all_different() -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import pipeline.params
-from pipeline import paths
+from pipeline.core import paths
 
 if TYPE_CHECKING:
     from torch import nn

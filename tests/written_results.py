@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from pipeline import params, records, tracking
-from pipeline.seeding import fingerprint
+from pipeline import params, tracking
+from pipeline.core import records
+from pipeline.core.seeding import fingerprint
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from pipeline.errors import one_line_errors
+from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
     "compare": "pipeline.commands.compare",

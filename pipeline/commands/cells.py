@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import paths, provenance, seeding
 from pipeline.commands.overriding import beside, read_each
-from pipeline.errors import InputError
+from pipeline.core import paths, provenance, seeding
+from pipeline.core.errors import InputError
 from pipeline.params import Params
 from pipeline.studies.definition import Named, override
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import paths
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_")

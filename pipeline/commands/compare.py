@@ -9,14 +9,16 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from pipeline import comparing, paths, tracking
+from pipeline import tracking
 from pipeline.commands import revisions
-from pipeline.comparing import Comparison, Experiment, Pair, Summary
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.evaluation import comparison
+from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import certainty, tables
 from pipeline.reporting.aggregate import SCORES
 from pipeline.reporting.tables import Table
-from pipeline.statistics import Interval
 
 WORKSPACE = "workspace"
 # Scores that are no part of one.
@@ -34,7 +36,7 @@ def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
     if len(set(names)) < len(names):
         raise InputError(f"{' '.join(names)}: names one twice; give each once")
     reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)
-    found = comparing.compare([read(name) for name in reading], metric)
+    found = comparison.compare([read(name) for name in reading], metric)
     click.echo(json.dumps(as_data(found), indent=2, ensure_ascii=False) if as_json else as_text(found))
 
 
@@ -130,7 +132,7 @@ def pair_tables(found: Comparison) -> Iterator[Table]:
     header = ("pair", f"difference{unit}", "95 % interval", "p", "p (Holm)", "smallest to be seen", "")
     rows = [_pair(pair, found.metric) for pair in found.pairs]
     yield Table(header, rows, numbers_from=1)
-    if found.metric == comparing.ACCURACY:
+    if found.metric == comparison.ACCURACY:
         tested = [(pair, repeat, one) for pair in found.pairs for repeat, one in pair.mcnemar.items()]
         counts = [
             (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", f"{one.p:.3f}")

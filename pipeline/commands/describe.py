@@ -5,13 +5,15 @@ from typing import Any
 
 import click
 
+from pipeline.assembly import objects, regularizers
 from pipeline.commands.overriding import beside, read
-from pipeline.datasets import folder, sets, synthetic
-from pipeline.errors import InputError
-from pipeline.networks import cost, freezing
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import folder, sets
+from pipeline.datasets.synthetic import synthetic
+from pipeline.evaluation import cost
+from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.params import Params, flat
-from pipeline.stages import assembly, regularizing
 
 # More layers of a stage than these are told by the first two and the last.
 SHOWN_LAYERS = 6
@@ -52,8 +54,8 @@ def count_classes(values: Params) -> int:
 def describe(values: Params, classes: int) -> dict[str, Any]:
     """The resolved experiment as plain data."""
     experiment = values.experiment()
-    network = assembly.structure(experiment, classes=classes)
-    phases = regularizing.parts(experiment, network)
+    network = objects.structure(experiment, classes=classes)
+    phases = regularizers.parts(experiment, network)
     return {
         "paper": experiment.paper,
         "classes": classes,
@@ -63,7 +65,7 @@ def describe(values: Params, classes: int) -> dict[str, Any]:
         | {name: {"value": value, "from": name} for name, value in flat(beside(values))},
         "phases": phases,
         "layers": layers(network),
-        "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
+        "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
         "flops": cost.flops(network, experiment.settings.data.sizes().input),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pipeline import paths
+from pipeline.core import paths
 from pipeline.params import flat
 from pipeline.tracking import Origin
 

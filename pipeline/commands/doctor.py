@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import click
 
 from pipeline.commands.overriding import read
-from pipeline.datasets import collecting, health, near_duplicates, sets
-from pipeline.datasets.folder import Found, check_location, layout
-from pipeline.datasets.health import Finding
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import collecting, health, near_duplicates, sets
+from pipeline.datasets.collect.folder import Found, check_location, layout
+from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.manifest import Rejected, Row
-from pipeline.errors import InputError
 from pipeline.params import Params
 from pipeline.stages.collect import on_leak
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import paths
+from pipeline.core import paths
 
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline import paths, provenance, tracking
+from pipeline import tracking
+from pipeline.assembly import objects
+from pipeline.core import paths, provenance
 from pipeline.datasets.packed import Packed
 from pipeline.datasets.transforms import View
 from pipeline.networks.network import Network
-from pipeline.stages import assembly, evaluate
+from pipeline.stages import evaluate
 
 # Two at least, or the exported network takes one image alone.
 EXAMPLES = 4
@@ -44,7 +46,7 @@ class FromPixels(nn.Module):
 
 def from_pixels(repeat: int, data: Packed) -> FromPixels:
     """The trained network of this repeat, from the working tree, in eval mode."""
-    return FromPixels(evaluate.load_network(repeat), assembly.still_view(evaluate.read_sizes(repeat)), data).eval()
+    return FromPixels(evaluate.load_network(repeat), objects.still_view(evaluate.read_sizes(repeat)), data).eval()
 
 
 def log_models() -> int:

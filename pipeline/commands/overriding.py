@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import params, paths
-from pipeline.errors import InputError
+from pipeline import params
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.params import Params
 from pipeline.stages.validate import reads_place
 

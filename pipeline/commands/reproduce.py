@@ -8,10 +8,11 @@ from typing import Any
 import click
 import yaml
 
-from pipeline import paths, tracking
+from pipeline import tracking
 from pipeline.commands import cloning, differences
 from pipeline.commands.revisions import Revision
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.tracking import Origin
 
 # What is taken from DVC's cache instead of being made anew with --reuse-data, and what is made anew then.

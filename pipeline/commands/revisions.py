@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths, records, tracking
+from pipeline import tracking
+from pipeline.core import paths, records
 from pipeline.reporting.aggregate import Repeat
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import click
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from pipeline import paths
 from pipeline.commands import cells, driving
 from pipeline.commands.cells import Cell
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
 STATE = Path(".dvc/tmp/studies")

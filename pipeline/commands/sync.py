@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import click
 
-from pipeline import paths, tracking
+from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.revisions import Revision
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 
 WORDS = {"added": "added", "completed": "completed", "unchanged": "already there"}
 ABSENT = "with files missing"

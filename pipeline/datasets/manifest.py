@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 class Row(NamedTuple):

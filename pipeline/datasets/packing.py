@@ -11,14 +11,14 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from pipeline import paths
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.datasets import manifest
 from pipeline.datasets.images import RefusedError, Resize, load, resized
 from pipeline.datasets.manifest import Indexed, Row
 from pipeline.datasets.packed import MEAN, STD
 from pipeline.datasets.parallel import mapped
 from pipeline.datasets.space import check_room
-from pipeline.errors import InputError
 
 # A JPEG is decoded smaller as long as twice the target is left for the antialiasing.
 _DRAFT = 2

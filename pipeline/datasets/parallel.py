@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from multiprocessing import connection
 from typing import TypeVar
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def check_room(folder: Path, needed: int, *, way_out: str) -> None:

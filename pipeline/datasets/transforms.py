@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.core.errors import InputError
+from pipeline.core.vision import functional
 from pipeline.datasets.augmenting.augmentation import Augmentation
-from pipeline.datasets.augmenting.colour import colour_jitter
+from pipeline.datasets.augmenting.color import colour_jitter
 from pipeline.datasets.augmenting.geometry import FLIP, affine, affine_crop, random_crop
-from pipeline.errors import InputError
-from pipeline.vision import functional
 
 # What a CPU's caches hold: a whole batch of floats in one go takes several times longer. A GPU takes it whole.
 PIXELS_AT_ONCE_ON_A_CPU = 2**18

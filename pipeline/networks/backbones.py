@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
-from pipeline.vision import models
+from pipeline.core.errors import InputError
+from pipeline.core.vision import models
 
 Values = dict[str, Tensor]
 

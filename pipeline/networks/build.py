@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks import heads
 from pipeline.networks.backbones import Backbone, backbone, make
 from pipeline.networks.insertion import insert, shapes

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.backbones import Step
 from pipeline.networks.network import Network
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline import compiler
-from pipeline.errors import InputError
+from pipeline.core import compiler
+from pipeline.core.errors import InputError
+from pipeline.core.vision import models
 from pipeline.networks.attention.contract import Attention
 from pipeline.networks.attention.table import Mechanism, mechanism
 from pipeline.networks.backbones import Step
 from pipeline.networks.network import Network
-from pipeline.vision import models
 
 # Each kind of residual block with the batch norm behind its last convolution.
 LAST_NORM: dict[type[nn.Module], str] = {

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.contract import Regularizer, Shapes, Taps
 from pipeline.regularizers.options import maps, one_of, strength
 from pipeline.regularizers.penalties import head_penalty

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.alignment import ChannelAlignment
 from pipeline.regularizers.contract import Shapes, Taps
 from pipeline.regularizers.kept import Kept

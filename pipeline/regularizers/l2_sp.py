@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.contract import Regularizer, Taps
 from pipeline.regularizers.kept import Kept
 from pipeline.regularizers.options import one_of, strength

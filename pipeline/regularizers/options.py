@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.contract import Shapes
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.act import ACT
 from pipeline.regularizers.ast import AST
 from pipeline.regularizers.contract import Regularizer

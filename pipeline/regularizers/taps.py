@@ -8,7 +8,7 @@ from types import TracebackType
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def named(model: nn.Module, name: str) -> nn.Module:

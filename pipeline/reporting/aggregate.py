@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 IntArray = npt.NDArray[np.int64]
 

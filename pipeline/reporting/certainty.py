@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline import comparing
-from pipeline.comparing import Experiment, Trial
+from pipeline.evaluation import comparison
+from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.statistics import Interval
 from pipeline.params import flat
 from pipeline.reporting import aggregate
 from pipeline.reporting.aggregate import SCORES, Repeat
-from pipeline.statistics import Interval
 
 NO_BREAK = "\u00a0"
 
@@ -40,7 +40,7 @@ def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
     """The 95 % interval of each score that has one: of the mean over the repeats, or Wilson's of a single accuracy."""
     trials = {one.number: trial(one) for one in repeats}
     found = {
-        name: comparing.summary(Experiment("", trials), name).interval for name in SCORES if name in repeats[0].scores
+        name: comparison.summary(Experiment("", trials), name).interval for name in SCORES if name in repeats[0].scores
     }
     return {name: interval for name, interval in found.items() if interval}
 
@@ -69,7 +69,7 @@ def note(repeats: Sequence[Repeat], *, own_parts: bool) -> str:
     sd = f"± is the standard deviation (with n − 1) over {len(repeats)} repeats, each with {varies}."
     if ends is None:
         return f"{sd} It is 0, which gives no interval. {_wilson(repeats[0])}"
-    if comparing.draws_splits(Experiment("", {one.number: trial(one) for one in repeats})):
+    if comparison.draws_splits(Experiment("", {one.number: trial(one) for one in repeats})):
         return (
             f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats, and corrected for training "
             "parts that overlap (Nadeau and Bengio 2003)."

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import paths
-from pipeline.datasets import collecting, leaks, manifest, near_duplicates, sets
-from pipeline.datasets.folder import check_location, layout
-from pipeline.datasets.leaks import Leak
+from pipeline.core import paths
+from pipeline.core.errors import one_line_errors
+from pipeline.datasets import manifest
+from pipeline.datasets.collect import collecting, leaks, near_duplicates, sets
+from pipeline.datasets.collect.folder import check_location, layout
+from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.manifest import Alike, Rejected, Row
-from pipeline.errors import one_line_errors
 from pipeline.params import Params, load
 
 

@@ -8,16 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import params, paths, scores, seeding
+from pipeline import params
+from pipeline.assembly import objects
+from pipeline.core import paths, seeding
+from pipeline.core.errors import one_line_errors
+from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
-from pipeline.errors import one_line_errors
+from pipeline.evaluation import explained_images, scores
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.params import Network as NetworkSettings
 from pipeline.params import Params, Sizes
-from pipeline.stages import assembly, picturing
-from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
@@ -37,22 +39,22 @@ def main(arguments: list[str]) -> None:
     images = as_shown(data, rows, repeat=repeat, device=device)
     logits = predict(network, images, rows, values)
     told = predictions(data, rows, logits)
-    some = picturing.chosen(told)
+    some = explained_images.chosen(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
-    explained = picturing.explain(network, shown, [told[place] for place in some], data.classes)
+    explained = explained_images.explain(network, shown, [told[place] for place in some], data.classes)
     found = scores.scores(data.labels[rows], logits, classes=data.classes)
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
         write_table(target / "predictions.csv", told)
         write_json(target / "scores.json", found)
-        picturing.write(target, explained)
+        explained_images.write(target, explained)
     print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
     """The test part as the network of this repeat is shown it."""
-    view = assembly.still_view(read_sizes(repeat))
+    view = objects.still_view(read_sizes(repeat))
     return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
 
 
@@ -68,7 +70,7 @@ def load_network(repeat: int) -> Network:
     """Build the trained network of this repeat again from its own files."""
     model = read_model(repeat)
     settings = NetworkSettings.model_validate(model["network"])
-    plan = assembly.plan(settings, classes=len(model["classes"]), image_size=read_sizes(repeat).input)
+    plan = objects.plan(settings, classes=len(model["classes"]), image_size=read_sizes(repeat).input)
     network = build(plan, pretrained=None)
     network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / "weights.safetensors"))
     return network

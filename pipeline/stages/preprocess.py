@@ -1,10 +1,10 @@
 """Decode and resize every collected image once, into one array that all repeats and strategies share."""
 
-from pipeline import paths
+from pipeline.core import paths
+from pipeline.core.errors import one_line_errors
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packing import pack
-from pipeline.errors import one_line_errors
 from pipeline.params import load
 
 

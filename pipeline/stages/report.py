@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import params, paths, records, tracking
-from pipeline.datasets import health, manifest
-from pipeline.errors import InputError, one_line_errors
+from pipeline import params, tracking
+from pipeline.core import paths, records
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.datasets import manifest
+from pipeline.datasets.collect import health
 from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
 from pipeline.reporting.explained import Explained

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import compiler, params, paths, seeding
-from pipeline.datasets import packed, synthetic
+from pipeline import params
+from pipeline.core import compiler, paths, seeding
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.files import write_json
+from pipeline.core.vision import models
+from pipeline.datasets import packed
 from pipeline.datasets.parallel import mapped
-from pipeline.errors import InputError, one_line_errors
+from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
 from pipeline.networks.backbones import backbone, make, places365
 from pipeline.params import Network, Params, SyntheticSource
-from pipeline.stages.files import write_json
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
-from pipeline.vision import models
 
 # The side for which values are checked; those that depend on the side are fitted to it.
 CHECKED_SIZE = 224

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline import paths
+from pipeline.core import paths
+from pipeline.core.errors import one_line_errors
+from pipeline.core.files import repeat_argument
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Alike, Assigned, Row
 from pipeline.datasets.splits import PerClass, beside, split
-from pipeline.errors import one_line_errors
 from pipeline.params import Split, load
-from pipeline.stages.files import repeat_argument
 
 
 def main(arguments: list[str]) -> None:

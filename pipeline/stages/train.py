@@ -12,20 +12,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline import compiler, params, paths, provenance, records, seeding, tracking
+from pipeline import params, tracking
+from pipeline.assembly import augmentation_grid, channel_weights, objects, regularizers
+from pipeline.core import compiler, paths, provenance, records, seeding
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
-from pipeline.errors import InputError, one_line_errors
-from pipeline.networks import cost, freezing
+from pipeline.evaluation import cost
+from pipeline.evaluation.distributions import distributions, first_values
+from pipeline.networks import freezing
 from pipeline.networks.backbones import backbone, make
 from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
-from pipeline.networks.values import distributions, first_values
 from pipeline.params import Params
 from pipeline.params import Train as TrainSettings
 from pipeline.regularizers.guide import Guide
-from pipeline.stages import assembly, gallery, regularizing, weighing
-from pipeline.stages.files import repeat_argument, write_json, write_table
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images, View
 
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> None:
     with tracking.follow(record, repeats=values.repeats) as live:
         outcome = run(network, values, data, parts, record, machine=machine, repeat=repeat, live=live)
     write_network(network, data, values, repeat=repeat)
-    sheet = gallery.augmented(values.experiment(), data, parts["train"], repeat=repeat)
+    sheet = augmentation_grid.augmented(values.experiment(), data, parts["train"], repeat=repeat)
     first = {"start": before, "trained": first_values(network.model), "random": random_values(values, repeat=repeat)}
     write_history(outcome.history, record, distributions(first), sheet, repeat=repeat)
     speed = inference_speed(values, network, classes=len(data.classes), machine=machine)
@@ -79,7 +81,7 @@ def read_parts(path: Path, data: Packed) -> dict[str, Tensor]:
 def make_network(values: Params, *, classes: int, repeat: int) -> Network:
     """The experiment's network with this repeat's initial values for what is not pre-trained."""
     torch.manual_seed(seeding.derive("network", repeat))
-    return build(assembly.experiment_plan(values.experiment(), classes=classes), pretrained=pretrained(values))
+    return build(objects.experiment_plan(values.experiment(), classes=classes), pretrained=pretrained(values))
 
 
 def pretrained(values: Params) -> dict[str, Tensor] | None:
@@ -102,13 +104,13 @@ def guides(
     """
     experiment, classes = values.experiment(), len(record["data"]["classes"])
     methods = {part.regularizer for part in experiment.parts()}
-    if not any(regularizing.adds_to_the_loss(method) for method in methods):
+    if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
-    source = regularizing.plain_source(experiment, network, classes=classes)
+    source = regularizers.plain_source(experiment, network, classes=classes)
     weights = None
     taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
-    if weighing.METHOD in methods and taps:
-        weights = weighing.channels(
+    if channel_weights.METHOD in methods and taps:
+        weights = channel_weights.channels(
             values,
             still(),
             taps,
@@ -117,7 +119,7 @@ def guides(
             follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
             | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
         )
-    return regularizing.Guides(experiment, network, source=source, repeat=repeat, channel_weights=weights).makers()
+    return regularizers.Guides(experiment, network, source=source, repeat=repeat, channel_weights=weights).makers()
 
 
 def run(
@@ -138,15 +140,15 @@ def run(
     """
     experiment = values.experiment()
     settings = experiment.settings
-    examples = shown(data, parts, machine.device, assembly.training_view(settings.data))
-    still = partial(shown, data, parts, machine.device, assembly.still_view(settings.data.sizes()))
+    examples = shown(data, parts, machine.device, objects.training_view(settings.data))
+    still = partial(shown, data, parts, machine.device, objects.still_view(settings.data.sizes()))
     try:
         return engine.fit(
             network,
             examples,
             settings.train,
             seed=repeat,
-            course=assembly.course(experiment, network, guides(values, network, record, still=still, repeat=repeat)),
+            course=objects.course(experiment, network, guides(values, network, record, still=still, repeat=repeat)),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
     except (ValueError, engine.NotFiniteError) as error:
@@ -204,7 +206,7 @@ def describe_run(
     }
     key = seeding.fingerprint(record)
     record["data"]["sha256"] = data.sha256
-    phases = regularizing.parts(experiment, network)
+    phases = regularizers.parts(experiment, network)
     return {
         "key": key,
         "paper": experiment.paper,
@@ -212,7 +214,7 @@ def describe_run(
         "seed": repeat,
         **record,
         "phases": phases,
-        "parameters": dict(freezing.count(network)) | {"regularizer": regularizing.own_parameters(phases)},
+        "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
         "stages": freezing.count_by_stage(network),
         "flops": computation(values, network, classes=len(data.classes)),
         "parts": {part: len(rows) for part, rows in parts.items()},
@@ -230,7 +232,7 @@ def computation(values: Params, network: Network, *, classes: int) -> dict[str, 
 
 def without_attention(values: Params, *, classes: int) -> Network | None:
     """The same network without its attention, random values; None where it has none."""
-    plan = assembly.experiment_plan(values.experiment(), classes=classes)
+    plan = objects.experiment_plan(values.experiment(), classes=classes)
     if plan.attention == NO_ATTENTION:
         return None
     return build(replace(plan, attention=NO_ATTENTION), pretrained=None)

@@ -7,9 +7,10 @@ recipe's `per_data` changes is in it.
 
 from pathlib import Path
 
-from pipeline import params, paths
-from pipeline.datasets import folder, sets
-from pipeline.errors import InputError, one_line_errors
+from pipeline import params
+from pipeline.core import paths
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.datasets.collect import folder, sets
 from pipeline.params import Paper, Params
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
@@ -58,9 +59,9 @@ def check_network(values: Params) -> None:
         InputError: for an attention that the backbone cannot take or whose maps are too small, a reduction that leaves
             no channel, a phase whose layer is not there, a regularizer without feature maps to compare.
     """
-    from pipeline import compiler
+    from pipeline.assembly import objects, regularizers
+    from pipeline.core import compiler
     from pipeline.networks.backbones import make, places365
-    from pipeline.stages import assembly, regularizing
 
     experiment = values.experiment()
     network = experiment.settings.network
@@ -69,7 +70,7 @@ def check_network(values: Params) -> None:
     if network.weights == "synthetic":
         with compiler.meta_device():
             make(network.backbone, values.synthetic_source.image_size, key="synthetic_source.image_size")
-    for part in regularizing.parts(experiment, assembly.structure(experiment, classes=2)):
+    for part in regularizers.parts(experiment, objects.structure(experiment, classes=2)):
         if "taps" in part and not part["taps"]:
             print(
                 f"validate: note: regularizer {part['regularizer']!r} has nothing to compare under freeze "

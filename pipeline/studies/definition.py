@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 FOLDER = Path("studies")
 # What DVC takes as the name of an experiment, of which a cell's name is a part.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline import comparing, statistics
-from pipeline.comparing import Pair, Summary
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.evaluation import comparison, statistics
+from pipeline.evaluation.comparison import Pair, Summary
 from pipeline.reporting import aggregate
 from pipeline.reporting.aggregate import Repeat
 from pipeline.studies.definition import Printed
@@ -29,9 +29,9 @@ class Result(NamedTuple):
     missing: str = ""
     printed: Printed | None = None
 
-    def experiment(self) -> comparing.Experiment:
+    def experiment(self) -> comparison.Experiment:
         """As what is compared: each test image right or not, in each repeat."""
-        return comparing.Experiment(
+        return comparison.Experiment(
             self.cell,
             {one.number: _trial(one) for one in self.repeats},
             parameters=self.repeats[0].record["parameters"]["trainable"],
@@ -39,15 +39,15 @@ class Result(NamedTuple):
 
     def summary(self) -> Summary:
         """Its accuracy over the repeats, with its interval."""
-        return comparing.summary(self.experiment())
+        return comparison.summary(self.experiment())
 
     def seconds(self) -> aggregate.Spread:
         """Of training, over the repeats."""
         return aggregate.speed_spreads(self.repeats)["train_seconds"]
 
 
-def _trial(one: Repeat) -> comparing.Trial:
-    return comparing.Trial(
+def _trial(one: Repeat) -> comparison.Trial:
+    return comparison.Trial(
         right={row["path"]: row["actual"] == row["predicted"] for row in one.predictions},
         train=one.record["parts"]["train"],
         scores={},
@@ -101,7 +101,7 @@ def differences(group: Group) -> list[Difference]:
     """
     experiments = {one.cell: one.experiment() for one in group.results}
     pairs = [
-        comparing.compare([experiments[a], experiments[b]]).pairs[0] for a, b in _wanted(group, best=best_of(group))
+        comparison.compare([experiments[a], experiments[b]]).pairs[0] for a, b in _wanted(group, best=best_of(group))
     ]
     raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
     return [
@@ -124,14 +124,14 @@ def _wanted(group: Group, *, best: str) -> list[tuple[str, str]]:
 def _verdict(pair: Pair, holm: float | None, *, of: int) -> str:
     interval = pair.interval()
     if interval is not None and not interval.covers_zero() and holm is not None and holm > statistics.ALPHA:
-        return f"{comparing.NO_DIFFERENCE} among {of} comparisons"
+        return f"{comparison.NO_DIFFERENCE} among {of} comparisons"
     return pair.verdict
 
 
 def over(results: Sequence[Result]) -> str:
     """What the intervals and tests are of, in a sentence."""
     there = [one for one in results if one.repeats]
-    return comparing.compare([there[0].experiment()]).over if there else NO_CELL
+    return comparison.compare([there[0].experiment()]).over if there else NO_CELL
 
 
 def compared(group: Group) -> tuple[list[Difference], str]:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import aggregate
 from pipeline.reporting.tables import Table, deviation, three_figures
-from pipeline.statistics import Interval
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Difference, Result
 

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 class Background:

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline import paths
+from pipeline.core import paths
+from pipeline.core.seeding import fingerprint
 from pipeline.params import flat
-from pipeline.seeding import fingerprint
 from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.tracking import content, origin
 from pipeline.tracking.store import opened, quieten, told_in_a_line
 

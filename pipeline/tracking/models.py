@@ -3,7 +3,7 @@
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.tracking.results import Files, read
 from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line, uri
 

@@ -9,20 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pipeline import paths
-from pipeline.seeding import fingerprint
+from pipeline.core import paths
+from pipeline.core.seeding import fingerprint
 from pipeline.tracking.background import Background
-from pipeline.tracking.content import (
-    CONTENT,
-    KEY,
-    NAME,
-    NOTE,
-    PARENT,
-    Content,
-    Point,
-    child_content,
-    parent_content,
-)
+from pipeline.tracking.content import CONTENT, KEY, NAME, NOTE, PARENT, Content, Point, child_content, parent_content
 from pipeline.tracking.results import Files, Results, Trial, complete, read
 from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from pipeline import paths, records
-from pipeline.errors import InputError
-from pipeline.seeding import fingerprint
+from pipeline.core import paths, records
+from pipeline.core.errors import InputError
+from pipeline.core.seeding import fingerprint
 
 
 class IncompleteError(InputError):

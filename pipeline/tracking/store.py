@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock
 
-from pipeline import paths
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.tracking.content import KEY, NAME, REPEAT, Point
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 WRAPPERS = ("state_dict", "model")
 

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import WeightedRandomSampler
 from tqdm import tqdm
 
-from pipeline import seeding
+from pipeline.core import seeding
 from pipeline.training import optim
 from pipeline.training.features import Features, Memory, Runnable
 from pipeline.training.images import Images

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline import seeding
+from pipeline.core import seeding
 
 
 class View(Protocol):

@@ -4,9 +4,10 @@ from pathlib import Path
 import click.testing
 import pytest
 
-from pipeline import comparing, statistics, tracking
+from pipeline import tracking
 from pipeline.commands import compare
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.evaluation import comparison, statistics
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
@@ -69,7 +70,7 @@ def test_what_is_not_finite_is_null_in_json(two):
 
     write_answers(two / "other", "one")
     [pair] = json.loads(said("one", "other", "--json"), parse_constant=refuse)["pairs"]
-    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, comparing.NO_DIFFERENCE)
+    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, comparison.NO_DIFFERENCE)
 
 
 def test_another_score_may_be_compared(two):

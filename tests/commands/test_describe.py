@@ -8,8 +8,8 @@ from click.testing import CliRunner, Result
 import pipeline
 from pipeline.commands import COMMANDS, orbweaver
 from pipeline.commands.describe import count_classes, read
-from pipeline.datasets import sets
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
 
 ROOT = Path(pipeline.__file__).parents[1]
 

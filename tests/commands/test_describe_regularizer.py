@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import pipeline
 from pipeline.commands import orbweaver
 from pipeline.commands.describe import as_text, describe, read
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 ROOT = Path(pipeline.__file__).parents[1]
 LAYER = "papers.spa_gca.regularizer.method_options"

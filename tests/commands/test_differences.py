@@ -9,7 +9,7 @@ STAGES = {
     "train@1": {
         "deps": [
             {"path": "data/collected", "md5": "c.dir"},
-            {"path": "pipeline/seeding.py", "md5": "s1"},
+            {"path": "pipeline/core/seeding.py", "md5": "s1"},
         ],
         "params": {"params.yaml": {"threads": "auto", "papers.quick": {"train": {"lr": 0.1}}}},
         "outs": [{"path": "metrics/runtime/1.json", "md5": "r1"}, {"path": "models/trained/1", "md5": "t1"}],
@@ -72,7 +72,7 @@ def test_changed_code_is_named_and_open_threads_are_not():
     found = another(outs=["models/trained/1"])
     found.stages["train@1"]["deps"][1]["md5"] = "s2"
     found.stages["train@1"]["params"]["params.yaml"]["threads"] = 2
-    assert causes(found)[1] == ["code of pipeline/seeding.py"]
+    assert causes(found)[1] == ["code of pipeline/core/seeding.py"]
 
 
 def test_changed_photographs_are_named_and_the_same_ones_at_another_place_are_not():

@@ -8,8 +8,8 @@ from PIL import Image
 
 import pipeline
 from pipeline.commands import doctor
-from pipeline.datasets.synthetic import spider_image
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.synthetic.synthetic import spider_image
 
 ROOT = Path(pipeline.__file__).parents[1]
 

@@ -9,7 +9,7 @@ import yaml
 
 from pipeline import tracking
 from pipeline.commands import cloning, reproduce
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.tracking import lookup
 
 HERE = tracking.Folder(Path())

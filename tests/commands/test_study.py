@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 import pipeline
 from pipeline.commands import cells, orbweaver
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
 ROOT = Path(pipeline.__file__).parents[1]

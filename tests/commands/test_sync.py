@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.commands import sync
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def said():

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from pipeline.datasets.fetching import Download
-from pipeline.datasets.sets import DataSet
-from pipeline.datasets.sources.classes import ITALIAN
+from pipeline.datasets.collect.sets import DataSet
+from pipeline.datasets.collect.sources.classes import ITALIAN
+from pipeline.datasets.download.fetching import Download
 
 
 def photograph(text: str) -> bytes:

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.datasets import archives
-from pipeline.datasets.archives import unpack
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.download import archives
+from pipeline.datasets.download.archives import unpack
 
 FILES = {"set/a.jpg": b"first", "set/below/b.jpg": b"second" * 1000, "set/names.txt": b""}
 

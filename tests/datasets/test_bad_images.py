@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets import images, manifest
-from pipeline.datasets.collecting import bring
-from pipeline.datasets.folder import Found, LeftOut, layout
+from pipeline.datasets.collect.collecting import bring
+from pipeline.datasets.collect.folder import Found, LeftOut, layout
 from pipeline.datasets.manifest import Rejected, Row
 
 UNKNOWN = r"not an image, or damaged at its start; these can be read: JPEG, PNG"

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets import collecting, parallel
-from pipeline.datasets.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
-from pipeline.datasets.folder import Found
+from pipeline.core.errors import InputError
+from pipeline.datasets import parallel
+from pipeline.datasets.collect import collecting
+from pipeline.datasets.collect.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
+from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.manifest import Rejected, Row
-from pipeline.datasets.synthetic import SPIDERS, spider_image
-from pipeline.errors import InputError
+from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 WAY_OUT = "allow it: -S duplicates=allow"
 

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from serving import Answer, serving
 
-from pipeline.datasets import fetching
-from pipeline.datasets.fetching import Download, cache_folder, fetch, local
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.download import fetching
+from pipeline.datasets.download.fetching import Download, cache_folder, fetch, local
 
 BODY = bytes(range(256)) * 4000
 OTHER = BODY[::-1]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.datasets.folder import LeftOut, check_location, layout
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect.folder import LeftOut, check_location, layout
 
 CLASSES = ("cat", "dog")
 

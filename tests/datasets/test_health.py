@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.datasets.health import examine
+from pipeline.datasets.collect.health import examine
 from pipeline.datasets.manifest import Alike, Rejected, Row
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline.datasets.leaks import Leak, check, leaks, rejections, resolved
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect.leaks import Leak, check, leaks, rejections, resolved
 from pipeline.datasets.manifest import Alike, Rejected, Row
-from pipeline.errors import InputError
 
 
 def _row(path: str, *, image: str = "") -> Row:

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from pipeline.core.errors import InputError
 from pipeline.datasets.manifest import Assigned, Indexed, Rejected, Row, read, write
 from pipeline.datasets.splits import split
-from pipeline.errors import InputError
 
 NAMES = [
     "with space.jpg",

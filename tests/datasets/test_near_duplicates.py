@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from pipeline.datasets import near_duplicates
-from pipeline.datasets.collecting import bring, draw, spiders
-from pipeline.datasets.folder import Found
+from pipeline.datasets.collect import near_duplicates
+from pipeline.datasets.collect.collecting import bring, draw, spiders
+from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.near_duplicates import Print, find
 from pipeline.datasets.manifest import Alike, Row
-from pipeline.datasets.near_duplicates import Print, find
-from pipeline.datasets.synthetic import SPIDERS, spider_image
+from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 
 def _encoded(image: Image.Image) -> Image.Image:

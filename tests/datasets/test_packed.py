@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.errors import InputError
 from pipeline.datasets import packing, parallel
 from pipeline.datasets.images import load, resized
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packed import Packed
 from pipeline.datasets.packing import pack
-from pipeline.errors import InputError
 
 SIZE = 16
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.core.errors import InputError
 from pipeline.datasets import parallel
 from pipeline.datasets.parallel import mapped
-from pipeline.errors import InputError
 
 COUNT = 40
 

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 from serving import serving
 
-from pipeline.datasets import parallel, sets
+from pipeline.core.errors import InputError
+from pipeline.datasets import parallel
+from pipeline.datasets.collect import sets
+from pipeline.datasets.collect.sources import lists, matlab
+from pipeline.datasets.collect.sources.classes import ITALIAN
+from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.manifest import Assigned, Row
-from pipeline.datasets.sources import lists, matlab
-from pipeline.datasets.sources.classes import ITALIAN
-from pipeline.datasets.sources.spiders import PRINTED
 from pipeline.datasets.splits import PerClass, beside, split
-from pipeline.errors import InputError
 
 NAMES = "spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few animals10 digits"
 DOWNLOADED = [name for name, row in sets.SETS.items() if row.downloads and all(d.urls for d in row.downloads)]

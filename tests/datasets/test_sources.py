@@ -7,9 +7,9 @@ import miniatures
 import numpy as np
 import pytest
 
-from pipeline.datasets import sets
-from pipeline.datasets.sources import arrays, classes, lists, matlab, places, spiders
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
+from pipeline.datasets.collect.sources import arrays, classes, lists, matlab, places, spiders
 
 WHOLE = "take the whole set as it is published"
 

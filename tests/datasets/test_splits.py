@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
+from pipeline.core.errors import InputError
 from pipeline.datasets.manifest import Alike, Row
 from pipeline.datasets.splits import PerClass, split
-from pipeline.errors import InputError
 
 
 def _row(path: str, *, image: str = "", part: str = "") -> Row:

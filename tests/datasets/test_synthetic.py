@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from threadpoolctl import threadpool_limits
 
-from pipeline.datasets.synthetic import (
+from pipeline.datasets.synthetic.synthetic import (
     SOURCE_CLASSES,
     SPIDERS,
     draw_source,

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
+from pipeline.core.errors import InputError
 from pipeline.datasets import transforms
 from pipeline.datasets.transforms import AUGMENTATIONS, View, view
-from pipeline.errors import InputError
 
 JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 OPTIONS: dict[str, dict[str, float]] = {

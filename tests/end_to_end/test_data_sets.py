@@ -10,8 +10,8 @@ import pytest
 from clones import Clone, ran, stages
 from serving import Server, serving
 
-from pipeline.datasets.fetching import CACHE_VARIABLE
-from pipeline.datasets.sets import SETS
+from pipeline.datasets.collect.sets import SETS
+from pipeline.datasets.download.fetching import CACHE_VARIABLE
 
 pytestmark = pytest.mark.slow
 ARCHIVE = "CUB_200_2011.tgz"
@@ -44,7 +44,7 @@ def publish(clone: Clone, server: Server) -> None:
         f"size={download.size}": f"size={len(content)}",
         download.md5: hashlib.md5(content).hexdigest(),
     }
-    file = clone.root / "pipeline/datasets/sets.py"
+    file = clone.root / "pipeline/datasets/collect/sets.py"
     text = file.read_text(encoding="utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks import heads
 from pipeline.networks.backbones import BACKBONES, backbone, make
 from pipeline.networks.build import Plan, build, check_trunk, hidden, load_trunk, trunk

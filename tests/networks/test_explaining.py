@@ -3,7 +3,7 @@ import pytest
 import tiny
 import torch
 
-from pipeline.networks import explaining
+from pipeline.evaluation import explanations
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 
@@ -33,14 +33,14 @@ def test_grad_cam_of_a_linear_head_is_the_maps_weighed_by_its_row_of_the_class()
     maps = last_maps(found)
     weights = found.model.get_parameter("fc.weight").detach()[CLASSES]
     expected = torch.relu((weights[:, :, None, None] * maps).sum(1)) / maps[0, 0].numel()
-    told = explaining.class_activation(found, images(), CLASSES)["grad_cam"]
+    told = explanations.class_activation(found, images(), CLASSES)["grad_cam"]
     np.testing.assert_allclose(told, expected.numpy(), atol=1e-6)
     assert told.max() > 0
 
 
 def test_the_head_fcn_gives_maps_whose_average_is_the_score() -> None:
     found = network(head="fcn")
-    maps = explaining.class_maps(found, images(), CLASSES)
+    maps = explanations.class_maps(found, images(), CLASSES)
     assert maps is not None
     with torch.no_grad():
         scores = found.eval()(images())[torch.arange(3), CLASSES]
@@ -49,15 +49,15 @@ def test_the_head_fcn_gives_maps_whose_average_is_the_score() -> None:
 
 def test_grad_cam_of_the_head_fcn_is_its_class_maps_where_they_speak_for_the_class_but_for_the_bias() -> None:
     found = network(head="fcn")
-    own = explaining.class_maps(found, images(), CLASSES)
+    own = explanations.class_maps(found, images(), CLASSES)
     assert own is not None
     bias = found.model.get_parameter("fc.convolution.bias").detach().numpy()[CLASSES]
-    told = explaining.class_activation(found, images(), CLASSES)["grad_cam"]
+    told = explanations.class_activation(found, images(), CLASSES)["grad_cam"]
     np.testing.assert_allclose(4 * told, np.maximum(own - bias[:, None, None], 0), atol=1e-5)
 
 
 def test_another_head_has_no_maps_of_its_own() -> None:
-    assert explaining.class_maps(network(), images(), CLASSES) is None
+    assert explanations.class_maps(network(), images(), CLASSES) is None
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_maps_are_taken_behind_the_last_stage_and_the_one_before(
     backbone: str, last: str, finer: str, sides: tuple[int, int]
 ) -> None:
     found = network(backbone)
-    assert explaining.layers(found, 64) == (last, finer)
-    told = explaining.class_activation(found, images(), CLASSES)
+    assert explanations.layers(found, 64) == (last, finer)
+    told = explanations.class_activation(found, images(), CLASSES)
     assert told["grad_cam"].shape == (3, sides[0], sides[0])
     assert told["layer_cam"].shape == (3, sides[1], sides[1])
 
 
 def test_attention_behind_a_stage_is_a_part_of_it_and_hands_out_its_maps() -> None:
     found = network(attention="ecsm")
-    assert explaining.layers(found, 64).last == "attention.block4"
-    told = explaining.attention(found, images())
+    assert explanations.layers(found, 64).last == "attention.block4"
+    told = explanations.attention(found, images())
     assert {name: maps.shape for name, maps in told.items()} == {
         "eca.channel": (3, tiny.WIDTHS[-1]),
         "spatial.position": (3, 2, 2),
@@ -90,24 +90,24 @@ def test_attention_behind_a_stage_is_a_part_of_it_and_hands_out_its_maps() -> No
 
 
 def test_without_attention_there_are_no_maps_of_it() -> None:
-    assert explaining.attention(network(), images()) == {}
+    assert explanations.attention(network(), images()) == {}
 
 
 def test_feature_maps_are_the_mean_and_the_first_channels_of_each_stage() -> None:
     found = network()
-    told = explaining.features(found, images())
+    told = explanations.features(found, images())
     sides = {"stem": 16, "block1": 16, "block2": 8, "block3": 4, "block4": 2}
     assert {stage: maps.shape for stage, maps in told.items()} == {s: (3, 4, n, n) for s, n in sides.items()}
     mean = last_maps(found).mean(1).numpy()
-    np.testing.assert_array_equal(told["block4"][:, 0], explaining.scaled(mean))
+    np.testing.assert_array_equal(told["block4"][:, 0], explanations.scaled(mean))
 
 
 def test_explaining_leaves_the_network_as_it_was() -> None:
     found = network(attention="ecsm").train()
     before = {name: value.clone() for name, value in found.state_dict().items()}
-    explaining.class_activation(found, images(), CLASSES)
-    explaining.features(found, images())
-    explaining.attention(found, images())
+    explanations.class_activation(found, images(), CLASSES)
+    explanations.features(found, images())
+    explanations.attention(found, images())
     assert found.training
     assert not any(module._forward_hooks for module in found.modules())
     assert all(torch.equal(value, before[name]) for name, value in found.state_dict().items())
@@ -115,8 +115,8 @@ def test_explaining_leaves_the_network_as_it_was() -> None:
 
 def test_the_same_images_have_the_same_maps_however_many_are_explained_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = network()
-    together = explaining.class_activation(found, images(), CLASSES)
-    monkeypatch.setattr(explaining, "AT_ONCE", 2)
-    apart = explaining.class_activation(found, images(), CLASSES)
+    together = explanations.class_activation(found, images(), CLASSES)
+    monkeypatch.setattr(explanations, "AT_ONCE", 2)
+    apart = explanations.class_activation(found, images(), CLASSES)
     for name, maps in together.items():
         np.testing.assert_allclose(apart[name], maps, atol=1e-6)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.backbones import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import STRATEGIES, Row, count, freeze, plan

@@ -7,8 +7,8 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
-from pipeline.networks import cost
+from pipeline.core.errors import InputError
+from pipeline.evaluation import cost
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import PLACES, insert, last_norms, shapes

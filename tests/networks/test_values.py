@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from pipeline.evaluation.distributions import BINS, distributions, first_values
 from pipeline.networks.backbones import make
-from pipeline.networks.values import BINS, distributions, first_values
 
 
 def test_the_first_layers_are_the_first_convolution_and_the_first_batch_norm() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.delta import Delta, channel_weights
 from pipeline.regularizers.gca import GCA
 from pipeline.regularizers.l2_sp import L2SP

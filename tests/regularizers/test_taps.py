@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.regularizers.taps import Tapped, freeze_source
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.reporting import aggregate
 from pipeline.reporting.aggregate import Confusion, Example, Repeat
 

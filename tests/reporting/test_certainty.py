@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline import statistics
+from pipeline.evaluation import statistics
 from pipeline.reporting import certainty
 from pipeline.reporting.aggregate import Repeat
 

@@ -8,7 +8,7 @@ import yaml
 import pipeline
 from pipeline import params
 from pipeline.commands.describe import read
-from pipeline.datasets import sets
+from pipeline.datasets.collect import sets
 from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material

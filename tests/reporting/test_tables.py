@@ -1,8 +1,8 @@
 import pytest
 
+from pipeline.evaluation.statistics import interval
 from pipeline.reporting import tables
 from pipeline.reporting.aggregate import ClassScore, Repeat, spread
-from pipeline.statistics import interval
 
 
 def result(number, accuracy):

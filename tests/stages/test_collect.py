@@ -13,11 +13,12 @@ import pytest
 import tiny
 from PIL import Image, ImageEnhance
 
-from pipeline import params, paths
+from pipeline import params
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Alike, Rejected, Row
-from pipeline.datasets.synthetic import spider_image
-from pipeline.errors import InputError
+from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.stages import collect
 
 

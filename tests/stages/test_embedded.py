@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny
 
-from pipeline import paths
+from pipeline.core import paths
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from pipeline import params
+from pipeline.assembly import augmentation_grid, objects
 from pipeline.datasets.packed import MEAN, STD, Packed
-from pipeline.stages import assembly, gallery
 from pipeline.training.images import Images
 
-SIDE, STEP = gallery.SIDE, gallery.SIDE + gallery.GAP
+SIDE, STEP = augmentation_grid.SIDE, augmentation_grid.SIDE + augmentation_grid.GAP
 
 
 def experiment(**data: object) -> params.Experiment:
@@ -44,9 +44,9 @@ def enlarged(image: torch.Tensor) -> np.ndarray:
 def test_each_row_begins_with_an_image_as_it_is_packed() -> None:
     data = packed()
     sheet = opened(
-        gallery.augmented(experiment(image_size=64, augmentation="flip"), data, torch.arange(1, 9), repeat=1)
+        augmentation_grid.augmented(experiment(image_size=64, augmentation="flip"), data, torch.arange(1, 9), repeat=1)
     )
-    assert sheet.size == (6 * STEP - gallery.GAP, 4 * STEP - gallery.GAP)
+    assert sheet.size == (6 * STEP - augmentation_grid.GAP, 4 * STEP - augmentation_grid.GAP)
     for row, shown in enumerate((1, 3, 5, 8)):
         np.testing.assert_array_equal(tile(sheet, row, 0), enlarged(torch.from_numpy(data.images[shown])))
 
@@ -54,8 +54,8 @@ def test_each_row_begins_with_an_image_as_it_is_packed() -> None:
 def test_the_others_are_what_the_first_five_epochs_show() -> None:
     chosen, data = experiment(image_size=64, augmentation="flip"), packed()
     train = torch.arange(4)
-    sheet = opened(gallery.augmented(chosen, data, train, repeat=7))
-    view = assembly.training_view(chosen.settings.data)
+    sheet = opened(augmentation_grid.augmented(chosen, data, train, repeat=7))
+    view = objects.training_view(chosen.settings.data)
     images = Images(data.images, torch.arange(10), mean=MEAN, std=STD, device=torch.device("cpu"), view=view)
     order = torch.tensor([2, 0, 3, 1])
     for epoch in range(1, 6):
@@ -67,22 +67,22 @@ def test_the_others_are_what_the_first_five_epochs_show() -> None:
 
 
 def test_a_random_crop_alone_is_shown_too() -> None:
-    sheet = gallery.augmented(experiment(image_size=64, crop_size=48), packed(), torch.arange(10), repeat=1)
+    sheet = augmentation_grid.augmented(experiment(image_size=64, crop_size=48), packed(), torch.arange(10), repeat=1)
     assert len({tile(opened(sheet), 0, column).tobytes() for column in range(6)}) == 6
 
 
 def test_the_same_repeat_gives_the_same_bytes_and_another_others() -> None:
     chosen, data = experiment(image_size=64, augmentation="animals"), packed()
-    sheets = [gallery.augmented(chosen, data, torch.arange(10), repeat=repeat) for repeat in (1, 1, 2)]
+    sheets = [augmentation_grid.augmented(chosen, data, torch.arange(10), repeat=repeat) for repeat in (1, 1, 2)]
     assert sheets[0] == sheets[1] != sheets[2]
 
 
 @pytest.mark.parametrize(("side", "images"), [(16, 2), (224, 1)])
 def test_small_and_large_images_and_few_of_them_have_their_sheet(side: int, images: int) -> None:
     chosen = experiment(image_size=side, input_size=max(side, 32), augmentation="flip")
-    sheet = opened(gallery.augmented(chosen, packed(images, side), torch.arange(images), repeat=1))
-    assert sheet.size == (6 * STEP - gallery.GAP, images * STEP - gallery.GAP)
+    sheet = opened(augmentation_grid.augmented(chosen, packed(images, side), torch.arange(images), repeat=1))
+    assert sheet.size == (6 * STEP - augmentation_grid.GAP, images * STEP - augmentation_grid.GAP)
 
 
 def test_where_nothing_varies_there_is_no_sheet() -> None:
-    assert gallery.augmented(experiment(image_size=64), packed(), torch.arange(10), repeat=1) is None
+    assert augmentation_grid.augmented(experiment(image_size=64), packed(), torch.arange(10), repeat=1) is None

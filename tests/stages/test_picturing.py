@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.networks import explaining
+from pipeline.evaluation import explanations
+from pipeline.evaluation.explained_images import EXPLAINED, chosen, explain, write
 from pipeline.networks.build import Plan, build
-from pipeline.stages.picturing import EXPLAINED, chosen, explain, write
 
 
 def row(path: str, actual: str, predicted: str, confidence: float) -> dict[str, Any]:
@@ -43,14 +43,14 @@ def test_maps_are_of_the_predicted_class_and_one_of_the_actual() -> None:
     network = build(Plan("resnet18", "fcn", 3, 64), pretrained=None)
     images = torch.randn(2, 3, 64, 64)
     arrays, described = explain(network, images, [row("1", "a", "c", 0.9), row("2", "b", "b", 0.7)], ["a", "b", "c"])
-    predicted, actual = (explaining.class_activation(network, images, asked) for asked in ([2, 1], [0, 1]))
-    assert np.array_equal(arrays["grad_cam"], explaining.scaled(predicted["grad_cam"]))
-    assert np.array_equal(arrays["layer_cam"], explaining.scaled(predicted["layer_cam"]))
-    assert np.array_equal(arrays["grad_cam_actual"], explaining.scaled(actual["grad_cam"]))
+    predicted, actual = (explanations.class_activation(network, images, asked) for asked in ([2, 1], [0, 1]))
+    assert np.array_equal(arrays["grad_cam"], explanations.scaled(predicted["grad_cam"]))
+    assert np.array_equal(arrays["layer_cam"], explanations.scaled(predicted["layer_cam"]))
+    assert np.array_equal(arrays["grad_cam_actual"], explanations.scaled(actual["grad_cam"]))
     assert [bool((arrays["grad_cam_actual"][n] == arrays["grad_cam"][n]).all()) for n in (0, 1)] == [False, True]
-    own = explaining.class_maps(network, images, [2, 1])
+    own = explanations.class_maps(network, images, [2, 1])
     assert own is not None
-    assert np.array_equal(arrays["class_maps"], explaining.scaled(own))
+    assert np.array_equal(arrays["class_maps"], explanations.scaled(own))
     assert described["features"] == [0, 1]
 
 

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from pipeline import paths
+from pipeline.core import paths
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packed import Packed

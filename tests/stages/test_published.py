@@ -17,13 +17,16 @@ import readme
 import tiny
 from serving import Server, serving
 
-from pipeline import params, paths
+from pipeline import params
 from pipeline.commands import overriding
-from pipeline.datasets import fetching, manifest, parallel, sets
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.datasets import manifest, parallel
+from pipeline.datasets.collect import sets
+from pipeline.datasets.download import fetching
 from pipeline.datasets.manifest import Assigned, Row
 from pipeline.datasets.packed import Packed
 from pipeline.datasets.splits import PerClass
-from pipeline.errors import InputError
 from pipeline.stages import collect, preprocess, split, validate
 
 # A tenth of the images of each class that ECSM Table 1 prints.

@@ -15,15 +15,17 @@ import tiny
 import torch
 from torch import Tensor
 
-from pipeline import params, paths
+from pipeline import params
+from pipeline.assembly import objects, regularizers
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.datasets.packed import MEAN, STD, Packed
-from pipeline.errors import InputError
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.params import Params
 from pipeline.regularizers.guide import Guide
 from pipeline.regularizers.l2_sp import L2SP
-from pipeline.stages import assembly, regularizing, train
+from pipeline.stages import train
 from pipeline.training import checkpoints, engine, optim
 
 SIDE = tiny.SIDE
@@ -79,7 +81,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny.narrow(patch)
         root = tiny.enter(tmp_path_factory.mktemp("regularizing"), patch)
         torch.manual_seed(7)
-        plan = assembly.experiment_plan(values("none").experiment(), classes=3)
+        plan = objects.experiment_plan(values("none").experiment(), classes=3)
         network = train.build(plan, pretrained=None)
         calibrate(network)
         trunk = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
@@ -123,7 +125,7 @@ def run(given: Params, *, repeat: int = 1) -> Ran:
     after: list[dict[str, Tensor]] = []
     plain = optim.make_optimizer
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regularizing, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
+        patch.setattr(regularizers, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
         network = train.make_network(given, classes=3, repeat=repeat)
         data = packed()
@@ -218,7 +220,7 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
     given = values(method)
     network = train.make_network(given, classes=3, repeat=1)
     settings = given.experiment().settings
-    examples = train.shown(packed(), PARTS, MACHINE.device, assembly.training_view(settings.data))
+    examples = train.shown(packed(), PARTS, MACHINE.device, objects.training_view(settings.data))
     assert train.guides(given, network, found.record, still=lambda: examples, repeat=1) == []
     freezing.freeze(network, settings.network.freeze)
     engine.fit(network, examples, settings.train, seed=1)
@@ -330,7 +332,7 @@ def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
 
 def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> list[dict[str, Any]]:
     experiment = values(method, changes, **axes).experiment()
-    return regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+    return regularizers.parts(experiment, objects.structure(experiment, classes=3))
 
 
 @pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
@@ -389,8 +391,8 @@ def test_l2_sp_leaves_attention_and_head_free() -> None:
     given = values("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
     network = train.make_network(given, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    source = regularizing.plain_source(given.experiment(), network, classes=3)
-    made = regularizing.make(given.experiment(), network, "l2_sp", source=source)
+    source = regularizers.plain_source(given.experiment(), network, classes=3)
+    made = regularizers.make(given.experiment(), network, "l2_sp", source=source)
     assert isinstance(made, L2SP)
     held = set(made.start)
     assert held == {name for name in start if "running" not in name and "num_batches" not in name}
@@ -406,7 +408,7 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
     changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
     experiment = values(method, changes, freeze="2").experiment()
     with pytest.raises(InputError) as caught:
-        regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+        regularizers.parts(experiment, objects.structure(experiment, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
     assert str(caught.value).endswith("use l2 or l2_sp")
 
@@ -416,7 +418,7 @@ def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -
     changes = {"network.backbone": backbone, "data.crop_size": 32}
     experiment = values("delta", changes, freeze="2").experiment()
     with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
-        regularizing.parts(experiment, assembly.structure(experiment, classes=3))
+        regularizers.parts(experiment, objects.structure(experiment, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])

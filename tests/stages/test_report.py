@@ -8,9 +8,10 @@ import tiny
 import written_results
 from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
-from pipeline import statistics, tracking
-from pipeline.datasets import sets
-from pipeline.errors import InputError
+from pipeline import tracking
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
+from pipeline.evaluation import statistics
 from pipeline.reporting import pictures
 from pipeline.stages import report
 

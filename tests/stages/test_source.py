@@ -17,8 +17,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from pipeline import paths
-from pipeline.errors import InputError
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.networks import backbones
 from pipeline.stages import source
 from pipeline.training import checkpoints

@@ -16,10 +16,12 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-from pipeline import params, paths, provenance, records, scores, seeding, tracking
+from pipeline import params, tracking
+from pipeline.core import paths, provenance, records, seeding
+from pipeline.core.errors import InputError
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
-from pipeline.errors import InputError
+from pipeline.evaluation import scores
 from pipeline.networks import backbones
 from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of

@@ -7,9 +7,10 @@ import pytest
 import tiny
 from PIL import Image
 
-from pipeline import params, paths
-from pipeline.datasets.sources.spiders import PRINTED
-from pipeline.errors import InputError
+from pipeline import params
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.stages import validate
 
 

@@ -13,12 +13,14 @@ import tiny
 import torch
 from torch import Tensor
 
-from pipeline import params, paths
+from pipeline import params
+from pipeline.assembly import channel_weights, objects
+from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.datasets.packed import MEAN, STD, Packed
-from pipeline.errors import InputError
 from pipeline.networks.build import build
 from pipeline.params import Params
-from pipeline.stages import assembly, train, weighing
+from pipeline.stages import train
 from pipeline.training import engine
 
 SIDE = 32
@@ -46,7 +48,7 @@ def values(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> P
 
 def examples(given: Params, rows: int = 8) -> engine.Examples:
     parts = {"train": torch.arange(rows), "val": torch.arange(0)}
-    return train.shown(packed(), parts, CPU, assembly.still_view(given.experiment().settings.data.sizes()))
+    return train.shown(packed(), parts, CPU, objects.still_view(given.experiment().settings.data.sizes()))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def pretrained() -> dict[str, Tensor]:
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
         torch.manual_seed(3)
-        network = build(assembly.experiment_plan(values().experiment(), classes=3), pretrained=None)
+        network = build(objects.experiment_plan(values().experiment(), classes=3), pretrained=None)
     return {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
 
 
@@ -70,8 +72,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Path
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that a head was trained."""
     made: list[int] = []
-    plain = weighing.trained_head
-    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: made.append(1) or plain(*a, **k))
+    plain = channel_weights.trained_head
+    monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: made.append(1) or plain(*a, **k))
     return made
 
 
@@ -87,7 +89,7 @@ def weigh(
     shown = examples(given, rows)
     if turned is not None:
         shown.labels[turned] = (shown.labels[turned] + 1) % 3
-    return weighing.channels(given, shown, TAPS, classes=3, pretrained=start, follows_from=follows_from)
+    return channel_weights.channels(given, shown, TAPS, classes=3, pretrained=start, follows_from=follows_from)
 
 
 def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
@@ -134,9 +136,9 @@ def test_whatever_weights_follow_from_gives_others(
     change: str, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
     weigh(values(), pretrained)
     options = dict(CHANGES[change])
@@ -159,9 +161,9 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
     changes: dict[str, Any], pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        weighing, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
     for given in (values(), values(changes)):
         weigh(given, pretrained)
@@ -195,8 +197,8 @@ def test_a_broken_file_is_made_anew_or_told_with_the_way_out(
 def test_a_training_of_channels_that_fails_leaves_no_file(
     pretrained: dict[str, Tensor], clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weighing, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
+    monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
+    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
     with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
         weigh(values(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
@@ -213,8 +215,8 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
         entered.set()
         assert release.wait(timeout=10)
 
-    monkeypatch.setattr(weighing, "trained_head", slow)
-    monkeypatch.setattr(weighing, "seen", lambda *a, **k: {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))})
+    monkeypatch.setattr(channel_weights, "trained_head", slow)
+    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))})
     found: list[dict[str, Tensor]] = []
     workers = [threading.Thread(target=lambda: found.append(weigh(values(), pretrained))) for _ in range(2)]
     workers[0].start()
@@ -238,10 +240,12 @@ def test_pre_trained_values_and_the_stream_of_random_numbers_stay_as_they_were(p
 
 def test_the_network_that_filters_are_left_out_of_has_a_trained_head_alone(pretrained: dict[str, Tensor]) -> None:
     given = values()
-    network = weighing.trained_head(given, examples(given), classes=3, pretrained=pretrained)
+    network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     state = network.model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in pretrained.items())
-    untrained = weighing.trained_head(values({"train.lr": 1e-30}), examples(given), classes=3, pretrained=pretrained)
+    untrained = channel_weights.trained_head(
+        values({"train.lr": 1e-30}), examples(given), classes=3, pretrained=pretrained
+    )
     assert not torch.equal(untrained.model.state_dict()["fc.weight"], state["fc.weight"])
 
 
@@ -250,12 +254,12 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 ) -> None:
     given = values()
     shown = examples(given)
-    network = weighing.trained_head(given, shown, classes=3, pretrained=pretrained)
+    network = channel_weights.trained_head(given, shown, classes=3, pretrained=pretrained)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     asked: list[int] = []
     plain = shown.images.batch
     monkeypatch.setattr(shown.images, "batch", lambda rows, draws=None: asked.extend(rows.tolist()) or plain(rows))
-    weighing.seen(given, network, shown, TAPS)
+    channel_weights.seen(given, network, shown, TAPS)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert len(asked) == 4
     assert set(asked) <= set(range(8))
@@ -263,7 +267,7 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 
 def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
     animals = params.check(tiny.recipe("animals", regularizer="delta"))
-    found = weighing.head_settings(animals)
+    found = channel_weights.head_settings(animals)
     assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
 
 
@@ -277,9 +281,9 @@ def test_progress_is_shown_on_a_terminal_alone(
     stream: type[io.StringIO], told: bool, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = values()
-    network = weighing.trained_head(given, examples(given), classes=3, pretrained=pretrained)
+    network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)
-    weighing.seen(given, network, examples(given), TAPS)
+    channel_weights.seen(given, network, examples(given), TAPS)
     assert ("channels: 100%" in written.getvalue()) is told
     assert told or not written.getvalue()

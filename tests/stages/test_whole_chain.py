@@ -11,8 +11,9 @@ import pytest
 import readme
 import tiny
 
-from pipeline import params, paths
+from pipeline import params
 from pipeline.commands import overriding
+from pipeline.core import paths
 
 PAPERS: dict[str, Any] = tiny.shipped()["papers"]
 

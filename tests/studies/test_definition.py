@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
 MINE = "title: Mine\ncells:\n  head: {set: {freeze: 1}}\n  top: {set: {freeze: 3c}}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import tracking
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.tracking import store
 
 ROOT = Path(__file__).parents[2]

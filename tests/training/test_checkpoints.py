@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.training import checkpoints
 
 VALUES = {"b.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(3)}

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.attention.contract import Series, weigh
 from pipeline.networks.attention.gate import make_gate
 from pipeline.networks.attention.options import padding, reduced

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 Gate = Callable[[Tensor], Tensor]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.attention.contract import Attention, weigh
 from pipeline.networks.attention.gate import make_gate
 from pipeline.networks.attention.options import reduced

@@ -1,6 +1,6 @@
 """Options that a mechanism cannot be made with are refused."""
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def reduced(name: str, channels: int, reduction: int) -> int:

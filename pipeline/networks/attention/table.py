@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.attention.ca import ChannelAttention
 from pipeline.networks.attention.cbam import CBAM
 from pipeline.networks.attention.contract import Attention

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from torch import nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.networks.attention.hierarchical import HierarchicalAttention
 from pipeline.networks.attention.table import ATTENTIONS, mechanism
 

@@ -1,0 +1,138 @@
+"""How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
+
+The head alone is trained on the pre-trained network (L2-FE), then the filters of each tap are left out one at a time
+on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
+same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from filelock import FileLock
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.assembly import objects, regularizers
+from pipeline.core import paths, provenance, seeding
+from pipeline.core.errors import InputError
+from pipeline.networks import freezing
+from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.network import Network
+from pipeline.params import Params, Train
+from pipeline.regularizers.delta import channel_weights
+from pipeline.regularizers.rises import rises
+from pipeline.training import checkpoints, engine
+
+METHOD = "delta"
+
+
+def channels(
+    values: Params,
+    examples: engine.Examples,
+    taps: Sequence[str],
+    *,
+    classes: int,
+    pretrained: Mapping[str, Tensor] | None,
+    follows_from: Mapping[str, Any],
+) -> dict[str, Tensor]:
+    """DELTA's channel weights by tap, (C,) on the CPU, from the cache or computed with progress.
+
+    Args:
+        values: of params.yaml; `regularizer.method_options.delta` says on how many batches.
+        examples: training images, shown as in testing.
+        taps: convolutions of the pre-trained network.
+        classes: how many the head tells apart.
+        pretrained: its trunk's values.
+        follows_from: of what else the result is made: data, weights, device, threads, as plain data.
+
+    Raises:
+        InputError: see `rises` and `channel_weights`.
+    """
+    key = seeding.fingerprint(
+        {
+            "follows_from": dict(follows_from),
+            "rows": examples.train.tolist(),
+            "labels": examples.labels[examples.train].tolist(),
+            "taps": list(taps),
+            "train": head_settings(values).model_dump(mode="json"),
+            "network": values.experiment().settings.network.model_dump(mode="json"),
+            "sizes": values.experiment().settings.data.sizes(),
+            "options": _options(values),
+            "code": provenance.code_hash(),
+        }
+    )
+    with _place(key) as file:
+        if kept := _kept(file):
+            print(f"train: channel weights of {len(taps)} taps read from {paths.CHANNELS}", flush=True)
+            return kept
+        network = trained_head(values, examples, classes=classes, pretrained=pretrained)
+        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(values, network, examples, taps)).items()}
+        with paths.written_whole(file) as target:
+            checkpoints.save(found, target)
+    return found
+
+
+def _kept(file: Path) -> dict[str, Tensor]:
+    """What an earlier training left; nothing where there is none or it is damaged, as after a full disk."""
+    try:
+        return checkpoints.read(file) if file.exists() else {}
+    except InputError:
+        return {}
+
+
+def head_settings(values: Params) -> Train:
+    """How the head alone is trained: as by the method `l2_fe` in the same recipe."""
+    return values.model_copy(update={"regularizer": "l2_fe", "freeze": "auto"}).experiment().settings.train
+
+
+def trained_head(
+    values: Params, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+) -> Network:
+    """The pre-trained network with a trained head, everything else as it was."""
+    plan = replace(objects.experiment_plan(values.experiment(), classes=classes), attention=NO_ATTENTION)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeding.derive("channels", "network"))
+        network = build(plan, pretrained=pretrained).to(examples.images.device)
+        freezing.freeze(network, "1")
+        engine.fit(network, examples, head_settings(values), seed=seeding.derive("channels", "order"), name="head")
+    return network
+
+
+def seen(values: Params, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
+    """By tap, how much the loss on some training batches rises without each filter."""
+    options, size = _options(values), values.experiment().settings.train.batch_size
+    rows = engine.order(examples, engine.Course(), seed=seeding.derive("channels", "order"), epoch=1)
+    chosen = rows[: options["batches"] * size]
+    batches = [
+        (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
+    ]
+    with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
+        found = rises(
+            network,
+            [f"model.{tap}" for tap in taps],
+            batches,
+            lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"),
+            filters_at_once=options["filters_at_once"],
+            progress=lambda _done, _total: progress.update(),
+        )
+    return {tap: found[f"model.{tap}"] for tap in taps}
+
+
+def _options(values: Params) -> dict[str, Any]:
+    settings = values.experiment().settings
+    own = settings.regularizer.options(METHOD, data=settings.data.set)
+    return {name: own[name] for name in regularizers.WEIGHING}
+
+
+@contextmanager
+def _place(key: str) -> Iterator[Path]:
+    """The file of this key, which one process at a time may make."""
+    folder = paths.root() / paths.CHANNELS
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{key}.lock"):
+        yield folder / f"{key}.safetensors"

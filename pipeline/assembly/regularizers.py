@@ -1,0 +1,225 @@
+"""From the values of params.yaml to what is added to the loss: which taps are compared, with which source."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from pipeline.assembly import objects
+from pipeline.core import compiler, seeding
+from pipeline.networks import freezing
+from pipeline.networks.backbones import backbone
+from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.insertion import on_meta
+from pipeline.networks.network import Network
+from pipeline.params import Experiment, Part
+from pipeline.regularizers.contract import Regularizer, Shapes
+from pipeline.regularizers.guide import Guide
+from pipeline.regularizers.head_decay import HeadDecay
+from pipeline.regularizers.rises import convolution
+from pipeline.regularizers.table import METHODS
+from pipeline.regularizers.taps import Tapped, freeze_source
+
+COMPARES = "shapes"
+# Options of how channel weights are found, which the method itself is not given.
+WEIGHING = ("batches", "filters_at_once")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which of a backbone's taps a part of a training compares.
+
+    Attributes:
+        taps: those behind something that trains.
+        idle: those in front of all that trains: both networks give the same there, so that they are left out. The
+            result is the same but for GCA, whose weights could else run into channels that cannot differ.
+    """
+
+    taps: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+
+
+def compares_maps(method: str) -> bool:
+    """Whether a method looks at feature maps."""
+    return method in METHODS and COMPARES in METHODS[method].needs
+
+
+def adds_to_the_loss(method: str) -> bool:
+    """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
+    return method in METHODS and bool(METHODS[method].needs)
+
+
+def comparison(experiment: Experiment, network: Network, method: str) -> Comparison:
+    """The taps of the network as it is frozen now; none for a method that compares no maps."""
+    if not compares_maps(method):
+        return Comparison()
+    taps = backbone(experiment.settings.network.backbone).taps
+    prefix = network.frozen_prefix()
+    idle = tuple(tap for tap in taps if step_of(network, tap) < prefix)
+    return Comparison(tuple(tap for tap in taps if tap not in idle), idle)
+
+
+def step_of(network: Network, module: str) -> int:
+    """The number of the step that a module is in."""
+    return next(number for number, step in enumerate(network.steps) if step.holds(module))
+
+
+@compiler.deferred()
+@torch.no_grad()
+def shapes(network: Network, taps: tuple[str, ...], image_size: int) -> Shapes:
+    """(C, H, W) by tap for one image; nothing is computed."""
+    meta = on_meta(network).eval()
+    with Tapped(meta.model, taps) as found:
+        meta(torch.empty(1, 3, image_size, image_size, device="meta"))
+    return {tap: tuple(found[tap].shape[1:]) for tap in taps}
+
+
+def make(
+    experiment: Experiment,
+    network: Network,
+    method: str,
+    *,
+    source: Network,
+    channel_weights: Mapping[str, Tensor] | None = None,
+) -> Regularizer | None:
+    """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+
+    Args:
+        experiment: names the options.
+        network: the one that trains.
+        method: `none` or a row of `METHODS`.
+        source: holds the values to stay near.
+        channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
+
+    Raises:
+        InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
+            do not fit them.
+    """
+    settings = experiment.settings
+    if not adds_to_the_loss(method):
+        return None
+    options = settings.regularizer.options(method, data=settings.data.set)
+    head = backbone(settings.network.backbone).classifier
+    chosen = comparison(experiment, network, method)
+    if compares_maps(method) and not chosen.taps:
+        return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})
+    options = {name: value for name, value in options.items() if name not in WEIGHING}
+    sizes = shapes(network, chosen.taps, settings.data.sizes().input) if chosen.taps else {}
+    if "channel_weights" in METHODS[method].needs:
+        for tap in chosen.taps:
+            convolution(network.model, tap)
+    weights = channel_weights or {tap: torch.ones(size[0]) for tap, size in sizes.items()}
+    given: dict[str, Any] = {
+        "shapes": sizes,
+        "head": head,
+        "network": source.model,
+        "added": source.added,
+        "channel_weights": weights,
+    }
+    row = METHODS[method]
+    return row.make(**{need: given[need] for need in row.needs}, **options)
+
+
+def parts(experiment: Experiment, network: Network) -> list[dict[str, Any]]:
+    """Each part of the training as plain data; leaves the network as its last part has it.
+
+    Returns:
+        For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
+        compared, how many numbers the regularizer has itself, the taps, and those of them that are idle.
+
+    Raises:
+        InputError: see `make`.
+    """
+    found = []
+    for part, start in zip(experiment.parts(), objects.starts(experiment, network), strict=True):
+        start()
+        told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
+        found.append(told | dict(freezing.count(network)) | _compared(experiment, network, part.regularizer))
+    return found
+
+
+def _compared(experiment: Experiment, network: Network, method: str) -> dict[str, Any]:
+    with torch.random.fork_rng(devices=[]):
+        made = make(experiment, network, method, source=network)
+    if made is None or not compares_maps(method):
+        return {}
+    chosen = comparison(experiment, network, method)
+    own = sum(parameter.numel() for parameter in made.parameters())
+    return {"regularizer_parameters": own, "taps": list(chosen.taps), "idle_taps": list(chosen.idle)}
+
+
+def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
+    """How many numbers the regularizers of all parts have; a method that several phases have counts once."""
+    largest: dict[str, int] = {}
+    for part in described:
+        method = part["regularizer"]
+        largest[method] = max(largest.get(method, 0), part.get("regularizer_parameters", 0))
+    return sum(largest.values())
+
+
+def plain_source(experiment: Experiment, network: Network, *, classes: int) -> Network:
+    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+    plan = objects.experiment_plan(experiment, classes=classes)
+    if plan.attention == NO_ATTENTION:
+        return cast(Network, freeze_source(network))
+    plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    values = network.model.state_dict()
+    plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
+    return cast(Network, freeze_source(plain)).to(next(network.parameters()).device)
+
+
+class Guides:
+    """Makes what each part of a training adds to its loss, when the part begins.
+
+    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
+    first half left it, batch norms' statistics included, and a method made anew.
+
+    Args:
+        experiment: the parts and their options.
+        network: the one that trains, on its device, before anything trained.
+        source: the pre-trained network, frozen, on the same device.
+        repeat: seeds the initial values of what a method learns.
+        channel_weights: DELTA's, by tap.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        network: Network,
+        *,
+        source: Network,
+        repeat: int,
+        channel_weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._experiment = experiment
+        self._network = network
+        self._source = source
+        self._repeat = repeat
+        self._channel_weights = channel_weights
+
+    def makers(self) -> list[Callable[[], Guide | None]]:
+        """One a part, to be called in order, each when its part has frozen what it freezes."""
+        return [partial(self._make, number, part) for number, part in enumerate(self._experiment.parts())]
+
+    def _make(self, number: int, part: Part) -> Guide | None:
+        if part.continues:
+            self._source = cast(Network, freeze_source(self._network))
+        # Dropout draws the same whatever a method draws.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
+            made = make(
+                self._experiment,
+                self._network,
+                part.regularizer,
+                source=self._source,
+                channel_weights=self._channel_weights,
+            )
+        if made is None:
+            return None
+        device = next(self._network.parameters()).device
+        taps = comparison(self._experiment, self._network, part.regularizer).taps
+        stop = max((step_of(self._source, tap) for tap in taps), default=-1) + 1
+        return Guide(self._network, self._source, made.to(device), taps, stop=stop)

@@ -1,0 +1,73 @@
+"""Seeds, threads and determinism: set once at the start of a stage, and recorded."""
+
+import hashlib
+import json
+import os
+from typing import Literal
+
+from pipeline.core.errors import InputError
+
+SEEDS = 2**63
+
+
+def derive(*parts: int | str) -> int:
+    """Make one seed of several parts, so that neighbouring numbers give unrelated streams.
+
+    >>> derive("order", 1, 0) == derive("order", 1, 0) != derive("order", 0, 1)
+    True
+    """
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") % SEEDS
+
+
+def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
+    """Have torch use deterministic algorithms and a known number of CPU threads.
+
+    One thread more or less changes a trained network in its last digits, so the number is part of the record.
+
+    Args:
+        threads: how many; `auto` keeps torch's own choice, every core at hand.
+        device: where the run computes. On Apple's GPUs torch has no deterministic form of some layers, ResNet's
+            max-pooling among them, and would refuse to train; there it is not asked for.
+
+    Returns:
+        The number in force.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    # As `use_deterministic_algorithms`, which besides imports torch's compiler, seconds, to set an option of it.
+    torch.set_deterministic_debug_mode("default" if device.startswith("mps") else "error")
+    torch.backends.cudnn.benchmark = False
+    if threads != "auto":
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def choose_device(name: str) -> str:
+    """The device to use: `auto` is a CUDA GPU, else Apple's, else the CPU.
+
+    Raises:
+        InputError: naming a device that was asked for and is not here.
+    """
+    import torch
+
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(kind for kind, present in here.items() if present)
+    if not here[name.partition(":")[0]]:
+        present = ", ".join(kind for kind, there in here.items() if there)
+        raise InputError(f"device: {name!r} is not on this machine; here: {present}")
+    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
+        raise InputError(f"device: {name!r} is not on this machine, which has {torch.cuda.device_count()} GPUs")
+    return name
+
+
+def fingerprint(values: object) -> str:
+    """The SHA-256 of plain data, the same for equal data whatever the order of its keys.
+
+    >>> fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

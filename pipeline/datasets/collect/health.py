@@ -1,0 +1,157 @@
+"""What is worth knowing of a set before hours are spent on it, and what to do about it, from its lists alone."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.datasets.collect.leaks import Choice, leaks
+from pipeline.datasets.manifest import Alike, Rejected, Row
+
+# From this ratio of the largest class to the smallest on, accuracy says little of the small ones.
+UNEVEN = 3.0
+
+_PLACES = ("across parts", "across classes", "within a class")
+_LEAK_ADVICE: dict[Choice, str] = {
+    "refuse": "remove one of each, or choose data.on_leak: drop or allow",
+    "drop": "nothing: they are left out of the earlier part",
+    "allow": "know that the test part is easier for them, or choose data.on_leak: drop",
+}
+
+
+class Finding(NamedTuple):
+    """One thing that was found.
+
+    Attributes:
+        what: in a few words.
+        files: the images concerned, each with its reason or its other where there is one.
+        advice: what to do.
+        stops: whether a run stops at it.
+    """
+
+    what: str
+    files: Sequence[str]
+    advice: str
+    stops: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """As plain data, with the number of files."""
+        return self._asdict() | {"files": list(self.files), "count": len(self.files)}
+
+
+def examine(
+    rows: Sequence[Row],
+    rejected: Sequence[Rejected],
+    alike: Sequence[Alike],
+    *,
+    image_size: int,
+    on_leak: Choice,
+    refuse_duplicates: bool = False,
+    known_overlap: str = "",
+) -> dict[str, Any]:
+    """The facts of a set and what they call for, as plain data.
+
+    Args:
+        rows: the accepted images.
+        rejected: what cannot be used.
+        alike: the groups of duplicates.
+        image_size: the side in pixels that images are packed at.
+        on_leak: what is done with one image in two parts.
+        refuse_duplicates: whether byte-equal images in two classes stop a run.
+        known_overlap: what the set shares with pre-training data.
+
+    Returns:
+        `images`; `classes` and `parts`, `modes` and `conversions`, each with its number of images; `imbalance`, the
+        largest class over the smallest; `sizes` in pixels, `smallest` and `largest` by area; and `findings`.
+    """
+    classes = Counter(row.label for row in rows)
+    findings = [
+        *_unusable(rejected),
+        *_repeated(rows, alike, on_leak, refuse_duplicates),
+        *_uneven(classes),
+        *_small(rows, image_size),
+        *_converted(rows),
+    ]
+    if known_overlap:
+        findings.append(Finding("overlap with pre-training data", [known_overlap], "say so beside every result"))
+    return {
+        "images": len(rows),
+        "classes": dict(sorted(classes.items())),
+        "parts": dict(sorted(Counter(row.part for row in rows if row.part).items())),
+        "imbalance": round(max(classes.values()) / min(classes.values()), 2) if classes else None,
+        "sizes": _sizes(rows),
+        "modes": dict(Counter(row.mode for row in rows).most_common()),
+        "conversions": dict(Counter(row.note for row in rows if row.note).most_common()),
+        "findings": [finding.told() for finding in findings],
+    }
+
+
+def _sizes(rows: Sequence[Row]) -> dict[str, list[int]]:
+    if not rows:
+        return {}
+    ordered = sorted(((row.width, row.height) for row in rows), key=lambda size: (size[0] * size[1], size))
+    return {"smallest": list(ordered[0]), "largest": list(ordered[-1])}
+
+
+def _unusable(rejected: Sequence[Rejected]) -> Iterator[Finding]:
+    if rejected:
+        files = [f"{one.path}: {one.reason}" for one in rejected]
+        yield Finding("files that are not used", files, "mend or remove them; the run goes on without them")
+
+
+def _uneven(classes: Counter[str]) -> Iterator[Finding]:
+    if classes and max(classes.values()) >= UNEVEN * min(classes.values()):
+        (large, many), (small, few) = classes.most_common(1)[0], classes.most_common()[-1]
+        told = [f"{large}: {many:,}", f"{small}: {few:,}"]
+        advice = "read macro-F1 beside accuracy; train.sampler: weighted shows each class as often as any other"
+        yield Finding(f"uneven classes, {many / few:.1f} to 1", told, advice)
+
+
+def _small(rows: Sequence[Row], image_size: int) -> Iterator[Finding]:
+    small = [row for row in rows if min(row.width, row.height) < image_size]
+    if small:
+        files = [f"{row.path}: {row.width} x {row.height}" for row in small]
+        advice = f"they are enlarged to {image_size}; choose a smaller data.image_size where many are"
+        yield Finding("images smaller than image_size", files, advice)
+
+
+def _converted(rows: Sequence[Row]) -> Iterator[Finding]:
+    if converted := [f"{row.path}: {row.note}" for row in rows if row.note]:
+        advice = "nothing, unless a class differs from the others in it: the network would learn that"
+        yield Finding("images that are converted", converted, advice)
+
+
+def _repeated(
+    rows: Sequence[Row], alike: Sequence[Alike], on_leak: Choice, refuse_duplicates: bool
+) -> Iterator[Finding]:
+    """Exact and near duplicates by where the two are; one across parts and classes is told for each."""
+    told: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for image, kind, other in _pairs(rows, alike):
+        where = "across classes" if image.label != other.label else "within a class"
+        if image.part == other.part or image.label != other.label:
+            told[kind, where].append(f"{image.path} = {other.path}")
+    for leak in leaks(rows, alike):
+        told[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
+    for where in _PLACES:
+        for kind in ("exact", "near"):
+            if files := told[kind, where]:
+                stops = (where == "across parts" and on_leak == "refuse") or (
+                    where == "across classes" and kind == "exact" and refuse_duplicates
+                )
+                yield Finding(f"{kind} duplicates {where}", files, _advice(where, kind, on_leak, stops), stops)
+
+
+def _advice(where: str, kind: str, on_leak: Choice, stops: bool) -> str:
+    if where == "across parts":
+        return _LEAK_ADVICE[on_leak]
+    if where == "across classes":
+        also = ", or choose data.duplicates: allow" if stops else ""
+        return f"look which class is right and remove the {'copy' if kind == 'exact' else 'other'}{also}"
+    return "nothing: they stay together when the set is divided" if on_leak != "allow" else "remove all but one"
+
+
+def _pairs(rows: Sequence[Row], alike: Sequence[Alike]) -> Iterator[tuple[Row, str, Row]]:
+    """Each image with the one that it is a duplicate of, and of which kind, as far as both are still there."""
+    known = {row.path: row for row in rows}
+    for one in alike:
+        if one.path in known and one.of in known:
+            yield known[one.path], one.kind, known[one.of]

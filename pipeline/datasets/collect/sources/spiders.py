@@ -1,0 +1,59 @@
+"""SPIDER9-IMAGE, which is not public: the user's folder, its nine names, and what the paper prints of it."""
+
+from pathlib import Path
+
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import folder as own
+from pipeline.datasets.collect.folder import Layout
+
+# Training and test images as ECSM Table 1 prints them. The text above it names Araneidae twice, hence ten.
+PRINTED = {
+    "Thomisidae": (176, 74),
+    "Theraphosidae": (174, 74),
+    "Lycosa": (170, 74),
+    "Missulena": (176, 74),
+    "Araneidae": (176, 74),
+    "Trichonephila clavata": (176, 74),
+    "Philodromidae": (180, 76),
+    "Plator": (226, 96),
+    "Cyrtophora": (164, 70),
+}
+
+# Table 8's name of Thomisidae.
+_MISPRINTS = {"hominidae": "Thomisidae"}
+
+
+def read(folder: Path) -> Layout:
+    """The user's class folders under the paper's names, however they are spelled.
+
+    Raises:
+        InputError: where the folder cannot be used, or its classes are not the nine.
+    """
+    layout = own.layout(folder)
+    names = {label: _known(label) for label in sorted({found.label for found in layout.files})}
+    _check(folder, names)
+    return Layout([found._replace(label=names[found.label]) for found in layout.files], layout.left_out)
+
+
+def _known(label: str) -> str:
+    """A class by its printed name: case, and spaces, underscores and hyphens, do not count. Empty if unknown."""
+    names = {_plain(name): name for name in PRINTED} | _MISPRINTS
+    return names.get(_plain(label), "")
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter not in " _-")
+
+
+def _check(folder: Path, names: dict[str, str]) -> None:
+    unknown = [repr(label) for label, name in names.items() if not name]
+    missing = [name for name in PRINTED if name not in names.values()]
+    if unknown or missing:
+        faults = [f"{', '.join(unknown)} unknown"] * bool(unknown) + [f"no {', '.join(missing)}"] * bool(missing)
+        raise InputError(
+            f"{folder}: not the nine classes of SPIDER9-IMAGE: {'; '.join(faults)}; "
+            "name the class folders so, or bring them as a set of your own: -S data=folder"
+        )
+    if len(names) > len(PRINTED):
+        twice = sorted(label for label, name in names.items() if list(names.values()).count(name) > 1)
+        raise InputError(f"{folder}: {', '.join(map(repr, twice))} are one class; put their images together")

@@ -1,0 +1,344 @@
+"""Whether experiments differ, on the same test images or not at all: pure, from what each image was taken for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.core.errors import InputError
+from pipeline.evaluation import statistics
+from pipeline.evaluation.statistics import Interval, McNemar, TTest
+
+ACCURACY = "accuracy"
+# Scores of which less is better.
+LOWER_IS_BETTER = frozenset({"nll", "calibration_error"})
+# Scores that may be above 1; none is below 0.
+WITHOUT_A_TOP = frozenset({"nll"})
+NO_DIFFERENCE = "no detectable difference"
+# The seed of the bootstrap, so that the same files give the same interval.
+SEED = 0
+
+
+class Trial(NamedTuple):
+    """One repeat of an experiment.
+
+    Attributes:
+        right: for each test image, by its path, whether it was told right; never empty.
+        train: how many images it trained on.
+        scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
+        seconds: of training; None where that is not known.
+    """
+
+    right: Mapping[str, bool]
+    train: int
+    scores: Mapping[str, float] = {}
+    seconds: float | None = None
+
+    def score(self, metric: str) -> float:
+        """One of its scores."""
+        return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
+
+
+class Experiment(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        name: what the user calls it.
+        trials: by the number of the repeat; one or more.
+        parameters: how many numbers trained; None where that is not known.
+        settings: what it was made with, flat.
+        images: what each image is, by its path, such as its class and its file's hash; may be empty, and then only
+            paths are compared.
+    """
+
+    name: str
+    trials: Mapping[int, Trial]
+    parameters: int | None = None
+    settings: Mapping[str, Any] = {}
+    images: Mapping[str, str] = {}
+
+
+class Summary(NamedTuple):
+    """One experiment by itself.
+
+    Attributes:
+        name: of the experiment.
+        n: how many repeats.
+        mean: of the score.
+        sd: with n - 1; None for a single repeat.
+        interval: the 95 % interval that `Comparison.over` describes, within what the score can be; None where there is
+            none, as where all values are the same.
+        seconds: of training, the mean; None where not known.
+        parameters: as in `Experiment`.
+    """
+
+    name: str
+    n: int
+    mean: float
+    sd: float | None
+    interval: Interval | None
+    seconds: float | None
+    parameters: int | None
+
+
+class Pair(NamedTuple):
+    """Two experiments against each other, over the repeats that both have.
+
+    Attributes:
+        a: the one's name.
+        b: the other's.
+        repeats: which.
+        difference: the mean of a's score less b's.
+        test: the paired t test over the repeats, corrected where the splits vary; None for a single repeat.
+        p: of that test, or of McNemar's for a single repeat; None where neither can be had.
+        holm: p, raised by Holm's method for the number of pairs; None with p.
+        mcnemar: for each repeat, of its images; empty for another score than accuracy.
+        bootstrap: over images, of the difference of accuracies; None for another score.
+        smallest: the smallest true difference that would be found in 80 % of such comparisons; None where none would.
+        verdict: in words.
+    """
+
+    a: str
+    b: str
+    repeats: tuple[int, ...]
+    difference: float
+    test: TTest | None
+    p: float | None
+    holm: float | None
+    mcnemar: dict[int, McNemar]
+    bootstrap: Interval | None
+    smallest: float | None
+    verdict: str
+
+    def interval(self) -> Interval | None:
+        """The one that decides: over the repeats where there are several, else over the images."""
+        return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
+
+
+class Comparison(NamedTuple):
+    """Experiments side by side.
+
+    Attributes:
+        metric: the score.
+        over: of what the intervals and tests are, a sentence.
+        summaries: one an experiment, in the order given.
+        pairs: each two of them.
+        differing: settings that are not the same in all, with each experiment's value; None where it has none.
+    """
+
+    metric: str
+    over: str
+    summaries: list[Summary]
+    pairs: list[Pair]
+    differing: dict[str, list[Any]]
+
+
+SPLITS = (
+    "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
+    "correction for training parts that overlap."
+)
+SEEDS = (
+    "All repeats have the same test images: intervals and t tests are over seeds, on these very images; "
+    "McNemar's test and the bootstrap say what other images would change."
+)
+ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
+
+
+def compare(experiments: Sequence[Experiment], metric: str = ACCURACY) -> Comparison:
+    """Compare experiments that were tested on the same images.
+
+    Args:
+        experiments: one or more, with different names.
+        metric: accuracy, or a score that every trial has.
+
+    Raises:
+        InputError: a repeat's test images are not the same in all that have it, two experiments have no repeat in
+            common, or a trial lacks the score.
+    """
+    check(experiments, metric)
+    drawn = {one.name: draws_splits(one) for one in experiments}
+    pairs = [_pair(a, b, metric, drawn=drawn[a.name]) for a, b in combinations(experiments, 2)]
+    return Comparison(
+        metric=metric,
+        over=_over(experiments),
+        summaries=[summary(one, metric) for one in experiments],
+        pairs=_judged(pairs, metric),
+        differing=differing(experiments),
+    )
+
+
+def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
+    """Refuse what cannot be compared.
+
+    Raises:
+        InputError: naming the first thing that differs.
+    """
+    for one in experiments:
+        for repeat, trial in one.trials.items():
+            if metric != ACCURACY and metric not in trial.scores:
+                known = ", ".join([ACCURACY, *trial.scores])
+                raise InputError(f"{one.name}: repeat {repeat} has no score {metric!r}; it has {known}")
+    for a, b in combinations(experiments, 2):
+        if not (common := sorted(a.trials.keys() & b.trials.keys())):
+            raise InputError(
+                f"{a.name} and {b.name}: have no repeat in common ({_numbers(a)}; {_numbers(b)}); give both the same"
+            )
+        for repeat in common:
+            _check_images(a, b, repeat)
+
+
+def _numbers(one: Experiment) -> str:
+    return ", ".join(map(str, sorted(one.trials)))
+
+
+def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
+    of_a, of_b = a.trials[repeat].right, b.trials[repeat].right
+    out = "only what is tested on the same images can be compared: give both the same data, split and repeats"
+    if only := sorted(of_a.keys() ^ of_b.keys()):
+        one, other = (a, b) if only[0] in of_a else (b, a)
+        raise InputError(f"repeat {repeat}: {only[0]!r} is tested by {one.name} and not by {other.name}; {out}")
+    if not (a.images and b.images):
+        return
+    for path in sorted(of_a):
+        if a.images[path] != b.images[path]:
+            raise InputError(
+                f"repeat {repeat}: {path!r} is another image, or of another class, in {a.name} than in {b.name}; {out}"
+            )
+
+
+def draws_splits(one: Experiment) -> bool:
+    """Whether its repeats test different images."""
+    first, *others = one.trials.values()
+    return any(trial.right.keys() != first.right.keys() for trial in others)
+
+
+def _over(experiments: Sequence[Experiment]) -> str:
+    if all(len(one.trials) == 1 for one in experiments):
+        return ONE
+    return SPLITS if any(map(draws_splits, experiments)) else SEEDS
+
+
+def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
+    """One experiment's score over its repeats, with its interval.
+
+    The interval is corrected where splits are drawn, plain where the test part stays the same, and Wilson's for the
+    accuracy of a single repeat. Here, for all that show or keep it, its ends are cut to what the score can be, since t
+    knows of no such ends: 0 to 1, and for NLL 0 and more. Intervals of differences are not cut.
+    """
+    trials = list(one.trials.values())
+    values = [trial.score(metric) for trial in trials]
+    seconds = [trial.seconds for trial in trials if trial.seconds is not None]
+    found = None
+    if len(values) > 1 and not np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
+        found = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
+    elif len(values) == 1 and metric == ACCURACY:
+        found = statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
+    return Summary(
+        name=one.name,
+        n=len(values),
+        mean=fmean(values),
+        sd=stdev(values) if len(values) > 1 else None,
+        interval=_possible(found, metric) if found else None,
+        seconds=fmean(seconds) if seconds else None,
+        parameters=one.parameters,
+    )
+
+
+def _possible(found: Interval, metric: str) -> Interval:
+    return Interval(max(found.low, 0.0), found.high if metric in WITHOUT_A_TOP else min(found.high, 1.0))
+
+
+def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
+    """The sizes of the parts, as `statistics` takes them."""
+    test = fmean(len(trial.right) for trial in trials) if drawn else 0
+    return {"train": fmean(trial.train for trial in trials), "test": test}
+
+
+def _pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool) -> Pair:
+    repeats = tuple(sorted(a.trials.keys() & b.trials.keys()))
+    of_a, of_b = ([one.trials[repeat] for repeat in repeats] for one in (a, b))
+    differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
+    parts = _parts([*of_a, *of_b], drawn=drawn)
+    test = statistics.corrected_t(differences, **parts) if len(repeats) > 1 else None
+    tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
+    tested = tested if metric == ACCURACY else {}
+    p = test.p if test else next((one.p for one in tested.values()), None)
+    return Pair(
+        a=a.name,
+        b=b.name,
+        repeats=repeats,
+        difference=fmean(differences),
+        test=test,
+        p=p,
+        holm=None,
+        mcnemar=tested,
+        bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY else None,
+        smallest=_smallest(differences, parts, tested, images=len(of_a[0].right)),
+        verdict="",
+    )
+
+
+def mcnemar(a: Trial, b: Trial) -> McNemar:
+    """McNemar's exact test on the images of one repeat."""
+    return statistics.mcnemar(list(a.right.values()), [b.right[path] for path in a.right])
+
+
+def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
+    """The interval of the difference of accuracies over images, each with all repeats that test it."""
+    number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
+    if len(number) < 2:
+        return None
+    right_a, right_b, tested = np.zeros((3, len(number)))
+    for a, b in zip(of_a, of_b, strict=True):
+        for path in a.right:
+            row = number[path]
+            right_a[row] += a.right[path]
+            right_b[row] += b.right[path]
+            tested[row] += 1
+    return statistics.bootstrap_difference(right_a, right_b, tested=tested, seed=SEED)
+
+
+def _smallest(
+    differences: Sequence[float], parts: Mapping[str, float], tested: Mapping[int, McNemar], *, images: int
+) -> float | None:
+    if len(differences) > 1:
+        return statistics.smallest_detectable(differences, **parts)
+    for one in tested.values():
+        return statistics.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
+    return None
+
+
+def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
+    """The pairs with p raised for their number, and what follows in words."""
+    raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
+    told = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
+    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in told]
+
+
+def _verdict(pair: Pair, metric: str, *, of: int) -> str:
+    found = pair.interval()
+    if found is None:
+        return "one repeat does not tell"
+    if found.covers_zero():
+        return NO_DIFFERENCE
+    if pair.holm is not None and pair.holm > statistics.ALPHA:
+        return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE
+    better = pair.a if (pair.difference > 0) != (metric in LOWER_IS_BETTER) else pair.b
+    return f"{better} is better"
+
+
+def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all, with each one's value.
+
+    >>> one = Experiment("a", {}, settings={"lr": 0.1, "head": "linear"})
+    >>> differing([one, one._replace(name="b", settings={"lr": 0.2, "head": "linear"})])
+    {'lr': [0.1, 0.2]}
+    """
+    return {name: values for name, values in _values(experiments) if any(value != values[0] for value in values)}
+
+
+def _values(experiments: Sequence[Experiment]) -> Iterator[tuple[str, list[Any]]]:
+    for name in dict.fromkeys(name for one in experiments for name in one.settings):
+        yield name, [one.settings.get(name) for one in experiments]

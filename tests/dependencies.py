@@ -1,0 +1,73 @@
+"""The source files that each stage of dvc.yaml depends on, from the import graph; `make deps` writes them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import grimp
+from ruamel.yaml import YAML
+
+import pipeline
+
+ROOT = Path(pipeline.__file__).parents[1]
+FILE = ROOT / "dvc.yaml"
+GRAPH = grimp.build_graph("pipeline", cache_dir=None)
+# What changes together: a stage that imports a module of one of these depends on the whole folder.
+FOLDERS = (
+    "pipeline/assembly",
+    "pipeline/core",
+    "pipeline/datasets/augmenting",
+    "pipeline/datasets/collect",
+    "pipeline/datasets/download",
+    "pipeline/datasets/synthetic",
+    "pipeline/networks",
+    "pipeline/regularizers",
+    "pipeline/reporting",
+    "pipeline/tracking",
+    "pipeline/training",
+)
+# MLflow is a view of the metrics files: an edit of how runs are displayed must not train anything again.
+VIEW = "pipeline.tracking"
+
+
+def file_of(module: str) -> Path:
+    """Return the file of a module, relative to the root."""
+    path = Path(*module.split("."))
+    return path.with_suffix(".py") if (ROOT / path.with_suffix(".py")).exists() else path / "__init__.py"
+
+
+def imported(stage: str) -> set[Path]:
+    """Return the source files, of those that hold anything, that a stage imports."""
+    main = f"pipeline.stages.{stage}"
+    modules = {main, "pipeline"} | GRAPH.find_upstream_modules(main)
+    if stage != "report":
+        modules = {module for module in modules if not module.startswith(VIEW)}
+    return {file_of(module) for module in modules if (ROOT / file_of(module)).stat().st_size}
+
+
+def sources(stage: str) -> list[str]:
+    """Return a stage's source dependencies: folders of `FOLDERS` and single files, sorted."""
+    return sorted({_grain(file) for file in imported(stage)})
+
+
+def _grain(file: Path) -> str:
+    name = file.as_posix()
+    return next((folder for folder in FOLDERS if name.startswith(f"{folder}/")), name)
+
+
+def written(text: str) -> str:
+    """Return dvc.yaml with the source dependencies of every stage as they should be."""
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 120
+    definition: dict[str, Any] = yaml.load(text)
+    for name, stage in definition["stages"].items():
+        others = [dep for dep in stage["deps"] if not dep.startswith("pipeline/")]
+        stage["deps"][:] = others + sources(name)
+    stream = io.StringIO()
+    yaml.dump(definition, stream)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    FILE.write_text(written(FILE.read_text(encoding="utf-8")), encoding="utf-8")
