@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import dependencies
 import pytest
 import yaml
 
-import dependencies
 from pipeline import params
 
 ROOT = Path(__file__).parents[1]
