@@ -16,10 +16,12 @@ from pathlib import Path
 import pipeline.stages.source, pipeline.stages.train, pipeline.stages.evaluate
 import pipeline.commands.describe, pipeline.commands.doctor
 import torch
-from pipeline import compiler, params, seeding
-from pipeline.networks import cost, freezing
+from pipeline import params
+from pipeline.core import compiler, seeding
+from pipeline.evaluation import cost
+from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build
-from pipeline.networks.explaining import class_activation
+from pipeline.evaluation.explanations import class_activation
 from pipeline.training import optim
 
 seeding.make_exact(threads=1, device="cpu")
@@ -78,7 +80,7 @@ def test_no_stage_and_no_command_loads_it_and_afterward_it_compiles_and_exports(
     ],
 )
 def test_a_use_while_it_is_deferred_gets_the_real_one(use: str) -> None:
-    code = f"import sys, torch\nfrom pipeline import compiler\nwith compiler.deferred():\n    {use}\n"
+    code = f"import sys, torch\nfrom pipeline.core import compiler\nwith compiler.deferred():\n    {use}\n"
     assert printed(code + "print(type(sys.modules['torch._dynamo']).__name__, torch._dynamo.is_compiling())") == [
         "module False"
     ]

@@ -424,7 +424,7 @@ def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
 
 ONE_PROCESS = """
 import sys
-from pipeline.datasets.fetching import Download, fetch
+from pipeline.datasets.download.fetching import Download, fetch
 fetch(Download("set.tgz", (sys.argv[1],), sha256=sys.argv[2]))
 """
 

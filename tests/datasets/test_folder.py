@@ -291,7 +291,7 @@ def test_a_queued_run_without_the_photographs_says_how_to_bring_them(tmp_path, m
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("datasets.folder", {"numpy", "PIL", "pydantic"}),
+        ("datasets.collect.folder", {"numpy", "PIL", "pydantic"}),
         ("stages.collect", {"torch", "sklearn"}),
         ("stages.split", {"torch", "sklearn", "PIL"}),
         ("stages.preprocess", {"torch", "sklearn"}),

@@ -363,7 +363,7 @@ def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
 
 @pytest.mark.parametrize("method", ["gca", "delta"])
 def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.weighing, "trained_head", None)  # no channel is worth weighing
+    monkeypatch.setattr(train.channel_weights, "trained_head", None)  # no channel is worth weighing
     found = run(values(method, freeze="1"))
     assert [row["train_head_penalty"] > 0 for row in found.outcome.history] == [True, True]
     assert [guide.images_of_source for guide in found.guides if guide.taps] == []
