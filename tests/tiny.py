@@ -3,9 +3,11 @@
 Importing it imports no torch.
 """
 
+import contextlib
 import copy
 import functools
 import importlib
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-import pipeline.params
+import pipeline
+from pipeline import config
+from pipeline.config import Resolved
 from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
+from pipeline.stages import validate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,55 +48,67 @@ def shipped(**axes: Any) -> dict[str, Any]:
     return copy.deepcopy(_read(FILE)) | axes
 
 
-def recipe(paper: str, changes: Mapping[str, Any] | None = None, **axes: Any) -> dict[str, Any]:
-    """params.yaml with one recipe chosen, and with that alone: the file is read in a fifth of the time.
+def recipe(name: str, changes: Mapping[str, Any] | None = None, **axes: Any) -> dict[str, Any]:
+    """Return params.yaml with one recipe selected, and with that alone: the file is read in a fraction of the time.
 
     Args:
-        paper: the recipe's name.
-        changes: what takes the place of values in its section, by their dotted names: `{"train.lr": 1e-3}`.
+        name: the recipe's.
+        changes: what takes the place of values in its section, or is added there, by their dotted names:
+            `{"train.lr": 1e-3}`.
         axes: what takes the place of values at the top of the file.
     """
-    values = _read(FILE)
-    section = copy.deepcopy(values["papers"][paper])
-    for name, value in (changes or {}).items():
-        *above, last = name.split(".")
-        functools.reduce(dict.__getitem__, above, section)[last] = value
-    return copy.deepcopy(values | {"papers": None}) | {"papers": {paper: section}, "paper": paper} | axes
+    section = copy.deepcopy(_read(FILE)["recipes"][name])
+    for key, value in (changes or {}).items():
+        *above, last = key.split(".")
+        place = section
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = value
+    values = copy.deepcopy(_read(FILE) | {"recipes": None})
+    return values | {"recipes": {name: section}, "recipe": name} | axes
 
 
 def small() -> dict[str, Any]:
-    """What makes any recipe small that is in no recipe's section: few drawn images, one repeat, one thread."""
-    source = copy.deepcopy(_read(FILE)["synthetic_source"])
-    return {
-        "repeats": [1],
-        "device": "cpu",
-        "threads": 1,
-        "synthetic": {"images_per_class": 6, "size": SIDE, "seed": 0},
-        "synthetic_source": source | {"images": 100, "image_size": SIDE},
-    }
+    """Return what makes any recipe small, at the top of the file: few drawn images, one repeat, one thread."""
+    options = copy.deepcopy(_read(FILE)["options"])
+    options["data"]["synthetic"] = {"images_per_class": 6, "size": SIDE, "seed": 0}
+    options["weights"]["synthetic"] |= {"images": 100, "image_size": SIDE}
+    return {"repeats": [1], "device": "cpu", "threads": 1, "options": options}
 
 
 def values(changes: Mapping[str, Any] | None = None, **axes: Any) -> dict[str, Any]:
-    """The quick recipe in seconds: few small images, one epoch, one repeat; changed as in `recipe`."""
+    """Return the quick recipe in seconds: few small images, one epoch, one repeat; changed as in `recipe`."""
     short = {"data.image_size": SIDE, "train.budget": ONE_EPOCH, "train.lr": 1e-3}
     return recipe("quick", short | dict(changes or {}), **(small() | axes))
 
 
 def every_recipe(**axes: Any) -> dict[str, Any]:
-    """The whole file for small drawn images: the quick recipe in seconds, the sections of the others as they are."""
-    given = shipped(**small())
-    return given | {"papers": given["papers"] | values()["papers"]} | axes
+    """Return the whole file for small drawn images: the quick recipe in seconds, the others as they are."""
+    whole = shipped(**small())
+    return whole | {"recipes": whole["recipes"] | values()["recipes"]} | axes
 
 
-def params(changes: Mapping[str, Any] | None = None, **axes: Any) -> pipeline.params.Params:
-    """`values`, checked."""
-    return pipeline.params.check(values(changes, **axes))
+def resolved(changes: Mapping[str, Any] | None = None, **axes: Any) -> Resolved:
+    """Return `values`, checked and resolved."""
+    return config.resolve(config.check(values(changes, **axes)))
 
 
-def write(given: Mapping[str, Any]) -> None:
-    """Put values into params.yaml of the project where this process is."""
-    text = yaml.dump(dict(given), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
+def experiment(changes: Mapping[str, Any] | None = None, **axes: Any) -> Recipe:
+    """Return the resolved recipe of `values`."""
+    return resolved(changes, **axes).recipe
+
+
+def write(settings: Mapping[str, Any]) -> None:
+    """Put settings into params.yaml of the project where this process is, and into data/recipe.yaml if they are valid."""
+    text = yaml.dump(dict(settings), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
     paths.PARAMS.write_text(text, encoding="utf-8")
+    with contextlib.suppress(InputError):
+        resolve_settings()
+
+
+def resolve_settings() -> None:
+    """Write data/recipe.yaml as the stage `validate` does, without a look at the places that params.yaml names."""
+    validate.write(config.resolve(config.load()).recipe)
 
 
 def write_params(changes: Mapping[str, Any] | None = None, **axes: Any) -> None:
@@ -126,12 +145,14 @@ def chain(start: str | None = None, end: str | None = None) -> None:
     stages = _read(ROOT / "dvc.yaml")["stages"]
     names = list(stages)
     first, last = names.index(start or names[0]), names.index(end or names[-1])
-    repeats = pipeline.params.load(paths.PARAMS).repeats
+    axes = config.load().axes
+    words_of = {name: str(getattr(axes, name)) for name in ("folder", "archive", "weights_file")}
     for stage in (stages[name] for name in names[first : last + 1]):
-        _python, _m, module, *words = stage["cmd"].split()
+        _python, _m, module, *words = shlex.split(stage["cmd"])
         main = importlib.import_module(module).main
-        for repeat in repeats if "matrix" in stage else repeats[:1]:
-            arguments = [word.replace("${item.repeat}", str(repeat)) for word in words]
+        for repeat in axes.repeats if "matrix" in stage else axes.repeats[:1]:
+            known = {f"${{{name}}}": word for name, word in words_of.items()} | {"${item.repeat}": str(repeat)}
+            arguments = [known[word] for word in words]
             main(arguments) if arguments else main()
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pipeline.assembly import objects
+from pipeline.assembly.transforms import train_transform
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.packed import Packed
-from pipeline.params import Experiment
 from pipeline.training.images import Images
 
 IMAGES, EPOCHS = 4, 5
@@ -18,14 +18,14 @@ IMAGES, EPOCHS = 4, 5
 SIDE, GAP = 128, 4
 
 
-def augmented(experiment: Experiment, data: Packed, train: Tensor, *, repeat: int) -> bytes | None:
+def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> bytes | None:
     """Draw a row an image: as it is packed, then as the first epochs show it.
 
     The draws are training's own, but where classes are drawn with replacement (`train.sampler: weighted`): there an
     image's depend on its place in the epoch, and these are others of the same kind.
 
     Args:
-        experiment: whose crop and augmentation is shown.
+        recipe: whose crop and augmentation is shown.
         data: the packed set.
         train: rows of the training images; some from its beginning to its end are shown.
         repeat: its number, which seeds the draws.
@@ -33,7 +33,7 @@ def augmented(experiment: Experiment, data: Packed, train: Tensor, *, repeat: in
     Returns:
         A PNG, the same bytes on every device; None where training shows images as testing does.
     """
-    view = objects.training_view(experiment.settings.data)
+    view = train_transform(recipe)
     if not view.draws:
         return None
     rows = train[torch.linspace(0, len(train) - 1, min(IMAGES, len(train))).long()]

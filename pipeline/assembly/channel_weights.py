@@ -7,7 +7,7 @@ same training images share it. It is kept in DVC's temporary folder of the user'
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.assembly import objects, regularizers
+from pipeline.assembly import networks, regularizers, training_plan
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
-from pipeline.params import Params, Train
 from pipeline.regularizers.delta import channel_weights
 from pipeline.regularizers.rises import rises
 from pipeline.training import checkpoints, engine
@@ -32,7 +32,7 @@ METHOD = "delta"
 
 
 def channels(
-    values: Params,
+    recipe: Recipe,
     examples: engine.Examples,
     taps: Sequence[str],
     *,
@@ -43,7 +43,7 @@ def channels(
     """DELTA's channel weights by tap, (C,) on the CPU, from the cache or computed with progress.
 
     Args:
-        values: of params.yaml; `regularizer.method_options.delta` says on how many batches.
+        recipe: `options.regularizer.delta` says on how many batches.
         examples: training images, shown as in testing.
         taps: convolutions of the pre-trained network.
         classes: how many the head tells apart.
@@ -53,16 +53,18 @@ def channels(
     Raises:
         InputError: see `rises` and `channel_weights`.
     """
+    head = training_plan.head_settings(recipe)
     key = seeding.fingerprint(
         {
             "follows_from": dict(follows_from),
             "rows": examples.train.tolist(),
             "labels": examples.labels[examples.train].tolist(),
             "taps": list(taps),
-            "train": head_settings(values).model_dump(mode="json"),
-            "network": values.experiment().settings.network.model_dump(mode="json"),
-            "sizes": values.experiment().settings.data.sizes(),
-            "options": _options(values),
+            "train": asdict(head) | {"budget": head.budget.model_dump()},
+            "network": recipe.network.model_dump(),
+            "head": recipe.options["head"],
+            "sizes": recipe.data.sizes,
+            "options": _options(recipe),
             "code": provenance.code_hash(),
         }
     )
@@ -70,8 +72,8 @@ def channels(
         if kept := _kept(file):
             print(f"train: channel weights of {len(taps)} taps read from {paths.CHANNELS}", flush=True)
             return kept
-        network = trained_head(values, examples, classes=classes, pretrained=pretrained)
-        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(values, network, examples, taps)).items()}
+        network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
+        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(recipe, network, examples, taps)).items()}
         with paths.written_whole(file) as target:
             checkpoints.save(found, target)
     return found
@@ -85,27 +87,28 @@ def _kept(file: Path) -> dict[str, Tensor]:
         return {}
 
 
-def head_settings(values: Params) -> Train:
-    """How the head alone is trained: as by the method `l2_fe` in the same recipe."""
-    return values.model_copy(update={"regularizer": "l2_fe", "freeze": "auto"}).experiment().settings.train
-
-
 def trained_head(
-    values: Params, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+    recipe: Recipe, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
 ) -> Network:
     """The pre-trained network with a trained head, everything else as it was."""
-    plan = replace(objects.experiment_plan(values.experiment(), classes=classes), attention=NO_ATTENTION)
+    plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")
-        engine.fit(network, examples, head_settings(values), seed=seeding.derive("channels", "order"), name="head")
+        engine.fit(
+            network,
+            examples,
+            training_plan.head_settings(recipe),
+            seed=seeding.derive("channels", "order"),
+            name="head",
+        )
     return network
 
 
-def seen(values: Params, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
+def seen(recipe: Recipe, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
     """By tap, how much the loss on some training batches rises without each filter."""
-    options, size = _options(values), values.experiment().settings.train.batch_size
+    options, size = _options(recipe), recipe.train.batch_size
     rows = engine.order(examples, engine.Course(), seed=seeding.derive("channels", "order"), epoch=1)
     chosen = rows[: options["batches"] * size]
     batches = [
@@ -123,9 +126,8 @@ def seen(values: Params, network: Network, examples: engine.Examples, taps: Sequ
     return {tap: found[f"model.{tap}"] for tap in taps}
 
 
-def _options(values: Params) -> dict[str, Any]:
-    settings = values.experiment().settings
-    own = settings.regularizer.options(METHOD, data=settings.data.set)
+def _options(recipe: Recipe) -> dict[str, Any]:
+    own = recipe.options_of("regularizer", METHOD)
     return {name: own[name] for name in regularizers.WEIGHING}
 
 

@@ -1,27 +1,24 @@
-"""From the values of params.yaml to what is added to the loss: which taps are compared, with which source."""
+"""From a recipe to what is added to the loss: which taps are compared, with which source."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pipeline.assembly import objects
-from pipeline.core import compiler, seeding
+from pipeline.assembly import training_plan
+from pipeline.core import compiler
+from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.backbones import backbone
-from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
-from pipeline.params import Experiment, Part
 from pipeline.regularizers.contract import Regularizer, Shapes
-from pipeline.regularizers.guide import Guide
 from pipeline.regularizers.head_decay import HeadDecay
 from pipeline.regularizers.rises import convolution
-from pipeline.regularizers.table import METHODS
-from pipeline.regularizers.taps import Tapped, freeze_source
+from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
+from pipeline.regularizers.taps import Tapped
 
 COMPARES = "shapes"
 # Options of how channel weights are found, which the method itself is not given.
@@ -52,11 +49,11 @@ def adds_to_the_loss(method: str) -> bool:
     return method in METHODS and bool(METHODS[method].needs)
 
 
-def comparison(experiment: Experiment, network: Network, method: str) -> Comparison:
+def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
     """The taps of the network as it is frozen now; none for a method that compares no maps."""
     if not compares_maps(method):
         return Comparison()
-    taps = backbone(experiment.settings.network.backbone).taps
+    taps = backbone(recipe.network.backbone).taps
     prefix = network.frozen_prefix()
     idle = tuple(tap for tap in taps if step_of(network, tap) < prefix)
     return Comparison(tuple(tap for tap in taps if tap not in idle), idle)
@@ -78,7 +75,7 @@ def shapes(network: Network, taps: tuple[str, ...], image_size: int) -> Shapes:
 
 
 def make(
-    experiment: Experiment,
+    recipe: Recipe,
     network: Network,
     method: str,
     *,
@@ -88,7 +85,7 @@ def make(
     """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
 
     Args:
-        experiment: names the options.
+        recipe: names the options.
         network: the one that trains.
         method: `none` or a row of `METHODS`.
         source: holds the values to stay near.
@@ -98,16 +95,16 @@ def make(
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
             do not fit them.
     """
-    settings = experiment.settings
     if not adds_to_the_loss(method):
         return None
-    options = settings.regularizer.options(method, data=settings.data.set)
-    head = backbone(settings.network.backbone).classifier
-    chosen = comparison(experiment, network, method)
+    own = recipe.options_of("regularizer", method)
+    options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
+    head = backbone(recipe.network.backbone).classifier
+    chosen = comparison(recipe, network, method)
     if compares_maps(method) and not chosen.taps:
         return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})
     options = {name: value for name, value in options.items() if name not in WEIGHING}
-    sizes = shapes(network, chosen.taps, settings.data.sizes().input) if chosen.taps else {}
+    sizes = shapes(network, chosen.taps, recipe.data.input_size) if chosen.taps else {}
     if "channel_weights" in METHODS[method].needs:
         for tap in chosen.taps:
             convolution(network.model, tap)
@@ -123,7 +120,7 @@ def make(
     return row.make(**{need: given[need] for need in row.needs}, **options)
 
 
-def parts(experiment: Experiment, network: Network) -> list[dict[str, Any]]:
+def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
     """Each part of the training as plain data; leaves the network as its last part has it.
 
     Returns:
@@ -134,19 +131,19 @@ def parts(experiment: Experiment, network: Network) -> list[dict[str, Any]]:
         InputError: see `make`.
     """
     found = []
-    for part, start in zip(experiment.parts(), objects.starts(experiment, network), strict=True):
+    for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
         told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        found.append(told | dict(freezing.count(network)) | _compared(experiment, network, part.regularizer))
+        found.append(told | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
     return found
 
 
-def _compared(experiment: Experiment, network: Network, method: str) -> dict[str, Any]:
+def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
-        made = make(experiment, network, method, source=network)
+        made = make(recipe, network, method, source=network)
     if made is None or not compares_maps(method):
         return {}
-    chosen = comparison(experiment, network, method)
+    chosen = comparison(recipe, network, method)
     own = sum(parameter.numel() for parameter in made.parameters())
     return {"regularizer_parameters": own, "taps": list(chosen.taps), "idle_taps": list(chosen.idle)}
 
@@ -158,68 +155,3 @@ def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
         method = part["regularizer"]
         largest[method] = max(largest.get(method, 0), part.get("regularizer_parameters", 0))
     return sum(largest.values())
-
-
-def plain_source(experiment: Experiment, network: Network, *, classes: int) -> Network:
-    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
-    plan = objects.experiment_plan(experiment, classes=classes)
-    if plan.attention == NO_ATTENTION:
-        return cast(Network, freeze_source(network))
-    plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
-    values = network.model.state_dict()
-    plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
-    return cast(Network, freeze_source(plain)).to(next(network.parameters()).device)
-
-
-class Guides:
-    """Makes what each part of a training adds to its loss, when the part begins.
-
-    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
-    first half left it, batch norms' statistics included, and a method made anew.
-
-    Args:
-        experiment: the parts and their options.
-        network: the one that trains, on its device, before anything trained.
-        source: the pre-trained network, frozen, on the same device.
-        repeat: seeds the initial values of what a method learns.
-        channel_weights: DELTA's, by tap.
-    """
-
-    def __init__(
-        self,
-        experiment: Experiment,
-        network: Network,
-        *,
-        source: Network,
-        repeat: int,
-        channel_weights: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        self._experiment = experiment
-        self._network = network
-        self._source = source
-        self._repeat = repeat
-        self._channel_weights = channel_weights
-
-    def makers(self) -> list[Callable[[], Guide | None]]:
-        """One a part, to be called in order, each when its part has frozen what it freezes."""
-        return [partial(self._make, number, part) for number, part in enumerate(self._experiment.parts())]
-
-    def _make(self, number: int, part: Part) -> Guide | None:
-        if part.continues:
-            self._source = cast(Network, freeze_source(self._network))
-        # Dropout draws the same whatever a method draws.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
-            made = make(
-                self._experiment,
-                self._network,
-                part.regularizer,
-                source=self._source,
-                channel_weights=self._channel_weights,
-            )
-        if made is None:
-            return None
-        device = next(self._network.parameters()).device
-        taps = comparison(self._experiment, self._network, part.regularizer).taps
-        stop = max((step_of(self._source, tap) for tap in taps), default=-1) + 1
-        return Guide(self._network, self._source, made.to(device), taps, stop=stop)

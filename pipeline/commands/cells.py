@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.commands.overriding import beside, read_each
+from pipeline.commands.overriding import places, read_each
+from pipeline.config import Resolved
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.params import Params
 from pipeline.studies.definition import Named, override
 
 # What a result follows from; how it is shown is none of it.
@@ -24,13 +24,13 @@ class Cell(NamedTuple):
     Attributes:
         name: in the study.
         overrides: what is put into params.yaml, as after -S.
-        values: params.yaml with them put in.
+        resolved: params.yaml with them put in, resolved.
         key: over all that its result follows from; equal keys are one experiment.
     """
 
     name: str
     overrides: tuple[str, ...]
-    values: Params
+    resolved: Resolved
     key: str
 
     def experiment(self, study: str) -> str:
@@ -59,10 +59,10 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     read = read_each(overrides.values())
     for name, words in overrides.items():
         try:
-            values = next(read)
+            resolved = next(read)
         except InputError as error:
             raise InputError(f"{named.file}: cell {name!r}: {error}") from None
-        cell = _cell(name, words, values, code)
+        cell = _cell(name, words, resolved, code)
         found.setdefault(cell.key, cell)
     return list(found.values())
 
@@ -73,14 +73,14 @@ def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...
     return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
 
 
-def _cell(name: str, words: tuple[str, ...], values: Params, code: str) -> Cell:
-    read = beside(values)
-    if "folder" in read and Path(values.folder) == paths.OWN_FOLDER:
+def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> Cell:
+    named = places(resolved)
+    if "folder" in named and Path(named["folder"]) == paths.OWN_FOLDER:
         # DVC runs a cell in a copy of what git knows, and photographs are not in git.
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
-    places = {key: _seen(Path(read[key])) for key in ("folder", "archive", "weights_file") if key in read}
-    content = {"recipe": values.experiment().recipe(), "beside": read, "places": places, "code": code}
-    return Cell(name, words, values, seeding.fingerprint(content)[:KEY_LENGTH])
+    recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe"})
+    content = {"recipe": recipe, "places": {key: [place, _seen(Path(place))] for key, place in named.items()}}
+    return Cell(name, words, resolved, seeding.fingerprint(content | {"code": code})[:KEY_LENGTH])
 
 
 def _seen(place: Path) -> list[Any]:
@@ -108,4 +108,4 @@ def finished(root: Path) -> dict[str, str]:
 
 def trainings(cells: Sequence[Cell]) -> int:
     """How many networks the cells train, one a repeat."""
-    return sum(len(cell.values.repeats) for cell in cells)
+    return sum(len(cell.resolved.recipe.repeats) for cell in cells)

@@ -1,72 +1,126 @@
 """`orbweaver describe`: the experiment as it would run, without running it."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from pipeline.assembly import objects, regularizers
-from pipeline.commands.overriding import beside, read
+from pipeline.assembly import networks, regularizers
+from pipeline.commands.overriding import places, read
+from pipeline.config import Resolved, choices
+from pipeline.config.comments import comments
+from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import folder, sets
-from pipeline.datasets.synthetic import synthetic
+from pipeline.core.files import flat
+from pipeline.datasets.collect import folder
+from pipeline.datasets.collect.sets import SETS
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
-from pipeline.params import Params, flat
 
 # More layers of a stage than these are told by the first two and the last.
 SHOWN_LAYERS = 6
+# The value of --choices alone.
+ALL = "*"
 
 
 @click.command()
 @click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
 @click.option("--classes", type=click.IntRange(min=2), help="How many classes; by default as many as the data has.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(overrides: tuple[str, ...], classes: int | None, as_json: bool) -> None:
-    """Print every parameter with where it comes from, the layers frozen and trained, and how many numbers train.
+@click.option(
+    "--choices", is_flag=False, flag_value=ALL, metavar="[KEY]", help="List the choices of a key instead; of all keys."
+)
+def command(overrides: tuple[str, ...], classes: int | None, as_json: bool, choices: str | None) -> None:
+    """Print every setting with where it comes from, the layers frozen and trained, and how many parameters train.
 
     Needs neither images nor weights, and downloads nothing.
     """
-    values = read(overrides)
-    found = describe(values, classes or count_classes(values))
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
+    if choices is not None:
+        listed = select(choices)
+        click.echo(json.dumps(listed, indent=2, ensure_ascii=False) if as_json else choices_as_text(listed))
+        return
+    resolved = read(overrides)
+    described = describe(resolved, classes or count_classes(resolved))
+    click.echo(json.dumps(described, indent=2, ensure_ascii=False) if as_json else as_text(described))
 
 
-def count_classes(values: Params) -> int:
-    """How many classes the experiment's data has.
+def select(key: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the choices of one key, or of all, as plain data.
 
     Raises:
-        InputError: where the folder cannot tell.
+        InputError: for a key without choices, listing those that have some.
     """
-    chosen = values.experiment().settings.data.set
-    if chosen == "synthetic":
-        return len(synthetic.SPIDERS)
-    if chosen in sets.SETS:
-        return sets.SETS[chosen].classes
+    listed = choices.listed()
+    if key not in (ALL, *listed):
+        raise InputError(f"--choices: {key!r} has none; of these: {', '.join(listed)}")
+    return {
+        name: [line._asdict() | {"options": list(line.options)} for line in lines]
+        for name, lines in listed.items()
+        if key in (ALL, name)
+    }
+
+
+def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return the same for people: a line a choice, with the names of its options."""
+    width = max(len(line["name"]) for lines in listed.values() for line in lines)
+    blocks = [
+        "\n".join([key, *(f"  {line['name']:<{width}}  {line['description']}{_listed(line)}" for line in lines)])
+        for key, lines in listed.items()
+    ]
+    return "\n\n".join(blocks)
+
+
+def _listed(line: Mapping[str, Any]) -> str:
+    return f" ({', '.join(line['options'])})" if line["options"] else ""
+
+
+def count_classes(resolved: Resolved) -> int:
+    """Return how many classes the experiment's data has.
+
+    Raises:
+        InputError: for a folder that cannot tell.
+    """
+    if count := SETS[resolved.recipe.data.set].classes:
+        return count
     try:
-        found = folder.layout(folder.check_location(values.folder))
+        layout = folder.layout(folder.check_location(resolved.settings.axes.folder))
     except InputError as error:
         raise InputError(f"{error}; or say how many classes with --classes") from None
-    return len({file.label for file in found.files})
+    return len({file.label for file in layout.files})
 
 
-def describe(values: Params, classes: int) -> dict[str, Any]:
-    """The resolved experiment as plain data."""
-    experiment = values.experiment()
-    network = objects.structure(experiment, classes=classes)
-    phases = regularizers.parts(experiment, network)
+def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
+    """Return the resolved experiment as plain data."""
+    recipe = resolved.recipe
+    network = networks.structure(recipe, classes=classes)
+    phases = regularizers.parts(recipe, network)
     return {
-        "paper": experiment.paper,
+        "recipe": recipe.recipe,
         "classes": classes,
-        "settings": {
-            name: {"value": value, "from": experiment.origin(name)} for name, value in flat(experiment.recipe())
-        }
-        | {name: {"value": value, "from": name} for name, value in flat(beside(values))},
+        "settings": settings(resolved),
         "phases": phases,
         "layers": layers(network),
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
-        "flops": cost.flops(network, experiment.settings.data.sizes().input),
+        "flops": cost.flops(network, recipe.data.input_size),
+    }
+
+
+def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
+    """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
+    recipe = resolved.recipe
+    values = recipe.settings()
+    # What trains in which phase is told below.
+    del values["train"]["phases"]
+    values["options"] |= {family: recipe.options[family] for family in ("data", "weights")}
+    beside = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
+    origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
+    origins |= {name: (value, name) for name, value in beside.items()}
+    notes = comments(paths.PARAMS)
+    return {
+        name: {"value": value, "from": origin, "note": notes.get(origin, "")}
+        for name, (value, origin) in origins.items()
     }
 
 
@@ -90,8 +144,8 @@ def as_text(found: dict[str, Any]) -> str:
     settings = found["settings"]
     width = max(map(len, settings))
     values = max(len(str(entry["value"])) for entry in settings.values())
-    lines = [f"paper {found['paper']}, {found['classes']} classes", ""]
-    lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}" for n, e in settings.items()]
+    lines = [f"recipe {found['recipe']}, {found['classes']} classes", ""]
+    lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}{_note(e)}" for n, e in settings.items()]
     lines += ["", "  stage      trains  parameters  layers"]
     lines += [
         f"  {row['stage']:<10} {_verdict(row):<6} {row['parameters']:>11,}  {_span(row['layers'])}"
@@ -104,6 +158,11 @@ def as_text(found: dict[str, Any]) -> str:
         f"  one image's forward pass: {found['flops'] / 1e9:.2f} billion floating-point operations",
     ]
     return "\n".join(lines)
+
+
+def _note(entry: Mapping[str, Any]) -> str:
+    """Return the place in the paper, for what a recipe states."""
+    return f"  ({entry['note']})" if entry["note"] and entry["from"].startswith("recipes.") else ""
 
 
 def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
-from pipeline.params import flat
+from pipeline.core.files import flat
 from pipeline.tracking import Origin
 
 # Measured anew each time.

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import click
 
 from pipeline.commands.overriding import read
+from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.folder import Found, check_location, layout
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.manifest import Rejected, Row
-from pipeline.params import Params
-from pipeline.stages.collect import on_leak
 
 SHOWN_FILES = 5
 BAR = 40
@@ -55,15 +54,15 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
         context.exit(1)
 
 
-def examined(values: Params) -> dict[str, Any]:
+def examined(resolved: Resolved) -> dict[str, Any]:
     """What there is to say of the set that the experiment uses.
 
     Raises:
         InputError: where the set cannot be had at all.
     """
-    data = values.experiment().settings.data
+    data = resolved.recipe.data
     with tempfile.TemporaryDirectory() as scratch:
-        seen = look(values, Path(scratch) / "images")
+        seen = look(resolved, Path(scratch) / "images")
         alike = near_duplicates.find(seen.rows, seen.folder)
     published = sets.SETS.get(data.set)
     found = health.examine(
@@ -71,7 +70,7 @@ def examined(values: Params) -> dict[str, Any]:
         seen.rejected,
         alike,
         image_size=data.image_size,
-        on_leak=on_leak(values),
+        on_leak=data.on_leak,
         refuse_duplicates=data.duplicates == "refuse" and data.set in ("folder", "spiders"),
         known_overlap=published.known_overlap if published else "",
     )
@@ -80,24 +79,25 @@ def examined(values: Params) -> dict[str, Any]:
     return {"set": data.set, "title": seen.title} | found
 
 
-def look(values: Params, target: Path) -> Seen:
+def look(resolved: Resolved, target: Path) -> Seen:
     """The images of the experiment's set, one's own where they are, others below `target`, which is made.
 
     Raises:
         InputError: where the set cannot be had.
     """
-    name = values.experiment().settings.data.set
+    recipe, settings = resolved.recipe, resolved.settings
+    name = recipe.data.set
     if name == "folder":
-        place = check_location(values.folder)
+        place = check_location(settings.axes.folder)
         files, left_out = layout(place)
         rows, refused = collecting.look(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
         return Seen(place, place.name, rows, rejected, _fault(files, rows, rejected))
     target.mkdir()
     if name == "synthetic":
-        drawings = collecting.spiders(**values.synthetic.model_dump())
+        drawings = collecting.spiders(**recipe.options_of("data"))
         return Seen(target, "drawn spiders", collecting.draw(drawings, target), [])
-    title, rows, rejected = sets.bring(name, archive=values.place_of(sets.known(name).given_by), target=target)
+    title, rows, rejected = sets.bring(name, archive=settings.place_of(sets.known(name).given_by), target=target)
     return Seen(target, title, rows, rejected)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.assembly import objects
+from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
 from pipeline.datasets.packed import Packed
 from pipeline.datasets.transforms import View
@@ -46,7 +46,7 @@ class FromPixels(nn.Module):
 
 def from_pixels(repeat: int, data: Packed) -> FromPixels:
     """The trained network of this repeat, from the working tree, in eval mode."""
-    return FromPixels(evaluate.load_network(repeat), objects.still_view(evaluate.read_sizes(repeat)), data).eval()
+    return FromPixels(evaluate.load_network(repeat), eval_transform(evaluate.read_sizes(repeat)), data).eval()
 
 
 def log_models() -> int:

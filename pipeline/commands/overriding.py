@@ -1,44 +1,49 @@
 """params.yaml with `-S` words put in by DVC's own grammar, the file itself as it is."""
 
 import json
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import params
-from pipeline.core import paths
+from pipeline import config
+from pipeline.config import Resolved
+from pipeline.config.remarks import reads_place
 from pipeline.core.errors import InputError
-from pipeline.params import Params
-from pipeline.stages.validate import reads_place
+
+# A key of a recipe, in a word after -S without a sign in front.
+OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
 
 
-def read(overrides: Sequence[str]) -> Params:
-    """params.yaml with overrides put in by DVC's own grammar; the file itself stays as it is.
+def read(overrides: Sequence[str]) -> Resolved:
+    """Return the experiment of params.yaml with overrides put in; the file itself stays as it is.
 
     Raises:
         InputError: for an override that DVC would refuse, and for what params.yaml may not hold.
     """
-    return next(read_each([overrides])) if overrides else params.load(paths.PARAMS)
+    return next(read_each([overrides]))
 
 
-def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Params]:
-    """The same for many. The copies are JSON, which DVC reads and writes in a fraction of the time.
+def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Resolved]:
+    """Yield the same for many. The copies are JSON, which DVC reads and writes in a fraction of the time.
 
     Raises:
         InputError: as `read` does.
     """
-    values = params.raw(paths.PARAMS)
+    values = config.read()
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "params.json"
         for overrides in cells:
-            copy.write_text(json.dumps(values, default=str), encoding="utf-8")
+            changed = values
             if overrides:
-                _override(copy, overrides)
-            yield params.check(json.loads(copy.read_text(encoding="utf-8")), str(paths.PARAMS))
+                copy.write_text(json.dumps(values, default=str), encoding="utf-8")
+                _override(copy, overrides, values)
+                changed = json.loads(copy.read_text(encoding="utf-8"))
+            yield config.resolve(config.check(changed))
 
 
-def _override(copy: Path, overrides: Sequence[str]) -> None:
+def _override(copy: Path, overrides: Sequence[str], values: Mapping[str, Any]) -> None:
     from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
 
@@ -46,20 +51,39 @@ def _override(copy: Path, overrides: Sequence[str]) -> None:
         apply_overrides(copy, list(overrides))
     except DvcException as error:
         reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0].rstrip(".")
-        raise InputError(f"-S {' -S '.join(overrides)}: {reason}; the keys are those of params.yaml") from None
+        way_out = _instead(overrides, values) or "the keys are those of params.yaml"
+        raise InputError(f"-S {' -S '.join(overrides)}: {reason}; {way_out}") from None
 
 
-def beside(values: Params) -> dict[str, Any]:
-    """What an experiment reads of params.yaml beside its paper's section, as far as its choices read it."""
-    chosen = values.experiment().settings
+def _instead(overrides: Sequence[str], values: Mapping[str, Any]) -> str:
+    """Return the word that sets what a recipe does not state; "" where no word is of such a key."""
+    for word in overrides:
+        match = OF_A_RECIPE.fullmatch(word)
+        own = values.get("recipes", {}).get(match["recipe"]) if match else None
+        if match and isinstance(own, Mapping) and not _holds(own, match["name"]):
+            name = match["name"] if match["name"].startswith("options.") else f"defaults.{match['name']}"
+            if _holds(values, name):
+                return (
+                    f"the recipe {match['recipe']} does not state {match['name']}; "
+                    f"set it for all that do not with -S {name}={match['value']}"
+                )
+    return ""
+
+
+def _holds(values: Any, name: str) -> bool:
+    for key in name.split("."):
+        if not isinstance(values, Mapping) or key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def places(resolved: Resolved) -> dict[str, str]:
+    """Return the places of the user's own files that the experiment reads, by their key in params.yaml."""
+    axes, reads = resolved.settings.axes, reads_place(resolved.recipe.data.set)
     read_by = {
-        "folder": chosen.data.set in ("folder", "spiders"),
-        "archive": values.place_of("archive") is not None and reads_place(chosen.data.set) == "archive",
-        "synthetic": chosen.data.set == "synthetic",
-        "weights_file": chosen.network.weights == "file",
-        "synthetic_source": chosen.network.weights == "synthetic",
+        "folder": reads == "folder",
+        "archive": reads == "archive" and resolved.settings.place_of("archive") is not None,
+        "weights_file": resolved.recipe.network.weights == "file",
     }
-    kept = values.model_dump(mode="json", include={name for name, is_read in read_by.items() if is_read})
-    if "synthetic_source" in kept:
-        kept["synthetic_source"]["train"] = params.only_chosen(kept["synthetic_source"]["train"])
-    return kept | values.model_dump(mode="json", include={"repeats", "device", "threads"})
+    return {name: getattr(axes, name) for name, is_read in read_by.items() if is_read}

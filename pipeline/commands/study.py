@@ -132,7 +132,10 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
 
 def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[str]:
     """Run the cells with a bar over their trainings; the failures, each with its cell's name."""
-    tasks = [driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.values.repeats)) for cell in left]
+    tasks = [
+        driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.resolved.recipe.repeats))
+        for cell in left
+    ]
     failures, every = [], cells.trainings(planned)
     with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
         run = driving.run(tasks, jobs=jobs, logs=STATE / study, on_trained=lambda count: _advance(bar, count))

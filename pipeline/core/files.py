@@ -1,12 +1,25 @@
-"""What several stages need: the one argument of a stage of a repeat, and plain files of results."""
+"""Plain files, and the one argument of a stage of a repeat."""
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings with their dotted names.
+
+    >>> list(flat({"a": {"b": 1}, "c": 2}))
+    [('a.b', 1), ('c', 2)]
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def repeat_argument(arguments: Sequence[str]) -> int:
@@ -18,6 +31,40 @@ def repeat_argument(arguments: Sequence[str]) -> int:
     if len(arguments) != 1 or not arguments[0].isdecimal():
         raise InputError(f"{' '.join(arguments)!r}: give the number of one repeat")
     return int(arguments[0])
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, read as DVC reads it: by YAML 1.2, where `1e-05` is a number.
+
+    Raises:
+        InputError: for a file that is not YAML.
+        FileNotFoundError: where there is none.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
+
+
+def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:
+    """Write nested plain data below a comment, the same bytes for the same values.
+
+    Args:
+        path: the file.
+        values: in the order in which they are written.
+        header: one line.
+    """
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as a number
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(f"# {header}\n")
+        yaml.dump(dict(values), stream)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

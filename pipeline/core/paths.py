@@ -8,7 +8,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
-VALIDATED = Path("data/validated.txt")
+RECIPE = Path("data/recipe.yaml")
 OWN_FOLDER = Path("data/own")
 NO_WEIGHTS_FILE = Path("models/none")
 NO_ARCHIVE = Path("data/none")

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.files import read_yaml
+
 LARGEST_CHANGES = 1_000_000
 # DVC writes it after each stage, so it differs while a pipeline runs; what it says is recorded by itself.
 NO_LOCK = ":(exclude)dvc.lock"
@@ -58,6 +60,17 @@ def changes() -> str | None:
         return None
 
 
+def committed(path: Path) -> Any:
+    """Return the content of a YAML file as it is in the commit that is checked out; None where it is in none."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(_printed("show", f"HEAD:./{path.as_posix()}").decode("utf-8"))
+    except (YAMLError, UnicodeDecodeError):
+        return None
+
+
 def _git(*words: str) -> str:
     return _printed(*words).decode("utf-8", "replace").strip()
 
@@ -76,9 +89,7 @@ def _environment() -> dict[str, str]:
 
 
 def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
-    import yaml
-
-    described: dict[str, Any] = yaml.safe_load(definition.read_text(encoding="utf-8"))["stages"]
+    described: dict[str, Any] = read_yaml(definition)["stages"]
     named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
     files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
     return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)

@@ -111,12 +111,12 @@ class Network(nn.Module):
         return found
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """What trains, by what it is: the pre-trained `backbone`, added attention (`module`), and the `head`."""
+        """What trains, by what it is: the pre-trained `backbone`, inserted `attention`, and the `head`."""
         head = [step for step in self.steps if step.stage == "head"]
-        found: dict[str, list[nn.Parameter]] = {"backbone": [], "module": [], "head": []}
+        found: dict[str, list[nn.Parameter]] = {"backbone": [], "attention": [], "head": []}
         for name, parameter in self.model.named_parameters():
             is_added = any(name.startswith(f"{module}.") for module in self.added)
-            group = "module" if is_added else "head" if any(step.holds(name) for step in head) else "backbone"
+            group = "attention" if is_added else "head" if any(step.holds(name) for step in head) else "backbone"
             if parameter.requires_grad:
                 found[group].append(parameter)
         return found

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.core.files import flat
 from pipeline.evaluation import comparison
 from pipeline.evaluation.comparison import Experiment, Trial
 from pipeline.evaluation.statistics import Interval
-from pipeline.params import flat
 from pipeline.reporting import aggregate
 from pipeline.reporting.aggregate import SCORES, Repeat
 

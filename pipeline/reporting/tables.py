@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.params import flat
+from pipeline.core.files import flat
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,

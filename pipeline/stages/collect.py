@@ -1,34 +1,52 @@
-"""Bring one data set in, published, the user's own or drawn, with a manifest and a list of what was left out."""
+"""Stage `collect`: bring one data set in, published, the user's own or drawn, with a manifest and a list of what was left out."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.errors import one_line_errors
+from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.recipe import Recipe
 from pipeline.datasets import manifest
 from pipeline.datasets.collect import collecting, leaks, near_duplicates, sets
 from pipeline.datasets.collect.folder import check_location, layout
 from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.manifest import Alike, Rejected, Row
-from pipeline.params import Params, load
 
 
-def main() -> None:
-    """Write the collected images, their manifest and duplicates, what was rejected, and a description."""
-    params = load(paths.PARAMS)
-    name = params.experiment().settings.data.set
+class Places(NamedTuple):
+    """Places of the user's files, as params.yaml names them: of photographs, and of a set's download."""
+
+    folder: str
+    archive: str
+
+    def of(self, key: str) -> str | None:
+        """Return the place of a set's own files; None where it is to be downloaded."""
+        return None if key == "archive" and Path(self.archive) == paths.NO_ARCHIVE else str(getattr(self, key))
+
+
+def main(arguments: list[str]) -> None:
+    """Write the collected images, their manifest and duplicates, what was rejected, and a description.
+
+    Args:
+        arguments: `folder` and `archive` of params.yaml.
+    """
+    if len(arguments) != len(Places._fields):
+        raise InputError(f"{' '.join(arguments)!r}: give the places of photographs and of a set's archive")
+    places, recipe = Places(*arguments), Recipe.read()
+    name, choice = recipe.data.set, recipe.data.on_leak
     with paths.written_whole(paths.COLLECTED) as folder:
         target = folder / paths.IMAGES.name
         target.mkdir(parents=True)
-        title, rows, rejected = _SETS[name](params, target)
+        title, rows, rejected = _SETS[name](recipe, places, target)
         alike = near_duplicates.find(rows, target)
-        found = leaks.leaks(rows, alike)
-        choice = on_leak(params)
+        leaking = leaks.leaks(rows, alike)
         if choice == "refuse":
-            leaks.check(found, key=params.experiment().origins["data.on_leak"])
+            leaks.check(leaking, key="defaults.data.on_leak")
         if choice == "drop":
-            rows, rejected = dropped(found, rows, rejected, target)
+            rows, rejected = dropped(leaking, rows, rejected, target)
         manifest.write(folder / paths.MANIFEST.name, Row, rows)
         manifest.write(folder / paths.REJECTED.name, Rejected, rejected)
         manifest.write(folder / paths.GROUPS.name, Alike, alike)
@@ -40,36 +58,29 @@ def main() -> None:
             "rejected": len(rejected),
             "has_parts": any(row.part for row in rows),
             "on_leak": choice,
-            "leaks": len(found),
+            "leaks": len(leaking),
             "published": sets.described(name) if name in sets.SETS else None,
         }
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
-    for line in told(rows, rejected, alike, found if choice == "allow" else []):
+    for line in summary(rows, rejected, alike, leaking if choice == "allow" else []):
         print(f"collect: {line}")
 
 
-def on_leak(params: Params) -> leaks.Choice:
-    """What is done with an image on both sides of the set's parts."""
-    data = params.experiment().settings.data
-    row = sets.SETS.get(data.set)
-    return leaks.resolved(data.on_leak, as_published=row is not None and bool(row.official or row.per_class))
-
-
 def dropped(
-    found: Sequence[Leak], rows: Sequence[Row], rejected: Sequence[Rejected], target: Path
+    leaking: Sequence[Leak], rows: Sequence[Row], rejected: Sequence[Rejected], target: Path
 ) -> tuple[list[Row], list[Rejected]]:
-    """What is kept and what is listed as rejected when leaks leave their part; their files go."""
-    gone = {leak.path for leak in found}
+    """Return the rows that stay and those that are rejected when leaks leave their part; their files go."""
+    gone = {leak.path for leak in leaking}
     for path in gone:
         (target / path).unlink()
-    return [row for row in rows if row.path not in gone], sorted([*rejected, *leaks.rejections(found)])
+    return [row for row in rows if row.path not in gone], sorted([*rejected, *leaks.rejections(leaking)])
 
 
-def told(
+def summary(
     rows: Sequence[Row], rejected: Sequence[Rejected], alike: Sequence[Alike], allowed: Sequence[Leak]
 ) -> list[str]:
-    """What came of it, in lines to show."""
+    """Return the numbers of images, rejections and duplicates, in lines."""
     refused = f", {len(rejected)} files rejected ({paths.REJECTED})" if rejected else ""
     lines = [f"{len(rows)} images in {len({row.label for row in rows})} classes{refused}"]
     if copies := sum(bool(one.kind) for one in alike):
@@ -84,39 +95,37 @@ def told(
     return lines
 
 
-def _drawn(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    drawings = collecting.spiders(**params.synthetic.model_dump())
+def _drawn(recipe: Recipe, _places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
+    drawings = collecting.spiders(**recipe.options_of("data"))
     return "drawn spiders", collecting.draw(drawings, target), []
 
 
-def _own(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    folder = check_location(params.folder)
+def _own(recipe: Recipe, places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
+    folder = check_location(places.folder)
     files, left_out = layout(folder)
     rows, refused = collecting.bring(files, target)
     rejected = sorted(refused + [Rejected(*out) for out in left_out])
     collecting.check_classes(files, rows, rejected)
-    check_duplicates(params, rows)
+    check_duplicates(recipe, rows)
     return folder.name, rows, rejected
 
 
-def _published(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    name = params.experiment().settings.data.set
+def _published(recipe: Recipe, places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
+    name = recipe.data.set
     row = sets.known(name)
     print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
-    title, rows, rejected = sets.bring(name, archive=params.place_of(row.given_by), target=target)
+    title, rows, rejected = sets.bring(name, archive=places.of(row.given_by), target=target)
     if row.given_by == "folder":
-        check_duplicates(params, rows)
+        check_duplicates(recipe, rows)
     for line in sets.totals(name, rows):
         print(f"collect: {line}")
     return title, rows, rejected
 
 
-def check_duplicates(params: Params, rows: list[Row]) -> None:
-    """Refuse one image in two classes of the user's own photographs, unless he allows it."""
-    experiment = params.experiment()
-    if experiment.settings.data.duplicates == "refuse":
-        key = experiment.origins["data.duplicates"]
-        collecting.check_duplicates(rows, way_out=f"allow such pairs: -S {key}=allow")
+def check_duplicates(recipe: Recipe, rows: list[Row]) -> None:
+    """Refuse one image in two classes of the user's own photographs, unless that is allowed."""
+    if recipe.data.duplicates == "refuse":
+        collecting.check_duplicates(rows, way_out="allow such pairs: -S defaults.data.duplicates=allow")
 
 
 _SETS = {"synthetic": _drawn, "folder": _own} | dict.fromkeys(sets.SETS, _published)
@@ -124,4 +133,4 @@ _SETS = {"synthetic": _drawn, "folder": _own} | dict.fromkeys(sets.SETS, _publis
 
 if __name__ == "__main__":
     with one_line_errors("collect"):
-        main()
+        main(sys.argv[1:])

@@ -8,18 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline import params
-from pipeline.assembly import objects
+from pipeline.assembly import networks
+from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
+from pipeline.core.recipe import Recipe, Sizes
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.params import Network as NetworkSettings
-from pipeline.params import Params, Sizes
 from pipeline.training import checkpoints, engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
@@ -28,16 +27,16 @@ from pipeline.training.images import Images
 def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
     repeat = repeat_argument(arguments)
-    values = params.load(paths.PARAMS)
-    device = torch.device(seeding.choose_device(values.device))
-    seeding.make_exact(threads=values.threads, device=device.type)
+    recipe = Recipe.read()
+    device = torch.device(seeding.choose_device(recipe.device))
+    seeding.make_exact(threads=recipe.threads, device=device.type)
     data = Packed.open(paths.PACKED)
     test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
     number = {name: row for row, name in enumerate(data.paths)}
     rows = [number[image.path] for image in test]
     network = load_network(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
-    logits = predict(network, images, rows, values)
+    logits = predict(network, images, rows, recipe)
     told = predictions(data, rows, logits)
     some = explained_images.chosen(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
@@ -54,23 +53,23 @@ def main(arguments: list[str]) -> None:
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
     """The test part as the network of this repeat is shown it."""
-    view = objects.still_view(read_sizes(repeat))
+    view = eval_transform(read_sizes(repeat))
     return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
 
 
-def predict(network: Network, images: Images, rows: list[int], values: Params) -> NDArray[np.float32]:
+def predict(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
     """Class scores (n, K) of these rows."""
-    settings = values.experiment().settings.train
-    chosen = torch.tensor(rows)
-    features = Features(network, images, chosen, limit_mb=0, batch_size=settings.batch_size)
-    return np.asarray(engine.predict(network, features, chosen, settings, device=images.device))
+    test = torch.tensor(rows)
+    features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
+    return np.asarray(engine.predict(network, features, test, recipe.train, device=images.device))
 
 
 def load_network(repeat: int) -> Network:
     """Build the trained network of this repeat again from its own files."""
     model = read_model(repeat)
-    settings = NetworkSettings.model_validate(model["network"])
-    plan = objects.plan(settings, classes=len(model["classes"]), image_size=read_sizes(repeat).input)
+    plan = networks.plan_of(
+        model["network"], model["options"], classes=len(model["classes"]), image_size=read_sizes(repeat).input
+    )
     network = build(plan, pretrained=None)
     network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / "weights.safetensors"))
     return network

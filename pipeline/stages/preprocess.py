@@ -1,16 +1,16 @@
-"""Decode and resize every collected image once, into one array that all repeats and strategies share."""
+"""Stage `preprocess`: decode and resize every collected image once, into one array that all repeats and strategies share."""
 
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
+from pipeline.core.recipe import Recipe
 from pipeline.datasets import manifest
 from pipeline.datasets.manifest import Row
 from pipeline.datasets.packing import pack
-from pipeline.params import load
 
 
 def main() -> None:
     """Write the packed array, its index and its description."""
-    data = load(paths.PARAMS).experiment().settings.data
+    data = Recipe.read().data
     rows = manifest.read(paths.MANIFEST, Row)
     with paths.written_whole(paths.PACKED) as folder:
         pack(rows, paths.IMAGES, folder, size=data.image_size, resize=data.resize)

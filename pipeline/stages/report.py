@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import params, tracking
+from pipeline import tracking
 from pipeline.core import paths, records
 from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.recipe import Recipe
 from pipeline.datasets import manifest
 from pipeline.datasets.collect import health
 from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
@@ -25,7 +26,7 @@ EXAMPLES = 12
 
 def main() -> None:
     """Write metrics/summary.json and metrics/report/, say the result in a line, and show it in MLflow."""
-    repeats = [read_repeat(number) for number in params.load(paths.PARAMS).repeats]
+    repeats = [read_repeat(number) for number in Recipe.read().repeats]
     aggregate.check_same_experiment(repeats)
     material, found = gather(repeats), read_explained(repeats[0])
     with paths.written_whole(paths.SUMMARY) as target:

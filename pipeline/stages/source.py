@@ -1,11 +1,12 @@
 """Stage `source`: make the pre-trained weights a tracked file of known content and origin."""
 
 import pickle
+import sys
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,17 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import params
+from pipeline.assembly.training_plan import LoopSettings
 from pipeline.core import compiler, paths, seeding
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_json
+from pipeline.core.recipe import Recipe
+from pipeline.core.types import Budget
 from pipeline.core.vision import models
 from pipeline.datasets import packed
 from pipeline.datasets.parallel import mapped
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
 from pipeline.networks.backbones import backbone, make, places365
-from pipeline.params import Network, Params, SyntheticSource
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
 
@@ -39,41 +41,45 @@ class Source(NamedTuple):
     file_sha256: str = ""
 
 
-def main() -> None:
-    """Get the weights that the experiment names, check that they fit its backbone, and store the trunk's."""
-    values = params.load(paths.PARAMS)
-    network = values.experiment().settings.network
+def main(arguments: list[str]) -> None:
+    """Get the weights that the recipe names, check that they fit its backbone, and store the trunk's.
+
+    Args:
+        arguments: `weights_file` of params.yaml.
+    """
+    (file,) = arguments
+    recipe = Recipe.read()
+    network = recipe.network
     row = backbone(network.backbone)
     # A device that is not here is refused now, before a stage that needs it has lost its outputs.
-    seeding.choose_device(values.device)
-    source = SOURCES[network.weights](values, network)
+    seeding.choose_device(recipe.device)
+    source = SOURCES[network.weights](recipe, Path(file))
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
         record = {"origin": source.origin, "backbone": network.backbone, "file_sha256": source.file_sha256}
         if source.values:
             fitting = row.fit(build.trunk(source.values, row), CHECKED_SIZE)
             build.check_trunk(_on_meta(network.backbone), row, fitting, origin=source.origin)
-            file = target / paths.SOURCE_WEIGHTS.name
-            checkpoints.save(build.trunk(source.values, row) | build.hidden(source.values, row), file)
-            record["sha256"] = checkpoints.sha256(file)
+            stored = target / paths.SOURCE_WEIGHTS.name
+            checkpoints.save(build.trunk(source.values, row) | build.hidden(source.values, row), stored)
+            record["sha256"] = checkpoints.sha256(stored)
         write_json(target / paths.SOURCE_RECORD.name, record)
     print(f"source: {source.origin}")
 
 
-def nothing(_values: Params, _network: Network) -> Source:
+def nothing(_recipe: Recipe, _file: Path) -> Source:
     """No pre-trained values: the backbone keeps its random ones."""
     return Source({}, "none")
 
 
-def from_file(values: Params, _network: Network) -> Source:
+def from_file(_recipe: Recipe, file: Path) -> Source:
     """The user's own file."""
-    path = Path(values.weights_file)
-    return Source(checkpoints.read(path), f"file {path.name}", checkpoints.sha256(path))
+    return Source(checkpoints.read(file), f"file {file.name}", checkpoints.sha256(file))
 
 
-def from_places365(_values: Params, network: Network) -> Source:
+def from_places365(recipe: Recipe, _file: Path) -> Source:
     """The Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
-    url = places365(network.backbone)
+    url = places365(recipe.network.backbone)
     path = fetch(url)
     return Source(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
 
@@ -101,9 +107,9 @@ def _not_downloaded(url: str, error: Exception) -> InputError:
     )
 
 
-def from_torchvision(_values: Params, network: Network) -> Source:
+def from_torchvision(recipe: Recipe, _file: Path) -> Source:
     """Torchvision's ImageNet weights, from its cache or its own address."""
-    weights = backbone(network.backbone).imagenet
+    weights = backbone(recipe.network.backbone).imagenet
     return Source(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
 
 
@@ -127,37 +133,54 @@ def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
     return values
 
 
-def drawn(values: Params, network: Network) -> Source:
-    """A network of the same structure trained here, from random values, on drawn shapes that are no spiders."""
-    settings = values.synthetic_source
-    device = torch.device(seeding.choose_device(values.device))
-    threads = seeding.make_exact(threads=values.threads, device=device.type)
-    torch.manual_seed(seeding.derive("source", settings.seed))
+def drawn(recipe: Recipe, _file: Path) -> Source:
+    """Train a network of the same structure from random values, on drawn shapes that are no spiders."""
+    options = recipe.options_of("weights")
+    seed, size = options["seed"], options["image_size"]
+    device = torch.device(seeding.choose_device(recipe.device))
+    threads = seeding.make_exact(threads=recipe.threads, device=device.type)
+    torch.manual_seed(seeding.derive("source", seed))
     plan = build.Plan(
-        backbone=network.backbone,
+        backbone=recipe.network.backbone,
         head="linear",
         classes=synthetic.SOURCE_CLASSES,
-        image_size=settings.image_size,
+        image_size=size,
         head_options={"dropout": 0.0},
     )
     student = build.build(plan, pretrained=None).to(device)
-    array, labels = draw(settings)
+    array, labels = draw(images=options["images"], size=size, seed=seed)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
     examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
-    outcome = engine.fit(student, examples, settings.train, seed=settings.seed)
+    outcome = engine.fit(student, examples, loop_settings(options), seed=seed)
     score = outcome.history[-1]["train_accuracy"]
     print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {threads} threads")
-    return Source(student.model.state_dict(), f"drawn source domain, seed {settings.seed}, {len(array)} images")
+    return Source(student.model.state_dict(), f"drawn source domain, seed {seed}, {len(array)} images")
 
 
-def draw(settings: SyntheticSource) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def loop_settings(options: Mapping[str, Any]) -> LoopSettings:
+    """Return how a network is trained on drawn shapes: Adam with torch's own betas, down half a cosine to zero."""
+    return LoopSettings(
+        budget=Budget(unit="epochs", amount=options["epochs"]),
+        batch_size=options["batch_size"],
+        optimizer="adam",
+        optimizer_options={"beta1": 0.9, "beta2": 0.999},
+        lr=options["lr"],
+        weight_decay=0.0,
+        schedule="cosine",
+        schedule_options={"final": 0.0},
+        precision="fp32",
+        feature_cache_mb=0,
+    )
+
+
+def draw(*, images: int, size: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Draw the source domain on all cores: images uint8 (N, 3, S, S) and their class numbers (N,)."""
-    labels = np.arange(settings.images, dtype=np.int64) % synthetic.SOURCE_CLASSES
-    one = partial(_draw_one, size=settings.image_size, seed=settings.seed)
-    array = np.empty((settings.images, 3, settings.image_size, settings.image_size), dtype=np.uint8)
-    with mapped(one, list(enumerate(labels.tolist()))) as images:
-        for number, image in enumerate(tqdm(images, "draw", len(labels), unit=" images", disable=None)):
+    labels = np.arange(images, dtype=np.int64) % synthetic.SOURCE_CLASSES
+    one = partial(_draw_one, size=size, seed=seed)
+    array = np.empty((images, 3, size, size), dtype=np.uint8)
+    with mapped(one, list(enumerate(labels.tolist()))) as pictures:
+        for number, image in enumerate(tqdm(pictures, "draw", len(labels), unit=" images", disable=None)):
             array[number] = image
     return array, labels
 
@@ -172,7 +195,7 @@ def _on_meta(name: str) -> torch.nn.Module:
         return make(name, CHECKED_SIZE)
 
 
-SOURCES: dict[str, Callable[[Params, Network], Source]] = {
+SOURCES: dict[str, Callable[[Recipe, Path], Source]] = {
     "none": nothing,
     "file": from_file,
     "imagenet": from_torchvision,
@@ -183,4 +206,4 @@ SOURCES: dict[str, Callable[[Params, Network], Source]] = {
 
 if __name__ == "__main__":
     with one_line_errors("source"):
-        main()
+        main(sys.argv[1:])

@@ -10,8 +10,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
+from pipeline.core.files import flat
 from pipeline.core.seeding import fingerprint
-from pipeline.params import flat
 from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
 

@@ -1,0 +1,121 @@
+"""From a recipe to the terms that regularizers add to the loss, one a phase, made when the phase begins."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from pipeline.assembly import channel_weights, networks, regularizers
+from pipeline.core import seeding
+from pipeline.core.recipe import Phase, Recipe
+from pipeline.networks.backbones import backbone
+from pipeline.networks.build import NO_ATTENTION, build, trunk
+from pipeline.networks.network import Network
+from pipeline.regularizers.guide import Guide
+from pipeline.regularizers.taps import freeze_source
+from pipeline.training import engine
+
+
+def loss_terms(
+    recipe: Recipe,
+    network: Network,
+    record: Mapping[str, Any],
+    *,
+    eval_examples: Callable[[], engine.Examples],
+    repeat: int,
+) -> list[Callable[[], Guide | None]]:
+    """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
+
+    Args:
+        recipe: the phases and their options.
+        network: the one that trains, with the values that it starts from.
+        record: of the run; see `run_record`.
+        eval_examples: makes the training images with the transform of testing, on which channels are weighed.
+        repeat: its number.
+    """
+    classes = len(record["data"]["classes"])
+    methods = {phase.regularizer for phase in recipe.train.phases}
+    if not any(regularizers.adds_to_the_loss(method) for method in methods):
+        return []
+    source = plain_source(recipe, network, classes=classes)
+    weights = None
+    taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
+    if channel_weights.METHOD in methods and taps:
+        weights = channel_weights.channels(
+            recipe,
+            eval_examples(),
+            taps,
+            classes=classes,
+            pretrained=trunk(source.model.state_dict(), backbone(recipe.network.backbone)),
+            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
+            | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
+        )
+    return Guides(recipe, network, source=source, repeat=repeat, channel_weights=weights).makers()
+
+
+def plain_source(recipe: Recipe, network: Network, *, classes: int) -> Network:
+    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+    plan = networks.plan(recipe, classes=classes)
+    if plan.attention == NO_ATTENTION:
+        return cast(Network, freeze_source(network))
+    plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    values = network.model.state_dict()
+    plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
+    return cast(Network, freeze_source(plain)).to(next(network.parameters()).device)
+
+
+class Guides:
+    """Makes what each part of a training adds to its loss, when the part begins.
+
+    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
+    first half left it, batch norms' statistics included, and a method made anew.
+
+    Args:
+        recipe: the phases and their options.
+        network: the one that trains, on its device, before anything trained.
+        source: the pre-trained network, frozen, on the same device.
+        repeat: seeds the initial values of what a method learns.
+        channel_weights: DELTA's, by tap.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: Network,
+        *,
+        source: Network,
+        repeat: int,
+        channel_weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._network = network
+        self._source = source
+        self._repeat = repeat
+        self._channel_weights = channel_weights
+
+    def makers(self) -> list[Callable[[], Guide | None]]:
+        """One a part, to be called in order, each when its part has frozen what it freezes."""
+        return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
+
+    def _make(self, number: int, part: Phase) -> Guide | None:
+        if part.continues:
+            self._source = cast(Network, freeze_source(self._network))
+        # Dropout draws the same whatever a method draws.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
+            made = regularizers.make(
+                self._recipe,
+                self._network,
+                part.regularizer,
+                source=self._source,
+                channel_weights=self._channel_weights,
+            )
+        if made is None:
+            return None
+        device = next(self._network.parameters()).device
+        taps = regularizers.comparison(self._recipe, self._network, part.regularizer).taps
+        stop = max((regularizers.step_of(self._source, tap) for tap in taps), default=-1) + 1
+        return Guide(self._network, self._source, made.to(device), taps, stop=stop)

@@ -1,0 +1,44 @@
+"""From a recipe to its network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core import compiler
+from pipeline.core.recipe import Recipe
+from pipeline.networks.build import Plan, build
+from pipeline.networks.network import Network
+
+
+def plan(recipe: Recipe, *, classes: int) -> Plan:
+    """Return what to build for a recipe."""
+    return plan_of(recipe.network.model_dump(), recipe.options, classes=classes, image_size=recipe.data.input_size)
+
+
+def plan_of(
+    network: Mapping[str, str], options: Mapping[str, Mapping[str, Any]], *, classes: int, image_size: int
+) -> Plan:
+    """Return what to build.
+
+    Args:
+        network: `backbone`, `attention` and `head` by name.
+        options: those of the attention and of the head, by family and name.
+        classes: K, the number of scores.
+        image_size: the side of the network's input, in pixels.
+    """
+    attention_options = dict(options["attention"].get(network["attention"], {}))
+    return Plan(
+        backbone=network["backbone"],
+        head=network["head"],
+        classes=classes,
+        image_size=image_size,
+        head_options=dict(options["head"].get(network["head"], {})),
+        attention=network["attention"],
+        position=attention_options.pop("position", None),
+        attention_options=attention_options,
+    )
+
+
+def structure(recipe: Recipe, *, classes: int) -> Network:
+    """Build the network on torch's meta device, without values; refuses parts that do not fit together."""
+    with compiler.meta_device():
+        return build(plan(recipe, classes=classes), pretrained=None)

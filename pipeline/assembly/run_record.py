@@ -1,0 +1,133 @@
+"""All that a result follows from, and all that may differ between two equal runs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.assembly import networks, regularizers
+from pipeline.core import compiler, paths, provenance, records, seeding
+from pipeline.core.recipe import Recipe
+from pipeline.datasets.packed import Packed
+from pipeline.evaluation import cost
+from pipeline.networks import freezing
+from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.network import Network
+from pipeline.training import engine
+
+# How long the speed with and without attention is measured.
+MEASURED_SECONDS = 2.0
+
+
+class Machine(NamedTuple):
+    """What a run computes on."""
+
+    device: torch.device
+    threads: int
+
+
+def machine(recipe: Recipe) -> Machine:
+    """Choose the device, fix the threads and have everything computed the same way each time."""
+    device = torch.device(seeding.choose_device(recipe.device))
+    return Machine(device, seeding.make_exact(threads=recipe.threads, device=device.type))
+
+
+def run_record(
+    recipe: Recipe, data: Packed, parts: Mapping[str, Tensor], network: Network, *, on: Machine, repeat: int
+) -> dict[str, Any]:
+    """Return the deterministic record of a run: recipe, hashes, code, a key over them, and counts.
+
+    Args:
+        recipe: the settings.
+        data: the packed set.
+        parts: the rows of each part.
+        network: as it starts; left as its last phase has it.
+        on: where it trains.
+        repeat: its number.
+    """
+    source = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    record: dict[str, Any] = {
+        "recipe": recipe.settings(),
+        "device": on.device.type,
+        "threads": on.threads,
+        "data": {"set": recipe.data.set, "classes": list(data.classes), "images": len(data.paths)},
+        "weights": {"origin": source["origin"], "sha256": source.get("sha256", "")},
+        "code": provenance.code_hash(),
+    }
+    key = seeding.fingerprint(record)
+    record["data"]["sha256"] = data.sha256
+    phases = regularizers.parts(recipe, network)
+    return {
+        "key": key,
+        "recipe_name": recipe.recipe,
+        "repeat": repeat,
+        "seed": repeat,
+        **record,
+        "phases": phases,
+        "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
+        "stages": freezing.count_by_stage(network),
+        "flops": computation(recipe, network, classes=len(data.classes)),
+        "parts": {part: len(rows) for part, rows in parts.items()},
+    }
+
+
+def computation(recipe: Recipe, network: Network, *, classes: int) -> dict[str, int]:
+    """Return the operations of one image's forward pass, also without attention where there is some."""
+    size = recipe.data.input_size
+    with compiler.meta_device():
+        plain = without_attention(recipe, classes=classes)
+    operations = {"network": cost.flops(network, size)}
+    return operations | ({"without_attention": cost.flops(plain, size)} if plain else {})
+
+
+def without_attention(recipe: Recipe, *, classes: int) -> Network | None:
+    """Build the same network without its attention, random values; None where it has none."""
+    if recipe.network.attention == NO_ATTENTION:
+        return None
+    return build(replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION), pretrained=None)
+
+
+def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machine) -> dict[str, float]:
+    """Return images a second of the forward pass with and without attention, in the recipe's precision; else nothing."""
+    plain = without_attention(recipe, classes=classes)
+    if plain is None:
+        return {}
+    side = recipe.data.input_size
+    batch = torch.zeros(recipe.train.batch_size, 3, side, side, device=on.device)
+    batch = batch.to(memory_format=torch.channels_last)
+    both = {"network": network, "without_attention": plain.to(on.device)}
+    precision = torch.bfloat16 if recipe.train.precision == "bf16" else torch.float32
+    rates = cost.images_per_second(both, batch, seconds=MEASURED_SECONDS, precision=precision)
+    return {name: round(rate, 2) for name, rate in rates.items()}
+
+
+def runtime_record(
+    outcome: engine.Outcome, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+) -> dict[str, Any]:
+    """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
+    commit, dirty = provenance.commit()
+    busy = sum(outcome.epoch_seconds)
+    return {
+        "train_seconds": round(outcome.seconds, 3),
+        "cache_seconds": round(outcome.cache_seconds, 3),
+        "epoch_seconds": [round(value, 4) for value in outcome.epoch_seconds],
+        "images_per_second": round(outcome.images_trained / busy, 2),
+        "inference_images_per_second": dict(inference),
+        "device_name": device_name(on.device),
+        "threads": on.threads,
+        "versions": provenance.versions(),
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "git_changes": provenance.changes(),
+        "started": started.isoformat(timespec="seconds"),
+        records.DATA: data_sha256,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the device calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()

@@ -1,0 +1,126 @@
+"""From a recipe to the settings of the loop, its phases and sampling."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.types import Budget
+from pipeline.datasets.packed import Packed
+from pipeline.datasets.transforms import View
+from pipeline.networks import freezing
+from pipeline.networks.network import Network
+from pipeline.regularizers.table import METHODS
+from pipeline.training import engine
+from pipeline.training.engine import Course, Guide, Phase
+from pipeline.training.images import Images
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """The settings of `engine.fit`; the fields are those of a recipe's `train`, with the options that count."""
+
+    budget: Budget
+    batch_size: int
+    optimizer: str
+    optimizer_options: Mapping[str, Any]
+    lr: float
+    weight_decay: float
+    schedule: str
+    schedule_options: Mapping[str, Any]
+    precision: str
+    feature_cache_mb: int
+
+
+def loop_settings(recipe: Recipe) -> LoopSettings:
+    """Return the settings of the loop."""
+    train = recipe.train
+    return LoopSettings(
+        budget=train.budget,
+        batch_size=train.batch_size,
+        optimizer=train.optimizer,
+        optimizer_options=recipe.options_of("optimizer", train.optimizer),
+        lr=train.lr,
+        weight_decay=train.weight_decay,
+        schedule=train.schedule,
+        schedule_options=recipe.options_of("schedule", train.schedule),
+        precision=train.precision,
+        feature_cache_mb=train.feature_cache_mb,
+    )
+
+
+def head_settings(recipe: Recipe) -> LoopSettings:
+    """Return the settings of a training of the head alone, those of the method `l2_fe` in the same recipe."""
+    own = recipe.options_of("regularizer", "l2_fe")
+    return replace(
+        loop_settings(recipe),
+        budget=Budget(**own["budget"]),
+        weight_decay=own["weight_decay"],
+        schedule=own["schedule"],
+        schedule_options=recipe.options_of("schedule", own["schedule"]),
+    )
+
+
+def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
+    """Return, per phase, a callable that freezes what the phase does not train."""
+    still_norms = recipe.train.freeze_bn_stats
+    return [partial(freezing.freeze, network, phase.freeze, still_norms=still_norms) for phase in recipe.train.phases]
+
+
+def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], Guide | None]] = ()) -> Course:
+    """Return phases, rates by group and sampling, as the loop takes them.
+
+    Args:
+        recipe: the recipe.
+        network: what the phases freeze.
+        loss_terms: makes what each phase adds to the loss; nothing adds nothing.
+    """
+    train = recipe.train
+    makers = loss_terms or [lambda: None] * len(train.phases)
+    return Course(
+        phases=tuple(
+            Phase(phase.amount, phase.lr, start=start, guide=guide, continues=phase.continues)
+            for phase, start, guide in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
+        ),
+        lr_factors=train.lr_factors.model_dump(),
+        sampler=train.sampler,
+        class_weights=train.class_weights,
+    )
+
+
+def training_examples(
+    data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: View
+) -> engine.Examples:
+    """Return the training and validation examples; test rows are never passed.
+
+    Args:
+        data: the packed set.
+        parts: the rows of each part.
+        device: where the images are transformed.
+        transform: of training images.
+    """
+    rows = torch.cat([parts["train"], parts["val"]])
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
+    return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+
+
+def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
+    """Translate a failure of the loop that settings can mend to an InputError; return others as they are."""
+    train, method = recipe.train, recipe.regularizer.method
+    if isinstance(error, engine.NotFiniteError):
+        files = ", ".join(data.paths[row] for row in error.rows)
+        pulls = method != NONE and METHODS[method].needs_pretrained
+        own = f", or a smaller alpha of regularizer {method}" if pulls else ""
+        return InputError(f"{error}; a smaller lr often helps (now {train.lr}){own}; the batch: {files}")
+    # What torch says of a batch of one image whose map is one position.
+    if str(error).startswith("Expected more than 1 value per channel"):
+        return InputError(
+            f"batch_size: {train.batch_size} leaves a last batch of one image, whose map of one position a batch norm "
+            "cannot normalize; change it by one, or raise data.input_size"
+        )
+    return error

@@ -1,0 +1,29 @@
+"""From a recipe to the transforms of training and test images."""
+
+from pipeline.core.recipe import Recipe, Sizes
+from pipeline.datasets.transforms import View, view
+
+
+def train_transform(recipe: Recipe) -> View:
+    """Return the transform of training images."""
+    data = recipe.data
+    return view(
+        image_size=data.image_size,
+        crop_size=data.crop_size,
+        crop_padding=data.crop_padding,
+        input_size=data.input_size,
+        augmentation=data.augmentation,
+        options=recipe.options_of("augmentation"),
+    )
+
+
+def eval_transform(sizes: Sizes) -> View:
+    """Return the transform of test images: the center of each, not varied."""
+    return view(
+        image_size=max(sizes.image, sizes.crop),
+        crop_size=sizes.crop,
+        crop_padding=0,
+        input_size=sizes.input,
+        augmentation="none",
+        options={},
+    )

@@ -1,0 +1,222 @@
+"""From params.yaml to the resolved recipe: defaults < options < recipe < per_data < axes, and nothing left `auto`."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from pipeline.config import messages, rules
+from pipeline.config.choices import AUTO, AXES, FAMILIES
+from pipeline.config.layers import Layers
+from pipeline.config.settings import Settings
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import flat
+from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.datasets.augmenting.table import CROP
+from pipeline.datasets.collect import leaks
+from pipeline.datasets.collect.sets import SETS
+from pipeline.networks.strategies import EVERYTHING, HEAD, SCRATCH
+from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
+
+# Axes that scale what depends on them, and so come after the regularizer's own word on the training.
+SCALING = ("image_size", "lr", "budget")
+
+
+class Resolved(NamedTuple):
+    """One experiment.
+
+    Attributes:
+        recipe: its settings.
+        layers: the same before they were checked as a whole, with the origin of each.
+        settings: the params.yaml that it is of.
+    """
+
+    recipe: Recipe
+    layers: Layers
+    settings: Settings
+
+    def origin(self, name: str) -> str:
+        """Return the key of params.yaml that a value of the recipe is from."""
+        return self.layers.origin(name)
+
+
+def resolve(settings: Settings) -> Resolved:
+    """Put the recipe, its differences for the data set and the axes together.
+
+    Raises:
+        InputError: for settings that exclude each other, or that an axis scales out of range.
+    """
+    axes = settings.axes
+    layers = settings.layers(axes.recipe, None if axes.data == AUTO else axes.data)
+    for axis, setting in AXES.items():
+        if getattr(axes, axis) != AUTO and axis not in SCALING:
+            layers.set(setting, getattr(axes, axis), axis)
+    rules.check_choices(axes, layers)
+    _let_the_method_decide(axes.freeze, layers)
+    rules.check_phases(layers)
+    _scale(settings, layers)
+    _resolve_data(layers)
+    _resolve_phases(layers)
+    _resolve_weights(layers)
+    plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
+    others = {"repeats": list(axes.repeats), "device": axes.device, "threads": axes.threads}
+    values = {"recipe": axes.recipe, **plain, "options": options(layers), **others}
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{paths.PARAMS}: {messages.one_line(error, values, Recipe, layers.origin)}") from None
+    rules.check_crop(recipe, layers)
+    return Resolved(recipe, layers, settings)
+
+
+def _let_the_method_decide(freeze: str, layers: Layers) -> None:
+    """Put in what the regularizer says in place of `train`, and that l2_fe trains the head alone."""
+    method = layers.get("regularizer.method")
+    if method == NONE:
+        return
+    own = layers.get(f"options.regularizer.{method}")
+    for key in TRAIN_OVERRIDES:
+        if own.get(key, AUTO) == AUTO:
+            continue
+        there = f"options.regularizer.{method}.{key}"
+        for name, value in list(flat({key: own[key]})):
+            layers.set(f"train.{name}", value, layers.origin(f"{there}{name.removeprefix(key)}"))
+    if METHODS[method].trains_head_alone and freeze == AUTO:
+        layers.set("network.freeze", HEAD, layers.origin("regularizer.method"))
+
+
+def _scale(settings: Settings, layers: Layers) -> None:
+    """Put in the axes that other values keep their ratio to."""
+    axes = settings.axes
+    if axes.image_size != AUTO:
+        ratio = axes.image_size / layers.get("data.image_size")
+        for name in ("data.crop_size", "data.crop_padding"):
+            if layers.get(name) not in (AUTO, 0):
+                layers.set(name, round(layers.get(name) * ratio), "image_size")
+        layers.set("data.image_size", axes.image_size, "image_size")
+    if axes.lr != AUTO:
+        ratio = axes.lr / layers.get("train.lr")
+        layers.values["train"]["phases"] = [
+            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * ratio}
+            for number, phase in enumerate(layers.get("train.phases"))
+        ]
+        layers.set("train.lr", axes.lr, "lr")
+    if axes.budget != AUTO:
+        phases = layers.get("train.phases")
+        if layers.get("network.freeze") == PHASES:
+            amounts = shares([phase["amount"] for phase in phases], axes.budget)
+            layers.values["train"]["phases"] = [
+                {**phase, "amount": amount} for phase, amount in zip(phases, amounts, strict=True)
+            ]
+        layers.set("train.budget.amount", axes.budget, "budget")
+
+
+def shares(amounts: list[int], total: int) -> list[int]:
+    """Return whole amounts in the ratio of others, that add up to a total.
+
+    Raises:
+        InputError: for a total that leaves a phase without any.
+
+    >>> shares([10, 40], 8), shares([1, 1, 1], 4)
+    ([2, 6], [2, 1, 1])
+    """
+    if total < len(amounts):
+        raise InputError(
+            f"{paths.PARAMS}: budget: {total} is too small for {len(amounts)} phases; give at least {len(amounts)}"
+        )
+    exact = [total * amount / sum(amounts) for amount in amounts]
+    whole = [max(1, int(amount)) for amount in exact]
+    # What rounding down left over goes to the largest remainders; what rounding up took comes from the largest.
+    while sum(whole) < total:
+        whole[max(range(len(whole)), key=lambda n: exact[n] - whole[n])] += 1
+    while sum(whole) > total:
+        whole[max((n for n in range(len(whole)) if whole[n] > 1), key=lambda n: whole[n] - exact[n])] -= 1
+    return whole
+
+
+def _resolve_data(layers: Layers) -> None:
+    data, row = layers.values["data"], SETS[layers.get("data.set")]
+    size = data["image_size"]
+    if data["crop_size"] == AUTO:
+        data["crop_size"] = size * 7 // 8 if data["augmentation"] == CROP else size
+    if data["input_size"] == AUTO:
+        data["input_size"] = data["crop_size"]
+    data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))
+    if data["split"]["per_class"] == AUTO:
+        data["split"]["per_class"] = row.per_class._asdict() if row.per_class else NONE
+
+
+def _resolve_phases(layers: Layers) -> None:
+    """Put in the phases of every training: the recipe's, the two of a method that has two, or one."""
+    train, freeze = layers.values["train"], str(layers.get("network.freeze"))
+    methods = sequence(layers.get("regularizer.method"), layers.get("options.regularizer"))
+    if freeze == PHASES:
+        train["phases"] = [
+            {**phase, "freeze": str(phase["freeze"]), "regularizer": methods[0], "continues": False}
+            for phase in train["phases"]
+        ]
+        return
+    freeze = EVERYTHING if freeze == SCRATCH else freeze
+    amount = train["budget"]["amount"]
+    amounts = [amount // 2, amount - amount // 2] if len(methods) > 1 else [amount]
+    train["phases"] = [
+        {"freeze": freeze, "amount": part, "lr": train["lr"], "regularizer": method, "continues": number > 0}
+        for number, (part, method) in enumerate(zip(amounts, methods, strict=True))
+    ]
+
+
+def sequence(method: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the methods, one after the other, that a regularizer stands for."""
+    if method == NONE or not METHODS[method].sequences:
+        return (method,)
+    return METHODS[method].sequences[options[method]["order"]]
+
+
+def _resolve_weights(layers: Layers) -> None:
+    """Put in what `scratch` stands for: everything trains, and nothing is pre-trained."""
+    if layers.get("network.freeze") == SCRATCH:
+        origin = layers.origin("network.freeze")
+        layers.set("network.freeze", EVERYTHING, origin)
+        layers.set("network.weights", NONE, origin)
+
+
+def options(layers: Layers) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the options of the choices that were made, by family."""
+    every = layers.get("options")
+    made = {family: [layers.get(setting)] for family, setting in FAMILIES.items() if family not in ("regularizer",)}
+    regularizers = _regularizer_options(layers)
+    if "l2_fe" in regularizers:
+        made["schedule"].append(regularizers["l2_fe"]["schedule"])
+    taken = {
+        family: {name: every[family][name] for name in dict.fromkeys(names) if name in every[family]}
+        for family, names in made.items()
+    }
+    return {**taken, "regularizer": regularizers}
+
+
+def _regularizer_options(layers: Layers) -> dict[str, dict[str, Any]]:
+    """Return the options of the regularizer and of the methods that it is made of."""
+    method = layers.get("regularizer.method")
+    if method == NONE:
+        return {}
+    every, train = layers.get("options.regularizer"), layers.get("train")
+    own = {name: train[name] if value == AUTO else value for name, value in every[method].items()}
+    taken = {method: own}
+    for part in sequence(method, every):
+        if part != method:
+            taken[part] = {name: value for name, value in every[part].items() if name not in TRAIN_OVERRIDES}
+    for name in METHODS[method].head_trained_by:
+        taken[name] = {key: train[key] if value == AUTO else value for key, value in every[name].items()}
+    return {name: _with_one_alpha(name, values, layers) for name, values in taken.items()}
+
+
+def _with_one_alpha(method: str, values: Mapping[str, Any], layers: Layers) -> dict[str, Any]:
+    """Return options with the strength for the data set."""
+    if "alpha" not in values:
+        return dict(values)
+    name, data = f"options.regularizer.{method}.alpha", layers.get("data.set")
+    key = data if data in values["alpha"] else "default"
+    origin = layers.origin(f"{name}.{key}")
+    layers.origins[name] = origin
+    return {**values, "alpha": values["alpha"][key]}

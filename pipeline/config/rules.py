@@ -1,0 +1,91 @@
+"""Settings that exclude each other."""
+
+from pipeline.config.choices import AUTO
+from pipeline.config.layers import Layers
+from pipeline.config.schema import Axes
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.datasets.augmenting.table import CROP
+from pipeline.networks.strategies import HEAD, SCRATCH
+from pipeline.regularizers.table import METHODS
+
+
+def check_choices(axes: Axes, layers: Layers) -> None:
+    """Refuse a regularizer that leaves no room for the freezing, the phases, the budget or the weights.
+
+    Raises:
+        InputError: naming both, and the way out.
+    """
+    method, freeze = layers.get("regularizer.method"), str(layers.get("network.freeze"))
+    if method == NONE:
+        return
+    row = METHODS[method]
+    if row.trains_head_alone and axes.freeze not in (AUTO, HEAD):
+        raise _refused(
+            f"freeze: {axes.freeze!r} and regularizer {method!r}, which trains the head alone, exclude each other; "
+            "leave freeze at auto"
+        )
+    if row.sequences and freeze == PHASES:
+        raise _refused(
+            f"regularizer: {method!r} and {layers.origin('train.phases')} both say how the training goes on; "
+            "add -S freeze=2 (or another strategy), or choose another method"
+        )
+    amount = layers.get("train.budget.amount") if axes.budget == AUTO else axes.budget
+    if row.sequences and amount < len(next(iter(row.sequences.values()))):
+        key = layers.origin("train.budget.amount") if axes.budget == AUTO else "budget"
+        raise _refused(f"{key}: {amount} cannot be halved, as regularizer {method!r} needs; give 2 or more")
+    if row.needs_pretrained and freeze == SCRATCH:
+        raise _refused(
+            f"freeze: {SCRATCH!r} has nothing pre-trained that regularizer {method!r} could stay near; "
+            f"choose another strategy, or regularizer {NONE}"
+        )
+
+
+def check_phases(layers: Layers) -> None:
+    """Refuse phases that do not add up to the budget or begin at another rate.
+
+    Raises:
+        InputError: naming the key, its value and the way out.
+    """
+    if str(layers.get("network.freeze")) != PHASES:
+        return
+    phases, key = layers.get("train.phases"), layers.origin("train.phases")
+    if not phases:
+        raise _refused(f"freeze: {PHASES!r} needs phases, and {key} is empty; choose a strategy")
+    amounts = [phase["amount"] for phase in phases]
+    if sum(amounts) != (amount := layers.get("train.budget.amount")):
+        raise _refused(
+            f"{layers.origin('train.budget.amount')}: {amount} is not the sum of its phases' {amounts}; "
+            f"scale all with -S budget={amount}, or set all"
+        )
+    if (lr := layers.get("train.lr")) != phases[0]["lr"]:
+        raise _refused(
+            f"{layers.origin('train.lr')}: {lr} is not the first phase's {phases[0]['lr']}; "
+            f"scale all with -S lr={lr:g}, or set both"
+        )
+
+
+def check_crop(recipe: Recipe, layers: Layers) -> None:
+    """Refuse a crop that is larger than the image, or a random one of all that there is.
+
+    Raises:
+        InputError: naming the sizes, and the way out.
+    """
+    data = recipe.data
+    room = data.image_size + 2 * data.crop_padding
+    key = layers.origin("data.crop_size")
+    if data.crop_size > room:
+        raise _refused(
+            f"{key}: crop_size {data.crop_size} is more than image_size {data.image_size} with crop_padding "
+            f"{data.crop_padding} on each side; make it smaller, or auto"
+        )
+    if data.augmentation == CROP and data.crop_size == room:
+        raise _refused(
+            f"augmentation: {CROP} crops at random, and crop_size {data.crop_size} is all there is to crop from; make "
+            f"{key} smaller, or auto"
+        )
+
+
+def _refused(message: str) -> InputError:
+    return InputError(f"{paths.PARAMS}: {message}")

@@ -1,0 +1,160 @@
+"""The types of params.yaml: the axes at its top, and the sections of a recipe before `auto` is resolved."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, create_model
+from pydantic_core import PydanticCustomError
+
+from pipeline.config.choices import AUTO, FAMILIES, TABLES
+from pipeline.core import recipe
+from pipeline.core.recipe import InputSide, Side
+from pipeline.core.types import Count, Name, Positive, Section, Seed
+from pipeline.networks.strategies import OTHER_STRATEGIES
+
+Auto = Literal["auto"]
+# What a shell would read in the command of a stage that a place is put into.
+READ_BY_THE_SHELL = '"$`\\\n'
+
+
+def one_of(setting: str, *others: str) -> AfterValidator:
+    """Return a check that a name is in a setting's table, or one of others."""
+    known = (*others, *TABLES[setting])
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise PydanticCustomError("not_one_of", "is not one of {known}", {"known": ", ".join(known)})
+        return name
+
+    return AfterValidator(check)
+
+
+def _safe(place: str) -> str:
+    if character := next((character for character in READ_BY_THE_SHELL if character in place), None):
+        raise ValueError(f"a shell would read its {character!r}; rename it, or link to it by another name")
+    return place
+
+
+def _of_a_phase(name: str) -> str:
+    if name in OTHER_STRATEGIES:
+        raise ValueError("this is for a whole training, not for a phase; 2 trains everything")
+    return name
+
+
+Place = Annotated[str, Field(min_length=1), AfterValidator(_safe)]
+
+
+class SplitSettings(recipe.Fractions):
+    """As in params.yaml; `per_class: auto` is the numbers of images that the papers draw of the set."""
+
+    per_class: recipe.PerClass | Literal["auto", "none"]
+
+
+class DataSettings(recipe.Images):
+    """As in params.yaml.
+
+    `crop_size: auto` is `image_size`, or seven eighths of it (224 of 256) with the augmentation `crop256`;
+    `input_size: auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a published set whose parts, or
+    numbers of images by class, are those of its papers.
+    """
+
+    set: Annotated[Name, one_of("data.set")]
+    crop_size: Side | Auto
+    input_size: InputSide | Auto
+    augmentation: Annotated[Name, one_of("data.augmentation")]
+    on_leak: Literal["auto", "refuse", "drop", "allow"]
+    split: SplitSettings
+
+
+class NetworkSettings(recipe.Network):
+    """As in params.yaml."""
+
+    backbone: Annotated[Name, one_of("network.backbone")]
+    weights: Annotated[Name, one_of("network.weights")]
+    freeze: Annotated[Name, one_of("network.freeze")]
+    attention: Annotated[Name, one_of("network.attention")]
+    head: Annotated[Name, one_of("network.head")]
+
+
+class PhaseSettings(Section):
+    """A part of the budget with its own freezing and rate; `amount` is in the budget's unit."""
+
+    freeze: Annotated[Name, AfterValidator(_of_a_phase)]
+    amount: Count
+    lr: Positive
+
+
+class TrainSettings(recipe.Loop):
+    """As in params.yaml."""
+
+    optimizer: Annotated[Name, one_of("train.optimizer")]
+    schedule: Annotated[Name, one_of("train.schedule")]
+    sampler: Annotated[Name, one_of("train.sampler")]
+    class_weights: Annotated[Name, one_of("train.class_weights")]
+    phases: tuple[PhaseSettings, ...]
+
+
+class RegularizerSettings(recipe.Regularizer):
+    """As in params.yaml."""
+
+    method: Annotated[Name, one_of("regularizer.method")]
+
+
+class Defaults(Section):
+    """Every setting of a recipe but options."""
+
+    data: DataSettings
+    network: NetworkSettings
+    train: TrainSettings
+    regularizer: RegularizerSettings
+
+
+class _WholeRecipe(Defaults):
+    """A recipe on top of the defaults; `per_data` is what differs for a data set."""
+
+    cite: str
+    per_data: dict[Annotated[Name, one_of("data.set")], dict[str, Any]] = Field(default_factory=dict)
+
+
+class Axes(Section):
+    """The keys at the top of params.yaml."""
+
+    recipe: Name
+    data: Annotated[Name, one_of("data.set", AUTO)]
+    folder: Place
+    archive: Place
+    backbone: Annotated[Name, one_of("network.backbone", AUTO)]
+    weights: Annotated[Name, one_of("network.weights", AUTO)]
+    weights_file: Place
+    freeze: Annotated[Name, one_of("network.freeze", AUTO)]
+    attention: Annotated[Name, one_of("network.attention", AUTO)]
+    regularizer: Annotated[Name, one_of("regularizer.method", AUTO)]
+    head: Annotated[Name, one_of("network.head", AUTO)]
+    image_size: Side | Auto
+    augmentation: Annotated[Name, one_of("data.augmentation", AUTO)]
+    lr: Positive | Auto
+    batch_size: Count | Auto
+    budget: Count | Auto
+    repeats: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    threads: Count | Auto
+
+
+class _File(Axes):
+    """The whole of params.yaml; each recipe is checked on top of the defaults."""
+
+    defaults: Defaults
+    recipes: dict[str, dict[str, Any]]
+
+
+def _options(family: str) -> type[Section]:
+    rows = TABLES[FAMILIES[family]].items()
+    fields: dict[str, Any] = {name: (row.options, ...) for name, row in rows if row.options}
+    return create_model(f"{family.title()}Options", __base__=Section, **fields)
+
+
+_FAMILIES: dict[str, Any] = {family: (_options(family), ...) for family in FAMILIES}
+# The options of every choice that has some, by family and name.
+Options: type[Section] = create_model("Options", __base__=Section, **_FAMILIES)
+_WITH_OPTIONS: dict[str, Any] = {"options": (Options, ...)}
+WholeRecipe: type[Section] = create_model("WholeRecipe", __base__=_WholeRecipe, **_WITH_OPTIONS)
+File: type[Section] = create_model("File", __base__=_File, **_WITH_OPTIONS)

@@ -1,0 +1,146 @@
+"""params.yaml as checked values; the only reader of that file."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from pipeline.config import messages, schema
+from pipeline.config.layers import Layers
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
+from pipeline.datasets.collect.sets import SETS
+from pipeline.training.table import SCHEDULES
+
+SECTIONS = ("data", "network", "train", "regularizer", "options")
+
+
+class Settings(NamedTuple):
+    """The whole of params.yaml.
+
+    Attributes:
+        axes: the keys at its top, checked.
+        values: all of it, as plain data.
+    """
+
+    axes: schema.Axes
+    values: Mapping[str, Any]
+
+    def layers(self, recipe: str, data: str | None = None) -> Layers:
+        """Return the settings of a recipe, with where each is from, before any axis.
+
+        Args:
+            recipe: a section of `recipes`.
+            data: the set for which `per_data` counts; by default the recipe's own.
+        """
+        layers = _layers(self.values, recipe, data)
+        # With numbers as numbers and names as text, however the file writes them.
+        layers.values = schema.WholeRecipe.model_validate(layers.values).model_dump()
+        return layers
+
+    def place_of(self, key: Literal["archive", "folder"]) -> str | None:
+        """Return where the user's own files of a set are; None where no place is named."""
+        place: str = getattr(self.axes, key)
+        return None if key == "archive" and Path(place) == paths.NO_ARCHIVE else place
+
+
+def read(path: Path = paths.PARAMS) -> Any:
+    """Return the values of params.yaml, unchecked.
+
+    Raises:
+        InputError: for a file that is missing or is not YAML.
+    """
+    try:
+        return read_yaml(path)
+    except FileNotFoundError:
+        raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root") from None
+
+
+def load(path: Path = paths.PARAMS) -> Settings:
+    """Read and check params.yaml.
+
+    Raises:
+        InputError: naming the key, its value and what would do.
+    """
+    return check(read(path))
+
+
+def check(values: Any) -> Settings:
+    """Check the values of params.yaml, every recipe of it included.
+
+    Raises:
+        InputError: in one line, for the first thing that is wrong and how many more there are.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{paths.PARAMS}: a mapping of keys is needed, not {type(values).__name__}")
+    _validate(schema.File, values, lambda name: name)
+    axes = schema.Axes.model_validate({name: values[name] for name in schema.Axes.model_fields})
+    if axes.recipe not in values["recipes"]:
+        known = ", ".join(values["recipes"])
+        raise InputError(f"{paths.PARAMS}: recipe: {axes.recipe!r} is not one of {known}")
+    if len(set(axes.repeats)) < len(axes.repeats):
+        raise InputError(
+            f"{paths.PARAMS}: repeats: {list(axes.repeats)} names one twice; each repeat needs its own number"
+        )
+    for recipe in values["recipes"]:
+        _check_recipe(values, recipe)
+    return Settings(axes, values)
+
+
+def _validate(model: type[schema.Section], values: Any, key: Any) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{paths.PARAMS}: {messages.one_line(error, values, model, key)}") from None
+
+
+def _check_recipe(values: Mapping[str, Any], recipe: str) -> None:
+    """Check a recipe on top of the defaults, by itself and for each set of its `per_data`."""
+    plain = _layers(values, recipe, None)
+    _validate(schema.WholeRecipe, plain.values, plain.origin)
+    _check_names(plain)
+    for data, changes in values["recipes"][recipe].get("per_data", {}).items():
+        place = f"recipes.{recipe}.per_data.{data}"
+        if unknown := [section for section in changes if section not in SECTIONS]:
+            raise InputError(
+                f"{paths.PARAMS}: {place}: {unknown[0]!r} cannot differ; known here: {', '.join(SECTIONS)}"
+            )
+        if "set" in changes.get("data", {}):
+            raise InputError(f"{paths.PARAMS}: {place}.data.set: the set of a difference cannot itself differ")
+        different = _layers(values, recipe, str(data))
+        _validate(schema.WholeRecipe, different.values, different.origin)
+        _check_names(different)
+
+
+def _check_names(layers: Layers) -> None:
+    """Check the names within options that are of other tables: sets of `alpha`, and schedules."""
+    for method, options in layers.get("options.regularizer").items():
+        place = f"options.regularizer.{method}"
+        for name in options["alpha"] if isinstance(options.get("alpha"), Mapping) else ():
+            if name not in ("default", *SETS):
+                key = layers.origin(f"{place}.alpha.{name}")
+                raise InputError(f"{paths.PARAMS}: {messages.unknown(name, key, ('default', *SETS))}")
+        if (schedule := options.get("schedule", "auto")) not in ("auto", *SCHEDULES):
+            key, known = layers.origin(f"{place}.schedule"), ", ".join(["auto", *SCHEDULES])
+            raise InputError(f"{paths.PARAMS}: {key}: {schedule!r} is not one of {known}")
+
+
+def _layers(values: Mapping[str, Any], recipe: str, data: str | None) -> Layers:
+    layers = Layers(values["defaults"], "defaults")
+    layers.put({"options": values["options"]}, "")
+    place, own = f"recipes.{recipe}", values["recipes"][recipe]
+    layers.put({name: value for name, value in own.items() if name != "per_data"}, place)
+    section, per_data = layers.values["data"], own.get("per_data", {})
+    layers.values["per_data"] = per_data
+    # Not yet checked: what is no mapping is refused when it is.
+    name = data or (section.get("set") if isinstance(section, Mapping) else "")
+    changes = per_data.get(name, {}) if isinstance(per_data, Mapping) else {}
+    layers.put(changes if isinstance(changes, Mapping) else {}, f"{place}.per_data.{name}")
+    return layers
+
+
+def stated(values: Mapping[str, Any], recipe: str) -> Iterator[str]:
+    """Yield the dotted names of what a recipe states itself, but for differences between data sets."""
+    yield from Layers({k: v for k, v in values["recipes"][recipe].items() if k != "per_data"}, "").origins

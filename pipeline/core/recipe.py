@@ -1,0 +1,213 @@
+"""The resolved recipe: every setting of one experiment, with nothing left to decide.
+
+The stage `validate` writes it to data/recipe.yaml, and all later stages read it from there. Its values were checked
+against params.yaml's own types before, so that what is wrong here is an edited or an old file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
+from pipeline.core.types import Budget, Count, Fraction, Name, NotNegative, Positive, Rate, Section, Seed, Whole
+
+# No attention, no regularizer, no augmentation, no pre-trained weights.
+NONE = "none"
+# The freezing of a recipe whose phases each have their own.
+PHASES = "phases"
+# The smallest side that every backbone takes.
+SMALLEST_INPUT = 32
+Side = Annotated[Whole, Field(ge=16, le=1024)]
+InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
+Padding = Annotated[Whole, Field(ge=0, le=512)]
+Megabytes = Annotated[Whole, Field(ge=0)]
+# The families of options that training reads; of the others, one is the data's and one is the weights'.
+TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "regularizer")
+
+
+class PerClass(Section):
+    """Images drawn of every class for each part; 0 takes the whole part of a set that has parts of its own."""
+
+    train: Annotated[Whole, Field(ge=0)]
+    test: Annotated[Whole, Field(ge=0)]
+    val: Annotated[Whole, Field(ge=0)]
+
+
+class Fractions(Section):
+    """The division of a set without parts of its own; `val` is a fraction of what is left for training."""
+
+    test: Fraction
+    val: Rate
+    seed: Seed
+
+
+class Split(Fractions):
+    """The division, or the numbers of images by class that take the place of `test`."""
+
+    per_class: PerClass | Literal["none"]
+
+
+class Sizes(NamedTuple):
+    """Sides in pixels: of the packed images, of the crops, and of the network's input."""
+
+    image: int
+    crop: int
+    input: int
+
+
+class Images(Section):
+    """The images, without what depends on something else where it is `auto`."""
+
+    set: Name
+    image_size: Side
+    resize: Literal["stretch", "crop"]
+    crop_padding: Padding
+    augmentation: Name
+    duplicates: Literal["refuse", "allow"]
+
+
+class Data(Images):
+    """The images, and how they reach the network."""
+
+    crop_size: Side
+    input_size: InputSide
+    on_leak: Literal["refuse", "drop", "allow"]
+    split: Split
+
+    @property
+    def sizes(self) -> Sizes:
+        """The three sides together."""
+        return Sizes(self.image_size, self.crop_size, self.input_size)
+
+
+class Network(Section):
+    """The pre-trained network, its inserted modules, and the layers that train."""
+
+    backbone: Name
+    weights: Name
+    freeze: Name
+    attention: Name
+    head: Name
+
+
+class Phase(Section):
+    """A part of the budget with its own freezing, learning rate and regularizer.
+
+    Attributes:
+        freeze: a strategy, or the name of the first layer that trains.
+        amount: in the budget's unit.
+        lr: the first rate of the schedule that the phase is in.
+        regularizer: the method.
+        continues: whether the schedule of the phase before goes on.
+    """
+
+    freeze: Name
+    amount: Count
+    lr: Positive
+    regularizer: Name
+    continues: bool
+
+
+class LrFactors(Section):
+    """Factors of the learning rate in pre-trained layers, in inserted attention and in the head."""
+
+    backbone: Positive
+    attention: Positive
+    head: Positive
+
+
+class Loop(Section):
+    """The training loop."""
+
+    budget: Budget
+    batch_size: Count
+    optimizer: Name
+    lr: Positive
+    weight_decay: NotNegative
+    schedule: Name
+    lr_factors: LrFactors
+    freeze_bn_stats: bool
+    sampler: Name
+    class_weights: Name
+    precision: Literal["fp32", "bf16"]
+    feature_cache_mb: Megabytes
+
+
+class Train(Loop):
+    """The training loop with its phases, one or more."""
+
+    phases: tuple[Phase, ...]
+
+
+class Regularizer(Section):
+    """The term that is added to the cross entropy, or the training that takes its place."""
+
+    method: Name
+
+
+class Recipe(Section):
+    """The settings of one experiment.
+
+    Attributes:
+        recipe: the name of its section in params.yaml.
+        data: the images.
+        network: the network.
+        train: the loop.
+        regularizer: the regularizer.
+        options: by family and choice, the options of the choices that were made.
+        repeats: the numbers of the repeats.
+        device: as params.yaml has it; each stage that computes resolves `auto` itself.
+        threads: likewise.
+    """
+
+    recipe: Name
+    data: Data
+    network: Network
+    train: Train
+    regularizer: Regularizer
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    repeats: tuple[Seed, ...]
+    device: Name
+    threads: Count | Literal["auto"]
+
+    @model_validator(mode="after")
+    def _trains_in_phases(self) -> "Recipe":
+        if not self.train.phases:
+            raise ValueError("train.phases is empty")
+        return self
+
+    def options_of(self, family: str, choice: str | None = None) -> dict[str, Any]:
+        """Return the options of a choice; empty where it has none.
+
+        Args:
+            family: a key of `options`, such as "attention".
+            choice: the name of the choice; by default the only one of its family.
+        """
+        choices = self.options[family]
+        return dict(choices.get(choice, {}) if choice else next(iter(choices.values()), {}))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a trained network follows from, as nested plain data."""
+        plain = self.model_dump(mode="json", include={"data", "network", "train", "regularizer", "options"})
+        plain["options"] = {family: plain["options"][family] for family in TRAINED_BY}
+        return plain
+
+    @classmethod
+    def read(cls, file: Path = paths.RECIPE) -> "Recipe":
+        """Read the resolved recipe.
+
+        Raises:
+            InputError: for a file that is missing, is not YAML, or is not a whole recipe.
+        """
+        try:
+            return cls.model_validate(read_yaml(file))
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file; `dvc repro` makes it") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise InputError(f"{file}: {place}: {first['msg']}; `dvc repro -f validate` writes it anew") from None
