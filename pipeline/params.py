@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.training.table import AdamOptions, CosineOptions, ExponentialOptions, SgdOptions, StepOptions
 
 AUTO = "auto"
 PHASES = "phases"
@@ -322,52 +323,12 @@ class Budget(_Section):
     amount: Count
 
 
-class AdamOptions(_Section):
-    """Decay rates of Adam's two running means."""
-
-    beta1: Rate
-    beta2: Rate
-
-
-class SgdOptions(_Section):
-    """Momentum of SGD, and whether it is Nesterov's."""
-
-    momentum: Rate
-    nesterov: bool
-
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> "SgdOptions":
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
-
-
 class OptimizerOptions(_Section):
     """One sub-section an optimizer."""
 
     adam: AdamOptions
     adamw: AdamOptions
     sgd: SgdOptions
-
-
-class StepOptions(_Section):
-    """The rate is multiplied by `factor` after each of these parts of the budget."""
-
-    at: tuple[Fraction, ...]
-    factor: Positive
-
-
-class CosineOptions(_Section):
-    """The rate falls along half a cosine to `final` times its first value."""
-
-    final: Rate
-
-
-class ExponentialOptions(_Section):
-    """The rate falls to `factor` times itself in this part of the budget, a little with each iteration."""
-
-    factor: Annotated[Real, Field(gt=0, le=1)]
-    every: Annotated[Real, Field(gt=0, le=1)]
 
 
 class ScheduleOptions(_Section):
@@ -379,6 +340,21 @@ class ScheduleOptions(_Section):
 
 
 Schedule = Literal["constant", "step", "cosine", "exponential"]
+
+
+class LoopSettings(NamedTuple):
+    """What the loop reads of a `Loop`; the options are those of the named optimizer and schedule."""
+
+    budget: Budget
+    batch_size: int
+    optimizer: str
+    optimizer_options: dict[str, Any]
+    lr: float
+    weight_decay: float
+    schedule: str
+    schedule_options: dict[str, Any]
+    precision: str
+    feature_cache_mb: int
 
 
 class Loop(_Section):
@@ -394,6 +370,14 @@ class Loop(_Section):
     schedule_options: ScheduleOptions
     precision: Literal["fp32", "bf16"]
     feature_cache_mb: Annotated[Whole, Field(ge=0)]
+
+    def for_loop(self) -> LoopSettings:
+        """Return these settings as `engine.fit` takes them."""
+        options = {
+            "optimizer_options": _chosen(self.optimizer_options, self.optimizer),
+            "schedule_options": _chosen(self.schedule_options, self.schedule),
+        }
+        return LoopSettings(**{name: getattr(self, name) for name in LoopSettings._fields} | options)
 
 
 class Phase(_Section):

@@ -99,7 +99,8 @@ def trained_head(
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")
-        engine.fit(network, examples, head_settings(values), seed=seeding.derive("channels", "order"), name="head")
+        settings = head_settings(values).for_loop()
+        engine.fit(network, examples, settings, seed=seeding.derive("channels", "order"), name="head")
     return network
 
 

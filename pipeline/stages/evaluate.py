@@ -60,7 +60,7 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
 
 def predict(network: Network, images: Images, rows: list[int], values: Params) -> NDArray[np.float32]:
     """Class scores (n, K) of these rows."""
-    settings = values.experiment().settings.train
+    settings = values.experiment().settings.train.for_loop()
     chosen = torch.tensor(rows)
     features = Features(network, images, chosen, limit_mb=0, batch_size=settings.batch_size)
     return np.asarray(engine.predict(network, features, chosen, settings, device=images.device))

@@ -145,7 +145,7 @@ def drawn(values: Params, network: Network) -> Source:
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
     examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
-    outcome = engine.fit(student, examples, settings.train, seed=settings.seed)
+    outcome = engine.fit(student, examples, settings.train.for_loop(), seed=settings.seed)
     score = outcome.history[-1]["train_accuracy"]
     print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {threads} threads")
     return Source(student.model.state_dict(), f"drawn source domain, seed {settings.seed}, {len(array)} images")

@@ -146,7 +146,7 @@ def run(
         return engine.fit(
             network,
             examples,
-            settings.train,
+            settings.train.for_loop(),
             seed=repeat,
             course=objects.course(experiment, network, guides(values, network, record, still=still, repeat=repeat)),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
