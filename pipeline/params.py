@@ -14,6 +14,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.augmenting.table import (
+    CROP,
+    AnimalsAugmentation,
+    CscaAugmentation,
+    HierarchicalAugmentation,
+)
 from pipeline.training.table import AdamOptions, CosineOptions, ExponentialOptions, SgdOptions, StepOptions
 
 AUTO = "auto"
@@ -104,32 +110,6 @@ class Split(_Section):
     per_class: PerClass | Literal["auto", "none"]
 
 
-class CscaAugmentation(_Section):
-    """Colour jitter by up to these parts, a flip, a rotation by up to so many degrees."""
-
-    brightness: Rate
-    contrast: Rate
-    saturation: Rate
-    hue: Annotated[Real, Field(ge=0, le=0.5)]
-    rotation: Annotated[Real, Field(ge=0, le=180)]
-
-
-class HierarchicalAugmentation(CscaAugmentation):
-    """The same, and scaling by up to this part."""
-
-    scale: Rate
-
-
-class AnimalsAugmentation(_Section):
-    """A flip, translation and scaling by up to these parts, a rotation in degrees, a crop of area and aspect ratio."""
-
-    rotation: Annotated[Real, Field(ge=0, le=180)]
-    translation: Rate
-    scale: Rate
-    crop_scale: Annotated[Real, Field(gt=0, le=1)]
-    crop_ratio: Annotated[Real, Field(ge=1)]
-
-
 class AugmentationOptions(_Section):
     """One sub-section an augmentation that has options."""
 
@@ -139,8 +119,6 @@ class AugmentationOptions(_Section):
 
 
 SMALLEST_INPUT = 32
-# SPA-GCA's: of 256 pixels 224 are cut out.
-CROP = "crop256"
 Side = Annotated[Whole, Field(ge=16, le=1024)]
 
 

@@ -111,7 +111,7 @@ SCHEDULES: dict[str, Factory] = {
     ),
 }
 
-# The first is what a plain training does.
+# The first of each is what a plain training does.
 SAMPLERS: dict[str, Choice] = {
     "shuffle": Choice(
         title="every image once an epoch",
@@ -123,8 +123,11 @@ SAMPLERS: dict[str, Choice] = {
     ),
 }
 
-# Where class weights are `none`, every image counts the same.
 CLASS_WEIGHTS: dict[str, Choice] = {
+    "none": Choice(
+        title="none",
+        description="every image counts the same",
+    ),
     "balanced": Choice(
         title="the rarer a class, the more its images count in the training loss, not in the validation's",
         description="an image of class k counts n / (K n_k) in the training loss",

@@ -194,7 +194,7 @@ def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
     strengths = tiny.shipped()["papers"]["quick"]["data"]["augmentation_options"]["csca"]
-    told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
+    told = f"csca: color jitter, flip and rotation (brightness {strengths['brightness']:g}"
     assert told in sheet["alt"]
     assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
     assert Path("metrics/report/figures/augmented.png").read_bytes() == b"sheet 1"
