@@ -101,7 +101,7 @@ def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device
     source = regularizers.plain_source(experiment, network, classes=CLASSES)
     makers = regularizers.Guides(experiment, network, source=source, repeat=0).makers()
     course = objects.course(experiment, network, makers)
-    outcome = engine.fit(network, examples, experiment.settings.train, seed=0, course=course)
+    outcome = engine.fit(network, examples, experiment.settings.train.for_loop(), seed=0, course=course)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
 

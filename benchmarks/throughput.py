@@ -168,11 +168,11 @@ def settings(batch: int, precision: str, epochs: int, cache_mb: int) -> SimpleNa
         budget=SimpleNamespace(unit="epochs", amount=epochs),
         batch_size=batch,
         optimizer="adam",
-        optimizer_options=SimpleNamespace(adam=SimpleNamespace(beta1=0.9, beta2=0.999)),
+        optimizer_options={"beta1": 0.9, "beta2": 0.999},
         lr=2e-4,
         weight_decay=0.0,
         schedule="constant",
-        schedule_options=SimpleNamespace(),
+        schedule_options={},
         precision=precision,
         feature_cache_mb=cache_mb,
     )

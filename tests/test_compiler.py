@@ -23,6 +23,7 @@ from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build
 from pipeline.evaluation.explanations import class_activation
 from pipeline.training import optim
+from pipeline.training.table import OPTIMIZERS
 
 seeding.make_exact(threads=1, device="cpu")
 plan = Plan("resnet18", "linear", 2, 64, {"dropout": 0.0}, "cbam", None, {"reduction": 8, "kernel_size": 7})
@@ -31,8 +32,8 @@ with compiler.meta_device():
 network = build(plan, pretrained=None)
 cost.flops(network, 64)
 train = params.load(Path("params.yaml")).papers["quick"].train
-for kind in optim.OPTIMIZERS:
-    settings = train.model_copy(update={"optimizer": kind})
+for kind in OPTIMIZERS:
+    settings = train.model_copy(update={"optimizer": kind}).for_loop()
     optimizer = optim.make_optimizer(network.groups(), settings, lr=1e-3, factors={})
     schedule = optim.make_schedule(optimizer, settings, [3])
     network(torch.zeros(2, 3, 64, 64)).sum().backward()

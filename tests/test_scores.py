@@ -3,9 +3,13 @@ import math
 import numpy as np
 import pytest
 
+from pipeline.commands import compare
 from pipeline.core.errors import InputError
+from pipeline.evaluation import comparison
 from pipeline.evaluation import scores as scoring
-from pipeline.evaluation.scores import calibration, scores
+from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.predictions import calibration
+from pipeline.evaluation.scores import SCORES, Score, scores
 
 CLASSES = ["a", "b", "c"]
 ACTUAL = np.array([0, 0, 0, 1, 1, 2])
@@ -176,6 +180,37 @@ def test_the_reliability_table_has_the_parts_with_images_and_all_images(many):
     assert [part["low"] for part in table] == sorted({part["low"] for part in table})
     right = sum(part["images"] * part["accuracy"] for part in table)
     assert right / 200 == pytest.approx(scores(*many, list("abcdefg"))["accuracy"])
+
+
+def test_a_new_row_is_all_that_a_new_score_takes(monkeypatch):
+    def error_rate(predictions):
+        return 1 - scoring.accuracy(predictions)
+
+    row = Score(title="error rate", description="wrong ones", compute=error_rate, lower_is_better=True)
+    monkeypatch.setitem(SCORES, "error_rate", row)
+    rates = {"good": (0.1, 0.2, 0.31), "poor": (0.8, 0.9, 1.0)}
+    assert scores(ACTUAL, _logits(PREDICTED, 3), CLASSES)["error_rate"] == pytest.approx(2 / 6)
+    trials = {
+        name: {n: Trial({"1.png": True, "2.png": True}, 10, {"error_rate": value}) for n, value in enumerate(values, 1)}
+        for name, values in rates.items()
+    }
+    found = comparison.compare([Experiment(name, trials[name]) for name in rates], "error_rate")
+    assert found.pairs[0].verdict == "good is better"
+    assert found.summaries[1].interval.high == 1
+    assert "error_rate (%)" in compare.as_text(found)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_has_a_title_and_a_description(name):
+    assert SCORES[name].title
+    assert SCORES[name].description
+
+
+def test_a_score_is_at_best_one_unless_its_row_says_otherwise(many):
+    actual, logits = many
+    found = scores(actual, 1000 * logits, list("abcdefg"))
+    assert all(0 <= found[name] <= row.highest for name, row in SCORES.items())
+    assert found["nll"] > 1
 
 
 def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):

@@ -15,20 +15,18 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation import comparison
 from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import certainty, tables
-from pipeline.reporting.aggregate import SCORES
 from pipeline.reporting.tables import Table
 
 WORKSPACE = "workspace"
-# Scores that are no part of one.
-AS_THEY_ARE = frozenset({"nll"})
 
 
 @click.command(name="compare")
 @click.argument("names", nargs=-1, required=True, metavar="REV...")
 @click.option(
-    "--metric", type=click.Choice(SCORES), default="accuracy", show_default=True, help="The score to compare."
+    "--metric", type=click.Choice(list(SCORES)), default="accuracy", show_default=True, help="The score to compare."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
@@ -112,8 +110,14 @@ def as_text(found: Comparison) -> str:
 
 def experiments(found: Comparison) -> Table:
     """One row an experiment."""
-    unit = "" if found.metric in AS_THEY_ARE else " (%)"
-    header = ("experiment", "n", f"{found.metric}{unit}", "95 % interval", "training (s)", "trainable")
+    header = (
+        "experiment",
+        "n",
+        f"{found.metric}{SCORES[found.metric].unit}",
+        "95 % interval",
+        "training (s)",
+        "trainable",
+    )
     return Table(header, [_row(one, found.metric) for one in found.summaries], numbers_from=1)
 
 
@@ -128,8 +132,15 @@ def pair_tables(found: Comparison) -> Iterator[Table]:
     """Each two experiments: the difference, its tests, and what could have been seen."""
     if not found.pairs:
         return
-    unit = "" if found.metric in AS_THEY_ARE else " (%)"
-    header = ("pair", f"difference{unit}", "95 % interval", "p", "p (Holm)", "smallest to be seen", "")
+    header = (
+        "pair",
+        f"difference{SCORES[found.metric].unit}",
+        "95 % interval",
+        "p",
+        "p (Holm)",
+        "smallest to be seen",
+        "",
+    )
     rows = [_pair(pair, found.metric) for pair in found.pairs]
     yield Table(header, rows, numbers_from=1)
     if found.metric == comparison.ACCURACY:
@@ -170,7 +181,7 @@ def _short(name: str, value: Any) -> str:
 
 
 def _number(value: float, metric: str) -> str:
-    return f"{value:.3f}" if metric in AS_THEY_ARE else f"{100 * value:.2f}"
+    return f"{SCORES[metric].scale * value:.{SCORES[metric].decimals}f}"
 
 
 def _ends(found: Interval | None, metric: str) -> str:

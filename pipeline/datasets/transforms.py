@@ -1,16 +1,18 @@
 """What a network is shown of packed images: crop, augmentation and input size, on the device, on whole batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from pipeline.core.choices import load, row
 from pipeline.core.errors import InputError
 from pipeline.core.vision import functional
 from pipeline.datasets.augmenting.augmentation import Augmentation
-from pipeline.datasets.augmenting.color import colour_jitter
+from pipeline.datasets.augmenting.color import color_jitter
 from pipeline.datasets.augmenting.geometry import FLIP, affine, affine_crop, random_crop
+from pipeline.datasets.augmenting.table import AUGMENTATIONS, NO_AUGMENTATION
 
 # What a CPU's caches hold: a whole batch of floats in one go takes several times longer. A GPU takes it whole.
 PIXELS_AT_ONCE_ON_A_CPU = 2**18
@@ -91,33 +93,33 @@ class View:
         return resized
 
 
-def _none() -> tuple[Augmentation, ...]:
-    """Images as they are."""
+def crop_alone() -> tuple[Augmentation, ...]:
+    """Nothing but the view's own crop: SPA-GCA's augmentation."""
     return ()
 
 
-def _flip() -> tuple[Augmentation, ...]:
+def flip() -> tuple[Augmentation, ...]:
     """A horizontal flip."""
     return (FLIP,)
 
 
-def _csca(
+def csca(
     *, brightness: float, contrast: float, saturation: float, hue: float, rotation: float
 ) -> tuple[Augmentation, ...]:
-    """CSCA's: colour jitter, flip, rotation, in the order in which the paper names them."""
-    jitter = colour_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    """CSCA's: color jitter, flip, rotation, in the order in which the paper names them."""
+    jitter = color_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
     return (jitter, FLIP, affine(rotation=rotation))
 
 
-def _hierarchical(
+def hierarchical(
     *, rotation: float, scale: float, brightness: float, contrast: float, saturation: float, hue: float
 ) -> tuple[Augmentation, ...]:
-    """The hierarchical paper's: flip, rotation, scaling, colour jitter; its padded crop is the view's."""
-    jitter = colour_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
+    """The hierarchical paper's: flip, rotation, scaling, color jitter; its padded crop is the view's."""
+    jitter = color_jitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
     return (FLIP, affine(rotation=rotation, scale=scale), jitter)
 
 
-def _animals(
+def animals(
     *, rotation: float, translation: float, scale: float, crop_scale: float, crop_ratio: float
 ) -> tuple[Augmentation, ...]:
     """The animals paper's: flip, translation, rotation, scaling, crop of varying proportions."""
@@ -125,21 +127,6 @@ def _animals(
         rotation=rotation, translation=translation, scale=scale, crop_scale=crop_scale, crop_ratio=crop_ratio
     )
     return (FLIP, moved)
-
-
-def _crop256() -> tuple[Augmentation, ...]:
-    """SPA-GCA's: the view's random crop alone, 224 of 256 pixels where `crop_size` says nothing else."""
-    return ()
-
-
-AUGMENTATIONS: dict[str, Callable[..., tuple[Augmentation, ...]]] = {
-    "none": _none,
-    "flip": _flip,
-    "csca": _csca,
-    "hierarchical": _hierarchical,
-    "animals": _animals,
-    "crop256": _crop256,
-}
 
 
 def view(
@@ -158,8 +145,8 @@ def view(
         crop_size: side of the square that is cut out.
         crop_padding: zeros put around the image before the random cut, in training only.
         input_size: side of what the network is given.
-        augmentation: a row of `AUGMENTATIONS`.
-        options: exactly that row's own, e.g. `rotation`; none for `none`, `flip` and `crop256`.
+        augmentation: a row of `AUGMENTATIONS`, or `none`.
+        options: exactly that row's own, e.g. `rotation`.
 
     Returns:
         The view. Cut-outs are resized last, so augmentations work on `crop_size` pixels.
@@ -167,12 +154,12 @@ def view(
     Raises:
         InputError: for an unknown augmentation, and for a crop that does not fit into the padded image.
     """
-    if augmentation not in AUGMENTATIONS:
-        raise InputError(f"augmentation: {augmentation!r} is not known; known: {', '.join(AUGMENTATIONS)}")
+    varies = augmentation != NO_AUGMENTATION
+    make = load(row(AUGMENTATIONS, augmentation, key="augmentation").make) if varies else crop_alone
     positions = image_size + 2 * crop_padding - crop_size + 1
     if positions < 1:
         raise InputError(
             f"crop_size: {crop_size} does not fit into images of {image_size} (image_size) with {crop_padding} "
             f"(crop_padding) around them; the largest that does is {image_size + 2 * crop_padding}"
         )
-    return View(crop_size, crop_padding, positions, input_size, AUGMENTATIONS[augmentation](**options))
+    return View(crop_size, crop_padding, positions, input_size, make(**options))

@@ -9,13 +9,10 @@ import numpy as np
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation import statistics
+from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval, McNemar, TTest
 
 ACCURACY = "accuracy"
-# Scores of which less is better.
-LOWER_IS_BETTER = frozenset({"nll", "calibration_error"})
-# Scores that may be above 1; none is below 0.
-WITHOUT_A_TOP = frozenset({"nll"})
 NO_DIFFERENCE = "no detectable difference"
 # The seed of the bootstrap, so that the same files give the same interval.
 SEED = 0
@@ -247,7 +244,7 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
 
 
 def _possible(found: Interval, metric: str) -> Interval:
-    return Interval(max(found.low, 0.0), found.high if metric in WITHOUT_A_TOP else min(found.high, 1.0))
+    return Interval(max(found.low, 0.0), min(found.high, SCORES[metric].highest))
 
 
 def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
@@ -325,7 +322,7 @@ def _verdict(pair: Pair, metric: str, *, of: int) -> str:
         return NO_DIFFERENCE
     if pair.holm is not None and pair.holm > statistics.ALPHA:
         return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE
-    better = pair.a if (pair.difference > 0) != (metric in LOWER_IS_BETTER) else pair.b
+    better = pair.a if (pair.difference > 0) != SCORES[metric].lower_is_better else pair.b
     return f"{better} is better"
 
 

@@ -1,150 +1,185 @@
-"""How good predictions are, from the actual classes and the network's logits: pure.
-
-Counts and quotients of counts, equal to scikit-learn's to the last bit, which the tests hold against it. They are
-computed here since importing scikit-learn's takes most of the time that importing torch does.
-"""
+"""Scores of predictions, one row each, from the actual classes and the network's logits: pure."""
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
+from pipeline.core.choices import Choice
 from pipeline.core.errors import InputError
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.floating[Any]]
+from pipeline.evaluation.predictions import BINS, FloatArray, IntArray, Predictions
 
 # With no more classes than this, the right one is always among the first five.
 TOP = 5
-# Equal parts of the confidence, as in Guo et al. 2017.
-BINS = 15
+
+
+def accuracy(predictions: Predictions) -> float:
+    """Return the part of the images whose class is the prediction."""
+    return float(predictions.right.sum() / len(predictions.actual))
+
+
+def top5_accuracy(predictions: Predictions) -> float | None:
+    """Return the part of the images whose class is among the five largest logits; None where K <= 5.
+
+    Of equal logits the later class comes first, as in scikit-learn.
+    """
+    if predictions.logits.shape[1] <= TOP:
+        return None
+    first = np.argsort(predictions.logits, axis=1, kind="stable")[:, -TOP:]
+    return float((first == predictions.actual[:, None]).any(axis=1).mean())
+
+
+def macro_f1(predictions: Predictions) -> float:
+    """Return the mean F1 of the classes that occur as actual or predicted."""
+    return float(predictions.f1[predictions.support + predictions.predicted > 0].mean())
+
+
+def balanced_accuracy(predictions: Predictions) -> float:
+    """Return the mean recall of the classes that occur as actual."""
+    return float(predictions.recall[predictions.support > 0].mean())
+
+
+def nll(predictions: Predictions) -> float:
+    """Return the mean negative logarithm of the actual class's probability."""
+    surprise = -log_softmax(predictions.logits.astype(np.float64), axis=1)[
+        np.arange(len(predictions.actual)), predictions.actual
+    ]
+    return float(surprise.mean())
+
+
+def calibration_error(predictions: Predictions) -> float:
+    """Return the expected calibration error, see `calibration`."""
+    return predictions.calibration[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Choice):
+    """One row: a number, 0 or more, that judges predictions.
+
+    Attributes:
+        compute: returns it; None where it does not apply to so few classes.
+        highest: the largest value that it can have.
+        percent: whether tables show it in percent.
+        decimals: how many `orbweaver compare` shows.
+        lower_is_better: as of an error or a loss.
+        on_page: whether the report lists it below the accuracy; its table of repeats has every score.
+    """
+
+    compute: Callable[[Predictions], float | None]
+    highest: float = 1.0
+    percent: bool = True
+    decimals: int = 2
+    lower_is_better: bool = False
+    on_page: bool = True
+
+    @property
+    def scale(self) -> int:
+        """What a value is multiplied by to be shown."""
+        return 100 if self.percent else 1
+
+    @property
+    def unit(self) -> str:
+        """What follows a heading."""
+        return " (%)" if self.percent else ""
+
+
+SCORES: dict[str, Score] = {
+    "accuracy": Score(
+        title="accuracy",
+        description="images whose class has the largest logit",
+        compute=accuracy,
+    ),
+    "top5_accuracy": Score(
+        title="top-5 accuracy",
+        description="images whose class is among the five largest logits, with more than five classes",
+        compute=top5_accuracy,
+    ),
+    "macro_f1": Score(
+        title="macro-F1",
+        description="mean F1 of the classes, each counting the same",
+        compute=macro_f1,
+    ),
+    "balanced_accuracy": Score(
+        title="balanced accuracy",
+        description="mean recall of the classes, each counting the same",
+        compute=balanced_accuracy,
+    ),
+    "nll": Score(
+        title="NLL",
+        description="mean negative log-likelihood of the actual class",
+        compute=nll,
+        highest=math.inf,
+        percent=False,
+        decimals=3,
+        lower_is_better=True,
+        on_page=False,
+    ),
+    "calibration_error": Score(
+        title="calibration error",
+        description=f"expected calibration error over {BINS} bins of the confidence",
+        compute=calibration_error,
+        lower_is_better=True,
+    ),
+}
 
 
 def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict[str, Any]:
     """Compare the largest logit's class with the actual one.
 
     A quotient 0/0 counts as 0: the precision of a class that is never predicted, the recall of one without
-    an image. The means pass over what a test part cannot tell: macro-F1 is over the classes that occur as
-    actual or predicted, balanced accuracy (the mean recall) over those that occur as actual.
+    an image.
 
     Args:
         actual: (n,) the index in `classes` of each image's class; n >= 1.
-        logits: (n, K) one row an image; the first of equal largest values is the prediction.
+        logits: (n, K), as `Predictions` has them.
         classes: the K names.
 
     Returns:
-        accuracy, top5_accuracy (where K > 5), macro_f1 and balanced_accuracy, all 0..1; nll, the mean negative
-        logarithm of the actual class's probability; calibration_error, see `calibration`; test_images = n; classes: for
-        each name precision, recall, f1 (0..1) and support (images); confusion: K rows (actual) of K counts
-        (predicted); reliability: see `calibration`.
+        Each row of `SCORES` that applies; test_images = n; classes: for each name precision, recall, f1 (0..1) and
+        support (images); confusion: K rows (actual) of K counts (predicted); reliability: see `calibration`.
 
     Raises:
         InputError: there is no image, or a logit is not finite.
         ValueError: the shapes do not fit each other.
 
-    >>> told = scores(np.array([0, 0, 1, 1]), np.array([[2, 1], [0, 1], [0, 3], [1, 2]]), ["cat", "dog"])
-    >>> told["accuracy"], told["confusion"]
+    >>> result = scores(np.array([0, 0, 1, 1]), np.array([[2, 1], [0, 1], [0, 3], [1, 2]]), ["cat", "dog"])
+    >>> result["accuracy"], result["confusion"]
     (0.75, [[1, 1], [0, 2]])
-    >>> told["classes"]["cat"]
+    >>> result["classes"]["cat"]
     {'precision': 1.0, 'recall': 0.5, 'f1': 0.6666666666666666, 'support': 2}
     """
     _check(actual, logits, classes)
-    predicted = np.argmax(logits, axis=1)
-    table = confusion(actual, predicted, len(classes))
-    right, guessed, support = np.diag(table), table.sum(axis=0), table.sum(axis=1)
-    recall, f1 = _quotient(right, support), _quotient(2 * right, support + guessed)
-    error, reliability = calibration(actual, logits)
+    predictions = Predictions(actual, logits)
+    values = {name: row.compute(predictions) for name, row in SCORES.items()}
+    each = map(_one_class, predictions.precision, predictions.recall, predictions.f1, predictions.support)
     return {
-        "accuracy": float(right.sum() / len(actual)),
-        **_top(actual, logits),
-        "macro_f1": float(f1[support + guessed > 0].mean()),
-        "balanced_accuracy": float(recall[support > 0].mean()),
-        "nll": float(-log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(actual)), actual].mean()),
-        "calibration_error": error,
+        **{name: value for name, value in values.items() if value is not None},
         "test_images": len(actual),
-        "classes": dict(zip(classes, map(_one_class, _quotient(right, guessed), recall, f1, support), strict=True)),
-        "confusion": table.tolist(),
-        "reliability": reliability,
-    }
-
-
-def confusion(actual: IntArray, predicted: IntArray, classes: int) -> IntArray:
-    """Count the images (K, K) of each actual class (rows) that were taken for each class (columns).
-
-    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def _quotient(part: IntArray, whole: IntArray) -> npt.NDArray[np.float64]:
-    """0/0 is 0."""
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
-
-
-def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, float | int]]]:
-    """How far confidence, the largest softmax probability, is from how often the prediction is right.
-
-    The expected calibration error of Naeini, Cooper and Hauskrecht (2015, AAAI), as Guo et al. (2017, On Calibration
-    of Modern Neural Networks, eq. 3) have it: 15 equal parts (low, high] of the confidence, and the mean over the
-    images of their part's |accuracy - confidence|.
-
-    Args:
-        actual: (n,) as for `scores`.
-        logits: (n, K) as for `scores`.
-
-    Returns:
-        The error, 0..1, and the reliability diagram's table: for each part with images low, high, images, and their
-        mean confidence and accuracy.
-
-    >>> error, table = calibration(np.array([0, 0]), np.log([[0.75, 0.25], [0.25, 0.75]]))
-    >>> round(error, 6), len(table), table[0]["images"]
-    (0.25, 1, 2)
-    """
-    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
-    right = np.argmax(logits, axis=1) == actual
-    place = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
-    table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
-    gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)
-    return float(sum(gaps) / len(actual)), table
-
-
-def _part(part: int, confidence: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, float | int]:
-    return {
-        "low": part / BINS,
-        "high": (part + 1) / BINS,
-        "images": len(right),
-        "confidence": float(confidence.mean()),
-        "accuracy": float(right.mean()),
+        "classes": dict(zip(classes, each, strict=True)),
+        "confusion": predictions.confusion.tolist(),
+        "reliability": predictions.calibration[1],
     }
 
 
 def again(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """The scores of one evaluation once more, from what it saved, without a network or an image.
+    """Return the scores of one evaluation once more, from what it saved, without a network or an image.
 
     Args:
         folder: metrics/evaluate/N, with logits.npy and predictions.csv.
         classes: the K names in the order of the logits, as record.json has them.
 
     Returns:
-        What `scores` gave then.
+        What `scores` returned then.
     """
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         labels = [row["actual"] for row in csv.DictReader(stream)]
     place = {name: number for number, name in enumerate(classes)}
     return scores(np.array([place[label] for label in labels]), np.load(folder / "logits.npy"), classes)
-
-
-def _top(actual: IntArray, logits: FloatArray) -> dict[str, float]:
-    """Of equal logits the later class comes first, as in scikit-learn."""
-    if logits.shape[1] <= TOP:
-        return {}
-    first = np.argsort(logits, axis=1, kind="stable")[:, -TOP:]
-    return {"top5_accuracy": float((first == actual[:, None]).any(axis=1).mean())}
 
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
+from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]
 
-SCORES = ("accuracy", "top5_accuracy", "macro_f1", "balanced_accuracy", "nll", "calibration_error")
 SPEEDS = ("train_seconds", "images_per_second")
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 

@@ -6,9 +6,10 @@ from typing import Any
 from pipeline.core.files import flat
 from pipeline.evaluation import comparison
 from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import aggregate
-from pipeline.reporting.aggregate import SCORES, Repeat
+from pipeline.reporting.aggregate import Repeat
 
 NO_BREAK = "\u00a0"
 

@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from pipeline.evaluation.comparison import ACCURACY
+from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate, certainty, explained, facts, figures, tables, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.explained import Explained
@@ -20,13 +22,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 REJECTED_SHOWN = 20
 CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
-# Told beside accuracy.
-OTHERS = {
-    "top5_accuracy": "top-5 accuracy",
-    "macro_f1": "macro-F1",
-    "balanced_accuracy": "balanced accuracy",
-    "calibration_error": "calibration error",
-}
 
 
 def page(material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps]) -> str:
@@ -56,13 +51,14 @@ def environment(*folders: Path) -> Environment:
 def _answer(material: Material) -> dict[str, Any]:
     repeats = material.repeats
     spreads = aggregate.score_spreads(repeats)
+    listed = [(SCORES[name], spread) for name, spread in spreads.items() if name != ACCURACY and SCORES[name].on_page]
     return {
         "title": facts.title(repeats),
         "experiment": facts.experiment(material),
-        "accuracy": spreads["accuracy"],
+        "accuracy": spreads[ACCURACY],
         "others": [
             ("95 % interval", certainty.percents(certainty.intervals(repeats).get("accuracy"))),
-            *((label, tables.percent_spread(spreads[name])) for name, label in OTHERS.items() if name in spreads),
+            *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
         "notes": facts.notes(material),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core.files import flat
+from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,
@@ -20,15 +21,6 @@ from pipeline.reporting.aggregate import (
 from pipeline.reporting.certainty import intervals
 
 NO_BREAK = "\u00a0"
-# Each score's column and what it is told in: percent, or as it is.
-SCORE_COLUMNS = {
-    "accuracy": ("accuracy (%)", 100),
-    "top5_accuracy": ("top-5 accuracy (%)", 100),
-    "macro_f1": ("macro-F1 (%)", 100),
-    "balanced_accuracy": ("balanced accuracy (%)", 100),
-    "nll": ("NLL", 1),
-    "calibration_error": ("calibration error (%)", 100),
-}
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
@@ -81,6 +73,18 @@ def percent_spread(found: Spread, digits: int = 1) -> str:
     return percent(found.mean, digits) + sd
 
 
+def score_spread(found: Spread, row: Score) -> str:
+    """Mean and standard deviation of a score, in percent where its row says so.
+
+    >>> score_spread(Spread(0.345, 0.01, low=0.3, high=0.4, n=3), SCORES["nll"])
+    '0.345 ± 0.010'
+    """
+    if row.percent:
+        return percent_spread(found)
+    sd = "" if found.sd is None else f" ± {found.sd:.{row.decimals}f}"
+    return f"{found.mean:.{row.decimals}f}{sd}"
+
+
 def number_spread(found: Spread, unit: str) -> str:
     """Mean and standard deviation with a unit.
 
@@ -125,21 +129,21 @@ def duration(seconds: float) -> str:
 
 def results(repeats: Sequence[Repeat]) -> Table:
     """Scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
-    told = [label for name, (label, _) in SCORE_COLUMNS.items() if name in repeats[0].scores]
-    header = ("repeat", *told, "test images", "training (s)", "images/s")
+    headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores]
+    header = ("repeat", *headings, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
     return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
 
 
 def _result(one: Repeat) -> tuple[str, ...]:
-    scores = [f"{scale * one.scores[name]:.2f}" for name, (_, scale) in SCORE_COLUMNS.items() if name in one.scores]
+    scores = [f"{row.scale * one.scores[name]:.2f}" for name, row in SCORES.items() if name in one.scores]
     cost = [three_figures(one.runtime[name]) for name in ("train_seconds", "images_per_second")]
     return (str(one.number), *scores, f"{one.scores['test_images']:,}", *cost)
 
 
 def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     scores, speeds = score_spreads(repeats), speed_spreads(repeats).values()
-    scale = {name: SCORE_COLUMNS[name][1] for name in scores}
+    scale = {name: SCORES[name].scale for name in scores}
     means = [f"{scale[name] * found.mean:.2f}" for name, found in scores.items()]
     sds = [f"{scale[name] * (found.sd or 0):.2f}" for name, found in scores.items()]
     ends = intervals(repeats)

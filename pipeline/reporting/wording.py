@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.params import CROP, HALVES, PHASES
+from pipeline.datasets.augmenting.table import AUGMENTATIONS, CROP
+from pipeline.params import HALVES, PHASES
 
 STRATEGIES = {
     "1": "only the head trains",
@@ -22,13 +23,6 @@ PLACES = {
     "tail": "behind the last stage",
 }
 GATES = {"paper": "gates as the paper has them", "identity": "gates that start at one"}
-AUGMENTATIONS = {
-    "flip": "a horizontal flip",
-    "csca": "colour jitter, flip and rotation",
-    "hierarchical": "flip, rotation, scaling and colour jitter",
-    "animals": "flip, translation, rotation, scaling and a crop of varying proportions",
-    CROP: "the crop alone",
-}
 # Options of regularizers, as the page calls them.
 REGULARIZER_OPTIONS = {
     "alpha": "alpha {}",
@@ -148,9 +142,9 @@ def rates(lr: float, freeze: str, recipe: Mapping[str, Any]) -> str:
 
 
 def augmentation(data: Mapping[str, Any]) -> str:
-    """What varies training images; empty where nothing does."""
+    """Return what varies training images; empty where nothing does."""
     name = data["augmentation"]
-    return f"{name}: {AUGMENTATIONS[name]}" if name in AUGMENTATIONS else ""
+    return f"{name}: {AUGMENTATIONS[name].title}" if name in AUGMENTATIONS else ""
 
 
 def varied(data: Mapping[str, Any]) -> str:
@@ -163,7 +157,7 @@ def varied(data: Mapping[str, Any]) -> str:
     'crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)'
     >>> options = {"csca": {"hue": 0.05, "rotation": 15.0}}
     >>> varied(data | {"crop_size": 256, "input_size": 256, "augmentation": "csca", "augmentation_options": options})
-    'csca: colour jitter, flip and rotation (hue 0.05, rotation 15)'
+    'csca: color jitter, flip and rotation (hue 0.05, rotation 15)'
     """
     strengths = data.get("augmentation_options", {}).get(data["augmentation"], {})
     listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())

@@ -223,7 +223,7 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
     examples = train.shown(packed(), PARTS, MACHINE.device, objects.training_view(settings.data))
     assert train.guides(given, network, found.record, still=lambda: examples, repeat=1) == []
     freezing.freeze(network, settings.network.freeze)
-    engine.fit(network, examples, settings.train, seed=1)
+    engine.fit(network, examples, settings.train.for_loop(), seed=1)
     assert same(found.network.model.state_dict(), network.model.state_dict())
 
 

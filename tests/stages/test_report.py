@@ -12,6 +12,7 @@ from pipeline import tracking
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 from pipeline.evaluation import statistics
+from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting import pictures
 from pipeline.stages import report
 
@@ -117,6 +118,20 @@ def test_a_single_repeat_is_said_to_have_no_spread(results, capsys):
     assert "sd" not in json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))["accuracy"]
 
 
+def test_a_new_score_is_on_the_page_in_its_table_and_in_the_summary(results, monkeypatch):
+    row = Score(title="error rate", description="wrong ones", compute=lambda predictions: 0.0)
+    monkeypatch.setitem(SCORES, "error_rate", row)
+    for repeat in TESTED:
+        file = Path(f"metrics/evaluate/{repeat}/scores.json")
+        told = json.loads(file.read_text(encoding="utf-8"))
+        write_json(file, told | {"error_rate": repeat / 10})
+    text = made_page().text
+    assert "error rate 20.0 % ± 10.0" in text
+    assert "error rate (%)" in text
+    summary = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
+    assert summary["error_rate"] == pytest.approx({"mean": 0.2, "sd": 0.1, "n": 3})
+
+
 def test_repeats_left_from_before_are_ignored(results):
     write_params([1, 3])
     report.main()
@@ -179,7 +194,7 @@ def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
     strengths = tiny.shipped()["papers"]["quick"]["data"]["augmentation_options"]["csca"]
-    told = f"csca: colour jitter, flip and rotation (brightness {strengths['brightness']:g}"
+    told = f"csca: color jitter, flip and rotation (brightness {strengths['brightness']:g}"
     assert told in sheet["alt"]
     assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
     assert Path("metrics/report/figures/augmented.png").read_bytes() == b"sheet 1"

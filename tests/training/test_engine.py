@@ -66,17 +66,11 @@ def settings(**changes: Any) -> SimpleNamespace:
         "budget": SimpleNamespace(unit="epochs", amount=3),
         "batch_size": 8,
         "optimizer": "sgd",
-        "optimizer_options": SimpleNamespace(
-            sgd=SimpleNamespace(momentum=0.9, nesterov=False),
-            adam=SimpleNamespace(beta1=0.9, beta2=0.999),
-            adamw=SimpleNamespace(beta1=0.9, beta2=0.999),
-        ),
+        "optimizer_options": {"momentum": 0.9, "nesterov": False},
         "lr": 0.05,
         "weight_decay": 0.0,
         "schedule": "constant",
-        "schedule_options": SimpleNamespace(
-            step=SimpleNamespace(at=(0.5,), factor=0.1), cosine=SimpleNamespace(final=0.0)
-        ),
+        "schedule_options": {},
         "precision": "fp32",
         "feature_cache_mb": 64,
     }

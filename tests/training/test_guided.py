@@ -89,11 +89,11 @@ def settings(**changes: Any) -> SimpleNamespace:
         "budget": SimpleNamespace(unit="epochs", amount=2),
         "batch_size": 8,
         "optimizer": "sgd",
-        "optimizer_options": SimpleNamespace(sgd=SimpleNamespace(momentum=0.9, nesterov=False)),
+        "optimizer_options": {"momentum": 0.9, "nesterov": False},
         "lr": 0.05,
         "weight_decay": 0.0,
         "schedule": "constant",
-        "schedule_options": SimpleNamespace(step=SimpleNamespace(at=(0.5,), factor=0.1)),
+        "schedule_options": {},
         "precision": "fp32",
         "feature_cache_mb": 64,
     }
@@ -344,7 +344,9 @@ def test_each_half_has_a_guide_and_an_optimizer_of_its_own(optimizers: list[torc
 
 def test_curves_run_through_the_halves_and_the_schedule_goes_on() -> None:
     network = Small()
-    chosen = settings(schedule="step", budget=SimpleNamespace(unit="epochs", amount=3))
+    chosen = settings(
+        schedule="step", schedule_options={"at": (0.5,), "factor": 0.1}, budget=SimpleNamespace(unit="epochs", amount=3)
+    )
     outcome = engine.fit(network, examples(count=16), chosen, seed=1, course=halves(network, []))
     assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
     assert [row["iteration"] for row in outcome.history] == [2, 4, 6]

@@ -1,29 +1,33 @@
+import inspect
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from pipeline.training import optim
+from pipeline.core import choices
+from pipeline.training import optim, optimizers, schedules
+from pipeline.training.table import OPTIMIZERS, SCHEDULES
 
-OPTIONS = SimpleNamespace(
-    adam=SimpleNamespace(beta1=0.8, beta2=0.9),
-    adamw=SimpleNamespace(beta1=0.7, beta2=0.95),
-    sgd=SimpleNamespace(momentum=0.6, nesterov=True),
-)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "adam": {"beta1": 0.8, "beta2": 0.9},
+    "adamw": {"beta1": 0.7, "beta2": 0.95},
+    "sgd": {"momentum": 0.6, "nesterov": True},
+    "step": {"at": (1 / 3, 5 / 6), "factor": 0.1},
+    "cosine": {"final": 0.2},
+}
 
 
 def settings(optimizer: str = "sgd", schedule: str = "constant") -> SimpleNamespace:
     return SimpleNamespace(
         optimizer=optimizer,
-        optimizer_options=OPTIONS,
+        optimizer_options=OPTIONS[optimizer],
         weight_decay=0.01,
         schedule=schedule,
-        schedule_options=SimpleNamespace(
-            step=SimpleNamespace(at=(1 / 3, 5 / 6), factor=0.1), cosine=SimpleNamespace(final=0.2)
-        ),
+        schedule_options=OPTIONS.get(schedule, {}),
     )
 
 
@@ -114,7 +118,23 @@ def test_a_cosine_is_half_a_wave_down_to_its_last_rate() -> None:
         assert rate == pytest.approx(0.02 + (0.1 - 0.02) * (1 + math.cos(math.pi * step / 100)) / 2, rel=1e-6)
 
 
-def test_every_row_of_the_tables_is_tried_here() -> None:
-    assert set(optim.OPTIMIZERS) == {"adam", "adamw", "sgd"}
-    assert set(optim.SCHEDULES) == {"constant", "step", "cosine", "exponential"}
+def test_gradients_are_recorded_after_a_step() -> None:
+    steps(None, "sgd")
     assert torch.is_grad_enabled()
+
+
+OF_EVERY_OPTIMIZER = {"lr", "weight_decay"}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "module", "common"),
+    [(name, row, optimizers, OF_EVERY_OPTIMIZER) for name, row in OPTIMIZERS.items()]
+    + [(name, row, schedules, set()) for name, row in SCHEDULES.items()],
+)
+def test_a_rows_function_has_its_name_and_takes_exactly_its_options(
+    name: str, row: Any, module: Any, common: set[str]
+) -> None:
+    function = choices.load(row.make)
+    assert function is getattr(module, name)
+    taken = {key for key, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    assert taken == common | set(row.options.model_fields if row.options else ())

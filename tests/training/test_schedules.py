@@ -24,7 +24,7 @@ def experiment(paper: str = "spa_gca", *, regularizer: str = "auto", train: Any 
 
 def rates(chosen: Experiment, *, images: int = DOGS) -> list[float]:
     """The rate that each iteration is made with, as the loop puts parts and schedule together."""
-    train = chosen.settings.train
+    train = chosen.settings.train.for_loop()
     phases = objects.course(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
     size, unit = train.batch_size, train.budget.unit
     steps = [optim.total_steps(unit=unit, amount=p.amount, images=images, batch_size=size) for p in phases]
@@ -93,7 +93,7 @@ def test_phases_each_begin_the_schedule_anew() -> None:
 
 
 def test_every_group_falls_alike_the_regularizers_own_too() -> None:
-    train = experiment().settings.train
+    train = experiment().settings.train.for_loop()
     names = ("backbone", "head", optim.REGULARIZER)
     groups = {name: list(nn.Linear(1, 1).parameters()) for name in names}
     optimizer = optim.make_optimizer(groups, train, lr=train.lr, factors={"backbone": 0.1, "head": 1.0})

@@ -10,7 +10,7 @@ from pipeline.datasets.augmenting.augmentation import Augmentation, between
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 
-def colour_jitter(*, brightness: float, contrast: float, saturation: float, hue: float) -> Augmentation:
+def color_jitter(*, brightness: float, contrast: float, saturation: float, hue: float) -> Augmentation:
     """Change brightness, contrast, saturation and hue by random factors in a random order.
 
     Factors are uniform in [max(0, 1 - strength), 1 + strength], the hue's shift in [-hue, hue] parts of the circle;
@@ -44,7 +44,7 @@ def _jittered(images: Tensor, draws: Tensor, *, strengths: tuple[float, ...], hu
 
 
 def jitter(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
-    """Change colours by given factors.
+    """Change colors by given factors.
 
     Hue is done once for the whole batch, between what comes before and what comes after it in each image's order;
     an operation that is not at its turn in an image has factor 1 there, which changes nothing, not even a last digit.

@@ -14,7 +14,7 @@ from pipeline.datasets.augmenting.color import (
     SATURATION,
     adjust_hue,
     blend,
-    colour_jitter,
+    color_jitter,
     jitter,
 )
 
@@ -89,12 +89,12 @@ def test_draws_become_factors_and_an_order_as_described() -> None:
     draws = torch.tensor([[0.0, 0.25, 0.75, 1.0, 0.3, 0.1, 0.9, 0.5]])
     factors = torch.tensor([[0.8, 0.9, 1.1, 0.1]])
     expected = jitter(images, factors, torch.tensor([[CONTRAST, BRIGHTNESS, HUE, SATURATION]]))
-    augmentation = colour_jitter(**STRENGTHS)
+    augmentation = color_jitter(**STRENGTHS)
     torch.testing.assert_close(augmentation.apply(images, draws), expected, rtol=0, atol=1e-4)
 
 
 def test_a_factor_is_never_below_0() -> None:
-    augmentation = colour_jitter(brightness=3.0, contrast=0.0, saturation=0.0, hue=0.0)
+    augmentation = color_jitter(brightness=3.0, contrast=0.0, saturation=0.0, hue=0.0)
     dark = augmentation.apply(torch.full((1, 3, 4, 4), 60.0), torch.zeros(1, 8))
     bright = augmentation.apply(torch.full((1, 3, 4, 4), 60.0), torch.full((1, 8), 0.5))
     assert dark.unique().tolist() == pytest.approx([0.0], abs=1e-3)
@@ -110,12 +110,12 @@ def test_all_orders_are_as_likely() -> None:
 
 def test_strength_0_leaves_whole_images_untouched() -> None:
     images = pictures(2).byte()
-    augmentation = colour_jitter(brightness=0, contrast=0, saturation=0, hue=0)
+    augmentation = color_jitter(brightness=0, contrast=0, saturation=0, hue=0)
     assert torch.equal(augmentation.apply(images, torch.rand(2, 8)), images)
 
 
 def test_the_images_that_are_given_are_not_written_to() -> None:
     images = pictures(2)
     before = images.clone()
-    colour_jitter(**STRENGTHS).apply(images, torch.rand(2, 8))
+    color_jitter(**STRENGTHS).apply(images, torch.rand(2, 8))
     assert torch.equal(images, before)

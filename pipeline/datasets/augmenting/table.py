@@ -1,0 +1,85 @@
+"""The augmentations of training images, one row each; importing them imports no torch.
+
+Where a recipe's augmentation is `none`, training images are varied by their crop alone, if at all.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.core.choices import Choice
+from pipeline.core.types import Degrees, Rate, Real, Section
+
+NO_AUGMENTATION = "none"
+# SPA-GCA's: of 256 pixels 224 are cut out.
+CROP = "crop256"
+
+
+class CscaAugmentation(Section):
+    """Color jitter by up to these fractions, a flip, a rotation by up to so many degrees."""
+
+    brightness: Rate
+    contrast: Rate
+    saturation: Rate
+    hue: Annotated[Real, Field(ge=0, le=0.5)]
+    rotation: Degrees
+
+
+class HierarchicalAugmentation(CscaAugmentation):
+    """The same, and scaling by up to this fraction."""
+
+    scale: Rate
+
+
+class AnimalsAugmentation(Section):
+    """A flip, translation and scaling by up to these fractions, a rotation in degrees, a crop by area and aspect."""
+
+    rotation: Degrees
+    translation: Rate
+    scale: Rate
+    crop_scale: Annotated[Real, Field(gt=0, le=1)]
+    crop_ratio: Annotated[Real, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationChoice(Choice):
+    """One augmentation.
+
+    Attributes:
+        make: "module:function", which takes the options by keyword and returns the augmentations in their order.
+    """
+
+    make: str
+
+
+AUGMENTATIONS: dict[str, AugmentationChoice] = {
+    "flip": AugmentationChoice(
+        title="a horizontal flip",
+        description="every second image is mirrored",
+        make="pipeline.datasets.transforms:flip",
+    ),
+    "csca": AugmentationChoice(
+        title="color jitter, flip and rotation",
+        description="CSCA's: color jitter, flip and rotation, in the order in which the paper names them",
+        options=CscaAugmentation,
+        make="pipeline.datasets.transforms:csca",
+    ),
+    "hierarchical": AugmentationChoice(
+        title="flip, rotation, scaling and color jitter",
+        description="the hierarchical paper's: flip, rotation, scaling, color jitter; its padded crop is crop_padding",
+        options=HierarchicalAugmentation,
+        make="pipeline.datasets.transforms:hierarchical",
+    ),
+    "animals": AugmentationChoice(
+        title="flip, translation, rotation, scaling and a crop of varying proportions",
+        description="the animals paper's: flip, translation, rotation, scaling and a crop of varying proportions",
+        options=AnimalsAugmentation,
+        make="pipeline.datasets.transforms:animals",
+    ),
+    CROP: AugmentationChoice(
+        title="the crop alone",
+        description="SPA-GCA's: a random crop alone, 224 of 256 pixels where crop_size says nothing else",
+        make="pipeline.datasets.transforms:crop_alone",
+    ),
+}

@@ -1,0 +1,125 @@
+"""Predictions on a test part and what their scores share: the confusion, its quotients, the calibration; pure.
+
+Counts and quotients of counts, equal to scikit-learn's to the last bit, which the tests hold against it. They are
+computed here since importing scikit-learn's takes most of the time that importing torch does.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.floating[Any]]
+
+# Equal parts of the confidence, as in Guo et al. 2017.
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Test images and what a network makes of them; what scores share is counted once.
+
+    Attributes:
+        actual: (n,) the index of each image's class; n >= 1.
+        logits: (n, K) one row an image; the first of equal largest values is the prediction.
+    """
+
+    actual: IntArray
+    logits: FloatArray
+
+    @cached_property
+    def confusion(self) -> IntArray:
+        """Images (K, K) by actual (rows) and predicted (columns) class."""
+        return confusion(self.actual, np.argmax(self.logits, axis=1), self.logits.shape[1])
+
+    @property
+    def right(self) -> IntArray:
+        """Right predictions (K,) by class."""
+        return np.diag(self.confusion)
+
+    @property
+    def predicted(self) -> IntArray:
+        """Images (K,) by predicted class."""
+        counts: IntArray = self.confusion.sum(axis=0)
+        return counts
+
+    @property
+    def support(self) -> IntArray:
+        """Images (K,) by actual class."""
+        counts: IntArray = self.confusion.sum(axis=1)
+        return counts
+
+    @property
+    def precision(self) -> npt.NDArray[np.float64]:
+        """Right ones (K,) among those predicted to be of a class."""
+        return _quotient(self.right, self.predicted)
+
+    @property
+    def recall(self) -> npt.NDArray[np.float64]:
+        """Right ones (K,) among those of a class."""
+        return _quotient(self.right, self.support)
+
+    @property
+    def f1(self) -> npt.NDArray[np.float64]:
+        """Harmonic mean (K,) of precision and recall."""
+        return _quotient(2 * self.right, self.support + self.predicted)
+
+    @cached_property
+    def calibration(self) -> tuple[float, list[dict[str, float | int]]]:
+        """The error and the table of `calibration`."""
+        return calibration(self.actual, self.logits)
+
+
+def confusion(actual: IntArray, predicted: IntArray, classes: int) -> IntArray:
+    """Count the images (K, K) of each actual class (rows) that were taken for each class (columns).
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def _quotient(part: IntArray, whole: IntArray) -> npt.NDArray[np.float64]:
+    """0/0 is 0."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+
+
+def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, float | int]]]:
+    """Measure how far confidence, the largest softmax probability, is from how often the prediction is right.
+
+    The expected calibration error of Naeini, Cooper and Hauskrecht (2015, AAAI), as Guo et al. (2017, On Calibration
+    of Modern Neural Networks, eq. 3) have it: 15 equal parts (low, high] of the confidence, and the mean over the
+    images of their part's |accuracy - confidence|.
+
+    Args:
+        actual: (n,) as for `Predictions`.
+        logits: (n, K) as for `Predictions`.
+
+    Returns:
+        The error, 0..1, and the reliability diagram's table: for each part with images low, high, images, and their
+        mean confidence and accuracy.
+
+    >>> error, table = calibration(np.array([0, 0]), np.log([[0.75, 0.25], [0.25, 0.75]]))
+    >>> round(error, 6), len(table), table[0]["images"]
+    (0.25, 1, 2)
+    """
+    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    right = np.argmax(logits, axis=1) == actual
+    place = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
+    table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
+    gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)
+    return float(sum(gaps) / len(actual)), table
+
+
+def _part(part: int, confidence: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, float | int]:
+    return {
+        "low": part / BINS,
+        "high": (part + 1) / BINS,
+        "images": len(right),
+        "confidence": float(confidence.mean()),
+        "accuracy": float(right.mean()),
+    }

@@ -1,0 +1,54 @@
+"""Optimizers, torch's own without their hooks: one function a row of `table.OPTIMIZERS`, under its name.
+
+Each takes the groups of parameters, the first rate, the weight decay, and its options by keyword.
+"""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import optim
+from torch.optim import Optimizer
+
+Groups = Iterable[dict[str, Any]]
+
+
+class _Eager(Optimizer):
+    """torch's optimizers without their hooks for torch.compile.
+
+    The hooks import torch's compiler in the first step, which takes as long as importing torch, and do nothing in a
+    loop that is not compiled. What a method does is what `inspect.unwrap` finds beneath them.
+    """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
+
+
+class _Adam(_Eager, optim.Adam):
+    step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
+
+
+class _AdamW(_Eager, optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(optim.AdamW.step))
+
+
+class _SGD(_Eager, optim.SGD):
+    step = torch.no_grad()(inspect.unwrap(optim.SGD.step))
+
+
+def adam(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
+    """Adam; its weight decay is added to the gradient."""
+    return _Adam(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
+
+
+def adamw(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
+    """Adam whose weight decay is apart from the gradient."""
+    return _AdamW(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
+
+
+def sgd(groups: Groups, *, lr: float, weight_decay: float, momentum: float, nesterov: bool) -> Optimizer:
+    """Stochastic gradient descent."""
+    return _SGD(groups, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov)
