@@ -25,15 +25,6 @@ CLASSES = ("Araneus diadematus", "Plator")
 IMAGES = 20
 # How many of the tested images each strategy tells right in repeat 1; in each further repeat one less.
 RIGHT = {"1": 3, "2": 4, "3a": 5, "3b": 6, "3c": 9, "scratch": 2, "phases": 7}
-# Where in a recipe an axis at the top of params.yaml is decided.
-AXES = {
-    "data": ("data", "set"),
-    "backbone": ("network", "backbone"),
-    "weights": ("network", "weights"),
-    "freeze": ("network", "freeze"),
-    "attention": ("network", "attention"),
-    "regularizer": ("regularizer", "method"),
-}
 # Content of weights_file that stands for another network's values.
 OF_ANOTHER_NETWORK = "another network"
 # The variable that has training and report shown in MLflow, which takes seconds to import.
@@ -42,15 +33,11 @@ PUBLISHES = "STUBS_PUBLISH"
 Recipe = dict[str, Any]
 
 
-def read() -> tuple[dict[str, Any], Recipe]:
-    """params.yaml, and the chosen recipe with the choices at the top in their places."""
-    text = Path("params.yaml").read_text(encoding="utf-8")
-    values: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    recipe = {name: values["papers"][values["paper"]][name] for name in ("data", "network", "train", "regularizer")}
-    for axis, (section, key) in AXES.items():
-        if values[axis] != "auto":
-            recipe[section][key] = str(values[axis])
-    return values, recipe
+def read() -> Recipe:
+    """data/recipe.yaml, which the real stage `validate` has written."""
+    text = Path("data/recipe.yaml").read_text(encoding="utf-8")
+    recipe: Recipe = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return recipe
 
 
 def digest(*parts: object) -> str:
@@ -85,12 +72,12 @@ def read_json(place: str) -> dict[str, Any]:
     return found
 
 
-def collect() -> None:
-    values, recipe = read()
+def collect(folder: str, _archive: str) -> None:
+    recipe = read()
     data = recipe["data"]
-    content = digest(data["set"], data["duplicates"], data["on_leak"], values["synthetic"])
+    content = digest(data["set"], data["duplicates"], data["on_leak"], recipe["options"]["data"])
     if data["set"] == "folder":
-        content = digest(content, digest_of(values["folder"]))
+        content = digest(content, digest_of(folder))
     names = [(f"{number % 2}/{number}.png", CLASSES[number % 2]) for number in range(IMAGES)]
     for path, _ in names:
         write(f"data/collected/images/{path}", digest(content, path))
@@ -101,7 +88,7 @@ def collect() -> None:
 
 
 def split(repeat: int) -> None:
-    _, recipe = read()
+    recipe = read()
     drawn = digest(repeat, recipe["data"]["split"])
     names = [row["path"] for row in read_table("data/collected/manifest.csv")]
     tested = sorted(names, key=lambda path: digest(drawn, path))[: len(names) // 2]
@@ -110,7 +97,7 @@ def split(repeat: int) -> None:
 
 
 def preprocess() -> None:
-    _, recipe = read()
+    recipe = read()
     size = (recipe["data"]["image_size"], recipe["data"]["resize"])
     write("data/packed/images.npy", digest(digest_of("data/collected"), *size))
     names = [(row["path"], row["label"]) for row in read_table("data/collected/manifest.csv")]
@@ -119,37 +106,37 @@ def preprocess() -> None:
     write("data/packed/meta.json", {"sha256": digest_of("data/packed/images.npy"), "classes": classes})
 
 
-def source() -> None:
-    values, recipe = read()
+def source(weights_file: str) -> None:
+    recipe = read()
     weights = recipe["network"]["weights"]
-    place = Path(values["weights_file"])
+    place = Path(weights_file)
     if weights == "file" and place.read_text(encoding="utf-8") == OF_ANOTHER_NETWORK:
         raise InputError(f"file {place.name}: not the values of this backbone; name the one that they are of")
-    content = digest(recipe["network"]["backbone"], weights, values["synthetic_source"], digest_of(str(place)))
+    content = digest(recipe["network"]["backbone"], weights, recipe["options"]["weights"], digest_of(str(place)))
     if weights != "none":
         write("models/source/weights.safetensors", content)
     write("models/source/source.json", {"origin": weights, "sha256": "" if weights == "none" else content})
 
 
 def train(repeat: int) -> None:
-    values, recipe = read()
+    recipe = read()
     packed, weights = read_json("data/packed/meta.json"), read_json("models/source/source.json")
     parts = [row["part"] for row in read_table(f"data/split/{repeat}.csv")]
     recorded = {
-        "recipe": recipe,
+        "recipe": {name: recipe[name] for name in ("data", "network", "train", "regularizer", "options")},
         "device": "cpu",
-        "threads": values["threads"],
+        "threads": recipe["threads"],
         "data": {"set": recipe["data"]["set"], "classes": packed["classes"], "images": len(parts)},
         "weights": {"origin": weights["origin"], "sha256": weights["sha256"]},
         "code": "c" * 64,
     }
     record = {
         "key": digest(recorded),
-        "paper": values["paper"],
+        "recipe_name": recipe["recipe"],
         "repeat": repeat,
         "seed": repeat,
         **recorded,
-        "phases": [{"freeze": recipe["network"]["freeze"], "amount": 2, "lr": 0.1, "regularizer": "none"}],
+        "phases": recipe["train"]["phases"],
         "parameters": {"trainable": 10, "frozen": 90},
         "parts": {"train": parts.count("train"), "val": 0, "test": parts.count("test")},
     }
@@ -164,7 +151,7 @@ def train(repeat: int) -> None:
         "images_per_second": 10.0,
         "inference_images_per_second": {},
         "device_name": "a CPU, 2 cores",
-        "threads": values["threads"],
+        "threads": recipe["threads"],
         "versions": {},
         "git_commit": commit,
         "git_dirty": dirty,
@@ -174,7 +161,7 @@ def train(repeat: int) -> None:
     }
     write(f"metrics/runtime/{repeat}.json", runtime)
     if os.environ.get(PUBLISHES):
-        follow(records.whole(record, runtime), values["repeats"], curves)
+        follow(records.whole(record, runtime), recipe["repeats"], curves)
     write(f"models/trained/{repeat}/weights.safetensors", digest(record, digest_of(f"data/split/{repeat}.csv")))
     write(f"models/trained/{repeat}/model.json", {"network": recipe["network"]})
 
@@ -210,9 +197,9 @@ def evaluate(repeat: int) -> None:
 
 
 def report() -> None:
-    values, recipe = read()
-    scores = {repeat: read_json(f"metrics/evaluate/{repeat}/scores.json") for repeat in values["repeats"]}
-    times = [read_json(f"metrics/runtime/{repeat}.json")["train_seconds"] for repeat in values["repeats"]]
+    recipe = read()
+    scores = {repeat: read_json(f"metrics/evaluate/{repeat}/scores.json") for repeat in recipe["repeats"]}
+    times = [read_json(f"metrics/runtime/{repeat}.json")["train_seconds"] for repeat in recipe["repeats"]]
     means = {
         name: {"mean": sum(one[name] for one in scores.values()) / len(scores), "n": len(scores)}
         for name in ("accuracy", "macro_f1", "balanced_accuracy")
@@ -222,10 +209,10 @@ def report() -> None:
     write("metrics/summary.json", means | seconds | {"repeats": each})
     write("metrics/report/index.html", f"<p>{recipe['network']['freeze']}, {times} s</p>")
     write("metrics/report/summary.md", f"accuracy {means['accuracy']['mean']}\n")
-    write_table("metrics/report/curves.csv", "epoch,train_loss,train_accuracy", [(1, 1, 0.5), (2, 0.5, 1)])
+    write_table("metrics/curves.csv", "epoch,train_loss,train_accuracy", [(1, 1, 0.5), (2, 0.5, 1)])
     told = [
         (repeat, *row.values())
-        for repeat in values["repeats"]
+        for repeat in recipe["repeats"]
         for row in read_table(f"metrics/evaluate/{repeat}/predictions.csv")
     ]
     write_table("metrics/report/predictions.csv", "repeat,path,actual,predicted,confidence,correct", told)
@@ -243,9 +230,9 @@ def main(stage: str, arguments: Sequence[str]) -> None:
     """Run a stage: of the repeat that is given, or of all where dvc.yaml gives none."""
     with one_line_errors(stage):
         if stage in OF_ALL:
-            OF_ALL[stage]()
+            OF_ALL[stage](*arguments)
             return
-        for repeat in map(int, arguments or read()[0]["repeats"]):
+        for repeat in map(int, arguments or read()["repeats"]):
             OF_A_REPEAT[stage](repeat)
 
 

@@ -63,4 +63,11 @@ class Layers:
         for count in range(len(keys), 0, -1):
             if (known := ".".join(keys[:count])) in self.origins:
                 return ".".join([self.origins[known], *keys[count:]])
+        inside = [
+            origin.removesuffix(known.removeprefix(name))
+            for known, origin in self.origins.items()
+            if known.startswith(f"{name}.")
+        ]
+        if inside:
+            return inside[-1]
         return name if keys[0] == "options" else f"defaults.{name}"

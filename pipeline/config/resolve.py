@@ -61,7 +61,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
     others = {"repeats": list(axes.repeats), "device": axes.device, "threads": axes.threads}
-    values = {"recipe": axes.recipe, **plain, "options": options(layers), **others}
+    values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
@@ -217,6 +217,6 @@ def _with_one_alpha(method: str, values: Mapping[str, Any], layers: Layers) -> d
         return dict(values)
     name, data = f"options.regularizer.{method}.alpha", layers.get("data.set")
     key = data if data in values["alpha"] else "default"
-    origin = layers.origin(f"{name}.{key}")
-    layers.origins[name] = origin
+    # A plain number is for all sets, and has no key of its own.
+    layers.origins.setdefault(name, layers.origin(f"{name}.{key}"))
     return {**values, "alpha": values["alpha"][key]}

@@ -107,7 +107,8 @@ def _check_recipe(values: Mapping[str, Any], recipe: str) -> None:
             raise InputError(
                 f"{paths.PARAMS}: {place}: {unknown[0]!r} cannot differ; known here: {', '.join(SECTIONS)}"
             )
-        if "set" in changes.get("data", {}):
+        section = changes.get("data")
+        if isinstance(section, Mapping) and "set" in section:
             raise InputError(f"{paths.PARAMS}: {place}.data.set: the set of a difference cannot itself differ")
         different = _layers(values, recipe, str(data))
         _validate(schema.WholeRecipe, different.values, different.origin)
@@ -134,6 +135,7 @@ def _layers(values: Mapping[str, Any], recipe: str, data: str | None) -> Layers:
     layers.put({name: value for name, value in own.items() if name != "per_data"}, place)
     section, per_data = layers.values["data"], own.get("per_data", {})
     layers.values["per_data"] = per_data
+    layers.origins |= {key: f"{place}.{key}" for key in ("cite", "per_data")}
     # Not yet checked: what is no mapping is refused when it is.
     name = data or (section.get("set") if isinstance(section, Mapping) else "")
     changes = per_data.get(name, {}) if isinstance(per_data, Mapping) else {}

@@ -154,6 +154,7 @@ class Recipe(Section):
 
     Attributes:
         recipe: the name of its section in params.yaml.
+        cite: the paper that it is from.
         data: the images.
         network: the network.
         train: the loop.
@@ -165,6 +166,7 @@ class Recipe(Section):
     """
 
     recipe: Name
+    cite: str
     data: Data
     network: Network
     train: Train

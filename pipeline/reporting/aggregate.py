@@ -165,7 +165,7 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
     """
     first = repeats[0]
     for other in repeats[1:]:
-        for part in ("paper", "recipe", "data", "weights"):
+        for part in ("recipe_name", "recipe", "data", "weights"):
             if other.record[part] != first.record[part]:
                 raise InputError(
                     f"record.json: `{part}` of repeat {other.number} is not that of repeat {first.number}; "

@@ -27,7 +27,7 @@ def trial(one: Repeat) -> Trial:
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     """All repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
-    beside = {key: record[key] for key in ("paper", "device", "threads")}
+    beside = {key: record[key] for key in ("recipe_name", "device", "threads")}
     code = {"data": record["data"]["sha256"], "weights": record["weights"]["sha256"], "code": record["code"]}
     return Experiment(
         name,

@@ -5,24 +5,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.params import AXES, PHASES, flat
+from pipeline.core.files import flat
+from pipeline.core.recipe import NONE, PHASES
+from pipeline.datasets.collect.sets import SETS
 from pipeline.reporting import aggregate, certainty, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
 
-PAPERS = {
-    "quick": "quick (no paper's: the settings of this project's small example)",
-    "ecsm": "ecsm (Wang, Chen, Shi 2023, Symmetry 15, 1727)",
-    "csca": "csca (Du, Ma, Multi-Attention Mechanism Fusion for Fine-Grained Image Classification)",
-    "spa_gca": "spa_gca (Kang, Kang 2024, Self-Pixel and Global Channel Attentive Regularization)",
-    "hierarchical": "hierarchical (Mandalika, A Novel Attention-Based Approach for Image Classification Using "
-    "Pre-trained CNN model)",
-    "animals": "animals (Liu, Animal Image Classification Recognition based on Transfer Learning)",
-}
-# The key of params.yaml that says where the user's own files of a set are, for sets that no program can download.
-PLACES = {"folder": "folder", "spiders": "folder", "cars": "archive", "animals10": "archive"}
-# Keys of a recipe whose value is a word or a section.
-WORD_OR_SECTION = ("data.split.per_class", "regularizer.method_options.l2_fe.budget")
+# The setting whose value is a word or a section.
+WORD_OR_SECTION = "data.split.per_class"
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
 
 
@@ -31,6 +22,7 @@ class Material(NamedTuple):
 
     Attributes:
         repeats: one or more, of the same experiment.
+        cite: the paper that the recipe is from, as params.yaml has it.
         dataset: dataset.json.
         class_images: each class's number of images in the whole set.
         rejected: (path, reason) of the files that were left out.
@@ -42,6 +34,7 @@ class Material(NamedTuple):
     """
 
     repeats: Sequence[Repeat]
+    cite: str
     dataset: Mapping[str, Any]
     class_images: Mapping[str, int]
     rejected: Sequence[tuple[str, str]]
@@ -58,7 +51,7 @@ def title(repeats: Sequence[Repeat]) -> str:
     strategy = "in phases" if network["freeze"] == PHASES else f"strategy {network['freeze']}"
     method = repeats[0].record["recipe"]["regularizer"]["method"]
     regularizer = "" if method == wording.NO_REGULARIZER else f", regularizer {method}"
-    return f"{repeats[0].record['paper']}: {network['backbone']}{attention}, {strategy}{regularizer}"
+    return f"{repeats[0].record['recipe_name']}: {network['backbone']}{attention}, {strategy}{regularizer}"
 
 
 def experiment(material: Material) -> list[tuple[str, str]]:
@@ -66,13 +59,13 @@ def experiment(material: Material) -> list[tuple[str, str]]:
     record = material.repeats[0].record
     network, classes = record["recipe"]["network"], record["data"]["classes"]
     return [
-        ("Paper", PAPERS.get(record["paper"], record["paper"])),
+        ("Recipe", f"{record['recipe_name']} ({material.cite})"),
         ("Strategy", wording.strategy(network)),
         ("Backbone", network["backbone"]),
         ("Starting weights", _weights(network["weights"], record["weights"]["origin"])),
-        ("Attention", wording.attention(network)),
+        ("Attention", wording.attention(record["recipe"])),
         ("Head", network["head"]),
-        ("Regularizer", wording.regularizer(record["recipe"]["regularizer"])),
+        ("Regularizer", wording.regularizer(record["recipe"])),
         (
             "Data",
             f"{material.dataset['title']}: {record['data']['images']:,} images, {len(classes):,} classes",
@@ -137,8 +130,7 @@ def _is_balanced(train: Mapping[str, Any]) -> bool:
 
 def _drawn_by_class(material: Material) -> bool:
     """Whether so many images of each class are drawn, anew in each repeat."""
-    given = material.repeats[0].record["recipe"]["data"].get("split", {}).get("per_class", "none")
-    return given != "none" and (given != "auto" or bool((material.dataset.get("published") or {}).get("per_class")))
+    return bool(material.repeats[0].record["recipe"]["data"]["split"]["per_class"] != NONE)
 
 
 def data(material: Material) -> list[tuple[str, str]]:
@@ -182,7 +174,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime["cache_seconds"] for one in repeats)
-    last = " in the last phase" if record["recipe"]["train"]["phases"] else ""
+    last = " in the last phase" if record["recipe"]["network"]["freeze"] == PHASES else ""
     return [
         *_course(record),
         *_peculiarities(record["recipe"]),
@@ -203,7 +195,7 @@ def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     recipe, train = record["recipe"], record["recipe"]["train"]
     length = wording.amount(train["budget"]["amount"], train["budget"]["unit"])
     budget = f"{length}, batches of {train['batch_size']:,}"
-    if not train["phases"]:
+    if recipe["network"]["freeze"] != PHASES:
         rate = wording.rates(train["lr"], recipe["network"]["freeze"], recipe)
         unit = train["budget"]["unit"]
         halves = record["phases"] if len(record["phases"]) > 1 else []
@@ -242,7 +234,7 @@ def _peculiarities(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
     told = {
         "Augmentation": wording.augmentation(data),
         "Image sizes": wording.sizes(data),
-        "Batch norms": wording.BATCH_NORMS.get(train["batch_norm"]),
+        "Batch norms": wording.BATCH_NORMS.get(train["freeze_bn_stats"]),
         "Sampling": wording.SAMPLERS.get(train["sampler"]),
         "Class weights": wording.CLASS_WEIGHTS.get(train["class_weights"]),
     }
@@ -301,32 +293,35 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     checkout = [f"git checkout {commit}"] if commit else []
     if commit and not any(one.runtime["git_dirty"] for one in repeats):
         return [*checkout, "dvc repro"]
-    recipe = newest.record["recipe"]
-    paper, axes = newest.record["paper"], {".".join(place): axis for axis, place in AXES.items()}
-    values = {axes.get(name, f"papers.{paper}.{name}"): value for name, value in _whole(dict(flat(recipe)))}
+    recipe, name = newest.record["recipe"], newest.record["recipe_name"]
+    # `++` sets what a recipe states and what it does not; nothing that differs for a data set is left to win over it.
+    values: dict[str, Any] = {f"++recipes.{name}.per_data": {}}
+    values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record["threads"]}
-    if key := PLACES.get(recipe["data"]["set"]):
+    if key := SETS[recipe["data"]["set"]].given_by_hand:
         values[key] = f"YOUR_{key.upper()}"
     if recipe["network"]["weights"] == "file":
         values["weights_file"] = "YOUR_FILE"
     words = [f"-S {shlex.quote(f'{name}={_override(value)}')}" for name, value in values.items()]
-    return [*checkout, " \\\n  ".join([f"dvc exp run -S paper={paper}", *words])]
+    return [*checkout, " \\\n  ".join([f"dvc exp run -S recipe={name}", *words])]
 
 
-def _whole(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values by dotted name, with what may be a word in params.yaml in one piece where it is a section.
+def _stated(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a resolved recipe as a section of params.yaml states them.
 
-    >>> list(_whole({"data.split.seed": 0, "data.split.per_class.train": 30, "data.split.per_class.test": 20}))
-    [('data.split.seed', 0), ('data.split.per_class', {'train': 30, 'test': 20})]
+    >>> train = {"lr": 0.1, "phases": [{"freeze": "1", "amount": 2, "lr": 0.1, "regularizer": "none"}]}
+    >>> list(_stated({"network": {"freeze": "1"}, "train": train}))
+    [('network.freeze', '1'), ('train.lr', 0.1), ('train.phases', [])]
     """
-    sections: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        section, _, key = name.rpartition(".")
-        if section in WORD_OR_SECTION:
-            sections.setdefault(section, {})[key] = value
+    in_phases = recipe["network"]["freeze"] == PHASES
+    phases = [{key: phase[key] for key in ("freeze", "amount", "lr")} for phase in recipe["train"]["phases"]]
+    for key, value in flat({**recipe, "train": recipe["train"] | {"phases": phases if in_phases else []}}):
+        section, _, last = key.rpartition(".")
+        if section == WORD_OR_SECTION:
+            if last == "train":
+                yield section, recipe["data"]["split"]["per_class"]
         else:
-            yield name, value
-    yield from sections.items()
+            yield key, value
 
 
 def _override(value: Any) -> str:

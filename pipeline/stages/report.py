@@ -26,9 +26,10 @@ EXAMPLES = 12
 
 def main() -> None:
     """Write metrics/summary.json and metrics/report/, say the result in a line, and show it in MLflow."""
-    repeats = [read_repeat(number) for number in Recipe.read().repeats]
+    recipe = Recipe.read()
+    repeats = [read_repeat(number) for number in recipe.repeats]
     aggregate.check_same_experiment(repeats)
-    material, found = gather(repeats), read_explained(repeats[0])
+    material, found = gather(repeats, cite=recipe.cite), read_explained(repeats[0])
     with paths.written_whole(paths.SUMMARY) as target:
         write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
     with paths.written_whole(paths.REPORT) as target:
@@ -60,7 +61,7 @@ def read_repeat(number: int) -> Repeat:
     )
 
 
-def gather(repeats: Sequence[Repeat]) -> Material:
+def gather(repeats: Sequence[Repeat], *, cite: str) -> Material:
     """The repeats with what the data stages say of the images, and the images that are worth a look."""
     rows = list(manifest.read(paths.MANIFEST, manifest.Row))
     rejected = list(manifest.read(paths.REJECTED, manifest.Rejected))
@@ -68,6 +69,7 @@ def gather(repeats: Sequence[Repeat]) -> Material:
     dataset = read_json(paths.DATASET)
     return Material(
         repeats=repeats,
+        cite=cite,
         dataset=dataset,
         class_images={name: counts[name] for name in repeats[0].classes},
         rejected=[(row.path, row.reason) for row in rejected],

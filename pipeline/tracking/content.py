@@ -215,7 +215,7 @@ def _text(value: object) -> str:
 def _labels(record: Mapping[str, Any]) -> dict[str, str]:
     recipe = dict(flat(record["recipe"]))
     chosen = {label: str(recipe[name]) for label, name in LABELS.items() if name in recipe}
-    return {"paper": record["paper"], "device": record["device"], "mlflow.source.name": NAME} | chosen
+    return {"recipe": record["recipe_name"], "device": record["device"], "mlflow.source.name": NAME} | chosen
 
 
 def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from pipeline.params import Params
 from torch import Tensor
 
 from pipeline import params
@@ -22,7 +23,6 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
-from pipeline.params import Params
 from pipeline.regularizers.guide import Guide
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.stages import train

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import tiny
+from pipeline.params import Experiment
 from torch import nn
 
 from pipeline import params
 from pipeline.assembly import objects
-from pipeline.params import Experiment
 from pipeline.training import engine, optim
 
 # The training images of Stanford Dogs.
