@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.types import Budget
+from pipeline.networks.attention import options as attention
+from pipeline.networks.heads.table import Dropout
+from pipeline.regularizers import options as regularizers
+from pipeline.regularizers.table import METHODS
 
 AUTO = "auto"
 PHASES = "phases"
@@ -71,12 +76,9 @@ Strategy = Literal["1", "2", "3a", "3b", "3c", "scratch", "phases"]
 Attention = Literal["none", "se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"]
 RegularizerName = Literal["none", "l2", "l2_fe", "l2_sp", "delta", "ast", "act", "afa", "spa", "gca", "spa_gca"]
 # Those that train half of the budget each, one after the other, by the order that is chosen.
-HALVES = {
-    "afa": {"ast_act": ("ast", "act")},
-    "spa_gca": {"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
-}
+HALVES = {name: row.sequences for name, row in METHODS.items() if row.sequences}
 # Those that need no pre-trained values to stay near.
-WITHOUT_SOURCE = ("none", "l2")
+WITHOUT_SOURCE = tuple(name for name, row in METHODS.items() if not row.needs_pretrained)
 
 
 class _Section(BaseModel):
@@ -205,12 +207,6 @@ def _chosen(options: BaseModel, choice: str) -> dict[str, Any]:
     return section.get(choice, {})
 
 
-class Dropout(_Section):
-    """Options of a head with dropout."""
-
-    dropout: Rate
-
-
 class HeadOptions(_Section):
     """One sub-section a head that has options."""
 
@@ -218,81 +214,19 @@ class HeadOptions(_Section):
     linear: Dropout
 
 
-Place = Literal["after_stages", "in_blocks", "tail"]
-GateInit = Literal["paper", "identity"]
-
-
-def _odd(value: int) -> int:
-    if value % 2 == 0:
-        raise ValueError("an odd number is needed, so that the map keeps its size")
-    return value
-
-
-Kernel = Annotated[Whole, Field(ge=1, le=31), AfterValidator(_odd)]
-
-
-class Placed(_Section):
-    """Options that every attention mechanism has: where it goes."""
-
-    place: Place
-
-
-class Gated(Placed):
-    """`paper`: gates start near one half; `identity`: at one, so that the network starts as it was."""
-
-    gate_init: GateInit
-
-
-class ReducedOptions(Gated):
-    """A bottleneck of 1 / `reduction` of the channels."""
-
-    reduction: Count
-
-
-class SpatialOptions(Gated):
-    """The side of the convolution over positions."""
-
-    kernel_size: Kernel
-
-
-class CbamOptions(ReducedOptions):
-    """Both."""
-
-    kernel_size: Kernel
-
-
-class SelfOptions(Placed):
-    """Query and key have 1 / `reduction` of the channels."""
-
-    reduction: Count
-
-
-class CscaOptions(CbamOptions):
-    """One map for channels and positions together, or one after the other."""
-
-    mode: Literal["joint", "sequential"]
-
-
-class HierarchicalOptions(ReducedOptions):
-    """Whether past maps are one more map, and how slowly their mean moves."""
-
-    temporal_memory: bool
-    memory_momentum: Rate
-
-
 class AttentionOptions(_Section):
     """One sub-section an attention mechanism that has options."""
 
-    se: ReducedOptions
-    eca: Gated
-    spatial: SpatialOptions
-    cbam: CbamOptions
-    self: SelfOptions
-    ecsm: CbamOptions
-    ca: ReducedOptions
-    sa: SpatialOptions
-    csca: CscaOptions
-    hierarchical: HierarchicalOptions
+    se: attention.ReducedOptions
+    eca: attention.Gated
+    spatial: attention.SpatialOptions
+    cbam: attention.CbamOptions
+    self: attention.SelfOptions
+    ecsm: attention.CbamOptions
+    ca: attention.ReducedOptions
+    sa: attention.SpatialOptions
+    csca: attention.CscaOptions
+    hierarchical: attention.HierarchicalOptions
 
 
 class Network(_Section):
@@ -303,7 +237,7 @@ class Network(_Section):
     freeze: Annotated[Strategy, BeforeValidator(_name)]
     attention: Attention
     attention_options: AttentionOptions
-    head: Literal["mlp1024", "linear", "fcn", "stock"]
+    head: Literal["mlp1024", "linear", "conv1x1", "torchvision"]
     head_options: HeadOptions
 
     def chosen_head_options(self) -> dict[str, float]:
@@ -313,13 +247,6 @@ class Network(_Section):
     def chosen_attention_options(self) -> dict[str, Any]:
         """The options of the attention that was chosen; none where it has none."""
         return _chosen(self.attention_options, self.attention)
-
-
-class Budget(_Section):
-    """How long to train."""
-
-    unit: Literal["epochs", "iterations"]
-    amount: Count
 
 
 class AdamOptions(_Section):
@@ -431,105 +358,19 @@ class Train(Loop):
     class_weights: Literal["none", "balanced"]
 
 
-def _by_set(strengths: object) -> object:
-    """A single number is for all data sets."""
-    return strengths if isinstance(strengths, dict) else {"default": strengths}
-
-
-def _has_default(strengths: dict[str, float]) -> dict[str, float]:
-    if "default" not in strengths:
-        raise ValueError("the strength for data sets that are not named is missing; add default: ...")
-    return strengths
-
-
-# By data set; `default` for those that are not named.
-Strengths = Annotated[
-    dict[Literal["default", DataSet], NotNegative], BeforeValidator(_by_set), AfterValidator(_has_default)
-]
-
-
-class MethodOptions(_Section):
-    """Options of every method: the optimizer's weight decay in place of `train.weight_decay`, unless it is auto."""
-
-    weight_decay: NotNegative | Literal["auto"]
-
-
-class L2FeOptions(MethodOptions):
-    """Budget and schedule of a training of the head alone, in place of those in `train`, unless they are auto."""
-
-    budget: Budget | Literal["auto"]
-    schedule: Schedule | Literal["auto"]
-
-
-class PenaltyOptions(MethodOptions):
-    """Strengths: `alpha` of staying near the source, `beta` of the head's decay."""
-
-    alpha: Strengths
-    beta: NotNegative
-
-
-class L2SpOptions(PenaltyOptions):
-    """Which pre-trained values are held."""
-
-    covers: Literal["kernels", "all"]
-
-
-class PositionOptions(PenaltyOptions):
-    """The scale of weights over positions or over the channels of all taps."""
-
-    normalize: Literal["mean_one", "raw"]
-
-
-class ChannelOptions(PenaltyOptions):
-    """The scale of weights over one tap's channels."""
-
-    normalize: Literal["mean_one", "raw", "delta"]
-
-
-class DeltaOptions(ChannelOptions):
-    """On how many training batches the channels are weighed, and how many filters are tried at a time."""
-
-    batches: Count
-    filters_at_once: Count
-
-
-class SpaOptions(PositionOptions):
-    """Whether the target's maps are read without gradient for the weights."""
-
-    detach_attention_input: bool
-
-
-class GcaOptions(PositionOptions):
-    """The hidden units are 1 / `reduction` of the channels."""
-
-    reduction: Count
-
-
-class AfaOptions(MethodOptions):
-    """The halves' options are those of `ast` and `act`."""
-
-    order: Literal["ast_act"]
-
-
-class SpaGcaOptions(MethodOptions):
-    """Which half is first; their options are those of `spa` and `gca`."""
-
-    order: Literal["spa_gca", "gca_spa"]
-
-
 class RegularizerOptions(_Section):
     """One sub-section a method."""
 
-    l2: MethodOptions
-    l2_fe: L2FeOptions
-    l2_sp: L2SpOptions
-    delta: DeltaOptions
-    ast: PositionOptions
-    act: ChannelOptions
-    afa: AfaOptions
-    spa: SpaOptions
-    gca: GcaOptions
-    spa_gca: SpaGcaOptions
+    l2: regularizers.MethodOptions
+    l2_fe: regularizers.L2FeOptions
+    l2_sp: regularizers.L2SpOptions
+    delta: regularizers.DeltaOptions
+    ast: regularizers.PositionOptions
+    act: regularizers.ChannelOptions
+    afa: regularizers.AfaOptions
+    spa: regularizers.SpaOptions
+    gca: regularizers.GcaOptions
+    spa_gca: regularizers.SpaGcaOptions
 
 
 class Regularizer(_Section):
@@ -568,6 +409,20 @@ class Paper(_Section):
     train: Train
     regularizer: Regularizer
     per_data: dict[DataSet, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Paper":
+        """Check what the methods' own types cannot: the data sets of a strength, and the schedule of l2_fe."""
+        options, key = self.regularizer.method_options, "regularizer.method_options"
+        schedule, known = options.l2_fe.schedule, (*get_args(Schedule), AUTO)
+        if schedule not in known:
+            raise ValueError(f"{key}.l2_fe.schedule: {schedule!r} is not one of {', '.join(known)}")
+        sets = ("default", *get_args(DataSet))
+        for method in options.model_fields_set:
+            for name in getattr(getattr(options, method), "alpha", {}):
+                if name not in sets:
+                    raise ValueError(f"{key}.{method}.alpha.{name}: {name!r} is not one of {', '.join(sets)}")
+        return self
 
     @model_validator(mode="after")
     def _differences_are_valid(self) -> "Paper":

@@ -201,7 +201,7 @@ def test_a_crop_that_leaves_nothing_to_draw_is_no_augmentation() -> None:
         ("papers.quick.data.crop_size", 80, "papers.quick.data: crop_size: 80 is more than image_size 64"),
         ("papers.quick.data.image_size", 24, "papers.quick.data: input_size: 24 is too small; at least 32 is needed"),
         ("papers.quick.network.attention_options.sa.kernel_size", 4, "4: an odd number is needed"),
-        ("papers.quick.network.attention_options.se.place", "head", "is not one of after_stages, in_blocks, tail"),
+        ("papers.quick.network.attention_options.se.position", "head", "is not one of every_stage, residual"),
         ("papers.quick.network.attention_options.se.gate_init", "zero", "is not one of paper, identity"),
         ("papers.quick.network.attention_options.csca.mode", "both", "is not one of joint, sequential"),
         ("attention", "senet", "attention: 'senet' is not one of auto, none, se, eca, spatial, cbam, self, ecsm, ca"),
@@ -214,7 +214,7 @@ def test_options_of_images_and_attention_are_checked(key: str, value: Any, expec
 def test_options_of_attention_that_is_not_chosen_are_not_part_of_a_recipe() -> None:
     recipe = params.check(changed("attention", "se")).experiment().recipe()
     assert recipe["network"]["attention_options"] == {
-        "se": {"place": "after_stages", "gate_init": "paper", "reduction": 16}
+        "se": {"position": "every_stage", "gate_init": "paper", "reduction": 16}
     }
     assert "attention_options" not in params.load(FILE).experiment().recipe()["network"]
 
@@ -261,20 +261,38 @@ def without_sets(name: str) -> str:
 
 def test_every_name_that_may_be_chosen_is_a_row_of_its_table_and_every_row_may_be_chosen() -> None:
     from pipeline.datasets.transforms import AUGMENTATIONS
-    from pipeline.networks.attention.table import ATTENTIONS
-    from pipeline.networks.backbones import BACKBONES
-    from pipeline.networks.freezing import STRATEGIES
-    from pipeline.networks.heads import HEADS, STOCK
-    from pipeline.networks.insertion import PLACES
+    from pipeline.networks.attention.options import PositionName
+    from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
+    from pipeline.networks.backbones.table import BACKBONES
+    from pipeline.networks.heads.table import HEADS
+    from pipeline.networks.strategies import OTHER_STRATEGIES, STRATEGIES
+    from pipeline.networks.weights import WEIGHTS
+    from pipeline.regularizers.table import METHODS
     from pipeline.stages.source import SOURCES
 
     assert set(get_args(params.Backbone)) == set(BACKBONES)
-    assert set(get_args(params.Attention)) == {"none", *ATTENTIONS}
-    assert set(get_args(params.Weights)) == set(SOURCES)
-    assert set(get_args(params.Strategy)) == {params.PHASES, *STRATEGIES}
-    assert set(get_args(params.Place)) == set(PLACES)
-    assert set(get_args(params.Network.model_fields["head"].annotation)) == {STOCK, *HEADS}
+    assert set(get_args(params.Attention)) == set(ATTENTIONS)
+    assert set(get_args(params.RegularizerName)) == set(METHODS)
+    assert set(get_args(params.Weights)) == set(WEIGHTS) == set(SOURCES)
+    assert set(get_args(params.Strategy)) == {*STRATEGIES, *OTHER_STRATEGIES}
+    assert set(get_args(PositionName)) == set(POSITIONS)
+    assert set(get_args(params.Network.model_fields["head"].annotation)) == set(HEADS)
     assert set(get_args(params.Data.model_fields["augmentation"].annotation)) == set(AUGMENTATIONS)
+
+
+def test_the_options_of_a_choice_are_of_its_rows_type() -> None:
+    from pipeline.networks.attention.table import ATTENTIONS
+    from pipeline.networks.heads.table import HEADS
+    from pipeline.regularizers.table import METHODS
+
+    sections = {
+        params.AttentionOptions: ATTENTIONS,
+        params.HeadOptions: HEADS,
+        params.RegularizerOptions: METHODS,
+    }
+    for section, table in sections.items():
+        types = {name: field.annotation for name, field in section.model_fields.items()}
+        assert types == {name: row.options for name, row in table.items() if row.options}
 
 
 def test_the_recipes_put_attention_where_its_row_does() -> None:
@@ -282,8 +300,8 @@ def test_the_recipes_put_attention_where_its_row_does() -> None:
 
     for paper in params.load(FILE).papers.values():
         options = paper.network.attention_options.model_dump()
-        assert {name: section["place"] for name, section in options.items()} == {
-            name: ATTENTIONS[name].place for name in options
+        assert {name: section["position"] for name, section in options.items()} == {
+            name: ATTENTIONS[name].position for name in options
         }
 
 

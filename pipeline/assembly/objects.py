@@ -35,7 +35,7 @@ def plan(network: params.Network, *, classes: int, image_size: int) -> Plan:
         image_size=image_size,
         head_options=network.chosen_head_options(),
         attention=network.attention,
-        place=attention_options.pop("place", None),
+        position=attention_options.pop("position", None),
         attention_options=attention_options,
     )
 
@@ -68,7 +68,10 @@ def still_view(sizes: Sizes) -> View:
 def starts(experiment: Experiment, network: Network) -> list[Callable[[], None]]:
     """What each part does to the network before it begins: freeze what it does not train."""
     still_norms = experiment.settings.train.batch_norm == "eval"
-    return [partial(freezing.freeze, network, part.freeze, still_norms=still_norms) for part in experiment.parts()]
+    return [
+        partial(freezing.freeze, network, "2" if part.freeze == "scratch" else part.freeze, still_norms=still_norms)
+        for part in experiment.parts()
+    ]
 
 
 def course(experiment: Experiment, network: Network, guides: Sequence[Callable[[], Guide | None]] = ()) -> Course:

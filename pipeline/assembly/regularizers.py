@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.assembly import objects
 from pipeline.core import compiler, seeding
 from pipeline.networks import freezing
-from pipeline.networks.backbones import backbone
+from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
@@ -44,12 +44,12 @@ class Comparison:
 
 def compares_maps(method: str) -> bool:
     """Whether a method looks at feature maps."""
-    return method in METHODS and COMPARES in METHODS[method].needs
+    return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
     """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
-    return method in METHODS and bool(METHODS[method].needs)
+    return bool(METHODS[method].needs)
 
 
 def comparison(experiment: Experiment, network: Network, method: str) -> Comparison:
@@ -90,7 +90,7 @@ def make(
     Args:
         experiment: names the options.
         network: the one that trains.
-        method: `none` or a row of `METHODS`.
+        method: a row of `METHODS`.
         source: holds the values to stay near.
         channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
 

@@ -1,6 +1,6 @@
 """Types of settings: numbers within a range, and the base of every section."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -42,3 +42,10 @@ Fraction = Annotated[Real, Field(gt=0, lt=1)]
 Degrees = Annotated[Real, Field(ge=0, le=180)]
 # The side of a convolution's kernel.
 Kernel = Annotated[Whole, Field(ge=1, le=31), AfterValidator(_odd)]
+
+
+class Budget(Section):
+    """The length of a training."""
+
+    unit: Literal["epochs", "iterations"]
+    amount: Count

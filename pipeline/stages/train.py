@@ -22,7 +22,7 @@ from pipeline.datasets.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks import freezing
-from pipeline.networks.backbones import backbone, make
+from pipeline.networks.backbones.table import backbone, make
 from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
 from pipeline.params import Params

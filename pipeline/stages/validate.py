@@ -61,7 +61,7 @@ def check_network(values: Params) -> None:
     """
     from pipeline.assembly import objects, regularizers
     from pipeline.core import compiler
-    from pipeline.networks.backbones import make, places365
+    from pipeline.networks.backbones.table import make, places365
 
     experiment = values.experiment()
     network = experiment.settings.network
