@@ -31,7 +31,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from pipeline.core import provenance, seeding
 from pipeline.networks.build import Plan, build
-from pipeline.networks.freezing import STRATEGIES, freeze
+from pipeline.networks.freezing import freeze
+from pipeline.networks.strategies import STRATEGIES
 from pipeline.training import engine
 from pipeline.training.images import Images
 

@@ -14,10 +14,11 @@ from pipeline import params
 from pipeline.assembly import objects
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
-from pipeline.networks.attention.table import ATTENTIONS
+from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
 from pipeline.networks.build import NO_ATTENTION, Plan, build
-from pipeline.networks.insertion import PLACES, shapes
+from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
+from pipeline.networks.strategies import STRATEGIES
 from pipeline.params import Paper
 
 ROOT = Path(__file__).parents[1]
@@ -42,19 +43,19 @@ def _ecsm() -> Network:
 
 def _count(strategy: str, which: str) -> str:
     """How many numbers of ecsm's network train or do not; phases each have counts of their own."""
-    if strategy not in freezing.STRATEGIES:
+    if strategy == params.PHASES:
         return ""
-    freezing.freeze(_ecsm(), strategy)
+    freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else "2")
     return f"{freezing.count(_ecsm())[which]:,}"
 
 
-def _places(backbone: str) -> str:
-    """The places that this backbone has for attention, which needs feature maps."""
+def _positions(backbone: str) -> str:
+    """Return the positions that this backbone has for attention, which needs feature maps."""
     with torch.device("meta"):
         network = build(Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}), pretrained=None)
     found = shapes(network, 64)
-    sites = {place: [len(site.shape) for site in of(network, found)] for place, of in PLACES.items()}
-    return ", ".join(f"`{place}`" for place, axes in sites.items() if set(axes) == {3}) or "nowhere"
+    sites = {name: [len(site.shape) for site in row.sites(network, found)] for name, row in POSITIONS.items()}
+    return ", ".join(f"`{name}`" for name, axes in sites.items() if set(axes) == {3}) or "nowhere"
 
 
 def _network(name: str) -> str:
@@ -73,8 +74,8 @@ CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
     ("data", "its own split"): lambda name: ("yes" if SETS[name].official else "no") if name in SETS else None,
     ("freeze", "trained"): lambda name: _count(name, "trainable"),
     ("freeze", "frozen"): lambda name: _count(name, "frozen"),
-    ("backbone", "attention goes"): _places,
-    ("attention", "place"): lambda name: f"`{ATTENTIONS[name].place}`" if name in ATTENTIONS else "",
+    ("backbone", "attention goes"): _positions,
+    ("attention", "position"): lambda name: f"`{ATTENTIONS[name].position}`" if ATTENTIONS[name].position else "",
 }
 
 

@@ -1,6 +1,7 @@
 """The source files that each stage of dvc.yaml depends on, from the import graph; `make deps` writes them."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parents[1]
 FILE = ROOT / "dvc.yaml"
-GRAPH = grimp.build_graph("pipeline", cache_dir=None)
 # What changes together: a stage that imports a module of one of these depends on the whole folder.
 FOLDERS = (
     "pipeline/assembly",
@@ -28,12 +28,26 @@ FOLDERS = (
 )
 # MLflow is a view of the metrics files: an edit of how runs are displayed must not train anything again.
 VIEW = "pipeline.tracking"
+# What a row of a table names as "module:attribute" is imported when it is chosen.
+REFERENCE = re.compile(r'"(pipeline(?:\.\w+)+):\w+"')
 
 
 def file_of(module: str) -> Path:
     """Return the file of a module, relative to the root."""
     path = Path(*module.split("."))
     return path.with_suffix(".py") if (ROOT / path.with_suffix(".py")).exists() else path / "__init__.py"
+
+
+def _graph() -> grimp.ImportGraph:
+    """Return what imports what, rows of tables included."""
+    graph = grimp.build_graph("pipeline", cache_dir=None)
+    for module in graph.modules:
+        for named in REFERENCE.findall((ROOT / file_of(module)).read_text(encoding="utf-8")):
+            graph.add_import(importer=module, imported=named)
+    return graph
+
+
+GRAPH = _graph()
 
 
 def imported(stage: str) -> set[Path]:

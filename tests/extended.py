@@ -4,6 +4,7 @@ Run in the copy's root: `python tests/extended.py NAME FILE` writes the answers 
 """
 
 import copy
+import functools
 import json
 import sys
 from pathlib import Path
@@ -49,19 +50,17 @@ def described(*overrides: str) -> Any:
 
 def without_options(given: Answers) -> Answers:
     """Of a copy with the rows, the names and the modules of the guide, whose parts have their own defaults."""
-    from pipeline.networks import backbones
-    from pipeline.networks.attention import table as attention
-    from pipeline.regularizers import table as regularizers
+    from pipeline.core.choices import row
+    from pipeline.networks.attention.table import ATTENTIONS
+    from pipeline.networks.backbones.table import BACKBONES
+    from pipeline.regularizers.table import METHODS
 
-    in_blocks = "papers.quick.network.attention_options.se.place=in_blocks"
+    tables = {"backbone": BACKBONES, "attention": ATTENTIONS, "regularizer": METHODS}
+    in_blocks = "papers.quick.network.attention_options.se.position=residual_block"
     return {
-        "tables": {
-            "backbone": refusal(backbones.backbone, "mine"),
-            "attention": refusal(attention.mechanism, "mine"),
-            "regularizer": refusal(regularizers.method, "mine"),
-        },
+        "tables": {key: refusal(functools.partial(row, key=key), table, "mine") for key, table in tables.items()},
         "context": described("backbone=mobilenet_v3_large", "attention=context", "freeze=3b"),
-        "in_blocks": {
+        "residual_block": {
             backbone: described(f"backbone={backbone}", "attention=se", in_blocks) for backbone in given["backbones"]
         },
         "chain": chain(given["chosen"], given["regularizer"]),
@@ -105,7 +104,7 @@ def with_options(given: Answers) -> Answers:
     return {
         "missing": missing,
         "settings": {choice: described(choice)["settings"] for choice in given["choices"]},
-        "tail": described("attention=context", f"{options}.place=tail", f"{options}.gate_init=identity"),
+        "last_stage": described("attention=context", f"{options}.position=last_stage", f"{options}.gate_init=identity"),
         "refused": described("attention=context", f"{options}.gate_init=half"),
     }
 

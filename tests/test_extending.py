@@ -17,7 +17,7 @@ from clones import PROJECT, Clone
 GUIDE = (PROJECT / "docs/extending.md").read_text(encoding="utf-8")
 
 PLACED = re.compile(
-    r"(?:in\s+`(?P<name>\w+)`\s+of|(?P<imports>imports)\s+of|new\s+file)\s+`(?P<path>[^`]+)`:\n\n"
+    r"(?:in\s+`(?P<name>\w+)`\s+of|(?P<end>end)\s+of|new\s+file)\s+`(?P<path>[^`]+)`:\n\n"
     r"```python\n(?P<code>.*?)```",
     re.DOTALL | re.IGNORECASE,
 )
@@ -30,11 +30,11 @@ class Block(NamedTuple):
 
     path: str
     name: str
-    is_import: bool
+    is_at_end: bool
     code: str
 
 
-BLOCKS = [Block(m["path"], m["name"] or "", bool(m["imports"]), m["code"]) for m in PLACED.finditer(GUIDE)]
+BLOCKS = [Block(m["path"], m["name"] or "", bool(m["end"]), m["code"]) for m in PLACED.finditer(GUIDE)]
 OPTION_CLASSES = {block.name: block for block in BLOCKS if block.name in ("AttentionOptions", "RegularizerOptions")}
 OPTIONS_OF = {
     "AttentionOptions": ("attention", "context", "network.attention_options"),
@@ -45,7 +45,7 @@ ADDED = {
     place: yaml.safe_load(dict(SECTIONS.findall(GUIDE))[place.partition(".")[2]]) for _, _, place in OPTIONS_OF.values()
 }
 WITHOUT_OPTIONS = [block for block in BLOCKS if block.name not in OPTION_CLASSES]
-NEW_FILES = [block.path for block in BLOCKS if not block.name and not block.is_import]
+NEW_FILES = [block.path for block in BLOCKS if not block.name and not block.is_at_end]
 # The last of what there is to choose, once the guide's rows are there.
 LAST = {
     "backbone": "mobilenet_v2, resnext50_32x4d, mobilenet_v3_large",
@@ -62,16 +62,12 @@ Shared = Callable[[str, Callable[[Path], None]], Path]
 def put(root: Path, block: Block) -> None:
     """Do with a block what the guide says."""
     file = root / block.path
-    if not block.name and not block.is_import:
+    if not block.name and not block.is_at_end:
         assert not file.exists(), f"{block.path} is not new"
         file.write_text(block.code, encoding="utf-8")
         return
     text = file.read_text(encoding="utf-8")
-    file.write_text(imported(text, block.code) if block.is_import else named(text, block), encoding="utf-8")
-
-
-def imported(text: str, code: str) -> str:
-    return text.replace("\nfrom pipeline.", f"\n{code}from pipeline.", 1)
+    file.write_text(f"{text}\n\n{block.code}" if block.is_at_end else named(text, block), encoding="utf-8")
 
 
 def named(text: str, block: Block) -> str:
@@ -207,9 +203,9 @@ def test_a_mechanism_of_the_guide_passes_the_tests_of_the_contract(passed: dict[
 
 @pytest.mark.slow
 def test_attention_in_the_blocks_of_resnext_needs_no_more_and_mobilenets_error_says_what_does(answers: Answers) -> None:
-    resnext, mobilenet = (answers["in_blocks"][backbone] for backbone in BACKBONES)
+    resnext, mobilenet = (answers["residual_block"][backbone] for backbone in BACKBONES)
     assert sum(layer["trainable"] for layer in resnext["layers"]) > 0
-    assert "this backbone has no residual blocks for 'se'; give it place after_stages or tail" in mobilenet
+    assert "this backbone has no residual blocks for 'se'; set its position to every_stage or last_stage" in mobilenet
 
 
 @pytest.mark.slow
@@ -234,7 +230,7 @@ def flattened(values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_attentions_options_decide_where_it_goes(with_options: Answers) -> None:
-    found = with_options["tail"]
+    found = with_options["last_stage"]
     assert found["settings"]["network.attention_options.context.gate_init"]["value"] == "identity"
     assert [row["stage"] for row in found["layers"]].count("attention") == 1
     assert "is not one of paper, identity" in with_options["refused"]

@@ -20,9 +20,9 @@ from pipeline.commands import COMMANDS, cells, orbweaver
 from pipeline.commands.overriding import read, read_each
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
-from pipeline.networks.backbones import BACKBONES
+from pipeline.networks.attention.table import POSITIONS
+from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
-from pipeline.networks.insertion import PLACES
 from pipeline.studies import definition
 
 PAPERS = params.load(readme.ROOT / "params.yaml").papers
@@ -130,26 +130,26 @@ def test_no_table_of_choices_is_left_out() -> None:
 def test_the_tables_are_as_the_code_fills_them() -> None:
     tables = runpy.run_path(str(readme.ROOT / "docs/tables.py"))
     assert len(tables["TABLE"].findall(readme.TEXT)) == len({first for first, _ in tables["CELLS"]})
-    stale = re.sub(r"\d,\d{3},\d{3}|`(tail|in_blocks|after_stages)`(?= \|)", "?", readme.TEXT)
+    stale = re.sub(r"\d,\d{3},\d{3}|`(last_stage|residual_block|every_stage)`(?= \|)", "?", readme.TEXT)
     assert stale != readme.TEXT
     assert tables["filled"](stale) == readme.TEXT, "`make tables` fills them anew"
 
 
 def test_each_mechanism_is_placed_in_every_recipe_as_the_table_says() -> None:
-    given = {name: cells["place"].strip("`") for name, cells in readme.table("attention").items() if name != "none"}
+    given = {name: cells["position"].strip("`") for name, cells in readme.table("attention").items() if name != "none"}
     for name, paper in PAPERS.items():
         options = paper.network.attention_options.model_dump()
-        assert given == {mechanism: chosen["place"] for mechanism, chosen in options.items()}, name
+        assert given == {mechanism: chosen["position"] for mechanism, chosen in options.items()}, name
 
 
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
 def test_a_backbone_takes_attention_where_the_table_says_and_nowhere_else(backbone: str) -> None:
     given = set(re.findall(r"`(\w+)`", readme.table("backbone")[backbone]["attention goes"]))
-    assert given == {place for place in PLACES if takes(backbone, place)}
+    assert given == {position for position in POSITIONS if takes(backbone, position)}
 
 
-def takes(backbone: str, place: str) -> bool:
-    plan = Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}, attention="se", place=place)
+def takes(backbone: str, position: str) -> bool:
+    plan = Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}, attention="se", position=position)
     try:
         with torch.device("meta"):
             build(plan, pretrained=None)

@@ -10,7 +10,7 @@ import torchvision
 import yaml
 
 from pipeline import params
-from pipeline.networks import backbones
+from pipeline.networks.backbones.table import BACKBONES, backbone, make
 
 
 @pytest.mark.parametrize("depth", [18, 50, 101])
@@ -25,14 +25,14 @@ def test_a_narrow_network_is_torchvisions_module_for_module_with_fewer_channels(
 
 
 def test_narrow_networks_have_the_places_of_the_real_ones_and_go_with_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = dict(backbones.BACKBONES)
+    real = {name: backbone(name) for name in BACKBONES}
     with monkeypatch.context() as patch:
         tiny.narrow(patch)
-        assert set(backbones.BACKBONES) == set(real)
-        for name, row in backbones.BACKBONES.items():
+        for name in BACKBONES:
+            row = backbone(name)
             assert (row.steps, row.taps, row.classifier) == (real[name].steps, real[name].taps, real[name].classifier)
-        assert backbones.make("resnet18", 64).layer4[1].conv2.out_channels == tiny.WIDTHS[-1]
-    assert real == backbones.BACKBONES
+        assert make("resnet18", 64).layer4[1].conv2.out_channels == tiny.WIDTHS[-1]
+    assert real == {name: backbone(name) for name in BACKBONES}
 
 
 def test_every_recipe_and_the_tiny_one_are_valid() -> None:

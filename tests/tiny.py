@@ -192,11 +192,11 @@ def _narrow() -> Any:
 
 def narrow(patch: pytest.MonkeyPatch) -> None:
     """Make the ResNets of params.yaml narrow ones: the same modules, a hundredth of the values."""
-    from pipeline.networks.backbones import BACKBONES
+    from pipeline.networks.backbones.table import resnet as defined
 
     for depth in (18, 50, 101):
-        row = replace(BACKBONES[f"resnet{depth}"], build=functools.partial(_of_any_size, depth))
-        patch.setitem(BACKBONES, f"resnet{depth}", row)
+        whole = getattr(defined, f"RESNET{depth}")
+        patch.setattr(defined, f"RESNET{depth}", replace(whole, build=functools.partial(_of_any_size, depth)))
 
 
 def _of_any_size(depth: int, _image_size: int) -> "nn.Module":

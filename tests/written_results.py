@@ -138,7 +138,7 @@ def write_evaluation(repeat, predicted):
 
 
 def write_pictures(folder, images):
-    """Maps of all test images, as of a network with ECSM attention and the head `fcn`."""
+    """Maps of all test images, as of a network with ECSM attention and the head `conv1x1`."""
     layers = {"last": "attention.block4", "finer": "layer3.1"}
     described = {"images": images, "layers": layers, "attention": "attention.block4", "features": [0]}
     write_json(folder / "pictures.json", described)

@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
-from pipeline.networks.backbones import backbone
+from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
 from pipeline.regularizers.guide import Guide

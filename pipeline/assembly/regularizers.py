@@ -11,7 +11,7 @@ from pipeline.assembly import training_plan
 from pipeline.core import compiler
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
-from pipeline.networks.backbones import backbone
+from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 from pipeline.regularizers.contract import Regularizer, Shapes
@@ -41,12 +41,12 @@ class Comparison:
 
 def compares_maps(method: str) -> bool:
     """Whether a method looks at feature maps."""
-    return method in METHODS and COMPARES in METHODS[method].needs
+    return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
     """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
-    return method in METHODS and bool(METHODS[method].needs)
+    return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
@@ -87,7 +87,7 @@ def make(
     Args:
         recipe: names the options.
         network: the one that trains.
-        method: `none` or a row of `METHODS`.
+        method: a row of `METHODS`.
         source: holds the values to stay near.
         channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
 

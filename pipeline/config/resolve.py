@@ -206,8 +206,8 @@ def _regularizer_options(layers: Layers) -> dict[str, dict[str, Any]]:
     for part in sequence(method, every):
         if part != method:
             taken[part] = {name: value for name, value in every[part].items() if name not in TRAIN_OVERRIDES}
-    for name in METHODS[method].head_trained_by:
-        taken[name] = {key: train[key] if value == AUTO else value for key, value in every[name].items()}
+    if head := METHODS[method].head_trained_by:
+        taken[head] = {name: train[name] if value == AUTO else value for name, value in every[head].items()}
     return {name: _with_one_alpha(name, values, layers) for name, values in taken.items()}
 
 

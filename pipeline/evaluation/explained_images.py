@@ -53,9 +53,9 @@ def explain(network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]],
         classes: the K names.
 
     Returns:
-        Arrays by name, and a description of them. `grad_cam`, `layer_cam` and, for the head `fcn`, `class_maps` are of
-        the predicted class, `grad_cam_actual` of the actual one: (n, h, w), 0..255, each map from its smallest to its
-        largest value. `attention.*` is what the last attention module weighs with: channels (n, C) as they are,
+        Arrays by name, and a description of them. `grad_cam`, `layer_cam` and, for the head `conv1x1`, `class_maps`
+        are of the predicted class, `grad_cam_actual` of the actual one: (n, h, w), 0..255, each map from its smallest
+        to its largest value. `attention.*` is what the last attention module weighs with: channels (n, C) as they are,
         positions (n, h, w) as 0..255, channels and positions by their mean over the channels. `features.*` are a
         wrong and a right image's maps by stage, (1 or 2, 1 + k, h, w).
     """

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchcam.methods import GradCAM, LayerCAM
 
-from pipeline.networks.backbones import Step
-from pipeline.networks.heads import ClassMaps
+from pipeline.networks.backbones.structure import Step
+from pipeline.networks.heads.modules import ClassMaps
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
 
@@ -93,7 +93,7 @@ def _activation(method: GradCAM | LayerCAM, network: Network, images: Tensor, cl
 
 @torch.no_grad()
 def class_maps(network: Network, images: Tensor, classes: Sequence[int]) -> FloatArray | None:
-    """The head's own map (N, h, w) of one class of each image; None where the head has no maps (all but `fcn`)."""
+    """The head's own map (N, h, w) of one class of each image; None where the head has no maps (all but `conv1x1`)."""
     head = network.model.get_submodule(network.steps[-1].name)
     if not isinstance(head, ClassMaps):
         return None

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.core import choices
 from pipeline.core.errors import InputError
-from pipeline.networks import heads
-from pipeline.networks.backbones import Backbone, backbone, make
+from pipeline.networks.backbones.structure import Backbone
+from pipeline.networks.backbones.table import backbone, make
+from pipeline.networks.heads.modules import AverageTo
+from pipeline.networks.heads.table import HEADS, Head
 from pipeline.networks.insertion import insert, shapes
 from pipeline.networks.network import Network
 
@@ -22,12 +25,12 @@ class Plan:
 
     Attributes:
         backbone: a row of `BACKBONES`.
-        head: a row of `HEADS`, or `stock`.
+        head: a row of `HEADS`.
         classes: K, how many classes the head tells apart.
         image_size: the side of the images that it will be given.
         head_options: the head's own.
-        attention: a row of `ATTENTIONS`, or `none`.
-        place: where attention goes: `after_stages`, `in_blocks`, `tail`; None for where its paper has it.
+        attention: a row of `ATTENTIONS`.
+        position: a row of `POSITIONS`, where attention goes; None for where its paper has it.
         attention_options: the mechanism's own.
     """
 
@@ -37,7 +40,7 @@ class Plan:
     image_size: int
     head_options: Mapping[str, Any] = field(default_factory=dict)
     attention: str = NO_ATTENTION
-    place: str | None = None
+    position: str | None = None
     attention_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,7 +64,7 @@ def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
     if pretrained is not None:
         load_trunk(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
     if plan.attention != NO_ATTENTION:
-        network = insert(network, plan.attention, plan.place, plan.attention_options, plan.image_size)
+        network = insert(network, plan.attention, plan.position, plan.attention_options, plan.image_size)
     # Channels last in memory: the same network, and convolutions that run faster on CPUs and on tensor cores.
     network.model.to(memory_format=torch.channels_last)
     return network.train()
@@ -70,16 +73,16 @@ def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
 def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     """The model with its new classifier, and the steps that this head leaves of the backbone's.
 
-    A head of ours takes the last feature map's channels, averaged over positions or, for `fcn`, as they are; `stock`
-    keeps all that torchvision has behind the feature maps.
+    A head of ours takes the last feature map's channels, averaged over positions or, for `conv1x1`, as they are;
+    `torchvision` keeps all that torchvision has behind the feature maps.
     """
+    head = choices.row(HEADS, plan.head, key="head")
     last_map = [step for step in row.steps if step.stage.startswith("block")][-1]
     shape = shapes(Network(model, row.steps), plan.image_size)[last_map.name]
     is_map = len(shape) == 3
-    if plan.head == heads.STOCK:
-        return _with_stock_head(model, row, plan.classes)
-    head = heads.head(plan.head)
-    steps = [step for step in row.steps if step.name not in row.only_stock]
+    if head.keeps_classifier:
+        return _with_own_head(model, row, head, plan.classes)
+    steps = [step for step in row.steps if step.name not in row.classifier_only]
     if head.takes_maps and not is_map:
         raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
     if is_map and "avgpool" in dict(model.named_children()):
@@ -91,19 +94,19 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     return Network(model, steps)
 
 
-def _with_stock_head(model: nn.Module, row: Backbone, classes: int) -> Network:
-    """Torchvision's own pooling and classifier, for as many classes as there are."""
+def _with_own_head(model: nn.Module, row: Backbone, head: Head, classes: int) -> Network:
+    """Keep torchvision's own pooling and classifier, for as many classes as there are."""
     classifier = model.get_submodule(row.classifier)
-    model.set_submodule(row.classifier, heads.stock(classifier, classes=classes))
+    model.set_submodule(row.classifier, head.make(classifier, classes=classes))
     pool = dict(model.named_children()).get("avgpool")
     if isinstance(pool, nn.AdaptiveAvgPool2d) and isinstance(pool.output_size, tuple):
         side = pool.output_size[0] or 1
-        model.set_submodule("avgpool", pool if side == 1 else heads.AverageTo(side))
+        model.set_submodule("avgpool", pool if side == 1 else AverageTo(side))
     return Network(model, row.steps)
 
 
 def hidden(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
-    """What a classifier of several layers has in front of its last, which the `stock` head keeps (VGG-16)."""
+    """What a classifier of several layers has in front of its last, which the head `torchvision` keeps (VGG-16)."""
     return {name: value for name, value in values.items() if name.startswith(row.hidden)}
 
 

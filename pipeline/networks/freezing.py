@@ -1,60 +1,41 @@
-"""Layer-by-layer fine-tuning: what of a network trains under each strategy.
+"""Layer-by-layer fine-tuning: freeze a network by a strategy.
 
-Source:
-    ECSM section 3.1.2 and Table 2. `scratch` is ours, the comparison that the table lacks: nothing pre-trained. So is
-    a layer's name in place of a strategy's: that layer and all behind it train.
+A layer's name in place of a strategy's, which is ours, trains that layer and all behind it.
 """
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 from torch import nn
 
 from pipeline.core.errors import InputError
-from pipeline.networks.backbones import Step
+from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
-
-
-class Row(NamedTuple):
-    """Stages whose name matches `pattern` train or not; the first row that matches decides."""
-
-    pattern: str
-    trains: bool
-
+from pipeline.networks.strategies import STRATEGIES, Rule
 
 # Numbers that no optimizer moves, as their names in the model end.
 STATISTICS = ("running_mean", "running_var")
-EVERYTHING = (Row("*", True),)
-STRATEGIES: dict[str, tuple[Row, ...]] = {
-    "1": (Row("head", True), Row("*", False)),
-    "2": EVERYTHING,
-    "3a": (Row("stem", False), Row("block1", False), Row("*", True)),
-    "3b": (Row("stem", False), Row("block[12]", False), Row("*", True)),
-    "3c": (Row("stem", False), Row("block[123]", False), Row("*", True)),
-    "scratch": EVERYTHING,
-}
 
 
-def plan(stages: Sequence[str], rows: Sequence[Row]) -> dict[str, bool]:
+def plan(stages: Sequence[str], rules: Sequence[Rule]) -> dict[str, bool]:
     """Decide for every stage whether it trains.
 
     Raises:
-        ValueError: for a stage that no row decides, and for a row that decides nothing.
+        ValueError: for a stage that no rule decides, and for a rule that decides nothing.
 
-    >>> plan(["stem", "block1", "head"], STRATEGIES["1"])
+    >>> plan(["stem", "block1", "head"], STRATEGIES["1"].rules)
     {'stem': False, 'block1': False, 'head': True}
     """
     decided: dict[str, bool] = {}
-    idle = set(rows)
+    idle = set(rules)
     for stage in stages:
-        row = next((row for row in rows if fnmatchcase(stage, row.pattern)), None)
-        if row is None:
-            raise ValueError(f"no row decides whether stage {stage!r} trains")
-        idle.discard(row)
-        decided[stage] = row.trains
+        rule = next((rule for rule in rules if fnmatchcase(stage, rule.pattern)), None)
+        if rule is None:
+            raise ValueError(f"no rule decides whether stage {stage!r} trains")
+        idle.discard(rule)
+        decided[stage] = rule.trains
     if idle:
-        raise ValueError(f"rows that decide nothing: {', '.join(row.pattern for row in rows if row in idle)}")
+        raise ValueError(f"rules that decide nothing: {', '.join(rule.pattern for rule in rules if rule in idle)}")
     return decided
 
 
@@ -65,7 +46,7 @@ def frozen(steps: Sequence[Step], strategy: str) -> list[Step]:
         InputError: for a name that is neither, listing both kinds.
     """
     if strategy in STRATEGIES:
-        decided = plan(list(dict.fromkeys(step.stage for step in steps)), STRATEGIES[strategy])
+        decided = plan(list(dict.fromkeys(step.stage for step in steps)), STRATEGIES[strategy].rules)
         return [step for step in steps if not decided[step.stage]]
     first = next((n for n, step in enumerate(steps) if f"{step.name}.".startswith(f"{strategy}.")), None)
     if first is None:

@@ -1,7 +1,7 @@
-"""Where attention modules go into a network: after its stages, in its residual blocks, or at its tail.
+"""Insert attention modules into a network: after its stages, in its residual blocks, or after its last stage.
 
-A module that is put in leaves every pre-trained name as it was. After a stage and at the tail it is a step of its own;
-in a residual block it follows the block's last batch norm, before the shortcut is added.
+An inserted module leaves every pre-trained name as it was. After a stage it is a step of its own; in a residual block
+it follows the block's last batch norm, before the shortcut is added.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline.core import compiler
+from pipeline.core import choices, compiler
 from pipeline.core.errors import InputError
 from pipeline.core.vision import models
 from pipeline.networks.attention.contract import Attention
-from pipeline.networks.attention.table import Mechanism, mechanism
-from pipeline.networks.backbones import Step
+from pipeline.networks.attention.table import ATTENTIONS, POSITIONS, Mechanism
+from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 
 # Each kind of residual block with the batch norm behind its last convolution.
@@ -29,6 +29,8 @@ LAST_NORM: dict[type[nn.Module], str] = {
 
 # Under this side of a feature map there is nothing to choose between positions.
 SMALLEST_SIDE = 2
+# Where a module is no step of its own.
+IN_BLOCKS = "residual_block"
 
 
 class NormThenAttention(nn.BatchNorm2d):
@@ -50,7 +52,7 @@ class NormThenAttention(nn.BatchNorm2d):
 
 
 class Site(NamedTuple):
-    """One place for a module.
+    """One site for a module.
 
     Attributes:
         name: the step after which it goes, or the batch norm.
@@ -61,13 +63,13 @@ class Site(NamedTuple):
     shape: tuple[int, ...]
 
 
-def insert(network: Network, name: str, place: str | None, options: Mapping[str, Any], image_size: int) -> Network:
-    """Put the modules of one attention mechanism in.
+def insert(network: Network, name: str, position: str | None, options: Mapping[str, Any], image_size: int) -> Network:
+    """Insert the modules of one attention mechanism.
 
     Args:
         network: its model is changed in place.
         name: a row of `ATTENTIONS`.
-        place: `after_stages`, `in_blocks` or `tail`; None for where the mechanism's paper has it.
+        position: a row of `POSITIONS`; None for the position in the mechanism's paper.
         options: the mechanism's own.
         image_size: the side of the network's input, which decides how large feature maps are.
 
@@ -75,24 +77,25 @@ def insert(network: Network, name: str, place: str | None, options: Mapping[str,
         The network with the modules among its steps and in `added`.
 
     Raises:
-        InputError: for a place that this network has not, or whose feature maps are too small for the mechanism.
+        InputError: for a position that this network does not have, or whose feature maps are too small for the
+            mechanism.
     """
-    row = mechanism(name)
-    place = place or row.place
-    if place not in PLACES:
-        raise InputError(f"attention: place {place!r} is not known; known: {', '.join(PLACES)}")
-    found = shapes(network, image_size)
-    if all(len(site.shape) != 3 for site in _after_stages(network, found)):
+    row = choices.row(ATTENTIONS, name, key="attention")
+    position = position or row.position
+    sites_of = choices.row(POSITIONS, position, key="position").sites
+    sizes = shapes(network, image_size)
+    if all(len(site.shape) != 3 for site in after_every_stage(network, sizes)):
         raise InputError(f"attention: {name!r} needs feature maps, and this backbone gives tokens; use attention=none")
-    sites = PLACES[place](network, found)
+    sites = sites_of(network, sizes)
     if not sites:
         raise InputError(
-            f"attention: this backbone has no residual blocks for {name!r}; give it place after_stages or tail"
+            f"attention: this backbone has no residual blocks for {name!r}; set its position to every_stage or "
+            "last_stage"
         )
     for site in sites:
         _check(site, name, row, image_size)
     modules = [row.make(site.shape[0], **options) for site in sites]
-    return (_into_blocks if place == "in_blocks" else _as_steps)(network, sites, modules)
+    return (_into_blocks if position == IN_BLOCKS else _as_steps)(network, sites, modules)
 
 
 def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
@@ -149,24 +152,20 @@ def on_meta(network: Network) -> Network:
     return deepcopy(network, memo)
 
 
-def _after_stages(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
+def after_every_stage(network: Network, sizes: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    """Return the last step of each of the four blocks."""
     ends = [steps[-1] for stage, steps in network.stages() if stage.startswith("block")]
-    return [Site(step.name, found[step.name]) for step in ends]
+    return [Site(step.name, sizes[step.name]) for step in ends]
 
 
-def _in_blocks(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
-    return [Site(name, found[name]) for name in last_norms(network.model)]
+def in_residual_blocks(network: Network, sizes: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    """Return the last batch norm of every residual block; none where the network has none."""
+    return [Site(name, sizes[name]) for name in last_norms(network.model)]
 
 
-def _tail(network: Network, found: Mapping[str, tuple[int, ...]]) -> list[Site]:
-    return _after_stages(network, found)[-1:]
-
-
-PLACES: dict[str, Callable[[Network, Mapping[str, tuple[int, ...]]], list[Site]]] = {
-    "after_stages": _after_stages,
-    "in_blocks": _in_blocks,
-    "tail": _tail,
-}
+def after_last_stage(network: Network, sizes: Mapping[str, tuple[int, ...]]) -> list[Site]:
+    """Return the last step of the last block."""
+    return after_every_stage(network, sizes)[-1:]
 
 
 def _into_blocks(network: Network, sites: Sequence[Site], modules: Sequence[Attention]) -> Network:

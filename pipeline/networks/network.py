@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.networks.backbones import Step
+from pipeline.networks.backbones.structure import Step
 
 
 class Network(nn.Module):

@@ -1,10 +1,103 @@
-"""Options that a method cannot be made with are refused."""
+"""Options of the methods: their types, and checks that need a network's maps. Imports no torch."""
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.contract import Shapes
+from pipeline.core.types import Budget, Count, Name, NotNegative, Section
+
+if TYPE_CHECKING:
+    from pipeline.regularizers.contract import Shapes
+
+Auto = Literal["auto"]
+
+
+def _by_set(strengths: object) -> object:
+    """A single number is for all data sets."""
+    return strengths if isinstance(strengths, dict) else {"default": strengths}
+
+
+def _has_default(strengths: dict[str, float]) -> dict[str, float]:
+    if "default" not in strengths:
+        raise ValueError("the strength for data sets that are not named is missing; add default: ...")
+    return strengths
+
+
+# By data set; `default` for those that are not named.
+Strengths = Annotated[dict[str, NotNegative], BeforeValidator(_by_set), AfterValidator(_has_default)]
+
+
+class MethodOptions(Section):
+    """The optimizer's weight decay in place of `train.weight_decay`, unless it is auto."""
+
+    weight_decay: NotNegative | Auto
+
+
+class L2FeOptions(MethodOptions):
+    """Budget and schedule of a training of the head alone, in place of those in `train`, unless they are auto."""
+
+    budget: Budget | Auto
+    # Of the training's table, or auto; the settings as a whole check it, as they do the data sets of a strength.
+    schedule: Name
+
+
+class PenaltyOptions(MethodOptions):
+    """Strengths: `alpha` of staying near the pre-trained network, `beta` of the head's decay."""
+
+    alpha: Strengths
+    beta: NotNegative
+
+
+class L2SpOptions(PenaltyOptions):
+    """Which pre-trained values are held."""
+
+    covers: Literal["kernels", "all"]
+
+
+class PositionOptions(PenaltyOptions):
+    """The scale of weights over positions or over the channels of all layers."""
+
+    normalize: Literal["mean_one", "raw"]
+
+
+class ChannelOptions(PenaltyOptions):
+    """The scale of weights over one layer's channels."""
+
+    normalize: Literal["mean_one", "raw", "delta"]
+
+
+class DeltaOptions(ChannelOptions):
+    """On how many training batches the channels are weighed, and how many filters are tried at a time."""
+
+    batches: Count
+    filters_at_once: Count
+
+
+class SpaOptions(PositionOptions):
+    """Whether the target's maps are read without gradient for the weights."""
+
+    detach_attention_input: bool
+
+
+class GcaOptions(PositionOptions):
+    """The hidden units are 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class AfaOptions(MethodOptions):
+    """The order of its methods, whose options are those of `ast` and `act`."""
+
+    order: Literal["ast_act"]
+
+
+class SpaGcaOptions(MethodOptions):
+    """The order of its methods, whose options are those of `spa` and `gca`."""
+
+    order: Literal["spa_gca", "gca_spa"]
 
 
 def strength(name: str, option: str, value: float) -> float:
@@ -41,7 +134,7 @@ def one_of(name: str, option: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def maps(name: str, shapes: Shapes) -> dict[str, tuple[int, int, int]]:
+def maps(name: str, shapes: "Shapes") -> dict[str, tuple[int, int, int]]:
     """The sizes (C, H, W) by tap.
 
     Raises:

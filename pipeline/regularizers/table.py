@@ -1,56 +1,123 @@
-"""The methods of keeping the target network near the source: one row each."""
+"""The methods that keep a network near the pre-trained one, one row each, without importing torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pipeline.core.errors import InputError
-from pipeline.regularizers.act import ACT
-from pipeline.regularizers.ast import AST
-from pipeline.regularizers.contract import Regularizer
-from pipeline.regularizers.delta import Delta
-from pipeline.regularizers.gca import GCA
-from pipeline.regularizers.l2 import L2
-from pipeline.regularizers.l2_fe import L2FE
-from pipeline.regularizers.l2_sp import L2SP
-from pipeline.regularizers.spa import SPA
+from pipeline.core.choices import Choice, load
+from pipeline.regularizers import options
+
+if TYPE_CHECKING:
+    from pipeline.regularizers.contract import Regularizer
 
 
-@dataclass(frozen=True)
-class Method:
-    """One row of the table.
+@dataclass(frozen=True, kw_only=True)
+class Method(Choice):
+    """One method, two of them one after the other, or none.
 
     Attributes:
-        make: called with what the method needs and its own options, all by keyword.
-        needs: what has to be given beside options: `shapes`, (C, H, W) by tap, where taps are compared; `network`, as
-            training starts from it, and `added`, its modules without pre-trained values; `head`, the classifier's
-            name; `channel_weights` by tap.
+        module: "module:Class", called with what the method needs and its own options, all by keyword; empty for none
+            and for a sequence.
+        needs: the arguments beside options: `shapes`, (C, H, W) by layer, where feature maps are compared; `network`,
+            as training starts from it, and `added`, its modules without pre-trained values; `head`, the classifier's
+            name; `channel_weights` by layer.
+        needs_pretrained: whether it makes sense only where something is pre-trained.
+        sequences: by the value of its option `order`, the two methods that train half of the budget each.
+        trains_head_alone: whether it freezes all but the head.
+        head_trained_by: the method whose options say how a head is trained before the training begins, where one is.
     """
 
-    make: Callable[..., Regularizer]
+    module: str = ""
     needs: tuple[str, ...] = ()
+    needs_pretrained: bool = True
+    sequences: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    trains_head_alone: bool = False
+    head_trained_by: str = ""
+
+    @property
+    def make(self) -> "Callable[..., Regularizer]":
+        """The class; imports torch."""
+        module: Callable[..., Regularizer] = load(self.module)
+        return module
 
 
+# Options of a method that take the place of the same settings of `train`.
+TRAIN_OVERRIDES = ("weight_decay", "budget", "schedule")
 _MAPS = ("shapes", "head")
 
 METHODS: dict[str, Method] = {
-    "l2": Method(L2),
-    "l2_fe": Method(L2FE),
-    "l2_sp": Method(L2SP, needs=("network", "added", "head")),
-    "delta": Method(Delta, needs=(*_MAPS, "channel_weights")),
-    "ast": Method(AST, needs=_MAPS),
-    "act": Method(ACT, needs=_MAPS),
-    "spa": Method(SPA, needs=_MAPS),
-    "gca": Method(GCA, needs=_MAPS),
+    "none": Method(
+        title="none",
+        description="the recipe's own training",
+        needs_pretrained=False,
+    ),
+    "l2": Method(
+        title="L2",
+        description="weight decay on everything; holds nothing",
+        options=options.MethodOptions,
+        module="pipeline.regularizers.l2:L2",
+        needs_pretrained=False,
+    ),
+    "l2_fe": Method(
+        title="L2-FE",
+        description="holds everything: the head alone trains, with a budget and a schedule of its own",
+        options=options.L2FeOptions,
+        module="pipeline.regularizers.l2_fe:L2FE",
+        trains_head_alone=True,
+    ),
+    "l2_sp": Method(
+        title="L2-SP",
+        description="holds the convolutions' weights",
+        options=options.L2SpOptions,
+        module="pipeline.regularizers.l2_sp:L2SP",
+        needs=("network", "added", "head"),
+    ),
+    "delta": Method(
+        title="DELTA",
+        description="holds feature maps, channels weighed by how much the loss rises without their filter",
+        options=options.DeltaOptions,
+        module="pipeline.regularizers.delta:Delta",
+        needs=(*_MAPS, "channel_weights"),
+        head_trained_by="l2_fe",
+    ),
+    "ast": Method(
+        title="AST",
+        description="holds feature maps, positions weighed by what the pre-trained network sees in them",
+        options=options.PositionOptions,
+        module="pipeline.regularizers.ast:AST",
+        needs=_MAPS,
+    ),
+    "act": Method(
+        title="ACT",
+        description="holds feature maps, channels weighed by what the pre-trained network sees in them",
+        options=options.ChannelOptions,
+        module="pipeline.regularizers.act:ACT",
+        needs=_MAPS,
+    ),
+    "afa": Method(
+        title="AFA",
+        description="AST for half of the budget, then ACT",
+        options=options.AfaOptions,
+        sequences={"ast_act": ("ast", "act")},
+    ),
+    "spa": Method(
+        title="SPA",
+        description="holds feature maps, positions weighed by what both networks see in them",
+        options=options.SpaOptions,
+        module="pipeline.regularizers.spa:SPA",
+        needs=_MAPS,
+    ),
+    "gca": Method(
+        title="GCA",
+        description="holds feature maps, channels of all depths weighed against each other",
+        options=options.GcaOptions,
+        module="pipeline.regularizers.gca:GCA",
+        needs=_MAPS,
+    ),
+    "spa_gca": Method(
+        title="SPA-GCA",
+        description="SPA for half of the budget, then GCA, or the other way round",
+        options=options.SpaGcaOptions,
+        sequences={"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
+    ),
 }
-
-
-def method(name: str) -> Method:
-    """The row of this name; `none`, which users may give too, has no row, nor have two methods one after the other.
-
-    Raises:
-        InputError: listing the known names.
-    """
-    try:
-        return METHODS[name]
-    except KeyError:
-        raise InputError(f"regularizer: {name!r} is not known; known: none, {', '.join(METHODS)}") from None

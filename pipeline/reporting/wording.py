@@ -4,24 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.datasets.augmenting.table import AUGMENTATIONS, CROP
-from pipeline.params import HALVES, PHASES
+from pipeline.core.recipe import NONE, PHASES
+from pipeline.networks.attention.table import POSITIONS
+from pipeline.networks.strategies import EVERYTHING, OTHER_STRATEGIES, SCRATCH, STRATEGIES
+from pipeline.regularizers.table import METHODS
 
-STRATEGIES = {
-    "1": "only the head trains",
-    "2": "everything trains, from pre-trained values",
-    "3a": "blocks 2 to 4 and the head train",
-    "3b": "blocks 3 and 4 and the head train",
-    "3c": "block 4 and the head train",
-    "scratch": "everything trains, from random values",
-    PHASES: "in phases, see Training",
-}
-# Strategies under which a part of the network is frozen.
-PARTLY = frozenset({"1", "3a", "3b", "3c"})
-PLACES = {
-    "after_stages": "after every stage",
-    "in_blocks": "in every residual block",
-    "tail": "behind the last stage",
-}
+# Of all that `freeze` may be.
+FREEZING = {name: row.title for name, row in {**STRATEGIES, **OTHER_STRATEGIES}.items()}
 GATES = {"paper": "gates as the paper has them", "identity": "gates that start at one"}
 # Options of regularizers, as the page calls them.
 REGULARIZER_OPTIONS = {
@@ -32,10 +21,10 @@ REGULARIZER_OPTIONS = {
     "batches": "channels weighed on {} training batches",
 }
 SCALES = {"mean_one": "weights of mean one", "raw": "weights of sum one", "delta": "weights as DELTA scales them"}
-# Groups of parameters with rates of their own, as a recipe calls them and as the page does.
-GROUPS = {"backbone": "backbone", "module": "attention", "head": "head"}
+# Groups of parameters with rates of their own.
+GROUPS = ("backbone", "attention", "head")
 # What is worth a word; the other choice of each is what a plain training does.
-BATCH_NORMS = {"eval": "in eval mode throughout: their statistics stay as they were at the start"}
+BATCH_NORMS = {True: "in eval mode throughout: their statistics stay as they were at the start"}
 SAMPLERS = {
     "weighted": "weighted: with replacement, each class as often as any other; training's curves are of these draws"
 }
@@ -55,22 +44,27 @@ def strategy(network: Mapping[str, Any]) -> str:
     '1: only the head trains, and so does the attention'
     """
     freeze = network["freeze"]
-    if freeze == PHASES or freeze not in STRATEGIES:
-        return STRATEGIES.get(freeze, str(freeze))
-    also = ", and so does the attention" if freeze in PARTLY and network["attention"] != NO_ATTENTION else ""
-    return f"{freeze}: {STRATEGIES[freeze]}{also}"
+    if freeze == PHASES or freeze not in FREEZING:
+        return FREEZING.get(freeze, str(freeze))
+    also = ", and so does the attention" if _partly(freeze) and network["attention"] != NO_ATTENTION else ""
+    return f"{freeze}: {FREEZING[freeze]}{also}"
+
+
+def _partly(freeze: str) -> bool:
+    """Return whether a strategy, or the name of a first layer that trains, leaves a part of the network frozen."""
+    return STRATEGIES[freeze].partly if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
 
 
 def attention(network: Mapping[str, Any]) -> str:
-    """The mechanism with its place and options; one without options goes where its row of the table says.
+    """The mechanism with its position and options; one without options goes where its row of the table says.
 
-    >>> attention({"attention": "self", "attention_options": {"self": {"place": "tail", "reduction": 8}}})
+    >>> attention({"attention": "self", "attention_options": {"self": {"position": "last_stage", "reduction": 8}}})
     'self behind the last stage, r 8'
     """
     name = network["attention"]
     options = dict(network.get("attention_options", {}).get(name, {}))
-    place = [PLACES[options.pop("place")]] if "place" in options else []
-    return ", ".join([" ".join([name, *place]), *_options(options)])
+    position = [POSITIONS[options.pop("position")].title] if "position" in options else []
+    return ", ".join([" ".join([name, *position]), *_options(options)])
 
 
 def _options(options: dict[str, Any]) -> Iterator[str]:
@@ -99,7 +93,7 @@ def regularizer(chosen: Mapping[str, Any]) -> str:
     """
     method = chosen["method"]
     options = chosen.get("method_options", {})
-    halves = [name for name in options if name != method] if method in HALVES else []
+    halves = [name for name in options if name != method] if method in METHODS and METHODS[method].sequences else []
     told = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
     return f"{method}: {told}, each for half of the budget" if halves else told
 
@@ -123,9 +117,8 @@ def phase(found: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     """How long a phase of the record is, what trains in it, at which rate and how many numbers that is."""
     length = amount(found["amount"], recipe["train"]["budget"]["unit"])
     freeze = found["freeze"]
-    what = f"strategy {freeze}" if freeze in STRATEGIES else f"from {freeze} on"
-    partly = freeze in PARTLY or freeze not in STRATEGIES
-    also = " and the attention" if partly and recipe["network"]["attention"] != NO_ATTENTION else ""
+    what = f"strategy {freeze}" if freeze in FREEZING else f"from {freeze} on"
+    also = " and the attention" if _partly(freeze) and recipe["network"]["attention"] != NO_ATTENTION else ""
     at = rates(found["lr"], freeze, recipe)
     return f"{length}: {what}{also} at {at} ({found['trainable']:,} numbers train)"
 

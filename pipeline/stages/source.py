@@ -25,7 +25,7 @@ from pipeline.datasets import packed
 from pipeline.datasets.parallel import mapped
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
-from pipeline.networks.backbones import backbone, make, places365
+from pipeline.networks.backbones.table import backbone, make, places365
 from pipeline.training import checkpoints, engine
 from pipeline.training.images import Images
 

@@ -23,7 +23,7 @@ from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
-from pipeline.networks.backbones import make
+from pipeline.networks.backbones.table import make
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.training import checkpoints, engine

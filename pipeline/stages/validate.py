@@ -72,7 +72,7 @@ def check_network(recipe: Recipe) -> None:
     """
     from pipeline.assembly import networks, regularizers
     from pipeline.core import compiler
-    from pipeline.networks.backbones import make, places365
+    from pipeline.networks.backbones.table import make, places365
 
     if recipe.network.weights == "places365":
         places365(recipe.network.backbone)

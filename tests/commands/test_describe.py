@@ -52,7 +52,7 @@ def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: 
         (["backbone=resnet50", "attention=ecsm"], 9, 28_772_019),
         (["backbone=resnet50", "attention=ecsm", "papers.ecsm.network.head=mlp1024"], 9, 30_860_979),
         *(
-            ([f"backbone={name}", "attention=none", "papers.ecsm.network.head=stock"], 1000, total)
+            ([f"backbone={name}", "attention=none", "papers.ecsm.network.head=torchvision"], 1000, total)
             for name, total in {
                 "vgg16": 138_357_544,
                 "googlenet": 6_624_904,
@@ -110,7 +110,7 @@ def test_phases_are_described_one_by_one() -> None:
 
 
 def test_operations_are_counted() -> None:
-    words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", "papers.ecsm.network.head=stock"]
+    words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", "papers.ecsm.network.head=torchvision"]
     found = json.loads(describe(*words, "--classes", "1000", "--json").output)
     # ResNet-50 at 224 has 4.09 billion multiplications with an addition each.
     assert found["flops"] == pytest.approx(2 * 4.09e9, rel=0.001)

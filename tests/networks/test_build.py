@@ -6,9 +6,10 @@ import torchvision
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
-from pipeline.networks import heads
-from pipeline.networks.backbones import BACKBONES, backbone, make
+from pipeline.networks.backbones.table import BACKBONES, backbone, make
 from pipeline.networks.build import Plan, build, check_trunk, hidden, load_trunk, trunk
+from pipeline.networks.heads import modules
+from pipeline.networks.heads.table import HEADS
 from pipeline.networks.network import Network
 
 
@@ -39,7 +40,7 @@ def filled(model: nn.Module) -> nn.Module:
 def test_running_the_steps_is_torchvisions_own_forward(name: str) -> None:
     own = filled(make(name, 64)).eval()
     row = backbone(name)
-    network = made(name, "stock", classes=1000, pretrained=own.state_dict()).eval()
+    network = made(name, "torchvision", classes=1000, pretrained=own.state_dict()).eval()
     network.model.get_submodule(row.classifier).load_state_dict(own.get_submodule(row.classifier).state_dict())
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -102,9 +103,9 @@ def test_taps_are_those_of_spa_gca_table_3(name: str, taps: list[str], channels:
         ("mobilenet_v2", 3_504_872),
     ],
 )
-def test_the_stock_networks_have_torchvisions_counts(name: str, total: int) -> None:
+def test_the_whole_networks_have_torchvisions_counts(name: str, total: int) -> None:
     with torch.device("meta"):
-        network = made(name, "stock", size=224, classes=1000)
+        network = made(name, "torchvision", size=224, classes=1000)
     assert sum(p.numel() for p in network.parameters()) == total
 
 
@@ -173,7 +174,7 @@ def test_a_side_that_vit_cannot_take_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-@pytest.mark.parametrize("head", ["linear", "mlp1024", "stock"])
+@pytest.mark.parametrize("head", ["linear", "mlp1024", "torchvision"])
 def test_every_head_goes_on_every_backbone(name: str, head: str) -> None:
     with torch.device("meta"):
         network = made(name, head).eval()
@@ -182,68 +183,68 @@ def test_every_head_goes_on_every_backbone(name: str, head: str) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"vit_b_16"}))
-def test_the_fcn_head_and_a_linear_layer_behind_global_average_pooling_agree(name: str) -> None:
+def test_the_conv1x1_head_and_a_linear_layer_behind_global_average_pooling_agree(name: str) -> None:
     linear = made(name, "linear").eval()
     filled(linear.model)
-    fcn = made(name, "fcn", pretrained=linear.model.state_dict()).eval()
+    convolution = made(name, "conv1x1", pretrained=linear.model.state_dict()).eval()
     classifier = backbone(name).classifier
-    flat, maps = linear.model.get_submodule(classifier), fcn.model.get_submodule(classifier)
-    assert isinstance(maps, heads.ClassMaps)
+    flat, maps = linear.model.get_submodule(classifier), convolution.model.get_submodule(classifier)
+    assert isinstance(maps, modules.ClassMaps)
     with torch.no_grad():
         maps.convolution.weight.copy_(flat.weight[:, :, None, None])
         maps.convolution.bias.copy_(flat.bias)
         images = torch.randn(2, 3, 64, 64)
-        of_any_scale(fcn(images), linear(images))
+        of_any_scale(convolution(images), linear(images))
 
 
-def test_the_fcn_heads_maps_average_to_the_scores() -> None:
-    head = heads.ClassMaps(8, classes=3)
+def test_the_conv1x1_heads_maps_average_to_the_scores() -> None:
+    head = modules.ClassMaps(8, classes=3)
     x = torch.randn(2, 8, 5, 4)
     assert head.maps(x).shape == (2, 3, 5, 4)
     torch.testing.assert_close(head.maps(x).mean(dim=(2, 3)), head(x))
 
 
-def test_the_fcn_head_needs_maps() -> None:
+def test_the_conv1x1_head_needs_maps() -> None:
     with (
         torch.device("meta"),
-        pytest.raises(InputError, match=r"head: 'fcn' needs feature maps, and vit_b_16 gives tokens; use linear"),
+        pytest.raises(InputError, match=r"head: 'conv1x1' needs feature maps, and vit_b_16 gives tokens; use linear"),
     ):
-        made("vit_b_16", "fcn")
+        made("vit_b_16", "conv1x1")
 
 
 def test_the_heads_are_as_described() -> None:
-    mlp = heads.head("mlp1024").make(2048, classes=9, dropout=0.5)
+    mlp = HEADS["mlp1024"].make(2048, classes=9, dropout=0.5)
     assert [type(layer).__name__ for layer in mlp] == ["Dropout", "Linear", "ReLU", "Dropout", "Linear"]
     assert sum(p.numel() for p in mlp.parameters()) == 2048 * 1024 + 1024 + 1024 * 9 + 9
-    linear = heads.head("linear").make(2048, classes=9, dropout=0.0)
+    linear = HEADS["linear"].make(2048, classes=9, dropout=0.0)
     assert isinstance(linear, nn.Linear)
     assert linear.out_features == 9
-    with_dropout = heads.head("linear").make(2048, classes=9, dropout=0.2)
+    with_dropout = HEADS["linear"].make(2048, classes=9, dropout=0.2)
     assert [type(layer).__name__ for layer in with_dropout] == ["Dropout", "Linear"]
 
 
-def test_the_stock_head_keeps_all_but_its_last_layer() -> None:
-    stock = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1000))
-    head = heads.stock(stock, classes=9)
-    assert torch.equal(head[0].weight, stock[0].weight)
+def test_the_torchvision_head_keeps_all_but_its_last_layer() -> None:
+    own = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1000))
+    head = HEADS["torchvision"].make(own, classes=9)
+    assert torch.equal(head[0].weight, own[0].weight)
     assert head[2].out_features == 9
-    assert stock[2].out_features == 1000
+    assert own[2].out_features == 1000
 
 
 @pytest.mark.parametrize("shape", [(7, 7), (2, 2), (9, 16), (1, 1)])
 def test_averaging_to_regions_is_torchs_adaptive_average(shape: tuple[int, int]) -> None:
     x = torch.randn(2, 3, *shape, dtype=torch.float64)
-    torch.testing.assert_close(heads.AverageTo(7)(x), nn.AdaptiveAvgPool2d(7)(x))
+    torch.testing.assert_close(modules.AverageTo(7)(x), nn.AdaptiveAvgPool2d(7)(x))
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_stock_head_of_vgg_keeps_its_pretrained_hidden_layers() -> None:
+def test_the_torchvision_head_of_vgg_keeps_its_pretrained_hidden_layers() -> None:
     shape = {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
     given = {name: torch.full(size, 0.25) for name, size in shape.items()}
     own = make("vgg16", 64).state_dict()
     stored = trunk(own, backbone("vgg16")) | hidden(own | given, backbone("vgg16"))
     assert {name for name in own if name not in stored} == {"classifier.6.weight", "classifier.6.bias"}
-    state = made("vgg16", "stock", pretrained=stored).model.state_dict()
+    state = made("vgg16", "torchvision", pretrained=stored).model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in given.items())
     assert state["classifier.6.weight"].shape == (7, 4096)
 
@@ -258,9 +259,9 @@ def test_place_embeddings_that_are_none_are_told_in_one_line(shape: tuple[int, .
         check_trunk(own, row, row.fit(trunk(values, row), 224), origin="x")
 
 
-def test_dropout_in_front_of_the_stock_classifier_is_left_out_with_other_heads() -> None:
+def test_dropout_in_front_of_torchvisions_classifier_is_left_out_with_other_heads() -> None:
     with torch.device("meta"):
-        assert [step.name for step in made("googlenet", "stock").steps][-2:] == ["dropout", "fc"]
+        assert [step.name for step in made("googlenet", "torchvision").steps][-2:] == ["dropout", "fc"]
         assert [step.name for step in made("googlenet", "linear").steps][-2:] == ["avgpool", "fc"]
 
 
@@ -276,5 +277,5 @@ def test_the_head_starts_the_same_with_and_without_attention() -> None:
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(InputError, match="backbone: 'alexnet' is not known; known: resnet18, resnet34"):
         backbone("alexnet")
-    with pytest.raises(InputError, match="head: 'mlp' is not known; known: mlp1024, linear, fcn, stock"):
-        heads.head("mlp")
+    with pytest.raises(InputError, match=r"head: 'mlp' is not known; known: mlp1024, linear, conv1x1, torchvision$"):
+        made(head="mlp")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 
 def network(backbone: str = "resnet18", head: str = "linear", *, side: int = 64, attention: str = "none") -> Network:
     torch.manual_seed(0)
-    options = {} if head == "fcn" else {"dropout": 0.0}
+    options = {} if head == "conv1x1" else {"dropout": 0.0}
     return build(Plan(backbone, head, 3, side, options, attention=attention), pretrained=None)
 
 
@@ -39,7 +39,7 @@ def test_grad_cam_of_a_linear_head_is_the_maps_weighed_by_its_row_of_the_class()
 
 
 def test_the_head_fcn_gives_maps_whose_average_is_the_score() -> None:
-    found = network(head="fcn")
+    found = network(head="conv1x1")
     maps = explanations.class_maps(found, images(), CLASSES)
     assert maps is not None
     with torch.no_grad():
@@ -48,7 +48,7 @@ def test_the_head_fcn_gives_maps_whose_average_is_the_score() -> None:
 
 
 def test_grad_cam_of_the_head_fcn_is_its_class_maps_where_they_speak_for_the_class_but_for_the_bias() -> None:
-    found = network(head="fcn")
+    found = network(head="conv1x1")
     own = explanations.class_maps(found, images(), CLASSES)
     assert own is not None
     bias = found.model.get_parameter("fc.convolution.bias").detach().numpy()[CLASSES]

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.core.errors import InputError
-from pipeline.networks.backbones import BACKBONES
+from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
-from pipeline.networks.freezing import STRATEGIES, Row, count, freeze, plan
+from pipeline.networks.freezing import count, freeze, plan
 from pipeline.networks.network import Network
+from pipeline.networks.strategies import OTHER_STRATEGIES, STRATEGIES, Rule
 
 STAGES = ["stem", "block1", "block2", "block3", "block4", "pool", "head"]
 TRAINED = {
@@ -20,7 +21,6 @@ TRAINED = {
     "3a": {"block2", "block3", "block4", "pool", "head"},
     "3b": {"block3", "block4", "pool", "head"},
     "3c": {"block4", "pool", "head"},
-    "scratch": set(STAGES),
 }
 # Which stages train is tested for all without values; so two strategies will do here, and all of them on one backbone.
 TRAININGS = sorted(
@@ -29,7 +29,7 @@ TRAININGS = sorted(
 
 
 def unfrozen(backbone: str = "resnet18", *, head: str = "linear", classes: int = 5, attention: str = "none") -> Network:
-    options = {} if head == "stock" else {"dropout": 0.5 if head == "mlp1024" else 0.0}
+    options = {} if head == "torchvision" else {"dropout": 0.5 if head == "mlp1024" else 0.0}
     return build(Plan(backbone, head, classes, 64, head_options=options, attention=attention), pretrained=None)
 
 
@@ -68,8 +68,16 @@ def train_an_epoch(network: Network) -> None:
         optimizer.step()
 
 
-def test_the_table_of_strategies_is_ecsm_table_2_and_scratch() -> None:
+def test_the_table_of_strategies_is_ecsm_table_2() -> None:
     assert set(STRATEGIES) == set(TRAINED)
+    assert {name for name, row in STRATEGIES.items() if row.partly} == set(TRAINED) - {"2"}
+
+
+def test_what_else_freeze_may_be_is_no_strategy() -> None:
+    assert set(OTHER_STRATEGIES) == {"scratch", "phases"}
+    for name in OTHER_STRATEGIES:
+        with pytest.raises(InputError, match=f"^freeze: '{name}' is neither a strategy"):
+            on_meta(strategy=name)
 
 
 @pytest.mark.parametrize("strategy", sorted(TRAINED))
@@ -178,7 +186,7 @@ def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "last"),
-    [("1", "avgpool"), ("2", None), ("3a", "layer1.1"), ("3b", "layer2.1"), ("3c", "layer3.1"), ("scratch", None)],
+    [("1", "avgpool"), ("2", None), ("3a", "layer1.1"), ("3b", "layer2.1"), ("3c", "layer3.1")],
 )
 def test_the_frozen_prefix_is_what_nothing_trains_in(strategy: str, last: str | None) -> None:
     network = on_meta(strategy=strategy)
@@ -193,7 +201,7 @@ def test_the_frozen_prefix_ends_where_attention_is_put_in() -> None:
 
 
 def test_dropout_in_front_of_a_trained_classifier_is_not_frozen_with_what_is_before_it() -> None:
-    network = on_meta("googlenet", "1", head="stock")
+    network = on_meta("googlenet", "1", head="torchvision")
     assert network.steps[network.frozen_prefix()].name == "dropout"
 
 
@@ -223,20 +231,20 @@ def test_freezing_again_thaws_what_the_next_phase_trains() -> None:
     assert all(p.requires_grad for p in network.model.get_submodule("features.18").parameters())
 
 
-def test_a_stage_that_no_row_decides_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no row decides whether stage 'head' trains"):
-        plan(["stem", "head"], [Row("stem", False)])
+def test_a_stage_that_no_rule_decides_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no rule decides whether stage 'head' trains"):
+        plan(["stem", "head"], [Rule("stem", False)])
 
 
-def test_a_row_that_decides_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"rows that decide nothing: block9"):
-        plan(["stem"], [Row("block9", False), Row("*", True)])
+def test_a_rule_that_decides_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"rules that decide nothing: block9"):
+        plan(["stem"], [Rule("block9", False), Rule("*", True)])
 
 
 def test_what_is_neither_strategy_nor_layer_is_told() -> None:
     with pytest.raises(
         InputError,
-        match=r"freeze: '4' is neither a strategy \(1, 2, 3a, 3b, 3c, scratch\) nor a layer of this network, "
+        match=r"freeze: '4' is neither a strategy \(1, 2, 3a, 3b, 3c\) nor a layer of this network, "
         r"such as conv1, layer1\.0, layer2\.0, layer3\.0, layer4\.0, avgpool, fc",
     ):
         on_meta(strategy="4")

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation import cost
-from pipeline.networks.attention.table import ATTENTIONS
+from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
 from pipeline.networks.build import Plan, build
-from pipeline.networks.insertion import PLACES, insert, last_norms, shapes
+from pipeline.networks.insertion import insert, last_norms, shapes
 from pipeline.networks.network import Network
 
+MECHANISMS = sorted(name for name, row in ATTENTIONS.items() if row.module)
 CONVOLUTIONAL = ["resnet18", "resnet50", "vgg16", "googlenet", "efficientnet_b0", "mobilenet_v2"]
 RESIDUAL = {"resnet18": 8, "resnet34": 16, "resnet50": 16, "resnet101": 33, "mobilenet_v2": 10, "efficientnet_b0": 9}
 
@@ -38,17 +39,17 @@ def pretrained() -> dict[str, Tensor]:
     return model.state_dict()
 
 
-def test_there_are_mechanisms_and_places() -> None:
-    assert set(ATTENTIONS) >= {"se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"}
-    assert set(PLACES) == {"after_stages", "in_blocks", "tail"}
+def test_there_are_mechanisms_and_positions() -> None:
+    assert set(MECHANISMS) >= {"se", "eca", "spatial", "cbam", "self", "ecsm", "ca", "sa", "csca", "hierarchical"}
+    assert set(POSITIONS) == {"every_stage", "residual_block", "last_stage"}
 
 
-@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
-@pytest.mark.parametrize("place", sorted(PLACES))
-def test_every_mechanism_goes_to_every_place_and_leaves_pretrained_names_as_they_were(
-    attention: str, place: str, pretrained: dict[str, Tensor]
+@pytest.mark.parametrize("attention", MECHANISMS)
+@pytest.mark.parametrize("position", sorted(POSITIONS))
+def test_every_mechanism_goes_to_every_position_and_leaves_pretrained_names_as_they_were(
+    attention: str, position: str, pretrained: dict[str, Tensor]
 ) -> None:
-    network = made(attention=attention, place=place, pretrained=pretrained).eval()
+    network = made(attention=attention, position=position, pretrained=pretrained).eval()
     state = network.model.state_dict()
     for name in pretrained:
         if not name.startswith("fc."):
@@ -59,7 +60,7 @@ def test_every_mechanism_goes_to_every_place_and_leaves_pretrained_names_as_they
     assert network(torch.randn(2, 3, 64, 64)).shape == (2, 5)
 
 
-@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+@pytest.mark.parametrize("attention", MECHANISMS)
 def test_with_identity_gates_the_pretrained_network_is_as_it_was(attention: str, pretrained: dict[str, Tensor]) -> None:
     is_gated = "gate_init" in inspect.signature(ATTENTIONS[attention].make).parameters
     options = {"attention_options": {"gate_init": "identity"}} if is_gated else {}
@@ -72,7 +73,7 @@ def test_with_identity_gates_the_pretrained_network_is_as_it_was(attention: str,
         torch.testing.assert_close(networks[0](images), networks[1](images), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("attention", sorted(ATTENTIONS))
+@pytest.mark.parametrize("attention", MECHANISMS)
 def test_every_weight_of_a_whole_network_gets_a_finite_gradient(attention: str) -> None:
     torch.manual_seed(0)
     network = made(attention=attention)
@@ -82,7 +83,7 @@ def test_every_weight_of_a_whole_network_gets_a_finite_gradient(attention: str) 
         assert parameter.grad.isfinite().all(), name
 
 
-# One of each place: what a mechanism does is exported in test_attention_contract.py, for all.
+# One of each position: what a mechanism does is exported in test_attention_contract.py, for all.
 @pytest.mark.parametrize("attention", ["se", "csca", "ecsm"])
 def test_a_network_with_attention_can_be_exported(attention: str) -> None:
     network = made(attention=attention).eval()
@@ -110,7 +111,7 @@ def test_every_residual_block_takes_attention(backbone: str) -> None:
 
 def test_attention_in_a_block_sees_the_last_norms_output_before_the_shortcut_is_added() -> None:
     torch.manual_seed(0)
-    network = made(attention="se", place="in_blocks").eval()
+    network = made(attention="se", position="residual_block").eval()
     block = network.model.get_submodule("layer1.0")
     x = torch.randn(2, block.conv1.in_channels, 16, 16)
     with torch.no_grad():
@@ -188,12 +189,24 @@ def test_shapes_are_those_of_a_real_forward_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "attention", "size", "place", "message"),
+    ("backbone", "attention", "size", "position", "message"),
     [
         ("vit_b_16", "se", 64, None, "attention: 'se' needs feature maps, and this backbone gives tokens; use atten"),
         ("vit_b_16", "cbam", 64, None, "attention: 'cbam' needs feature maps, and this backbone gives tokens"),
-        ("vgg16", "cbam", 64, None, "attention: this backbone has no residual blocks for 'cbam'; give it place after_"),
-        ("googlenet", "sa", 64, None, "attention: this backbone has no residual blocks for 'sa'; give it place"),
+        (
+            "vgg16",
+            "cbam",
+            64,
+            None,
+            "attention: this backbone has no residual blocks for 'cbam'; set its position to every_",
+        ),
+        (
+            "googlenet",
+            "sa",
+            64,
+            None,
+            "attention: this backbone has no residual blocks for 'sa'; set its position to every_stage or last_stage",
+        ),
         ("resnet18", "ecsm", 32, None, "the map at layer4.1 is 1 x 1 for images of 32; it needs 2 x 2, so raise data"),
         (
             "resnet18",
@@ -202,15 +215,15 @@ def test_shapes_are_those_of_a_real_forward_pass() -> None:
             None,
             "'cbam' weighs positions, and the map at layer4.0.bn2 is 1 x 1 for images of 32",
         ),
-        ("resnet18", "se", 64, "head", "place 'head' is not known; known: after_stages, in_blocks, tail"),
+        ("resnet18", "se", 64, "head", "position: 'head' is not known; known: every_stage, residual_block, last_stage"),
         ("resnet18", "senet", 64, None, "attention: 'senet' is not known; known: none, se, "),
     ],
 )
 def test_what_a_network_cannot_take_is_told(
-    backbone: str, attention: str, size: int, place: str | None, message: str
+    backbone: str, attention: str, size: int, position: str | None, message: str
 ) -> None:
     with torch.device("meta"), pytest.raises(InputError) as caught:
-        made(backbone, attention, size=size, place=place)
+        made(backbone, attention, size=size, position=position)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

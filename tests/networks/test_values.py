@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.evaluation.distributions import BINS, distributions, first_values
-from pipeline.networks.backbones import make
+from pipeline.networks.backbones.table import make
 
 
 def test_the_first_layers_are_the_first_convolution_and_the_first_batch_norm() -> None:

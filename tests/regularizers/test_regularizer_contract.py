@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.params import HALVES, RegularizerName
+from pipeline.params import RegularizerName
 from pipeline.regularizers.contract import Regularizer
-from pipeline.regularizers.table import METHODS, method
+from pipeline.regularizers.table import METHODS
 from pipeline.regularizers.taps import Tapped, freeze_source
 
-SINGLE = sorted(METHODS)
+SINGLE = sorted(name for name, row in METHODS.items() if row.module)
 ALIGNED = ["act", "ast", "delta", "gca", "spa"]
 LEARNING = sorted(set(ALIGNED) - {"delta"})
 SHAPES = {"0": (4, 4, 4), "3": (6, 2, 2)}
@@ -33,7 +33,7 @@ def network() -> nn.Sequential:
 
 
 def made(name: str, model: nn.Module, **options: object) -> Regularizer:
-    row = method(name)
+    row = METHODS[name]
     weights = {tap: torch.rand(size[0], dtype=torch.float64) + 0.1 for tap, size in SHAPES.items()}
     given: dict[str, Any] = {"shapes": SHAPES, "head": "7", "network": model, "added": (), "channel_weights": weights}
     return row.make(**{need: given[need] for need in row.needs}, **options).double()
@@ -63,15 +63,22 @@ def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
 
 
 def test_methods_and_those_of_two_halves_are_all_that_may_be_chosen() -> None:
-    assert set(METHODS) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca"}
-    assert {"none", *METHODS, *HALVES} == set(get_args(RegularizerName))
+    assert set(SINGLE) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca"}
+    assert set(METHODS) == set(get_args(RegularizerName)) == {"none", *SINGLE, "afa", "spa_gca"}
 
 
 def test_halves_are_single_methods_in_each_order() -> None:
-    assert HALVES == {
+    sequences = {name: row.sequences for name, row in METHODS.items() if row.sequences}
+    assert sequences == {
         "afa": {"ast_act": ("ast", "act")},
         "spa_gca": {"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
     }
+    for name, orders in sequences.items():
+        assert set(get_args(METHODS[name].options.model_fields["order"].annotation)) == set(orders)
+
+
+def test_weight_decay_alone_needs_nothing_pre_trained() -> None:
+    assert {name for name, row in METHODS.items() if not row.needs_pretrained} == {"none", "l2"}
 
 
 @pytest.mark.parametrize("name", SINGLE)

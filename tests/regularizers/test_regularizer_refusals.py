@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.core import choices
 from pipeline.core.errors import InputError
 from pipeline.regularizers.delta import Delta, channel_weights
 from pipeline.regularizers.gca import GCA
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.regularizers.penalties import head_penalty
 from pipeline.regularizers.rises import rises
-from pipeline.regularizers.table import METHODS, method
+from pipeline.regularizers.table import METHODS
 from pipeline.regularizers.taps import Tapped, named
 
 SHAPES = {"conv": (4, 4, 4)}
@@ -34,9 +35,9 @@ def network() -> nn.Sequential:
 
 
 def test_an_unknown_method_lists_the_known_ones() -> None:
-    known = "none, l2, l2_fe, l2_sp, delta, ast, act, spa, gca"
+    known = "none, l2, l2_fe, l2_sp, delta, ast, act, afa, spa, gca, spa_gca"
     with refused(f"regularizer: 'fm' is not known; known: {known}"):
-        method("fm")
+        choices.row(METHODS, "fm", key="regularizer")
 
 
 @pytest.mark.parametrize("name", ["ast", "spa", "gca"])

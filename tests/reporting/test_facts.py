@@ -9,6 +9,7 @@ import pipeline
 from pipeline import params
 from pipeline.commands.describe import read
 from pipeline.datasets.collect import sets
+from pipeline.networks.attention.options import GateInit
 from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
@@ -43,7 +44,9 @@ RECIPE = {
 
 CBAM = {
     "attention": "cbam",
-    "attention_options": {"cbam": {"place": "in_blocks", "gate_init": "paper", "reduction": 8, "kernel_size": 7}},
+    "attention_options": {
+        "cbam": {"position": "residual_block", "gate_init": "paper", "reduction": 8, "kernel_size": 7}
+    },
 }
 PHASES = [
     {"freeze": "1", "amount": 10, "lr": 1e-3, "regularizer": "none", "trainable": 12810, "frozen": 2257984},
@@ -125,7 +128,7 @@ def test_every_paper_of_params_yaml_is_named():
 
 
 def test_every_strategy_of_params_yaml_is_explained():
-    assert set(get_args(params.Strategy)) == set(wording.STRATEGIES)
+    assert set(get_args(params.Strategy)) == set(wording.FREEZING)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_attention_trains_whatever_is_frozen_and_that_is_said_where_something_is
     assert dict(facts.experiment(material(repeat(freeze=freeze, network=CBAM))))["Strategy"] == told
 
 
-HIERARCHICAL = {"place": "tail", "gate_init": "identity", "reduction": 16, "memory_momentum": 0.9}
+HIERARCHICAL = {"position": "last_stage", "gate_init": "identity", "reduction": 16, "memory_momentum": 0.9}
 
 
 @pytest.mark.parametrize(
@@ -167,8 +170,8 @@ HIERARCHICAL = {"place": "tail", "gate_init": "identity", "reduction": 16, "memo
             CBAM["attention_options"]["cbam"],
             "cbam in every residual block, r 8, a kernel of 7 × 7, gates as the paper has them",
         ),
-        ("se", {"place": "after_stages"}, "se after every stage"),
-        ("csca", {"place": "tail", "mode": "joint"}, "csca behind the last stage, joint"),
+        ("se", {"position": "every_stage"}, "se after every stage"),
+        ("csca", {"position": "last_stage", "mode": "joint"}, "csca behind the last stage, joint"),
         (
             "hierarchical",
             HIERARCHICAL | {"temporal_memory": False},
@@ -179,11 +182,11 @@ HIERARCHICAL = {"place": "tail", "gate_init": "identity", "reduction": 16, "memo
             HIERARCHICAL | {"temporal_memory": True},
             "hierarchical behind the last stage, temporal memory of momentum 0.9, r 16, gates that start at one",
         ),
-        ("another", {"place": "tail", "heads": 4}, "another behind the last stage, heads 4"),
+        ("another", {"position": "last_stage", "heads": 4}, "another behind the last stage, heads 4"),
         ("without_options", None, "without_options"),
     ],
 )
-def test_attention_is_told_with_its_place_and_options(name, options, told):
+def test_attention_is_told_with_its_position_and_options(name, options, told):
     network = {"attention": name} | ({"attention_options": {name: options}} if options else {})
     found = dict(facts.experiment(material(repeat(network=network))))["Attention"]
     assert found == told

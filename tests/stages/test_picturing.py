@@ -40,7 +40,7 @@ def test_of_many_classes_some_at_equal_distances_are_shown() -> None:
 
 def test_maps_are_of_the_predicted_class_and_one_of_the_actual() -> None:
     torch.manual_seed(0)
-    network = build(Plan("resnet18", "fcn", 3, 64), pretrained=None)
+    network = build(Plan("resnet18", "conv1x1", 3, 64), pretrained=None)
     images = torch.randn(2, 3, 64, 64)
     arrays, described = explain(network, images, [row("1", "a", "c", 0.9), row("2", "b", "b", 0.7)], ["a", "b", "c"])
     predicted, actual = (explanations.class_activation(network, images, asked) for asked in ([2, 1], [0, 1]))

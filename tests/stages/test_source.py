@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.networks import backbones
+from pipeline.networks.backbones.table import BACKBONES, backbone
 from pipeline.stages import source
 from pipeline.training import checkpoints
 
@@ -101,7 +101,7 @@ def served(
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/{file.name}"
     weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    monkeypatch.setattr(backbones.BACKBONES["resnet18"].imagenet.value, "url", address, raising=True)
+    monkeypatch.setattr(backbone("resnet18").imagenet.value, "url", address, raising=True)
     yield SimpleNamespace(file=file, asked=asked, server=server, weights=weights)
     server.shutdown()
     server.server_close()
@@ -179,8 +179,8 @@ class TestPlaces365:
         file = served.file.parent / "resnet18_places365.pth.tar"
         torch.save(checkpoint, file, _use_new_zipfile_serialization=False)
         address = f"http://127.0.0.1:{served.server.server_port}/{file.name}"
-        row = dataclasses.replace(backbones.BACKBONES["resnet18"], places365=address)
-        monkeypatch.setitem(backbones.BACKBONES, "resnet18", row)
+        row = dataclasses.replace(BACKBONES["resnet18"], places365=address)
+        monkeypatch.setitem(BACKBONES, "resnet18", row)
         return SimpleNamespace(file=file, state=state, asked=served.asked)
 
     @pytest.fixture(autouse=True)
@@ -219,5 +219,5 @@ class TestPlaces365:
 
 def test_the_official_addresses_are_those_of_the_places_project() -> None:
     site = "http://places2.csail.mit.edu/models_places365"
-    given = {name: row.places365 for name, row in backbones.BACKBONES.items() if row.places365}
+    given = {name: row.places365 for name, row in BACKBONES.items() if row.places365}
     assert given == {name: f"{site}/{name}_places365.pth.tar" for name in ("resnet18", "resnet50")}

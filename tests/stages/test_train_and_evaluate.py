@@ -22,7 +22,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.evaluation import scores
-from pipeline.networks import backbones
+from pipeline.networks.backbones.table import resnet
 from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of
 from pipeline.training import checkpoints
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("project")
 Logged = list[tuple[dict[str, float], int]]
 
 
-FULL_SIZE = backbones.BACKBONES["resnet18"]
+FULL_SIZE = resnet.RESNET18
 
 
 def trained() -> dict[str, torch.Tensor]:
@@ -230,7 +230,7 @@ def test_logits_are_those_of_the_network_that_was_saved() -> None:
 def test_trained_weights_fit_torchvisions_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
 
-    monkeypatch.setitem(backbones.BACKBONES, "resnet18", FULL_SIZE)
+    monkeypatch.setattr(resnet, "RESNET18", FULL_SIZE)
     tiny.write_params(freeze="2", weights="none")
     source.main()
     train.main(["1"])

@@ -1,6 +1,61 @@
-"""Options that a mechanism cannot be made with are refused."""
+"""Options of the mechanisms: their types, and checks that need a network's channels. Imports no torch."""
+
+from typing import Literal
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import Count, Kernel, Rate, Section
+
+PositionName = Literal["every_stage", "residual_block", "last_stage"]
+GateInit = Literal["paper", "identity"]
+
+
+class Placed(Section):
+    """Options that every attention mechanism has: where its modules go."""
+
+    position: PositionName
+
+
+class Gated(Placed):
+    """`paper`: gates start near one half; `identity`: at one, so that the network starts as it was."""
+
+    gate_init: GateInit
+
+
+class ReducedOptions(Gated):
+    """A bottleneck of 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class SpatialOptions(Gated):
+    """The side of the convolution over positions."""
+
+    kernel_size: Kernel
+
+
+class CbamOptions(ReducedOptions):
+    """Both."""
+
+    kernel_size: Kernel
+
+
+class SelfOptions(Placed):
+    """Queries and keys of 1 / `reduction` of the channels."""
+
+    reduction: Count
+
+
+class CscaOptions(CbamOptions):
+    """One map for channels and positions together, or one after the other."""
+
+    mode: Literal["joint", "sequential"]
+
+
+class HierarchicalOptions(ReducedOptions):
+    """Whether past maps are one more map, and how slowly their mean moves."""
+
+    temporal_memory: bool
+    memory_momentum: Rate
 
 
 def reduced(name: str, channels: int, reduction: int) -> int:

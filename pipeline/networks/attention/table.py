@@ -1,59 +1,159 @@
-"""The attention mechanisms: one row each."""
+"""The attention mechanisms and the positions that they go to, one row each, without importing torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.core.errors import InputError
-from pipeline.networks.attention.ca import ChannelAttention
-from pipeline.networks.attention.cbam import CBAM
-from pipeline.networks.attention.contract import Attention
-from pipeline.networks.attention.csca import CSCA
-from pipeline.networks.attention.eca import EfficientChannel
-from pipeline.networks.attention.ecsm import ECSM
-from pipeline.networks.attention.hierarchical import HierarchicalAttention
-from pipeline.networks.attention.sa import UnitSpatialAttention
-from pipeline.networks.attention.se import SqueezeExcitation
-from pipeline.networks.attention.selfattention import SelfAttention
-from pipeline.networks.attention.spatial import SpatialAttention
+from pipeline.core.choices import Choice, load
+from pipeline.networks.attention import options
+
+if TYPE_CHECKING:
+    from pipeline.networks.attention.contract import Attention
+    from pipeline.networks.insertion import Site
+    from pipeline.networks.network import Network
 
 
-@dataclass(frozen=True)
-class Mechanism:
-    """One row of the table.
+@dataclass(frozen=True, kw_only=True)
+class Position(Choice):
+    """One position for attention modules.
 
     Attributes:
-        make: called with C and the mechanism's own options by keyword.
-        place: where its paper puts it: `after_stages` (behind each of the four blocks), `in_blocks` (in every residual
-            unit, before the shortcut is added) or `tail` (behind the last block, before pooling).
-        weighs_positions: whether a map under 2x2 leaves it nothing to weigh.
+        function: "module:name" of the function that lists a network's sites for them.
     """
 
-    make: Callable[..., Attention]
-    place: str
-    weighs_positions: bool
+    function: str
+
+    def sites(self, network: "Network", shapes: Mapping[str, tuple[int, ...]]) -> "list[Site]":
+        """Return where in the network modules go; imports torch.
+
+        Args:
+            network: without attention.
+            shapes: as `insertion.shapes` returns them.
+        """
+        sites: list[Site] = load(self.function)(network, shapes)
+        return sites
 
 
-ATTENTIONS = {
-    "se": Mechanism(SqueezeExcitation, place="after_stages", weighs_positions=False),
-    "eca": Mechanism(EfficientChannel, place="tail", weighs_positions=False),
-    "spatial": Mechanism(SpatialAttention, place="tail", weighs_positions=True),
-    "cbam": Mechanism(CBAM, place="in_blocks", weighs_positions=True),
-    "self": Mechanism(SelfAttention, place="tail", weighs_positions=True),
-    "ecsm": Mechanism(ECSM, place="tail", weighs_positions=True),
-    "ca": Mechanism(ChannelAttention, place="in_blocks", weighs_positions=False),
-    "sa": Mechanism(UnitSpatialAttention, place="in_blocks", weighs_positions=True),
-    "csca": Mechanism(CSCA, place="in_blocks", weighs_positions=True),
-    "hierarchical": Mechanism(HierarchicalAttention, place="tail", weighs_positions=True),
+POSITIONS: dict[str, Position] = {
+    "every_stage": Position(
+        title="after every stage",
+        description="a module behind each of the four blocks",
+        function="pipeline.networks.insertion:after_every_stage",
+    ),
+    "residual_block": Position(
+        title="in every residual block",
+        description="a module in every residual unit, before the shortcut is added",
+        function="pipeline.networks.insertion:in_residual_blocks",
+    ),
+    "last_stage": Position(
+        title="behind the last stage",
+        description="one module behind the last block, before pooling",
+        function="pipeline.networks.insertion:after_last_stage",
+    ),
 }
 
 
-def mechanism(name: str) -> Mechanism:
-    """The row of this name; `none`, which users may give too, is no mechanism and has no row.
+@dataclass(frozen=True, kw_only=True)
+class Mechanism(Choice):
+    """One attention mechanism, or none.
 
-    Raises:
-        InputError: listing the known names.
+    Attributes:
+        module: "module:Class", called with C and the mechanism's own options by keyword; empty for none.
+        position: a row of `POSITIONS`, where its paper puts it; empty for none.
+        weighs_positions: whether a map under 2 x 2 leaves it nothing to weigh.
     """
-    try:
-        return ATTENTIONS[name]
-    except KeyError:
-        raise InputError(f"attention: {name!r} is not known; known: none, {', '.join(ATTENTIONS)}") from None
+
+    module: str = ""
+    position: str = ""
+    weighs_positions: bool = False
+
+    @property
+    def make(self) -> "Callable[..., Attention]":
+        """The class; imports torch."""
+        module: Callable[..., Attention] = load(self.module)
+        return module
+
+
+ATTENTIONS: dict[str, Mechanism] = {
+    "none": Mechanism(
+        title="none",
+        description="no attention",
+    ),
+    "se": Mechanism(
+        title="squeeze and excitation",
+        description="weighs channels, by a bottleneck over their means",
+        options=options.ReducedOptions,
+        module="pipeline.networks.attention.se:SqueezeExcitation",
+        position="every_stage",
+    ),
+    "eca": Mechanism(
+        title="efficient channel attention",
+        description="weighs channels, by their neighbors' means",
+        options=options.Gated,
+        module="pipeline.networks.attention.eca:EfficientChannel",
+        position="last_stage",
+    ),
+    "spatial": Mechanism(
+        title="spatial attention",
+        description="weighs positions, by their channels' mean and maximum",
+        options=options.SpatialOptions,
+        module="pipeline.networks.attention.spatial:SpatialAttention",
+        position="last_stage",
+        weighs_positions=True,
+    ),
+    "cbam": Mechanism(
+        title="CBAM",
+        description="weighs channels, then positions",
+        options=options.CbamOptions,
+        module="pipeline.networks.attention.cbam:CBAM",
+        position="residual_block",
+        weighs_positions=True,
+    ),
+    "self": Mechanism(
+        title="self-attention",
+        description="weighs positions, each by all others",
+        options=options.SelfOptions,
+        module="pipeline.networks.attention.selfattention:SelfAttention",
+        position="last_stage",
+        weighs_positions=True,
+    ),
+    "ecsm": Mechanism(
+        title="ECSM",
+        description="weighs channels as eca, then positions as spatial, then positions as self",
+        options=options.CbamOptions,
+        module="pipeline.networks.attention.ecsm:ECSM",
+        position="last_stage",
+        weighs_positions=True,
+    ),
+    "ca": Mechanism(
+        title="CSCA's channel attention",
+        description="weighs channels as se, in CSCA's position",
+        options=options.ReducedOptions,
+        module="pipeline.networks.attention.ca:ChannelAttention",
+        position="residual_block",
+    ),
+    "sa": Mechanism(
+        title="CSCA's spatial attention",
+        description="weighs positions as spatial, in CSCA's position",
+        options=options.SpatialOptions,
+        module="pipeline.networks.attention.sa:UnitSpatialAttention",
+        position="residual_block",
+        weighs_positions=True,
+    ),
+    "csca": Mechanism(
+        title="CSCA",
+        description="weighs channels and positions in one map, or in sequence",
+        options=options.CscaOptions,
+        module="pipeline.networks.attention.csca:CSCA",
+        position="residual_block",
+        weighs_positions=True,
+    ),
+    "hierarchical": Mechanism(
+        title="hierarchical attention",
+        description="weighs positions, by two scales, relevance and change together",
+        options=options.HierarchicalOptions,
+        module="pipeline.networks.attention.hierarchical:HierarchicalAttention",
+        position="last_stage",
+        weighs_positions=True,
+    ),
+}

@@ -309,6 +309,6 @@ def test_channel_attention_in_residual_units_is_squeeze_and_excitation() -> None
 
 
 def test_spatial_attention_in_residual_units_is_that_at_the_tail() -> None:
-    tail, unit = made("spatial"), made("sa")
-    unit.load_state_dict(tail.state_dict())
-    assert torch.equal(tail(images()), unit(images()))
+    last, unit = made("spatial"), made("sa")
+    unit.load_state_dict(last.state_dict())
+    assert torch.equal(last(images()), unit(images()))

@@ -5,13 +5,15 @@ import inspect
 import pytest
 from torch import nn
 
+from pipeline.core import choices
 from pipeline.core.errors import InputError
 from pipeline.networks.attention.hierarchical import HierarchicalAttention
-from pipeline.networks.attention.table import ATTENTIONS, mechanism
+from pipeline.networks.attention.table import ATTENTIONS
 
 C = 16
-REDUCED = [name for name in sorted(ATTENTIONS) if "reduction" in inspect.signature(ATTENTIONS[name].make).parameters]
-GATED = [name for name in sorted(ATTENTIONS) if "gate_init" in inspect.signature(ATTENTIONS[name].make).parameters]
+TAKES = {name: inspect.signature(row.make).parameters for name, row in sorted(ATTENTIONS.items()) if row.module}
+REDUCED = [name for name, parameters in TAKES.items() if "reduction" in parameters]
+GATED = [name for name, parameters in TAKES.items() if "gate_init" in parameters]
 SIZED = ["cbam", "csca", "ecsm", "sa", "spatial"]
 
 
@@ -69,10 +71,10 @@ def test_a_momentum_out_of_range_is_refused(momentum: float) -> None:
 
 
 def test_an_unknown_mechanism_is_refused() -> None:
-    known = ", ".join(["none", *ATTENTIONS])
-    with pytest.raises(InputError, match=f"^attention: 'x' is not known; known: {known}$"):
-        mechanism("x")
+    known = "none, se, eca, spatial, cbam, self, ecsm, ca, sa, csca, hierarchical"
+    with pytest.raises(InputError, match=f"^attention: 'x' is not known; known: {known}"):
+        choices.row(ATTENTIONS, "x", key="attention")
 
 
 def test_a_mechanism_is_found_by_its_name() -> None:
-    assert mechanism("hierarchical").make is HierarchicalAttention
+    assert ATTENTIONS["hierarchical"].make is HierarchicalAttention

@@ -1,0 +1,67 @@
+"""The heads, which map a backbone's features to class scores, one row each, without importing torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.core.choices import Choice, load
+from pipeline.core.types import Rate, Section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Dropout(Section):
+    """Options of a head with dropout."""
+
+    dropout: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Choice):
+    """One head.
+
+    Attributes:
+        module: "module:name" of its builder, called with the number of features (after pooling) or channels (before
+            it), `classes`, and the head's own options by keyword; or, where it keeps the classifier, with that.
+        takes_maps: whether its input is the feature maps (N, C, H, W) in place of their averages (N, C).
+        keeps_classifier: whether it is made of the backbone's own classifier, behind the backbone's own pooling.
+    """
+
+    module: str
+    takes_maps: bool = False
+    keeps_classifier: bool = False
+
+    @property
+    def make(self) -> "Callable[..., nn.Module]":
+        """The builder; imports torch."""
+        builder: Callable[..., nn.Module] = load(self.module)
+        return builder
+
+
+HEADS: dict[str, Head] = {
+    "mlp1024": Head(
+        title="MLP of 1,024 units",
+        description="average, dropout, 1,024 hidden units, dropout, one layer",
+        options=Dropout,
+        module="pipeline.networks.heads.modules:mlp1024",
+    ),
+    "linear": Head(
+        title="linear layer",
+        description="average, one layer, dropout where a rate is set",
+        options=Dropout,
+        module="pipeline.networks.heads.modules:linear",
+    ),
+    "conv1x1": Head(
+        title="1 x 1 convolution",
+        description="a map for each class, then its average",
+        module="pipeline.networks.heads.modules:ClassMaps",
+        takes_maps=True,
+    ),
+    "torchvision": Head(
+        title="torchvision's own",
+        description="the backbone's own classifier, its last layer new",
+        module="pipeline.networks.heads.modules:with_new_last_layer",
+        keeps_classifier=True,
+    ),
+}

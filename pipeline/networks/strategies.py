@@ -1,0 +1,79 @@
+"""Which layers train: the freezing strategies, one row each, without importing torch.
+
+Source:
+    ECSM section 3.1.2 and Table 2.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.core.choices import Choice
+
+
+class Rule(NamedTuple):
+    """Stages whose name matches `pattern` train or not; the first rule that matches decides."""
+
+    pattern: str
+    trains: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy(Choice):
+    """One strategy.
+
+    Attributes:
+        rules: in order; each stage is decided by one, and each decides a stage.
+    """
+
+    rules: tuple[Rule, ...]
+
+    @property
+    def partly(self) -> bool:
+        """Whether a part of the network is frozen."""
+        return not all(rule.trains for rule in self.rules)
+
+
+# Rows that other settings stand for: what trains the head alone, and what trains everything.
+HEAD, EVERYTHING = "1", "2"
+# No freezing of its own, but everything without pre-trained weights.
+SCRATCH = "scratch"
+
+STRATEGIES: dict[str, Strategy] = {
+    "1": Strategy(
+        title="only the head trains",
+        description="the whole backbone frozen",
+        rules=(Rule("head", True), Rule("*", False)),
+    ),
+    "2": Strategy(
+        title="everything trains, from pre-trained values",
+        description="nothing frozen",
+        rules=(Rule("*", True),),
+    ),
+    "3a": Strategy(
+        title="blocks 2 to 4 and the head train",
+        description="stem and block 1 frozen",
+        rules=(Rule("stem", False), Rule("block1", False), Rule("*", True)),
+    ),
+    "3b": Strategy(
+        title="blocks 3 and 4 and the head train",
+        description="stem and blocks 1 and 2 frozen",
+        rules=(Rule("stem", False), Rule("block[12]", False), Rule("*", True)),
+    ),
+    "3c": Strategy(
+        title="block 4 and the head train",
+        description="stem and blocks 1 to 3 frozen",
+        rules=(Rule("stem", False), Rule("block[123]", False), Rule("*", True)),
+    ),
+}
+
+# What else `freeze` may be, both ours: neither is a freezing of its own.
+OTHER_STRATEGIES: dict[str, Choice] = {
+    "scratch": Choice(
+        title="everything trains, from random values",
+        description="strategy 2 without pre-trained weights: the worth of pre-training",
+    ),
+    "phases": Choice(
+        title="in phases, see Training",
+        description="parts of the budget, each with a strategy or a first layer that trains, and a rate",
+    ),
+}
