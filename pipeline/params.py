@@ -740,8 +740,10 @@ class Params(_Section):
         if train.lr != train.phases[0].lr:
             raise ValueError(f"{key}.lr: {train.lr} is not the first phase's {train.phases[0].lr}; set both")
 
-    def place_of(self, key: Literal["archive", "folder"]) -> str | None:
-        """Where the user's own files of a set are; None where he names no place."""
+    def place_of(self, key: Literal["archive", "folder"] | None) -> str | None:
+        """Return where the user's own files of a set are; None where no place is named or the set has no such key."""
+        if key is None:
+            return None
         place: str = getattr(self, key)
         return None if key == "archive" and Path(place) == paths.NO_ARCHIVE else place
 

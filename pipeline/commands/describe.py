@@ -8,8 +8,7 @@ import click
 from pipeline.assembly import objects, regularizers
 from pipeline.commands.overriding import beside, read
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import folder, sets
-from pipeline.datasets.synthetic import synthetic
+from pipeline.datasets.collect import bringing, sets
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
@@ -39,13 +38,11 @@ def count_classes(values: Params) -> int:
     Raises:
         InputError: where the folder cannot tell.
     """
-    chosen = values.experiment().settings.data.set
-    if chosen == "synthetic":
-        return len(synthetic.SPIDERS)
-    if chosen in sets.SETS:
-        return sets.SETS[chosen].classes
+    row = sets.known(values.experiment().settings.data.set)
+    if row.classes:
+        return row.classes
     try:
-        found = folder.layout(folder.check_location(values.folder))
+        found = bringing.read_own(row, values.place_of(row.given_by))
     except InputError as error:
         raise InputError(f"{error}; or say how many classes with --classes") from None
     return len({file.label for file in found.files})

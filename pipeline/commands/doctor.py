@@ -10,8 +10,9 @@ import click
 
 from pipeline.commands.overriding import read
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import collecting, health, near_duplicates, sets
-from pipeline.datasets.collect.folder import Found, check_location, layout
+from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
+from pipeline.datasets.collect.dataset import Request
+from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.manifest import Rejected, Row
 from pipeline.params import Params
@@ -65,15 +66,15 @@ def examined(values: Params) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         seen = look(values, Path(scratch) / "images")
         alike = near_duplicates.find(seen.rows, seen.folder)
-    published = sets.SETS.get(data.set)
+    row = sets.known(data.set)
     found = health.examine(
         seen.rows,
         seen.rejected,
         alike,
         image_size=data.image_size,
         on_leak=on_leak(values),
-        refuse_duplicates=data.duplicates == "refuse" and data.set in ("folder", "spiders"),
-        known_overlap=published.known_overlap if published else "",
+        refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
+        known_overlap=row.known_overlap,
     )
     if seen.fault:
         found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
@@ -87,18 +88,16 @@ def look(values: Params, target: Path) -> Seen:
         InputError: where the set cannot be had.
     """
     name = values.experiment().settings.data.set
-    if name == "folder":
-        place = check_location(values.folder)
-        files, left_out = layout(place)
+    row = sets.known(name)
+    place = values.place_of(row.given_by)
+    if row.given_by == "folder" and not row.is_published:
+        files, left_out = bringing.read_own(row, place)
         rows, refused = collecting.look(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
-        return Seen(place, place.name, rows, rejected, _fault(files, rows, rejected))
+        return Seen(Path(values.folder), bringing.title_of(row, place), rows, rejected, _fault(files, rows, rejected))
     target.mkdir()
-    if name == "synthetic":
-        drawings = collecting.spiders(**values.synthetic.model_dump())
-        return Seen(target, "drawn spiders", collecting.draw(drawings, target), [])
-    title, rows, rejected = sets.bring(name, archive=values.place_of(sets.known(name).given_by), target=target)
-    return Seen(target, title, rows, rejected)
+    request = Request(name, target, place=place, drawing=values.synthetic.model_dump())
+    return Seen(target, *bringing.bring(request))
 
 
 def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from pipeline import params
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
 from pipeline.params import Params
-from pipeline.stages.validate import reads_place
 
 
 def read(overrides: Sequence[str]) -> Params:
@@ -52,9 +52,10 @@ def _override(copy: Path, overrides: Sequence[str]) -> None:
 def beside(values: Params) -> dict[str, Any]:
     """What an experiment reads of params.yaml beside its paper's section, as far as its choices read it."""
     chosen = values.experiment().settings
+    given_by = sets.known(chosen.data.set).given_by
     read_by = {
-        "folder": chosen.data.set in ("folder", "spiders"),
-        "archive": values.place_of("archive") is not None and reads_place(chosen.data.set) == "archive",
+        "folder": given_by == "folder",
+        "archive": values.place_of("archive") is not None and given_by == "archive",
         "synthetic": chosen.data.set == "synthetic",
         "weights_file": chosen.network.weights == "file",
         "synthetic_source": chosen.network.weights == "synthetic",

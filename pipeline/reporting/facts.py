@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.datasets.collect.sets import SETS
 from pipeline.params import AXES, PHASES, flat
 from pipeline.reporting import aggregate, certainty, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
@@ -19,8 +20,6 @@ PAPERS = {
     "Pre-trained CNN model)",
     "animals": "animals (Liu, Animal Image Classification Recognition based on Transfer Learning)",
 }
-# The key of params.yaml that says where the user's own files of a set are, for sets that no program can download.
-PLACES = {"folder": "folder", "spiders": "folder", "cars": "archive", "animals10": "archive"}
 # Keys of a recipe whose value is a word or a section.
 WORD_OR_SECTION = ("data.split.per_class", "regularizer.method_options.l2_fe.budget")
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
@@ -305,7 +304,7 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     paper, axes = newest.record["paper"], {".".join(place): axis for axis, place in AXES.items()}
     values = {axes.get(name, f"papers.{paper}.{name}"): value for name, value in _whole(dict(flat(recipe)))}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record["threads"]}
-    if key := PLACES.get(recipe["data"]["set"]):
+    if key := SETS[recipe["data"]["set"]].needed_place:
         values[key] = f"YOUR_{key.upper()}"
     if recipe["network"]["weights"] == "file":
         values["weights_file"] = "YOUR_FILE"

@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.datasets import manifest
-from pipeline.datasets.collect import collecting, leaks, near_duplicates, sets
-from pipeline.datasets.collect.folder import check_location, layout
+from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
+from pipeline.datasets.collect.dataset import Collected, Request
 from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.manifest import Alike, Rejected, Row
 from pipeline.params import Params, load
@@ -21,7 +21,7 @@ def main() -> None:
     with paths.written_whole(paths.COLLECTED) as folder:
         target = folder / paths.IMAGES.name
         target.mkdir(parents=True)
-        title, rows, rejected = _SETS[name](params, target)
+        title, rows, rejected = brought(params, target)
         alike = near_duplicates.find(rows, target)
         found = leaks.leaks(rows, alike)
         choice = on_leak(params)
@@ -41,7 +41,7 @@ def main() -> None:
             "has_parts": any(row.part for row in rows),
             "on_leak": choice,
             "leaks": len(found),
-            "published": sets.described(name) if name in sets.SETS else None,
+            "published": published.described(name),
         }
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
@@ -52,8 +52,8 @@ def main() -> None:
 def on_leak(params: Params) -> leaks.Choice:
     """What is done with an image on both sides of the set's parts."""
     data = params.experiment().settings.data
-    row = sets.SETS.get(data.set)
-    return leaks.resolved(data.on_leak, as_published=row is not None and bool(row.official or row.per_class))
+    row = sets.known(data.set)
+    return leaks.resolved(data.on_leak, as_published=bool(row.official or row.per_class))
 
 
 def dropped(
@@ -84,31 +84,20 @@ def told(
     return lines
 
 
-def _drawn(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    drawings = collecting.spiders(**params.synthetic.model_dump())
-    return "drawn spiders", collecting.draw(drawings, target), []
-
-
-def _own(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    folder = check_location(params.folder)
-    files, left_out = layout(folder)
-    rows, refused = collecting.bring(files, target)
-    rejected = sorted(refused + [Rejected(*out) for out in left_out])
-    collecting.check_classes(files, rows, rejected)
-    check_duplicates(params, rows)
-    return folder.name, rows, rejected
-
-
-def _published(params: Params, target: Path) -> tuple[str, list[Row], list[Rejected]]:
+def brought(params: Params, target: Path) -> Collected:
+    """Bring the set in, saying its terms and what is published of it."""
     name = params.experiment().settings.data.set
     row = sets.known(name)
-    print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
-    title, rows, rejected = sets.bring(name, archive=params.place_of(row.given_by), target=target)
+    if row.is_published:
+        print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
+    drawing = params.synthetic.model_dump()
+    collected = bringing.bring(Request(name, target, place=params.place_of(row.given_by), drawing=drawing))
     if row.given_by == "folder":
-        check_duplicates(params, rows)
-    for line in sets.totals(name, rows):
-        print(f"collect: {line}")
-    return title, rows, rejected
+        check_duplicates(params, collected.rows)
+    if row.is_published:
+        for line in published.totals(name, collected.rows):
+            print(f"collect: {line}")
+    return collected
 
 
 def check_duplicates(params: Params, rows: list[Row]) -> None:
@@ -117,9 +106,6 @@ def check_duplicates(params: Params, rows: list[Row]) -> None:
     if experiment.settings.data.duplicates == "refuse":
         key = experiment.origins["data.duplicates"]
         collecting.check_duplicates(rows, way_out=f"allow such pairs: -S {key}=allow")
-
-
-_SETS = {"synthetic": _drawn, "folder": _own} | dict.fromkeys(sets.SETS, _published)
 
 
 if __name__ == "__main__":

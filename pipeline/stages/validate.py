@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import params
 from pipeline.core import paths
 from pipeline.core.errors import InputError, one_line_errors
-from pipeline.datasets.collect import folder, sets
+from pipeline.datasets.collect import bringing, sets
 from pipeline.params import Paper, Params
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
@@ -20,10 +20,7 @@ def main() -> None:
     """Check params.yaml and the places that it names; say what was given but is not used."""
     values = params.load(paths.PARAMS)
     chosen = values.experiment().settings
-    if chosen.data.set == "folder":
-        folder.layout(folder.check_location(values.folder))
-    if chosen.data.set in sets.SETS:
-        sets.check(chosen.data.set, archive=values.place_of(sets.known(chosen.data.set).given_by))
+    bringing.check(chosen.data.set, values.place_of(sets.known(chosen.data.set).given_by))
     if chosen.network.weights == "file":
         check_weights_file(values.weights_file)
     if needs_building(chosen):
@@ -102,7 +99,7 @@ def doubts(values: Params) -> list[str]:
     """
     chosen = values.experiment().settings
     notes = []
-    reads = "folder" if chosen.data.set == "folder" else reads_place(chosen.data.set)
+    reads = sets.known(chosen.data.set).given_by
     if Path(values.folder) != paths.OWN_FOLDER and reads != "folder":
         notes.append(f"folder is not read: data is {chosen.data.set!r}; add -S data=folder")
     if values.place_of("archive") and reads != "archive":
@@ -134,12 +131,6 @@ def replaced(values: Params) -> list[str]:
         if getattr(before, name) != getattr(after, name)
     ]
     return notes
-
-
-def reads_place(data: str) -> str:
-    """The key of params.yaml that names a published set's own files; empty where it has none."""
-    row = sets.SETS.get(data)
-    return row.given_by if row and (row.downloads or row.given_by == "folder") else ""
 
 
 if __name__ == "__main__":
