@@ -68,10 +68,17 @@ def _network(name: str) -> str:
     return ", ".join([*told, *(f"`{word}`" for word in special)])
 
 
+def _own_split(name: str) -> str | None:
+    """Whether a published set has parts of its own; of the user's photographs the table says more."""
+    if SETS[name].given_by == "folder" and not SETS[name].is_published:
+        return None
+    return "yes" if SETS[name].official else "no"
+
+
 # By the headings of the first column and of the one that is filled: what stands there for a name; None leaves it.
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
     ("paper", "network"): _network,
-    ("data", "its own split"): lambda name: ("yes" if SETS[name].official else "no") if name in SETS else None,
+    ("data", "its own split"): _own_split,
     ("freeze", "trained"): lambda name: _count(name, "trainable"),
     ("freeze", "frozen"): lambda name: _count(name, "frozen"),
     ("backbone", "attention goes"): _positions,

@@ -99,7 +99,7 @@ def experiment(changes: Mapping[str, Any] | None = None, **axes: Any) -> Recipe:
 
 
 def write(settings: Mapping[str, Any]) -> None:
-    """Put settings into params.yaml of the project where this process is, and into data/recipe.yaml if they are valid."""
+    """Put settings into params.yaml where this process is, and what they resolve to into data/recipe.yaml if valid."""
     text = yaml.dump(dict(settings), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
     paths.PARAMS.write_text(text, encoding="utf-8")
     with contextlib.suppress(InputError):

@@ -92,7 +92,7 @@ def without_attention(recipe: Recipe, *, classes: int) -> Network | None:
 
 
 def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machine) -> dict[str, float]:
-    """Return images a second of the forward pass with and without attention, in the recipe's precision; else nothing."""
+    """Return images a second of the forward pass with and without attention; empty where there is none."""
     plain = without_attention(recipe, classes=classes)
     if plain is None:
         return {}

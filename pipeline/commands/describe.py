@@ -13,8 +13,7 @@ from pipeline.config.comments import comments
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.datasets.collect import folder
-from pipeline.datasets.collect.sets import SETS
+from pipeline.datasets.collect import bringing, sets
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
@@ -82,10 +81,11 @@ def count_classes(resolved: Resolved) -> int:
     Raises:
         InputError: for a folder that cannot tell.
     """
-    if count := SETS[resolved.recipe.data.set].classes:
-        return count
+    row = sets.known(resolved.recipe.data.set)
+    if row.classes:
+        return row.classes
     try:
-        layout = folder.layout(folder.check_location(resolved.settings.axes.folder))
+        layout = bringing.read_own(row, resolved.settings.place_of(row.given_by))
     except InputError as error:
         raise InputError(f"{error}; or say how many classes with --classes") from None
     return len({file.label for file in layout.files})

@@ -11,8 +11,9 @@ import click
 from pipeline.commands.overriding import read
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import collecting, health, near_duplicates, sets
-from pipeline.datasets.collect.folder import Found, check_location, layout
+from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
+from pipeline.datasets.collect.dataset import Request
+from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.manifest import Rejected, Row
 
@@ -64,15 +65,15 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         seen = look(resolved, Path(scratch) / "images")
         alike = near_duplicates.find(seen.rows, seen.folder)
-    published = sets.SETS.get(data.set)
+    row = sets.known(data.set)
     found = health.examine(
         seen.rows,
         seen.rejected,
         alike,
         image_size=data.image_size,
         on_leak=data.on_leak,
-        refuse_duplicates=data.duplicates == "refuse" and data.set in ("folder", "spiders"),
-        known_overlap=published.known_overlap if published else "",
+        refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
+        known_overlap=row.known_overlap,
     )
     if seen.fault:
         found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
@@ -85,20 +86,17 @@ def look(resolved: Resolved, target: Path) -> Seen:
     Raises:
         InputError: where the set cannot be had.
     """
-    recipe, settings = resolved.recipe, resolved.settings
-    name = recipe.data.set
-    if name == "folder":
-        place = check_location(settings.axes.folder)
-        files, left_out = layout(place)
+    name = resolved.recipe.data.set
+    row = sets.known(name)
+    place = resolved.settings.place_of(row.given_by)
+    if row.given_by == "folder" and not row.is_published:
+        files, left_out = bringing.read_own(row, place)
         rows, refused = collecting.look(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
-        return Seen(place, place.name, rows, rejected, _fault(files, rows, rejected))
+        return Seen(Path(resolved.settings.axes.folder), bringing.title_of(row, place), rows, rejected, _fault(files, rows, rejected))
     target.mkdir()
-    if name == "synthetic":
-        drawings = collecting.spiders(**recipe.options_of("data"))
-        return Seen(target, "drawn spiders", collecting.draw(drawings, target), [])
-    title, rows, rejected = sets.bring(name, archive=settings.place_of(sets.known(name).given_by), target=target)
-    return Seen(target, title, rows, rejected)
+    drawing = resolved.recipe.options_of("data")
+    return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
 
 
 def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:

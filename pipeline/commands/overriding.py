@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline import config
 from pipeline.config import Resolved
-from pipeline.config.remarks import reads_place
+from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
 
 # A key of a recipe, in a word after -S without a sign in front.
 OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
@@ -80,10 +81,10 @@ def _holds(values: Any, name: str) -> bool:
 
 def places(resolved: Resolved) -> dict[str, str]:
     """Return the places of the user's own files that the experiment reads, by their key in params.yaml."""
-    axes, reads = resolved.settings.axes, reads_place(resolved.recipe.data.set)
+    axes, given_by = resolved.settings.axes, sets.known(resolved.recipe.data.set).given_by
     read_by = {
-        "folder": reads == "folder",
-        "archive": reads == "archive" and resolved.settings.place_of("archive") is not None,
+        "folder": given_by == "folder",
+        "archive": given_by == "archive" and resolved.settings.place_of("archive") is not None,
         "weights_file": resolved.recipe.network.weights == "file",
     }
     return {name: getattr(axes, name) for name, is_read in read_by.items() if is_read}

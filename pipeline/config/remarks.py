@@ -1,4 +1,4 @@
-"""Notes on settings that are not read, or that do not go together: a sweep may well have some, so nothing is refused."""
+"""Notes on settings that are not read, or do not go together: a sweep may well have some, so none is refused."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ def _places(resolved: Resolved) -> Iterator[str]:
 def reads_place(data: str) -> str:
     """Return the key of params.yaml that names a set's own files; "" where it has none."""
     row = SETS[data]
-    return row.given_by if row.downloads or row.given_by == "folder" else ""
+    return (row.given_by or "") if row.downloads or row.given_by == "folder" else ""
 
 
 def _combinations(resolved: Resolved) -> Iterator[str]:

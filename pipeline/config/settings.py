@@ -40,8 +40,10 @@ class Settings(NamedTuple):
         layers.values = schema.WholeRecipe.model_validate(layers.values).model_dump()
         return layers
 
-    def place_of(self, key: Literal["archive", "folder"]) -> str | None:
-        """Return where the user's own files of a set are; None where no place is named."""
+    def place_of(self, key: Literal["archive", "folder"] | None) -> str | None:
+        """Return where the user's own files of a set are; None where no place is named, or no key."""
+        if key is None:
+            return None
         place: str = getattr(self.axes, key)
         return None if key == "archive" and Path(place) == paths.NO_ARCHIVE else place
 

@@ -49,6 +49,7 @@ def title(repeats: Sequence[Repeat]) -> str:
     network = repeats[0].record["recipe"]["network"]
     attention = "" if network["attention"] == wording.NO_ATTENTION else f" with {network['attention']} attention"
     strategy = "in phases" if network["freeze"] == PHASES else f"strategy {network['freeze']}"
+    strategy = "from scratch" if wording.is_scratch(network) else strategy
     method = repeats[0].record["recipe"]["regularizer"]["method"]
     regularizer = "" if method == wording.NO_REGULARIZER else f", regularizer {method}"
     return f"{repeats[0].record['recipe_name']}: {network['backbone']}{attention}, {strategy}{regularizer}"
@@ -298,7 +299,7 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     values: dict[str, Any] = {f"++recipes.{name}.per_data": {}}
     values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record["threads"]}
-    if key := SETS[recipe["data"]["set"]].given_by_hand:
+    if key := SETS[recipe["data"]["set"]].needed_place:
         values[key] = f"YOUR_{key.upper()}"
     if recipe["network"]["weights"] == "file":
         values["weights_file"] = "YOUR_FILE"

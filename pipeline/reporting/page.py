@@ -76,7 +76,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
         "step": aggregate.unit(repeats[0].record),
-        "varied": wording.varied(repeats[0].record["recipe"]["data"]),
+        "varied": wording.varied(repeats[0].record["recipe"]),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
         "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),

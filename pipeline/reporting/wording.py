@@ -38,16 +38,23 @@ NO_REGULARIZER = "none"
 def strategy(network: Mapping[str, Any]) -> str:
     """What trains; attention does under every strategy, which is said where not everything does.
 
-    >>> strategy({"freeze": "1", "attention": "none"})
+    >>> strategy({"freeze": "1", "attention": "none", "weights": "imagenet"})
     '1: only the head trains'
-    >>> strategy({"freeze": "1", "attention": "se"})
+    >>> strategy({"freeze": "1", "attention": "se", "weights": "imagenet"})
     '1: only the head trains, and so does the attention'
+    >>> strategy({"freeze": "2", "attention": "none", "weights": "none"})
+    'scratch: everything trains, from random values'
     """
-    freeze = network["freeze"]
+    freeze = SCRATCH if is_scratch(network) else network["freeze"]
     if freeze == PHASES or freeze not in FREEZING:
         return FREEZING.get(freeze, str(freeze))
     also = ", and so does the attention" if _partly(freeze) and network["attention"] != NO_ATTENTION else ""
     return f"{freeze}: {FREEZING[freeze]}{also}"
+
+
+def is_scratch(network: Mapping[str, Any]) -> bool:
+    """Return whether everything trains and nothing is pre-trained."""
+    return bool(network["freeze"] == EVERYTHING and network["weights"] == NONE)
 
 
 def _partly(freeze: str) -> bool:
@@ -55,14 +62,15 @@ def _partly(freeze: str) -> bool:
     return STRATEGIES[freeze].partly if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
 
 
-def attention(network: Mapping[str, Any]) -> str:
+def attention(recipe: Mapping[str, Any]) -> str:
     """The mechanism with its position and options; one without options goes where its row of the table says.
 
-    >>> attention({"attention": "self", "attention_options": {"self": {"position": "last_stage", "reduction": 8}}})
+    >>> options = {"attention": {"self": {"position": "last_stage", "reduction": 8}}}
+    >>> attention({"network": {"attention": "self"}, "options": options})
     'self behind the last stage, r 8'
     """
-    name = network["attention"]
-    options = dict(network.get("attention_options", {}).get(name, {}))
+    name = recipe["network"]["attention"]
+    options = dict(recipe["options"]["attention"].get(name, {}))
     position = [POSITIONS[options.pop("position")].title] if "position" in options else []
     return ", ".join([" ".join([name, *position]), *_options(options)])
 
@@ -83,17 +91,17 @@ def _option(name: str, value: Any) -> str:
     return forms.get(name, f"{name} {value}")
 
 
-def regularizer(chosen: Mapping[str, Any]) -> str:
+def regularizer(recipe: Mapping[str, Any]) -> str:
     """The method, or its halves in their order, with the options that count.
 
-    >>> regularizer({"method": "spa", "method_options": {"spa": {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01}}})
+    >>> options = {"spa": {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01}}
+    >>> regularizer({"regularizer": {"method": "spa"}, "options": {"regularizer": options}})
     'spa (alpha 0.1, beta 0.01)'
-    >>> regularizer({"method": "none"})
+    >>> regularizer({"regularizer": {"method": "none"}, "options": {"regularizer": {}}})
     'none'
     """
-    method = chosen["method"]
-    options = chosen.get("method_options", {})
-    halves = [name for name in options if name != method] if method in METHODS and METHODS[method].sequences else []
+    method, options = recipe["regularizer"]["method"], recipe["options"]["regularizer"]
+    halves = [name for name in options if name != method] if METHODS[method].sequences else []
     told = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
     return f"{method}: {told}, each for half of the budget" if halves else told
 
@@ -125,10 +133,10 @@ def phase(found: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
 
 def rates(lr: float, freeze: str, recipe: Mapping[str, Any]) -> str:
     """The first rate, or each group's where they differ."""
-    absent = {"module"} if recipe["network"]["attention"] == NO_ATTENTION else set()
+    absent = {"attention"} if recipe["network"]["attention"] == NO_ATTENTION else set()
     absent |= {"backbone"} if freeze == "1" else set()
     factors = recipe["train"]["lr_factors"]
-    found = {label: f"{lr * factors[group]:g}" for group, label in GROUPS.items() if group not in absent}
+    found = {group: f"{lr * factors[group]:g}" for group in GROUPS if group not in absent}
     if len(set(found.values())) == 1:
         return found["head"]
     return ", ".join(f"{rate} ({label})" for label, rate in found.items())
@@ -140,19 +148,21 @@ def augmentation(data: Mapping[str, Any]) -> str:
     return f"{name}: {AUGMENTATIONS[name].title}" if name in AUGMENTATIONS else ""
 
 
-def varied(data: Mapping[str, Any]) -> str:
+def varied(recipe: Mapping[str, Any]) -> str:
     """What makes a training image look different from epoch to epoch, with its strengths.
 
     >>> data = {"image_size": 256, "crop_size": 224, "crop_padding": 0, "input_size": 224, "augmentation": "none"}
-    >>> varied(data)
+    >>> options = {"augmentation": {"csca": {"hue": 0.05, "rotation": 15.0}}}
+    >>> varied({"data": data, "options": {"augmentation": {}}})
     'the crop: packed at 256 px, cut to 224 px (in training at random)'
-    >>> varied(data | {"augmentation": "crop256"})
+    >>> varied({"data": data | {"augmentation": "crop256"}, "options": {"augmentation": {}}})
     'crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)'
-    >>> options = {"csca": {"hue": 0.05, "rotation": 15.0}}
-    >>> varied(data | {"crop_size": 256, "input_size": 256, "augmentation": "csca", "augmentation_options": options})
+    >>> data |= {"crop_size": 256, "input_size": 256, "augmentation": "csca"}
+    >>> varied({"data": data, "options": options})
     'csca: color jitter, flip and rotation (hue 0.05, rotation 15)'
     """
-    strengths = data.get("augmentation_options", {}).get(data["augmentation"], {})
+    data = recipe["data"]
+    strengths = recipe["options"]["augmentation"].get(data["augmentation"], {})
     listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())
     named = augmentation(data) + (f" ({listed})" if listed else "")
     crops = data["image_size"] + 2 * data["crop_padding"] > data["crop_size"]

@@ -1,30 +1,18 @@
-"""Stage `collect`: bring one data set in, published, the user's own or drawn, with a manifest and a list of what was left out."""
+"""Stage `collect`: bring one data set in, with a manifest and a list of what was left out."""
 
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets import manifest
-from pipeline.datasets.collect import collecting, leaks, near_duplicates, sets
-from pipeline.datasets.collect.folder import check_location, layout
+from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
+from pipeline.datasets.collect.dataset import Collected, Request
 from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.manifest import Alike, Rejected, Row
-
-
-class Places(NamedTuple):
-    """Places of the user's files, as params.yaml names them: of photographs, and of a set's download."""
-
-    folder: str
-    archive: str
-
-    def of(self, key: str) -> str | None:
-        """Return the place of a set's own files; None where it is to be downloaded."""
-        return None if key == "archive" and Path(self.archive) == paths.NO_ARCHIVE else str(getattr(self, key))
 
 
 def main(arguments: list[str]) -> None:
@@ -33,14 +21,14 @@ def main(arguments: list[str]) -> None:
     Args:
         arguments: `folder` and `archive` of params.yaml.
     """
-    if len(arguments) != len(Places._fields):
+    if len(arguments) != 2:
         raise InputError(f"{' '.join(arguments)!r}: give the places of photographs and of a set's archive")
-    places, recipe = Places(*arguments), Recipe.read()
+    recipe = Recipe.read()
     name, choice = recipe.data.set, recipe.data.on_leak
     with paths.written_whole(paths.COLLECTED) as folder:
         target = folder / paths.IMAGES.name
         target.mkdir(parents=True)
-        title, rows, rejected = _SETS[name](recipe, places, target)
+        title, rows, rejected = bring(recipe, target, *arguments)
         alike = near_duplicates.find(rows, target)
         leaking = leaks.leaks(rows, alike)
         if choice == "refuse":
@@ -59,7 +47,7 @@ def main(arguments: list[str]) -> None:
             "has_parts": any(row.part for row in rows),
             "on_leak": choice,
             "leaks": len(leaking),
-            "published": sets.described(name) if name in sets.SETS else None,
+            "published": published.described(name),
         }
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
@@ -95,40 +83,22 @@ def summary(
     return lines
 
 
-def _drawn(recipe: Recipe, _places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    drawings = collecting.spiders(**recipe.options_of("data"))
-    return "drawn spiders", collecting.draw(drawings, target), []
-
-
-def _own(recipe: Recipe, places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    folder = check_location(places.folder)
-    files, left_out = layout(folder)
-    rows, refused = collecting.bring(files, target)
-    rejected = sorted(refused + [Rejected(*out) for out in left_out])
-    collecting.check_classes(files, rows, rejected)
-    check_duplicates(recipe, rows)
-    return folder.name, rows, rejected
-
-
-def _published(recipe: Recipe, places: Places, target: Path) -> tuple[str, list[Row], list[Rejected]]:
-    name = recipe.data.set
-    row = sets.known(name)
-    print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
-    title, rows, rejected = sets.bring(name, archive=places.of(row.given_by), target=target)
-    if row.given_by == "folder":
-        check_duplicates(recipe, rows)
-    for line in sets.totals(name, rows):
-        print(f"collect: {line}")
-    return title, rows, rejected
-
-
-def check_duplicates(recipe: Recipe, rows: list[Row]) -> None:
-    """Refuse one image in two classes of the user's own photographs, unless that is allowed."""
-    if recipe.data.duplicates == "refuse":
-        collecting.check_duplicates(rows, way_out="allow such pairs: -S defaults.data.duplicates=allow")
-
-
-_SETS = {"synthetic": _drawn, "folder": _own} | dict.fromkeys(sets.SETS, _published)
+def bring(recipe: Recipe, target: Path, folder: str, archive: str) -> Collected:
+    """Bring the set in, saying its terms and what is published of it."""
+    row = sets.known(recipe.data.set)
+    if row.is_published:
+        print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
+    places = {"folder": folder, "archive": None if Path(archive) == paths.NO_ARCHIVE else archive, None: None}
+    request = Request(recipe.data.set, target, place=places[row.given_by], drawing=recipe.options_of("data"))
+    collected = bringing.bring(request)
+    if row.given_by == "folder" and recipe.data.duplicates == "refuse":
+        collecting.check_duplicates(
+            collected.rows, way_out="allow such pairs: -S defaults.data.duplicates=allow"
+        )
+    if row.is_published:
+        for line in published.totals(recipe.data.set, collected.rows):
+            print(f"collect: {line}")
+    return collected
 
 
 if __name__ == "__main__":

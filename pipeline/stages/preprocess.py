@@ -1,4 +1,4 @@
-"""Stage `preprocess`: decode and resize every collected image once, into one array that all repeats and strategies share."""
+"""Stage `preprocess`: decode and resize every collected image once, into one array for all repeats and strategies."""
 
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors

@@ -122,7 +122,7 @@ def write_history(
     *,
     repeat: int,
 ) -> None:
-    """Write the curves, a row an epoch, the record, the first layers' distributions, and a sheet of augmented images."""
+    """Write curves, a row an epoch, the record, the first layers' distributions, and a sheet of augmented images."""
     with paths.written_whole(paths.training_metrics(repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", outcome.history)

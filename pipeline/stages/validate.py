@@ -12,8 +12,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_yaml
 from pipeline.core.recipe import NONE, PHASES, Recipe
-from pipeline.datasets.collect import folder, published
-from pipeline.datasets.collect.sets import SETS
+from pipeline.datasets.collect import bringing, sets
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 HEADER = "Written by the stage validate from params.yaml: the experiment as it is, which all later stages read."
@@ -42,13 +41,10 @@ def check_places(resolved: Resolved) -> None:
     Raises:
         InputError: naming the place and what it lacks.
     """
-    axes, data = resolved.settings.axes, resolved.recipe.data.set
-    if data == "folder":
-        folder.layout(folder.check_location(axes.folder))
-    elif data in published.names():
-        published.check(data, archive=resolved.settings.place_of(SETS[data].given_by))
+    settings, data = resolved.settings, resolved.recipe.data.set
+    bringing.check(data, settings.place_of(sets.known(data).given_by))
     if resolved.recipe.network.weights == "file":
-        check_weights_file(axes.weights_file)
+        check_weights_file(settings.axes.weights_file)
 
 
 def needs_building(recipe: Recipe) -> bool:

@@ -23,6 +23,8 @@ KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
 PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
 NOTE = "mlflow.note.content"
 
+# The strategy that trains everything; the networks' table is above this room.
+EVERYTHING = "2"
 # What to filter by in the UI: a tag, and where its value is in the recipe.
 LABELS = {
     "data": "data.set",
@@ -34,7 +36,7 @@ LABELS = {
 }
 # What all repeats are made of, with DVC's hash of it as a tag.
 SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
-# What an experiment's run is named by, in this order; then the paper.
+# What an experiment's run is named by, in this order; then the recipe.
 NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
@@ -226,8 +228,10 @@ def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:
 def run_name(record: Mapping[str, Any]) -> str:
     """What is special about an experiment, such as `resnet18 3b ecsm · quick`."""
     labels = _labels(record)
-    told = [labels.get(name, "none") for name in NAMED_BY]
-    return f"{' '.join(word for word in told if word != 'none')} · {record['paper']}"
+    if (labels["strategy"], labels["weights"]) == (EVERYTHING, "none"):
+        labels["strategy"] = "scratch"
+    words = [labels.get(name, "none") for name in NAMED_BY]
+    return f"{' '.join(word for word in words if word != 'none')} · {record['recipe_name']}"
 
 
 def child_tags(record: Mapping[str, Any]) -> dict[str, str]:

@@ -154,7 +154,7 @@ def test_a_wrong_override_is_told_in_one_line(override: str, message: str) -> No
     assert str(caught) == message
 
 
-@pytest.mark.parametrize("name", sets.SETS)
+@pytest.mark.parametrize("name", [name for name, row in sets.SETS.items() if row.classes])
 def test_the_classes_of_a_published_set_are_known_without_its_images(name: str) -> None:
     assert count_classes(read([f"data={name}"])) == sets.SETS[name].classes
 

@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from pipeline.datasets.collect.sets import DataSet
+from pipeline.datasets.collect.dataset import DataSet
 from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.download.fetching import Download
 
@@ -255,6 +256,35 @@ FILES = {
     "cifar100": cifar100,
     "cifar100_few": cifar100,
     "animals10": animals,
+}
+
+
+class Expected(NamedTuple):
+    """A miniature's classes, its images by the parts that it has of its own, and by those of a split."""
+
+    classes: int
+    own: dict[str, int]
+    split: dict[str, int]
+
+
+def _official(classes: int, train: int, test: int) -> Expected:
+    return Expected(classes, {"train": train, "test": test}, {"train": train, "test": test})
+
+
+EXPECTED = {
+    # three tenths of 25 five times, 24 twice, 32 and 23 for the test: 8, 7, 10 and 7
+    "spiders": Expected(9, {"": 228}, {"train": 157, "test": 71}),
+    "cub200": _official(200, 200, 200),
+    "dogs": _official(120, 240, 120),
+    "cars": _official(196, 392, 196),
+    "caltech256_30": Expected(257, {"": 1285}, {"train": 257 * 3, "test": 257 * 2}),
+    "caltech256_60": Expected(257, {"": 1285}, {"train": 257 * 4, "test": 257}),
+    "mit67": _official(67, 268, 67),
+    "cifar10": _official(10, 50, 10),
+    "cifar100": _official(100, 400, 200),
+    "cifar100_few": Expected(100, {"train": 400, "test": 200}, {"train": 200, "val": 100, "test": 200}),
+    "animals10": Expected(10, {"": 145}, {"train": 102, "test": 43}),
+    "digits": Expected(10, {"": 1797}, {"train": 1258, "test": 539}),
 }
 
 

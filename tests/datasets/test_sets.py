@@ -3,7 +3,6 @@ import json
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import miniatures
 import pytest
@@ -12,16 +11,21 @@ from serving import serving
 
 from pipeline.core.errors import InputError
 from pipeline.datasets import parallel
-from pipeline.datasets.collect import sets
+from pipeline.datasets.collect import bringing, published, sets
+from pipeline.datasets.collect.dataset import Request
 from pipeline.datasets.collect.sources import lists, matlab
 from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.manifest import Assigned, Row
 from pipeline.datasets.splits import PerClass, beside, split
 
-NAMES = "spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few animals10 digits"
+NAMES = (
+    "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "
+    "animals10 digits"
+)
 DOWNLOADED = [name for name, row in sets.SETS.items() if row.downloads and all(d.urls for d in row.downloads)]
 BROUGHT = [name for name, row in sets.SETS.items() if row.downloads and name not in DOWNLOADED]
+PUBLISHED = {name: row for name, row in sets.SETS.items() if row.is_published}
 ROWS = dict(sets.SETS)
 
 
@@ -50,17 +54,17 @@ def mini(monkeypatch, tmp_path, server):
             for table, values in tables.items():
                 monkeypatch.setattr(reader, table, values)
 
-    def bring(name: str, archive: object = None):
-        return sets.bring(name, archive=None if archive is None else str(archive), target=target, cache=cache)
+    def bring(name: str, own: Path | None = None):
+        return bringing.bring(Request(name, target, place=own and str(own), cache=cache))
 
     return SimpleNamespace(put=put, bring=bring, target=target, cache=cache, own=own)
 
 
-def test_the_table_has_every_set_of_the_papers():
+def test_the_table_has_every_set_of_the_papers_and_the_users_own():
     assert list(sets.SETS) == NAMES.split()
 
 
-@pytest.mark.parametrize("row", sets.SETS.values(), ids=sets.SETS)
+@pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
 def test_every_row_says_where_the_set_is_from_on_what_terms_and_whose_it_is(row):
     assert all([row.title, row.home.startswith("http"), row.terms.endswith("."), row.citation, row.paper, row.counts])
     assert bool(row.obtaining) == (row.given_by == "folder" or any(not d.urls for d in row.downloads))
@@ -72,56 +76,15 @@ def test_no_two_downloads_have_the_same_name_in_the_cache():
 
 
 def test_an_unknown_set_is_told_with_those_that_are_known():
-    with pytest.raises(InputError, match=r"^data: 'cub' is not one of spiders, cub200, dogs, "):
+    with pytest.raises(InputError, match=r"^data: 'cub' is not known; known: synthetic, folder, spiders, cub200, "):
         sets.known("cub")
-
-
-class Expected(NamedTuple):
-    """A miniature's classes, the parts that it has of its own, and those that a split with so many a class gives."""
-
-    classes: int
-    own: dict[str, int]
-    per_class: PerClass | None
-    split: dict[str, int]
-
-
-def _official(classes: int, train: int, test: int) -> Expected:
-    return Expected(classes, {"train": train, "test": test}, None, {"train": train, "test": test})
-
-
-EXPECTED = {
-    "cub200": _official(200, 200, 200),
-    "dogs": _official(120, 240, 120),
-    "cars": _official(196, 392, 196),
-    "caltech256_30": Expected(257, {"": 1285}, PerClass(train=3, test=2, val=0), {"train": 257 * 3, "test": 257 * 2}),
-    "caltech256_60": Expected(257, {"": 1285}, PerClass(train=3, test=1, val=0), {"train": 257 * 3, "test": 257}),
-    "mit67": _official(67, 268, 67),
-    "cifar10": _official(10, 50, 10),
-    "cifar100": _official(100, 400, 200),
-    "cifar100_few": Expected(
-        100, {"train": 400, "test": 200}, PerClass(train=2, test=0, val=1), {"train": 200, "val": 100, "test": 200}
-    ),
-    "animals10": Expected(10, {"": 145}, None, {"train": 102, "test": 43}),
-}
-
-
-@pytest.mark.parametrize("name", [*DOWNLOADED, *BROUGHT])
-def test_a_set_goes_from_its_archives_to_a_split_with_its_classes_and_parts(mini, name):
-    mini.put(name)
-    title, rows, rejected = mini.bring(name, mini.own if name in BROUGHT else None)
-    expected = EXPECTED[name]
-    assert (title, len({row.label for row in rows}), rejected) == (ROWS[name].title, expected.classes, [])
-    assert Counter(row.part for row in rows) == expected.own
-    assert all((mini.target / row.path).stat().st_size == row.bytes for row in rows)
-    assigned = split(rows, test=0.3, val=0.0, seed=0, repeat=1, per_class=expected.per_class)
-    assert Counter(entry.part for entry in assigned) == expected.split
 
 
 @pytest.mark.parametrize("name", BROUGHT)
 def test_a_set_that_no_address_has_says_where_to_get_what(name):
     row = sets.SETS[name]
     with pytest.raises(InputError) as error:
-        sets.check(name, archive=None)
+        bringing.check(name, None)
     assert all(text in str(error.value) for text in (row.title, row.home, row.downloads[0].name, "-S archive=/"))
 
 
@@ -144,7 +107,7 @@ def test_a_second_time_nothing_is_downloaded(mini, server, tmp_path):
     mini.bring("mit67")
     asked = len(server.asked)
     assert {download.name for download in sets.SETS["mit67"].downloads} < {file.name for file in mini.cache.iterdir()}
-    sets.bring("mit67", archive=None, target=_folder(tmp_path / "again/images"), cache=mini.cache)
+    bringing.bring(Request("mit67", _folder(tmp_path / "again/images"), cache=mini.cache))
     assert len(server.asked) == asked
 
 
@@ -162,7 +125,7 @@ def test_the_users_own_copies_take_the_place_of_downloads(mini, server, name):
     mini.put(name)
     asked = len(server.asked)
     rows = mini.bring(name, mini.own)[1]
-    assert (Counter(row.part for row in rows), len(server.asked)) == (EXPECTED[name].own, asked)
+    assert (Counter(row.part for row in rows), len(server.asked)) == (miniatures.EXPECTED[name].own, asked)
 
 
 def test_the_users_own_copy_of_the_only_file_may_have_another_name(mini):
@@ -224,16 +187,16 @@ def test_a_folder_with_some_of_the_published_files_lacks_the_others(mini):
 )
 def test_a_place_of_no_use_is_told_before_anything_runs(archive, message):
     with pytest.raises(InputError, match=message):
-        sets.check("cub200", archive=archive)
+        bringing.check("cub200", archive)
 
 
 def test_an_archive_that_is_of_no_use_to_the_digits_does_no_harm():
-    sets.check("digits", archive="/nowhere")
+    bringing.check("digits", "/nowhere")
 
 
 @pytest.mark.parametrize("name", [*DOWNLOADED, "digits"])
 def test_what_a_program_can_bring_needs_no_archive(name):
-    sets.check(name, archive=None)
+    bringing.check(name, None)
 
 
 def test_an_image_that_cannot_be_read_is_rejected_with_its_reason(mini):
@@ -284,7 +247,7 @@ def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path):
 def test_spiders_are_checked_before_anything_runs(tmp_path):
     own = _own_spiders(tmp_path / "own", [*list(PRINTED)[:8], "Salticidae"])
     with pytest.raises(InputError, match=r"'Salticidae' unknown; no Cyrtophora; name the class folders so"):
-        sets.check("spiders", archive=str(own))
+        bringing.check("spiders", str(own))
 
 
 def test_spiders_that_are_not_there_are_not_to_be_had(tmp_path, monkeypatch):
@@ -292,12 +255,12 @@ def test_spiders_that_are_not_there_are_not_to_be_had(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = r"^folder: data/own is empty, and SPIDER9-IMAGE is not public; ask its makers at Dali University for it, "
     with pytest.raises(InputError, match=message):
-        sets.check("spiders", archive=None)
+        bringing.check("spiders", None)
 
 
 def test_spiders_without_a_folder_are_told():
     with pytest.raises(InputError, match=r"^folder: '/nowhere' does not exist; give the folder"):
-        sets.check("spiders", archive="/nowhere")
+        bringing.check("spiders", "/nowhere")
 
 
 def _rows(sizes: dict[str, int], part: str = "") -> list[Row]:
@@ -306,13 +269,13 @@ def _rows(sizes: dict[str, int], part: str = "") -> list[Row]:
 
 
 def test_totals_are_shown_beside_the_printed_ones():
-    lines = sets.totals("spiders", _rows({label: sum(printed) for label, printed in PRINTED.items()}))
+    lines = published.totals("spiders", _rows({label: sum(printed) for label, printed in PRINTED.items()}))
     assert lines[0] == "SPIDER9-IMAGE: 2,304 images, 2,304 published"
     assert lines[8:] == ["Plator: 322 images, 322 printed", "Cyrtophora: 234 images, 234 printed"]
 
 
 def _beside(name: str, assigned) -> list[str]:
-    told = sets.described(name)
+    told = published.described(name)
     return beside(assigned, counts=told["counts"], printed=told["printed"])
 
 
@@ -344,10 +307,10 @@ def test_a_set_of_which_no_parts_are_published_has_its_own_alone():
     assert _beside("digits", [Assigned("a", "1", "train"), Assigned("b", "1", "test")]) == ["1 train + 1 test"]
 
 
-@pytest.mark.parametrize("name", sets.SETS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_what_is_published_of_a_set_can_be_written_as_json(name):
-    told = json.loads(json.dumps(sets.described(name)))
-    assert told == sets.described(name)
+    told = json.loads(json.dumps(published.described(name)))
+    assert told == published.described(name)
     assert (told["per_class"] and PerClass(**told["per_class"])) == sets.SETS[name].per_class
 
 

@@ -44,7 +44,7 @@ def publish(clone: Clone, server: Server) -> None:
         f"size={download.size}": f"size={len(content)}",
         download.md5: hashlib.md5(content).hexdigest(),
     }
-    file = clone.root / "pipeline/datasets/collect/sets.py"
+    file = clone.root / "pipeline/datasets/collect/sources/lists.py"
     text = file.read_text(encoding="utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1

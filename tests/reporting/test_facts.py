@@ -234,7 +234,7 @@ def test_data_tell_sizes_parts_and_what_was_left_out():
     assert (told["Training images"], told["Test images"], told["Files left out"]) == ("30 to 31", "10", "1")
 
 
-DOGS = sets.described("dogs")
+DOGS = described("dogs")
 
 
 def imagenet_dogs(weights="imagenet", **given):
@@ -274,13 +274,13 @@ def test_dogs_trained_from_scratch_overlap_with_nothing_whatever_weights_are_nam
 
 
 def test_a_set_without_known_overlap_has_no_such_note():
-    given = material(repeat(), set="mit67", title="MIT Indoor 67", published=sets.described("mit67"))
+    given = material(repeat(), set="mit67", title="MIT Indoor 67", published=described("mit67"))
     assert not any("overlap" in note for note in facts.notes(given))
 
 
 def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts():
     given = [repeat(number, data={"set": "cifar100_few"}) for number in (1, 2)]
-    published = sets.described("cifar100_few")
+    published = described("cifar100_few")
     told = facts.notes(material(*given, set="cifar100_few", has_parts=True, published=published))
     assert not any("each with the set's own parts and its own seed" in note for note in told)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import miniatures
 import pytest
@@ -23,6 +23,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets import manifest, parallel
 from pipeline.datasets.collect import sets
+from pipeline.datasets.collect.published import described
 from pipeline.datasets.download import fetching
 from pipeline.datasets.manifest import Assigned, Row
 from pipeline.datasets.packed import Packed
@@ -36,35 +37,6 @@ PER_CLASS = {
     "caltech256_30": PerClass(train=3, test=2, val=0),
     "caltech256_60": PerClass(train=4, test=1, val=0),
     "cifar100_few": PerClass(train=2, test=0, val=1),
-}
-
-
-class Expected(NamedTuple):
-    """A miniature's classes, its images by the parts that it has of its own, and by those of a split."""
-
-    classes: int
-    own: dict[str, int]
-    split: dict[str, int]
-
-
-def _official(classes: int, train: int, test: int) -> Expected:
-    return Expected(classes, {"train": train, "test": test}, {"train": train, "test": test})
-
-
-EXPECTED = {
-    # three tenths of 25 five times, 24 twice, 32 and 23 for the test: 8, 7, 10 and 7
-    "spiders": Expected(9, {"": 228}, {"train": 157, "test": 71}),
-    "cub200": _official(200, 200, 200),
-    "dogs": _official(120, 240, 120),
-    "cars": _official(196, 392, 196),
-    "caltech256_30": Expected(257, {"": 1285}, {"train": 257 * 3, "test": 257 * 2}),
-    "caltech256_60": Expected(257, {"": 1285}, {"train": 257 * 4, "test": 257}),
-    "mit67": _official(67, 268, 67),
-    "cifar10": _official(10, 50, 10),
-    "cifar100": _official(100, 400, 200),
-    "cifar100_few": Expected(100, {"train": 400, "test": 200}, {"train": 200, "val": 100, "test": 200}),
-    "animals10": Expected(10, {"": 145}, {"train": 102, "test": 43}),
-    "digits": Expected(10, {"": 1797}, {"train": 1258, "test": 539}),
 }
 
 
@@ -96,10 +68,8 @@ def _put_spiders(own: Path) -> None:
 
 def _place(name: str, own: Path) -> dict[str, str]:
     """The user's own files in params.yaml, where a set has to be given them."""
-    row = sets.SETS[name]
-    if row.given_by == "folder":
-        return {"folder": str(own)}
-    return {} if all(download.urls for download in row.downloads) else {"archive": str(own)}
+    key = sets.SETS[name].needed_place
+    return {key: str(own)} if key else {}
 
 
 def _through(name: str, own: Path) -> tuple[str, str]:
@@ -137,7 +107,7 @@ def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
     patch.setattr(parallel, "_cores", lambda: 1)
 
 
-@pytest.fixture(scope="module", params=list(sets.SETS))
+@pytest.fixture(scope="module", params=list(miniatures.EXPECTED))
 def ran(request, server, tmp_path_factory):
     """What one set's miniature has become, brought in, divided and packed once for all tests."""
     name, root = request.param, tmp_path_factory.mktemp("set")
@@ -153,8 +123,9 @@ def ran(request, server, tmp_path_factory):
         return SimpleNamespace(
             name=name,
             row=sets.SETS[name],
-            expected=EXPECTED[name],
+            expected=miniatures.EXPECTED[name],
             rows=manifest.read(paths.MANIFEST, Row),
+            sizes={row.path: (paths.IMAGES / row.path).stat().st_size for row in manifest.read(paths.MANIFEST, Row)},
             dataset=json.loads(paths.DATASET.read_text(encoding="utf-8")),
             assigned=manifest.read(paths.split_file(1), Assigned),
             packed=Packed.open(paths.PACKED).images.shape,
@@ -164,7 +135,12 @@ def ran(request, server, tmp_path_factory):
         )
 
 
-def test_every_set_is_collected_with_its_classes_and_its_own_parts(ran):
+def test_every_published_set_is_tried():
+    assert list(miniatures.EXPECTED) == [name for name, row in sets.SETS.items() if row.is_published]
+
+
+def test_every_set_is_collected_with_its_title_its_classes_and_its_own_parts(ran):
+    assert ran.dataset["title"] == ran.row.title
     assert len({row.label for row in ran.rows}) == len(ran.dataset["classes"]) == ran.expected.classes
     assert Counter(row.part for row in ran.rows) == ran.expected.own
     assert ran.dataset["has_parts"] == ("" not in ran.expected.own)
@@ -180,8 +156,9 @@ def test_every_image_of_a_set_is_packed(ran):
     assert ran.packed == (sum(ran.expected.own.values()), 3, 32, 32)
 
 
-def test_no_image_of_a_miniature_is_rejected(ran):
+def test_no_image_of_a_miniature_is_rejected_and_each_is_there(ran):
     assert ran.dataset["rejected"] == 0
+    assert ran.sizes == {row.path: row.bytes for row in ran.rows}
     assert ran.collected[-1] == f"collect: {len(ran.rows)} images in {ran.expected.classes} classes"
 
 
@@ -290,7 +267,7 @@ def _collected(rows: list[Row], name: str | None) -> None:
     """What `collect` leaves of these images, without the images."""
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, rows)
-    published = {"published": name and sets.described(name), "on_leak": "allow"}
+    published = {"published": name and described(name), "on_leak": "allow"}
     paths.DATASET.write_text(json.dumps(published), encoding="utf-8")
 
 
@@ -340,7 +317,7 @@ def test_digits_may_be_drawn_by_the_class_as_the_readme_has_it(patch, tmp_path):
 
 
 def test_data_of_params_yaml_may_be_every_set_of_the_table_and_nothing_else():
-    assert set(get_args(params.DataSet)) == {"synthetic", "folder", *sets.SETS}
+    assert list(get_args(params.DataSet)) == list(sets.SETS)
 
 
 def test_the_comment_beside_data_in_params_yaml_lists_every_choice():

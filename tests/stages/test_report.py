@@ -10,7 +10,7 @@ from written_results import CLASSES, TESTED, write_all, write_evaluation, write_
 
 from pipeline import tracking
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import sets
+from pipeline.datasets.collect.published import described
 from pipeline.evaluation import statistics
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting import pictures
@@ -367,7 +367,7 @@ def dogs(results):
     """The same results, as of Stanford Dogs from weights of ImageNet."""
     file = Path("data/collected/dataset.json")
     own = json.loads(file.read_text(encoding="utf-8"))
-    write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": sets.described("dogs")})
+    write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": described("dogs")})
     write_params([1, 2, 3], {"network.weights": "imagenet"})
     for repeat in TESTED:
         write_training(repeat)

@@ -6,14 +6,14 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
 from pipeline.datasets import images
+from pipeline.datasets.collect.dataset import Picture
 from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.manifest import Rejected, Row
 from pipeline.datasets.parallel import mapped
@@ -29,22 +29,6 @@ class Drawn(NamedTuple):
     number: int
     size: int
     seed: int
-
-
-class Picture(NamedTuple):
-    """One image of a set that is an array.
-
-    Attributes:
-        path: where its file is written, below the collected images.
-        label: its class.
-        part: train, val or test; empty where the set has no parts of its own.
-        pixels: uint8, (H, W) grey or (H, W, 3) RGB.
-    """
-
-    path: str
-    label: str
-    part: str
-    pixels: "np.ndarray[Any, np.dtype[np.uint8]]"
 
 
 def spiders(*, images_per_class: int, size: int, seed: int) -> list[Drawn]:

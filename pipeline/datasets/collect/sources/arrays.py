@@ -1,14 +1,17 @@
 """Sets that are arrays and no image files: CIFAR-10 and CIFAR-100, read by torchvision, and scikit-learn's digits."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect.collecting import Picture
+from pipeline.datasets.collect.dataset import Counts, DataSet, Picture
 from pipeline.datasets.collect.sources.places import WHOLE, folder_named
+from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.splits import PerClass
 
 
 def cifar10(folder: Path) -> list[Picture]:
@@ -37,6 +40,70 @@ def digits(_folder: Path) -> list[Picture]:
     pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
     labelled = enumerate(zip(pixels, data.target, strict=True))
     return [Picture(f"{label}/{number:05}.png", str(label), "", image) for number, (image, label) in labelled]
+
+
+_CIFAR_TERMS = "No licence is stated; its authors ask for the technical report to be cited."
+_CIFAR_CITATION = "Krizhevsky 2009, Learning multiple layers of features from tiny images, technical report"
+CIFAR10 = DataSet(
+    title="CIFAR-10",
+    description="ten kinds of objects at 32 x 32",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    terms=_CIFAR_TERMS,
+    citation=_CIFAR_CITATION,
+    classes=10,
+    counts=Counts(60000, 50000, 10000),
+    read=cifar10,
+    paper="hierarchical: named, without results",
+    official="5,000 training and 1,000 test images a class",
+    downloads=(
+        Download(
+            "cifar-10-python.tar.gz",
+            ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+            size=170498071,
+            md5="c58f30108f718f92721af3b95e74349a",
+        ),
+    ),
+)
+CIFAR100 = DataSet(
+    title="CIFAR-100",
+    description="100 kinds of objects at 32 x 32",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    terms=_CIFAR_TERMS,
+    citation=_CIFAR_CITATION,
+    classes=100,
+    counts=Counts(60000, 50000, 10000),
+    read=cifar100,
+    paper="hierarchical: see cifar100_few",
+    official="500 training and 100 test images a class",
+    downloads=(
+        Download(
+            "cifar-100-python.tar.gz",
+            ("https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",),
+            size=169001437,
+            md5="eb9058c3a382ffc7106e4002c42a8d85",
+        ),
+    ),
+)
+CIFAR100_FEW = replace(
+    CIFAR100,
+    title="CIFAR-100, 10 training images a class",
+    description="100 kinds of objects at 32 x 32, 10 training and 5 validation images drawn of each class",
+    counts=Counts(60000, 1000, 10000),
+    paper="hierarchical: 10 training and 5 validation images a class; we test on the whole test part",
+    per_class=PerClass(train=10, test=0, val=5),
+)
+DIGITS = DataSet(
+    title="scikit-learn's handwritten digits",
+    description="handwritten digits at 8 x 8: real images without a download",
+    home="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+    terms="Creative Commons Attribution 4.0.",
+    citation="Alpaydin, Kaynak 1998, Optical recognition of handwritten digits, UCI repository",
+    classes=10,
+    counts=Counts(1797),
+    given_by=None,
+    read=digits,
+    paper="in none: real images without a download",
+)
 
 
 def _cifar(folder: Path, kind: str) -> list[Picture]:

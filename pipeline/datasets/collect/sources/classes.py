@@ -1,10 +1,14 @@
 """Sets of class folders without parts: Caltech-256 and Animals-10."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, shortened
+from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.splits import PerClass
 
 ITALIAN = {
     "cane": "dog",
@@ -41,6 +45,35 @@ def caltech(folder: Path) -> Layout:
     return layout(top, [Named(image, labels[image.split("/")[0]], "") for image in images])
 
 
+CALTECH_30 = DataSet(
+    title="Caltech-256",
+    description="256 kinds of objects and clutter, 30 training and 20 test images drawn of each class",
+    home="https://data.caltech.edu/records/nyy15-4j048",
+    terms="Creative Commons Attribution 4.0.",
+    citation="Griffin, Holub, Perona 2007, Caltech-256 object category dataset, Caltech technical report 7694",
+    classes=257,
+    counts=Counts(30607, 257 * 30, 257 * 20),
+    read=caltech,
+    paper="SPA-GCA: 30 training and 20 test images drawn of each class, clutter included",
+    downloads=(
+        Download(
+            "256_ObjectCategories.tar",
+            ("https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",),
+            md5="67b4f42ca05d46448c6bb8ecd2220f6d",
+        ),
+    ),
+    wanted=caltech_wanted,
+    per_class=PerClass(train=30, test=20, val=0),
+)
+CALTECH_60 = replace(
+    CALTECH_30,
+    description="256 kinds of objects and clutter, 60 training and 20 test images drawn of each class",
+    counts=Counts(30607, 257 * 60, 257 * 20),
+    paper="SPA-GCA: 60 training and 20 test images drawn of each class, clutter included",
+    per_class=PerClass(train=60, test=20, val=0),
+)
+
+
 def animals(folder: Path) -> Layout:
     """Animals-10: a folder a class, in `raw-img/` or directly; Italian names become English, English ones stay.
 
@@ -62,3 +95,18 @@ def animals(folder: Path) -> Layout:
         if file.is_file() and not file.name.startswith(".")
     ]
     return layout(top, files)
+
+
+ANIMALS = DataSet(
+    title="Animals-10",
+    description="ten kinds of animals, from the user's copy",
+    home="https://www.kaggle.com/datasets/alessiocorrado99/animals10",
+    terms="GPL 2, as its Kaggle page says.",
+    citation="Corrado Alessio, Animals-10, Kaggle",
+    classes=10,
+    counts=Counts(26179),
+    read=animals,
+    paper="animals: about 28,000 images; how they were divided is not said",
+    downloads=(Download("archive.zip", ()),),
+    obtaining="log in at Kaggle and download it there",
+)

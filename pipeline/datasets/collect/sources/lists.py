@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, lines, shortened
+from pipeline.datasets.download.fetching import Download
 
 
 def cub(folder: Path) -> Layout:
@@ -35,6 +37,36 @@ def cub_names(root: Path) -> list[Named]:
         raise InputError(f"CUB's lists do not go together: no {error} in one of them; {WHOLE}") from None
 
 
+def cub_wanted(name: str) -> bool:
+    """Whether a file of the archive is a photograph or a list of them: parts, attributes and sketches are not."""
+    inside = name.removeprefix("./").removeprefix("CUB_200_2011/")
+    return inside.startswith("images/") or ("/" not in inside and inside.endswith(".txt"))
+
+
+CUB = DataSet(
+    title="Caltech-UCSD Birds-200-2011",
+    description="200 kinds of birds",
+    home="https://www.vision.caltech.edu/datasets/cub_200_2011/",
+    terms="For non-commercial research and education; the images are their photographers'.",
+    citation="Wah, Branson, Welinder, Perona, Belongie 2011, Caltech technical report CNS-TR-2011-001",
+    classes=200,
+    counts=Counts(11788, 5994, 5794),
+    read=cub,
+    paper="CSCA and SPA-GCA: the official split, labels only",
+    official="train_test_split.txt",
+    downloads=(
+        Download(
+            "CUB_200_2011.tgz",
+            ("https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",),
+            size=1150585339,
+            md5="97eceeb196236b17998738112f37df78",
+        ),
+    ),
+    wanted=cub_wanted,
+    known_overlap="22 of its test images are in ImageNet.",
+)
+
+
 def mit(folder: Path) -> Layout:
     """MIT Indoor 67: `TrainImages.txt`, `TestImages.txt`, and `Images/` with a folder a class.
 
@@ -58,6 +90,25 @@ def mit_names(folder: Path) -> list[Named]:
                 raise InputError(f"{name}: {line!r} names no class before a slash; {WHOLE}")
             images.append(Named(line, label, part))
     return images
+
+
+MIT = DataSet(
+    title="MIT Indoor 67",
+    description="67 kinds of indoor scenes",
+    home="https://web.mit.edu/torralba/www/indoor.html",
+    terms="For research only.",
+    citation="Quattoni, Torralba 2009, Recognizing indoor scenes, CVPR",
+    classes=67,
+    counts=Counts(6700, 5360, 1340),
+    read=mit,
+    paper="SPA-GCA: the official lists, with weights of Places365",
+    official="TrainImages.txt and TestImages.txt, about 80 and 20 a class; 8,920 further images are in neither",
+    downloads=(
+        Download("indoorCVPR_09.tar", ("http://groups.csail.mit.edu/vision/LabelMe/NewImages/indoorCVPR_09.tar",)),
+        Download("TrainImages.txt", ("https://web.mit.edu/torralba/www/TrainImages.txt",)),
+        Download("TestImages.txt", ("https://web.mit.edu/torralba/www/TestImages.txt",)),
+    ),
+)
 
 
 def _numbered(root: Path, name: str) -> dict[str, str]:
