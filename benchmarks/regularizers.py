@@ -22,9 +22,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from pipeline import params
-from pipeline.assembly import objects, regularizers
+from pipeline import config
+from pipeline.assembly import loss_terms, networks, training_plan
+from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
+from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build
 from pipeline.regularizers.rises import rises
@@ -76,33 +78,30 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recipe(method: str, wanted: argparse.Namespace) -> params.Experiment:
-    """The recipe `spa_gca` with this method, on as many images as one epoch of timed steps takes."""
-    values = params.load(Path(__file__).resolve().parents[1] / paths.PARAMS)
-    changes = {"paper": "spa_gca", "data": "auto", "regularizer": method, "backbone": wanted.backbone, "freeze": "2"}
-    paper = values.papers["spa_gca"].model_dump()
-    paper["data"] |= {"image_size": wanted.size + 32, "crop_size": wanted.size}
+def experiment(method: str, wanted: argparse.Namespace) -> Recipe:
+    """Return the recipe `spa_gca` with this method, on as many images as one epoch of timed steps takes."""
+    values = config.read(Path(__file__).resolve().parents[1] / paths.PARAMS)
+    axes = {"recipe": "spa_gca", "regularizer": method, "backbone": wanted.backbone, "batch_size": wanted.batch}
+    recipe = values["recipes"]["spa_gca"]
+    recipe["data"] |= {"image_size": wanted.size + 32, "crop_size": wanted.size}
     # So small a rate that random values stay finite under any strength.
-    paper["train"] |= {"batch_size": wanted.batch, "precision": wanted.precision, "lr": 1e-9}
-    paper["train"]["budget"] = {"unit": "epochs", "amount": 2}
-    return params.check(values.model_dump(mode="json") | changes | {"papers": {"spa_gca": paper}}).experiment()
+    recipe["train"] |= {"precision": wanted.precision, "lr": 1e-9, "budget": {"unit": "epochs", "amount": 2}}
+    return config.resolve(config.check(values | axes)).recipe
 
 
 def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device) -> float:
     """The mean over an epoch of timed steps, behind an epoch of the same length that is not counted."""
-    experiment = recipe(method, wanted)
-    network = build(objects.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
-    count = wanted.steps * wanted.batch
-    side = experiment.settings.data.image_size
+    recipe = experiment(method, wanted)
+    network = build(networks.plan(recipe, classes=CLASSES), pretrained=None).to(device)
+    count, side = wanted.steps * wanted.batch, recipe.data.image_size
     array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
     rows = torch.arange(count)
-    view = objects.training_view(experiment.settings.data)
-    images = Images(array, rows, mean=MEAN, std=STD, device=device, view=view)
+    images = Images(array, rows, mean=MEAN, std=STD, device=device, view=train_transform(recipe))
     examples = engine.Examples(images, rows % CLASSES, rows, rows[:0])
-    source = regularizers.plain_source(experiment, network, classes=CLASSES)
-    makers = regularizers.Guides(experiment, network, source=source, repeat=0).makers()
-    course = objects.course(experiment, network, makers)
-    outcome = engine.fit(network, examples, experiment.settings.train.for_loop(), seed=0, course=course)
+    source = loss_terms.plain_source(recipe, network, classes=CLASSES)
+    makers = loss_terms.Guides(recipe, network, source=source, repeat=0).makers()
+    plan = training_plan.training_plan(recipe, network, makers)
+    outcome = engine.fit(network, examples, training_plan.loop_settings(recipe), seed=0, course=plan)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
 
@@ -125,8 +124,7 @@ def row(method: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
 
 def seconds_an_image(wanted: argparse.Namespace, device: torch.device) -> float:
     """How long leaving out every filter of the four taps takes for one image; a first image is not counted."""
-    experiment = recipe("delta", wanted)
-    network = build(objects.experiment_plan(experiment, classes=CLASSES), pretrained=None).to(device)
+    network = build(networks.plan(experiment("delta", wanted), classes=CLASSES), pretrained=None).to(device)
     taps = [f"model.{tap}" for tap in backbone(wanted.backbone).taps]
     batch = torch.zeros(wanted.weighed, 3, wanted.size, wanted.size, device=device)
     labels = torch.zeros(wanted.weighed, dtype=torch.long, device=device)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from pipeline import params
-from pipeline.assembly import objects
+from pipeline import config
+from pipeline.assembly import networks
+from pipeline.core.recipe import PHASES, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
@@ -19,7 +20,6 @@ from pipeline.networks.build import NO_ATTENTION, Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
 from pipeline.networks.strategies import STRATEGIES
-from pipeline.params import Paper
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -29,21 +29,18 @@ CLASSES = 9
 
 
 @cache
-def _papers() -> dict[str, Paper]:
-    return params.load(ROOT / "params.yaml").papers
+def _recipe(name: str) -> Recipe:
+    return config.resolve(config.check(config.read(ROOT / "params.yaml") | {"recipe": name})).recipe
 
 
 @cache
 def _ecsm() -> Network:
-    paper = _papers()["ecsm"]
-    with torch.device("meta"):
-        plan = objects.plan(paper.network, classes=CLASSES, image_size=paper.data.sizes().input)
-        return build(plan, pretrained=None)
+    return networks.structure(_recipe("ecsm"), classes=CLASSES)
 
 
 def _count(strategy: str, which: str) -> str:
     """How many numbers of ecsm's network train or do not; phases each have counts of their own."""
-    if strategy == params.PHASES:
+    if strategy == PHASES:
         return ""
     freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else "2")
     return f"{freezing.count(_ecsm())[which]:,}"
@@ -60,9 +57,8 @@ def _positions(backbone: str) -> str:
 
 def _network(name: str) -> str:
     """A recipe's network, and what of it trains."""
-    paper = _papers()[name]
-    network, phases = paper.network, len(paper.train.phases)
-    trains = {"2": "everything trains", params.PHASES: f"{phases} phases"}
+    network, phases = _recipe(name).network, len(_recipe(name).train.phases)
+    trains = {"2": "everything trains", PHASES: f"{phases} phases"}
     special = [word for word in (network.attention, network.head) if word not in (NO_ATTENTION, "linear")]
     told = [f"`{network.backbone}`", trains.get(network.freeze, f"strategy {network.freeze}")]
     return ", ".join([*told, *(f"`{word}`" for word in special)])
@@ -77,7 +73,7 @@ def _own_split(name: str) -> str | None:
 
 # By the headings of the first column and of the one that is filled: what stands there for a name; None leaves it.
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
-    ("paper", "network"): _network,
+    ("recipe", "network"): _network,
     ("data", "its own split"): _own_split,
     ("freeze", "trained"): lambda name: _count(name, "trainable"),
     ("freeze", "frozen"): lambda name: _count(name, "frozen"),

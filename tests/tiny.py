@@ -192,7 +192,7 @@ def _narrow() -> Any:
 
 def narrow(patch: pytest.MonkeyPatch) -> None:
     """Make the ResNets of params.yaml narrow ones: the same modules, a hundredth of the values."""
-    from pipeline.networks.backbones.table import resnet as defined
+    from pipeline.networks.backbones import resnet as defined
 
     for depth in (18, 50, 101):
         whole = getattr(defined, f"RESNET{depth}")

@@ -93,7 +93,13 @@ def look(resolved: Resolved, target: Path) -> Seen:
         files, left_out = bringing.read_own(row, place)
         rows, refused = collecting.look(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
-        return Seen(Path(resolved.settings.axes.folder), bringing.title_of(row, place), rows, rejected, _fault(files, rows, rejected))
+        return Seen(
+            Path(resolved.settings.axes.folder),
+            bringing.title_of(row, place),
+            rows,
+            rejected,
+            _fault(files, rows, rejected),
+        )
     target.mkdir()
     drawing = resolved.recipe.options_of("data")
     return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))

@@ -28,7 +28,9 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
         return Result(cell.name, [], NOT_RUN, printed)
     files = revisions.Revision(Path.cwd(), revision)
     try:
-        return Result(cell.name, [revisions.repeat(files, number) for number in cell.values.repeats], "", printed)
+        return Result(
+            cell.name, [revisions.repeat(files, number) for number in cell.resolved.recipe.repeats], "", printed
+        )
     except (FileNotFoundError, tracking.IncompleteError) as error:
         return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pipeline import config
 from pipeline.config import Resolved
-from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 

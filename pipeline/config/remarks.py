@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.choices import AUTO, FAMILIES
-from pipeline.config.resolve import TRAIN_OVERRIDES, Resolved
+from pipeline.config.resolve import Resolved
 from pipeline.core import paths, provenance
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.strategies import EVERYTHING, SCRATCH
-from pipeline.regularizers.table import METHODS
+from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 
 def remarks(resolved: Resolved) -> list[str]:

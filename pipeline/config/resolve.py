@@ -89,20 +89,20 @@ def _let_the_method_decide(freeze: str, layers: Layers) -> None:
 def _scale(settings: Settings, layers: Layers) -> None:
     """Put in the axes that other values keep their ratio to."""
     axes = settings.axes
-    if axes.image_size != AUTO:
+    if isinstance(axes.image_size, int):
         ratio = axes.image_size / layers.get("data.image_size")
         for name in ("data.crop_size", "data.crop_padding"):
             if layers.get(name) not in (AUTO, 0):
                 layers.set(name, round(layers.get(name) * ratio), "image_size")
         layers.set("data.image_size", axes.image_size, "image_size")
-    if axes.lr != AUTO:
+    if isinstance(axes.lr, float):
         ratio = axes.lr / layers.get("train.lr")
         layers.values["train"]["phases"] = [
             {**phase, "lr": axes.lr if number == 0 else phase["lr"] * ratio}
             for number, phase in enumerate(layers.get("train.phases"))
         ]
         layers.set("train.lr", axes.lr, "lr")
-    if axes.budget != AUTO:
+    if isinstance(axes.budget, int):
         phases = layers.get("train.phases")
         if layers.get("network.freeze") == PHASES:
             amounts = shares([phase["amount"] for phase in phases], axes.budget)

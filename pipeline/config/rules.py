@@ -31,9 +31,9 @@ def check_choices(axes: Axes, layers: Layers) -> None:
             f"regularizer: {method!r} and {layers.origin('train.phases')} both say how the training goes on; "
             "add -S freeze=2 (or another strategy), or choose another method"
         )
-    amount = layers.get("train.budget.amount") if axes.budget == AUTO else axes.budget
+    amount = axes.budget if isinstance(axes.budget, int) else layers.get("train.budget.amount")
     if row.sequences and amount < len(next(iter(row.sequences.values()))):
-        key = layers.origin("train.budget.amount") if axes.budget == AUTO else "budget"
+        key = "budget" if isinstance(axes.budget, int) else layers.origin("train.budget.amount")
         raise _refused(f"{key}: {amount} cannot be halved, as regularizer {method!r} needs; give 2 or more")
     if row.needs_pretrained and freeze == SCRATCH:
         raise _refused(

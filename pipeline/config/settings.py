@@ -1,6 +1,6 @@
 """params.yaml as checked values; the only reader of that file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ from pipeline.config.layers import Layers
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.types import Section
 from pipeline.datasets.collect.sets import SETS
 from pipeline.training.table import SCHEDULES
 
@@ -91,7 +92,7 @@ def check(values: Any) -> Settings:
     return Settings(axes, values)
 
 
-def _validate(model: type[schema.Section], values: Any, key: Any) -> Any:
+def _validate(model: type[Section], values: Any, key: Callable[[str], str]) -> Any:
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -143,8 +144,3 @@ def _layers(values: Mapping[str, Any], recipe: str, data: str | None) -> Layers:
     changes = per_data.get(name, {}) if isinstance(per_data, Mapping) else {}
     layers.put(changes if isinstance(changes, Mapping) else {}, f"{place}.per_data.{name}")
     return layers
-
-
-def stated(values: Mapping[str, Any], recipe: str) -> Iterator[str]:
-    """Yield the dotted names of what a recipe states itself, but for differences between data sets."""
-    yield from Layers({k: v for k, v in values["recipes"][recipe].items() if k != "per_data"}, "").origins

@@ -33,6 +33,7 @@ SOURCE_RECORD = SOURCE / "source.json"
 AUGMENTED = "augmented.png"
 
 SUMMARY = Path("metrics/summary.json")
+CURVES = Path("metrics/curves.csv")
 REPORT = Path("metrics/report")
 STUDIES = Path("metrics/studies")
 

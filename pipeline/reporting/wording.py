@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.datasets.augmenting.table import AUGMENTATIONS, CROP
 from pipeline.core.recipe import NONE, PHASES
+from pipeline.datasets.augmenting.table import AUGMENTATIONS, CROP
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.strategies import EVERYTHING, OTHER_STRATEGIES, SCRATCH, STRATEGIES
 from pipeline.regularizers.table import METHODS

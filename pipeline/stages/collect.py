@@ -92,9 +92,7 @@ def bring(recipe: Recipe, target: Path, folder: str, archive: str) -> Collected:
     request = Request(recipe.data.set, target, place=places[row.given_by], drawing=recipe.options_of("data"))
     collected = bringing.bring(request)
     if row.given_by == "folder" and recipe.data.duplicates == "refuse":
-        collecting.check_duplicates(
-            collected.rows, way_out="allow such pairs: -S defaults.data.duplicates=allow"
-        )
+        collecting.check_duplicates(collected.rows, way_out="allow such pairs: -S defaults.data.duplicates=allow")
     if row.is_published:
         for line in published.totals(recipe.data.set, collected.rows):
             print(f"collect: {line}")

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.assembly import networks
+from pipeline.assembly.training_plan import loop_settings
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
@@ -61,7 +62,7 @@ def predict(network: Network, images: Images, rows: list[int], recipe: Recipe) -
     """Class scores (n, K) of these rows."""
     test = torch.tensor(rows)
     features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
-    return np.asarray(engine.predict(network, features, test, recipe.train, device=images.device))
+    return np.asarray(engine.predict(network, features, test, loop_settings(recipe), device=images.device))
 
 
 def load_network(repeat: int) -> Network:

@@ -32,6 +32,8 @@ def main() -> None:
     material, found = gather(repeats, cite=recipe.cite), read_explained(repeats[0])
     with paths.written_whole(paths.SUMMARY) as target:
         write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
+    with paths.written_whole(paths.CURVES) as target:
+        write_table(target, aggregate.curve_rows(aggregate.curves(repeats)))
     with paths.written_whole(paths.REPORT) as target:
         write_report(target, material, found)
     accuracy = aggregate.score_spreads(repeats)["accuracy"]
@@ -141,7 +143,6 @@ def write_report(folder: Path, material: Material, found: Explained) -> None:
         (folder / "figures" / f"{name}.png").write_bytes(content)
     if material.augmented:
         (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
-    write_table(folder / "curves.csv", aggregate.curve_rows(aggregate.curves(material.repeats)))
     write_table(folder / "predictions.csv", all_predictions(material.repeats))
     write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.files import flat
+from pipeline.core.recipe import NONE
 from pipeline.core.seeding import fingerprint
+from pipeline.networks.strategies import EVERYTHING, SCRATCH
 from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
 
@@ -23,8 +25,6 @@ KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
 PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
 NOTE = "mlflow.note.content"
 
-# The strategy that trains everything; the networks' table is above this room.
-EVERYTHING = "2"
 # What to filter by in the UI: a tag, and where its value is in the recipe.
 LABELS = {
     "data": "data.set",
@@ -228,10 +228,10 @@ def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:
 def run_name(record: Mapping[str, Any]) -> str:
     """What is special about an experiment, such as `resnet18 3b ecsm · quick`."""
     labels = _labels(record)
-    if (labels["strategy"], labels["weights"]) == (EVERYTHING, "none"):
-        labels["strategy"] = "scratch"
-    words = [labels.get(name, "none") for name in NAMED_BY]
-    return f"{' '.join(word for word in words if word != 'none')} · {record['recipe_name']}"
+    if (labels["strategy"], labels["weights"]) == (EVERYTHING, NONE):
+        labels["strategy"] = SCRATCH
+    words = [labels.get(name, NONE) for name in NAMED_BY]
+    return f"{' '.join(word for word in words if word != NONE)} · {record['recipe_name']}"
 
 
 def child_tags(record: Mapping[str, Any]) -> dict[str, str]:

@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from pipeline.params import RegularizerName
 from torch import Tensor, nn
 
-from pipeline.params import RegularizerName
 from pipeline.regularizers.contract import Regularizer
 from pipeline.regularizers.table import METHODS
 from pipeline.regularizers.taps import Tapped, freeze_source

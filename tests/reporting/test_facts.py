@@ -8,8 +8,7 @@ import yaml
 import pipeline
 from pipeline import params
 from pipeline.commands.describe import read
-from pipeline.datasets.collect import sets
-from pipeline.networks.attention.options import GateInit
+from pipeline.datasets.collect.published import described
 from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material

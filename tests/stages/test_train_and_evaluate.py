@@ -22,7 +22,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets import manifest
 from pipeline.datasets.packed import Packed
 from pipeline.evaluation import scores
-from pipeline.networks.backbones.table import resnet
+from pipeline.networks.backbones import resnet
 from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of
 from pipeline.training import checkpoints
