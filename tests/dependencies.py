@@ -15,11 +15,13 @@ FILE = ROOT / "dvc.yaml"
 # What changes together: a stage that imports a module of one of these depends on the whole folder.
 FOLDERS = (
     "pipeline/assembly",
+    "pipeline/config",
     "pipeline/core",
     "pipeline/datasets/augmenting",
     "pipeline/datasets/collect",
     "pipeline/datasets/download",
     "pipeline/datasets/synthetic",
+    "pipeline/evaluation",
     "pipeline/networks",
     "pipeline/regularizers",
     "pipeline/reporting",
