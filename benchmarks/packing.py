@@ -36,9 +36,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.core import provenance
-from pipeline.datasets.manifest import Row
-from pipeline.datasets.packing import pack
-from pipeline.datasets.parallel import mapped
+from pipeline.datasets.decoding.packing import pack
+from pipeline.datasets.decoding.parallel import mapped
+from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,22 +12,25 @@ import pipeline
 
 ROOT = Path(pipeline.__file__).parents[1]
 FILE = ROOT / "dvc.yaml"
-# What changes together: a stage that imports a module of one of these depends on the whole folder.
+# A stage that imports a module of one of these depends on the whole folder: the modules load each other by name, too.
 FOLDERS = (
     "pipeline/assembly",
     "pipeline/config",
     "pipeline/core",
-    "pipeline/datasets/augmenting",
     "pipeline/datasets/collect",
+    "pipeline/datasets/decoding",
     "pipeline/datasets/download",
+    "pipeline/datasets/prepared",
     "pipeline/datasets/synthetic",
-    "pipeline/evaluation",
+    "pipeline/datasets/transforms",
     "pipeline/networks",
     "pipeline/regularizers",
     "pipeline/reporting",
     "pipeline/tracking",
     "pipeline/training",
 )
+# One that needs all of these folders has them as one.
+WHOLE = "pipeline/datasets"
 # MLflow is a view of the metrics files: an edit of how runs are displayed must not train anything again.
 VIEW = "pipeline.tracking"
 # What a row of a table names as "module:attribute" is imported when it is chosen.
@@ -55,7 +58,8 @@ GRAPH = _graph()
 def imported(stage: str) -> set[Path]:
     """Return the source files, of those that hold anything, that a stage imports."""
     main = f"pipeline.stages.{stage}"
-    modules = {main, "pipeline"} | GRAPH.find_upstream_modules(main)
+    # Without the package's own module, on which no result depends: it has threads wait without spinning.
+    modules = ({main} | GRAPH.find_upstream_modules(main)) - {"pipeline"}
     if stage != "report":
         modules = {module for module in modules if not module.startswith(VIEW)}
     return {file_of(module) for module in modules if (ROOT / file_of(module)).stat().st_size}
@@ -63,7 +67,9 @@ def imported(stage: str) -> set[Path]:
 
 def sources(stage: str) -> list[str]:
     """Return a stage's source dependencies: folders of `FOLDERS` and single files, sorted."""
-    return sorted({_grain(file) for file in imported(stage)})
+    needed = {_grain(file) for file in imported(stage)}
+    parts = {folder for folder in FOLDERS if folder.startswith(f"{WHOLE}/")}
+    return sorted(needed - parts | {WHOLE} if parts <= needed else needed)
 
 
 def _grain(file: Path) -> str:
@@ -76,6 +82,7 @@ def written(text: str) -> str:
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 120
+    yaml.preserve_quotes = True
     definition: dict[str, Any] = yaml.load(text)
     for name, stage in definition["stages"].items():
         others = [dep for dep in stage["deps"] if not dep.startswith("pipeline/")]

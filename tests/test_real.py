@@ -104,7 +104,7 @@ def scored() -> dict[str, Any]:
 
 @pytest.mark.usefixtures("project")
 def test_the_given_parts_are_kept() -> None:
-    from pipeline.datasets.packed import Packed
+    from pipeline.datasets.prepared.packed import Packed
     from pipeline.stages import train
 
     parts = train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.assembly.transforms import train_transform
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.training.images import Images
 
 IMAGES, EPOCHS = 4, 5

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.assembly import networks, regularizers
 from pipeline.core import compiler, paths, provenance, records, seeding
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build

@@ -15,7 +15,7 @@ from pipeline.datasets.collect import bringing, collecting, health, near_duplica
 from pipeline.datasets.collect.dataset import Request
 from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.collect.health import Finding
-from pipeline.datasets.manifest import Rejected, Row
+from pipeline.datasets.prepared.manifest import Rejected, Row
 
 SHOWN_FILES = 5
 BAR = 40

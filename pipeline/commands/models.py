@@ -10,8 +10,8 @@ from tqdm import tqdm
 from pipeline import tracking
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
-from pipeline.datasets.packed import Packed
-from pipeline.datasets.transforms import View
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.datasets.transforms.view import View
 from pipeline.networks.network import Network
 from pipeline.stages import evaluate
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from pipeline.core.choices import Choice
 from pipeline.core.recipe import NONE
-from pipeline.datasets.augmenting.table import AUGMENTATIONS
 from pipeline.datasets.collect.sets import SETS
+from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.heads.table import HEADS

@@ -6,7 +6,7 @@ from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, PHASES, Recipe
-from pipeline.datasets.augmenting.table import CROP
+from pipeline.datasets.transforms.table import CROP
 from pipeline.networks.strategies import HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.recipe import NONE, PHASES
-from pipeline.datasets.augmenting.table import AUGMENTATIONS, CROP
+from pipeline.datasets.transforms.table import AUGMENTATIONS, CROP
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.strategies import EVERYTHING, OTHER_STRATEGIES, SCRATCH, STRATEGIES
 from pipeline.regularizers.table import METHODS

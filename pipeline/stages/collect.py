@@ -8,11 +8,11 @@ from pathlib import Path
 from pipeline.core import paths
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.datasets import manifest
 from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
 from pipeline.datasets.collect.dataset import Collected, Request
 from pipeline.datasets.collect.leaks import Leak
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 
 def main(arguments: list[str]) -> None:

@@ -15,8 +15,8 @@ from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe, Sizes
-from pipeline.datasets import manifest
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.networks.build import build
 from pipeline.networks.network import Network

@@ -3,9 +3,9 @@
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Row
-from pipeline.datasets.packing import pack
+from pipeline.datasets.decoding.packing import pack
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Row
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from pipeline import tracking
 from pipeline.core import paths, records
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.datasets import manifest
 from pipeline.datasets.collect import health
+from pipeline.datasets.prepared import manifest
 from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
 from pipeline.reporting.explained import Explained

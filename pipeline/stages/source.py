@@ -21,8 +21,8 @@ from pipeline.core.files import write_json
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 from pipeline.core.vision import models
-from pipeline.datasets import packed
-from pipeline.datasets.parallel import mapped
+from pipeline.datasets.decoding.parallel import mapped
+from pipeline.datasets.prepared import packed
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
 from pipeline.networks.backbones.table import backbone, make, places365

@@ -7,8 +7,8 @@ from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument
 from pipeline.core.recipe import PerClass, Recipe
-from pipeline.datasets import manifest, splits
-from pipeline.datasets.manifest import Alike, Assigned, Row
+from pipeline.datasets.prepared import manifest, splits
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
 
 def main(arguments: list[str]) -> None:

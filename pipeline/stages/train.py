@@ -20,8 +20,8 @@ from pipeline.core import paths, records, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import NONE, Recipe
-from pipeline.datasets import manifest
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.build import build

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
-from pipeline.datasets.augmenting.color import (
+from pipeline.datasets.transforms.color import (
     BRIGHTNESS,
     CONTRAST,
     HUE,

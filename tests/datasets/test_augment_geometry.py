@@ -7,7 +7,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import RandomResizedCrop
 from torchvision.transforms.v2 import functional as reference
 
-from pipeline.datasets.augmenting.geometry import (
+from pipeline.datasets.transforms.geometry import (
     TRIES,
     Box,
     Placement,

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets import images, manifest
 from pipeline.datasets.collect.collecting import bring
 from pipeline.datasets.collect.folder import Found, LeftOut, layout
-from pipeline.datasets.manifest import Rejected, Row
+from pipeline.datasets.decoding import images
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Rejected, Row
 
 UNKNOWN = r"not an image, or damaged at its start; these can be read: JPEG, PNG"
 UNREADABLE = r"cannot be read: \S"

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import InputError
-from pipeline.datasets import parallel
 from pipeline.datasets.collect import collecting
 from pipeline.datasets.collect.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
 from pipeline.datasets.collect.folder import Found
-from pipeline.datasets.manifest import Rejected, Row
+from pipeline.datasets.decoding import parallel
+from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 WAY_OUT = "allow it: -S duplicates=allow"

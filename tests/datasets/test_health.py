@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.datasets.collect.health import examine
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 
 def _row(path: str, *, image: str = "", part: str = "", side: int = 100, mode: str = "RGB", note: str = "") -> Row:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets import images
-from pipeline.datasets.images import RefusedError, load, resized
+from pipeline.datasets.decoding import images
+from pipeline.datasets.decoding.images import RefusedError, load, resized
 
 
 def _noise(width: int = 60, height: int = 40) -> Image.Image:

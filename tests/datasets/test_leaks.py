@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.leaks import Leak, check, leaks, rejections, resolved
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 
 def _row(path: str, *, image: str = "") -> Row:

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.manifest import Assigned, Indexed, Rejected, Row, read, write
-from pipeline.datasets.splits import split
+from pipeline.datasets.prepared.manifest import Assigned, Indexed, Rejected, Row, read, write
+from pipeline.datasets.prepared.splits import split
 
 NAMES = [
     "with space.jpg",

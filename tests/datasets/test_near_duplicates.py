@@ -10,7 +10,7 @@ from pipeline.datasets.collect import near_duplicates
 from pipeline.datasets.collect.collecting import bring, draw, spiders
 from pipeline.datasets.collect.folder import Found
 from pipeline.datasets.collect.near_duplicates import Print, find
-from pipeline.datasets.manifest import Alike, Row
+from pipeline.datasets.prepared.manifest import Alike, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import InputError
-from pipeline.datasets import packing, parallel
-from pipeline.datasets.images import load, resized
-from pipeline.datasets.manifest import Row
-from pipeline.datasets.packed import Packed
-from pipeline.datasets.packing import pack
+from pipeline.datasets.decoding import packing, parallel
+from pipeline.datasets.decoding.images import load, resized
+from pipeline.datasets.decoding.packing import pack
+from pipeline.datasets.prepared.manifest import Row
+from pipeline.datasets.prepared.packed import Packed
 
 SIZE = 16
 

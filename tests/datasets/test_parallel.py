@@ -10,8 +10,8 @@ import pytest
 
 import pipeline
 from pipeline.core.errors import InputError
-from pipeline.datasets import parallel
-from pipeline.datasets.parallel import mapped
+from pipeline.datasets.decoding import parallel
+from pipeline.datasets.decoding.parallel import mapped
 
 COUNT = 40
 

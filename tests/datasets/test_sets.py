@@ -10,14 +10,14 @@ from PIL import Image
 from serving import serving
 
 from pipeline.core.errors import InputError
-from pipeline.datasets import parallel
 from pipeline.datasets.collect import bringing, published, sets
 from pipeline.datasets.collect.dataset import Request
 from pipeline.datasets.collect.sources import lists, matlab
 from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
-from pipeline.datasets.manifest import Assigned, Row
-from pipeline.datasets.splits import PerClass, beside, split
+from pipeline.datasets.decoding import parallel
+from pipeline.datasets.prepared.manifest import Assigned, Row
+from pipeline.datasets.prepared.splits import PerClass, beside, split
 
 NAMES = (
     "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "

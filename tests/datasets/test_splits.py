@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.manifest import Alike, Row
-from pipeline.datasets.splits import PerClass, split
+from pipeline.datasets.prepared.manifest import Alike, Row
+from pipeline.datasets.prepared.splits import PerClass, split
 
 
 def _row(path: str, *, image: str = "", part: str = "") -> Row:

@@ -8,9 +8,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 from pipeline.core.errors import InputError
-from pipeline.datasets import transforms
-from pipeline.datasets.augmenting.table import AUGMENTATIONS
-from pipeline.datasets.transforms import View, view
+from pipeline.datasets.transforms import view
+from pipeline.datasets.transforms.table import AUGMENTATIONS
+from pipeline.datasets.transforms.view import View, view
 
 JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 OPTIONS: dict[str, dict[str, float]] = {

@@ -16,8 +16,8 @@ from PIL import Image, ImageEnhance
 from pipeline import params
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.stages import collect
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.assembly import augmentation_grid, objects
-from pipeline.datasets.packed import MEAN, STD, Packed
+from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.training.images import Images
 
 SIDE, STEP = augmentation_grid.SIDE, augmentation_grid.SIDE + augmentation_grid.GAP

@@ -12,9 +12,9 @@ import tiny
 from PIL import Image
 
 from pipeline.core import paths
-from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Row
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Row
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.stages import preprocess
 
 

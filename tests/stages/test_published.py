@@ -21,13 +21,14 @@ from pipeline import params
 from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest, parallel
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.published import described
+from pipeline.datasets.decoding import parallel
 from pipeline.datasets.download import fetching
-from pipeline.datasets.manifest import Assigned, Row
-from pipeline.datasets.packed import Packed
-from pipeline.datasets.splits import PerClass
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Assigned, Row
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.datasets.prepared.splits import PerClass
 from pipeline.stages import collect, preprocess, split, validate
 
 # A tenth of the images of each class that ECSM Table 1 prints.

@@ -20,7 +20,7 @@ from pipeline import params
 from pipeline.assembly import objects, regularizers
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.packed import MEAN, STD, Packed
+from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.guide import Guide

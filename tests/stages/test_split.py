@@ -8,9 +8,9 @@ import tiny
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Alike, Assigned, Row
-from pipeline.datasets.splits import split
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
+from pipeline.datasets.prepared.splits import split
 from pipeline.stages.split import main
 
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]

@@ -19,8 +19,8 @@ from sklearn.metrics import accuracy_score
 from pipeline import params, tracking
 from pipeline.core import paths, provenance, records, seeding
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest
-from pipeline.datasets.packed import Packed
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
 from pipeline.networks.backbones import resnet
 from pipeline.stages import evaluate, preprocess, source, split, train

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from pipeline.params import Params
 from torch import Tensor
 
 from pipeline import params
 from pipeline.assembly import channel_weights, objects
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.packed import MEAN, STD, Packed
+from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks.build import build
-from pipeline.params import Params
 from pipeline.stages import train
 from pipeline.training import engine
 

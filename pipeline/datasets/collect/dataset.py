@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pipeline.core.choices import Choice
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.download.fetching import Download
-from pipeline.datasets.manifest import Rejected, Row
-from pipeline.datasets.splits import PerClass
+from pipeline.datasets.prepared.manifest import Rejected, Row
+from pipeline.datasets.prepared.splits import PerClass
 
 if TYPE_CHECKING:
     import numpy as np

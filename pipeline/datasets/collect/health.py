@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.datasets.collect.leaks import Choice, leaks
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 # From this ratio of the largest class to the smallest on, accuracy says little of the small ones.
 UNEVEN = 3.0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 Choice = Literal["refuse", "drop", "allow"]
 

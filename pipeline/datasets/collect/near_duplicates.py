@@ -18,9 +18,9 @@ from PIL import Image
 from scipy import ndimage, sparse
 from tqdm import tqdm
 
-from pipeline.datasets import images
-from pipeline.datasets.manifest import Alike, Row
-from pipeline.datasets.parallel import mapped
+from pipeline.datasets.decoding import images
+from pipeline.datasets.decoding.parallel import mapped
+from pipeline.datasets.prepared.manifest import Alike, Row
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]

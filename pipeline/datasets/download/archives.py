@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.space import check_room
+from pipeline.datasets.decoding.space import check_room
 
 # The sets of the papers hold a few gigabytes; photographs hardly pack, lists and drawings up to some twenty times.
 LARGEST = 64 * 10**9

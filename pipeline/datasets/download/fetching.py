@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.space import check_room
+from pipeline.datasets.decoding.space import check_room
 
 if TYPE_CHECKING:
     from requests import Response, Session

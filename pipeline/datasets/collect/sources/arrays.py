@@ -11,7 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet, Picture
 from pipeline.datasets.collect.sources.places import WHOLE, folder_named
 from pipeline.datasets.download.fetching import Download
-from pipeline.datasets.splits import PerClass
+from pipeline.datasets.prepared.splits import PerClass
 
 
 def cifar10(folder: Path) -> list[Picture]:

@@ -8,7 +8,7 @@ from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, shortened
 from pipeline.datasets.download.fetching import Download
-from pipeline.datasets.splits import PerClass
+from pipeline.datasets.prepared.splits import PerClass
 
 ITALIAN = {
     "cane": "dog",

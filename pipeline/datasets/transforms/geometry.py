@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.datasets.augmenting.augmentation import Augmentation, between, whole
+from pipeline.datasets.transforms.augmentation import Augmentation, between, whole
 
 TRIES = 10
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from pipeline.core.choices import load, row
 from pipeline.core.errors import InputError
 from pipeline.core.vision import functional
-from pipeline.datasets.augmenting.augmentation import Augmentation
-from pipeline.datasets.augmenting.color import color_jitter
-from pipeline.datasets.augmenting.geometry import FLIP, affine, affine_crop, random_crop
-from pipeline.datasets.augmenting.table import AUGMENTATIONS, NO_AUGMENTATION
+from pipeline.datasets.transforms.augmentation import Augmentation
+from pipeline.datasets.transforms.color import color_jitter
+from pipeline.datasets.transforms.geometry import FLIP, affine, affine_crop, random_crop
+from pipeline.datasets.transforms.table import AUGMENTATIONS, NO_AUGMENTATION
 
 # What a CPU's caches hold: a whole batch of floats in one go takes several times longer. A GPU takes it whole.
 PIXELS_AT_ONCE_ON_A_CPU = 2**18

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest
-from pipeline.datasets.manifest import Indexed
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Indexed
 
 # ImageNet's, of images scaled to 0..1, red green blue: what the pre-trained networks were given.
 MEAN = (0.485, 0.456, 0.406)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.manifest import Alike, Assigned, Row
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
 _TEST_DRAW, _VAL_DRAW, _COUNT_DRAW = 0, 1, 2
 

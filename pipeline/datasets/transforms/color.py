@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pipeline.datasets.augmenting.augmentation import Augmentation, between
+from pipeline.datasets.transforms.augmentation import Augmentation, between
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets import manifest
-from pipeline.datasets.images import RefusedError, Resize, load, resized
-from pipeline.datasets.manifest import Indexed, Row
-from pipeline.datasets.packed import MEAN, STD
-from pipeline.datasets.parallel import mapped
-from pipeline.datasets.space import check_room
+from pipeline.datasets.decoding.images import RefusedError, Resize, load, resized
+from pipeline.datasets.decoding.parallel import mapped
+from pipeline.datasets.decoding.space import check_room
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Indexed, Row
+from pipeline.datasets.prepared.packed import MEAN, STD
 
 # A JPEG is decoded smaller as long as twice the target is left for the antialiasing.
 _DRAFT = 2
