@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.types import Budget
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.view import View
+from pipeline.datasets.transforms.views import View
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS

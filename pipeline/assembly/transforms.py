@@ -1,7 +1,7 @@
 """From a recipe to the transforms of training and test images."""
 
 from pipeline.core.recipe import Recipe, Sizes
-from pipeline.datasets.transforms.view import View, view
+from pipeline.datasets.transforms.views import View, view
 
 
 def train_transform(recipe: Recipe) -> View:

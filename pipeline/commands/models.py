@@ -11,7 +11,7 @@ from pipeline import tracking
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.view import View
+from pipeline.datasets.transforms.views import View
 from pipeline.networks.network import Network
 from pipeline.stages import evaluate
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.transforms import view
+from pipeline.datasets.transforms import views
 from pipeline.datasets.transforms.table import AUGMENTATIONS
-from pipeline.datasets.transforms.view import View, view
+from pipeline.datasets.transforms.views import View, view
 
 JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 OPTIONS: dict[str, dict[str, float]] = {
@@ -119,7 +119,7 @@ def test_the_same_draws_give_the_same_images_at_any_batch_size(
     for size in (1, 5):
         pieces = [shown.varied(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
         torch.testing.assert_close(torch.cat(pieces) / 255, whole / 255, rtol=0, atol=1e-6)
-    monkeypatch.setattr(transforms, "PIXELS_AT_ONCE_ON_A_CPU", 1)
+    monkeypatch.setattr(views, "PIXELS_AT_ONCE_ON_A_CPU", 1)
     torch.testing.assert_close(shown.varied(images, own) / 255, whole / 255, rtol=0, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.view import view
+from pipeline.datasets.transforms.views import view
 from pipeline.training import engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.view import view
+from pipeline.datasets.transforms.views import view
 from pipeline.training import engine, optim
 from pipeline.training.features import Memory
 from pipeline.training.images import Images
