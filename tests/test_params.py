@@ -260,7 +260,6 @@ def without_sets(name: str) -> str:
 
 
 def test_every_name_that_may_be_chosen_is_a_row_of_its_table_and_every_row_may_be_chosen() -> None:
-    from pipeline.datasets.augmenting.table import AUGMENTATIONS
     from pipeline.networks.attention.table import ATTENTIONS
     from pipeline.networks.backbones import BACKBONES
     from pipeline.networks.freezing import STRATEGIES
@@ -274,7 +273,6 @@ def test_every_name_that_may_be_chosen_is_a_row_of_its_table_and_every_row_may_b
     assert set(get_args(params.Strategy)) == {params.PHASES, *STRATEGIES}
     assert set(get_args(params.Place)) == set(PLACES)
     assert set(get_args(params.Network.model_fields["head"].annotation)) == {STOCK, *HEADS}
-    assert set(get_args(params.Data.model_fields["augmentation"].annotation)) == {"none", *AUGMENTATIONS}
 
 
 def test_the_recipes_put_attention_where_its_row_does() -> None:
