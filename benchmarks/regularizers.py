@@ -26,6 +26,7 @@ from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
+from pipeline.core.loop import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build
@@ -101,7 +102,7 @@ def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device
     source = loss_terms.plain_source(recipe, network, classes=CLASSES)
     makers = loss_terms.Guides(recipe, network, source=source, repeat=0).makers()
     plan = training_plan.training_plan(recipe, network, makers)
-    outcome = engine.fit(network, examples, training_plan.loop_settings(recipe), seed=0, course=plan)
+    outcome = engine.fit(network, examples, loop_settings(recipe), seed=0, course=plan)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
 

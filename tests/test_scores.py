@@ -200,12 +200,6 @@ def test_a_new_row_is_all_that_a_new_score_takes(monkeypatch):
     assert "error_rate (%)" in compare.as_text(found)
 
 
-@pytest.mark.parametrize("name", SCORES)
-def test_every_score_has_a_title_and_a_description(name):
-    assert SCORES[name].title
-    assert SCORES[name].description
-
-
 def test_a_score_is_at_best_one_unless_its_row_says_otherwise(many):
     actual, logits = many
     found = scores(actual, 1000 * logits, list("abcdefg"))

@@ -17,9 +17,10 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.assembly import networks, regularizers, training_plan
+from pipeline.assembly import networks, regularizers
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.loop import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
@@ -53,7 +54,7 @@ def channels(
     Raises:
         InputError: see `rises` and `channel_weights`.
     """
-    head = training_plan.head_settings(recipe)
+    head = head_settings(recipe)
     key = seeding.fingerprint(
         {
             "follows_from": dict(follows_from),
@@ -99,7 +100,7 @@ def trained_head(
         engine.fit(
             network,
             examples,
-            training_plan.head_settings(recipe),
+            head_settings(recipe),
             seed=seeding.derive("channels", "order"),
             name="head",
         )

@@ -29,13 +29,13 @@ TABLES: dict[str, Mapping[str, Choice]] = {
     "network.backbone": BACKBONES,
     "network.weights": WEIGHTS,
     "network.freeze": {**STRATEGIES, **OTHER_STRATEGIES},
-    "network.attention": _or_none(ATTENTIONS, "the backbone as it is"),
+    "network.attention": ATTENTIONS,
     "network.head": HEADS,
     "train.optimizer": OPTIMIZERS,
     "train.schedule": SCHEDULES,
     "train.sampler": SAMPLERS,
     "train.class_weights": CLASS_WEIGHTS,
-    "regularizer.method": _or_none(METHODS, "cross entropy alone"),
+    "regularizer.method": METHODS,
 }
 # The sections of `options`, and the setting whose choices have options there.
 FAMILIES = {

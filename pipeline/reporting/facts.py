@@ -126,7 +126,7 @@ def _collapsed(found: Sequence[aggregate.Collapse]) -> str:
 
 
 def _is_balanced(train: Mapping[str, Any]) -> bool:
-    return train["sampler"] in wording.SAMPLERS or train["class_weights"] in wording.CLASS_WEIGHTS
+    return bool(wording.sampling(train) or wording.class_weights(train))
 
 
 def _drawn_by_class(material: Material) -> bool:
@@ -236,8 +236,8 @@ def _peculiarities(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
         "Augmentation": wording.augmentation(data),
         "Image sizes": wording.sizes(data),
         "Batch norms": wording.BATCH_NORMS.get(train["freeze_bn_stats"]),
-        "Sampling": wording.SAMPLERS.get(train["sampler"]),
-        "Class weights": wording.CLASS_WEIGHTS.get(train["class_weights"]),
+        "Sampling": wording.sampling(train),
+        "Class weights": wording.class_weights(train),
     }
     return [(term, description) for term, description in told.items() if description]
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.core.choices import Choice
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.transforms.table import AUGMENTATIONS, CROP
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.strategies import EVERYTHING, OTHER_STRATEGIES, SCRATCH, STRATEGIES
 from pipeline.regularizers.table import METHODS
+from pipeline.training.table import CLASS_WEIGHTS, SAMPLERS
 
 # Of all that `freeze` may be.
 FREEZING = {name: row.title for name, row in {**STRATEGIES, **OTHER_STRATEGIES}.items()}
@@ -25,12 +27,6 @@ SCALES = {"mean_one": "weights of mean one", "raw": "weights of sum one", "delta
 GROUPS = ("backbone", "attention", "head")
 # What is worth a word; the other choice of each is what a plain training does.
 BATCH_NORMS = {True: "in eval mode throughout: their statistics stay as they were at the start"}
-SAMPLERS = {
-    "weighted": "weighted: with replacement, each class as often as any other; training's curves are of these draws"
-}
-CLASS_WEIGHTS = {
-    "balanced": "balanced: the rarer a class, the more its images count in the training loss, not in the validation's"
-}
 NO_ATTENTION = "none"
 NO_REGULARIZER = "none"
 
@@ -146,6 +142,25 @@ def augmentation(data: Mapping[str, Any]) -> str:
     """Return what varies training images; empty where nothing does."""
     name = data["augmentation"]
     return f"{name}: {AUGMENTATIONS[name].title}" if name in AUGMENTATIONS else ""
+
+
+def sampling(train: Mapping[str, Any]) -> str:
+    """Return how training draws images; empty where it does so plainly.
+
+    >>> sampling({"sampler": "shuffle"})
+    ''
+    """
+    return _special(SAMPLERS, train["sampler"])
+
+
+def class_weights(train: Mapping[str, Any]) -> str:
+    """Return how classes are weighed in the loss; empty where they are not."""
+    return _special(CLASS_WEIGHTS, train["class_weights"])
+
+
+def _special(table: Mapping[str, Choice], name: str) -> str:
+    """A choice in words; empty for the first of its table, which is what a plain training does."""
+    return "" if name == next(iter(table)) else f"{name}: {table[name].title}"
 
 
 def varied(recipe: Mapping[str, Any]) -> str:

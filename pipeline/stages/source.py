@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline.assembly.training_plan import LoopSettings
 from pipeline.core import compiler, paths, seeding
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_json
+from pipeline.core.loop import LoopSettings
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 from pipeline.core.vision import models

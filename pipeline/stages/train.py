@@ -14,11 +14,12 @@ from pipeline import tracking
 from pipeline.assembly import augmentation_grid, networks
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.run_record import Machine, inference_speed, machine, run_record, runtime_record
-from pipeline.assembly.training_plan import as_user_error, loop_settings, training_examples, training_plan
+from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import paths, records, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
+from pipeline.core.loop import loop_settings
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
