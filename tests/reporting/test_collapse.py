@@ -6,24 +6,29 @@ import pytest
 
 from pipeline.reporting import aggregate, facts, page, wording
 from pipeline.reporting.aggregate import Collapse, Repeat
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.facts import Material
 from pipeline.reporting.pictures import Picture
 
 EVEN = {"entropy": 0.98, "maximum": 0.02, "mass": 0.5}
 
 
-def row(epoch, **taps):
+def row(epoch, **hooked_layers):
     """A line of history.csv: by tap, entropy, maximum and mass."""
-    told = {f"{name}/{tap}": str(value) for tap, values in taps.items() for name, value in (EVEN | values).items()}
+    told = {
+        f"{name}/{layer}": str(value)
+        for layer, values in hooked_layers.items()
+        for name, value in (EVEN | values).items()
+    }
     return {"epoch": str(epoch), "iteration": str(10 * epoch)} | told
 
 
 def repeat(*rows, number=1, method="gca", parts=None, unit="epochs"):
     """A repeat whose parts are (method, amount, taps)."""
     phases = [
-        {"regularizer": name, "amount": amount} | ({"taps": list(taps), "idle_taps": []} if taps else {})
-        for name, amount, taps in parts or [(method, len(rows), ["near", "far"])]
+        {"regularizer": name, "amount": amount}
+        | ({"hooked_layers": list(hooked_layers), "idle_layers": []} if hooked_layers else {})
+        for name, amount, hooked_layers in parts or [(method, len(rows), ["near", "far"])]
     ]
     recipe = {"train": {"budget": {"unit": unit}, "phases": []}}
     record = {"recipe": recipe, "phases": phases, "data": {"classes": ["a"]}}
@@ -71,7 +76,7 @@ def test_halves_of_iterations_end_with_their_own_epochs():
     parts = [("spa", 20, ["near", "far"]), ("gca", 10, ["near", "far"])]
     rows = [row(1, near={}, far={}), row(2, near=gone, far={}), row(3, near={}, far={})]
     found = aggregate.collapses([repeat(*rows, parts=parts, unit="iterations")])
-    assert [(one.method, one.tap) for one in found] == [("spa", "near")]
+    assert [(one.method, one.layer) for one in found] == [("spa", "near")]
 
 
 def test_columns_of_the_other_half_are_empty_and_say_nothing():
@@ -83,7 +88,7 @@ def test_columns_of_the_other_half_are_empty_and_say_nothing():
 def test_each_repeat_and_tap_counts():
     gone = {"maximum": 0.9, "entropy": 0.1}
     found = aggregate.collapses([repeat(row(1, near=gone, far=gone)), repeat(row(1, near={}, far=gone), number=2)])
-    assert [(one.repeat, one.tap) for one in found] == [(1, "near"), (1, "far"), (2, "far")]
+    assert [(one.repeat, one.layer) for one in found] == [(1, "near"), (1, "far"), (2, "far")]
 
 
 def test_the_note_tells_the_worst_case_and_how_many_more():
@@ -131,7 +136,7 @@ def material(near):
         "data": {"set": "folder", "classes": ["a", "b"], "images": 8, "sha256": "d"},
         "weights": {"origin": "torchvision", "sha256": ""},
         "code": "c",
-        "phases": [part | {"regularizer_parameters": 9, "taps": ["near", "far"], "idle_taps": []}],
+        "phases": [part | {"regularizer_parameters": 9, "hooked_layers": ["near", "far"], "idle_layers": []}],
         "parameters": {"trainable": 7, "frozen": 0, "regularizer": 9},
         "stages": {"stem": {"trainable": 7, "frozen": 0}},
         "flops": {"network": 10**9},
@@ -162,7 +167,7 @@ HEALTH = {"sizes": {"smallest": [8, 8], "largest": [8, 8]}, "modes": {"RGB": 8},
 DRAWN = ("counts", "loss", "accuracy", "stages", "confusion", "classes", "reliability", "values")
 CHARTS = dict.fromkeys(DRAWN, Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
 DESCRIBED = {"layers": {"last": "layer4.1", "finer": "layer3.1"}, "attention": "", "features": []}
-EXPLAINED = Explained(1, values={}, described=DESCRIBED, arrays={}, images=[])
+EXPLAINED = Explanations(1, values={}, described=DESCRIBED, arrays={}, images=[])
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.views import view
+from pipeline.datasets.transforms.image_transform import view
 from pipeline.training import engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
@@ -210,7 +210,7 @@ def test_watching_does_not_change_training() -> None:
 
 def test_every_epoch_has_an_order_of_its_own() -> None:
     data = examples(count=20)
-    orders = [engine.order(data, engine.Course(), seed=1, epoch=epoch).tolist() for epoch in (1, 2)]
+    orders = [engine.order(data, engine.TrainingPlan(), seed=1, epoch=epoch).tolist() for epoch in (1, 2)]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
 
@@ -224,14 +224,14 @@ def unbalanced() -> engine.Examples:
 
 def test_weighted_sampling_shows_each_class_as_often_as_any_other() -> None:
     data = unbalanced()
-    course = engine.Course(sampler="weighted")
-    drawn = torch.cat([engine.order(data, course, seed=1, epoch=epoch) for epoch in range(1, 41)])
+    plan = engine.TrainingPlan(sampler="weighted")
+    drawn = torch.cat([engine.order(data, plan, seed=1, epoch=epoch) for epoch in range(1, 41)])
     assert len(drawn) == 40 * 100
     assert set(drawn.tolist()) == set(range(100))
     # Of 4,000 draws at one third, 4.5 standard deviations are 0.0335.
     shares = torch.bincount(data.labels[drawn]).double() / len(drawn)
     assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.0335)
-    assert torch.equal(drawn[:100], engine.order(data, course, seed=1, epoch=1))
+    assert torch.equal(drawn[:100], engine.order(data, plan, seed=1, epoch=1))
 
 
 def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> None:
@@ -240,10 +240,10 @@ def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> 
     data = unbalanced()
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    found = engine.class_weights(data, engine.Course(class_weights="balanced"))
+    found = engine.class_weights(data, engine.TrainingPlan(class_weights="balanced"))
     assert found is not None
     assert found.tolist() == pytest.approx(expected.tolist())
-    assert engine.class_weights(data, engine.Course()) is None
+    assert engine.class_weights(data, engine.TrainingPlan()) is None
 
 
 def test_a_batch_of_one_class_counts_as_that_class_does() -> None:
@@ -264,7 +264,7 @@ def test_what_one_phase_kept_is_gone_when_the_next_begins(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(engine, "Features", noted)
     network = Small(frozen=False)
-    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    engine.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert alive == [[], [False]]
 
 
@@ -272,15 +272,15 @@ def test_class_weights_change_what_is_learnt() -> None:
     trained = []
     for chosen in ("none", "balanced"):
         network = Small(frozen=False)
-        engine.fit(network, unbalanced(), settings(), seed=1, course=engine.Course(class_weights=chosen))
+        engine.fit(network, unbalanced(), settings(), seed=1, plan=engine.TrainingPlan(class_weights=chosen))
         trained.append(weights(network))
     assert not torch.equal(*trained)
 
 
-def two_phases(network: Small) -> engine.Course:
+def two_phases(network: Small) -> engine.TrainingPlan:
     """One epoch with the first part frozen, then two with everything at a smaller rate."""
     first = engine.Phase(1, 0.05, lambda: network.freeze(True))
-    return engine.Course((first, engine.Phase(2, 0.005, lambda: network.freeze(False))))
+    return engine.TrainingPlan((first, engine.Phase(2, 0.005, lambda: network.freeze(False))))
 
 
 def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
@@ -292,7 +292,7 @@ def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
         examples(),
         settings(),
         seed=1,
-        course=two_phases(network),
+        plan=two_phases(network),
         on_epoch=lambda _row: seen.append(torch.equal(network.state_dict()["parts.0.0.weight"], start)),
     )
     assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
@@ -306,7 +306,7 @@ def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch)
     plain = engine.optim.make_optimizer
     monkeypatch.setattr(engine.optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
     network = Small(frozen=False)
-    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    engine.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert len(made) == 2
     assert made[0] is not made[1]
     assert sum(len(group["params"]) for group in made[0].param_groups) == 4
@@ -314,10 +314,10 @@ def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_rates_by_group_are_those_that_are_asked_for() -> None:
-    still = engine.Course(lr_factors={"backbone": 1e-12, "head": 1.0})
+    still = engine.TrainingPlan(lr_factors={"backbone": 1e-12, "head": 1.0})
     network = Small(frozen=False)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    outcome = engine.fit(network, examples(), settings(), seed=1, course=still)
+    outcome = engine.fit(network, examples(), settings(), seed=1, plan=still)
     moved = {name: (value - before[name]).abs().max().item() for name, value in network.named_parameters()}
     assert max(moved[name] for name in moved if not name.startswith("parts.2")) < 1e-9
     assert min(moved[name] for name in moved if name.startswith("parts.2")) > 1e-4
@@ -330,7 +330,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
         network.parts[2][1].weight.fill_(1e30)
     with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
         engine.fit(network, examples(val=0), settings(lr=1e30), seed=1)
-    rows = engine.order(examples(val=0), engine.Course(), seed=1, epoch=1)
+    rows = engine.order(examples(val=0), engine.TrainingPlan(), seed=1, epoch=1)
     assert caught.value.rows == rows[8:16].tolist()
 
 

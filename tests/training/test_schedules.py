@@ -25,7 +25,7 @@ def experiment(paper: str = "spa_gca", *, regularizer: str = "auto", train: Any 
 def rates(chosen: Experiment, *, images: int = DOGS) -> list[float]:
     """The rate that each iteration is made with, as the loop puts parts and schedule together."""
     train = chosen.settings.train.for_loop()
-    phases = objects.course(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
+    phases = objects.plan(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
     size, unit = train.batch_size, train.budget.unit
     steps = [optim.total_steps(unit=unit, amount=p.amount, images=images, batch_size=size) for p in phases]
     seen = []
