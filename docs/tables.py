@@ -1,4 +1,4 @@
-"""Fills what follows from the code in README.md's tables; `make tables` runs it.
+"""Fills what follows from the code in the tables of README.md and docs/; `make tables` runs it.
 
 The comment in front of a table names the columns that are filled; all else in it is written by hand.
 """
@@ -21,7 +21,7 @@ from pipeline.params import Paper
 from pipeline.stages import assembly
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+PAGES = ("README.md", "docs/choices.md", "docs/data.md")
 TABLE = re.compile(r"(<!-- make tables fills: ([^-]+) -->\n)((?:\|.*\n)+)")
 # As ECSM has spiders.
 CLASSES = 9
@@ -69,12 +69,12 @@ def _network(name: str) -> str:
 
 # By the headings of the first column and of the one that is filled: what stands there for a name; None leaves it.
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
-    ("paper", "network"): _network,
+    ("recipe", "network"): _network,
     ("data", "its own split"): lambda name: ("yes" if SETS[name].official else "no") if name in SETS else None,
     ("freeze", "trained"): lambda name: _count(name, "trainable"),
     ("freeze", "frozen"): lambda name: _count(name, "frozen"),
     ("backbone", "attention goes"): _places,
-    ("attention", "place"): lambda name: f"`{ATTENTIONS[name].place}`" if name in ATTENTIONS else "",
+    ("attention", "position"): lambda name: f"`{ATTENTIONS[name].place}`" if name in ATTENTIONS else "",
 }
 
 
@@ -93,7 +93,7 @@ def rows(table: str) -> list[list[str]]:
 
 
 def filled(text: str) -> str:
-    """README.md with its tables as the code has them.
+    """Fill the tables of a page.
 
     Raises:
         ValueError: where the names of one row have different values.
@@ -108,10 +108,12 @@ def _fill(table: Sequence[list[str]], columns: Sequence[str]) -> str:
         for column in columns:
             values = {CELLS[first, column](name) for name in names(row[0])}
             if len(values) > 1:
-                raise ValueError(f"README.md: {row[0]} differ in {column!r}: {values}; give them rows of their own")
+                raise ValueError(f"{row[0]} differ in {column!r}: {values}; give them rows of their own")
             row[headings.index(column)] = values.pop() or row[headings.index(column)]
     return "".join("".join(f"| {cell} " if cell else "| " for cell in row) + "|\n" for row in table)
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        file = ROOT / page
+        file.write_text(filled(file.read_text(encoding="utf-8")), encoding="utf-8")
