@@ -10,13 +10,19 @@ ARG UID=1000
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends git make \
  && rm -rf /var/lib/apt/lists/*
+# A mounted clone may seem another user's to git, and the copies that DVC's queue works in are committed by somebody.
 RUN useradd --create-home --uid "$UID" --shell /bin/bash orbweaver \
- && install --directory --owner orbweaver /project /opt/venv \
- && git config --system --add safe.directory /project
+ && install --directory --owner orbweaver /project /opt/venv /cache \
+ && git config --system safe.directory /project \
+ && git config --system user.name orbweaver \
+ && git config --system user.email orbweaver@localhost
 
 USER $UID
 WORKDIR /project
-ENV ORBWEAVER_VENV=/opt/venv \
+# Downloads, which a volume at /cache keeps.
+ENV ORBWEAVER_CACHE=/cache/data \
+    TORCH_HOME=/cache/torch \
+    ORBWEAVER_VENV=/opt/venv \
     PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 
