@@ -1,11 +1,13 @@
 """README.md and docs/: every page is reached, every link leads somewhere, and the site loads nothing from elsewhere."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,15 @@ from pipeline.networks.backbones import BACKBONES
 ROOT = readme.ROOT
 README, INDEX = ROOT / "README.md", ROOT / "docs/index.md"
 NAMES = {file.name for file in readme.PAGES if file not in (README, INDEX)}
+OF_THE_FRONT = (
+    "Dockerfile",
+    ".devcontainer/devcontainer.json",
+    "zensical.toml",
+    "NOTICE",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # What a browser fetches by itself, by tag and attribute.
 FETCHED = {
@@ -116,6 +127,11 @@ def test_a_link_of_the_site_to_elsewhere_is_one_of_the_pages(site: Path) -> None
     assert {link for link in links if ELSEWHERE.match(link)} <= ours
 
 
+@pytest.mark.parametrize("file", [*readme.PAGES, *(ROOT / name for name in OF_THE_FRONT)], ids=lambda file: file.name)
+def test_no_path_of_a_machine_and_no_registry_is_named(file: Path) -> None:
+    assert not re.search(r"/(root|home|tmp|work)/|pypi|https?://[^ ]*simple", file.read_text(encoding="utf-8"))
+
+
 def test_every_server_of_a_download_is_named() -> None:
     text = (ROOT / "docs/network-access.md").read_text(encoding="utf-8")
     downloads = [url for row in SETS.values() for download in row.downloads for url in download.urls]
@@ -133,3 +149,19 @@ def test_only_two_modules_ask_a_server() -> None:
     )
     files = [file for file in (ROOT / "pipeline").rglob("*.py") if asks.search(file.read_text(encoding="utf-8"))]
     assert {file.stem for file in files} == {"fetching", "source", "live"}
+
+
+def test_the_guides_commands_are_of_its_own_names_and_of_tests_that_are_there() -> None:
+    """What they do is tried by test_extending.py, in a copy with the guide's blocks."""
+    text = readme.PAGES[readme.GUIDE]
+    names = set(re.findall(r'^ *"(\w+)"[:,]', text, re.MULTILINE)) | {"3b"}
+    commands = [shlex.split(command) for command in readme.commands(re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
+    assert {tuple(words[:2]) for words in commands if words[0] != "pytest"} == {
+        ("orbweaver", "describe"),
+        ("dvc", "exp"),
+    }
+    for words in commands:
+        chosen = {after.rpartition("=")[2] for before, after in pairwise(words) if before in ("-S", "-k")}
+        assert chosen
+        assert chosen <= names
+        assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
