@@ -96,6 +96,13 @@ def test_a_link_leads_to_a_file_that_is_there(page: Path) -> None:
         assert page == README or not place.startswith("..")
 
 
+def test_every_room_is_described() -> None:
+    lines = readme.section("The rooms").splitlines()
+    described = {name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")}
+    rooms = {place.name for place in (ROOT / "pipeline").iterdir() if (place / "__init__.py").is_file()}
+    assert described - {"pipeline"} == rooms
+
+
 @pytest.mark.parametrize("broken", ["[a page](none.md)", "[a heading](data.md#none)"])
 def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path, broken: str) -> None:
     done = built(tmp_path, page=f"\n{broken}\n")
