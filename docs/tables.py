@@ -31,18 +31,18 @@ CHOICES = ROOT / "docs/choices.md"
 TABLE = re.compile(r"(<!-- make tables fills: ([^-]+) -->\n)((?:\|.*\n)+)")
 # As ECSM has spiders.
 CLASSES = 9
-TOP = f"""# Choices
+TOP = """# Choices
 
-Every choice of params.yaml, by the key that makes it, as `orbweaver describe --choices` prints them. A choice with options
-has them below `options` in params.yaml, here with the value that they have there: `-S options.attention.se.reduction=8`.
+Every choice of params.yaml, by the key that makes it, as `orbweaver describe --choices` prints them. The options of a
+choice are below `options` in params.yaml, with the values that stand here: `-S options.attention.se.reduction=8`.
 
 <!-- Written by make tables from the code; edit the rows there. -->
 """
 # What else a table says of a key's choices.
 NOTES = {
-    "freeze": "Counted are the parameters of the network of `ecsm` with nine classes; its attention always trains, and the "
-    "statistics of batch norms count as frozen. [Training](training.md#strategies) says what a block is.",
-    "backbone": "The last column is where attention can go; what needs feature maps does not fit a network without them.",
+    "freeze": "Counted are the parameters of the network of `ecsm` with nine classes; its attention always trains, and "
+    "the statistics of batch norms count as frozen. [Training](training.md#strategies) says what a block is.",
+    "backbone": "Attention needs feature maps, and goes into residual blocks of the kinds that are named there.",
 }
 # Headings of further columns, by key.
 COLUMNS: dict[str, dict[str, Callable[[str], str]]] = {

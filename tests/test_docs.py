@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import readme
-
 from pipeline.datasets.sets import SETS
+
 from pipeline.networks.backbones import BACKBONES
 
 ROOT = readme.ROOT

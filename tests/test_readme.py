@@ -14,12 +14,12 @@ import torch
 from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
 from PIL import Image
+from pipeline.errors import InputError
 
 from pipeline import params
 from pipeline.commands import COMMANDS, cells, orbweaver
 from pipeline.commands.overriding import read, read_each
 from pipeline.datasets.synthetic import spider_image
-from pipeline.errors import InputError
 from pipeline.networks.backbones import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import PLACES
