@@ -12,7 +12,7 @@ from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
 from pipeline.networks.backbones.table import backbone
-from pipeline.networks.build import NO_ATTENTION, build, trunk
+from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
@@ -49,7 +49,7 @@ def loss_terms(
             eval_examples(),
             hooked_layers,
             classes=classes,
-            pretrained=trunk(reference.model.state_dict(), backbone(recipe.network.backbone)),
+            pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
             follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
             | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
         )

@@ -113,7 +113,7 @@ def make(
         "shapes": sizes,
         "head": head,
         "network": reference.model,
-        "added": reference.added,
+        "inserted": reference.inserted,
         "channel_weights": weights,
     }
     row = METHODS[method]

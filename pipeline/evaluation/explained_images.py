@@ -77,7 +77,7 @@ def explain(
     described = {
         "images": [dict(row) for row in rows],
         "layers": explanations.layers(network, images.shape[-1])._asdict(),
-        "attention": network.added[-1] if network.added else "",
+        "attention": network.inserted[-1] if network.inserted else "",
         "features": shown,
     }
     return arrays, described

@@ -105,9 +105,9 @@ def class_maps(network: Network, images: Tensor, classes: Sequence[int]) -> Floa
 @torch.no_grad()
 def attention(network: Network, images: Tensor) -> dict[str, FloatArray]:
     """What the last attention module weighs with, by its map's name as in the contract; nothing where there is none."""
-    if not network.added:
+    if not network.inserted:
         return {}
-    found = network.attention_maps(images)[network.added[-1]]
+    found = network.attention_maps(images)[network.inserted[-1]]
     return {name: np.asarray(weights.float().cpu()) for name, weights in found.items()}
 
 

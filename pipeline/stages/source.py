@@ -58,10 +58,12 @@ def main(arguments: list[str]) -> None:
         target.mkdir()
         record = {"origin": source.origin, "backbone": network.backbone, "file_sha256": source.file_sha256}
         if source.values:
-            fitting = row.fit(build.trunk(source.values, row), CHECKED_SIZE)
-            build.check_trunk(_on_meta(network.backbone), row, fitting, origin=source.origin)
+            fitting = row.fit(build.backbone_weights(source.values, row), CHECKED_SIZE)
+            build.check_backbone(_on_meta(network.backbone), row, fitting, origin=source.origin)
             stored = target / paths.SOURCE_WEIGHTS.name
-            checkpoints.save(build.trunk(source.values, row) | build.hidden(source.values, row), stored)
+            checkpoints.save(
+                build.backbone_weights(source.values, row) | build.hidden_layers(source.values, row), stored
+            )
             record["sha256"] = checkpoints.sha256(stored)
         write_json(target / paths.SOURCE_RECORD.name, record)
     print(f"source: {source.origin}")
