@@ -380,7 +380,7 @@ def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monke
 def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
     found = run(values("gca", {"network.attention": "ca"}, freeze="1"))
     reference = found.loss_terms[0].frozen
-    assert reference.added == ()
+    assert reference.inserted == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert all(torch.equal(reference.model.state_dict()[name], value) for name, value in start.items())
     assert found.loss_terms[0].hooked_layers == tuple(LAYERS)
@@ -391,7 +391,7 @@ def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
 def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
     found = run(values("spa_gca", {"network.attention": "se"}, freeze="1"))
     assert same(found.loss_terms[1].source_before, found.after_epochs[0])
-    assert found.loss_terms[1].frozen.added
+    assert found.loss_terms[1].frozen.inserted
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
@@ -424,7 +424,7 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
 def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
     changes = {"network.backbone": backbone, "data.crop_size": 32}
     experiment = values("delta", changes, freeze="2").experiment()
-    with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
+    with pytest.raises(InputError, match=r"regularizer 'delta': .* is not a convolution but \w+; use another method"):
         regularizers.parts(experiment, objects.structure(experiment, classes=3))
 
 

@@ -199,7 +199,7 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
-    with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
+    with pytest.raises(InputError, match=r"a loss increase at layer1\.1\.conv2 is not finite"):
         weigh(values(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
 
