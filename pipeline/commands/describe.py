@@ -62,7 +62,7 @@ def select(key: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return the same for people: a line a choice, with the names of its options."""
+    """Return the same as text: a line a choice, with the names of its options."""
     width = max(len(line["name"]) for lines in listed.values() for line in lines)
     blocks = [
         "\n".join([key, *(f"  {line['name']:<{width}}  {line['description']}{_listed(line)}" for line in lines)])
@@ -125,7 +125,7 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
 
 
 def layers(network: Network) -> list[dict[str, Any]]:
-    """Each stage of the network with what it holds and how much of it trains, in the last phase."""
+    """Return each stage of the network with its layers and how much of it trains in the last phase."""
     return [
         {
             "stage": name,
@@ -140,7 +140,7 @@ def layers(network: Network) -> list[dict[str, Any]]:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same for people."""
+    """Return the same as text."""
     settings = found["settings"]
     width = max(map(len, settings))
     values = max(len(str(entry["value"])) for entry in settings.values())
@@ -166,7 +166,7 @@ def _note(entry: Mapping[str, Any]) -> str:
 
 
 def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
-    """What each part of the training compares with the pre-trained network, where it does."""
+    """Return the layers that each phase compares with the pre-trained network, where it does."""
     told = []
     for part in parts:
         if "hooked_layers" in part:
