@@ -16,7 +16,7 @@ from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
-from pipeline.training import engine
+from pipeline.training import contract
 
 
 def loss_terms(
@@ -24,7 +24,7 @@ def loss_terms(
     network: Network,
     record: Mapping[str, Any],
     *,
-    eval_examples: Callable[[], engine.Examples],
+    eval_examples: Callable[[], contract.Examples],
     repeat: int,
 ) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
@@ -57,7 +57,7 @@ def loss_terms(
 
 
 def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
-    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+    """Return the network as it is now, frozen, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
     if plan.attention == NO_ATTENTION:
         return cast(Network, freeze_reference(network))
@@ -97,7 +97,7 @@ class LossTerms:
         self._channel_weights = channel_weights
 
     def makers(self) -> list[Callable[[], FeatureRegularizer | None]]:
-        """One a part, to be called in order, each when its part has frozen what it freezes."""
+        """Return one a part, to be called in order, each when its part has frozen what it freezes."""
         return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
 
     def _make(self, number: int, part: Phase) -> FeatureRegularizer | None:

@@ -40,17 +40,17 @@ class Comparison:
 
 
 def compares_maps(method: str) -> bool:
-    """Whether a method looks at feature maps."""
+    """Return whether a method looks at feature maps."""
     return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
-    """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
+    """Return whether a method adds a term; weight decay and freezing are the optimizer's and the network's."""
     return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """The taps of the network as it is frozen now; none for a method that compares no maps."""
+    """Return the taps of the network as it is frozen now; none for a method that compares no maps."""
     if not compares_maps(method):
         return Comparison()
     hooked_layers = backbone(recipe.network.backbone).hooked_layers
@@ -60,14 +60,14 @@ def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
 
 
 def step_of(network: Network, module: str) -> int:
-    """The number of the step that a module is in."""
+    """Return the number of the step that a module is in."""
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
 @compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
-    """(C, H, W) by tap for one image; nothing is computed."""
+    """Return (C, H, W) by layer for one image, without computing anything."""
     meta = on_meta(network).eval()
     with FeatureHooks(meta.model, hooked_layers) as found:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
@@ -82,7 +82,7 @@ def make(
     reference: Network,
     channel_weights: Mapping[str, Tensor] | None = None,
 ) -> Regularizer | None:
-    """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+    """Return a method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
 
     Args:
         recipe: names the options.
@@ -121,7 +121,7 @@ def make(
 
 
 def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
-    """Each part of the training as plain data; leaves the network as its last part has it.
+    """Return each part of the training as plain data; leaves the network as its last part has it.
 
     Returns:
         For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
@@ -153,7 +153,7 @@ def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
 
 
 def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
-    """How many numbers the regularizers of all parts have; a method that several phases have counts once."""
+    """Return how many numbers the regularizers of all parts have; a method that several phases have counts once."""
     largest: dict[str, int] = {}
     for part in described:
         method = part["regularizer"]
