@@ -1,6 +1,6 @@
 """How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
 
-The head alone is trained on the pre-trained network (L2-FE), then the filters of each tap are left out one at a time
+The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
 on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
 same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
 """
@@ -71,7 +71,7 @@ def channels(
     )
     with _place(key) as file:
         if kept := _kept(file):
-            print(f"train: channel weights of {len(hooked_layers)} taps read from {paths.CHANNELS}", flush=True)
+            print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
             return kept
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
         found = {

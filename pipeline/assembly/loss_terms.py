@@ -68,17 +68,17 @@ def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Netw
 
 
 class LossTerms:
-    """Makes what each part of a training adds to its loss, when the part begins.
+    """Loss terms of a training, built phase by phase as each begins.
 
-    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
-    first half left it, batch norms' statistics included, and a method made anew.
+    The reference is the pre-trained network. In a phase that continues the one before, it is the network as that phase
+    left it, statistics of batch norms included, and the method is new.
 
     Args:
         recipe: the phases and their options.
         network: the one that trains, on its device, before anything trained.
         reference: the pre-trained network, frozen, on the same device.
         repeat: seeds the initial values of what a method learns.
-        channel_weights: DELTA's, by tap.
+        channel_weights: DELTA's, by layer.
     """
 
     def __init__(
@@ -106,16 +106,16 @@ class LossTerms:
         # Dropout draws the same whatever a method draws.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
-            made = regularizers.make(
+            regularizer = regularizers.make(
                 self._recipe,
                 self._network,
                 part.regularizer,
                 reference=self._reference,
                 channel_weights=self._channel_weights,
             )
-        if made is None:
+        if regularizer is None:
             return None
         device = next(self._network.parameters()).device
         hooked_layers = regularizers.comparison(self._recipe, self._network, part.regularizer).hooked_layers
         stop = max((regularizers.step_of(self._reference, layer) for layer in hooked_layers), default=-1) + 1
-        return FeatureRegularizer(self._network, self._reference, made.to(device), hooked_layers, stop=stop)
+        return FeatureRegularizer(self._network, self._reference, regularizer.to(device), hooked_layers, stop=stop)

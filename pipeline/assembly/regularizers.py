@@ -1,4 +1,4 @@
-"""From a recipe to what is added to the loss: which taps are compared, with which source."""
+"""From a recipe to its regularizers, and the layers that they compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WEIGHING = ("batches", "filters_at_once")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which of a backbone's taps a part of a training compares.
+    """The layers of a backbone that a phase compares.
 
     Attributes:
         hooked_layers: those behind something that trains.
@@ -50,7 +50,7 @@ def adds_to_the_loss(method: str) -> bool:
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """Return the taps of the network as it is frozen now; none for a method that compares no maps."""
+    """Return the layers to compare as the network is frozen now; none for a method without feature maps."""
     if not compares_maps(method):
         return Comparison()
     hooked_layers = backbone(recipe.network.backbone).hooked_layers
@@ -89,7 +89,7 @@ def make(
         network: the one that trains.
         method: a row of `METHODS`.
         reference: holds the values to stay near.
-        channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
+        channel_weights: DELTA's by layer; None weighs all equally, where only the structure matters.
 
     Raises:
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
@@ -125,17 +125,17 @@ def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
 
     Returns:
         For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
-        compared, how many numbers the regularizer has itself, the taps, and those of them that are idle.
+        compared, how many parameters the regularizer has itself, the layers, and those of them that are idle.
 
     Raises:
         InputError: see `make`.
     """
-    found = []
+    phases = []
     for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
-        told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        found.append(told | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
-    return found
+        described = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
+        phases.append(described | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
+    return phases
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 
-# More layers of a stage than these are told by the first two and the last.
+# Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
 # The value of --choices alone.
 ALL = "*"
@@ -111,12 +111,12 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
     recipe = resolved.recipe
     values = recipe.settings()
-    # What trains in which phase is told below.
+    # The phases have an entry of their own.
     del values["train"]["phases"]
     values["options"] |= {family: recipe.options[family] for family in ("data", "weights")}
-    beside = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
+    others = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
-    origins |= {name: (value, name) for name, value in beside.items()}
+    origins |= {name: (value, name) for name, value in others.items()}
     notes = comments(paths.PARAMS)
     return {
         name: {"value": value, "from": origin, "note": notes.get(origin, "")}

@@ -21,7 +21,7 @@ NEEDS = ("torch", "torchvision", "numpy")
 
 
 class FromPixels(nn.Module):
-    """A network with what comes before it in testing: the middle cut out, resized, normalised.
+    """A network with the transform of testing: center crop, resizing, normalization.
 
     Shape:
         Input (N, 3, S, S) uint8, red green blue, S the side that images are packed at; output (N, K) class scores.

@@ -22,7 +22,7 @@ class Trial(NamedTuple):
     """One repeat of an experiment.
 
     Attributes:
-        right: for each test image, by its path, whether it was told right; never empty.
+        right: for each test image, by its path, whether its prediction was right; never empty.
         train: how many images it trained on.
         scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
         seconds: of training; None where that is not known.
@@ -310,8 +310,8 @@ def _smallest(
 def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
     """Return the pairs with p raised for their number, and what follows in words."""
     raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
-    told = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
-    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in told]
+    corrected = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
+    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in corrected]
 
 
 def _verdict(pair: Pair, metric: str, *, of: int) -> str:

@@ -50,7 +50,7 @@ def explain(
 
     Args:
         network: as trained.
-        images: (n, 3, S, S), normalised, on the network's device.
+        images: (n, 3, S, S), normalized, on the network's device.
         rows: their predictions.
         classes: the K names.
 

@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float32]
 
 # How many images are explained at once: gradients hold every map in memory.
 AT_ONCE = 4
-# Feature maps are shown at this side at most, and so many channels of each stage beside their mean.
+# Feature maps are shown at this side at most, and with so many channels of each stage after their mean.
 SHOWN_SIDE = 56
 SHOWN_CHANNELS = 3
 
@@ -57,7 +57,7 @@ def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -
 
     Args:
         network: put into eval mode.
-        images: (N, 3, S, S), normalised.
+        images: (N, 3, S, S), normalized.
         classes: for each image the class that is asked about.
 
     Returns:

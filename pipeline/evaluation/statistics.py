@@ -145,7 +145,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     """Test whether two networks get the same fraction of the same images right, by the images that only one gets right.
 
     Args:
-        right_a: (n,) whether the one told each image right.
+        right_a: (n,) whether the one got each image right.
         right_b: (n,) the other, of the same images in the same order.
 
     >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
@@ -171,7 +171,7 @@ def bootstrap_difference(
     repeats test is drawn with all of its answers, since they are not independent.
 
     Args:
-        right_a: (n,) how often the one told each image right, over the repeats; n >= 2.
+        right_a: (n,) how often the one got each image right, over the repeats; n >= 2.
         right_b: (n,) the other, of the same images in the same order.
         tested: (n,) in how many repeats each image was tested; once each where it is left out.
         seed: of the draws.
@@ -232,7 +232,7 @@ def smallest_detectable_on_one_part(discordant: int, images: int) -> float | Non
     It takes the share of the images that only one of the two tells right, as these have it, for the true share.
 
     Args:
-        discordant: images that only one of the two told right.
+        discordant: images that only one of the two got right.
         images: all.
 
     Returns:

@@ -25,7 +25,7 @@ class Images:
     """Normalised batches by row number.
 
     The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
-    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalising are
+    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalizing are
     done on the device.
 
     Args:
@@ -62,7 +62,7 @@ class Images:
         return self._view is not None and self._view.random_parameters > 0
 
     def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
-        """Return the images of these rows, normalised.
+        """Return the images of these rows, normalized.
 
         Args:
             rows: row numbers (n,), on the CPU.

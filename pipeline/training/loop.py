@@ -1,6 +1,6 @@
 """The training loop: one network, one packed array, one budget in one or more phases.
 
-Needs torch, numpy and tqdm alone beside the standard library, so that it also runs where nothing else is installed.
+Needs torch, numpy, tqdm and the standard library alone, so that it also runs where nothing else is installed.
 """
 
 import time
