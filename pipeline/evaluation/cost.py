@@ -15,7 +15,7 @@ from pipeline.networks.network import Network
 @compiler.deferred()
 @torch.no_grad()
 def flops(network: Network, image_size: int) -> int:
-    """Return the floating-point operations of one image's forward pass, a multiplication and an addition counted as two.
+    """Return the floating-point operations of one image's forward pass, a multiply-add counted as two.
 
     Counted by torch over convolutions and matrix products on the meta device, where nothing is computed; what works
     on single values (batch norm, ReLU, gates) is not counted, as is usual.

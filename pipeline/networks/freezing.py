@@ -80,6 +80,7 @@ def freeze(network: Network, strategy: str, *, freeze_bn_stats: bool = False) ->
         parameter.requires_grad_(not any(step.holds(name) for step in steps))
     for module in network.inserted_modules():
         module.requires_grad_(True)
+    # Puts each module into the mode that follows from the attributes set above.
     network.train()
 
 

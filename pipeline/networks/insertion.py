@@ -41,6 +41,7 @@ class NormThenAttention(nn.BatchNorm2d):
     """
 
     def __init__(self, norm: nn.BatchNorm2d, attention: Attention) -> None:
+        # A subclass, since a container of both would rename the batch norm's parameters.
         super().__init__(norm.num_features, eps=norm.eps, momentum=norm.momentum)
         self.load_state_dict(norm.state_dict())
         self.attention = attention

@@ -63,6 +63,7 @@ class Network(nn.Module):
     def frozen_prefix(self) -> int:
         """Return the number of leading steps without trainable parameters, whose output for an image never changes."""
         for number, step in enumerate(self.steps):
+            # A frozen step may contain an inserted module, which trains.
             trains = any(parameter.requires_grad for _, parameter in self.parameters_of(step))
             if step.name not in self.frozen_steps or trains:
                 return number

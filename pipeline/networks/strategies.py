@@ -11,7 +11,7 @@ from pipeline.core.choices import Choice
 
 
 class Rule(NamedTuple):
-    """Whether stages train whose name matches `pattern`; of several rules the first that matches decides."""
+    """A pattern of stage names, and whether those stages train; the first rule that matches decides."""
 
     pattern: str
     trains: bool

@@ -82,6 +82,7 @@ class Alignment(Regularizer):
 
     def _scale(self, layer: str) -> float:
         if self.normalize == "delta":
+            # Weights of sum C, and a mean over positions in place of the sum.
             channels, height, width = self.shapes[layer]
             return channels / (height * width)
         return self.share_count(layer) if self.normalize == "mean_one" else 1

@@ -36,6 +36,7 @@ class AST(PositionAlignment):
         self, shapes: Shapes, *, head: str, alpha: float = 0.1, beta: float = 0.01, normalize: str = "mean_one"
     ) -> None:
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
+        # One head per layer, since its number of weights depends on the layer's H and W.
         heads = {key(layer): PositionHead(height, width) for layer, (_, height, width) in self.shapes.items()}
         self.heads = nn.ModuleDict(heads)
 

@@ -25,6 +25,7 @@ class BufferDict(nn.Module):
         super().__init__()
         self.names = tuple(values)
         for name, value in values.items():
+            # Cloned, since training changes the network's tensors in place.
             self.register_buffer(key(name), value.detach().clone())
 
     def __getitem__(self, name: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""How evenly a method's weights are spread, or whether they have collapsed to one channel or position."""
+"""The spread of a method's weights, which shows whether they have collapsed to one channel or position."""
 
 import math
 from collections.abc import Mapping

@@ -47,6 +47,7 @@ class FeatureHooks:
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
+        # Looked up here, so that a wrong name raises before any hook is registered.
         self._modules = {name: submodule(model, name) for name in names}
         self._handles: list[RemovableHandle] = []
 

@@ -69,6 +69,7 @@ class FeatureRegularizer:
         self._last = {}, {}
         with FeatureHooks(self._network.model, self._hooked_layers) as target:
             scores = self._network.run(x, start=start)
+        # Detached: the maps outlive this step, its autograd graph must not.
         self._last = {layer: values.detach() for layer, values in target.items()}, reference
         return scores, self._regularizer(target, reference, self._network.model)
 

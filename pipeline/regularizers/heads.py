@@ -55,6 +55,7 @@ class ChannelHead(nn.Module):
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.squeeze = nn.Linear(height * width, height, bias=False)
+        # Both layers are shared by all channels; the bias per channel is a parameter of its own.
         self.excite = nn.Linear(height, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(channels))
 

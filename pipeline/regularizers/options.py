@@ -77,7 +77,7 @@ class DeltaOptions(ChannelOptions):
 
 
 class SpaOptions(PositionOptions):
-    """Whether the weights are computed from the target's maps without gradient."""
+    """Gradient through the target's maps from which the weights are computed: detached or not."""
 
     detach_attention_input: bool
 

@@ -19,6 +19,7 @@ def kernel_size(channels: int) -> int:
     >>> {channels: kernel_size(channels) for channels in (64, 128, 256, 512, 1024, 2048)}
     {64: 3, 128: 5, 256: 5, 512: 5, 1024: 5, 2048: 7}
     """
+    # `| 1` makes an even number odd, so that the kernel has a center.
     return int(abs(math.log2(channels) / 2 + 1 / 2)) | 1
 
 

@@ -39,6 +39,7 @@ def make_gate(gate_init: str, *last: nn.Module) -> Gate:
     if gate_init not in GATES:
         raise InputError(f"gate_init: {gate_init!r} is not known; known: {', '.join(GATES)}")
     if gate_init == "identity":
+        # z = 0 at the start: 2 sigmoid(0) = 1.
         for layer in last:
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)

@@ -76,6 +76,7 @@ class HierarchicalAttention(Attention):
         self.scales = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in self.down)
         self.relevance = nn.Conv2d(channels, 1, 3, padding=1)
         self.change = nn.Conv2d(channels, 1, 3, padding=1)
+        # Inputs: two scales, relevance, change and, if it exists, the memory.
         self.join = nn.Conv2d(5 if temporal_memory else 4, 1, 1)
         self.gate = make_gate(gate_init, self.join)
         start = self.gate(torch.zeros(1, 1, MEMORY_SIZE, MEMORY_SIZE))

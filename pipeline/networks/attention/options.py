@@ -46,13 +46,13 @@ class SelfOptions(PositionOption):
 
 
 class CscaOptions(CbamOptions):
-    """Whether channels and positions have one map together, or one each in sequence."""
+    """Mode: one map for channels and positions together, or one each in sequence."""
 
     mode: Literal["joint", "sequential"]
 
 
 class HierarchicalOptions(ReducedOptions):
-    """Whether the mean of past maps is another input, and the momentum of that mean."""
+    """Memory, the running mean of past maps as another input, and its momentum."""
 
     temporal_memory: bool
     memory_momentum: Rate

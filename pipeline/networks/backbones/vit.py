@@ -27,6 +27,7 @@ def _first_token(_model: nn.Module, x: Tensor) -> Tensor:
 
 def _steps() -> tuple[Step, ...]:
     layers = [Step(f"encoder.layers.encoder_layer_{number}", f"block{1 + number // 3}") for number in range(12)]
+    # The class token and the position embeddings are parameters outside the modules that steps are named after.
     tokens = ("conv_proj", "class_token", "encoder.pos_embedding", "encoder.dropout")
     return (
         Step("conv_proj", "stem", owns=tokens, apply=_tokens),
