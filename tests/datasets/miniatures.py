@@ -16,7 +16,7 @@ from scipy.io import savemat
 
 from pipeline.datasets.collect.dataset import DataSet
 from pipeline.datasets.collect.sources.classes import ITALIAN
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
 
 def photograph(text: str) -> bytes:

@@ -18,8 +18,12 @@ import pytest
 from serving import Answer, serving
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.download import fetching
-from pipeline.datasets.download.fetching import Download, cache_folder, fetch, local
+from pipeline.datasets.download import cache as cached
+from pipeline.datasets.download import download as published_file
+from pipeline.datasets.download import transfer
+from pipeline.datasets.download.cache import cache_folder
+from pipeline.datasets.download.download import Download
+from pipeline.datasets.download.fetching import fetch, local
 
 BODY = bytes(range(256)) * 4000
 OTHER = BODY[::-1]
@@ -48,7 +52,7 @@ def cache(tmp_path, monkeypatch):
 def pauses(cache, monkeypatch):
     """How long it would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr(fetching, "sleep", slept.append)
+    monkeypatch.setattr(transfer, "sleep", slept.append)
     return slept
 
 
@@ -103,7 +107,7 @@ def test_bytes_that_all_came_before_an_interruption_are_not_asked_for_again(serv
 
     url = server.give("/set.tgz", BODY)
     with monkeypatch.context() as patch:
-        patch.setattr(fetching, "_fault", interrupt)
+        patch.setattr(transfer, "mismatch", interrupt)
         with pytest.raises(KeyboardInterrupt):
             bring(url)
     assert bring(url, sha256=SHA256) == BODY
@@ -386,8 +390,8 @@ def test_a_file_is_checked_against_what_is_published_now(server, cache):
 
 def test_a_checksum_is_taken_once(server, cache, monkeypatch):
     taken: list[Path] = []
-    whole = fetching._digest
-    monkeypatch.setattr(fetching, "_digest", lambda file, kind: taken.append(file) or whole(file, kind))
+    whole = published_file._digest
+    monkeypatch.setattr(published_file, "_digest", lambda file, kind: taken.append(file) or whole(file, kind))
     download = a_file(server.give("/set.tgz", BODY), sha256=SHA256)
     fetch(download)
     fetch(download)
@@ -410,8 +414,8 @@ def test_a_damaged_note_is_as_good_as_none(server, pauses, junk):
 def test_a_cache_that_can_only_be_read_serves(server, cache, monkeypatch):
     cache.mkdir()
     (cache / "set.tgz").write_bytes(BODY)
-    monkeypatch.setattr(fetching, "_make", lambda folder: pytest.fail("wrote"))
-    monkeypatch.setattr(fetching.paths, "written_whole", lambda target: (_ for _ in ()).throw(PermissionError))
+    monkeypatch.setattr(cached, "make_folder", lambda folder: pytest.fail("wrote"))
+    monkeypatch.setattr(cached.paths, "written_whole", lambda target: (_ for _ in ()).throw(PermissionError))
     assert bring(sha256=SHA256) == BODY
 
 
@@ -424,7 +428,8 @@ def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
 
 ONE_PROCESS = """
 import sys
-from pipeline.datasets.download.fetching import Download, fetch
+from pipeline.datasets.download.download import Download
+from pipeline.datasets.download.fetching import fetch
 fetch(Download("set.tgz", (sys.argv[1],), sha256=sys.argv[2]))
 """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.core.choices import Choice
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.prepared.splits import PerClass
 
@@ -49,7 +49,7 @@ class Request(NamedTuple):
         target: the folder to put the images into.
         place: what params.yaml has under the row's `given_by`; None where it names none.
         drawing: how many drawn images of a class, their side and seed, where the set is drawn.
-        cache: where downloads are kept; `fetching.cache_folder()` where None.
+        cache: where downloads are kept; `cache.cache_folder()` where None.
     """
 
     name: str

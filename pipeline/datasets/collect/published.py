@@ -14,7 +14,7 @@ from pipeline.datasets.collect.dataset import Collected, DataSet, Picture, Reque
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sets import known
 from pipeline.datasets.download import archives, fetching
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
 # What is published as it is; anything else is an archive.

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet, Picture
 from pipeline.datasets.collect.sources.places import WHOLE, folder_named
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.splits import PerClass
 
 

@@ -7,7 +7,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.splits import PerClass
 
 ITALIAN = {

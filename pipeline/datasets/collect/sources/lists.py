@@ -6,7 +6,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, lines, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
 
 def cub(folder: Path) -> Layout:

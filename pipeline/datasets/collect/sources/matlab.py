@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
 # What SciPy's reader lets through on damaged files, besides its own error; version 7.3 is another format.
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, NotImplementedError, struct.error, zlib.error)
