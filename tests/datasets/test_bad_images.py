@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.collect.collecting import bring
-from pipeline.datasets.collect.folder import Found, LeftOut, layout
+from pipeline.datasets.collect.folder import ImageFile, LeftOut, layout
 from pipeline.datasets.decoding import images
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Rejected, Row
@@ -217,7 +217,7 @@ USED = {
 def brought(file: Path) -> tuple[list[Row], list[Rejected]]:
     target = file.parent / "images"
     target.mkdir()
-    return bring([Found(file, file.name, "cat", "")], target)
+    return bring([ImageFile(file, file.name, "cat", "")], target)
 
 
 @pytest.mark.parametrize("kind", REFUSED.values(), ids=REFUSED)

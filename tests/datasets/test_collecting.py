@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import collecting
 from pipeline.datasets.collect.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
@@ -24,8 +24,8 @@ def _image(file: Path, seed: int = 0, **options: object) -> Path:
     return file
 
 
-def _found(file: Path, root: Path, part: str = "") -> Found:
-    return Found(file, file.relative_to(root).as_posix(), file.parent.name, part)
+def _found(file: Path, root: Path, part: str = "") -> ImageFile:
+    return ImageFile(file, file.relative_to(root).as_posix(), file.parent.name, part)
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def _row(path: str, *, image: str = "", part: str = "") -> Row:
     return Row(path, path.split("/")[0], part, 1, image or path, 1, 1, "RGB", "")
 
 
-def _files(*paths: str, part: str = "") -> list[Found]:
-    return [Found(Path(path), path, path.split("/")[0], part) for path in paths]
+def _files(*paths: str, part: str = "") -> list[ImageFile]:
+    return [ImageFile(Path(path), path, path.split("/")[0], part) for path in paths]
 
 
 def test_two_usable_images_a_class_are_enough():

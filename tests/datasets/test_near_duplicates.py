@@ -8,7 +8,7 @@ from PIL import Image, ImageEnhance
 
 from pipeline.datasets.collect import near_duplicates
 from pipeline.datasets.collect.collecting import bring, draw, spiders
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.near_duplicates import Print, find
 from pipeline.datasets.prepared.manifest import Alike, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
@@ -44,7 +44,7 @@ def _spider(number: int, size: int = 96) -> Image.Image:
 def _rows(folder: Path) -> list[Row]:
     """The images below a folder as they would be collected."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    found = [Found(file, file.relative_to(folder).as_posix(), file.parent.name, "") for file in files]
+    found = [ImageFile(file, file.relative_to(folder).as_posix(), file.parent.name, "") for file in files]
     return bring(found, folder.with_name("brought"))[0]
 
 
@@ -141,7 +141,7 @@ def test_a_small_block_of_the_matrix_finds_the_same(folder, monkeypatch):
     rows = _rows(folder)
     whole = find(rows, folder)
     monkeypatch.setattr(near_duplicates, "_MATRIX_ENTRIES", 5)
-    monkeypatch.setattr(near_duplicates, "_LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(near_duplicates, "_BLOCK_IMAGES", 1)
     assert find(rows, folder) == whole
     assert len(whole) == 10
 

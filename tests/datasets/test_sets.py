@@ -17,7 +17,7 @@ from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Assigned, Row
-from pipeline.datasets.prepared.splits import PerClass, beside, split
+from pipeline.datasets.prepared.splits import PerClass, comparison_lines, split
 
 NAMES = (
     "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "
@@ -276,7 +276,7 @@ def test_totals_are_shown_beside_the_printed_ones():
 
 def _beside(name: str, assigned) -> list[str]:
     told = published.described(name)
-    return beside(assigned, counts=told["counts"], printed=told["printed"])
+    return comparison_lines(assigned, counts=told["counts"], printed=told["printed"])
 
 
 def test_our_parts_of_the_printed_totals_are_seven_to_three_and_shown_beside_the_printed_ones():
