@@ -56,7 +56,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
 
 
 def examined(resolved: Resolved) -> dict[str, Any]:
-    """What there is to say of the set that the experiment uses.
+    """Return the findings on the set that the experiment uses.
 
     Raises:
         InputError: where the set cannot be had at all.
@@ -81,7 +81,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
-    """The images of the experiment's set, one's own where they are, others below `target`, which is made.
+    """Return the images of the experiment's set: the user's own where they are, others below `target`, which is made.
 
     Raises:
         InputError: where the set cannot be had.
@@ -114,7 +114,7 @@ def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[R
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    """The same for people: numbers, a bar for each class, then each finding with its first files."""
+    """Return the same as text: numbers, a bar for each class, then each finding with its first files."""
     parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
     lines = [f"{found['title']}: {found['images']:,} images in {len(found['classes'])} classes"]
     lines += [f"  parts: {parts}"] if parts else []
@@ -127,7 +127,7 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 
 def _bars(classes: Mapping[str, int]) -> list[str]:
-    """The largest class first, a bar of 40 signs for it."""
+    """Return a bar for each class, the largest first with 40 signs."""
     width, most = max(map(len, classes), default=0), max(classes.values(), default=0)
     ordered = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
     return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]

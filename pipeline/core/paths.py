@@ -29,7 +29,7 @@ SOURCE = Path("models/source")
 SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
 SOURCE_RECORD = SOURCE / "source.json"
 
-# beside the curves of a repeat
+# next to the curves of a repeat
 AUGMENTED = "augmented.png"
 
 SUMMARY = Path("metrics/summary.json")

@@ -26,7 +26,7 @@ from pipeline.datasets.prepared import packed
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
 from pipeline.networks.backbones.table import backbone, make, places365
-from pipeline.training import checkpoints, engine
+from pipeline.training import checkpoints, contract, loop
 from pipeline.training.images import Images
 
 # The side for which values are checked; those that depend on the side are fitted to it.
@@ -151,8 +151,8 @@ def drawn(recipe: Recipe, _file: Path) -> Source:
     array, labels = draw(images=options["images"], size=size, seed=seed)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
-    examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
-    outcome = engine.fit(student, examples, loop_settings(options), seed=seed)
+    examples = contract.Examples(images, torch.from_numpy(labels), rows, rows[:0])
+    outcome = loop.fit(student, examples, loop_settings(options), seed=seed)
     score = outcome.history[-1]["train_accuracy"]
     print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {threads} threads")
     return Source(student.model.state_dict(), f"drawn source domain, seed {seed}, {len(array)} images")

@@ -26,7 +26,7 @@ from pipeline.networks.network import Network
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.stages import train
-from pipeline.training import checkpoints, engine, optim
+from pipeline.training import checkpoints, contract, loop, optim
 
 SIDE = tiny.SIDE
 CLASSES = ["a", "b", "c"]
@@ -116,7 +116,7 @@ class Ran(NamedTuple):
     """What one training left."""
 
     network: Network
-    outcome: engine.TrainResult
+    outcome: contract.TrainResult
     record: dict[str, Any]
     loss_terms: list[Seen]
     optimizers: list[torch.optim.Optimizer]
@@ -230,7 +230,7 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
     examples = train.shown(packed(), PARTS, MACHINE.device, objects.training_view(settings.data))
     assert train.loss_terms(given, network, found.record, still=lambda: examples, repeat=1) == []
     freezing.freeze(network, settings.network.freeze)
-    engine.fit(network, examples, settings.train.for_loop(), seed=1)
+    loop.fit(network, examples, settings.train.for_loop(), seed=1)
     assert same(found.network.model.state_dict(), network.model.state_dict())
 
 

@@ -21,7 +21,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks.build import build
 from pipeline.stages import train
-from pipeline.training import engine
+from pipeline.training import contract
 
 SIDE = 32
 LAYERS = ["layer1.1.conv2"]
@@ -46,7 +46,7 @@ def values(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> P
     return tiny.params(own | dict(changes or {}), regularizer="delta", freeze=freeze)
 
 
-def examples(given: Params, rows: int = 8) -> engine.Examples:
+def examples(given: Params, rows: int = 8) -> contract.Examples:
     parts = {"train": torch.arange(rows), "val": torch.arange(0)}
     return train.shown(packed(), parts, CPU, objects.still_view(given.experiment().settings.data.sizes()))
 
