@@ -60,6 +60,7 @@ def read_own(row: DataSet, place: str | None) -> Layout:
         InputError: if the folder cannot be used.
     """
     folder = Path(place or paths.OWN_FOLDER)
+    # The default folder is empty as long as the user's copy is neither there nor named.
     if row.is_published and folder == paths.OWN_FOLDER and not any(entry.is_dir() for entry in folder.glob("*")):
         raise InputError(
             f"folder: {folder} is empty, and {row.title} is not public; {row.obtaining}, put its class folders there, "

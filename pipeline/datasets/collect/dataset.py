@@ -115,7 +115,7 @@ class DataSet(Choice):
 
     @property
     def is_published(self) -> bool:
-        """Whether the set is a published one."""
+        """True for a published set."""
         return bool(self.home)
 
     @property

@@ -146,6 +146,7 @@ def _check_labels(folder: Path, class_folders: list[_ClassFolder]) -> None:
     labels = sorted({entry.label for entry in class_folders})
     if len(labels) < 2:
         raise InputError(_too_few_classes_message(folder, class_folders))
+    # File systems differ in case and Unicode form: such a pair would be one class on some machines.
     spellings: dict[str, str] = {}
     for label in labels:
         if fault := _name_fault(label):

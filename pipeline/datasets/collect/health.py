@@ -129,6 +129,7 @@ def _repeated(
         where = "across classes" if image.label != other.label else "within a class"
         if image.part == other.part or image.label != other.label:
             files[kind, where].append(f"{image.path} = {other.path}")
+    # As stage `collect` computes them: one leak per image, with its duplicate in the latest part.
     for leak in leaks(rows, alike):
         files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
     for where in _PLACES:

@@ -109,6 +109,7 @@ def digest(folder: Path, path: str) -> Print:
     thumbnail = gray.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
     hashes = [imagehash.phash(thumbnail).hash, imagehash.dhash(thumbnail).hash]
     pixels = np.asarray(thumbnail, np.float32)
+    # Without the coarse brightness, which different images of one kind share.
     detail = pixels - ndimage.gaussian_filter(pixels, _BLUR)
     return Print(np.concatenate([bits.ravel() for bits in hashes]).astype(np.uint8), detail.astype(np.float16))
 
@@ -118,12 +119,12 @@ def pairs(prints: Sequence[Print]) -> list[tuple[int, int]]:
 
     Each image in turn is cropped and compared with the whole images whose hashes are near its own.
     """
-    details = np.stack([one.detail for one in prints])
+    details = np.stack([one.detail for one in prints])  # (N, 48, 48)
     blocks = range(0, len(details), _BLOCK_IMAGES)
     wholes = np.concatenate([_whole(details[start : start + _BLOCK_IMAGES]) for start in blocks])
     duplicates: set[tuple[int, int]] = set()
     for one, others in _candidates(2 * np.stack([one.bits for one in prints]).astype(np.float32) - 1):
-        crops = _vectors(_cropped(details[one].astype(np.float32)))
+        crops = _vectors(_cropped(details[one].astype(np.float32)))  # (crops, 1024)
         for start in range(0, len(others), _BLOCK_IMAGES):
             block = others[start : start + _BLOCK_IMAGES]
             # einsum, as matmul would start threads, which takes longer than so small a product.
@@ -141,6 +142,7 @@ def _candidates(signs: Floats) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
     """
     # The product of two hashes is 128 minus twice the number of different bits.
     least = signs.shape[1] - 2 * _BITS_APART
+    # Blocks of rows bound the memory of the product.
     step = max(_MATRIX_ENTRIES // len(signs), 1)
     for start in range(0, len(signs), step):
         for one, near in enumerate(signs[start : start + step] @ signs.T >= least, start=start):

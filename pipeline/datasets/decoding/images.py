@@ -92,6 +92,7 @@ def load(path: Path, *, at_least: int | None = None) -> Loaded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # Above its limit Pillow only warns; here that image is refused.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _read(path, at_least)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

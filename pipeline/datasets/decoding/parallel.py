@@ -53,13 +53,14 @@ def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Genera
 
 def _with_workers(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Generator[ResultT, None, None]:
     count = min(_cores(), len(items))
+    # Only our own workers may be killed below.
     others = set(multiprocessing.active_children())
     # A new interpreter per worker: a fork would copy locks that threads of this process may hold.
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     try:
         yield from _in_order(pool, work, items, ahead=count * _AHEAD_PER_WORKER)
     except BrokenProcessPool:
-        raise InputError("a worker process was killed, mostly for want of memory; nothing was kept") from None
+        raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
     except BaseException:
         for worker in set(multiprocessing.active_children()) - others:
             worker.kill()
@@ -71,6 +72,7 @@ def _with_workers(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> G
 def _in_order(
     pool: ProcessPoolExecutor, work: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, ahead: int
 ) -> Iterator[ResultT]:
+    # Results wait in a queue of bounded length: a slow consumer must not fill the memory.
     waiting: deque[Future[ResultT]] = deque()
     for item in items:
         # A submission may start a worker, which inherits the blocked signals.

@@ -24,7 +24,7 @@ from pipeline.datasets.download.member_names import LONGEST_NAME, ReservedNames,
 # The papers' sets hold a few gigabytes. Photographs hardly compress; lists and drawings up to some twenty times.
 LARGEST = 64 * 10**9
 RATIO = 100
-# The exceptions that the standard library raises for damaged archives, collected by fuzzing.
+# Exceptions of the standard library that damaged archives were seen to cause.
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,

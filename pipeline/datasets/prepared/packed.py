@@ -50,6 +50,7 @@ class Packed:
         index = manifest.read(folder / paths.PACKED_INDEX, Indexed)
         try:
             meta = json.loads((folder / paths.PACKED_META).read_text(encoding="utf-8"))
+            # Mapped, so that a set larger than the memory can be read. Pickled arrays could run code.
             array = np.load(folder / paths.PACKED_ARRAY, mmap_mode="r", allow_pickle=False)
             shape = (len(index), 3, meta["image_size"], meta["image_size"])
             if array.shape != shape or array.dtype != np.uint8:

@@ -145,6 +145,7 @@ def _filled(rows: Sequence[Row], wanted: Mapping[str, int], entropy: tuple[int, 
     classes = _copies(rows)
     class_counts = Counter(image for copies in classes.values() for image in copies)
     decided: dict[str, tuple[str, str]] = {}
+    # Part by part, test first: the test part must not depend on the number of training images.
     for part, count in wanted.items():
         for label, copies in classes.items():
             # Images in two classes come last: they are left to a class that needs all of its images.
@@ -177,6 +178,7 @@ def _copies(rows: Iterable[Row]) -> dict[str, Counter[str]]:
 
 def _order(label: str, copies: Iterable[str], entropy: tuple[int, ...]) -> list[str]:
     """Return a class's images in random order."""
+    # Hashes are sorted first, so that names of files have no influence.
     images = sorted(copies)
     return [images[index] for index in np.random.default_rng([*entropy, *label.encode()]).permutation(len(images))]
 
@@ -184,6 +186,7 @@ def _order(label: str, copies: Iterable[str], entropy: tuple[int, ...]) -> list[
 def _drawn(rows: Sequence[Row], fraction: float, entropy: tuple[int, ...]) -> set[str]:
     """Return the paths of about a fraction of each class; an image and its copies are drawn or left together."""
     decided: dict[str, bool] = {}
+    # An image in two classes is decided by the first of them.
     for label, copies in _copies(rows).items():
         selected = _selected(_order(label, copies, entropy), copies, fraction, decided)
         decided |= {image: image in selected for image in copies}

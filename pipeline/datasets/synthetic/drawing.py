@@ -68,6 +68,7 @@ def random_pose(rng: np.random.Generator, *, scale: tuple[float, float], turn: f
     aspect = rng.uniform(0.88, 1.14)
     cosine, sine = np.cos(angle), np.sin(angle)
     rotation = np.array([[cosine, -sine], [sine, cosine]])
+    # Width and height change inversely, so the aspect keeps the area.
     return Pose(rotation * np.array([size * aspect, size / aspect]), rng.uniform(-drift, drift, 2))
 
 
@@ -105,6 +106,7 @@ def spot(x: float, y: float, radius: float) -> Points:
 def bar(start: tuple[float, float], end: tuple[float, float], width: float) -> Points:
     """Return the outline of a straight bar."""
     first, last = np.array(start), np.array(end)
+    # Unit vector along the bar, and half of its width across.
     along = (last - first) / np.hypot(*(last - first))
     side = np.array([-along[1], along[0]]) * width / 2
     return np.stack([first + side, last + side, last - side, first - side])
@@ -137,10 +139,11 @@ def choose(colors: Sequence[Color], rng: np.random.Generator) -> Color:
 
 def limb(root: Points, angle: float, length: float, bend: float) -> Points:
     """Return the four joints of a limb from `root` at `angle` (0 is up, clockwise, radians), bent by `bend` twice."""
+    # Directions of the three segments; the second joint bends slightly less than the first.
     angles = angle + bend * np.array([0.0, 1.0, 1.9])
     steps = np.array([0.34, 0.4, 0.26]) * length
-    travelled = np.stack([np.sin(angles) * steps, -np.cos(angles) * steps], axis=1)
-    return np.vstack([root, root + np.cumsum(travelled, axis=0)])
+    offsets = np.stack([np.sin(angles) * steps, -np.cos(angles) * steps], axis=1)
+    return np.vstack([root, root + np.cumsum(offsets, axis=0)])
 
 
 def _draw_leaf(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -29,6 +29,7 @@ from pipeline.datasets.synthetic.drawing import (
     vary,
 )
 
+# First part of each seed: spiders and source figures never share a random stream.
 _SPIDER_DOMAIN = 1
 _SOURCE_DOMAIN = 2
 
@@ -135,8 +136,10 @@ def _check(kind: int, kinds: int, domain: str) -> None:
 
 
 def _paint_marks(canvas: Canvas, pose: Pose, marks: Shapes, coat: Color, rng: np.random.Generator) -> None:
+    # Mixed with the coat, so that the contrast of marks varies.
     color = blend(vary(choose(_MARKINGS, rng), rng, 12), coat, rng.uniform(0.0, 0.35))
     for mark in marks:
+        # Shifted a little, so that positions vary within a class.
         canvas.polygon(pose.place(mark + rng.normal(0, 0.03, 2)), color)
 
 
@@ -155,6 +158,7 @@ def _paint_spider(spider: _Spider, canvas: Canvas, rng: np.random.Generator) -> 
     pose = random_pose(rng, scale=(0.68, 0.9), turn=_TURN, drift=_DRIFT)
     coat = vary(choose(_COATS, rng), rng, 14)
     dark = blend(coat, (0, 0, 0), rng.uniform(0.15, 0.4))
+    # From back to front: legs, abdomen, head, marks.
     _paint_legs(canvas, pose, spider, dark, rng)
     width, length = spider.abdomen
     abdomen = pose.within(width, length, (0.0, _HEAD[1] + 0.14 + length))

@@ -62,6 +62,7 @@ def random_crop(images: Tensor, random_parameters: Tensor, *, size: int, padding
     Source:
         torchvision.transforms.v2.RandomCrop(size, padding=padding). Departure: none.
     """
+    # Windows in place of gather: no index tensor of the output's size.
     padded = F.pad(images, [padding] * 4)
     top, left = whole(random_parameters, padded.shape[-1] - size + 1).long().unbind(1)
     windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (N, 3, tops, lefts, size, size)
@@ -169,7 +170,7 @@ def resized_crop_box(random_parameters: Tensor, side: int, *, scale: float, rati
     aspect = between(random_parameters[:, TRIES : 2 * TRIES], -math.log(ratio), math.log(ratio)).exp()
     width, height = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()  # (N, tries)
     fits = (width > 0) & (width <= side) & (height > 0) & (height <= side)
-    first = fits.int().argmax(dim=1, keepdim=True)
+    first = fits.int().argmax(dim=1, keepdim=True)  # (N, 1); argmax returns the first of equal values
     any_fits = fits.any(dim=1)
     width, height = (torch.where(any_fits, value.gather(1, first)[:, 0], side) for value in (width, height))
     top, left = random_parameters[:, -2:].unbind(1)

@@ -83,6 +83,7 @@ def animals(folder: Path) -> Layout:
         InputError: if a folder has another name, or two are of the same animal.
     """
     top = next((path for path in sorted(folder.rglob("raw-img")) if path.is_dir()), folder)
+    # Other names pass unchanged, to be refused below.
     english = {path: ITALIAN.get(path.name, path.name) for path in sorted(top.iterdir()) if path.is_dir()}
     labels = {path: label for path, label in english.items() if not path.name.startswith((".", "__"))}
     unknown = [path.name for path, label in labels.items() if label not in ITALIAN.values()]

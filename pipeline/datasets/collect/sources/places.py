@@ -59,6 +59,7 @@ def layout(folder: Path, images: Sequence[Named], *, prefix: str = "") -> Layout
     Raises:
         InputError: if a file is missing or listed twice, or a name leads out of the folder.
     """
+    # Sorted, so that the manifest does not depend on the order of the list.
     listed = sorted(images, key=lambda image: image.name)
     files = [ImageFile(_inside(folder, image.name), prefix + image.name, image.label, image.part) for image in listed]
     missing = [file for file in files if not file.file.is_file()]
@@ -93,6 +94,7 @@ def shortened(names: Iterable[str], prefix: str) -> dict[str, str]:
     {'001.cat': '001.cat', '002.cat': '002.cat'}
     """
     short = {name: re.sub(rf"\A(?:{prefix})", "", name) for name in names}
+    # Without case, as class folders must differ on every file system.
     times = Counter(label.casefold() for label in short.values())
     return {name: label if label and times[label.casefold()] == 1 else name for name, label in short.items()}
 
