@@ -13,7 +13,7 @@ from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.dataset import Request
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
@@ -76,7 +76,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         known_overlap=row.known_overlap,
     )
     if seen.fault:
-        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
+        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
     return {"set": data.set, "title": seen.title} | found
 
 
@@ -91,7 +91,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     place = resolved.settings.place_of(row.given_by)
     if row.given_by == "folder" and not row.is_published:
         files, left_out = bringing.read_own(row, place)
-        rows, refused = collecting.look(files)
+        rows, refused = collecting.inspect(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
         return Seen(
             Path(resolved.settings.axes.folder),
@@ -105,7 +105,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
 
 
-def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
+def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
     try:
         collecting.check_classes(files, rows, rejected)
     except InputError as error:
