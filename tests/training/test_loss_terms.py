@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.datasets.transforms.image_transform import view
-from pipeline.training import engine, optim
+from pipeline.training import contract, loop, optim, sampling
 from pipeline.training.features import FeatureCache
 from pipeline.training.images import Images
 
@@ -100,18 +100,18 @@ def settings(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**(values | changes))
 
 
-def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> engine.Examples:
+def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> contract.Examples:
     numbers = np.random.default_rng(0)
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
     shown = view(image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={})
     images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
-    return engine.Examples(images, labels, rows[:count], rows[count:])
+    return contract.Examples(images, labels, rows[:count], rows[count:])
 
 
-def one_phase(loss_term: engine.FeatureRegularizer | None, *, amount: int = 2) -> engine.TrainingPlan:
-    return engine.TrainingPlan((engine.Phase(amount, 0.05, loss_term=lambda: loss_term),))
+def one_phase(loss_term: contract.LossTerm | None, *, amount: int = 2) -> contract.TrainingPlan:
+    return contract.TrainingPlan((contract.PhasePlan(amount, 0.05, loss_term=lambda: loss_term),))
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -131,7 +131,7 @@ def test_without_a_guide_the_network_is_the_one_of_a_course_that_knows_of_none()
     trained = []
     for plan in (None, one_phase(None)):
         network = Small()
-        engine.fit(network, examples(), settings(), seed=1, plan=plan)
+        loop.fit(network, examples(), settings(), seed=1, plan=plan)
         trained.append(weights(network))
     assert torch.equal(*trained)
 
@@ -141,7 +141,7 @@ def test_a_guide_whose_terms_weigh_nothing_leaves_the_network_bit_for_bit() -> N
     for guided in (False, True):
         network = Small()
         loss_term = Towards(network, alpha=0.0) if guided else None
-        engine.fit(network, examples(augmentation="flip"), settings(), seed=1, plan=one_phase(loss_term))
+        loop.fit(network, examples(augmentation="flip"), settings(), seed=1, plan=one_phase(loss_term))
         trained.append(weights(network))
     assert torch.equal(*trained)
 
@@ -152,7 +152,7 @@ def test_one_step_follows_the_gradient_of_all_terms() -> None:
         model.parts[2][0].p = 0.0
     data, loss_term, other = examples(count=8), Towards(network), Towards(by_hand)
     budget = settings(budget=SimpleNamespace(unit="iterations", amount=1))
-    engine.fit(network, data, budget, seed=1, plan=one_phase(loss_term, amount=1))
+    loop.fit(network, data, budget, seed=1, plan=one_phase(loss_term, amount=1))
     by_hand.train()
     pixels = data.images.batch(torch.arange(8))
     scores, terms = other.run(pixels, other.reference(pixels, start=0), start=0)
@@ -167,7 +167,7 @@ def test_the_guides_own_parameters_train_at_the_networks_rate_without_decay(
 ) -> None:
     network = Small()
     loss_term = Towards(network)
-    engine.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
+    loop.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
     groups = {group["name"]: group for group in optimizers[0].param_groups}
     assert set(groups) == {"backbone", "head", optim.REGULARIZER}
     assert [id(one) for one in groups[optim.REGULARIZER]["params"]] == [id(loss_term.scale)]
@@ -183,21 +183,21 @@ def test_the_guides_own_parameters_train_at_the_networks_rate_without_decay(
 def test_no_gradient_but_that_of_its_terms_reaches_a_guides_parameters() -> None:
     network = Small()
     loss_term = Towards(network, alpha=0.0)
-    engine.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
+    loop.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
     assert torch.equal(loss_term.scale, torch.ones(3))
 
 
 def test_the_loss_in_the_history_is_the_cross_entropy_and_terms_and_diagnosis_follow() -> None:
     network = Small()
-    outcome = engine.fit(network, examples(val=5), settings(), seed=1, plan=one_phase(Towards(network)))
+    outcome = loop.fit(network, examples(val=5), settings(), seed=1, plan=one_phase(Towards(network)))
     columns = ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "train_towards", "scale/largest"]
     assert list(outcome.history[0]) == [*columns, "val_loss", "val_accuracy"]
     still = Small()
     frozen = settings(lr=1e-30, batch_size=21)
     still.parts[2][0].p = 0.0
     loss_term = Towards(still)
-    plan = engine.TrainingPlan((engine.Phase(1, 1e-30, loss_term=lambda: loss_term),))
-    row = engine.fit(still, examples(), frozen, seed=1, plan=plan).history[0]
+    plan = contract.TrainingPlan((contract.PhasePlan(1, 1e-30, loss_term=lambda: loss_term),))
+    row = loop.fit(still, examples(), frozen, seed=1, plan=plan).history[0]
     data = examples()
     pixels = data.images.batch(data.train)
     scores, terms = loss_term.run(pixels, loss_term.reference(pixels, start=0), start=0)
@@ -217,7 +217,7 @@ def test_a_term_in_the_history_is_the_mean_over_images_of_the_smaller_last_batch
         return scores, terms
 
     loss_term.run = noted  # type: ignore[method-assign]
-    outcome = engine.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=1))
+    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=1))
     assert [count for count, _ in seen] == [8, 8, 5]
     expected = sum(count * value for count, value in seen) / 21
     assert outcome.history[0]["train_towards"] == pytest.approx(expected, rel=1e-6)
@@ -225,16 +225,16 @@ def test_a_term_in_the_history_is_the_mean_over_images_of_the_smaller_last_batch
 
 def test_a_term_alone_that_is_not_finite_is_told_with_epoch_step_and_rows() -> None:
     network = Small()
-    with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
-        engine.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network, broken_at=2)))
-    order = engine.order(examples(), engine.TrainingPlan(), seed=1, epoch=1)
+    with pytest.raises(contract.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
+        loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network, broken_at=2)))
+    order = sampling.order(examples(), contract.TrainingPlan(), seed=1, epoch=1)
     assert caught.value.rows == order[8:16].tolist()
 
 
 def test_the_source_is_asked_once_for_each_image_where_images_repeat() -> None:
     network = Small()
     loss_term = Towards(network)
-    outcome = engine.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=3))
+    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=3))
     # One image first, to see whether all fit.
     assert loss_term.asked == [1, 8, 8, 5]
     assert outcome.cache_seconds > 0
@@ -245,9 +245,7 @@ def test_the_source_is_asked_anew_where_images_vary_or_nothing_may_be_kept(augme
     network = Small()
     loss_term = Towards(network)
     data = examples(count=21, augmentation=augmentation)
-    outcome = engine.fit(
-        network, data, settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term, amount=2)
-    )
+    outcome = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term, amount=2))
     assert loss_term.asked == [8, 8, 5, 8, 8, 5]
     assert outcome.cache_seconds == 0
 
@@ -258,7 +256,7 @@ def test_what_is_kept_of_the_source_gives_the_same_network_as_asking_it_anew(fro
     for megabytes in (64, 0):
         network = Small(frozen=frozen)
         loss_term = Towards(network)
-        engine.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term))
+        loop.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term))
         assert loss_term.starts == {int(frozen)}
         trained.append(torch.cat([weights(network), loss_term.scale.detach().double()]))
     torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-5)
@@ -278,7 +276,7 @@ class Nothing(Towards):
 
 def test_where_a_guide_needs_nothing_of_the_source_nothing_is_kept_and_no_time_is_told() -> None:
     network = Small()
-    outcome = engine.fit(network, examples(), settings(), seed=1, plan=one_phase(Nothing(network)))
+    outcome = loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Nothing(network)))
     assert outcome.cache_seconds == 0
 
 
@@ -293,7 +291,7 @@ def doubled(rows: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize(("limit", "kept"), [(0, False), (299, False), (300, True)])
 def test_a_memory_keeps_all_or_nothing_within_its_limit(limit: int, kept: bool) -> None:
     memory = FeatureCache(doubled, ROWS, limit=limit, batch_size=2)
-    assert memory.kept is kept
+    assert memory.cached is kept
     assert memory.bytes == (300 if kept else 0)
 
 
@@ -305,7 +303,7 @@ def test_a_memory_gives_each_row_its_own_in_any_order() -> None:
 
 
 def test_what_was_not_kept_is_our_mistake() -> None:
-    with pytest.raises(ValueError, match="nothing is kept"):
+    with pytest.raises(ValueError, match="nothing is cached"):
         FeatureCache(doubled, ROWS, limit=0, batch_size=2)(ROWS)
 
 
@@ -322,24 +320,27 @@ def test_the_source_has_the_room_that_kept_features_leave(kind: type[Towards], k
     network = Small(frozen=True)
     loss_term = kind(network)
     chosen = settings(feature_cache_mb=2, batch_size=700)
-    outcome = engine.fit(network, examples(count=1400), chosen, seed=1, plan=one_phase(loss_term))
+    outcome = loop.fit(network, examples(count=1400), chosen, seed=1, plan=one_phase(loss_term))
     assert loss_term.asked == [1, 700, 700] + [700] * (0 if kept else 2)
     assert outcome.cache_seconds > 0
 
 
-def halves(network: Small, made: list[Towards]) -> engine.TrainingPlan:
+def halves(network: Small, made: list[Towards]) -> contract.TrainingPlan:
     def loss_term() -> Towards:
         made.append(Towards(network))
         return made[-1]
 
-    return engine.TrainingPlan(
-        (engine.Phase(1, 0.05, loss_term=loss_term), engine.Phase(2, 0.05, loss_term=loss_term, continues=True))
+    return contract.TrainingPlan(
+        (
+            contract.PhasePlan(1, 0.05, loss_term=loss_term),
+            contract.PhasePlan(2, 0.05, loss_term=loss_term, continues=True),
+        )
     )
 
 
 def test_each_half_has_a_guide_and_an_optimizer_of_its_own(optimizers: list[torch.optim.Optimizer]) -> None:
     network, made = Small(), []
-    engine.fit(network, examples(), settings(), seed=1, plan=halves(network, made))
+    loop.fit(network, examples(), settings(), seed=1, plan=halves(network, made))
     assert len(made) == len(optimizers) == 2
     own = [groups["params"] for one in optimizers for groups in one.param_groups if groups["name"] == optim.REGULARIZER]
     assert [id(parameters[0]) for parameters in own] == [id(loss_term.scale) for loss_term in made]
@@ -351,7 +352,7 @@ def test_curves_run_through_the_halves_and_the_schedule_goes_on() -> None:
     chosen = settings(
         schedule="step", schedule_options={"at": (0.5,), "factor": 0.1}, budget=SimpleNamespace(unit="epochs", amount=3)
     )
-    outcome = engine.fit(network, examples(count=16), chosen, seed=1, plan=halves(network, []))
+    outcome = loop.fit(network, examples(count=16), chosen, seed=1, plan=halves(network, []))
     assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
     assert [row["iteration"] for row in outcome.history] == [2, 4, 6]
     # Half of the first half is one of its two iterations, half of the second two of four.
@@ -368,8 +369,8 @@ def test_a_guide_is_made_when_its_phase_has_frozen_what_it_freezes() -> None:
     def loss_term() -> None:
         seen.append(network.frozen_prefix())
 
-    plan = engine.TrainingPlan((engine.Phase(1, 0.05, start=freeze, loss_term=loss_term),))
-    engine.fit(network, examples(), settings(), seed=1, plan=plan)
+    plan = contract.TrainingPlan((contract.PhasePlan(1, 0.05, start=freeze, loss_term=loss_term),))
+    loop.fit(network, examples(), settings(), seed=1, plan=plan)
     assert seen == [1]
 
 
@@ -377,7 +378,7 @@ def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() 
     losses = []
     for precision in ("fp32", "bf16"):
         network = Small()
-        row = engine.fit(
+        row = loop.fit(
             network, examples(), settings(precision=precision), seed=1, plan=one_phase(Towards(network))
         ).history[-1]
         losses.append(row["train_towards"])
@@ -387,7 +388,7 @@ def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() 
 
 def test_a_line_of_an_epoch_tells_the_terms_but_not_the_diagnosis(capsys: pytest.CaptureFixture[str]) -> None:
     network = Small()
-    engine.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network)), name="half")
+    loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network)), name="half")
     told = capsys.readouterr().out.splitlines()
     assert all(line.startswith("half: epoch ") for line in told)
     assert "train_towards" in told[0]
