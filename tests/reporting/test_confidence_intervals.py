@@ -5,7 +5,7 @@ from pipeline.reporting import confidence_intervals
 from pipeline.reporting.aggregate import Repeat
 
 RECORD = {
-    "paper": "quick",
+    "recipe_name": "quick",
     "device": "cpu",
     "threads": 2,
     "recipe": {"train": {"lr": 0.1}},
