@@ -26,7 +26,7 @@ from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build

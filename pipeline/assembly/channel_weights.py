@@ -20,7 +20,7 @@ from tqdm import tqdm
 from pipeline.assembly import networks, regularizers
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.loop import head_settings
+from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build

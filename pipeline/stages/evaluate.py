@@ -13,7 +13,7 @@ from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe, Sizes
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from pipeline.core import compiler, paths, seeding
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_json
-from pipeline.core.loop import LoopSettings
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 from pipeline.core.vision import models

@@ -19,7 +19,7 @@ from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import paths, records, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
