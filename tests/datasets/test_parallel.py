@@ -109,7 +109,7 @@ def test_leaving_early_stops_the_workers_at_once(at_once):
 
 PARENT = """
 import time
-from pipeline.datasets import parallel
+from pipeline.datasets.decoding import parallel
 
 def dawdle(number):
     print(number, flush=True)

@@ -132,11 +132,11 @@ def test_attention_is_in_train_mode_inside_a_frozen_block() -> None:
     assert not any(module.training for module in network.modules())
 
 
-def test_the_groups_are_backbone_module_and_head() -> None:
+def test_the_groups_are_backbone_attention_and_head() -> None:
     network = make(strategy="3c", attention="se")
     groups = {name: sum(p.numel() for p in group) for name, group in network.groups().items()}
     assert groups["head"] == 512 * 5 + 5
-    assert groups["module"] == sum(2 * c * c // 16 for c in (64, 128, 256, 512))
+    assert groups["attention"] == sum(2 * c * c // 16 for c in (64, 128, 256, 512))
     assert groups["backbone"] == sum(p.numel() for p in network.model.get_submodule("layer4").parameters())
 
 

@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from pipeline.params import RegularizerName
 from torch import Tensor, nn
 
+from pipeline.config.choices import TABLES
 from pipeline.regularizers.contract import Regularizer
 from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
 from pipeline.regularizers.table import METHODS
@@ -64,7 +64,7 @@ def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
 
 def test_methods_and_those_of_two_halves_are_all_that_may_be_chosen() -> None:
     assert set(SINGLE) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca"}
-    assert set(METHODS) == set(get_args(RegularizerName)) == {"none", *SINGLE, "afa", "spa_gca"}
+    assert set(METHODS) == set(TABLES["regularizer.method"]) == {"none", *SINGLE, "afa", "spa_gca"}
 
 
 def test_halves_are_single_methods_in_each_order() -> None:
