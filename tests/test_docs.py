@@ -15,7 +15,7 @@ import pytest
 import readme
 
 from pipeline.datasets.collect.sets import SETS
-from pipeline.networks.backbones.table import BACKBONES
+from pipeline.networks.backbones.table import BACKBONES, backbone
 
 ROOT = readme.ROOT
 README, INDEX = ROOT / "README.md", ROOT / "docs/index.md"
