@@ -25,15 +25,19 @@ def trial(one: Repeat) -> Trial:
 
 
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
-    """All repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
+    """Return all repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
+    settings = dict(flat(record["recipe"]))
+    if len(settings["train.phases"]) == 1:
+        # Of a single phase all values are settings of their own.
+        del settings["train.phases"]
     beside = {key: record[key] for key in ("recipe_name", "device", "threads")}
     code = {"data": record["data"]["sha256"], "weights": record["weights"]["sha256"], "code": record["code"]}
     return Experiment(
         name,
         trials={one.number: trial(one) for one in repeats},
         parameters=record["parameters"]["trainable"],
-        settings=dict(flat(record["recipe"])) | beside | {f"{key}, SHA-256": value for key, value in code.items()},
+        settings=settings | beside | {f"{key}, SHA-256": value for key, value in code.items()},
     )
 
 
