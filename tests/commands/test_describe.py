@@ -131,6 +131,47 @@ def test_every_value_is_shown_with_where_it_comes_from() -> None:
     assert [row["stage"] for row in found["layers"] if row["trains"]] == ["head"]
 
 
+def test_a_recipes_value_is_shown_with_its_place_in_the_paper() -> None:
+    words = ["-S", "recipe=ecsm", "-S", "lr=1e-4", "--classes", "9"]
+    settings = json.loads(describe(*words, "--json").output)["settings"]
+    resize = {"value": "stretch", "from": "recipes.ecsm.data.resize", "note": "section 2.2: resized to 224 x 224"}
+    assert settings["data.resize"] == resize
+    lines = {line.split()[0]: " ".join(line.split()) for line in describe(*words).output.splitlines() if line}
+    where = "recipes.ecsm.data.resize (section 2.2: resized to 224 x 224)"
+    assert lines["data.resize"] == f"data.resize stretch {where}"
+    assert lines["train.lr"] == "train.lr 0.0001 lr"
+    assert lines["train.optimizer"] == "train.optimizer adam recipes.ecsm.train.optimizer"
+    assert lines["train.weight_decay"] == "train.weight_decay 0.0 defaults.train.weight_decay"
+    gate = "options.attention.ecsm.gate_init"
+    assert lines[gate] == f"{gate} paper {gate}"
+
+
+def test_every_choice_is_listed_with_its_line_and_its_options() -> None:
+    told = describe("--choices").output
+    blocks = {block.splitlines()[0]: block.splitlines()[1:] for block in told.split("\n\n")}
+    listed = json.loads(describe("--choices", "--json").output)
+    assert blocks.keys() == listed.keys()
+    assert {"data", "backbone", "freeze", "attention", "regularizer", "head", "augmentation"} <= blocks.keys()
+    for key, lines in blocks.items():
+        assert [line.split()[0] for line in lines] == [one["name"] for one in listed[key]]
+        assert all(one["description"] in line for one, line in zip(listed[key], lines, strict=True))
+    [se] = [line for line in blocks["attention"] if line.split()[0] == "se"]
+    assert se.endswith("(position, gate_init, reduction)")
+
+
+def test_the_choices_of_one_axis_are_listed_alone() -> None:
+    names = [one["name"] for one in json.loads(describe("--choices", "freeze", "--json").output)["freeze"]]
+    lines = describe("--choices", "freeze").output.splitlines()
+    assert lines[0] == "freeze"
+    assert [line.split()[0] for line in lines[1:]] == names == ["1", "2", "3a", "3b", "3c", "scratch", "phases"]
+
+
+def test_an_axis_without_choices_is_refused_with_those_that_have_some() -> None:
+    caught = describe("--choices", "lr").exception
+    assert isinstance(caught, InputError)
+    assert str(caught).startswith("--choices: 'lr' has none; of these: data, ")
+
+
 def test_the_text_says_what_is_frozen_and_counts() -> None:
     told = describe("-S", "freeze=3b").output
     assert "block2     frozen" in told
