@@ -57,7 +57,9 @@ def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
 
 
 def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
-    (line,) = [line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S recipe=quick ")]
+    (line,) = [
+        line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S recipe=quick ")
+    ]
     small = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
     assert {cell.resolved.recipe.data.set for cell in small} == {"synthetic"}
     trained = [(cell.resolved.recipe.network.freeze, cell.resolved.recipe.network.weights) for cell in small]
