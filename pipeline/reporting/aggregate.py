@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import PHASES
 from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]
@@ -285,7 +286,7 @@ def unit(record: Mapping[str, Any]) -> str:
 
 def part_name(record: Mapping[str, Any], number: int) -> str:
     """What a part of the training is called: a phase, or a half with its regularizer."""
-    if record["recipe"]["train"]["phases"]:
+    if record["recipe"]["network"]["freeze"] == PHASES:
         return f"phase {number}"
     return f"half {number}: {record['phases'][number - 1]['regularizer']}"
 
