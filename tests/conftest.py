@@ -37,12 +37,9 @@ CLASSES = ("Araneus diadematus", "C#")
 
 
 def make_record(repeat=1, *, freeze="3b", lr=0.001):
-    recipe = {
-        "data": {"set": "synthetic", "image_size": 64},
-        "network": {"backbone": "resnet18", "weights": "synthetic", "freeze": freeze, "attention": "none"},
-        "train": {"lr": lr, "schedule_options": {"step": {"at": [0.5, 0.75]}}},
-        "regularizer": {"method": "none"},
-    }
+    options = {"options.schedule.step.at": [0.5, 0.75]}
+    changes = {"train.lr": lr, "train.schedule": "step", "network.freeze": freeze}
+    recipe = written_results.settings_of("quick", changes | options)
     counted = {"parameters": {"trainable": 10, "frozen": 90}, "parts": {"train": 14, "val": 0, "test": 6}}
     return written_results.record_of(repeat, recipe, data_set="synthetic", classes=CLASSES, **counted)
 
@@ -125,7 +122,7 @@ def clone(tmp_path, monkeypatch):
     """A folder that is the user's clone, where this process is; it has no MLflow store yet."""
     clean(monkeypatch)
     root = tmp_path / "my clone é"
-    write_text(root / "params.yaml", "paper: quick\n")
+    write_text(root / "params.yaml", "recipe: quick\n")
     monkeypatch.chdir(root)
     return root
 
@@ -250,9 +247,9 @@ def bare(tmp_path, monkeypatch, narrow, unfollowed):
 
     Networks are narrow, speeds are measured for a moment, and MLflow hears of nothing (see `unfollowed`).
     """
-    from pipeline.stages import train
+    from pipeline.assembly import run_record
 
-    monkeypatch.setattr(train, "MEASURED_SECONDS", 0.01)
+    monkeypatch.setattr(run_record, "MEASURED_SECONDS", 0.01)
     monkeypatch.setattr(tracking, "try_publish", lambda files: None)
     return tiny.enter(tmp_path / "project", monkeypatch)
 

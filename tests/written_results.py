@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import tiny
 
-from pipeline import params, tracking
+from pipeline import config, tracking
 from pipeline.core import records
+from pipeline.core.recipe import Recipe
 from pipeline.core.seeding import fingerprint
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
@@ -57,6 +58,11 @@ def write_data():
 ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "regularizer": "none", "trainable": 1234, "frozen": 5678},)
 
 
+def settings_of(name, changes=None, **axes):
+    """What a record holds of a recipe, resolved as `tiny.recipe` has it."""
+    return config.resolve(config.check(tiny.recipe(name, changes, **axes))).recipe.settings()
+
+
 def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
     """What a training follows from, as it is before it is divided between its two files."""
     content = {
@@ -74,7 +80,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "flops": {"network": 297_000_000},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
-    named = {"key": fingerprint(content), "paper": "quick", "repeat": repeat, "seed": repeat}
+    named = {"key": fingerprint(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
     return named | content | counted | changes
 
 
@@ -109,8 +115,7 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
     columns = ("epoch", "iteration", "lr", "train_loss", "train_accuracy")
     history = [dict(zip(columns, row, strict=True)) for row in [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]]
     flops = {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {})
-    recipe = params.load(Path("params.yaml")).experiment().recipe()
-    record = record_of(repeat, recipe, key="ab" * 32, phases=phases, flops=flops)
+    record = record_of(repeat, Recipe.read().settings(), key="ab" * 32, phases=phases, flops=flops)
     measured = {"train_seconds": 10.0 * repeat, "inference_images_per_second": dict(speeds), "git_dirty": dirty}
     folder = write_trained(record, history, runtime_of(record, **measured))
     lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import written_results
 
 from pipeline.core.errors import InputError
 from pipeline.reporting import aggregate
@@ -16,7 +17,7 @@ def repeat(number, *, confusion=((3, 1), (0, 4)), history=(), predictions=(), ru
     accuracy = matrix.trace() / matrix.sum()
     return Repeat(
         number=number,
-        record={"paper": "p", "recipe": {}, "weights": {}, "data": {"classes": ["a", "b"]}} | dict(record),
+        record={"recipe_name": "p", "recipe": {}, "weights": {}, "data": {"classes": ["a", "b"]}} | dict(record),
         runtime={"train_seconds": 10.0 * number, "images_per_second": 100.0} | dict(runtime),
         scores={
             "accuracy": accuracy,
@@ -156,8 +157,11 @@ def test_right_examples_are_spread_over_many_classes():
 
 
 def in_phases(unit, *amounts):
-    phases = [{"amount": amount, "regularizer": "none"} for amount in amounts]
-    return {"recipe": {"train": {"budget": {"unit": unit}, "phases": phases}}, "phases": phases}
+    asked = [{"freeze": "1", "amount": amount, "lr": 1e-3} for amount in amounts]
+    changes = {"train.phases": asked, "train.budget": {"unit": unit, "amount": sum(amounts)}, "train.lr": 1e-3}
+    recipe = written_results.settings_of("quick", changes, freeze="phases")
+    phases = [phase | {"regularizer": "none", "trainable": 1, "frozen": 1} for phase in asked]
+    return written_results.record_of(1, recipe, phases=phases)
 
 
 @pytest.mark.parametrize(("unit", "column"), [("epochs", "epoch"), ("iterations", "iteration")])
@@ -193,7 +197,7 @@ def test_without_attention_no_forward_pass_was_measured():
     assert aggregate.forward_passes([repeat(1, runtime={"inference_images_per_second": {}})]) == []
 
 
-@pytest.mark.parametrize("part", ["paper", "recipe", "data", "weights"])
+@pytest.mark.parametrize("part", ["recipe_name", "recipe", "data", "weights"])
 def test_repeats_of_two_experiments_are_not_averaged(part):
     other = repeat(2, record={part: {"other": 1}})
     with pytest.raises(InputError, match=rf"^record\.json: `{part}` of repeat 2 is not that of repeat 1; `dvc repro`"):

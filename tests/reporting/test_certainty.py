@@ -5,7 +5,7 @@ from pipeline.reporting import certainty
 from pipeline.reporting.aggregate import Repeat
 
 RECORD = {
-    "paper": "quick",
+    "recipe_name": "quick",
     "device": "cpu",
     "threads": 2,
     "recipe": {"train": {"lr": 0.1}},

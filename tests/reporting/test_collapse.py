@@ -1,8 +1,7 @@
 """When the report says that a regularizer's weights have run into one place."""
 
-import copy
-
 import pytest
+import written_results
 
 from pipeline.reporting import aggregate, facts, page, wording
 from pipeline.reporting.aggregate import Collapse, Repeat
@@ -21,13 +20,19 @@ def row(epoch, **taps):
 
 def repeat(*rows, number=1, method="gca", parts=None, unit="epochs"):
     """A repeat whose parts are (method, amount, taps)."""
-    phases = [
-        {"regularizer": name, "amount": amount} | ({"taps": list(taps), "idle_taps": []} if taps else {})
-        for name, amount, taps in parts or [(method, len(rows), ["near", "far"])]
-    ]
-    recipe = {"train": {"budget": {"unit": unit}, "phases": []}}
-    record = {"recipe": recipe, "phases": phases, "data": {"classes": ["a"]}}
-    return Repeat(number, record, runtime={}, scores={}, history=list(rows), predictions=[])
+    parts = parts or [(method, len(rows), ["near", "far"])]
+    phases = [part_of(name, amount, taps) for name, amount, taps in parts]
+    recipe = written_results.settings_of("quick", {"train.budget": {"unit": unit, "amount": sum(p[1] for p in parts)}})
+    record = written_results.record_of(number, recipe, phases=phases)
+    runtime = written_results.runtime_of(record)
+    return Repeat(number, record, runtime, scores={}, history=list(rows), predictions=[])
+
+
+def part_of(method, amount, taps=("near", "far")):
+    """A part of a training in the record."""
+    part = {"freeze": "2", "amount": amount, "lr": 0.01, "regularizer": method, "trainable": 7, "frozen": 0}
+    compared = {"regularizer_parameters": 9, "taps": list(taps), "idle_taps": []}
+    return part | (compared if taps else {})
 
 
 @pytest.mark.parametrize(
@@ -95,67 +100,33 @@ def test_the_note_tells_the_worst_case_and_how_many_more():
     assert "at near one place of it holds 60\u00a0% of the weight in repeat 1. It then" in facts._collapsed(found[:1])
 
 
-RECIPE = {
-    "data": {"crop_padding": 0, "augmentation": "none"} | dict.fromkeys(("image_size", "crop_size", "input_size"), 64),
-    "network": {"backbone": "resnet18", "weights": "imagenet", "freeze": "2", "attention": "none", "head": "linear"},
-    "train": {
-        "budget": {"unit": "epochs", "amount": 1},
-        "batch_size": 32,
-        "optimizer": "sgd",
-        "lr": 0.01,
-        "schedule": "step",
-        "phases": [],
-        "lr_factors": {"backbone": 1.0, "module": 1.0, "head": 1.0},
-        "batch_norm": "train",
-        "sampler": "shuffle",
-        "class_weights": "none",
-    },
-    "regularizer": {
-        "method": "gca",
-        "method_options": {"gca": {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01, "reduction": 4}},
-    },
-}
+GCA = {"weight_decay": 0.0, "alpha": 0.1, "beta": 0.01, "reduction": 4}
 
 
-def material(near):
-    """What a report of one short training with GCA is made from."""
+def material(near, *, phases=(("gca", 1),)):
+    """What a report of one short training is made from, in phases of (method, amount)."""
     tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
-    part = {"freeze": "2", "amount": 1, "lr": 0.01, "regularizer": "gca", "trainable": 7, "frozen": 0}
-    record = {
-        "paper": "spa_gca",
-        "seed": 1,
-        "key": "ab" * 32,
-        "recipe": copy.deepcopy(RECIPE),
-        "device": "cpu",
-        "threads": 2,
-        "data": {"set": "folder", "classes": ["a", "b"], "images": 8, "sha256": "d"},
-        "weights": {"origin": "torchvision", "sha256": ""},
-        "code": "c",
-        "phases": [part | {"regularizer_parameters": 9, "taps": ["near", "far"], "idle_taps": []}],
-        "parameters": {"trainable": 7, "frozen": 0, "regularizer": 9},
-        "stages": {"stem": {"trainable": 7, "frozen": 0}},
-        "flops": {"network": 10**9},
-        "parts": {"train": 4, "val": 0, "test": 4},
-    }
-    runtime = {
-        "train_seconds": 1.0,
-        "cache_seconds": 0.0,
-        "images_per_second": 1.0,
-        "inference_images_per_second": {},
-        "device_name": "CPU",
-        "threads": 2,
-        "versions": {},
-        "git_commit": "c",
-        "git_dirty": False,
-        "started": "2026-11-21T03:00:00+00:00",
-    }
+    amount = sum(amount for _, amount in phases)
+    budget = {"train.budget": {"unit": "epochs", "amount": amount}, "options.regularizer.gca": GCA}
+    method = "spa_gca" if len(phases) > 1 else phases[0][0]
+    recipe = written_results.settings_of("spa_gca", budget, data="folder", regularizer=method)
+    record = written_results.record_of(
+        1,
+        recipe,
+        classes=["a", "b"],
+        recipe_name="spa_gca",
+        phases=[part_of(*phase) for phase in phases],
+        parameters={"trainable": 7, "frozen": 0, "regularizer": 9},
+        stages={"stem": {"trainable": 7, "frozen": 0}},
+        parts={"train": 4, "val": 0, "test": 4},
+    )
     scores = {"accuracy": 0.5, "macro_f1": 0.5, "balanced_accuracy": 0.5, "test_images": 4}
     scores |= {"classes": {"a": tested, "b": tested}, "confusion": [[1, 1], [1, 1]]}
     history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
     predictions = [{"path": f"{n}.png", "correct": str(n % 2)} for n in range(4)]
-    one = Repeat(1, record, runtime, scores, history, predictions)
+    one = Repeat(1, record, written_results.runtime_of(record), scores, history, predictions)
     told = {"set": "folder", "title": "Spiders", "has_parts": False}
-    return Material([one], told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)
+    return Material([one], "a paper", told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)
 
 
 HEALTH = {"sizes": {"smallest": [8, 8], "largest": [8, 8]}, "modes": {"RGB": 8}, "imbalance": 1, "findings": []}
@@ -180,7 +151,7 @@ def test_markdown_and_page_say_it_too(write, near, said):
 
 def test_the_method_and_its_size_are_among_the_facts():
     given = material({})
-    assert dict(facts.experiment(given))["Regularizer"] == "gca (alpha 0.1, beta 0.01, r 4)"
+    assert dict(facts.experiment(given))["Regularizer"] == "gca (alpha 0.1, beta 0.01, r 4, weights of mean one)"
     told = dict(facts.training(given.repeats))
     assert told["Maps compared with the source's"] == "near, far"
     assert told["Parameters of the regularizer, all parts"] == "9"
@@ -196,14 +167,11 @@ def test_the_method_and_its_size_are_among_the_facts():
 def test_halves_are_told_in_their_order(order, told):
     own = {"spa": {"alpha": 0.1}, "gca": {"alpha": 0.2, "reduction": 4}}
     options = {"spa_gca": {"weight_decay": 0.0}} | {name: own[name] for name in order}
-    assert wording.regularizer({"method": "spa_gca", "method_options": options}) == told
+    assert wording.regularizer({"regularizer": {"method": "spa_gca"}, "options": {"regularizer": options}}) == told
 
 
 def test_halves_are_told_one_by_one_and_begin_with_their_names():
-    given = material({}).repeats[0]
-    phases = [given.record["phases"][0] | {"regularizer": name} for name in ("spa", "gca")]
-    given.record["phases"] = phases
-    given.record["recipe"]["train"]["budget"]["amount"] = 2
+    [given] = material({}, phases=(("spa", 1), ("gca", 1))).repeats
     told = dict(facts.training([given]))
     assert (told["Half 1"], told["Half 2"]) == ("1 epoch: spa", "1 epoch: gca")
     assert aggregate.phase_starts(given.record) == {"half 2: gca": 2}

@@ -1,94 +1,70 @@
 import shlex
-from pathlib import Path
 from typing import get_args
 
 import pytest
-import yaml
+import tiny
+import written_results
 
-import pipeline
-from pipeline import params
-from pipeline.commands.describe import read
+from pipeline import config
+from pipeline.commands import overriding
+from pipeline.config.choices import TABLES
+from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
+from pipeline.networks.attention.options import GateInit, PositionName
+from pipeline.networks.attention.table import POSITIONS
 from pipeline.reporting import facts, wording
 from pipeline.reporting.aggregate import Repeat
 from pipeline.reporting.facts import Material
 
-ROOT = Path(pipeline.__file__).parents[1]
-RECIPE = {
-    "data": {
-        "set": "folder",
-        "image_size": 224,
-        "crop_size": 224,
-        "crop_padding": 0,
-        "input_size": 224,
-        "augmentation": "none",
-        "split": {"test": 0.3, "val": 0.0, "seed": 0, "per_class": "auto"},
-    },
-    "network": {"backbone": "resnet50", "weights": "imagenet", "freeze": "3b", "attention": "none", "head": "linear"},
-    "train": {
-        "budget": {"unit": "epochs", "amount": 60},
-        "batch_size": 32,
-        "optimizer": "adam",
-        "lr": 2e-4,
-        "schedule": "constant",
-        "phases": [],
-        "lr_factors": {"backbone": 1.0, "module": 1.0, "head": 1.0},
-        "batch_norm": "train",
-        "sampler": "shuffle",
-        "class_weights": "none",
-    },
-    "regularizer": {"method": "none"},
-}
-
-
-CBAM = {
-    "attention": "cbam",
-    "attention_options": {
-        "cbam": {"position": "residual_block", "gate_init": "paper", "reduction": 8, "kernel_size": 7}
-    },
-}
+# ECSM's recipe without what the paper is about.
+ECSM = written_results.settings_of("ecsm", attention="none", head="linear")
+CBAM = {"attention": "cbam"}
+CBAM_OPTIONS = {"position": "residual_block", "gate_init": "paper", "reduction": 8, "kernel_size": 7}
 PHASES = [
     {"freeze": "1", "amount": 10, "lr": 1e-3, "regularizer": "none", "trainable": 12810, "frozen": 2257984},
     {"freeze": "features.12", "amount": 50, "lr": 1e-5, "regularizer": "none", "trainable": 2000000, "frozen": 270794},
 ]
 
 
-def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), network=(), train=(), **runtime):
+def settings(*, options=(), **sections):
+    """ECSM's settings with some values changed, by section; `options` are those of families."""
+    changed = {name: ECSM[name] | dict(values) for name, values in sections.items()}
+    return ECSM | changed | {"options": ECSM["options"] | dict(options)}
+
+
+def repeat(number=1, *, origin="torchvision", support=5, name="ecsm", recipe=None, phases=(), threads=2, **changes):
+    """One repeat; `changes` are of sections of ECSM's recipe, then of the run time."""
+    sections = {key: changes.pop(key) for key in ("data", "network", "train", "options") if key in changes}
+    freeze = {"freeze": changes.pop("freeze", "3b")} | dict(sections.get("network", {}))
+    recipe = recipe or settings(**sections | {"network": freeze})
+    one_phase = {"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}
+    record = written_results.record_of(
+        number,
+        recipe,
+        classes=["a", "b"],
+        recipe_name=name,
+        device="cuda",
+        threads=threads,
+        weights={"origin": origin, "sha256": ""},
+        phases=list(phases) or [one_phase],
+        parameters={"trainable": 1000, "frozen": 0, "regularizer": 0},
+        flops={"network": 8_178_000_000},
+        parts={"train": 29 + number, "val": 0, "test": 10},
+    )
+    runtime = {
+        "train_seconds": 60.0 * number,
+        "cache_seconds": 0.0,
+        "images_per_second": 1234.5,
+        "device_name": "GPU",
+        "versions": {"python": "3.11", "torch": f"2.{number}"},
+        "git_commit": "c0ffee",
+        "started": f"2026-11-21T0{number}:00:00+00:00",
+    }
     tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
     return Repeat(
         number=number,
-        record={
-            "paper": "ecsm",
-            "recipe": {
-                "data": RECIPE["data"] | dict(data),
-                "network": RECIPE["network"] | {"freeze": freeze} | dict(network),
-                "train": RECIPE["train"] | dict(train),
-                "regularizer": RECIPE["regularizer"],
-            },
-            "device": "cuda",
-            "threads": 2,
-            "data": {"set": "folder", "classes": ["a", "b"], "images": 40, "sha256": "d"},
-            "weights": {"origin": origin, "sha256": ""},
-            "code": "c",
-            "phases": [
-                {"freeze": freeze, "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}
-            ],
-            "parameters": {"trainable": 1000, "frozen": 0},
-            "flops": {"network": 8_178_000_000},
-            "parts": {"train": 29 + number, "val": 0, "test": 10},
-        },
-        runtime={
-            "train_seconds": 60.0 * number,
-            "cache_seconds": 0.0,
-            "images_per_second": 1234.5,
-            "device_name": "GPU",
-            "threads": 2,
-            "versions": {"python": "3.11", "torch": f"2.{number}"},
-            "git_commit": "c0ffee",
-            "git_dirty": False,
-            "started": f"2026-11-21T0{number}:00:00+00:00",
-        }
-        | runtime,
+        record=record,
+        runtime=written_results.runtime_of(record, **runtime | changes),
         scores={
             "accuracy": 0.5,
             "test_images": 10,
@@ -100,34 +76,37 @@ def repeat(number=1, *, freeze="3b", origin="torchvision", support=5, data=(), n
 
 
 def phased(*, network=(), train=(), phases=PHASES):
-    one = repeat(freeze="phases", network=network, train={"phases": phases} | dict(train))
-    one.record["phases"] = phases
-    return one
+    asked = [{key: phase[key] for key in ("freeze", "amount", "lr", "regularizer")} for phase in phases]
+    train = {"phases": [phase | {"continues": False} for phase in asked]} | dict(train)
+    return repeat(freeze="phases", network=network, train=train, phases=phases)
 
 
 def material(*repeats, **dataset):
     told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
-    return Material(
-        repeats, told, {"a": 25, "b": 15}, rejected=[("x.jpg", "cut")], right=[], wrong=[], health={"findings": []}
-    )
+    images = {"class_images": {"a": 25, "b": 15}, "rejected": [("x.jpg", "cut")], "right": [], "wrong": []}
+    return Material(repeats, "a paper, 2023", told, health={"findings": []}, **images)
 
 
-def test_the_experiment_names_paper_strategy_weights_and_data():
+def test_the_experiment_names_recipe_paper_strategy_weights_and_data():
     told = dict(facts.experiment(material(repeat())))
-    assert told["Paper"] == "ecsm (Wang, Chen, Shi 2023, Symmetry 15, 1727)"
+    assert told["Recipe"] == "ecsm (a paper, 2023)"
     assert told["Strategy"] == "3b: blocks 3 and 4 and the head train"
     assert told["Starting weights"] == "imagenet (torchvision)"
-    assert told["Data"] == "Spiders: 40 images, 2 classes"
+    assert told["Data"] == "Spiders: 8 images, 2 classes"
 
 
-def test_every_paper_of_params_yaml_is_named():
-    known = params.load(ROOT / "params.yaml").papers
-    assert known
-    assert set(known) == set(facts.PAPERS)
+def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
+    values = tiny.shipped()
+    assert all(recipe["cite"] for recipe in values["recipes"].values())
+    without = values["recipes"]["quick"]
+    del without["cite"]
+    with pytest.raises(InputError, match=r"key 'recipes\.quick\.cite' is missing"):
+        config.check(values)
 
 
 def test_every_strategy_of_params_yaml_is_explained():
-    assert set(get_args(params.Strategy)) == set(wording.FREEZING)
+    for name in TABLES["network.freeze"]:
+        assert len(wording.strategy({"freeze": name, "attention": "none", "weights": "imagenet"})) > len(name) + 10
 
 
 @pytest.mark.parametrize(
@@ -136,6 +115,9 @@ def test_every_strategy_of_params_yaml_is_explained():
         ({}, "ecsm: resnet50, strategy 3b"),
         ({"network": CBAM}, "ecsm: resnet50 with cbam attention, strategy 3b"),
         ({"freeze": "phases"}, "ecsm: resnet50, in phases"),
+        ({"freeze": "2"}, "ecsm: resnet50, strategy 2"),
+        ({"freeze": "2", "network": {"weights": "none"}}, "ecsm: resnet50, from scratch"),
+        ({"freeze": "1", "network": {"weights": "none"}}, "ecsm: resnet50, strategy 1"),
     ],
 )
 def test_the_title_names_backbone_strategy_and_the_attention_if_there_is_one(given, told):
@@ -166,7 +148,7 @@ HIERARCHICAL = {"position": "last_stage", "gate_init": "identity", "reduction": 
         ("none", None, "none"),
         (
             "cbam",
-            CBAM["attention_options"]["cbam"],
+            CBAM_OPTIONS,
             "cbam in every residual block, r 8, a kernel of 7 × 7, gates as the paper has them",
         ),
         ("se", {"position": "every_stage"}, "se after every stage"),
@@ -186,22 +168,30 @@ HIERARCHICAL = {"position": "last_stage", "gate_init": "identity", "reduction": 
     ],
 )
 def test_attention_is_told_with_its_position_and_options(name, options, told):
-    network = {"attention": name} | ({"attention_options": {name: options}} if options else {})
-    found = dict(facts.experiment(material(repeat(network=network))))["Attention"]
+    taken = {"attention": {name: options} if options else {}}
+    found = dict(facts.experiment(material(repeat(network={"attention": name}, options=taken))))["Attention"]
     assert found == told
 
 
-def test_every_place_and_gate_of_params_yaml_has_words():
-    assert set(get_args(params.Place)) == set(wording.PLACES)
-    assert set(get_args(params.GateInit)) == set(wording.GATES)
+def test_every_position_and_gate_of_params_yaml_has_words():
+    assert set(get_args(PositionName)) == set(POSITIONS)
+    assert set(get_args(GateInit)) == set(wording.GATES)
 
 
 def test_an_unexplained_strategy_is_named_alone():
     assert dict(facts.experiment(material(repeat(freeze="new"))))["Strategy"] == "new"
 
 
-def test_random_values_are_not_called_by_the_unused_weights():
-    told = dict(facts.experiment(material(repeat(freeze="scratch", origin="none"))))
+def test_everything_from_random_values_is_called_scratch_and_no_weights_are_named():
+    told = dict(facts.experiment(material(repeat(freeze="2", network={"weights": "none"}, origin="none"))))
+    assert told["Strategy"] == "scratch: everything trains, from random values"
+    assert told["Starting weights"] == "none: random values"
+
+
+def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
+    asked = tiny.experiment(freeze="scratch", weights="imagenet").settings()
+    told = dict(facts.experiment(material(repeat(recipe=asked, origin="none"))))
+    assert told["Strategy"] == "scratch: everything trains, from random values"
     assert told["Starting weights"] == "none: random values"
 
 
@@ -229,7 +219,7 @@ def test_photographs_from_a_clean_commit_have_no_further_warning():
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
     told = dict(facts.data(material(repeat(1), repeat(2))))
-    assert told["Images"] == "40; 15 to 25 a class"
+    assert told["Images"] == "8; 15 to 25 a class"
     assert (told["Training images"], told["Test images"], told["Files left out"]) == ("30 to 31", "10", "1")
 
 
@@ -269,7 +259,8 @@ def test_dogs_from_other_weights_overlap_with_nothing(weights):
 
 
 def test_dogs_trained_from_scratch_overlap_with_nothing_whatever_weights_are_named():
-    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(freeze="scratch", origin="none")))
+    asked = tiny.experiment(freeze="scratch", weights="imagenet", data="dogs").settings()
+    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(recipe=asked, origin="none")))
 
 
 def test_a_set_without_known_overlap_has_no_such_note():
@@ -278,7 +269,8 @@ def test_a_set_without_known_overlap_has_no_such_note():
 
 
 def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts():
-    given = [repeat(number, data={"set": "cifar100_few"}) for number in (1, 2)]
+    split = ECSM["data"]["split"] | {"per_class": {"train": 10, "test": 5, "val": 0}}
+    given = [repeat(number, data={"set": "cifar100_few", "split": split}) for number in (1, 2)]
     published = described("cifar100_few")
     told = facts.notes(material(*given, set="cifar100_few", has_parts=True, published=published))
     assert not any("each with the set's own parts and its own seed" in note for note in told)
@@ -298,16 +290,43 @@ def test_a_set_that_comes_by_itself_needs_no_place_in_the_command(name):
     assert "YOUR_" not in command
 
 
-def test_numbers_by_class_are_spelled_out_as_dvc_reads_them(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    recipe = params.load(Path("params.yaml")).experiment().recipe()
-    recipe["data"]["set"] = "digits"
-    recipe["data"]["split"]["per_class"] = {"train": 20, "test": 50, "val": 0}
-    one = repeat(git_commit="")
-    one.record.update(paper="quick", recipe=recipe)
+def given_back(one):
+    """The experiment of params.yaml with the words of the command that gives a repeat back."""
     [command] = facts.reproduce([one])
     words = shlex.split(command.replace("\\\n", " "))
-    assert read([word for word in words[3:] if word != "-S"]).experiment().recipe() == recipe
+    assert words[:3] == ["dvc", "exp", "run"]
+    return overriding.read([word for word in words[3:] if word != "-S"])
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "changes"),
+    [
+        ("quick", {"data": "digits"}, {"data.split.per_class": {"train": 20, "test": 50, "val": 0}}),
+        ("quick", {"freeze": "scratch"}, {"train.lr": 0.00001}),
+        ("quick", {}, {"train.schedule": "step", "options.schedule.step": {"at": [0.25, 0.75], "factor": 0.5}}),
+        ("quick", {"attention": "hierarchical", "augmentation": "csca"}, {"options.attention.hierarchical.reduction": 4}),
+        ("ecsm", {}, {"train.freeze_bn_stats": True}),
+        ("spa_gca", {"data": "mit67"}, {}),
+        ("spa_gca", {"regularizer": "delta", "data": "dogs"}, {}),
+        ("spa_gca", {"regularizer": "l2_fe"}, {}),
+        ("animals", {"budget": 5}, {}),
+        ("animals", {"freeze": "3b"}, {}),
+        ("animals", {}, {"train.phases": [{"freeze": "classifier", "amount": 50, "lr": 1e-3}]}),
+    ],
+)
+def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(monkeypatch, name, axes, changes):
+    monkeypatch.chdir(tiny.ROOT)
+    recipe = written_results.settings_of(name, changes, **axes)
+    found = given_back(repeat(2, git_commit="", name=name, recipe=recipe, threads=3))
+    assert found.recipe.settings() == recipe
+    assert (found.recipe.recipe, found.recipe.repeats, found.recipe.threads) == (name, (2,), 3)
+
+
+def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
+    monkeypatch.chdir(tiny.ROOT)
+    found = given_back(repeat(git_commit="", recipe=settings(network={"weights": "file"})))
+    axes = found.settings.axes
+    assert (axes.folder, axes.weights_file) == ("YOUR_FOLDER", "YOUR_FILE")
 
 
 def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():
@@ -359,14 +378,14 @@ def test_attention_trains_in_phases_that_freeze_what_is_around_it():
     assert told["Phase 2"].startswith("50 epochs: from features.12 on and the attention at 1e-05")
 
 
-FACTORS = {"lr_factors": {"backbone": 0.1, "module": 5.0, "head": 1.0}}
+FACTORS = {"lr_factors": {"backbone": 0.1, "attention": 5.0, "head": 1.0}}
 
 
 @pytest.mark.parametrize(
     ("given", "rate"),
     [
         ({}, "0.0002"),
-        ({"train": {"lr_factors": dict.fromkeys(("backbone", "module", "head"), 0.5)}}, "0.0001"),
+        ({"train": {"lr_factors": dict.fromkeys(("backbone", "attention", "head"), 0.5)}}, "0.0001"),
         ({"train": FACTORS}, "2e-05 (backbone), 0.0002 (head)"),
         ({"train": FACTORS, "network": CBAM}, "2e-05 (backbone), 0.001 (attention), 0.0002 (head)"),
         ({"train": FACTORS, "freeze": "1"}, "0.0002"),
@@ -385,7 +404,7 @@ def test_rates_by_group_are_told_in_each_phase():
 @pytest.mark.parametrize(
     ("given", "term", "told"),
     [
-        ({"train": {"batch_norm": "eval"}}, "Batch norms", "in eval mode throughout"),
+        ({"train": {"freeze_bn_stats": True}}, "Batch norms", "in eval mode throughout"),
         (
             {"train": {"sampler": "weighted"}},
             "Sampling",
@@ -428,38 +447,6 @@ def test_weights_without_a_hash_say_so():
 
 def test_a_clean_commit_needs_no_more_than_repro():
     assert facts.reproduce([repeat()]) == ["git checkout c0ffee", "dvc repro"]
-
-
-def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    settings = params.load(Path("params.yaml")).experiment()
-    recipe = settings.recipe()
-    recipe["train"]["lr"] = 0.00001
-    recipe["train"] |= {"schedule": "step", "schedule_options": {"step": {"at": [0.25, 0.75], "factor": 0.5}}}
-    recipe["data"]["set"] = "folder"
-    one = repeat(2, git_commit="")
-    one.record.update(paper="quick", recipe=recipe, threads=3)
-    [command] = facts.reproduce([one])
-    words = shlex.split(command.replace("\\\n", " "))
-    assert words[:3] == ["dvc", "exp", "run"]
-    found = read([word for word in words[3:] if word != "-S"])
-    assert found.experiment().recipe() == recipe
-    assert (found.repeats, found.threads, found.folder) == ((2,), 3, "YOUR_FOLDER")
-
-
-def test_the_phases_of_a_recipe_are_spelled_out_as_dvc_reads_them(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    recipe = (
-        params.check(yaml.safe_load(Path("params.yaml").read_text("utf-8")) | {"paper": "animals"})
-        .experiment()
-        .recipe()
-    )
-    recipe["train"]["phases"][0] |= {"freeze": "classifier"}
-    one = repeat(git_commit="")
-    one.record.update(paper="animals", recipe=recipe)
-    [command] = facts.reproduce([one])
-    words = shlex.split(command.replace("\\\n", " "))
-    assert read([word for word in words[3:] if word != "-S"]).experiment().recipe() == recipe
 
 
 def test_the_newest_commit_is_the_one_to_check_out():

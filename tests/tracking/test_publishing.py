@@ -2,14 +2,14 @@ import time
 from pathlib import Path
 
 import pytest
+import tiny
 import yaml
 
-from pipeline import params, tracking
+from pipeline import tracking
 from pipeline.tracking import content, publishing
 from pipeline.tracking.results import key_of
 
 HERE = tracking.Folder(Path())
-ROOT = Path(__file__).parents[2]
 
 
 def by_repeat(runs):
@@ -124,11 +124,10 @@ def test_other_scores_of_an_equal_training_replace_the_first_only_if_they_are_th
     assert found[None].data.tags["dvc.experiments"] == "first"
 
 
-def test_a_parameter_spelt_out_that_is_the_papers_own_makes_no_other_experiment(files):
-    values = params.load(ROOT / "params.yaml")
-    own = values.experiment().recipe()
-    spelt = values.model_copy(update={"freeze": own["network"]["freeze"]}).experiment().recipe()
-    assert spelt == own
+def test_a_parameter_spelt_out_that_is_the_recipes_own_makes_no_other_experiment(files):
+    own = tiny.experiment()
+    spelt = tiny.experiment(freeze=own.network.freeze, lr=own.train.lr)
+    assert spelt.settings() == own.settings()
     assert key_of(files.record(1), [1, 2]) == key_of(files.record(2), [2, 1])
 
 
