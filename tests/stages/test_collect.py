@@ -13,7 +13,7 @@ import pytest
 import tiny
 from PIL import Image, ImageEnhance
 
-from pipeline import params
+from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
@@ -24,7 +24,18 @@ from pipeline.stages import collect
 
 def _params(**changes: object) -> None:
     own = {f"data.{key}": changes.pop(key) for key in ("duplicates", "on_leak") if key in changes}
-    tiny.write_params(own, **{"synthetic": {"images_per_class": 4, "size": 32, "seed": 0}} | changes)
+    drawing = {"options.data.synthetic": {"images_per_class": 4, "size": 32, "seed": 0}}
+    tiny.write_params(own | drawing, **changes)
+
+
+def _collect() -> None:
+    collect.main(_places())
+
+
+def _places() -> list[str]:
+    """What DVC puts into the stage's command."""
+    axes = config.load().axes
+    return [axes.folder, axes.archive]
 
 
 def _image(file: Path, seed: int, size: int = 8) -> None:
@@ -35,7 +46,8 @@ def _image(file: Path, seed: int, size: int = 8) -> None:
 
 
 def _written() -> dict[str, bytes]:
-    return {file.as_posix(): file.read_bytes() for file in Path("data").rglob("*") if file.is_file()}
+    files = [file for file in Path("data").rglob("*") if file.is_file() and file != paths.RECIPE]
+    return {file.as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +66,7 @@ def own(tmp_path):
 
 
 def test_the_drawn_set_is_collected(capsys):
-    collect.main()
+    _collect()
     assert capsys.readouterr().out == "collect: 36 images in 9 classes\n"
     described = json.loads(paths.DATASET.read_text(encoding="utf-8"))
     assert (described["set"], described["title"]) == ("synthetic", "drawn spiders")
@@ -64,14 +76,14 @@ def test_the_drawn_set_is_collected(capsys):
 
 
 def test_a_second_run_writes_the_same():
-    collect.main()
+    _collect()
     first = _written()
-    collect.main()
+    _collect()
     assert _written() == first
 
 
 def test_own_class_folders_are_collected(own):
-    collect.main()
+    _collect()
     rows = manifest.read(paths.MANIFEST, Row)
     assert [row.path for row in rows] == ["cat/1.png", "cat/2.png", "l'été, ö/-2.png", "l'été, ö/1.png"]
     for row in rows:
@@ -95,7 +107,7 @@ def test_own_parts_are_collected(own):
             _image(own / f"{part}/{label}/1.png", 10 * number + len(label) + ord(label[0]))
     for name in ("cat", "l'été, ö"):
         shutil.rmtree(own / name)
-    collect.main()
+    _collect()
     parts = {row.path: row.part for row in manifest.read(paths.MANIFEST, Row) if row.label == "cat"}
     assert parts == {"Train/cat/1.png": "train", "valid/cat/1.png": "val", "test/cat/1.png": "test"}
     assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["has_parts"]
@@ -104,7 +116,7 @@ def test_own_parts_are_collected(own):
 def test_what_is_rejected_is_listed_and_the_run_goes_on(own, capsys):
     (own / "cat/3.jpg").touch()
     (own / "labels.csv").touch()
-    collect.main()
+    _collect()
     assert capsys.readouterr().out == "collect: 4 images in 2 classes, 2 files rejected (data/collected/rejected.csv)\n"
     assert manifest.read(paths.REJECTED, Rejected) == [
         Rejected("cat/3.jpg", "empty: 0 bytes"),
@@ -117,32 +129,32 @@ def test_a_class_that_keeps_one_image_stops_the_run_and_leaves_nothing(own):
     with pytest.raises(
         InputError, match=r"^class 'cat': 1 different usable of 2 files, 2 needed; 1 rejected, .* 0 bytes$"
     ):
-        collect.main()
+        _collect()
     assert _written() == {}
 
 
 def test_what_was_there_before_a_failing_run_stays(own):
-    collect.main()
+    _collect()
     before = _written()
     (own / "cat/2.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"^class 'cat': 1 different usable"):
-        collect.main()
+        _collect()
     assert _written() == before
 
 
 def test_an_image_in_two_classes_is_refused_with_the_way_to_allow_it(own):
     shutil.copy(own / "cat/1.png", own / "l'été, ö/3.png")
     message = (
-        r"""^'cat/1.png' and "l'été, ö/3.png" are the same .*; remove one, or allow .*: -S papers.quick.data.dupli"""
+        r"""^'cat/1.png' and "l'été, ö/3.png" are the same .*; remove one, or allow .*: -S defaults.data.dupli"""
     )
     with pytest.raises(InputError, match=message):
-        collect.main()
+        _collect()
 
 
 def test_an_image_in_two_classes_can_be_allowed(own):
     shutil.copy(own / "cat/1.png", own / "l'été, ö/3.png")
     _params(data="folder", folder=str(own), duplicates="allow")
-    collect.main()
+    _collect()
     assert len(manifest.read(paths.MANIFEST, Row)) == 5
 
 
@@ -164,16 +176,16 @@ def leaking(tmp_path):
 def test_a_near_duplicate_across_parts_is_refused_with_the_ways_out(leaking):
     message = (
         r"^'train/cat/near.png' in train is a near duplicate of 'test/cat/01.png' in test \(and 1 more such images\); "
-        r"remove one, or leave .* out of train, -S papers.quick.data.on_leak=drop, or let them be, -S .*on_leak=allow$"
+        r"remove one, or leave .* out of train, -S defaults.data.on_leak=drop, or let them be, -S .*on_leak=allow$"
     )
     with pytest.raises(InputError, match=message):
-        collect.main()
+        _collect()
     assert _written() == {}
 
 
 def test_what_leaks_can_be_left_out_of_training_and_is_listed(leaking, capsys):
     _params(data="folder", folder=str(leaking), on_leak="drop")
-    collect.main()
+    _collect()
     assert manifest.read(paths.REJECTED, Rejected) == [
         Rejected("train/cat/near.png", "left out of train: a near duplicate of 'test/cat/01.png' in test"),
         Rejected("train/dog/same.png", "left out of train: byte-equal to 'test/dog/03.png' in test"),
@@ -186,7 +198,7 @@ def test_what_leaks_can_be_left_out_of_training_and_is_listed(leaking, capsys):
 
 def test_what_leaks_can_be_let_be_and_is_remarked_on(leaking, capsys):
     _params(data="folder", folder=str(leaking), on_leak="allow")
-    collect.main()
+    _collect()
     assert len(manifest.read(paths.MANIFEST, Row)) == 18
     told = (
         "note: on_leak is 'allow': 2 images of an earlier part are in a later one too, the first 'train/cat/near.png'"
@@ -199,18 +211,16 @@ def test_near_duplicates_are_listed_by_group(own):
     for name, number in {"a": 1, "b": 2}.items():
         spider_image(number, 0, size=64, seed=1).save(own / f"cat/{name}.png")
     spider_image(1, 0, size=64, seed=1).resize((48, 48)).save(own / "cat/c.png")
-    collect.main()
+    _collect()
     assert manifest.read(paths.GROUPS, Alike) == [
         Alike("cat/a.png", 1, "", ""),
         Alike("cat/c.png", 1, "near", "cat/a.png"),
     ]
 
 
-def test_a_set_whose_papers_say_its_parts_is_taken_as_it_is(monkeypatch):
-    chosen = {}
-    for name in ("cub200", "caltech256_30", "animals10", "folder", "spiders", "synthetic"):
-        _params(data=name)
-        chosen[name] = collect.on_leak(params.load(paths.PARAMS))
+def test_a_set_whose_papers_say_its_parts_is_taken_as_it_is():
+    names = ("cub200", "caltech256_30", "animals10", "folder", "spiders", "synthetic")
+    chosen = {name: tiny.experiment(data=name).data.on_leak for name in names}
     assert {name for name, choice in chosen.items() if choice == "allow"} == {"cub200", "caltech256_30"}
     assert set(chosen.values()) == {"allow", "refuse"}
 
@@ -229,7 +239,7 @@ def _run(stage: str, *arguments: str, **options: object) -> subprocess.Popen[str
 
 def test_an_error_is_one_line_and_a_non_zero_exit(tmp_path):
     _params(data="folder", folder=str(tmp_path / "none"))
-    with _run("collect") as process:
+    with _run("collect", *_places()) as process:
         out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("", 1)
     assert re.fullmatch(r"collect: error: folder: '.*/none' does not exist; give [^\n]*\n", err)
@@ -255,7 +265,7 @@ def _wait_for(condition) -> None:
 
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 2.0)])
 def test_an_interrupted_run_stops_at_once_with_its_workers_and_leaves_nothing(many, number, after):
-    with _run("collect") as process:
+    with _run("collect", *_places()) as process:
         _wait_for(lambda: any(Path("data").glob(".collected.partial/images/*/*")))
         time.sleep(after)
         interrupted = time.monotonic()
@@ -265,4 +275,4 @@ def test_an_interrupted_run_stops_at_once_with_its_workers_and_leaves_nothing(ma
     assert time.monotonic() - interrupted < 10
     assert process.returncode == 130
     assert (out, err) == ("", "collect: interrupted; `dvc repro` goes on from the last finished stage\n")
-    assert list(Path("data").iterdir()) == []
+    assert list(Path("data").iterdir()) == [paths.RECIPE]

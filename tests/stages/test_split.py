@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,32 @@ import tiny
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
-from pipeline.datasets.prepared.splits import split
+from pipeline.datasets.prepared.splits import PerClass, split
 from pipeline.stages.split import main
 
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]
 
 
-def _params(**changes: Any) -> None:
-    tiny.write_params({"data.split": {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes})
+def _params(data: str = "synthetic", **changes: Any) -> None:
+    split = {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes
+    tiny.write_params({"data.split": split}, data=data)
 
 
-def _published(on_leak: str = "refuse", **per_class: int) -> None:
-    """A set of which nothing is published, or one of which a paper draws so many images a class."""
-    counts = {"images": 0, "train": 0, "test": 0}
-    told = {"counts": counts, "printed": {}, "per_class": per_class} if per_class else None
+def _described(on_leak: str = "refuse", *, published: bool = False) -> None:
+    """What `collect` says of a set: one of which nothing is published, or one with numbers of images."""
+    told = {"counts": {"images": 0, "train": 0, "test": 0}, "printed": {}} if published else None
     paths.DATASET.write_text(json.dumps({"published": told, "on_leak": on_leak}), encoding="utf-8")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The name of a set of which its paper draws 6 images a class for training, 4 for test and 3 for validation."""
+    row = replace(SETS["digits"], per_class=PerClass(train=6, test=4, val=3))
+    monkeypatch.setitem(SETS, "digits", row)
+    return "digits"
 
 
 def _parts() -> Counter[str]:
@@ -38,7 +48,7 @@ def project(tmp_path, monkeypatch):
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, ROWS)
     manifest.write(paths.GROUPS, Alike, [])
-    _published()
+    _described()
 
 
 def test_the_split_follows_the_parameters_and_the_repeat():
@@ -67,25 +77,23 @@ def test_a_missing_manifest_names_what_makes_it():
     assert not Path("data/split").exists()
 
 
-def test_auto_draws_of_each_class_what_the_sets_paper_does():
-    _published(train=6, test=4, val=3)
+def test_auto_draws_of_each_class_what_the_sets_paper_does(drawn):
+    _params(drawn)
     main(["1"])
     assert _parts() == {"train": 12, "test": 8, "val": 6}
 
 
-def test_none_takes_all_images_also_of_a_set_of_which_a_paper_draws():
-    _published(train=6, test=4, val=3)
-    _params(per_class="none")
+def test_none_takes_all_images_also_of_a_set_of_which_a_paper_draws(drawn):
+    _params(drawn, per_class="none")
     main(["1"])
     assert _parts() == {"test": 10, "val": 6, "train": 24}
 
 
-@pytest.mark.parametrize("published", [{}, {"train": 6, "test": 4, "val": 3}])
-def test_what_is_said_is_drawn_whatever_is_published(published):
-    _published(**published)
-    _params(per_class={"train": 5, "test": 2, "val": 1})
-    main(["1"])
-    assert _parts() == {"train": 10, "test": 4, "val": 2}
+def test_what_is_said_is_drawn_whatever_is_published(drawn):
+    for data in (drawn, "synthetic"):
+        _params(data, per_class={"train": 5, "test": 2, "val": 1})
+        main(["1"])
+        assert _parts() == {"train": 10, "test": 4, "val": 2}
 
 
 def test_without_a_drawn_validation_part_it_is_carved_out_of_the_drawn_training_images():
@@ -124,8 +132,9 @@ def test_a_set_of_the_users_own_has_nothing_to_be_told_beside(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_parts_of_a_published_set_are_told(capsys):
-    _published(train=6, test=4, val=3)
+def test_the_parts_of_a_published_set_are_told(drawn, capsys):
+    _params(drawn)
+    _described(published=True)
     main(["1"])
     assert capsys.readouterr().out == "split: 12 train + 6 val + 8 test\n"
 
@@ -135,7 +144,7 @@ def test_near_duplicates_stay_together_unless_they_are_let_be():
     manifest.write(paths.GROUPS, Alike, alike)
     held = {}
     for choice in ("refuse", "allow"):
-        _published(on_leak=choice)
+        _described(on_leak=choice)
         main(["1"])
         assigned = manifest.read(paths.split_file(1), Assigned)
         held[choice] = len({image.part for image in assigned if image.path in {one.path for one in alike}})
