@@ -304,7 +304,11 @@ def given_back(one):
         ("quick", {"data": "digits"}, {"data.split.per_class": {"train": 20, "test": 50, "val": 0}}),
         ("quick", {"freeze": "scratch"}, {"train.lr": 0.00001}),
         ("quick", {}, {"train.schedule": "step", "options.schedule.step": {"at": [0.25, 0.75], "factor": 0.5}}),
-        ("quick", {"attention": "hierarchical", "augmentation": "csca"}, {"options.attention.hierarchical.reduction": 4}),
+        (
+            "quick",
+            {"attention": "hierarchical", "augmentation": "csca"},
+            {"options.attention.hierarchical.reduction": 4},
+        ),
         ("ecsm", {}, {"train.freeze_bn_stats": True}),
         ("spa_gca", {"data": "mit67"}, {}),
         ("spa_gca", {"regularizer": "delta", "data": "dogs"}, {}),

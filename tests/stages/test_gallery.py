@@ -8,16 +8,17 @@ import tiny
 import torch
 from PIL import Image
 
-from pipeline import params
-from pipeline.assembly import augmentation_grid, objects
+from pipeline.assembly import augmentation_grid
+from pipeline.assembly.transforms import train_transform
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.training.images import Images
 
 SIDE, STEP = augmentation_grid.SIDE, augmentation_grid.SIDE + augmentation_grid.GAP
 
 
-def experiment(**data: object) -> params.Experiment:
-    return tiny.params({f"data.{key}": value for key, value in data.items()}).experiment()
+def experiment(**data: object) -> Recipe:
+    return tiny.experiment({f"data.{key}": value for key, value in data.items()})
 
 
 def packed(images: int = 10, side: int = 64) -> Packed:
@@ -55,7 +56,7 @@ def test_the_others_are_what_the_first_five_epochs_show() -> None:
     chosen, data = experiment(image_size=64, augmentation="flip"), packed()
     train = torch.arange(4)
     sheet = opened(augmentation_grid.augmented(chosen, data, train, repeat=7))
-    view = objects.training_view(chosen.settings.data)
+    view = train_transform(chosen)
     images = Images(data.images, torch.arange(10), mean=MEAN, std=STD, device=torch.device("cpu"), view=view)
     order = torch.tensor([2, 0, 3, 1])
     for epoch in range(1, 6):

@@ -7,34 +7,38 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tiny
 import torch
-from pipeline.params import Params
 from torch import Tensor
 
-from pipeline import params
-from pipeline.assembly import objects, regularizers
-from pipeline.core import paths
+from pipeline.assembly import channel_weights, loss_terms, networks, regularizers
+from pipeline.assembly.run_record import Machine, run_record
+from pipeline.assembly.training_plan import training_examples
+from pipeline.assembly.transforms import train_transform
+from pipeline.core import loop, paths
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
+from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.regularizers.guide import Guide
 from pipeline.regularizers.l2_sp import L2SP
+from pipeline.regularizers.table import METHODS as TABLE
 from pipeline.stages import train
 from pipeline.training import checkpoints, engine, optim
 
 SIDE = tiny.SIDE
 CLASSES = ["a", "b", "c"]
-METHODS = get_args(params.RegularizerName)
+METHODS = sorted(TABLE)
 TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 PARTS = {"train": torch.arange(12), "val": torch.arange(0), "test": torch.arange(0)}
 ONE_STEP = {"unit": "iterations", "amount": 1}
-MACHINE = train.Machine(torch.device("cpu"), 1)
+MACHINE = Machine(torch.device("cpu"), 1)
 
 
 def packed() -> Packed:
@@ -44,25 +48,25 @@ def packed() -> Packed:
     return Packed(images, [f"{n}.png" for n in range(12)], labels, CLASSES, MEAN, STD, "d" * 64)
 
 
-def values(
+def recipe(
     method: str,
     changes: Mapping[str, Any] | None = None,
     *,
     freeze: str = "3c",
     options: Mapping[str, Any] | None = None,
     momentum: float = 0.9,
-) -> Params:
+) -> Recipe:
     """The quick recipe for two epochs of three steps; `options` are put into those of every method that has them."""
     budget = {"unit": "epochs", "amount": 2}
-    train = {"budget": budget, "batch_size": 4, "optimizer": "sgd", "optimizer_options.sgd.momentum": momentum}
+    train = {"train.budget": budget, "train.batch_size": 4, "train.optimizer": "sgd"}
     own = {
-        f"regularizer.method_options.{name}.{key}": value
-        for name, known in tiny.values()["papers"]["quick"]["regularizer"]["method_options"].items()
+        f"options.regularizer.{name}.{key}": value
+        for name, known in tiny.values()["options"]["regularizer"].items()
         for key, value in ({"budget": budget} | dict(options or {})).items()
         if key in known
     }
-    given = {f"train.{key}": value for key, value in train.items()} | own | dict(changes or {})
-    return tiny.params(given, regularizer=method, freeze="auto" if method == "l2_fe" else freeze)
+    given = train | {"options.optimizer.sgd.momentum": momentum} | own | dict(changes or {})
+    return tiny.experiment(given, regularizer=method, freeze="auto" if method == "l2_fe" else freeze)
 
 
 @torch.no_grad()
@@ -81,8 +85,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny.narrow(patch)
         root = tiny.enter(tmp_path_factory.mktemp("regularizing"), patch)
         torch.manual_seed(7)
-        plan = objects.experiment_plan(values("none").experiment(), classes=3)
-        network = train.build(plan, pretrained=None)
+        network = build(networks.plan(recipe("none"), classes=3), pretrained=None)
         calibrate(network)
         trunk = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
         paths.SOURCE.mkdir(parents=True)
@@ -118,20 +121,20 @@ class Ran(NamedTuple):
     after_epochs: list[dict[str, Tensor]]
 
 
-def run(given: Params, *, repeat: int = 1) -> Ran:
+def run(given: Recipe, *, repeat: int = 1) -> Ran:
     """One training, with every guide and optimizer, and the network after each epoch."""
     guides: list[Seen] = []
     optimizers: list[torch.optim.Optimizer] = []
     after: list[dict[str, Tensor]] = []
     plain = optim.make_optimizer
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regularizers, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
+        patch.setattr(loss_terms, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
         network = train.make_network(given, classes=3, repeat=repeat)
         data = packed()
-        record = train.describe_run(given, data, PARTS, network, machine=MACHINE, repeat=repeat)
+        record = run_record(given, data, PARTS, network, on=MACHINE, repeat=repeat)
         live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
-        outcome = train.run(network, given, data, PARTS, record, machine=MACHINE, repeat=repeat, live=live)  # type: ignore[arg-type]
+        outcome = train.run(given, network, data, PARTS, record, on=MACHINE, live=live)  # type: ignore[arg-type]
     return Ran(network, outcome, record, guides, optimizers, after)
 
 
@@ -141,7 +144,7 @@ _kept: dict[str, Ran] = {}
 def ran(method: str) -> Ran:
     """A training with the recipe's own options, made once."""
     if method not in _kept:
-        _kept[method] = run(values(method))
+        _kept[method] = run(recipe(method))
     return _kept[method]
 
 
@@ -186,7 +189,7 @@ def test_the_source_is_bit_for_bit_as_it_was_and_takes_no_gradient(method: str) 
 
 @pytest.mark.parametrize("method", ["spa", "act"])
 def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> None:
-    found = run(values(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
+    found = run(recipe(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
     groups = {group["name"]: group for group in found.optimizers[0].param_groups}
     own = groups[optim.REGULARIZER]
     assert [id(p) for p in own["params"]] == [id(p) for p in found.guides[0].regularizer.parameters()]
@@ -198,7 +201,7 @@ def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> No
 
 @pytest.mark.parametrize("method", ["gca"])
 def test_nothing_but_its_own_term_moves_what_a_method_learns(method: str) -> None:
-    found = run(values(method, options={"alpha": 0.0}))
+    found = run(recipe(method, options={"alpha": 0.0}))
     assert same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
 
 
@@ -207,8 +210,8 @@ def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for
     dropout = {"network.head": "mlp1024"}
     # A second half begins its momentum anew.
     momentum = 0.0 if method == "spa_gca" else 0.9
-    none = run(values("none", dropout, momentum=momentum)).network.model.state_dict()
-    found = run(values(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
+    none = run(recipe("none", dropout, momentum=momentum)).network.model.state_dict()
+    found = run(recipe(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
     assert len(found.guides) == (2 if method == "spa_gca" else 1)
     assert same(found.network.model.state_dict(), none)
 
@@ -217,18 +220,18 @@ def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for
 def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> None:
     found = ran(method)
     assert found.guides == []
-    given = values(method)
+    given = recipe(method)
     network = train.make_network(given, classes=3, repeat=1)
-    settings = given.experiment().settings
-    examples = train.shown(packed(), PARTS, MACHINE.device, objects.training_view(settings.data))
-    assert train.guides(given, network, found.record, still=lambda: examples, repeat=1) == []
-    freezing.freeze(network, settings.network.freeze)
-    engine.fit(network, examples, settings.train.for_loop(), seed=1)
+    examples = training_examples(packed(), PARTS, MACHINE.device, train_transform(given))
+    terms = loss_terms.loss_terms(given, network, found.record, eval_examples=lambda: examples, repeat=1)
+    assert terms == []
+    freezing.freeze(network, given.network.freeze)
+    engine.fit(network, examples, loop.loop_settings(given), seed=1)
     assert same(found.network.model.state_dict(), network.model.state_dict())
 
 
 def test_l2_is_weight_decay_alone() -> None:
-    decayed = run(values("none", {"train.weight_decay": 1e-4}))
+    decayed = run(recipe("none", {"train.weight_decay": 1e-4}))
     assert same(ran("l2").network.model.state_dict(), decayed.network.model.state_dict())
     assert not same(ran("l2").network.model.state_dict(), ran("none").network.model.state_dict())
 
@@ -240,7 +243,7 @@ def test_l2_fe_moves_the_head_alone() -> None:
 
 def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
     start, far = checkpoints.read(paths.SOURCE_WEIGHTS), []
-    for found in (ran("none"), run(values("l2_sp", options={"alpha": 500.0}))):
+    for found in (ran("none"), run(recipe("l2_sp", options={"alpha": 500.0}))):
         trained = found.network.model.state_dict()
         far.append(sum((trained[n] - start[n]).square().sum().item() for n in start if n.endswith("conv2.weight")))
     assert far[1] < 0.9 * far[0]
@@ -249,7 +252,7 @@ def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
 @pytest.fixture(scope="module")
 def whole(project: Path) -> Ran:
     """Both halves of the proposed method with everything training, an epoch each."""
-    return run(values("spa_gca", {"train.lr": 1e-5}, freeze="2"))
+    return run(recipe("spa_gca", {"train.lr": 1e-5}, freeze="2"))
 
 
 def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
@@ -288,7 +291,7 @@ def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
 
 
 def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> None:
-    train.write_history(whole.outcome.history, whole.record, {}, None, repeat=1)
+    train.write_history(whole.outcome, whole.record, {}, None, repeat=1)
     with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert float(rows[0]["train_spa"]) == pytest.approx(whole.outcome.history[0]["train_spa"])
@@ -297,12 +300,12 @@ def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> No
 
 
 def test_the_first_step_of_a_half_has_no_difference_but_that_of_train_mode() -> None:
-    found = run(values("spa_gca", {"train.batch_norm": "eval", "train.lr": 1e-30}))
+    found = run(recipe("spa_gca", {"train.freeze_bn_stats": True, "train.lr": 1e-30}))
     assert all(row[f"train_{name}"] == 0 for row, name in zip(found.outcome.history, ("spa", "gca"), strict=True))
 
 
 def test_the_same_repeat_learns_the_same_and_another_begins_elsewhere() -> None:
-    again, other = run(values("gca")), run(values("gca", {"train.budget": ONE_STEP}), repeat=2)
+    again, other = run(recipe("gca")), run(recipe("gca", {"train.budget": ONE_STEP}), repeat=2)
     assert same(again.network.model.state_dict(), ran("gca").network.model.state_dict())
     assert same(again.guides[0].own_before, ran("gca").guides[0].own_before)
     assert not same(other.guides[0].own_before, ran("gca").guides[0].own_before)
@@ -318,21 +321,21 @@ def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) 
     "changes", [{"train.feature_cache_mb": 0}, {"data.augmentation": "flip"}], ids=["no room", "flips"]
 )
 def test_the_source_runs_each_epoch_where_nothing_is_kept(changes: Any) -> None:
-    found = run(values("spa", changes))
+    found = run(recipe("spa", changes))
     assert [guide.images_of_source for guide in found.guides] == [2 * 12]
     assert found.outcome.cache_seconds == 0
 
 
 def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
-    trained = [run(values("spa_gca", {"train.feature_cache_mb": room}, freeze="3b")) for room in (64, 0)]
+    trained = [run(recipe("spa_gca", {"train.feature_cache_mb": room}, freeze="3b")) for room in (64, 0)]
     kept, anew = (one.network.model.state_dict() for one in trained)
     for name, value in kept.items():
         torch.testing.assert_close(value, anew[name], rtol=0, atol=1e-5)
 
 
 def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> list[dict[str, Any]]:
-    experiment = values(method, changes, **axes).experiment()
-    return regularizers.parts(experiment, objects.structure(experiment, classes=3))
+    given = recipe(method, changes, **axes)
+    return regularizers.parts(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
@@ -354,7 +357,7 @@ def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
     changes = {"network.freeze": "phases", "train.phases": phases}
     assert [part["taps"] for part in compared(changes=changes, freeze="auto")] == [[], TAPS[2:]]
-    found = run(values("spa", changes, freeze="auto"))
+    found = run(recipe("spa", changes, freeze="auto"))
     assert [guide.taps for guide in found.guides] == [(), tuple(TAPS[2:])]
     assert "train_spa" not in found.outcome.history[0]
     assert found.outcome.history[0]["train_head_penalty"] > 0
@@ -363,15 +366,15 @@ def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
 
 @pytest.mark.parametrize("method", ["gca", "delta"])
 def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.channel_weights, "trained_head", None)  # no channel is worth weighing
-    found = run(values(method, freeze="1"))
+    monkeypatch.setattr(channel_weights, "trained_head", None)  # no channel is worth weighing
+    found = run(recipe(method, freeze="1"))
     assert [row["train_head_penalty"] > 0 for row in found.outcome.history] == [True, True]
     assert [guide.images_of_source for guide in found.guides if guide.taps] == []
     assert not any("/" in name for row in found.outcome.history for name in row)
 
 
 def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
-    found = run(values("gca", {"network.attention": "ca"}, freeze="1"))
+    found = run(recipe("gca", {"network.attention": "ca"}, freeze="1"))
     source = found.guides[0].frozen
     assert source.added == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
@@ -382,33 +385,33 @@ def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
 
 
 def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
-    found = run(values("spa_gca", {"network.attention": "se"}, freeze="1"))
+    found = run(recipe("spa_gca", {"network.attention": "se"}, freeze="1"))
     assert same(found.guides[1].source_before, found.after_epochs[0])
     assert found.guides[1].frozen.added
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
-    given = values("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
+    given = recipe("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
     network = train.make_network(given, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    source = regularizers.plain_source(given.experiment(), network, classes=3)
-    made = regularizers.make(given.experiment(), network, "l2_sp", source=source)
+    source = loss_terms.plain_source(given, network, classes=3)
+    made = regularizers.make(given, network, "l2_sp", source=source)
     assert isinstance(made, L2SP)
     held = set(made.start)
     assert held == {name for name in start if "running" not in name and "num_batches" not in name}
 
 
 def test_a_term_alone_that_is_not_finite_names_epoch_step_and_files() -> None:
-    with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller train.lr .*\.png"):
-        run(values("gca", options={"alpha": 1e38}))
+    with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller lr .*\.png"):
+        run(recipe("gca", options={"alpha": 1e38}))
 
 
 @pytest.mark.parametrize("method", ["ast", "act", "spa", "gca", "spa_gca", "afa"])
 def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
     changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
-    experiment = values(method, changes, freeze="2").experiment()
+    given = recipe(method, changes, freeze="2")
     with pytest.raises(InputError) as caught:
-        regularizers.parts(experiment, objects.structure(experiment, classes=3))
+        regularizers.parts(given, networks.structure(given, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
     assert str(caught.value).endswith("use l2 or l2_sp")
 
@@ -416,9 +419,9 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
 @pytest.mark.parametrize("backbone", ["googlenet", "vit_b_16"])
 def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
     changes = {"network.backbone": backbone, "data.crop_size": 32}
-    experiment = values("delta", changes, freeze="2").experiment()
+    given = recipe("delta", changes, freeze="2")
     with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
-        regularizers.parts(experiment, objects.structure(experiment, classes=3))
+        regularizers.parts(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
@@ -429,9 +432,9 @@ def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str
 
 
 def test_describing_a_run_draws_nothing_and_leaves_what_trains() -> None:
-    given = values("spa_gca", freeze="3b")
+    given = recipe("spa_gca", freeze="3b")
     network = train.make_network(given, classes=3, repeat=1)
     before, state = deepcopy(network.state_dict()), torch.random.get_rng_state()
-    train.describe_run(given, packed(), PARTS, network, machine=MACHINE, repeat=1)
+    run_record(given, packed(), PARTS, network, on=MACHINE, repeat=1)
     assert same(network.state_dict(), before)
     assert torch.equal(torch.random.get_rng_state(), state)

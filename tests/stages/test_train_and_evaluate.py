@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-from pipeline import params, tracking
+from pipeline import tracking
 from pipeline.core import paths, provenance, records, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -68,10 +69,17 @@ def test_after_training_exactly_the_planned_tensors_have_changed_buffers_include
     assert {name for name in after if name not in before} == {"fc.weight", "fc.bias"}
 
 
+def make_source() -> None:
+    """The stage, without a file of the user's."""
+    source.main([str(paths.NO_WEIGHTS_FILE)])
+
+
 def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
+    before = checkpoints.read(paths.SOURCE_WEIGHTS)
     tiny.write_params(freeze="scratch")
+    make_source()
     train.main(["1"])
-    before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
     assert far > 0.5
     assert record()["weights"] == {"origin": "none", "sha256": ""}
@@ -187,7 +195,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
     tiny.write_params({"train.lr": 1e30}, freeze="2")
     with pytest.raises(InputError) as caught:
         train.main(["1"])
-    assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller train.lr often helps")
+    assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller lr often helps")
     assert ".png" in str(caught.value)
     assert not paths.trained(1).exists()
 
@@ -232,20 +240,20 @@ def test_trained_weights_fit_torchvisions_own_network(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(resnet, "RESNET18", FULL_SIZE)
     tiny.write_params(freeze="2", weights="none")
-    source.main()
+    make_source()
     train.main(["1"])
     torchvision.models.resnet18(num_classes=9).load_state_dict(trained())
 
 
 def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out() -> None:
     before = paths.SOURCE_WEIGHTS.read_bytes()
-    source.main()
+    make_source()
     assert paths.SOURCE_WEIGHTS.read_bytes() == before
     assert not any(name.startswith("fc.") for name in checkpoints.read(paths.SOURCE_WEIGHTS))
     described = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
     assert described["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
     assert described["origin"] == "drawn source domain, seed 0, 100 images"
-    assert params.load(paths.PARAMS).experiment().settings.network.weights == "synthetic"
+    assert Recipe.read().network.weights == "synthetic"
 
 
 PHASES = {
@@ -274,7 +282,7 @@ def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
 
 
 def test_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
-    tiny.write_params({"train.batch_norm": "eval"}, freeze="2")
+    tiny.write_params({"train.freeze_bn_stats": True}, freeze="2")
     train.main(["1"])
     start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     assert all(torch.equal(start[name], end[name]) for name in start if "running" in name)
@@ -289,9 +297,9 @@ def test_a_layer_that_is_not_there_is_told_before_training_starts() -> None:
 
 
 def test_a_last_batch_of_one_image_whose_map_is_one_position_is_told() -> None:
-    images = len(train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))["train"])
+    images = len(train.read_parts(Packed.open(paths.PACKED), repeat=1)["train"])
     tiny.write_params({"data.crop_size": 32, "train.batch_size": images - 1}, freeze="2")
-    with pytest.raises(InputError, match=rf"train\.batch_size: {images - 1} leaves a last batch of one image"):
+    with pytest.raises(InputError, match=rf"batch_size: {images - 1} leaves a last batch of one image"):
         train.main(["1"])
 
 
@@ -345,15 +353,15 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
     [
         ("sampler", "weighted"),
         ("class_weights", "balanced"),
-        ("lr_factors", {"backbone": 0.1, "module": 1.0, "head": 1.0}),
+        ("lr_factors", {"backbone": 0.1, "attention": 1.0, "head": 1.0}),
     ],
 )
 def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train.read_parts
 
-    def unbalanced(path: Path, data: Packed) -> dict[str, torch.Tensor]:
+    def unbalanced(data: Packed, *, repeat: int) -> dict[str, torch.Tensor]:
         """All but two training images of the first class are left out."""
-        parts = whole(path, data)
+        parts = whole(data, repeat=repeat)
         first = [row for row in parts["train"].tolist() if data.labels[row] == 0]
         kept = [row for row in parts["train"].tolist() if row not in first[2:]]
         return parts | {"train": torch.tensor(kept)}

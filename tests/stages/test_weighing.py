@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from pipeline.params import Params
 from torch import Tensor
 
-from pipeline import params
-from pipeline.assembly import channel_weights, objects
-from pipeline.core import paths
+from pipeline import config
+from pipeline.assembly import channel_weights, networks, training_plan
+from pipeline.assembly.transforms import eval_transform
+from pipeline.core import loop, paths
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks.build import build
-from pipeline.stages import train
 from pipeline.training import engine
 
 SIDE = 32
@@ -36,19 +36,19 @@ def packed() -> Packed:
     return Packed(images, [f"{n}.png" for n in range(10)], labels, ["a", "b", "c"], MEAN, STD, "d" * 64)
 
 
-def values(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> Params:
+def recipe(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> Recipe:
     own = {
         "data.image_size": SIDE,
         "train.batch_size": 4,
-        "regularizer.method_options.l2_fe.budget": tiny.ONE_EPOCH,
-        "regularizer.method_options.delta.batches": 1,
+        "options.regularizer.l2_fe.budget": tiny.ONE_EPOCH,
+        "options.regularizer.delta.batches": 1,
     }
-    return tiny.params(own | dict(changes or {}), regularizer="delta", freeze=freeze)
+    return tiny.experiment(own | dict(changes or {}), regularizer="delta", freeze=freeze)
 
 
-def examples(given: Params, rows: int = 8) -> engine.Examples:
+def examples(given: Recipe, rows: int = 8) -> engine.Examples:
     parts = {"train": torch.arange(rows), "val": torch.arange(0)}
-    return train.shown(packed(), parts, CPU, objects.still_view(given.experiment().settings.data.sizes()))
+    return training_plan.training_examples(packed(), parts, CPU, eval_transform(given.data.sizes))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def pretrained() -> dict[str, Tensor]:
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
         torch.manual_seed(3)
-        network = build(objects.experiment_plan(values().experiment(), classes=3), pretrained=None)
+        network = build(networks.plan(recipe(), classes=3), pretrained=None)
     return {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
 
 
@@ -78,7 +78,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def weigh(
-    given: Params,
+    given: Recipe,
     start: dict[str, Tensor],
     *,
     rows: int = 8,
@@ -93,7 +93,7 @@ def weigh(
 
 
 def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
-    found = weigh(values(), pretrained)
+    found = weigh(recipe(), pretrained)
     assert list(found) == TAPS
     assert found[TAPS[0]].shape == (tiny.WIDTHS[0],)
     assert found[TAPS[0]].sum().item() == pytest.approx(1)
@@ -103,19 +103,19 @@ def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor])
 def test_a_second_repeat_over_the_same_images_reads_what_the_first_made(
     pretrained: dict[str, Tensor], trainings: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = weigh(values(), pretrained)
+    first = weigh(recipe(), pretrained)
     capsys.readouterr()
-    second = weigh(values(), pretrained)
+    second = weigh(recipe(), pretrained)
     assert len(trainings) == 1
     assert capsys.readouterr().out == "train: channel weights of 1 taps read from .dvc/tmp/channels\n"
     assert torch.equal(first[TAPS[0]], second[TAPS[0]])
 
 
 def test_what_is_made_anew_is_the_same(pretrained: dict[str, Tensor], clone: Path) -> None:
-    first = weigh(values(), pretrained)
+    first = weigh(recipe(), pretrained)
     for file in (clone / paths.CHANNELS).glob("*.safetensors"):
         file.unlink()
-    assert torch.equal(first[TAPS[0]], weigh(values(), pretrained)[TAPS[0]])
+    assert torch.equal(first[TAPS[0]], weigh(recipe(), pretrained)[TAPS[0]])
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -124,7 +124,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "other weights": {"follows_from": FOLLOWS_FROM | {"weights": {"sha256": "f" * 64}}},
     "other images": {"follows_from": FOLLOWS_FROM | {"data": {"sha256": "0" * 64}}},
     "other threads": {"follows_from": FOLLOWS_FROM | {"threads": 2}},
-    "more batches": {"given": {"regularizer.method_options.delta.batches": 2}},
+    "more batches": {"given": {"options.regularizer.delta.batches": 2}},
     "smaller batches": {"given": {"train.batch_size": 3}},
     "another rate": {"given": {"train.lr": 0.5}},
     "smaller crops": {"given": {"data.image_size": 36, "data.crop_size": 32}},
@@ -140,18 +140,18 @@ def test_whatever_weights_follow_from_gives_others(
     monkeypatch.setattr(
         channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
-    weigh(values(), pretrained)
+    weigh(recipe(), pretrained)
     options = dict(CHANGES[change])
-    weigh(values(options.pop("given", {})), pretrained, **options)
+    weigh(recipe(options.pop("given", {})), pretrained, **options)
     assert len(made) == 2
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"regularizer.method_options.delta.alpha": 0.5},
-        {"regularizer.method_options.delta.beta": 0.5},
-        {"regularizer.method_options.delta.normalize": "raw"},
+        {"options.regularizer.delta.alpha": 0.5},
+        {"options.regularizer.delta.beta": 0.5},
+        {"options.regularizer.delta.normalize": "raw"},
         {"data.augmentation": "flip"},
         {"data.crop_padding": 4},
     ],
@@ -165,7 +165,7 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
     monkeypatch.setattr(
         channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
-    for given in (values(), values(changes)):
+    for given in (recipe(), recipe(changes)):
         weigh(given, pretrained)
     assert len(made) == 1
 
@@ -174,19 +174,19 @@ def test_the_label_of_an_image_outside_the_training_part_makes_none_anew(
     pretrained: dict[str, Tensor], trainings: list[int]
 ) -> None:
     for turned in (None, 9):
-        weigh(values(), pretrained, turned=turned)
+        weigh(recipe(), pretrained, turned=turned)
     assert len(trainings) == 1
 
 
 def test_a_broken_file_is_made_anew_or_told_with_the_way_out(
     pretrained: dict[str, Tensor], clone: Path, trainings: list[int]
 ) -> None:
-    weigh(values(), pretrained)
+    weigh(recipe(), pretrained)
     [file] = (clone / paths.CHANNELS).glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:100])
     told = ""
     try:
-        weigh(values(), pretrained)
+        weigh(recipe(), pretrained)
     except InputError as error:
         told = str(error)
     # Copying or downloading it again, as for weights, is no way out.
@@ -200,7 +200,7 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
     with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
-        weigh(values(), pretrained)
+        weigh(recipe(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
 
 
@@ -218,7 +218,7 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
     monkeypatch.setattr(channel_weights, "trained_head", slow)
     monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))})
     found: list[dict[str, Tensor]] = []
-    workers = [threading.Thread(target=lambda: found.append(weigh(values(), pretrained))) for _ in range(2)]
+    workers = [threading.Thread(target=lambda: found.append(weigh(recipe(), pretrained))) for _ in range(2)]
     workers[0].start()
     assert entered.wait(timeout=10)
     workers[1].start()
@@ -233,18 +233,18 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
 
 def test_pre_trained_values_and_the_stream_of_random_numbers_stay_as_they_were(pretrained: dict[str, Tensor]) -> None:
     before, state = {name: value.clone() for name, value in pretrained.items()}, torch.random.get_rng_state()
-    weigh(values(), pretrained)
+    weigh(recipe(), pretrained)
     assert all(torch.equal(value, before[name]) for name, value in pretrained.items())
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_the_network_that_filters_are_left_out_of_has_a_trained_head_alone(pretrained: dict[str, Tensor]) -> None:
-    given = values()
+    given = recipe()
     network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     state = network.model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in pretrained.items())
     untrained = channel_weights.trained_head(
-        values({"train.lr": 1e-30}), examples(given), classes=3, pretrained=pretrained
+        recipe({"train.lr": 1e-30}), examples(given), classes=3, pretrained=pretrained
     )
     assert not torch.equal(untrained.model.state_dict()["fc.weight"], state["fc.weight"])
 
@@ -252,7 +252,7 @@ def test_the_network_that_filters_are_left_out_of_has_a_trained_head_alone(pretr
 def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
     pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = values()
+    given = recipe()
     shown = examples(given)
     network = channel_weights.trained_head(given, shown, classes=3, pretrained=pretrained)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -266,8 +266,8 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 
 
 def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
-    animals = params.check(tiny.recipe("animals", regularizer="delta"))
-    found = channel_weights.head_settings(animals)
+    animals = config.resolve(config.check(tiny.recipe("animals", regularizer="delta"))).recipe
+    found = loop.head_settings(animals)
     assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
 
 
@@ -280,7 +280,7 @@ class Terminal(io.StringIO):
 def test_progress_is_shown_on_a_terminal_alone(
     stream: type[io.StringIO], told: bool, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = values()
+    given = recipe()
     network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ import pytest
 import readme
 import tiny
 
-from pipeline import params
 from pipeline.commands import overriding
 from pipeline.core import paths
+from pipeline.regularizers.table import METHODS
 
-PAPERS: dict[str, Any] = tiny.shipped()["papers"]
+RECIPES: dict[str, Any] = tiny.shipped()["recipes"]
 
 
 def commands() -> dict[str, list[str]]:
-    """The words of the README's commands that cut a recipe down, by paper."""
+    """The words of the README's commands that cut a recipe down, by recipe."""
     listed = map(readme.overrides, readme.commands(readme.section("Try a recipe on the drawn spiders")))
-    return {re.findall(r"\bpaper=(\w+)", " ".join(given))[0]: given for given in listed}
+    return {re.findall(r"\brecipe=(\w+)", " ".join(given))[0]: given for given in listed}
 
 
 COMMANDS = commands()
@@ -29,9 +29,17 @@ COMMANDS = commands()
 
 def put(given: Sequence[str]) -> None:
     """Do to params.yaml what DVC does for these words."""
-    [chosen] = overriding.read_each([given])
-    values = chosen.model_dump(mode="json")
-    tiny.write(values | {"papers": {chosen.paper: values["papers"][chosen.paper]}})
+    [resolved] = overriding.read_each([given])
+    values, name = resolved.settings.values, resolved.recipe.recipe
+    tiny.write({**values, "recipes": {name: values["recipes"][name]}})
+
+
+def merged(defaults: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's section on top of the defaults."""
+    both = {
+        key: merged(defaults[key], section[key]) for key in {*defaults} & {*section} if isinstance(section[key], dict)
+    }
+    return {**defaults, **section, **both}
 
 
 def record() -> dict[str, Any]:
@@ -40,30 +48,31 @@ def record() -> dict[str, Any]:
 
 
 def test_the_readme_cuts_every_recipe_of_photographs() -> None:
-    assert set(COMMANDS) == {name for name, paper in PAPERS.items() if paper["data"]["set"] != "synthetic"}
+    assert set(COMMANDS) == {name for name, recipe in RECIPES.items() if recipe["data"]["set"] != "synthetic"}
 
 
 @pytest.mark.usefixtures("bare", "uncharted")
-@pytest.mark.parametrize("paper", sorted(PAPERS))
-def test_a_recipe_runs_from_drawn_spiders_to_a_number(paper: str) -> None:
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     """The recipe as the README cuts it, on networks of the same structure with few channels."""
     tiny.write(tiny.every_recipe())
-    put(COMMANDS.get(paper, [f"paper={paper}", "weights=none"]))
+    put(COMMANDS.get(name, [f"recipe={name}", "weights=none"]))
     tiny.chain()
     summary = json.loads(paths.SUMMARY.read_text(encoding="utf-8"))
     assert 0 <= summary["accuracy"]["mean"] <= 1
-    found, written = record(), PAPERS[paper]
+    found, written = record(), merged(tiny.shipped()["defaults"], RECIPES[name])
     recorded = found["recipe"]
-    given = dict(word.split("=", 1) for word in COMMANDS.get(paper, []))
-    for name in ("backbone", "freeze", "attention", "head"):
-        assert recorded["network"][name] == given.get(name, str(written["network"][name]))
-    for name in ("optimizer", "schedule", "batch_norm", "sampler", "class_weights", "lr_factors"):
-        assert recorded["train"][name] == written["train"][name]
+    given = dict(word.split("=", 1) for word in COMMANDS.get(name, []))
+    for key in ("backbone", "freeze", "attention", "head"):
+        assert recorded["network"][key] == given.get(key, str(written["network"][key]))
+    for key in ("optimizer", "schedule", "freeze_bn_stats", "sampler", "class_weights", "lr_factors"):
+        assert recorded["train"][key] == written["train"][key]
     assert recorded["regularizer"]["method"] == written["regularizer"]["method"]
     assert recorded["data"]["augmentation"] == written["data"]["augmentation"]
-    halves = 2 if written["regularizer"]["method"] in params.HALVES else 1
-    phases = [phase["freeze"] for phase in written["train"]["phases"]] or [str(written["network"]["freeze"])] * halves
-    assert [phase["freeze"] for phase in found["phases"]] == phases
+    method = written["regularizer"]["method"]
+    halves = 2 if method != "none" and METHODS[method].sequences else 1
+    phases = [phase["freeze"] for phase in written["train"]["phases"]] or [written["network"]["freeze"]] * halves
+    assert [phase["freeze"] for phase in found["phases"]] == [str(freeze) for freeze in phases]
     assert (paths.REPORT / "index.html").is_file()
 
 
@@ -76,7 +85,7 @@ def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_pa
     method: str, terms: set[str]
 ) -> None:
     words = readme.typed("dvc exp run -S regularizer=delta", put={"delta": method})
-    put([*words, "papers.quick.train.budget.amount=2"])
+    put([*words, "recipes.quick.train.budget.amount=2"])
     tiny.chain("validate", "validate")
     tiny.chain("train")
     assert record()["recipe"]["regularizer"]["method"] == method
