@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import PhaseRecord
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta
@@ -120,22 +121,18 @@ def make(
     return row.make(**{need: given[need] for need in row.needs}, **options)
 
 
-def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
-    """Each part of the training as plain data; leaves the network as its last part has it.
-
-    Returns:
-        For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
-        compared, how many numbers the regularizer has itself, the taps, and those of them that are idle.
+def parts(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
+    """Return each phase of the training as it is recorded; leaves the network as the last phase has it.
 
     Raises:
         InputError: see `make`.
     """
     found = []
-    for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
+    for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
-        told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        found.append(told | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
-    return found
+        counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
+        found.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
+    return tuple(found)
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
@@ -148,10 +145,10 @@ def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
     return {"regularizer_parameters": own, "taps": list(chosen.taps), "idle_taps": list(chosen.idle)}
 
 
-def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
-    """How many numbers the regularizers of all parts have; a method that several phases have counts once."""
+def own_parameters(phases: Sequence[PhaseRecord]) -> int:
+    """Return how many numbers the regularizers of all phases have; a method that several phases have counts once."""
     largest: dict[str, int] = {}
-    for part in described:
-        method = part["regularizer"]
-        largest[method] = max(largest.get(method, 0), part.get("regularizer_parameters", 0))
+    for phase in phases:
+        method = phase.regularizer
+        largest[method] = max(largest.get(method, 0), phase.regularizer_parameters or 0)
     return sum(largest.values())

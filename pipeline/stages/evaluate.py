@@ -12,9 +12,10 @@ from pipeline.assembly import networks
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import repeat_argument, write_json, write_table
+from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.loop import loop_settings
 from pipeline.core.recipe import Recipe, Sizes
+from pipeline.core.records import Scores
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
@@ -42,14 +43,14 @@ def main(arguments: list[str]) -> None:
     some = explained_images.chosen(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [told[place] for place in some], data.classes)
-    found = scores.scores(data.labels[rows], logits, classes=data.classes)
+    found = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
         write_table(target / "predictions.csv", told)
-        write_json(target / "scores.json", found)
+        found.write(target / "scores.json")
         explained_images.write(target, explained)
-    print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
+    print(f"evaluate: repeat {repeat}: {found.accuracy:.2%} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:

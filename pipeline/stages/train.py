@@ -16,11 +16,12 @@ from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.run_record import Machine, inference_speed, machine, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
-from pipeline.core import paths, records, seeding
+from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.loop import loop_settings
 from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.records import Record
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
@@ -40,15 +41,15 @@ def main(arguments: list[str]) -> None:
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     before = first_values(network.model)
     started = datetime.now(UTC)
-    with tracking.follow(record, repeats=recipe.repeats) as live:
+    with tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats) as live:
         outcome = run(recipe, network, data, parts, record, on=on, live=live)
     write_network(recipe, network, data, repeat=repeat)
     first = {"start": before, "trained": first_values(network.model), "random": random_values(recipe, repeat=repeat)}
     sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
-    write_history(outcome, record, distributions(first), sheet, repeat=repeat)
+    write_history(outcome, record, distributions(first), sheet)
     speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
     with paths.written_whole(paths.runtime_file(repeat)) as target:
-        write_json(target, runtime_record(outcome, on, speed, data.sha256, started=started))
+        runtime_record(outcome, on, speed, data.sha256, started=started).write(target)
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
@@ -72,7 +73,7 @@ def run(
     network: Network,
     data: Packed,
     parts: Mapping[str, Tensor],
-    record: Mapping[str, Any],
+    record: Record,
     *,
     on: Machine,
     live: tracking.LiveRun,
@@ -82,16 +83,15 @@ def run(
     Raises:
         InputError: for a loss that is not finite, naming epoch, step and the batch's files.
     """
-    repeat = record["repeat"]
     examples = partial(training_examples, data, parts, on.device)
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
-        terms = loss_terms(recipe, network, record, eval_examples=eval_examples, repeat=repeat)
+        terms = loss_terms(recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples)
         return engine.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
-            seed=repeat,
+            seed=record.seed,
             course=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
@@ -117,17 +117,15 @@ def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
 
 def write_history(
     outcome: engine.Outcome,
-    record: Mapping[str, Any],
+    record: Record,
     first: Mapping[str, Any],
     sheet: bytes | None,
-    *,
-    repeat: int,
 ) -> None:
     """Write curves, a row an epoch, the record, the first layers' distributions, and a sheet of augmented images."""
-    with paths.written_whole(paths.training_metrics(repeat)) as target:
+    with paths.written_whole(paths.training_metrics(record.repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", outcome.history)
-        write_json(target / "record.json", records.of_training(record))
+        record.write(target / "record.json")
         (target / "values.json").write_text(json.dumps(first) + "\n", encoding="utf-8")
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)
