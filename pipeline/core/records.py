@@ -1,4 +1,4 @@
-"""What the stages record of a repeat, as typed files: record.json, the run time's file and scores.json.
+"""What the stages record of a repeat, as typed files: record.json, model.json, the run time's file and scores.json.
 
 record.json holds what the result follows from, and is blind to the labels of test images: with other ones, what
 training leaves is the same, byte for byte. What differs between two equal runs is in the run time's file, and so
@@ -6,11 +6,11 @@ is the hash of the whole data set, which only testing reads in full.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
-from pipeline.core.recipe import TrainingSettings
+from pipeline.core.recipe import Network, Sizes, TrainingSettings
 from pipeline.core.record_file import Moment, RecordFile, Sparse
 from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed, Whole
 
@@ -120,6 +120,22 @@ class Record(RecordFile):
     stages: Mapping[str, Counted]
     flops: Operations
     parts: PartSizes
+
+
+class ModelRecord(RecordFile):
+    """model.json: what is needed to build a trained network again.
+
+    Attributes:
+        network: its backbone, attention and head.
+        options: those of its attention and head, by family and name.
+        sizes: the sides of its images.
+        classes: in the order of its scores.
+    """
+
+    network: Network
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    sizes: Annotated[Sizes, PlainSerializer(lambda sizes: sizes._asdict())]
+    classes: tuple[str, ...]
 
 
 class MachineRecord(Section):

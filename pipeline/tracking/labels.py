@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE
 from pipeline.core.records import Record
-from pipeline.networks.strategies import EVERYTHING, SCRATCH
+from pipeline.networks.strategies import SCRATCH, is_scratch
 
 # Of the record: what differs between the repeats of one experiment.
 OF_ONE_REPEAT = {"repeat", "seed", "parts"}
@@ -76,7 +76,7 @@ def parent_tags(record: Record) -> dict[str, str]:
 def run_name(record: Record) -> str:
     """Return what is special about an experiment, such as `resnet18 3b ecsm · quick`."""
     network = record.recipe.network
-    strategy = SCRATCH if (network.freeze, network.weights) == (EVERYTHING, NONE) else network.freeze
+    strategy = SCRATCH if is_scratch(freeze=network.freeze, weights=network.weights) else network.freeze
     words = (network.backbone, strategy, network.attention, record.recipe.regularizer.method)
     return f"{' '.join(word for word in words if word != NONE)} · {record.recipe_name}"
 
