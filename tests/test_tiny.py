@@ -30,7 +30,11 @@ def test_narrow_networks_have_the_places_of_the_real_ones_and_go_with_the_test(m
         tiny.narrow(patch)
         for name in BACKBONES:
             row = backbone(name)
-            assert (row.steps, row.taps, row.classifier) == (real[name].steps, real[name].taps, real[name].classifier)
+            assert (row.steps, row.hooked_layers, row.classifier) == (
+                real[name].steps,
+                real[name].hooked_layers,
+                real[name].classifier,
+            )
         assert make("resnet18", 64).layer4[1].conv2.out_channels == tiny.WIDTHS[-1]
     assert real == {name: backbone(name) for name in BACKBONES}
 

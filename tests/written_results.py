@@ -10,7 +10,7 @@ import tiny
 from pipeline import config, tracking
 from pipeline.core import records
 from pipeline.core.recipe import Recipe
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
@@ -80,7 +80,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "flops": {"network": 297_000_000},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
-    named = {"key": fingerprint(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
+    named = {"key": digest(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
     return named | content | counted | changes
 
 

@@ -26,7 +26,7 @@ from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
-from pipeline.regularizers.rises import rises
+from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.training import checkpoints, engine
 
 METHOD = "delta"
@@ -35,7 +35,7 @@ METHOD = "delta"
 def channels(
     recipe: Recipe,
     examples: engine.Examples,
-    taps: Sequence[str],
+    hooked_layers: Sequence[str],
     *,
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
@@ -46,21 +46,21 @@ def channels(
     Args:
         recipe: `options.regularizer.delta` says on how many batches.
         examples: training images, shown as in testing.
-        taps: convolutions of the pre-trained network.
+        hooked_layers: convolutions of the pre-trained network.
         classes: how many the head tells apart.
         pretrained: its trunk's values.
         follows_from: of what else the result is made: data, weights, device, threads, as plain data.
 
     Raises:
-        InputError: see `rises` and `channel_weights`.
+        InputError: see `filter_importance` and `channel_weights`.
     """
     head = head_settings(recipe)
-    key = seeding.fingerprint(
+    key = seeding.digest(
         {
             "follows_from": dict(follows_from),
             "rows": examples.train.tolist(),
             "labels": examples.labels[examples.train].tolist(),
-            "taps": list(taps),
+            "hooked_layers": list(hooked_layers),
             "train": asdict(head) | {"budget": head.budget.model_dump()},
             "network": recipe.network.model_dump(),
             "head": recipe.options["head"],
@@ -71,10 +71,13 @@ def channels(
     )
     with _place(key) as file:
         if kept := _kept(file):
-            print(f"train: channel weights of {len(taps)} taps read from {paths.CHANNELS}", flush=True)
+            print(f"train: channel weights of {len(hooked_layers)} taps read from {paths.CHANNELS}", flush=True)
             return kept
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(recipe, network, examples, taps)).items()}
+        found = {
+            layer: weights.cpu()
+            for layer, weights in channel_weights(seen(recipe, network, examples, hooked_layers)).items()
+        }
         with paths.written_whole(file) as target:
             checkpoints.save(found, target)
     return found
@@ -107,24 +110,26 @@ def trained_head(
     return network
 
 
-def seen(recipe: Recipe, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
+def seen(
+    recipe: Recipe, network: Network, examples: engine.Examples, hooked_layers: Sequence[str]
+) -> dict[str, Tensor]:
     """By tap, how much the loss on some training batches rises without each filter."""
     options, size = _options(recipe), recipe.train.batch_size
-    rows = engine.order(examples, engine.Course(), seed=seeding.derive("channels", "order"), epoch=1)
+    rows = engine.order(examples, engine.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
     chosen = rows[: options["batches"] * size]
     batches = [
         (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
     ]
     with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
-        found = rises(
+        found = filter_importance(
             network,
-            [f"model.{tap}" for tap in taps],
+            [f"model.{layer}" for layer in hooked_layers],
             batches,
             lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"),
             filters_at_once=options["filters_at_once"],
             progress=lambda _done, _total: progress.update(),
         )
-    return {tap: found[f"model.{tap}"] for tap in taps}
+    return {layer: found[f"model.{layer}"] for layer in hooked_layers}
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:

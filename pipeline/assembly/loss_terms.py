@@ -14,8 +14,8 @@ from pipeline.core.recipe import Phase, Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import NO_ATTENTION, build, trunk
 from pipeline.networks.network import Network
-from pipeline.regularizers.guide import Guide
-from pipeline.regularizers.taps import freeze_source
+from pipeline.regularizers.feature_hooks import freeze_reference
+from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.training import engine
 
 
@@ -26,7 +26,7 @@ def loss_terms(
     *,
     eval_examples: Callable[[], engine.Examples],
     repeat: int,
-) -> list[Callable[[], Guide | None]]:
+) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
 
     Args:
@@ -40,34 +40,34 @@ def loss_terms(
     methods = {phase.regularizer for phase in recipe.train.phases}
     if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
-    source = plain_source(recipe, network, classes=classes)
+    reference = reference_network(recipe, network, classes=classes)
     weights = None
-    taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
-    if channel_weights.METHOD in methods and taps:
+    hooked_layers = sorted({layer for phase in record["phases"] for layer in phase.get("hooked_layers", [])})
+    if channel_weights.METHOD in methods and hooked_layers:
         weights = channel_weights.channels(
             recipe,
             eval_examples(),
-            taps,
+            hooked_layers,
             classes=classes,
-            pretrained=trunk(source.model.state_dict(), backbone(recipe.network.backbone)),
+            pretrained=trunk(reference.model.state_dict(), backbone(recipe.network.backbone)),
             follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
             | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
         )
-    return Guides(recipe, network, source=source, repeat=repeat, channel_weights=weights).makers()
+    return LossTerms(recipe, network, reference=reference, repeat=repeat, channel_weights=weights).makers()
 
 
-def plain_source(recipe: Recipe, network: Network, *, classes: int) -> Network:
+def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
     """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
     if plan.attention == NO_ATTENTION:
-        return cast(Network, freeze_source(network))
+        return cast(Network, freeze_reference(network))
     plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
     values = network.model.state_dict()
     plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
-    return cast(Network, freeze_source(plain)).to(next(network.parameters()).device)
+    return cast(Network, freeze_reference(plain)).to(next(network.parameters()).device)
 
 
-class Guides:
+class LossTerms:
     """Makes what each part of a training adds to its loss, when the part begins.
 
     In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
@@ -76,7 +76,7 @@ class Guides:
     Args:
         recipe: the phases and their options.
         network: the one that trains, on its device, before anything trained.
-        source: the pre-trained network, frozen, on the same device.
+        reference: the pre-trained network, frozen, on the same device.
         repeat: seeds the initial values of what a method learns.
         channel_weights: DELTA's, by tap.
     """
@@ -86,23 +86,23 @@ class Guides:
         recipe: Recipe,
         network: Network,
         *,
-        source: Network,
+        reference: Network,
         repeat: int,
         channel_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._recipe = recipe
         self._network = network
-        self._source = source
+        self._reference = reference
         self._repeat = repeat
         self._channel_weights = channel_weights
 
-    def makers(self) -> list[Callable[[], Guide | None]]:
+    def makers(self) -> list[Callable[[], FeatureRegularizer | None]]:
         """One a part, to be called in order, each when its part has frozen what it freezes."""
         return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
 
-    def _make(self, number: int, part: Phase) -> Guide | None:
+    def _make(self, number: int, part: Phase) -> FeatureRegularizer | None:
         if part.continues:
-            self._source = cast(Network, freeze_source(self._network))
+            self._reference = cast(Network, freeze_reference(self._network))
         # Dropout draws the same whatever a method draws.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
@@ -110,12 +110,12 @@ class Guides:
                 self._recipe,
                 self._network,
                 part.regularizer,
-                source=self._source,
+                reference=self._reference,
                 channel_weights=self._channel_weights,
             )
         if made is None:
             return None
         device = next(self._network.parameters()).device
-        taps = regularizers.comparison(self._recipe, self._network, part.regularizer).taps
-        stop = max((regularizers.step_of(self._source, tap) for tap in taps), default=-1) + 1
-        return Guide(self._network, self._source, made.to(device), taps, stop=stop)
+        hooked_layers = regularizers.comparison(self._recipe, self._network, part.regularizer).hooked_layers
+        stop = max((regularizers.step_of(self._reference, layer) for layer in hooked_layers), default=-1) + 1
+        return FeatureRegularizer(self._network, self._reference, made.to(device), hooked_layers, stop=stop)

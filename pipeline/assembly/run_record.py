@@ -58,7 +58,7 @@ def run_record(
         "weights": {"origin": source["origin"], "sha256": source.get("sha256", "")},
         "code": provenance.code_hash(),
     }
-    key = seeding.fingerprint(record)
+    key = seeding.digest(record)
     record["data"]["sha256"] = data.sha256
     phases = regularizers.parts(recipe, network)
     return {
@@ -106,7 +106,7 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
 
 
 def runtime_record(
-    outcome: engine.Outcome, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+    outcome: engine.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
 ) -> dict[str, Any]:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
     commit, dirty = provenance.commit()

@@ -1,10 +1,10 @@
 """From a recipe to the transforms of training and test images."""
 
 from pipeline.core.recipe import Recipe, Sizes
-from pipeline.datasets.transforms.views import View, view
+from pipeline.datasets.transforms.image_transform import ImageTransform, view
 
 
-def train_transform(recipe: Recipe) -> View:
+def train_transform(recipe: Recipe) -> ImageTransform:
     """Return the transform of training images."""
     data = recipe.data
     return view(
@@ -17,7 +17,7 @@ def train_transform(recipe: Recipe) -> View:
     )
 
 
-def eval_transform(sizes: Sizes) -> View:
+def eval_transform(sizes: Sizes) -> ImageTransform:
     """Return the transform of test images: the center of each, not varied."""
     return view(
         image_size=max(sizes.image, sizes.crop),

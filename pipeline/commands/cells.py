@@ -80,7 +80,7 @@ def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> C
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
     recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite"})
     content = {"recipe": recipe, "places": {key: [place, _seen(Path(place))] for key, place in named.items()}}
-    return Cell(name, words, resolved, seeding.fingerprint(content | {"code": code})[:KEY_LENGTH])
+    return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
 
 
 def _seen(place: Path) -> list[Any]:

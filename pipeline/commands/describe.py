@@ -169,13 +169,13 @@ def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
     """What each part of the training compares with the pre-trained network, where it does."""
     told = []
     for part in parts:
-        if "taps" in part:
-            idle = f"; frozen, so left out: {', '.join(part['idle_taps'])}" if part["idle_taps"] else ""
+        if "hooked_layers" in part:
+            idle = f"; frozen, so left out: {', '.join(part['idle_layers'])}" if part["idle_layers"] else ""
             told.append(
                 f"  regularizer {part['regularizer']}, amount {part['amount']}: "
                 f"{part['regularizer_parameters']:,} parameters of its own"
             )
-            told.append(f"    compares {', '.join(part['taps']) or 'nothing'}{idle}")
+            told.append(f"    compares {', '.join(part['hooked_layers']) or 'nothing'}{idle}")
     return told
 
 

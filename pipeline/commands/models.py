@@ -11,7 +11,7 @@ from pipeline import tracking
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.views import View
+from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks.network import Network
 from pipeline.stages import evaluate
 
@@ -30,7 +30,7 @@ class FromPixels(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: Network, view: View, data: Packed) -> None:
+    def __init__(self, network: Network, view: ImageTransform, data: Packed) -> None:
         super().__init__()
         self.network = network
         self.view = view
@@ -39,7 +39,7 @@ class FromPixels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores of packed images."""
-        shown = self.view.still(images).to(torch.float32)
+        shown = self.view.eval_transform(images).to(torch.float32)
         scores: Tensor = self.network((shown - self.mean) / self.std)
         return scores
 

@@ -63,10 +63,10 @@ def choose_device(name: str) -> str:
     return name
 
 
-def fingerprint(values: object) -> str:
+def digest(values: object) -> str:
     """The SHA-256 of plain data, the same for equal data whatever the order of its keys.
 
-    >>> fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     True
     """
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

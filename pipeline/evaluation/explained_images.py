@@ -14,7 +14,7 @@ from pipeline.networks.network import Network
 
 ByteArray = NDArray[np.uint8]
 # Arrays by name, and a description of them.
-Explained = tuple[dict[str, NDArray[Any]], dict[str, Any]]
+Explanations = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 # So many wrong predictions are explained, and so many right ones.
 EXPLAINED = 4
 
@@ -43,7 +43,9 @@ def chosen(predictions: Sequence[Mapping[str, Any]]) -> list[int]:
     return wrong[:EXPLAINED] + typical[:: max(1, -(-len(typical) // EXPLAINED))]
 
 
-def explain(network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Explained:
+def explain(
+    network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]
+) -> Explanations:
     """Every kind of map that this network has, of these images.
 
     Args:
@@ -91,7 +93,7 @@ def _one_of_each(rows: Sequence[Mapping[str, Any]]) -> list[int]:
     return sorted(kinds.index(kind) for kind in set(kinds))
 
 
-def write(folder: Path, explained: Explained) -> None:
+def write(folder: Path, explained: Explanations) -> None:
     """pictures.npz, the arrays, and pictures.json, what they are of."""
     arrays, described = explained
     np.savez_compressed(folder / "pictures.npz", allow_pickle=False, **arrays)

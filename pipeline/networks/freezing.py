@@ -59,7 +59,7 @@ def frozen(steps: Sequence[Step], strategy: str) -> list[Step]:
     return list(steps[:first])
 
 
-def freeze(network: Network, strategy: str, *, still_norms: bool = False) -> None:
+def freeze(network: Network, strategy: str, *, freeze_bn_stats: bool = False) -> None:
     """Apply a strategy: parameters of frozen steps lose their gradient, and their batch norms stay in eval mode.
 
     Attention modules that were put in train under every strategy.
@@ -67,14 +67,14 @@ def freeze(network: Network, strategy: str, *, still_norms: bool = False) -> Non
     Args:
         network: changed in place, left in train mode.
         strategy: a row of `STRATEGIES`, or the name of the first layer that trains.
-        still_norms: also leave the batch norms of what trains in eval mode; their weights train all the same.
+        freeze_bn_stats: also leave the batch norms of what trains in eval mode; their weights train all the same.
 
     Raises:
         InputError: for a name that is neither, listing both kinds.
     """
     steps = frozen(network.steps, strategy)
     network.frozen_steps = frozenset(step.name for step in steps)
-    network.still_norms = still_norms
+    network.freeze_bn_stats = freeze_bn_stats
     for name, parameter in network.model.named_parameters():
         parameter.requires_grad_(not any(step.holds(name) for step in steps))
     for module in network.added_modules():

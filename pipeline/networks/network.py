@@ -20,7 +20,7 @@ class Network(nn.Module):
         steps: what `forward` runs, in order.
         added: the names of the modules that were put in; they train whatever is frozen around them.
         frozen_steps: the names of the steps that do not train (set by `freezing.freeze`).
-        still_norms: whether all batch norms keep their statistics, also those whose weights train.
+        freeze_bn_stats: whether all batch norms keep their statistics, also those whose weights train.
 
     Shape:
         Input (N, 3, S, S), normalised as ImageNet; output (N, K) class scores.
@@ -32,7 +32,7 @@ class Network(nn.Module):
         self.steps = tuple(steps)
         self.added = tuple(added)
         self.frozen_steps: frozenset[str] = frozenset()
-        self.still_norms = False
+        self.freeze_bn_stats = False
 
     def train(self, mode: bool = True) -> "Network":
         """Train mode for what trains, eval mode for frozen steps however often this is called.
@@ -42,7 +42,7 @@ class Network(nn.Module):
         super().train(mode)
         frozen = [step for step in self.steps if step.name in self.frozen_steps]
         for name, module in self.model.named_modules():
-            still = self.still_norms and isinstance(module, _BatchNorm)
+            still = self.freeze_bn_stats and isinstance(module, _BatchNorm)
             if still or any(step.holds(name) for step in frozen):
                 module.eval()
         for module in self.added_modules():

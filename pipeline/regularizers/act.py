@@ -5,10 +5,10 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from pipeline.regularizers.alignment import ChannelAlignment
-from pipeline.regularizers.contract import Shapes, Taps
+from pipeline.regularizers.buffers import key
+from pipeline.regularizers.contract import FeatureMaps, Shapes
 from pipeline.regularizers.heads import ChannelHead
-from pipeline.regularizers.kept import key
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class ACT(ChannelAlignment):
@@ -38,8 +38,11 @@ class ACT(ChannelAlignment):
         self, shapes: Shapes, *, head: str, alpha: float = 0.15, beta: float = 0.01, normalize: str = "mean_one"
     ) -> None:
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
-        self.heads = nn.ModuleDict({key(tap): ChannelHead(*size) for tap, size in self.shapes.items()})
+        self.heads = nn.ModuleDict({key(layer): ChannelHead(*size) for layer, size in self.shapes.items()})
 
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
         """By tap, (N, C)."""
-        return {tap: cast(Tensor, self.heads[key(tap)](wide(source[tap].detach()))) for tap in self.shapes}
+        return {
+            layer: cast(Tensor, self.heads[key(layer)](upcast_float32(reference[layer].detach())))
+            for layer in self.shapes
+        }

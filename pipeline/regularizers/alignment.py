@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.contract import Regularizer, Shapes, Taps
+from pipeline.regularizers.contract import FeatureMaps, Regularizer, Shapes
 from pipeline.regularizers.options import maps, one_of, strength
 from pipeline.regularizers.penalties import head_penalty
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class Alignment(Regularizer):
@@ -53,50 +53,51 @@ class Alignment(Regularizer):
         self.normalize = one_of(self.name, "normalize", normalize, self.scales)
 
     @abstractmethod
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:
         """By tap, (N, C) or (N, H, W); all are positive and each image's sum is one."""
 
     @abstractmethod
-    def spread_over(self, tap: str) -> int:
+    def spread_over(self, layer: str) -> int:
         """How many values the shares that a tap takes part in are spread over."""
 
     @abstractmethod
     def squares(self, weights: Tensor, difference: Tensor) -> Tensor:
         """The sum of weighed squares, a scalar, of a tap's weights and differences (N, C, H, W)."""
 
-    def weights(self, target: Taps, source: Taps) -> dict[str, Tensor]:
+    def weights(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:
         """The shares times the scale."""
         self._check(target)
-        self._check(source)
-        return {tap: self._scale(tap) * shares for tap, shares in self.shares(target, source).items()}
+        self._check(reference)
+        return {layer: self._scale(layer) * shares for layer, shares in self.shares(target, reference).items()}
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:
         """The differences' scalar under the method's name, and `head_penalty`."""
         squares = [
-            self.squares(weights, wide(target[tap]) - wide(source[tap].detach())) / (2 * len(target[tap]))
-            for tap, weights in self.weights(target, source).items()
+            self.squares(weights, upcast_float32(target[layer]) - upcast_float32(reference[layer].detach()))
+            / (2 * len(target[layer]))
+            for layer, weights in self.weights(target, reference).items()
         ]
         return {self.name: self.alpha * torch.stack(squares).sum()} | head_penalty(network, self.head, self.beta)
 
-    def _scale(self, tap: str) -> float:
+    def _scale(self, layer: str) -> float:
         if self.normalize == "delta":
-            channels, height, width = self.shapes[tap]
+            channels, height, width = self.shapes[layer]
             return channels / (height * width)
-        return self.spread_over(tap) if self.normalize == "mean_one" else 1
+        return self.spread_over(layer) if self.normalize == "mean_one" else 1
 
-    def _check(self, taps: Taps) -> None:
-        for tap, shape in self.shapes.items():
-            given = tuple(taps[tap].shape[1:]) if tap in taps else "nothing"
+    def _check(self, hooked_layers: FeatureMaps) -> None:
+        for layer, shape in self.shapes.items():
+            given = tuple(hooked_layers[layer].shape[1:]) if layer in hooked_layers else "nothing"
             if given != shape:
-                raise ValueError(f"regularizer {self.name!r}: made for {shape} at {tap}, and was given {given}")
+                raise ValueError(f"regularizer {self.name!r}: made for {shape} at {layer}, and was given {given}")
 
 
 class PositionAlignment(Alignment):
     """sum_{c,p} (a_p d_{c,p})^2: the weight is inside the square."""
 
-    def spread_over(self, tap: str) -> int:
+    def spread_over(self, layer: str) -> int:
         """H W of the tap's map."""
-        _, height, width = self.shapes[tap]
+        _, height, width = self.shapes[layer]
         return height * width
 
     def squares(self, weights: Tensor, difference: Tensor) -> Tensor:
@@ -107,9 +108,9 @@ class PositionAlignment(Alignment):
 class ChannelAlignment(Alignment):
     """sum_c a_c ||d_c||^2: the weight is outside the square."""
 
-    def spread_over(self, tap: str) -> int:
+    def spread_over(self, layer: str) -> int:
         """C of the tap's map."""
-        return self.shapes[tap][0]
+        return self.shapes[layer][0]
 
     def squares(self, weights: Tensor, difference: Tensor) -> Tensor:
         """As above."""

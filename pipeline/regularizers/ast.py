@@ -5,10 +5,10 @@ from typing import ClassVar, cast
 from torch import Tensor, nn
 
 from pipeline.regularizers.alignment import PositionAlignment
-from pipeline.regularizers.contract import Shapes, Taps
+from pipeline.regularizers.buffers import key
+from pipeline.regularizers.contract import FeatureMaps, Shapes
 from pipeline.regularizers.heads import PositionHead
-from pipeline.regularizers.kept import key
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class AST(PositionAlignment):
@@ -36,13 +36,16 @@ class AST(PositionAlignment):
         self, shapes: Shapes, *, head: str, alpha: float = 0.1, beta: float = 0.01, normalize: str = "mean_one"
     ) -> None:
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
-        heads = {key(tap): PositionHead(height, width) for tap, (_, height, width) in self.shapes.items()}
+        heads = {key(layer): PositionHead(height, width) for layer, (_, height, width) in self.shapes.items()}
         self.heads = nn.ModuleDict(heads)
 
-    def seen(self, target: Tensor, source: Tensor) -> Tensor:  # noqa: ARG002
+    def seen(self, target: Tensor, reference: Tensor) -> Tensor:  # noqa: ARG002
         """What the head of a tap is given, (N, H, W), of its maps (N, C, H, W)."""
-        return wide(source.detach()).mean(dim=1)
+        return upcast_float32(reference.detach()).mean(dim=1)
 
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:
         """By tap, (N, H, W)."""
-        return {tap: cast(Tensor, self.heads[key(tap)](self.seen(target[tap], source[tap]))) for tap in self.shapes}
+        return {
+            layer: cast(Tensor, self.heads[key(layer)](self.seen(target[layer], reference[layer])))
+            for layer in self.shapes
+        }

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 # By the module's name, what it gave in one forward pass: (N, C, H, W).
-Taps = Mapping[str, Tensor]
+FeatureMaps = Mapping[str, Tensor]
 # By the module's name, the size of that for one image: (C, H, W).
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -25,16 +25,16 @@ class Regularizer(nn.Module, ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:
         """The scalars.
 
         Args:
             target: taps of the network that trains.
-            source: those of the frozen one for the same images; no gradient goes into them.
+            reference: those of the frozen one for the same images; no gradient goes into them.
             network: the one that trains, for what is said of its parameters.
         """
 
-    def weights(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
+    def weights(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
         """What each tap's differences are multiplied with, for logs; none here.
 
         Returns:

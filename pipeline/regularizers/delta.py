@@ -8,18 +8,18 @@ from torch import Tensor
 
 from pipeline.core.errors import InputError
 from pipeline.regularizers.alignment import ChannelAlignment
-from pipeline.regularizers.contract import Shapes, Taps
-from pipeline.regularizers.kept import Kept
+from pipeline.regularizers.buffers import BufferDict
+from pipeline.regularizers.contract import FeatureMaps, Shapes
 
 # DELTA's: it evens out what the softmax makes of the z-scores.
 TEMPERATURE = 5.0
 
 
-def channel_weights(rises: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def channel_weights(filter_importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """softmax(z/5) over each tap's channels, z the rises less their mean by their deviation.
 
     Args:
-        rises: by tap, (C,), how much the loss rises without each filter, as `rises.rises` finds it.
+        filter_importance: by tap, (C,), how much the loss rises without each filter, as `filter_importance.filter_importance` finds it.
 
     Returns:
         By tap, (C,), of sum one; even where no filter differs from another.
@@ -33,16 +33,23 @@ def channel_weights(rises: Mapping[str, Tensor]) -> dict[str, Tensor]:
     >>> channel_weights({"conv": torch.tensor([2.0, 2.0])})
     {'conv': tensor([0.5000, 0.5000])}
     """
-    return {tap: torch.softmax(_z_scores(tap, values) / TEMPERATURE, dim=0) for tap, values in rises.items()}
+    return {
+        layer: torch.softmax(_z_scores(layer, values) / TEMPERATURE, dim=0)
+        for layer, values in filter_importance.items()
+    }
 
 
-def _z_scores(tap: str, rises: Tensor) -> Tensor:
-    if not rises.isfinite().all():
-        raise InputError(f"regularizer 'delta': a rise of the loss at {tap} is not finite; lower the head's rate")
-    deviation = rises.std(correction=0)
+def _z_scores(layer: str, filter_importance: Tensor) -> Tensor:
+    if not filter_importance.isfinite().all():
+        raise InputError(f"regularizer 'delta': a rise of the loss at {layer} is not finite; lower the head's rate")
+    deviation = filter_importance.std(correction=0)
     # Without any difference rounding alone would be left to divide by.
-    smallest = torch.finfo(rises.dtype).eps * rises.abs().max()
-    return torch.where(deviation > smallest, (rises - rises.mean()) / deviation, torch.zeros_like(rises))
+    smallest = torch.finfo(filter_importance.dtype).eps * filter_importance.abs().max()
+    return torch.where(
+        deviation > smallest,
+        (filter_importance - filter_importance.mean()) / deviation,
+        torch.zeros_like(filter_importance),
+    )
 
 
 class Delta(ChannelAlignment):
@@ -67,7 +74,7 @@ class Delta(ChannelAlignment):
 
     name: ClassVar[str] = "delta"
     scales: ClassVar[tuple[str, ...]] = ("mean_one", "raw", "delta")
-    channels: Kept
+    channels: BufferDict
 
     def __init__(
         self,
@@ -80,17 +87,17 @@ class Delta(ChannelAlignment):
         normalize: str = "mean_one",
     ) -> None:
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
-        self.channels = Kept(
-            {tap: _shares(tap, channel_weights.get(tap), size[0]) for tap, size in self.shapes.items()}
+        self.channels = BufferDict(
+            {layer: _shares(layer, channel_weights.get(layer), size[0]) for layer, size in self.shapes.items()}
         )
 
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
         """The given weights for every image, (N, C)."""
-        return {tap: self.channels[tap].expand(len(target[tap]), -1) for tap in self.channels}
+        return {layer: self.channels[layer].expand(len(target[layer]), -1) for layer in self.channels}
 
 
-def _shares(tap: str, weights: Tensor | None, channels: int) -> Tensor:
-    what = f"regularizer 'delta': channel_weights of {tap}"
+def _shares(layer: str, weights: Tensor | None, channels: int) -> Tensor:
+    what = f"regularizer 'delta': channel_weights of {layer}"
     if weights is None:
         raise InputError(f"{what} are missing; make them with channel_weights(rises(...))")
     if weights.shape != (channels,):

@@ -34,10 +34,12 @@ def spread(weights: Mapping[str, Tensor]) -> dict[str, Spread]:
     >>> spread({"even": torch.ones(1, 2, 2), "one": torch.tensor([[0.0, 12.0]])})
     {'even': Spread(entropy=1.0, maximum=0.25, mass=0.25), 'one': Spread(entropy=0.0, maximum=1.0, mass=0.75)}
     """
-    flat = {tap: values.flatten(1) for tap, values in weights.items()}
-    totals = {tap: values.sum(dim=1) for tap, values in flat.items()}
+    flat = {layer: values.flatten(1) for layer, values in weights.items()}
+    totals = {layer: values.sum(dim=1) for layer, values in flat.items()}
     everything = sum(totals.values())
-    return {tap: _spread(values / totals[tap][:, None], totals[tap] / everything) for tap, values in flat.items()}
+    return {
+        layer: _spread(values / totals[layer][:, None], totals[layer] / everything) for layer, values in flat.items()
+    }
 
 
 def _spread(shares: Tensor, mass: Tensor) -> Spread:

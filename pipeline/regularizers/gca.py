@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.regularizers.alignment import ChannelAlignment
-from pipeline.regularizers.contract import Shapes, Taps
+from pipeline.regularizers.contract import FeatureMaps, Shapes
 from pipeline.regularizers.options import reduced
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class GCA(ChannelAlignment):
@@ -52,13 +52,13 @@ class GCA(ChannelAlignment):
         self.squeeze = nn.Linear(sum(self.sizes), hidden)
         self.excite = nn.Linear(hidden, sum(self.sizes))
 
-    def spread_over(self, tap: str) -> int:  # noqa: ARG002
+    def spread_over(self, layer: str) -> int:  # noqa: ARG002
         """The channels of all taps."""
         return sum(self.sizes)
 
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
         """By tap, (N, C); an image's sum over all taps is one."""
-        pooled = torch.cat([wide(source[tap].detach()).mean(dim=(2, 3)) for tap in self.shapes], dim=1)
+        pooled = torch.cat([upcast_float32(reference[layer].detach()).mean(dim=(2, 3)) for layer in self.shapes], dim=1)
         logits = self.excite(torch.relu(self.squeeze(pooled)))
-        shares = torch.softmax(wide(logits), dim=1)
+        shares = torch.softmax(upcast_float32(logits), dim=1)
         return dict(zip(self.shapes, shares.split(self.sizes, dim=1), strict=True))

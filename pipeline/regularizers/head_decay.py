@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.regularizers.contract import Regularizer, Taps
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
 from pipeline.regularizers.options import strength
 from pipeline.regularizers.penalties import head_penalty
 
@@ -27,6 +27,6 @@ class HeadDecay(Regularizer):
         self.head = head
         self.beta = strength(self.name, "beta", beta)
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
         """`head_penalty` alone."""
         return head_penalty(network, self.head, self.beta)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class PositionHead(nn.Module):
@@ -31,7 +31,7 @@ class PositionHead(nn.Module):
     def forward(self, means: Tensor) -> Tensor:
         """The shares."""
         logits = self.excite(torch.relu(self.squeeze(means.flatten(1))))
-        return torch.softmax(wide(logits), dim=1).view_as(means)
+        return torch.softmax(upcast_float32(logits), dim=1).view_as(means)
 
 
 class ChannelHead(nn.Module):
@@ -61,4 +61,4 @@ class ChannelHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The shares."""
         logits = self.excite(torch.relu(self.squeeze(x.flatten(2)))).squeeze(2) + self.bias
-        return torch.softmax(wide(logits), dim=1)
+        return torch.softmax(upcast_float32(logits), dim=1)

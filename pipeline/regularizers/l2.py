@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.regularizers.contract import Regularizer, Taps
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
 
 
 class L2(Regularizer):
@@ -16,6 +16,6 @@ class L2(Regularizer):
 
     name: ClassVar[str] = "l2"
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
         """No scalar."""
         return {}

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.contract import Regularizer, Taps
-from pipeline.regularizers.kept import Kept
+from pipeline.regularizers.buffers import BufferDict
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
+from pipeline.regularizers.feature_hooks import named
 from pipeline.regularizers.options import one_of, strength
 from pipeline.regularizers.penalties import head_penalty
-from pipeline.regularizers.precision import wide
-from pipeline.regularizers.taps import named
+from pipeline.regularizers.precision import upcast_float32
 
 COVERS = ("kernels", "all")
 
@@ -40,7 +40,7 @@ class L2SP(Regularizer):
     """
 
     name: ClassVar[str] = "l2_sp"
-    start: Kept
+    start: BufferDict
 
     def __init__(
         self,
@@ -60,11 +60,13 @@ class L2SP(Regularizer):
         covered = dict(_covered(network, [head, *added], kernels=covers == "kernels"))
         if not covered:
             raise InputError(f"regularizer {self.name!r}: covers {covers!r} finds nothing outside {head!r}; use all")
-        self.start = Kept(covered)
+        self.start = BufferDict(covered)
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
         """`l2_sp` and `head_penalty`; taps are not looked at."""
-        squares = [(wide(network.get_parameter(name)) - self.start[name]).square().sum() for name in self.start]
+        squares = [
+            (upcast_float32(network.get_parameter(name)) - self.start[name]).square().sum() for name in self.start
+        ]
         return {self.name: self.alpha / 2 * torch.stack(squares).sum()} | head_penalty(network, self.head, self.beta)
 
 

@@ -146,12 +146,12 @@ def maps(name: str, shapes: "Shapes") -> dict[str, tuple[int, int, int]]:
     if not shapes:
         raise InputError(f"regularizer {name!r}: no tap is named; name at least one module")
     checked = {}
-    for tap, shape in shapes.items():
+    for layer, shape in shapes.items():
         if len(shape) != 3:
             raise InputError(
-                f"regularizer {name!r} needs feature maps (C, H, W), and {tap} gives {tuple(shape)}; use l2 or l2_sp"
+                f"regularizer {name!r} needs feature maps (C, H, W), and {layer} gives {tuple(shape)}; use l2 or l2_sp"
             )
-        checked[tap] = (shape[0], shape[1], shape[2])
+        checked[layer] = (shape[0], shape[1], shape[2])
     return checked
 
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.precision import wide
-from pipeline.regularizers.taps import named
+from pipeline.regularizers.feature_hooks import named
+from pipeline.regularizers.precision import upcast_float32
 
 HEAD_PENALTY = "head_penalty"
 
@@ -28,7 +28,7 @@ def head_penalty(network: nn.Module, head: str, beta: float) -> dict[str, Tensor
         L2-SP, its second term; SPA-GCA Eq. 6, 11, 12, "weight decay" over the fully-connected layers. Departure: the
         factor 1/2 and that biases count are the published code's, the paper says neither.
     """
-    squares = [wide(parameter).square().sum() for parameter in named(network, head).parameters()]
+    squares = [upcast_float32(parameter).square().sum() for parameter in named(network, head).parameters()]
     if not squares:
         raise InputError(f"module {head!r} is no classifier: it has no weights to penalise; name the last layer")
     return {HEAD_PENALTY: beta / 2 * torch.stack(squares).sum()}

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pipeline.regularizers.ast import AST
 from pipeline.regularizers.contract import Shapes
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class SPA(AST):
@@ -46,7 +46,7 @@ class SPA(AST):
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
         self.detach_attention_input = detach_attention_input
 
-    def seen(self, target: Tensor, source: Tensor) -> Tensor:
+    def seen(self, target: Tensor, reference: Tensor) -> Tensor:
         """Both maps have as many channels, so that the mean over all is that of both means."""
         target = target.detach() if self.detach_attention_input else target
-        return (super().seen(target, source) + wide(target).mean(dim=1)) / 2
+        return (super().seen(target, reference) + upcast_float32(target).mean(dim=1)) / 2

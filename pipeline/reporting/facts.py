@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.collect.sets import SETS
-from pipeline.reporting import aggregate, certainty, tables, wording
+from pipeline.reporting import aggregate, confidence_intervals, tables, wording
 from pipeline.reporting.aggregate import Repeat, Spread
 from pipeline.reporting.figures import Shown
 
@@ -83,7 +83,9 @@ def notes(material: Material) -> list[str]:
     repeats, n = material.repeats, len(material.repeats)
     images = round(sum(one.scores["test_images"] for one in repeats) / n)
     told = [
-        certainty.note(repeats, own_parts=bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
+        confidence_intervals.note(
+            repeats, own_parts=bool(material.dataset["has_parts"]) and not _drawn_by_class(material)
+        ),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -120,7 +122,7 @@ def _collapsed(found: Sequence[aggregate.Collapse]) -> str:
     where = "the layer holds" if worst.alone else "one place of it holds"
     others = f", and in {len(found) - 1} more cases" if len(found) > 1 else ""
     return (
-        f"The weights of {worst.method} have collapsed: at {worst.tap} {where} {tables.percent(worst.share, 0)} of the "
+        f"The weights of {worst.method} have collapsed: at {worst.layer} {where} {tables.percent(worst.share, 0)} of the "
         f"weight in repeat {worst.repeat}{others}. It then keeps little of the network near the pre-trained one."
     )
 
@@ -177,7 +179,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     cache = max(one.runtime["cache_seconds"] for one in repeats)
     last = " in the last phase" if record["recipe"]["network"]["freeze"] == PHASES else ""
     return [
-        *_course(record),
+        *_plan(record),
         *_peculiarities(record["recipe"]),
         (f"Parameters that train{last}", f"{record['parameters']['trainable']:,}"),
         (f"Frozen parameters{last}", f"{record['parameters']['frozen']:,}"),
@@ -191,7 +193,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     ]
 
 
-def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _plan(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Budget, phases where the recipe has some, and optimizer, with the rate where no phase tells it."""
     recipe, train = record["recipe"], record["recipe"]["train"]
     length = wording.amount(train["budget"]["amount"], train["budget"]["unit"])
@@ -217,14 +219,14 @@ def _course(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _compared(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a regularizer compares, where it does, and how large it is itself."""
-    taps = record["phases"][-1].get("taps")
-    if taps is None:
+    hooked_layers = record["phases"][-1].get("hooked_layers")
+    if hooked_layers is None:
         return []
-    idle = record["phases"][-1]["idle_taps"]
+    idle = record["phases"][-1]["idle_layers"]
     frozen = f"; frozen, so left out: {', '.join(idle)}" if idle else ""
     own = record["parameters"]["regularizer"]
     return [
-        ("Maps compared with the source's", f"{', '.join(taps) or 'none'}{frozen}"),
+        ("Maps compared with the source's", f"{', '.join(hooked_layers) or 'none'}{frozen}"),
         *([("Parameters of the regularizer, all parts", f"{own:,}")] if own else []),
     ]
 

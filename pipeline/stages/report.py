@@ -15,9 +15,9 @@ from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health
 from pipeline.datasets.prepared import manifest
-from pipeline.reporting import aggregate, certainty, figures, page, pictures, tables
+from pipeline.reporting import aggregate, confidence_intervals, figures, page, pictures, tables
 from pipeline.reporting.aggregate import Example, Repeat
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import Shown
 
@@ -31,7 +31,7 @@ def main() -> None:
     aggregate.check_same_experiment(repeats)
     material, found = gather(repeats, cite=recipe.cite), read_explained(repeats[0])
     with paths.written_whole(paths.SUMMARY) as target:
-        write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
+        write_text(target, json.dumps(confidence_intervals.summary(repeats), indent=2) + "\n")
     with paths.written_whole(paths.CURVES) as target:
         write_table(target, aggregate.curve_rows(aggregate.curves(repeats)))
     with paths.written_whole(paths.REPORT) as target:
@@ -39,7 +39,9 @@ def main() -> None:
     accuracy = aggregate.score_spreads(repeats)["accuracy"]
     said = tables.percent_spread(accuracy).replace(tables.NO_BREAK, " ")
     spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
-    ends = certainty.percents(certainty.intervals(repeats).get("accuracy")).replace(tables.NO_BREAK, " ")
+    ends = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy")).replace(
+        tables.NO_BREAK, " "
+    )
     told = f"{spread}, n = {accuracy.n}; 95 % interval {ends}"
     print(f"report: test accuracy {said} ({told}); see {paths.REPORT / 'index.html'}")
     tracking.try_publish(tracking.Folder(Path()))
@@ -94,7 +96,7 @@ def read_augmented(repeat: Repeat) -> bytes:
     return sheet.read_bytes() if sheet.exists() else b""
 
 
-def read_explained(one: Repeat) -> Explained:
+def read_explained(one: Repeat) -> Explanations:
     """What training and testing left for pictures of one repeat, with the images as the network is shown them.
 
     Raises:
@@ -109,7 +111,7 @@ def read_explained(one: Repeat) -> Explained:
             found = dict(file)
     except FileNotFoundError:
         raise missing(arrays) from None
-    return Explained(
+    return Explanations(
         repeat=one.number,
         values=read_json(trained / "values.json"),
         described=described,
@@ -131,7 +133,7 @@ def with_images(examples: Sequence[Example]) -> list[Shown]:
     return [Shown(one, np.array(pixels[row[one.path]])) for one in examples]
 
 
-def write_report(folder: Path, material: Material, found: Explained) -> None:
+def write_report(folder: Path, material: Material, found: Explanations) -> None:
     """The page, its short form, its figures and its tables as files."""
     charts = pictures.pictures(material, found)
     (folder / "figures").mkdir(parents=True)

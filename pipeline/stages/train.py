@@ -76,7 +76,7 @@ def run(
     *,
     on: Machine,
     live: tracking.LiveRun,
-) -> engine.Outcome:
+) -> engine.TrainResult:
     """Run the loop on this repeat's training part.
 
     Raises:
@@ -92,7 +92,7 @@ def run(
             examples(train_transform(recipe)),
             loop_settings(recipe),
             seed=repeat,
-            course=training_plan(recipe, network, terms),
+            plan=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
     except (ValueError, engine.NotFiniteError) as error:
@@ -116,7 +116,7 @@ def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
 
 
 def write_history(
-    outcome: engine.Outcome,
+    outcome: engine.TrainResult,
     record: Mapping[str, Any],
     first: Mapping[str, Any],
     sheet: bytes | None,

@@ -77,7 +77,7 @@ def check_network(recipe: Recipe) -> None:
         with compiler.meta_device():
             make(recipe.network.backbone, size, key="options.weights.synthetic.image_size")
     for phase in regularizers.parts(recipe, networks.structure(recipe, classes=2)):
-        if "taps" in phase and not phase["taps"]:
+        if "hooked_layers" in phase and not phase["hooked_layers"]:
             print(
                 f"validate: note: regularizer {phase['regularizer']!r} has nothing to compare under freeze "
                 f"{phase['freeze']!r}: every tap is frozen; only the head's decay is left of it"

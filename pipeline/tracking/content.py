@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 from pipeline.networks.strategies import EVERYTHING, SCRATCH
 from pipeline.tracking import origin
 from pipeline.tracking.results import Files, Results, Trial
@@ -72,7 +72,7 @@ class Content(NamedTuple):
         """One hash over what counts: not tags, and not when it was."""
         values = [[point.name, repr(point.value), point.step] for point in self.points]
         files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
-        return fingerprint([self.params, sorted(values), files])
+        return digest([self.params, sorted(values), files])
 
 
 def valid_name(name: str) -> str:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import CONTENT, KEY, NAME, NOTE, PARENT, Content, Point, child_content, parent_content
 from pipeline.tracking.results import Files, Results, Trial, complete, read
@@ -19,7 +19,7 @@ from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Outcome = Literal["added", "completed", "unchanged"]
+TrainResult = Literal["added", "completed", "unchanged"]
 
 DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
 PUBLISH_SECONDS = 60.0
@@ -29,7 +29,7 @@ class Published(NamedTuple):
     """What was done about the experiment of this key."""
 
     key: str
-    outcome: Outcome
+    outcome: TrainResult
 
 
 class Missing(NamedTuple):
@@ -95,7 +95,7 @@ class Upsert:
     key: str
     refresh: bool
 
-    def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, Outcome]:
+    def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, TrainResult]:
         """Have the run of this repeat hold what `build` gives, which is asked only where it matters.
 
         Args:
@@ -136,7 +136,7 @@ class Upsert:
         log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: fingerprint(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
+        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
         log(self.store, run, tags=marks)
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
@@ -179,7 +179,7 @@ def _equal(value: float, wanted: float | None) -> bool:
 def _with_note(run: "Run", wanted: Content) -> Content:
     """With the description that the run has, if the user has written one; ours is known by its hash."""
     told = run.data.tags.get(NOTE)
-    if told is None or fingerprint(told) == run.data.tags.get(OUR_NOTE):
+    if told is None or digest(told) == run.data.tags.get(OUR_NOTE):
         return wanted
     return wanted._replace(tags={name: value for name, value in wanted.tags.items() if name != NOTE})
 

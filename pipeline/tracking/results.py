@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.core import paths, records
 from pipeline.core.errors import InputError
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 
 
 class IncompleteError(InputError):
@@ -70,7 +70,7 @@ class Results(NamedTuple):
 
 def key_of(record: Mapping[str, Any], repeats: Iterable[int]) -> str:
     """What makes two experiments one: what the record's own key is made of, all images and labels, and the repeats."""
-    return fingerprint([record["key"], record["data"]["sha256"], sorted(repeats)])
+    return digest([record["key"], record["data"]["sha256"], sorted(repeats)])
 
 
 def read(files: Files) -> Results:

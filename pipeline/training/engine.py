@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from pipeline.core import seeding
 from pipeline.training import optim
-from pipeline.training.features import Features, Memory, Runnable
+from pipeline.training.features import FeatureCache, Features, Runnable
 from pipeline.training.images import Images
 
 Row = dict[str, float]
@@ -37,7 +37,7 @@ class Trainable(Runnable, Protocol):
     def groups(self) -> Mapping[str, list[nn.Parameter]]: ...
 
 
-class Guide(Protocol):
+class LossTerm(Protocol):
     """What is added to the loss, from more of the forward pass than the scores.
 
     A guide compares what a network that stays as it is, its source, makes of the images with what the one that trains
@@ -47,10 +47,10 @@ class Guide(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """What it learns itself, trained along."""
 
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         """What it has to know of the source, each with the batch in front, of the input of step number `start`."""
 
-    def run(self, x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Class scores (N, K) of the network that trains, and the scalars to add to the loss, by name."""
 
     def diagnosis(self) -> dict[str, float]:
@@ -97,19 +97,19 @@ class Phase:
         amount: how long, in the budget's unit.
         lr: the first rate.
         start: called before the phase; freezes what it does not train.
-        guide: called after that; makes what is added to the loss, or None.
+        loss_term: called after that; makes what is added to the loss, or None.
         continues: whether the schedule of the phase before goes on; the optimizer is new all the same.
     """
 
     amount: int
     lr: float
     start: Callable[[], object] = lambda: None
-    guide: Callable[[], Guide | None] = lambda: None
+    loss_term: Callable[[], LossTerm | None] = lambda: None
     continues: bool = False
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingPlan:
     """How a training goes beside its settings.
 
     Attributes:
@@ -127,7 +127,7 @@ class Course:
 
 
 @dataclass
-class Outcome:
+class TrainResult:
     """What a run gave beside the trained network.
 
     Attributes:
@@ -168,11 +168,11 @@ class _Run:
     network: Trainable
     examples: Examples
     settings: Settings
-    course: Course
+    plan: TrainingPlan
     seed: int
     progress: "tqdm[Any]"
     on_epoch: Callable[[Row], object]
-    outcome: Outcome
+    outcome: TrainResult
     name: str
 
 
@@ -180,8 +180,8 @@ class _Tools(NamedTuple):
     """What a phase trains with."""
 
     features: Features
-    guide: Guide | None
-    source: Memory | None
+    loss_term: LossTerm | None
+    reference: FeatureCache | None
     optimizer: Optimizer
     schedule: LRScheduler
     class_weights: Tensor | None
@@ -193,10 +193,10 @@ def fit(
     settings: Settings,
     *,
     seed: int,
-    course: Course | None = None,
+    plan: TrainingPlan | None = None,
     on_epoch: Callable[[Row], object] = lambda _row: None,
     name: str = TRAINING,
-) -> Outcome:
+) -> TrainResult:
     """Train for the whole budget; the last iterate is the result.
 
     Args:
@@ -204,7 +204,7 @@ def fit(
         examples: what to train on and what to watch.
         settings: a recipe's `train` section.
         seed: of the order of images, the augmentation and dropout.
-        course: phases, rates by group, sampling; by default one phase in which every image counts the same.
+        plan: phases, rates by group, sampling; by default one phase in which every image counts the same.
         on_epoch: called with each epoch's row of the history.
         name: of what goes on, for the progress bar and in front of each epoch's line where it is not a training.
 
@@ -213,12 +213,12 @@ def fit(
     """
     started = time.perf_counter()
     torch.manual_seed(seeding.derive("dropout", seed))
-    course = course or Course()
-    phases = course.phases or (Phase(settings.budget.amount, settings.lr),)
+    plan = plan or TrainingPlan()
+    phases = plan.phases or (Phase(settings.budget.amount, settings.lr),)
     steps = [_steps(examples, settings, phase.amount) for phase in phases]
-    outcome = Outcome()
+    outcome = TrainResult()
     with _progress(sum(steps), name) as progress:
-        run = _Run(network, examples, settings, course, seed, progress, on_epoch, outcome, name)
+        run = _Run(network, examples, settings, plan, seed, progress, on_epoch, outcome, name)
         for number, phase in enumerate(phases):
             _fit_phase(run, phase, *_share(phases, steps, number))
     outcome.seconds = time.perf_counter() - started
@@ -242,48 +242,48 @@ def _fit_phase(run: _Run, phase: Phase, parts: list[int], number: int) -> None:
     tools = _tools(run, phase, parts, done=sum(parts[:number]))
     while steps > 0:
         epoch = len(outcome.history) + 1
-        rows = order(examples, run.course, seed=run.seed, epoch=epoch)[: steps * run.settings.batch_size]
+        rows = order(examples, run.plan, seed=run.seed, epoch=epoch)[: steps * run.settings.batch_size]
         batches = list(rows.split(run.settings.batch_size))
         steps -= len(batches)
         done = outcome.history[-1]["iteration"] if outcome.history else 0
         row = {
             "epoch": float(epoch),
             "iteration": done + len(batches),
-            "lr": optim.rate(tools.optimizer, run.course.lr_factors),
+            "lr": optim.rate(tools.optimizer, run.plan.lr_factors),
         }
         started = time.perf_counter()
-        sums, correct = _train(run, tools, batches, examples.images.draws(rows, seed=run.seed, epoch=epoch))
+        sums, correct = _train(run, tools, batches, examples.images.random_parameters(rows, seed=run.seed, epoch=epoch))
         row |= _training_scores(sums, correct, batches, epoch)
         outcome.epoch_seconds.append(time.perf_counter() - started)
         outcome.images_trained += sum(map(len, batches))
-        row |= tools.guide.diagnosis() if tools.guide else {}
-        row |= _watched(run, tools.features)
+        row |= tools.loss_term.diagnosis() if tools.loss_term else {}
+        row |= _validate(run, tools.features)
         outcome.history.append(row)
         run.on_epoch(row)
         _tell(row, run.progress, run.name)
 
 
 def _tools(run: _Run, phase: Phase, parts: Sequence[int], *, done: int) -> _Tools:
-    guide = phase.guide()
+    loss_term = phase.loss_term()
     groups = dict(run.network.groups())
-    if guide:
-        groups[optim.REGULARIZER] = list(guide.parameters())
-    optimizer = optim.make_optimizer(groups, run.settings, lr=phase.lr, factors=run.course.lr_factors)
+    if loss_term:
+        groups[optim.REGULARIZER] = list(loss_term.parameters())
+    optimizer = optim.make_optimizer(groups, run.settings, lr=phase.lr, factors=run.plan.lr_factors)
     schedule = optim.make_schedule(optimizer, run.settings, parts, done=done)
     features = _features(run)
-    source = _source(run, guide, features) if guide else None
-    return _Tools(features, guide, source, optimizer, schedule, class_weights(run.examples, run.course))
+    reference = _reference(run, loss_term, features) if loss_term else None
+    return _Tools(features, loss_term, reference, optimizer, schedule, class_weights(run.examples, run.plan))
 
 
 def _train(
-    run: _Run, tools: _Tools, batches: list[Tensor], draws: Tensor | None
+    run: _Run, tools: _Tools, batches: list[Tensor], random_parameters: Tensor | None
 ) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
     """One epoch: by name each batch's sum of what the loss is made of, and its right answers, left on the device."""
     sums: dict[str, list[Tensor]] = {}
     correct = []
     device = run.examples.images.device
     run.network.train()
-    for rows, varied in zip(batches, _per_batch(draws, batches), strict=True):
+    for rows, varied in zip(batches, _per_batch(random_parameters, batches), strict=True):
         labels = run.examples.labels[rows].to(device)
         with _precision(run.settings, device):
             logits, added = _forward(run, tools, rows, varied)
@@ -301,16 +301,18 @@ def _train(
 
 def _forward(run: _Run, tools: _Tools, rows: Tensor, varied: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
     """Class scores (N, K), and what is added to the loss."""
-    prefix, guide = tools.features.prefix, tools.guide
+    prefix, loss_term = tools.features.prefix, tools.loss_term
     x = tools.features(rows, varied)
-    if guide is None or tools.source is None:
+    if loss_term is None or tools.reference is None:
         return run.network.run(x, start=prefix), {}
-    kept = tools.source.kept and varied is None
-    return guide.run(x, tools.source(rows) if kept else guide.source(x, start=prefix), start=prefix)
+    kept = tools.reference.kept and varied is None
+    return loss_term.run(x, tools.reference(rows) if kept else loss_term.reference(x, start=prefix), start=prefix)
 
 
-def _per_batch(draws: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
-    return [None] * len(batches) if draws is None else draws.split([len(rows) for rows in batches])
+def _per_batch(random_parameters: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
+    return (
+        [None] * len(batches) if random_parameters is None else random_parameters.split([len(rows) for rows in batches])
+    )
 
 
 def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -352,15 +354,15 @@ def _features(run: _Run) -> Features:
     return features
 
 
-def _source(run: _Run, guide: Guide, features: Features) -> Memory:
+def _reference(run: _Run, loss_term: LossTerm, features: Features) -> FeatureCache:
     """What the guide knows of the source, for rows that look the same every epoch, in the room that features leave."""
     examples, settings = run.examples, run.settings
     free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
     repeated = examples.train[:0] if examples.images.varies else examples.train
     started = time.perf_counter()
     with _precision(settings, examples.images.device):
-        memory = Memory(
-            lambda rows: guide.source(features(rows), start=features.prefix),
+        memory = FeatureCache(
+            lambda rows: loss_term.reference(features(rows), start=features.prefix),
             repeated,
             limit=max(0, free),
             batch_size=settings.batch_size,
@@ -370,10 +372,10 @@ def _source(run: _Run, guide: Guide, features: Features) -> Memory:
     return memory
 
 
-def order(examples: Examples, course: Course, *, seed: int, epoch: int) -> Tensor:
+def order(examples: Examples, plan: TrainingPlan, *, seed: int, epoch: int) -> Tensor:
     """The rows (n,) that an epoch trains on, in an order of its own; epochs are counted from 1."""
     generator = torch.Generator().manual_seed(seeding.derive("order", seed, epoch - 1))
-    if course.sampler == "shuffle":
+    if plan.sampler == "shuffle":
         return examples.train[torch.randperm(len(examples.train), generator=generator)]
     labels = examples.labels[examples.train]
     chances = (1.0 / torch.bincount(labels).double())[labels].tolist()
@@ -381,9 +383,9 @@ def order(examples: Examples, course: Course, *, seed: int, epoch: int) -> Tenso
     return examples.train[torch.tensor(drawn)]
 
 
-def class_weights(examples: Examples, course: Course) -> Tensor | None:
+def class_weights(examples: Examples, plan: TrainingPlan) -> Tensor | None:
     """How much an image of each class (K,) counts, from the training rows alone; 1 for a class without any."""
-    if course.class_weights == "none":
+    if plan.class_weights == "none":
         return None
     counts = torch.bincount(examples.labels[examples.train], minlength=int(examples.labels.max()) + 1)
     weights = len(examples.train) / (len(counts) * counts.clamp(min=1).float())
@@ -408,7 +410,7 @@ def _training_scores(sums: Mapping[str, list[Tensor]], correct: list[Tensor], ba
     return row | means
 
 
-def _watched(run: _Run, features: Features) -> Row:
+def _validate(run: _Run, features: Features) -> Row:
     examples = run.examples
     if not len(examples.val):
         return {}

@@ -16,7 +16,7 @@ class Runnable(Protocol):
     def frozen_prefix(self) -> int: ...
 
 
-class Memory:
+class FeatureCache:
     """Tensors that are the same for an image each time, computed once and kept on the device where they fit.
 
     A kept value and one computed anew differ at most by what a convolution's last digits owe to the size of its batch.
@@ -93,7 +93,9 @@ class Features:
         self._network = network
         self._images = images
         limit = min(limit_mb * 2**20, images.free_memory() // 2) if self.prefix else 0
-        self._memory = Memory(lambda rows: {"features": self._compute(rows)}, rows, limit=limit, batch_size=batch_size)
+        self._memory = FeatureCache(
+            lambda rows: {"features": self._compute(rows)}, rows, limit=limit, batch_size=batch_size
+        )
 
     @property
     def kept(self) -> bool:
@@ -105,12 +107,12 @@ class Features:
         """How much memory they take."""
         return self._memory.bytes
 
-    def __call__(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
+    def __call__(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
         """The trained part's input for these rows (n,), on the device."""
-        if self.kept and draws is None:
+        if self.kept and random_parameters is None:
             return self._memory(rows)["features"]
-        return self._compute(rows, draws)
+        return self._compute(rows, random_parameters)
 
     @torch.no_grad()
-    def _compute(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
-        return self._network.run(self._images.batch(rows, draws), stop=self.prefix)
+    def _compute(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
+        return self._network.run(self._images.batch(rows, random_parameters), stop=self.prefix)

@@ -86,11 +86,11 @@ def test_orders_differ_from_each_other() -> None:
 
 def test_draws_become_factors_and_an_order_as_described() -> None:
     images = pictures(1)
-    draws = torch.tensor([[0.0, 0.25, 0.75, 1.0, 0.3, 0.1, 0.9, 0.5]])
+    random_parameters = torch.tensor([[0.0, 0.25, 0.75, 1.0, 0.3, 0.1, 0.9, 0.5]])
     factors = torch.tensor([[0.8, 0.9, 1.1, 0.1]])
     expected = jitter(images, factors, torch.tensor([[CONTRAST, BRIGHTNESS, HUE, SATURATION]]))
     augmentation = color_jitter(**STRENGTHS)
-    torch.testing.assert_close(augmentation.apply(images, draws), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(augmentation.apply(images, random_parameters), expected, rtol=0, atol=1e-4)
 
 
 def test_a_factor_is_never_below_0() -> None:
@@ -102,8 +102,8 @@ def test_a_factor_is_never_below_0() -> None:
 
 
 def test_all_orders_are_as_likely() -> None:
-    draws = torch.rand(24_000, 4, generator=torch.Generator().manual_seed(0))
-    counts = draws.argsort(dim=1, stable=True).unique(dim=0, return_counts=True)[1]
+    random_parameters = torch.rand(24_000, 4, generator=torch.Generator().manual_seed(0))
+    counts = random_parameters.argsort(dim=1, stable=True).unique(dim=0, return_counts=True)[1]
     assert len(counts) == 24
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.transforms import views
+from pipeline.datasets.transforms import image_transform
+from pipeline.datasets.transforms.image_transform import ImageTransform, view
 from pipeline.datasets.transforms.table import AUGMENTATIONS
-from pipeline.datasets.transforms.views import View, view
 
 JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 OPTIONS: dict[str, dict[str, float]] = {
@@ -26,7 +26,7 @@ VARYING = sorted(OPTIONS.keys() - {"none", "crop256"})
 EVERY_OPTION = [(augmentation, option) for augmentation, options in OPTIONS.items() for option in options]
 
 
-def made(augmentation: str = "none", **changes: Any) -> View:
+def made(augmentation: str = "none", **changes: Any) -> ImageTransform:
     sizes = {"image_size": 24, "crop_size": 24, "crop_padding": 0, "input_size": 24}
     return view(**{**sizes, "augmentation": augmentation, "options": OPTIONS[augmentation], **changes})
 
@@ -35,8 +35,8 @@ def pictures(count: int, side: int = 24) -> Tensor:
     return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def draws(count: int, shown: View) -> Tensor:
-    return torch.rand(count, shown.draws, generator=torch.Generator().manual_seed(1))
+def random_parameters(count: int, shown: ImageTransform) -> Tensor:
+    return torch.rand(count, shown.random_parameters, generator=torch.Generator().manual_seed(1))
 
 
 def test_every_augmentation_is_tested_with_all_its_options() -> None:
@@ -47,12 +47,12 @@ def test_every_augmentation_is_tested_with_all_its_options() -> None:
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_images_that_nothing_crops_or_resizes_are_untouched_in_testing(augmentation: str) -> None:
     images = pictures(2)
-    assert made(augmentation).still(images) is images
+    assert made(augmentation).eval_transform(images) is images
 
 
 def test_testing_shows_the_centre_resized_as_torchvision_does() -> None:
     images = pictures(3)
-    shown = made("csca", crop_size=19, input_size=11).still(images)
+    shown = made("csca", crop_size=19, input_size=11).eval_transform(images)
     centre = reference.center_crop(images, [19]).float()
     by_hand = torch.stack([reference.resize(image, [11], antialias=True) for image in centre])
     torch.testing.assert_close(shown, by_hand, rtol=0, atol=1e-4)
@@ -60,35 +60,37 @@ def test_testing_shows_the_centre_resized_as_torchvision_does() -> None:
 
 def test_a_centre_that_needs_no_resizing_stays_uint8() -> None:
     images = pictures(2)
-    assert torch.equal(made(crop_size=16, input_size=16).still(images), images[..., 4:20, 4:20])
+    assert torch.equal(made(crop_size=16, input_size=16).eval_transform(images), images[..., 4:20, 4:20])
 
 
 def test_nothing_is_random_without_crop_and_augmentation() -> None:
-    assert made().draws == 0
-    assert made(input_size=48).draws == 0
-    assert made(crop_size=28, crop_padding=2).draws == 0
+    assert made().random_parameters == 0
+    assert made(input_size=48).random_parameters == 0
+    assert made(crop_size=28, crop_padding=2).random_parameters == 0
 
 
 def test_the_only_place_of_a_crop_as_large_as_the_padded_image_is_shown_in_testing_too() -> None:
     images = pictures(1)
-    assert torch.equal(made(crop_size=28, crop_padding=2, input_size=28).still(images), reference.pad(images, [2]))
+    assert torch.equal(
+        made(crop_size=28, crop_padding=2, input_size=28).eval_transform(images), reference.pad(images, [2])
+    )
 
 
 def test_a_flip_without_crop_takes_the_only_draw_and_keeps_uint8() -> None:
     images, shown = pictures(40), made("flip")
-    own = draws(40, shown)
+    own = random_parameters(40, shown)
     assert own.shape == (40, 1)
     expected = torch.stack([image.flip(-1) if draw < 0.5 else image for image, draw in zip(images, own, strict=True)])
-    assert torch.equal(shown.varied(images, own), expected)
+    assert torch.equal(shown.train_transform(images, own), expected)
 
 
 def test_the_crop_alone_is_torchvisions_crop_of_224_at_a_place_of_each_images_own() -> None:
     images = pictures(8, side=64)
     shown = made("crop256", image_size=64, crop_size=56, input_size=56)
-    drawn = draws(8, shown)
+    drawn = random_parameters(8, shown)
     places = (drawn * 9).long().tolist()
     by_hand = torch.stack([reference.crop(image, *place, 56, 56) for image, place in zip(images, places, strict=True)])
-    assert torch.equal(shown.varied(images, drawn), by_hand)
+    assert torch.equal(shown.train_transform(images, drawn), by_hand)
     assert len({tuple(place) for place in places}) > 1
 
 
@@ -98,14 +100,14 @@ def test_training_shows_random_padded_crops_flipped_and_resized() -> None:
     padded = reference.pad(images.float(), [4])
     first, second = padded[0, :, :24, 8:].flip(-1), padded[1, :, 4:28, 2:26]
     expected = [reference.resize(image, [30], antialias=True) for image in (first, second)]
-    torch.testing.assert_close(shown.varied(images, own), torch.stack(expected), rtol=0, atol=1e-4)
+    torch.testing.assert_close(shown.train_transform(images, own), torch.stack(expected), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("augmentation", VARYING)
 def test_each_image_of_a_batch_is_varied_by_draws_of_its_own(augmentation: str) -> None:
     shown = made(augmentation)
     images = pictures(1).expand(30, -1, -1, -1)
-    varied = shown.varied(images, draws(30, shown)).float()
+    varied = shown.train_transform(images, random_parameters(30, shown)).float()
     assert len(varied.flatten(1).unique(dim=0)) == (2 if augmentation == "flip" else 30)
 
 
@@ -114,20 +116,20 @@ def test_the_same_draws_give_the_same_images_at_any_batch_size(
     augmentation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = made(augmentation, crop_padding=3, input_size=32)
-    images, own = pictures(17), draws(17, shown)
-    whole = shown.varied(images, own)
+    images, own = pictures(17), random_parameters(17, shown)
+    whole = shown.train_transform(images, own)
     for size in (1, 5):
-        pieces = [shown.varied(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
+        pieces = [shown.train_transform(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
         torch.testing.assert_close(torch.cat(pieces) / 255, whole / 255, rtol=0, atol=1e-6)
-    monkeypatch.setattr(views, "PIXELS_AT_ONCE_ON_A_CPU", 1)
-    torch.testing.assert_close(shown.varied(images, own) / 255, whole / 255, rtol=0, atol=1e-6)
+    monkeypatch.setattr(image_transform, "PIXELS_AT_ONCE_ON_A_CPU", 1)
+    torch.testing.assert_close(shown.train_transform(images, own) / 255, whole / 255, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("augmentation", ["csca", "hierarchical", "animals"])
 def test_at_strength_0_only_the_flip_is_left(augmentation: str) -> None:
     still = {name: NOTHING.get(name, 0.0) for name in OPTIONS[augmentation]}
     shown, images = made(augmentation, options=still), pictures(30)
-    varied = shown.varied(images, draws(30, shown))
+    varied = shown.train_transform(images, random_parameters(30, shown))
     mirrored = [torch.equal(image, other.flip(-1)) for image, other in zip(varied, images, strict=True)]
     same = [torch.equal(image, other) for image, other in zip(varied, images, strict=True)]
     assert all(one != other for one, other in zip(mirrored, same, strict=True))
@@ -136,9 +138,9 @@ def test_at_strength_0_only_the_flip_is_left(augmentation: str) -> None:
 
 @pytest.mark.parametrize(("augmentation", "option"), EVERY_OPTION)
 def test_every_option_does_something(augmentation: str, option: str) -> None:
-    images, own = pictures(8), draws(8, made(augmentation))
+    images, own = pictures(8), random_parameters(8, made(augmentation))
     without = made(augmentation, options={**OPTIONS[augmentation], option: NOTHING.get(option, 0.0)})
-    difference = made(augmentation).varied(images, own).float() - without.varied(images, own).float()
+    difference = made(augmentation).train_transform(images, own).float() - without.train_transform(images, own).float()
     assert difference.abs().max() > 3
 
 
@@ -151,16 +153,16 @@ def test_an_option_that_would_do_nothing_is_refused(augmentation: str) -> None:
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_mixed_precision_changes_no_pixel(augmentation: str) -> None:
     shown, images = made(augmentation, crop_padding=2, input_size=30), pictures(3)
-    plain = shown.varied(images, draws(3, shown))
+    plain = shown.train_transform(images, random_parameters(3, shown))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = shown.varied(images, draws(3, shown))
+        mixed = shown.train_transform(images, random_parameters(3, shown))
     assert torch.equal(mixed, plain)
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_varied_images_keep_to_the_range_of_pixels(augmentation: str) -> None:
     shown = made(augmentation, crop_padding=2)
-    varied = shown.varied(pictures(20), draws(20, shown))
+    varied = shown.train_transform(pictures(20), random_parameters(20, shown))
     assert varied.shape == (20, 3, 24, 24)
     assert varied.min() >= 0
     assert varied.max() < 255.01

@@ -62,13 +62,13 @@ def test_taps_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
     with torch.device("meta"):
         model = backbone(name).build(64)
     names = [module for module, _ in model.named_modules()]
-    places = [names.index(tap) for tap in backbone(name).taps]
+    places = [names.index(layer) for layer in backbone(name).hooked_layers]
     assert len(places) == 4
     assert places == sorted(places)
 
 
 @pytest.mark.parametrize(
-    ("name", "taps", "channels"),
+    ("name", "hooked_layers", "channels"),
     [
         ("resnet50", ["layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3"], [256, 512, 1024, 2048]),
         (
@@ -83,11 +83,11 @@ def test_taps_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
         ),
     ],
 )
-def test_taps_are_those_of_spa_gca_table_3(name: str, taps: list[str], channels: list[int]) -> None:
-    assert list(backbone(name).taps) == taps
+def test_taps_are_those_of_spa_gca_table_3(name: str, hooked_layers: list[str], channels: list[int]) -> None:
+    assert list(backbone(name).hooked_layers) == hooked_layers
     with torch.device("meta"):
         model = backbone(name).build(224)
-    assert [model.get_submodule(tap).out_channels for tap in taps] == channels
+    assert [model.get_submodule(layer).out_channels for layer in hooked_layers] == channels
 
 
 @pytest.mark.parametrize(

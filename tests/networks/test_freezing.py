@@ -176,7 +176,7 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
 def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
     torch.manual_seed(0)
     network = make(strategy="2")
-    freeze(network, "2", still_norms=True)
+    freeze(network, "2", freeze_bn_stats=True)
     before = state(network)
     train_an_epoch(network)
     after = state(network)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pipeline.regularizers.delta import Delta, channel_weights
-from pipeline.regularizers.rises import rises
+from pipeline.regularizers.filter_importance import filter_importance
 
-TAPS = ["stem", "block.conv", "last"]
+LAYERS = ["stem", "block.conv", "last"]
 
 
 class Block(nn.Module):
@@ -75,14 +75,14 @@ def each(scores: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(scores, labels, reduction="none")
 
 
-def really_zeroed(network: nn.Module, tap: str, given: list[tuple[Tensor, Tensor]]) -> Tensor:
+def really_zeroed(network: nn.Module, layer: str, given: list[tuple[Tensor, Tensor]]) -> Tensor:
     """A filter's weights at zero, one after the other, and everything run again."""
     images, labels = torch.cat([x for x, _ in given]), torch.cat([y for _, y in given])
     found = []
-    for number in range(network.get_submodule(tap).out_channels):
+    for number in range(network.get_submodule(layer).out_channels):
         zeroed = copy.deepcopy(network).eval()
         with torch.no_grad():
-            zeroed.get_submodule(tap).weight[number] = 0
+            zeroed.get_submodule(layer).weight[number] = 0
             after = cross_entropy(zeroed(images), labels)
             before = cross_entropy(copy.deepcopy(network).eval()(images), labels)
         found.append(after - before)
@@ -92,25 +92,25 @@ def really_zeroed(network: nn.Module, tap: str, given: list[tuple[Tensor, Tensor
 @pytest.mark.parametrize("filters_at_once", [1, 2, 128])
 def test_rises_are_those_of_really_zeroing_each_filter(filters_at_once: int) -> None:
     network, given = net(), batches(3, 2)
-    found = rises(network, TAPS, given, each, filters_at_once=filters_at_once)
-    assert list(found) == TAPS
-    for tap in TAPS:
-        torch.testing.assert_close(found[tap], really_zeroed(network, tap, given), rtol=0, atol=1e-6)
-        assert found[tap].abs().max() > 1e-3
+    found = filter_importance(network, LAYERS, given, each, filters_at_once=filters_at_once)
+    assert list(found) == LAYERS
+    for layer in LAYERS:
+        torch.testing.assert_close(found[layer], really_zeroed(network, layer, given), rtol=0, atol=1e-6)
+        assert found[layer].abs().max() > 1e-3
 
 
 def test_rises_leave_values_buffers_and_modes_as_they_were() -> None:
     network = net().train()
     network.block.norm.eval()
     before, modes = copy.deepcopy(network.state_dict()), [module.training for module in network.modules()]
-    rises(network, TAPS, batches(2), each)
+    filter_importance(network, LAYERS, batches(2), each)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert [module.training for module in network.modules()] == modes
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
 
 
 def test_rises_carry_no_gradient() -> None:
-    assert not any(values.requires_grad for values in rises(net(), TAPS, batches(1), each).values())
+    assert not any(values.requires_grad for values in filter_importance(net(), LAYERS, batches(1), each).values())
 
 
 def test_an_exception_leaves_modes_values_and_no_hook() -> None:
@@ -128,10 +128,10 @@ def test_an_exception_leaves_modes_values_and_no_hook() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rises(network, TAPS, given, fails)
+        filter_importance(network, LAYERS, given, fails)
     handle = network.behind.register_forward_pre_hook(broken)
     with pytest.raises(KeyboardInterrupt):
-        rises(network, TAPS, given, each)
+        filter_importance(network, LAYERS, given, each)
     handle.remove()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(module.training for module in network.modules())
@@ -144,13 +144,13 @@ def test_what_is_before_a_tap_runs_for_one_image_and_what_is_behind_for_as_many_
         network.get_submodule(name).register_forward_pre_hook(
             lambda module, inputs, name=name: sizes[name].append(len(inputs[0]))
         )
-    rises(network, ["last"], batches(1), each, filters_at_once=4)
+    filter_importance(network, ["last"], batches(1), each, filters_at_once=4)
     assert sizes == {"stem": [1, 1, 1], "fc": [1, 4, 2]}
 
 
 def test_progress_is_told_behind_every_image() -> None:
     told = []
-    rises(net(), ["last"], batches(2, 1), each, progress=lambda done, total: told.append((done, total)))
+    filter_importance(net(), ["last"], batches(2, 1), each, progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -173,8 +173,8 @@ def test_filters_that_do_not_differ_weigh_the_same(values: list[float]) -> None:
 def test_shares_and_mean_one_weights_give_the_same(factor: float) -> None:
     shares = torch.tensor([0.2, 0.3, 0.5])
     regularizer = Delta({"conv": (3, 2, 2)}, head="fc", channel_weights={"conv": shares * factor})
-    taps = {"conv": torch.zeros(2, 3, 2, 2)}
-    torch.testing.assert_close(regularizer.weights(taps, taps)["conv"], (3 * shares).expand(2, 3))
+    hooked_layers = {"conv": torch.zeros(2, 3, 2, 2)}
+    torch.testing.assert_close(regularizer.weights(hooked_layers, hooked_layers)["conv"], (3 * shares).expand(2, 3))
 
 
 def test_the_given_weights_are_cloned_and_in_the_state() -> None:

@@ -9,12 +9,12 @@ from torch import nn
 from pipeline.core import choices
 from pipeline.core.errors import InputError
 from pipeline.regularizers.delta import Delta, channel_weights
+from pipeline.regularizers.feature_hooks import FeatureHooks, named
+from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.regularizers.gca import GCA
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.regularizers.penalties import head_penalty
-from pipeline.regularizers.rises import rises
 from pipeline.regularizers.table import METHODS
-from pipeline.regularizers.taps import Tapped, named
 
 SHAPES = {"conv": (4, 4, 4)}
 EVEN = {"conv": torch.ones(4)}
@@ -101,9 +101,9 @@ def test_l2_sp_refuses_a_module_that_the_network_has_not(given: dict) -> None:
 
 @pytest.mark.parametrize("name", ALIGNED)
 def test_a_head_that_the_network_has_not_is_refused(name: str) -> None:
-    taps = {"conv": torch.zeros(2, 4, 4, 4)}
+    hooked_layers = {"conv": torch.zeros(2, 4, 4, 4)}
     with pytest.raises(InputError, match=r"^module 'fc' is not in Sequential; near: "):
-        make(name)(taps, taps, network())
+        make(name)(hooked_layers, hooked_layers, network())
 
 
 def test_a_head_without_weights_is_refused() -> None:
@@ -115,9 +115,9 @@ def test_a_head_without_weights_is_refused() -> None:
 def test_maps_of_another_size_than_at_construction_are_our_mistake(name: str) -> None:
     told = f"regularizer '{name}': made for (4, 4, 4) at conv, and was given (4, 4, 5)"
     right, wrong = {"conv": torch.zeros(2, 4, 4, 4)}, {"conv": torch.zeros(2, 4, 4, 5)}
-    for target, source in ((right, wrong), (wrong, right)):
+    for target, reference in ((right, wrong), (wrong, right)):
         with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-            make(name)(target, source, network())
+            make(name)(target, reference, network())
 
 
 def test_a_tap_that_was_not_kept_is_our_mistake() -> None:
@@ -151,27 +151,27 @@ EACH = nn.CrossEntropyLoss(reduction="none")
 
 def test_rises_need_a_convolution() -> None:
     with refused("regularizer 'delta': 1 is no convolution but BatchNorm2d; use another method for this network"):
-        rises(network(), ["1"], BATCHES, EACH)
+        filter_importance(network(), ["1"], BATCHES, EACH)
 
 
 def test_rises_need_images() -> None:
     with refused("regularizer 'delta': no images to see the rise of the loss on; give at least one batch"):
-        rises(network(), ["0"], [], EACH)
+        filter_importance(network(), ["0"], [], EACH)
 
 
 def test_rises_need_a_filter_at_a_time() -> None:
     with refused("regularizer 'delta': filters_at_once 0 is under 1; give 1 or more"):
-        rises(network(), ["0"], BATCHES, EACH, filters_at_once=0)
+        filter_importance(network(), ["0"], BATCHES, EACH, filters_at_once=0)
 
 
 def test_a_loss_that_is_a_mean_is_our_mistake() -> None:
     with pytest.raises(ValueError, match=r"^the loss gave \(\) for 2 samples, not one value each$"):
-        rises(network(), ["0"], BATCHES, nn.CrossEntropyLoss())
+        filter_importance(network(), ["0"], BATCHES, nn.CrossEntropyLoss())
 
 
 def test_a_tap_that_is_not_there_lists_near_ones() -> None:
     model = nn.ModuleDict({"layer1": nn.ModuleDict({"conv3": nn.Identity(), "conv2": nn.Identity()})})
     with pytest.raises(InputError, match=r"^module 'layer1.conv4' is not in ModuleDict; near: layer1\.conv"):
-        Tapped(model, ["layer1.conv4"])
+        FeatureHooks(model, ["layer1.conv4"])
     with refused("module 'fc' is not in Linear; it has none"):
         named(nn.Linear(2, 2), "fc")

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline import params
 from pipeline.assembly import objects
-from pipeline.training import engine, optim
+from pipeline.training import loop, optim
 
 # The training images of Stanford Dogs.
 DOGS = 12_000
@@ -25,12 +25,12 @@ def experiment(paper: str = "spa_gca", *, regularizer: str = "auto", train: Any 
 def rates(chosen: Experiment, *, images: int = DOGS) -> list[float]:
     """The rate that each iteration is made with, as the loop puts parts and schedule together."""
     train = chosen.settings.train.for_loop()
-    phases = objects.course(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
+    phases = objects.plan(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
     size, unit = train.batch_size, train.budget.unit
     steps = [optim.total_steps(unit=unit, amount=p.amount, images=images, batch_size=size) for p in phases]
     seen = []
     for number, phase in enumerate(phases):
-        parts, place = engine._share(phases, steps, number)
+        parts, place = loop._share(phases, steps, number)
         group = {"backbone": list(nn.Linear(1, 1).parameters())}
         optimizer = optim.make_optimizer(group, train, lr=phase.lr, factors={})
         schedule = optim.make_schedule(optimizer, train, parts, done=sum(parts[:place]))

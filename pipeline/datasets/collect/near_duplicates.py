@@ -91,13 +91,13 @@ def _near(rows: Sequence[Row], folder: Path, different: Sequence[int]) -> list[t
     compared = [place for place in different if min(rows[place].width, rows[place].height) >= SMALLEST]
     if len(compared) < 2 or len(different) > MOST:
         return []
-    work = functools.partial(fingerprint, folder)
+    work = functools.partial(digest, folder)
     with mapped(work, [rows[place].path for place in compared]) as results:
         prints = list(tqdm(results, "compare", len(compared), unit=" images", disable=None))
     return [(compared[one], compared[other]) for one, other in pairs(prints)]
 
 
-def fingerprint(folder: Path, path: str) -> Print:
+def digest(folder: Path, path: str) -> Print:
     """What is compared of one image.
 
     Raises:

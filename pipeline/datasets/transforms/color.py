@@ -31,15 +31,15 @@ def color_jitter(*, brightness: float, contrast: float, saturation: float, hue: 
         whole numbers between operations.
     """
     apply = partial(_jittered, strengths=(brightness, contrast, saturation), hue=hue)
-    return Augmentation(draws=8, apply=apply)
+    return Augmentation(random_parameters=8, apply=apply)
 
 
-def _jittered(images: Tensor, draws: Tensor, *, strengths: tuple[float, ...], hue: float) -> Tensor:
+def _jittered(images: Tensor, random_parameters: Tensor, *, strengths: tuple[float, ...], hue: float) -> Tensor:
     if not any((*strengths, hue)):
         return images
-    factors = [between(draws[:, i], max(0.0, 1 - s), 1 + s) for i, s in enumerate(strengths)]
-    shift = between(draws[:, HUE], -hue, hue)
-    order = draws[:, 4:].argsort(dim=1, stable=True)
+    factors = [between(random_parameters[:, i], max(0.0, 1 - s), 1 + s) for i, s in enumerate(strengths)]
+    shift = between(random_parameters[:, HUE], -hue, hue)
+    order = random_parameters[:, 4:].argsort(dim=1, stable=True)
     return jitter(images, torch.stack([*factors, shift], dim=1), order)
 
 

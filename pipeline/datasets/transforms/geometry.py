@@ -38,20 +38,20 @@ class Box(NamedTuple):
     width: Tensor
 
 
-def horizontal_flip(images: Tensor, draws: Tensor) -> Tensor:
+def horizontal_flip(images: Tensor, random_parameters: Tensor) -> Tensor:
     """Mirror each image left to right with probability one half.
 
     Shape:
         images (N, 3, S, S), draws (N, 1); output as images.
     """
-    mirrored = draws[:, 0] < 0.5
+    mirrored = random_parameters[:, 0] < 0.5
     return torch.where(mirrored[:, None, None, None], images.flip(-1), images)
 
 
-FLIP = Augmentation(draws=1, apply=horizontal_flip)
+FLIP = Augmentation(random_parameters=1, apply=horizontal_flip)
 
 
-def random_crop(images: Tensor, draws: Tensor, *, size: int, padding: int) -> Tensor:
+def random_crop(images: Tensor, random_parameters: Tensor, *, size: int, padding: int) -> Tensor:
     """Cut a square out of each image, every whole position as likely.
 
     Shape:
@@ -62,7 +62,7 @@ def random_crop(images: Tensor, draws: Tensor, *, size: int, padding: int) -> Te
         torchvision.transforms.v2.RandomCrop(size, padding=padding). Departure: none.
     """
     padded = F.pad(images, [padding] * 4)
-    top, left = whole(draws, padded.shape[-1] - size + 1).long().unbind(1)
+    top, left = whole(random_parameters, padded.shape[-1] - size + 1).long().unbind(1)
     windows = padded.unfold(2, size, 1).unfold(3, size, 1)  # a view: (N, 3, tops, lefts, size, size)
     return windows[torch.arange(len(images), device=images.device), :, top, left]
 
@@ -85,7 +85,7 @@ def affine(*, rotation: float, translation: float = 0.0, scale: float = 0.0) -> 
         torchvision.transforms.v2.RandomAffine(rotation, translate, scale), and RandomRotation where the others are 0.
         Departures: bilinear in place of its default, the nearest pixel; float images.
     """
-    return Augmentation(draws=4, apply=partial(_affine, strengths=(rotation, translation, scale)))
+    return Augmentation(random_parameters=4, apply=partial(_affine, strengths=(rotation, translation, scale)))
 
 
 def affine_crop(
@@ -114,44 +114,51 @@ def affine_crop(
     apply = partial(
         _affine_crop, strengths=(rotation, translation, scale), crop_scale=crop_scale, crop_ratio=crop_ratio
     )
-    return Augmentation(draws=4 + 2 * TRIES + 2, apply=apply)
+    return Augmentation(random_parameters=4 + 2 * TRIES + 2, apply=apply)
 
 
-def _affine(images: Tensor, draws: Tensor, *, strengths: tuple[float, float, float]) -> Tensor:
+def _affine(images: Tensor, random_parameters: Tensor, *, strengths: tuple[float, float, float]) -> Tensor:
     if not any(strengths):
         return images
-    side = torch.full_like(draws[:, 0], images.shape[-1])
+    side = torch.full_like(random_parameters[:, 0], images.shape[-1])
     nowhere = torch.zeros_like(side)
-    return resample(images, _placement(draws, images.shape[-1], strengths), Box(nowhere, nowhere, side, side))
+    return resample(
+        images, _placement(random_parameters, images.shape[-1], strengths), Box(nowhere, nowhere, side, side)
+    )
 
 
 def _affine_crop(
-    images: Tensor, draws: Tensor, *, strengths: tuple[float, float, float], crop_scale: float, crop_ratio: float
+    images: Tensor,
+    random_parameters: Tensor,
+    *,
+    strengths: tuple[float, float, float],
+    crop_scale: float,
+    crop_ratio: float,
 ) -> Tensor:
     if not any(strengths) and crop_scale == crop_ratio == 1:
         return images
     side = images.shape[-1]
-    box = resized_crop_box(draws[:, 4:], side, scale=crop_scale, ratio=crop_ratio)
-    return resample(images, _placement(draws, side, strengths), box)
+    box = resized_crop_box(random_parameters[:, 4:], side, scale=crop_scale, ratio=crop_ratio)
+    return resample(images, _placement(random_parameters, side, strengths), box)
 
 
-def _placement(draws: Tensor, side: int, strengths: tuple[float, float, float]) -> Placement:
+def _placement(random_parameters: Tensor, side: int, strengths: tuple[float, float, float]) -> Placement:
     rotation, translation, scale = strengths
     return Placement(
-        angle=between(draws[:, 0], -rotation, rotation),
-        right=between(draws[:, 1], -translation * side, translation * side).round(),
-        down=between(draws[:, 2], -translation * side, translation * side).round(),
-        zoom=between(draws[:, 3], 1 - scale, 1 + scale),
+        angle=between(random_parameters[:, 0], -rotation, rotation),
+        right=between(random_parameters[:, 1], -translation * side, translation * side).round(),
+        down=between(random_parameters[:, 2], -translation * side, translation * side).round(),
+        zoom=between(random_parameters[:, 3], 1 - scale, 1 + scale),
     )
 
 
-def resized_crop_box(draws: Tensor, side: int, *, scale: float, ratio: float) -> Box:
+def resized_crop_box(random_parameters: Tensor, side: int, *, scale: float, ratio: float) -> Box:
     """The rectangle that RandomResizedCrop cuts out of a square image.
 
     Of ten tries the first that fits in; the whole image where none does.
 
     Args:
-        draws: (N, 22): ten areas, ten ratios, top and left.
+        random_parameters: (N, 22): ten areas, ten ratios, top and left.
         side: of the image, in pixels.
         scale: the smallest part of the area.
         ratio: the largest width / height; its inverse is the smallest.
@@ -159,14 +166,14 @@ def resized_crop_box(draws: Tensor, side: int, *, scale: float, ratio: float) ->
     Source:
         torchvision.transforms.v2.RandomResizedCrop(scale=(scale, 1), ratio=(1 / ratio, ratio)). Departure: none.
     """
-    area = side**2 * between(draws[:, :TRIES], scale, 1)
-    aspect = between(draws[:, TRIES : 2 * TRIES], -math.log(ratio), math.log(ratio)).exp()
+    area = side**2 * between(random_parameters[:, :TRIES], scale, 1)
+    aspect = between(random_parameters[:, TRIES : 2 * TRIES], -math.log(ratio), math.log(ratio)).exp()
     width, height = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()  # (N, tries)
     fits = (width > 0) & (width <= side) & (height > 0) & (height <= side)
     first = fits.int().argmax(dim=1, keepdim=True)
     found = fits.any(dim=1)
     width, height = (torch.where(found, value.gather(1, first)[:, 0], side) for value in (width, height))
-    top, left = draws[:, -2:].unbind(1)
+    top, left = random_parameters[:, -2:].unbind(1)
     return Box(whole(top, side - height + 1), whole(left, side - width + 1), height, width)
 
 

@@ -57,29 +57,29 @@ AUGMENTATIONS: dict[str, AugmentationChoice] = {
     "flip": AugmentationChoice(
         title="a horizontal flip",
         description="every second image is mirrored",
-        make="pipeline.datasets.transforms.views:flip",
+        make="pipeline.datasets.transforms.image_transform:flip",
     ),
     "csca": AugmentationChoice(
         title="color jitter, flip and rotation",
         description="CSCA's: color jitter, flip and rotation, in the order in which the paper names them",
         options=CscaAugmentation,
-        make="pipeline.datasets.transforms.views:csca",
+        make="pipeline.datasets.transforms.image_transform:csca",
     ),
     "hierarchical": AugmentationChoice(
         title="flip, rotation, scaling and color jitter",
         description="the hierarchical paper's: flip, rotation, scaling, color jitter; its padded crop is crop_padding",
         options=HierarchicalAugmentation,
-        make="pipeline.datasets.transforms.views:hierarchical",
+        make="pipeline.datasets.transforms.image_transform:hierarchical",
     ),
     "animals": AugmentationChoice(
         title="flip, translation, rotation, scaling and a crop of varying proportions",
         description="the animals paper's: flip, translation, rotation, scaling and a crop of varying proportions",
         options=AnimalsAugmentation,
-        make="pipeline.datasets.transforms.views:animals",
+        make="pipeline.datasets.transforms.image_transform:animals",
     ),
     CROP: AugmentationChoice(
         title="the crop alone",
         description="SPA-GCA's: a random crop alone, 224 of 256 pixels where crop_size says nothing else",
-        make="pipeline.datasets.transforms.views:crop_alone",
+        make="pipeline.datasets.transforms.image_transform:crop_alone",
     ),
 }

@@ -84,10 +84,10 @@ class HierarchicalAttention(Attention):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`position`: a (N, H, W)."""
-        views = [*self._scales(x), torch.sigmoid(self.relevance(x)), self._change(x)]
+        image_transform = [*self._scales(x), torch.sigmoid(self.relevance(x)), self._change(x)]
         if self.memory is not None:
-            views.append(_resize(self.memory, x).expand(len(x), -1, -1, -1))
-        joined: Tensor = self.join(torch.cat(views, dim=1))  # (N, 1, H, W)
+            image_transform.append(_resize(self.memory, x).expand(len(x), -1, -1, -1))
+        joined: Tensor = self.join(torch.cat(image_transform, dim=1))  # (N, 1, H, W)
         return {"position": self.gate(joined).squeeze(1)}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,5 +117,5 @@ def _neighbours_mean(z: Tensor) -> Tensor:
     return F.avg_pool2d(z, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def _resize(views: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(views, size=like.shape[2:], mode="bilinear", align_corners=False)
+def _resize(image_transform: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(image_transform, size=like.shape[2:], mode="bilinear", align_corners=False)

@@ -30,7 +30,7 @@ GOOGLENET = Backbone(
         *steps(head=["dropout", "fc"]),
     ),
     classifier="fc",
-    taps=("inception3b", "inception4c", "inception4e", "inception5b"),
+    hooked_layers=("inception3b", "inception4c", "inception4e", "inception5b"),
     classifier_only=("dropout",),
     unused=("aux1.", "aux2."),
 )

@@ -32,7 +32,7 @@ def resnet(
             Step("fc", "head"),
         ),
         classifier="fc",
-        taps=tuple(f"{names[-1]}.{last_convolution}" for names in layers.values()),
+        hooked_layers=tuple(f"{names[-1]}.{last_convolution}" for names in layers.values()),
     )
 
 

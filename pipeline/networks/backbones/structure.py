@@ -57,7 +57,7 @@ class Backbone:
         imagenet: torchvision's ImageNet weights for it: URL, file name with hash.
         steps: in the order in which they run; the last is the classifier's.
         classifier: the name of the classifier, which every pre-trained file may carry and we replace.
-        taps: at four depths, a convolution whose output is taken before its batch norm (SPA-GCA Table 3; GoogLeNet's
+        hooked_layers: at four depths, a convolution whose output is taken before its batch norm (SPA-GCA Table 3; GoogLeNet's
             and ViT's: a whole block's output), for regularizers and pictures.
         classifier_only: modules that run in front of torchvision's own classifier alone.
         hidden: beginnings of the names of the classifier's layers in front of its last.
@@ -69,7 +69,7 @@ class Backbone:
     imagenet: models.WeightsEnum
     steps: tuple[Step, ...]
     classifier: str
-    taps: tuple[str, ...]
+    hooked_layers: tuple[str, ...]
     classifier_only: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()

@@ -13,5 +13,5 @@ VGG16 = Backbone(
     ),
     classifier="classifier",
     hidden=("classifier.0.", "classifier.3."),
-    taps=("features.7", "features.14", "features.21", "features.28"),
+    hooked_layers=("features.7", "features.14", "features.21", "features.28"),
 )

@@ -50,6 +50,6 @@ VIT_B_16 = Backbone(
     imagenet=models.ViT_B_16_Weights.IMAGENET1K_V1,
     steps=_steps(),
     classifier="heads",
-    taps=tuple(f"encoder.layers.encoder_layer_{number}" for number in (2, 5, 8, 11)),
+    hooked_layers=tuple(f"encoder.layers.encoder_layer_{number}" for number in (2, 5, 8, 11)),
     fit=_fit,
 )

@@ -208,17 +208,17 @@ def deviation(plane: Plane) -> Plane:
 
 def hierarchical(w: dict[str, list], x: Features, gate: Gate = sigmoid) -> Features:
     _, rows, columns = size(x)
-    views, features = [], x
+    image_transform, features = [], x
     for s in ("0", "1"):
         halved = conv(features, w[f"down.{s}.weight"], w[f"down.{s}.bias"], stride=2)
         features = [mapped(plane, lambda z: max(0.0, z)) for plane in halved]
         scale = conv(features, w[f"scales.{s}.weight"], w[f"scales.{s}.bias"])[0]
-        views.append(bilinear(mapped(scale, sigmoid), len(rows), len(columns)))
-    views.append(mapped(conv(x, w["relevance.weight"], w["relevance.bias"])[0], sigmoid))
-    views.append(mapped(deviation(conv(x, w["change.weight"], w["change.bias"])[0]), sigmoid))
+        image_transform.append(bilinear(mapped(scale, sigmoid), len(rows), len(columns)))
+    image_transform.append(mapped(conv(x, w["relevance.weight"], w["relevance.bias"])[0], sigmoid))
+    image_transform.append(mapped(deviation(conv(x, w["change.weight"], w["change.bias"])[0]), sigmoid))
     if "memory" in w:
-        views.append(bilinear(w["memory"][0][0], len(rows), len(columns)))
-    joined = conv(views, w["join.weight"], w["join.bias"])[0]
+        image_transform.append(bilinear(w["memory"][0][0], len(rows), len(columns)))
+    joined = conv(image_transform, w["join.weight"], w["join.bias"])[0]
     return scaled(x, lambda c, i, j: gate(joined[i][j]))
 
 

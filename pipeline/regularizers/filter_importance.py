@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.precision import wide
-from pipeline.regularizers.taps import named
+from pipeline.regularizers.feature_hooks import named
+from pipeline.regularizers.precision import upcast_float32
 
 # Scores (n, K) and labels (n,) to one value a sample, (n,).
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -17,9 +17,9 @@ Progress = Callable[[int, int], object]
 
 
 @torch.no_grad()
-def rises(
+def filter_importance(
     network: nn.Module,
-    taps: Sequence[str],
+    hooked_layers: Sequence[str],
     batches: Sequence[tuple[Tensor, Tensor]],
     loss: Loss,
     *,
@@ -39,7 +39,7 @@ def rises(
 
     Args:
         network: run in eval mode; modes, values and buffers are afterwards as they were, also after an exception.
-        taps: names of its convolutions; what is behind may add shortcuts but not concatenate them.
+        hooked_layers: names of its convolutions; what is behind may add shortcuts but not concatenate them.
         batches: images (N, 3, S, S) and labels (N,), where the network is.
         loss: one value a sample, as cross entropy with `reduction="none"`.
         filters_at_once: k.
@@ -57,30 +57,32 @@ def rises(
     """
     if filters_at_once < 1:
         raise InputError(f"regularizer 'delta': filters_at_once {filters_at_once} is under 1; give 1 or more")
-    convolutions = {tap: convolution(network, tap) for tap in taps}
+    convolutions = {layer: convolution(network, layer) for layer in hooked_layers}
     total = sum(len(images) for images, _ in batches)
     if total == 0:
         raise InputError("regularizer 'delta': no images to see the rise of the loss on; give at least one batch")
-    found = {tap: torch.zeros_like(wide(c.weight[:, 0, 0, 0])) for tap, c in convolutions.items()}
+    found = {layer: torch.zeros_like(upcast_float32(c.weight[:, 0, 0, 0])) for layer, c in convolutions.items()}
     with _in_eval_mode(network):
         for done, (image, label, before) in enumerate(_one_by_one(network, batches, loss), start=1):
-            for tap, tapped in convolutions.items():
-                found[tap] += wide(_without_each(network, tapped, image, label, loss, filters_at_once) - before)
+            for layer, tapped in convolutions.items():
+                found[layer] += upcast_float32(
+                    _without_each(network, tapped, image, label, loss, filters_at_once) - before
+                )
             if progress:
                 progress(done, total)
-    return {tap: values / total for tap, values in found.items()}
+    return {layer: values / total for layer, values in found.items()}
 
 
-def convolution(network: nn.Module, tap: str) -> nn.Conv2d:
+def convolution(network: nn.Module, layer: str) -> nn.Conv2d:
     """The convolution of this name.
 
     Raises:
         InputError: for a name that the network has not, and for another kind of module.
     """
-    module = named(network, tap)
+    module = named(network, layer)
     if not isinstance(module, nn.Conv2d):
         raise InputError(
-            f"regularizer 'delta': {tap} is no convolution but {type(module).__name__}; "
+            f"regularizer 'delta': {layer} is no convolution but {type(module).__name__}; "
             "use another method for this network"
         )
     return module

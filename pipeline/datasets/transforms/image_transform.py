@@ -19,7 +19,7 @@ PIXELS_AT_ONCE_ON_A_CPU = 2**18
 
 
 @dataclass(frozen=True)
-class View:
+class ImageTransform:
     """How images are shown, in training and in testing; made by `view`.
 
     Attributes:
@@ -37,16 +37,16 @@ class View:
     augmentations: tuple[Augmentation, ...]
 
     @property
-    def draws(self) -> int:
+    def random_parameters(self) -> int:
         """How many uniform numbers an image takes in training; 0 where it looks the same every time."""
-        return self._crop_draws + sum(augmentation.draws for augmentation in self.augmentations)
+        return self._crop_parameters + sum(augmentation.random_parameters for augmentation in self.augmentations)
 
     @property
-    def _crop_draws(self) -> int:
+    def _crop_parameters(self) -> int:
         return 2 if self.positions > 1 else 0
 
-    def still(self, images: Tensor) -> Tensor:
-        """The centre of each image, resized; in testing, and in training where `draws` is 0.
+    def eval_transform(self, images: Tensor) -> Tensor:
+        """The centre of each image, resized; in testing, and in training where `random_parameters` is 0.
 
         A crop that is larger than the image has zeros around it, as torchvision's center_crop does.
 
@@ -55,7 +55,7 @@ class View:
         """
         return self._resized(self._centre(images))
 
-    def varied(self, images: Tensor, draws: Tensor) -> Tensor:
+    def train_transform(self, images: Tensor, random_parameters: Tensor) -> Tensor:
         """Each image as its own draws show it.
 
         Shape:
@@ -63,21 +63,21 @@ class View:
         """
         on_cpu = images.device.type == "cpu"
         at_once = max(1, PIXELS_AT_ONCE_ON_A_CPU // self.crop_size**2) if on_cpu else len(images)
-        pieces = zip(images.split(at_once), draws.split(at_once), strict=True)
+        pieces = zip(images.split(at_once), random_parameters.split(at_once), strict=True)
         return torch.cat([self._varied(*piece) for piece in pieces])
 
-    def _varied(self, images: Tensor, draws: Tensor) -> Tensor:
-        images = self._cropped(images, draws[:, : self._crop_draws])
-        start = self._crop_draws
+    def _varied(self, images: Tensor, random_parameters: Tensor) -> Tensor:
+        images = self._cropped(images, random_parameters[:, : self._crop_parameters])
+        start = self._crop_parameters
         for augmentation in self.augmentations:
-            images = augmentation.apply(images, draws[:, start : start + augmentation.draws])
-            start += augmentation.draws
+            images = augmentation.apply(images, random_parameters[:, start : start + augmentation.random_parameters])
+            start += augmentation.random_parameters
         return self._resized(images)
 
-    def _cropped(self, images: Tensor, draws: Tensor) -> Tensor:
-        if not self._crop_draws:
+    def _cropped(self, images: Tensor, random_parameters: Tensor) -> Tensor:
+        if not self._crop_parameters:
             return self._centre(images)
-        return random_crop(images, draws, size=self.crop_size, padding=self.crop_padding)
+        return random_crop(images, random_parameters, size=self.crop_size, padding=self.crop_padding)
 
     def _centre(self, images: Tensor) -> Tensor:
         if images.shape[-1] == self.crop_size:
@@ -137,7 +137,7 @@ def view(
     input_size: int,
     augmentation: str,
     options: Mapping[str, float],
-) -> View:
+) -> ImageTransform:
     """Say how packed images are shown: cut out, varied, resized.
 
     Args:
@@ -162,4 +162,4 @@ def view(
             f"crop_size: {crop_size} does not fit into images of {image_size} (image_size) with {crop_padding} "
             f"(crop_padding) around them; the largest that does is {image_size + 2 * crop_padding}"
         )
-    return View(crop_size, crop_padding, positions, input_size, make(**options))
+    return ImageTransform(crop_size, crop_padding, positions, input_size, make(**options))

@@ -25,7 +25,7 @@ def named(model: nn.Module, name: str) -> nn.Module:
     raise InputError(f"module {name!r} is not in {type(model).__name__}; {advice}")
 
 
-class Tapped:
+class FeatureHooks:
     """Keep what the named modules give while the block runs; of several passes, the last one's.
 
     The block's target is a dict by name, filled by the forward pass; it stays when the block ends and the hooks go,
@@ -40,9 +40,9 @@ class Tapped:
 
     >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
-    >>> with Tapped(model, ["0"]) as taps:
+    >>> with FeatureHooks(model, ["0"]) as hooked_layers:
     ...     _ = model(torch.zeros(2, 3, 5, 5))
-    >>> taps["0"].shape
+    >>> hooked_layers["0"].shape
     torch.Size([2, 4, 5, 5])
     """
 
@@ -51,10 +51,10 @@ class Tapped:
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> dict[str, Tensor]:
-        taps: dict[str, Tensor] = {}
+        hooked_layers: dict[str, Tensor] = {}
         for name, module in self._modules.items():
-            self._handles.append(module.register_forward_hook(_keep(taps, name)))
-        return taps
+            self._handles.append(module.register_forward_hook(_keep(hooked_layers, name)))
+        return hooked_layers
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,16 +64,16 @@ class Tapped:
         self._handles.clear()
 
 
-def _keep(taps: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
+def _keep(hooked_layers: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
     def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        taps[name] = output
+        hooked_layers[name] = output
         # What comes next may work in place, as VGG's ReLU behind its convolutions does.
         return output.clone()
 
     return hook
 
 
-def freeze_source(model: nn.Module) -> nn.Module:
+def freeze_reference(model: nn.Module) -> nn.Module:
     """A copy that nothing trains: eval mode, no gradients, batch norms' statistics as they are now.
 
     Args:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.taps import Tapped, freeze_source
+from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
 
 
 def network() -> nn.Sequential:
@@ -25,25 +25,25 @@ def hooks(model: nn.Module) -> int:
 
 def test_taps_hold_what_the_named_modules_gave_and_nothing_else() -> None:
     model = network()
-    with Tapped(model, ["0", "2.0"]) as taps:
+    with FeatureHooks(model, ["0", "2.0"]) as hooked_layers:
         model(images())
-    assert list(taps) == ["0", "2.0"]
-    torch.testing.assert_close(taps["0"], model[0](images()), rtol=0, atol=0)
-    torch.testing.assert_close(taps["2.0"], model[2][0](model[0](images()).relu()), rtol=0, atol=0)
+    assert list(hooked_layers) == ["0", "2.0"]
+    torch.testing.assert_close(hooked_layers["0"], model[0](images()), rtol=0, atol=0)
+    torch.testing.assert_close(hooked_layers["2.0"], model[2][0](model[0](images()).relu()), rtol=0, atol=0)
 
 
 def test_a_layer_that_works_in_place_does_not_change_what_was_kept() -> None:
     model = network()
-    with Tapped(model, ["0"]) as taps:
+    with FeatureHooks(model, ["0"]) as hooked_layers:
         model(images())
-    assert (taps["0"] < 0).any()
+    assert (hooked_layers["0"] < 0).any()
 
 
 def test_tapping_changes_no_output_and_no_gradient() -> None:
     found = []
     for names in ([], ["0", "2.0"]):
         model = network()
-        with Tapped(model, names):
+        with FeatureHooks(model, names):
             output = model(images())
         output.square().sum().backward()
         found.append((output, [parameter.grad for parameter in model.parameters()]))
@@ -52,24 +52,24 @@ def test_tapping_changes_no_output_and_no_gradient() -> None:
 
 def test_a_kept_output_carries_gradient_to_what_made_it() -> None:
     model = network()
-    with Tapped(model, ["0"]) as taps:
+    with FeatureHooks(model, ["0"]) as hooked_layers:
         model(images())
-    taps["0"].sum().backward()
+    hooked_layers["0"].sum().backward()
     assert model[0].weight.grad is not None
     assert model[2][0].weight.grad is None
 
 
 def test_the_last_of_several_passes_is_kept() -> None:
     model = network()
-    with Tapped(model, ["0"]) as taps:
+    with FeatureHooks(model, ["0"]) as hooked_layers:
         model(images())
         model(images() + 1)
-    torch.testing.assert_close(taps["0"], model[0](images() + 1), rtol=0, atol=0)
+    torch.testing.assert_close(hooked_layers["0"], model[0](images() + 1), rtol=0, atol=0)
 
 
 def test_the_hooks_are_there_inside_alone() -> None:
     model = network()
-    tapped = Tapped(model, ["0", "2.0"])
+    tapped = FeatureHooks(model, ["0", "2.0"])
     assert hooks(model) == 0
     with tapped:
         assert hooks(model) == 2
@@ -78,7 +78,7 @@ def test_the_hooks_are_there_inside_alone() -> None:
 
 def test_the_hooks_go_after_an_exception() -> None:
     model = network()
-    with pytest.raises(RuntimeError), Tapped(model, ["0"]):
+    with pytest.raises(RuntimeError), FeatureHooks(model, ["0"]):
         model(torch.zeros(1, 1, 4, 4))
     assert hooks(model) == 0
 
@@ -86,24 +86,24 @@ def test_the_hooks_go_after_an_exception() -> None:
 def test_no_hook_is_set_where_one_name_is_wrong() -> None:
     model = network()
     with pytest.raises(InputError, match=r"^module '2\.7' is not in Sequential; near: 2\.\d, 2\.\d, \d$"):
-        Tapped(model, ["0", "2.7"])
+        FeatureHooks(model, ["0", "2.7"])
     assert hooks(model) == 0
 
 
 def test_a_frozen_source_is_a_copy_that_nothing_trains() -> None:
     model = network().train()
     model(images()).sum().backward()
-    source = freeze_source(model)
-    assert not any(module.training for module in source.modules())
-    assert not any(p.requires_grad or p.grad is not None for p in source.parameters())
+    reference = freeze_reference(model)
+    assert not any(module.training for module in reference.modules())
+    assert not any(p.requires_grad or p.grad is not None for p in reference.parameters())
     own = {value.data_ptr() for value in model.state_dict().values()}
-    assert not own & {value.data_ptr() for value in source.state_dict().values()}
-    torch.testing.assert_close(source.state_dict(), model.state_dict(), rtol=0, atol=0)
+    assert not own & {value.data_ptr() for value in reference.state_dict().values()}
+    torch.testing.assert_close(reference.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 def test_freezing_a_source_leaves_the_model_as_it_was() -> None:
     model = network().train()
     model(images()).sum().backward()
-    freeze_source(model)
+    freeze_reference(model)
     assert all(module.training for module in model.modules())
     assert all(p.requires_grad and p.grad is not None for p in model.parameters())

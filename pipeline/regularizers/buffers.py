@@ -14,7 +14,7 @@ def key(name: str) -> str:
     return name.replace(".", "/")
 
 
-class Kept(nn.Module):
+class BufferDict(nn.Module):
     """Cloned values as buffers, so that `.to()` moves them and `state_dict()` holds them.
 
     Args:
