@@ -26,13 +26,13 @@ from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build
 from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.regularizers.table import METHODS
-from pipeline.training import engine
+from pipeline.training import contract, loop
 from pipeline.training.images import Images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -98,11 +98,11 @@ def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device
     array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
     rows = torch.arange(count)
     images = Images(array, rows, mean=MEAN, std=STD, device=device, view=train_transform(recipe))
-    examples = engine.Examples(images, rows % CLASSES, rows, rows[:0])
+    examples = contract.Examples(images, rows % CLASSES, rows, rows[:0])
     reference = loss_terms.reference_network(recipe, network, classes=CLASSES)
     makers = loss_terms.LossTerms(recipe, network, reference=reference, repeat=0).makers()
     plan = training_plan.training_plan(recipe, network, makers)
-    outcome = engine.fit(network, examples, loop_settings(recipe), seed=0, plan=plan)
+    outcome = loop.fit(network, examples, loop_settings(recipe), seed=0, plan=plan)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
 

@@ -48,13 +48,13 @@ def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> by
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(3, S, S) in 0..255 as (S, S, 3)."""
+    """Return (3, S, S) in 0..255 as (S, S, 3)."""
     whole: NDArray[np.uint8] = image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
     return whole
 
 
 def _png(rows: list[list[NDArray[np.uint8]]]) -> bytes:
-    """Rows of square pictures, whatever their sides, on transparent paper."""
+    """Return a PNG with rows of square pictures of any side on a transparent background."""
     step = SIDE + GAP
     paper = Image.new("RGBA", (step * len(rows[0]) - GAP, step * len(rows) - GAP))
     for down, row in enumerate(rows):

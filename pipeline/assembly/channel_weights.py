@@ -1,6 +1,6 @@
 """How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
 
-The head alone is trained on the pre-trained network (L2-FE), then the filters of each tap are left out one at a time
+The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
 on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
 same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
 """
@@ -20,35 +20,35 @@ from tqdm import tqdm
 from pipeline.assembly import networks, regularizers
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.loop import head_settings
+from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
 from pipeline.regularizers.filter_importance import filter_importance
-from pipeline.training import checkpoints, engine
+from pipeline.training import checkpoints, contract, loop, sampling
 
 METHOD = "delta"
 
 
 def channels(
     recipe: Recipe,
-    examples: engine.Examples,
+    examples: contract.Examples,
     hooked_layers: Sequence[str],
     *,
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
     follows_from: Mapping[str, Any],
 ) -> dict[str, Tensor]:
-    """DELTA's channel weights by tap, (C,) on the CPU, from the cache or computed with progress.
+    """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 
     Args:
         recipe: `options.regularizer.delta` says on how many batches.
         examples: training images, shown as in testing.
         hooked_layers: convolutions of the pre-trained network.
         classes: how many the head tells apart.
-        pretrained: its trunk's values.
+        pretrained: its backbone weights.
         follows_from: of what else the result is made: data, weights, device, threads, as plain data.
 
     Raises:
@@ -71,7 +71,7 @@ def channels(
     )
     with _place(key) as file:
         if kept := _kept(file):
-            print(f"train: channel weights of {len(hooked_layers)} taps read from {paths.CHANNELS}", flush=True)
+            print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
             return kept
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
         found = {
@@ -84,7 +84,7 @@ def channels(
 
 
 def _kept(file: Path) -> dict[str, Tensor]:
-    """What an earlier training left; nothing where there is none or it is damaged, as after a full disk."""
+    """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
     try:
         return checkpoints.read(file) if file.exists() else {}
     except InputError:
@@ -92,15 +92,15 @@ def _kept(file: Path) -> dict[str, Tensor]:
 
 
 def trained_head(
-    recipe: Recipe, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+    recipe: Recipe, examples: contract.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
 ) -> Network:
-    """The pre-trained network with a trained head, everything else as it was."""
+    """Return the pre-trained network with a trained head, everything else as it was."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")
-        engine.fit(
+        loop.fit(
             network,
             examples,
             head_settings(recipe),
@@ -111,11 +111,11 @@ def trained_head(
 
 
 def seen(
-    recipe: Recipe, network: Network, examples: engine.Examples, hooked_layers: Sequence[str]
+    recipe: Recipe, network: Network, examples: contract.Examples, hooked_layers: Sequence[str]
 ) -> dict[str, Tensor]:
-    """By tap, how much the loss on some training batches rises without each filter."""
+    """Return by layer how much the loss on some training batches rises without each filter."""
     options, size = _options(recipe), recipe.train.batch_size
-    rows = engine.order(examples, engine.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
+    rows = sampling.order(examples, contract.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
     chosen = rows[: options["batches"] * size]
     batches = [
         (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
@@ -139,7 +139,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 @contextmanager
 def _place(key: str) -> Iterator[Path]:
-    """The file of this key, which one process at a time may make."""
+    """Yield the file of this key, which one process at a time may make."""
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{key}.lock"):

@@ -12,11 +12,11 @@ from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
 from pipeline.networks.backbones.table import backbone
-from pipeline.networks.build import NO_ATTENTION, build, trunk
+from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
-from pipeline.training import engine
+from pipeline.training import contract
 
 
 def loss_terms(
@@ -24,7 +24,7 @@ def loss_terms(
     network: Network,
     record: Mapping[str, Any],
     *,
-    eval_examples: Callable[[], engine.Examples],
+    eval_examples: Callable[[], contract.Examples],
     repeat: int,
 ) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
@@ -49,7 +49,7 @@ def loss_terms(
             eval_examples(),
             hooked_layers,
             classes=classes,
-            pretrained=trunk(reference.model.state_dict(), backbone(recipe.network.backbone)),
+            pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
             follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
             | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
         )
@@ -57,7 +57,7 @@ def loss_terms(
 
 
 def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
-    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+    """Return the network as it is now, frozen, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
     if plan.attention == NO_ATTENTION:
         return cast(Network, freeze_reference(network))
@@ -68,17 +68,17 @@ def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Netw
 
 
 class LossTerms:
-    """Makes what each part of a training adds to its loss, when the part begins.
+    """Loss terms of a training, built phase by phase as each begins.
 
-    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
-    first half left it, batch norms' statistics included, and a method made anew.
+    The reference is the pre-trained network. In a phase that continues the one before, it is the network as that phase
+    left it, statistics of batch norms included, and the method is new.
 
     Args:
         recipe: the phases and their options.
         network: the one that trains, on its device, before anything trained.
         reference: the pre-trained network, frozen, on the same device.
         repeat: seeds the initial values of what a method learns.
-        channel_weights: DELTA's, by tap.
+        channel_weights: DELTA's, by layer.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LossTerms:
         self._channel_weights = channel_weights
 
     def makers(self) -> list[Callable[[], FeatureRegularizer | None]]:
-        """One a part, to be called in order, each when its part has frozen what it freezes."""
+        """Return one a part, to be called in order, each when its part has frozen what it freezes."""
         return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
 
     def _make(self, number: int, part: Phase) -> FeatureRegularizer | None:
@@ -106,16 +106,16 @@ class LossTerms:
         # Dropout draws the same whatever a method draws.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
-            made = regularizers.make(
+            regularizer = regularizers.make(
                 self._recipe,
                 self._network,
                 part.regularizer,
                 reference=self._reference,
                 channel_weights=self._channel_weights,
             )
-        if made is None:
+        if regularizer is None:
             return None
         device = next(self._network.parameters()).device
         hooked_layers = regularizers.comparison(self._recipe, self._network, part.regularizer).hooked_layers
         stop = max((regularizers.step_of(self._reference, layer) for layer in hooked_layers), default=-1) + 1
-        return FeatureRegularizer(self._network, self._reference, made.to(device), hooked_layers, stop=stop)
+        return FeatureRegularizer(self._network, self._reference, regularizer.to(device), hooked_layers, stop=stop)

@@ -1,4 +1,4 @@
-"""From a recipe to what is added to the loss: which taps are compared, with which source."""
+"""From a recipe to its regularizers, and the layers that they compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WEIGHING = ("batches", "filters_at_once")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which of a backbone's taps a part of a training compares.
+    """The layers of a backbone that a phase compares.
 
     Attributes:
         hooked_layers: those behind something that trains.
@@ -40,17 +40,17 @@ class Comparison:
 
 
 def compares_maps(method: str) -> bool:
-    """Whether a method looks at feature maps."""
+    """Return whether a method looks at feature maps."""
     return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
-    """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
+    """Return whether a method adds a term; weight decay and freezing are the optimizer's and the network's."""
     return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """The taps of the network as it is frozen now; none for a method that compares no maps."""
+    """Return the layers to compare as the network is frozen now; none for a method without feature maps."""
     if not compares_maps(method):
         return Comparison()
     hooked_layers = backbone(recipe.network.backbone).hooked_layers
@@ -60,14 +60,14 @@ def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
 
 
 def step_of(network: Network, module: str) -> int:
-    """The number of the step that a module is in."""
+    """Return the number of the step that a module is in."""
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
 @compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
-    """(C, H, W) by tap for one image; nothing is computed."""
+    """Return (C, H, W) by layer for one image, without computing anything."""
     meta = on_meta(network).eval()
     with FeatureHooks(meta.model, hooked_layers) as found:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
@@ -82,14 +82,14 @@ def make(
     reference: Network,
     channel_weights: Mapping[str, Tensor] | None = None,
 ) -> Regularizer | None:
-    """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+    """Return a method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
 
     Args:
         recipe: names the options.
         network: the one that trains.
         method: a row of `METHODS`.
         reference: holds the values to stay near.
-        channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
+        channel_weights: DELTA's by layer; None weighs all equally, where only the structure matters.
 
     Raises:
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
@@ -113,7 +113,7 @@ def make(
         "shapes": sizes,
         "head": head,
         "network": reference.model,
-        "added": reference.added,
+        "inserted": reference.inserted,
         "channel_weights": weights,
     }
     row = METHODS[method]
@@ -121,21 +121,21 @@ def make(
 
 
 def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
-    """Each part of the training as plain data; leaves the network as its last part has it.
+    """Return each part of the training as plain data; leaves the network as its last part has it.
 
     Returns:
         For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
-        compared, how many numbers the regularizer has itself, the taps, and those of them that are idle.
+        compared, how many parameters the regularizer has itself, the layers, and those of them that are idle.
 
     Raises:
         InputError: see `make`.
     """
-    found = []
+    phases = []
     for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
-        told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        found.append(told | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
-    return found
+        described = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
+        phases.append(described | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
+    return phases
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
 
 
 def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
-    """How many numbers the regularizers of all parts have; a method that several phases have counts once."""
+    """Return how many numbers the regularizers of all parts have; a method that several phases have counts once."""
     largest: dict[str, int] = {}
     for part in described:
         method = part["regularizer"]

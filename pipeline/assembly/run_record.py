@@ -17,14 +17,14 @@ from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
-from pipeline.training import engine
+from pipeline.training import contract
 
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 
 
 class Machine(NamedTuple):
-    """What a run computes on."""
+    """The device and the CPU threads of a run."""
 
     device: torch.device
     threads: int
@@ -106,7 +106,7 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
 
 
 def runtime_record(
-    outcome: engine.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+    outcome: contract.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
 ) -> dict[str, Any]:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
     commit, dirty = provenance.commit()

@@ -13,8 +13,8 @@ from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS
-from pipeline.training import engine
-from pipeline.training.engine import LossTerm, Phase, TrainingPlan
+from pipeline.training import contract
+from pipeline.training.contract import LossTerm, PhasePlan, TrainingPlan
 from pipeline.training.images import Images
 
 
@@ -41,7 +41,7 @@ def training_plan(
     makers = loss_terms or [lambda: None] * len(train.phases)
     return TrainingPlan(
         phases=tuple(
-            Phase(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
+            PhasePlan(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
             for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
         lr_factors=train.lr_factors.model_dump(),
@@ -52,7 +52,7 @@ def training_plan(
 
 def training_examples(
     data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: ImageTransform
-) -> engine.Examples:
+) -> contract.Examples:
     """Return the training and validation examples; test rows are never passed.
 
     Args:
@@ -63,13 +63,13 @@ def training_examples(
     """
     rows = torch.cat([parts["train"], parts["val"]])
     images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
-    return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+    return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     """Translate a failure of the loop that settings can mend to an InputError; return others as they are."""
     train, method = recipe.train, recipe.regularizer.method
-    if isinstance(error, engine.NotFiniteError):
+    if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
         own = f", or a smaller alpha of regularizer {method}" if pulls else ""

@@ -21,7 +21,7 @@ NEEDS = ("torch", "torchvision", "numpy")
 
 
 class FromPixels(nn.Module):
-    """A network with what comes before it in testing: the middle cut out, resized, normalised.
+    """A network with the transform of testing: center crop, resizing, normalization.
 
     Shape:
         Input (N, 3, S, S) uint8, red green blue, S the side that images are packed at; output (N, K) class scores.
@@ -38,14 +38,14 @@ class FromPixels(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(data.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores of packed images."""
+        """Return the class scores of packed images."""
         shown = self.view.eval_transform(images).to(torch.float32)
         scores: Tensor = self.network((shown - self.mean) / self.std)
         return scores
 
 
 def from_pixels(repeat: int, data: Packed) -> FromPixels:
-    """The trained network of this repeat, from the working tree, in eval mode."""
+    """Return the trained network of a repeat, from the working tree, in eval mode."""
     return FromPixels(evaluate.load_network(repeat), eval_transform(evaluate.read_sizes(repeat)), data).eval()
 
 

@@ -1,4 +1,4 @@
-"""The outputs of named modules of one forward pass, and the frozen network that they are compared with."""
+"""Forward hooks that store the outputs of named modules, and the frozen network to compare them with."""
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -11,50 +11,51 @@ from torch.utils.hooks import RemovableHandle
 from pipeline.core.errors import InputError
 
 
-def named(model: nn.Module, name: str) -> nn.Module:
-    """The module of this name.
+def submodule(model: nn.Module, name: str) -> nn.Module:
+    """Return the module of this name.
 
     Raises:
-        InputError: where there is none, listing the names that are near.
+        InputError: for an unknown name, listing the most similar ones.
     """
     modules: dict[str, nn.Module] = {known: module for known, module in model.named_modules() if known}
     if name in modules:
         return modules[name]
-    near = get_close_matches(name, modules, n=3, cutoff=0.0)
-    advice = f"near: {', '.join(near)}" if near else "it has none"
+    similar = get_close_matches(name, modules, n=3, cutoff=0.0)
+    advice = f"similar: {', '.join(similar)}" if similar else "it has no modules"
     raise InputError(f"module {name!r} is not in {type(model).__name__}; {advice}")
 
 
 class FeatureHooks:
-    """Keep what the named modules give while the block runs; of several passes, the last one's.
+    """Context manager that stores the outputs of named modules; of several forward passes, those of the last.
 
-    The block's target is a dict by name, filled by the forward pass; it stays when the block ends and the hooks go,
-    also where the block ends in an exception.
+    `with` binds a dict of feature maps by module name, which each forward pass fills. The dict outlives the block; the
+    hooks are removed when it ends, also by an exception.
 
     Args:
-        model: its values stay as they are.
-        names: of its modules.
+        model: not changed.
+        names: names of its modules.
 
     Raises:
-        InputError: for a name that is not there.
+        InputError: for a name that the model lacks.
 
     >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
-    >>> with FeatureHooks(model, ["0"]) as hooked_layers:
+    >>> with FeatureHooks(model, ["0"]) as maps:
     ...     _ = model(torch.zeros(2, 3, 5, 5))
-    >>> hooked_layers["0"].shape
+    >>> maps["0"].shape
     torch.Size([2, 4, 5, 5])
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
-        self._modules = {name: named(model, name) for name in names}
+        # Looked up here, so that a wrong name raises before any hook is registered.
+        self._modules = {name: submodule(model, name) for name in names}
         self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> dict[str, Tensor]:
-        hooked_layers: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
         for name, module in self._modules.items():
-            self._handles.append(module.register_forward_hook(_keep(hooked_layers, name)))
-        return hooked_layers
+            self._handles.append(module.register_forward_hook(_store(maps, name)))
+        return maps
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,19 +65,19 @@ class FeatureHooks:
         self._handles.clear()
 
 
-def _keep(hooked_layers: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
+def _store(maps: dict[str, Tensor], name: str) -> Callable[..., Tensor]:
     def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        hooked_layers[name] = output
-        # What comes next may work in place, as VGG's ReLU behind its convolutions does.
+        maps[name] = output
+        # The next module may work in place, as the ReLU after VGG's convolutions does.
         return output.clone()
 
     return hook
 
 
 def freeze_reference(model: nn.Module) -> nn.Module:
-    """A copy that nothing trains: eval mode, no gradients, batch norms' statistics as they are now.
+    """Return a frozen copy: in eval mode, so that batch-norm statistics stay as they are, and without gradients.
 
     Args:
-        model: neither changed nor shared.
+        model: not changed; the copy shares no tensor with it.
     """
     return deepcopy(model).eval().requires_grad_(False)

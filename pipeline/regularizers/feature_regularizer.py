@@ -1,4 +1,4 @@
-"""A regularizer on the forward passes of two networks, as the loop takes it."""
+"""A regularizer on the forward passes of two networks, in the form of a loss term of the training loop."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -12,25 +12,26 @@ from pipeline.regularizers.feature_hooks import FeatureHooks
 
 
 class Runnable(Protocol):
-    """A network that runs in steps; names of taps are those of modules in `model`."""
+    """A network that runs in steps; hooked layers are named as modules of `model`."""
 
     @property
     def model(self) -> nn.Module:
-        """What holds the modules."""
+        """The model that holds all modules."""
 
     def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
         """Run the steps from number `start` up to, not including, number `stop`."""
 
 
 class FeatureRegularizer:
-    """What a regularizer adds to the loss of the network that trains.
+    """Loss term of a regularizer: scalars computed from the feature maps of the target and the reference network.
 
     Args:
-        network: the one that trains.
-        reference: the frozen one (see `hooked_layers.freeze_reference`), whose steps before the first tap are the same.
+        network: the target network, the one that trains.
+        reference: the frozen network (see `feature_hooks.freeze_reference`). A pass that starts at a later step takes
+            the same input in both networks, so that their steps before it must be equal.
         regularizer: the method.
-        hooked_layers: modules that both have and that the method compares; with none the source is not run.
-        stop: how many of the source's steps lead to all taps.
+        hooked_layers: modules of both networks whose outputs are compared; without any, the reference does not run.
+        stop: number of the reference's steps to run, up to and including that of the last hooked layer.
     """
 
     def __init__(
@@ -50,32 +51,35 @@ class FeatureRegularizer:
         self._last: tuple[FeatureMaps, FeatureMaps] = ({}, {})
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """The method's own."""
+        """Return the method's own parameters."""
         return self._regularizer.parameters()
 
     @torch.no_grad()
     def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
-        """The source's maps, (N, C, H, W) by tap, of the input of step number `start`; one forward pass for all."""
+        """Return the reference's maps, (N, C, H, W) by layer, for the input x of step number `start`."""
         if not self._hooked_layers:
             return {}
-        with FeatureHooks(self._reference.model, self._hooked_layers) as hooked_layers:
+        with FeatureHooks(self._reference.model, self._hooked_layers) as maps:
             self._reference.run(x, start=start, stop=self._stop)
-        return hooked_layers
+        return maps
 
     def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Class scores (N, K) of the network that trains, and the method's scalars."""
+        """Return the target network's class scores (N, K) and the method's scalars."""
+        # Frees the last batch's maps before this pass needs the memory.
         self._last = {}, {}
         with FeatureHooks(self._network.model, self._hooked_layers) as target:
             scores = self._network.run(x, start=start)
+        # Detached: the maps outlive this step, its autograd graph must not.
         self._last = {layer: values.detach() for layer, values in target.items()}, reference
         return scores, self._regularizer(target, reference, self._network.model)
 
     @torch.no_grad()
     def diagnosis(self) -> dict[str, float]:
-        """How the weights of each tap were spread in the last batch: `entropy/LAYER`, `maximum/LAYER`, `mass/LAYER`."""
+        """Return the spread of the weights in the last batch: `entropy/LAYER`, `maximum/LAYER`, `mass/LAYER`."""
         weights = self._regularizer.weights(*self._last) if self._hooked_layers else {}
+        spreads = spread(weights) if weights else {}
         return {
-            f"{what}/{layer}": value
-            for layer, found in (spread(weights) if weights else {}).items()
-            for what, value in found._asdict().items()
+            f"{statistic}/{layer}": value
+            for layer, layer_spread in spreads.items()
+            for statistic, value in layer_spread._asdict().items()
         }

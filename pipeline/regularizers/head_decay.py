@@ -1,4 +1,4 @@
-"""The head's penalty alone, for a part of a training in which no map can differ from the source's."""
+"""The head penalty alone, for a phase in which all hooked layers are frozen, so that no map can change."""
 
 from typing import ClassVar
 
@@ -10,11 +10,11 @@ from pipeline.regularizers.penalties import head_penalty
 
 
 class HeadDecay(Regularizer):
-    """beta/2 ||w||^2 over the head's values: what is left of a method where every tap is frozen.
+    """Head penalty beta/2 ||w||^2, which remains of a method whose feature differences are all zero.
 
     Args:
-        head: the name of the classifier.
-        beta: the strength.
+        head: name of the classifier.
+        beta: weight of the penalty.
 
     Source:
         SPA-GCA Eq. 6, 11, 12 with differences of zero. Departure: none.
@@ -28,5 +28,5 @@ class HeadDecay(Regularizer):
         self.beta = strength(self.name, "beta", beta)
 
     def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
-        """`head_penalty` alone."""
+        """Return `head_penalty` alone."""
         return head_penalty(network, self.head, self.beta)

@@ -1,4 +1,4 @@
-"""L2: weight decay alone."""
+"""L2: weight decay only."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from pipeline.regularizers.contract import FeatureMaps, Regularizer
 
 
 class L2(Regularizer):
-    """Nothing of its own: weight decay is the optimizer's.
+    """No loss term: the optimizer applies the weight decay.
 
     Source:
         SPA-GCA Table 4, L2. Departure: none.
@@ -17,5 +17,5 @@ class L2(Regularizer):
     name: ClassVar[str] = "l2"
 
     def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
-        """No scalar."""
+        """Return no scalar."""
         return {}

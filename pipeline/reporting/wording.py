@@ -55,7 +55,7 @@ def is_scratch(network: Mapping[str, Any]) -> bool:
 
 def _partly(freeze: str) -> bool:
     """Return whether a strategy, or the name of a first layer that trains, leaves a part of the network frozen."""
-    return STRATEGIES[freeze].partly if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
+    return STRATEGIES[freeze].freezes if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
 
 
 def attention(recipe: Mapping[str, Any]) -> str:

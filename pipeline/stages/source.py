@@ -17,7 +17,7 @@ from tqdm import tqdm
 from pipeline.core import compiler, paths, seeding
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_json
-from pipeline.core.loop import LoopSettings
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 from pipeline.core.vision import models
@@ -26,7 +26,7 @@ from pipeline.datasets.prepared import packed
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
 from pipeline.networks.backbones.table import backbone, make, places365
-from pipeline.training import checkpoints, engine
+from pipeline.training import checkpoints, contract, loop
 from pipeline.training.images import Images
 
 # The side for which values are checked; those that depend on the side are fitted to it.
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 
 def main(arguments: list[str]) -> None:
-    """Get the weights that the recipe names, check that they fit its backbone, and store the trunk's.
+    """Get the weights that the recipe names, check that they fit its backbone, and store the backbone's.
 
     Args:
         arguments: `weights_file` of params.yaml.
@@ -58,10 +58,12 @@ def main(arguments: list[str]) -> None:
         target.mkdir()
         record = {"origin": source.origin, "backbone": network.backbone, "file_sha256": source.file_sha256}
         if source.values:
-            fitting = row.fit(build.trunk(source.values, row), CHECKED_SIZE)
-            build.check_trunk(_on_meta(network.backbone), row, fitting, origin=source.origin)
+            fitting = row.fit(build.backbone_weights(source.values, row), CHECKED_SIZE)
+            build.check_backbone(_on_meta(network.backbone), row, fitting, origin=source.origin)
             stored = target / paths.SOURCE_WEIGHTS.name
-            checkpoints.save(build.trunk(source.values, row) | build.hidden(source.values, row), stored)
+            checkpoints.save(
+                build.backbone_weights(source.values, row) | build.hidden_layers(source.values, row), stored
+            )
             record["sha256"] = checkpoints.sha256(stored)
         write_json(target / paths.SOURCE_RECORD.name, record)
     print(f"source: {source.origin}")
@@ -151,8 +153,8 @@ def drawn(recipe: Recipe, _file: Path) -> Source:
     array, labels = draw(images=options["images"], size=size, seed=seed)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=device)
-    examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
-    outcome = engine.fit(student, examples, loop_settings(options), seed=seed)
+    examples = contract.Examples(images, torch.from_numpy(labels), rows, rows[:0])
+    outcome = loop.fit(student, examples, loop_settings(options), seed=seed)
     score = outcome.history[-1]["train_accuracy"]
     print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {threads} threads")
     return Source(student.model.state_dict(), f"drawn source domain, seed {seed}, {len(array)} images")

@@ -19,7 +19,7 @@ from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import paths, records, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
@@ -27,7 +27,7 @@ from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.training import checkpoints, engine
+from pipeline.training import checkpoints, contract, loop
 
 
 def main(arguments: list[str]) -> None:
@@ -76,7 +76,7 @@ def run(
     *,
     on: Machine,
     live: tracking.LiveRun,
-) -> engine.TrainResult:
+) -> contract.TrainResult:
     """Run the loop on this repeat's training part.
 
     Raises:
@@ -87,7 +87,7 @@ def run(
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
         terms = loss_terms(recipe, network, record, eval_examples=eval_examples, repeat=repeat)
-        return engine.fit(
+        return loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
@@ -95,7 +95,7 @@ def run(
             plan=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
-    except (ValueError, engine.NotFiniteError) as error:
+    except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
 
 
@@ -116,7 +116,7 @@ def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
 
 
 def write_history(
-    outcome: engine.TrainResult,
+    outcome: contract.TrainResult,
     record: Mapping[str, Any],
     first: Mapping[str, Any],
     sheet: bytes | None,

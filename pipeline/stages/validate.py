@@ -80,7 +80,7 @@ def check_network(recipe: Recipe) -> None:
         if "hooked_layers" in phase and not phase["hooked_layers"]:
             print(
                 f"validate: note: regularizer {phase['regularizer']!r} has nothing to compare under freeze "
-                f"{phase['freeze']!r}: every tap is frozen; only the head's decay is left of it"
+                f"{phase['freeze']!r}: every layer is frozen; only the head's decay is left of it"
             )
 
 

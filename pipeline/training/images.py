@@ -25,7 +25,7 @@ class Images:
     """Normalised batches by row number.
 
     The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
-    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalising are
+    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalizing are
     done on the device.
 
     Args:
@@ -62,7 +62,7 @@ class Images:
         return self._view is not None and self._view.random_parameters > 0
 
     def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
-        """The images of these rows, normalised.
+        """Return the images of these rows, normalized.
 
         Args:
             rows: row numbers (n,), on the CPU.
@@ -78,7 +78,7 @@ class Images:
         return (images - self._mean) / self._std
 
     def random_parameters(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
-        """Uniform numbers for all that an epoch shows, the same at any batch size; None where nothing varies.
+        """Return uniform random parameters for an epoch's images, the same at any batch size; None if nothing varies.
 
         Args:
             rows: the epoch's rows (n,) in their order. An image that is shown more than once is varied anew each time.
@@ -112,10 +112,10 @@ class Images:
         return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
 
     def free_memory(self) -> int:
-        """Bytes that are free on the device; elsewhere there is no bound of our own."""
+        """Return the free bytes of a GPU; no bound elsewhere."""
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
 
     def _fits(self, count: int) -> bool:
-        """On a GPU the rows are copied where they fit; on a CPU the mapped file is memory already."""
+        """Copy the rows to a GPU if they fit; on a CPU the mapped file is memory already."""
         size = count * int(np.prod(self._array.shape[1:]))
         return self.device.type != "cpu" and size <= self.free_memory() // 2

@@ -28,7 +28,7 @@ def noise(count: int, side: int = 16) -> Tensor:
 
 
 def smooth(count: int, side: int = 64) -> Tensor:
-    """Waves of twenty pixels and more, which interpolating twice hardly flattens."""
+    """Return waves of twenty pixels and more, which survive two interpolations."""
     places = torch.arange(side) / side * 6.28
     wave = torch.sin(2 * places)[:, None] * torch.cos(3 * places)[None, :]
     return (127 + 100 * wave).expand(count, 3, side, side).clone()
@@ -80,11 +80,13 @@ def test_all_positions_of_a_crop_are_as_likely() -> None:
 
 def test_a_placement_is_torchvisions_affine_with_each_images_own_values() -> None:
     images = noise(4, 21).float()
-    given = Placement(*torch.tensor([[0, 15, -170, 33], [0, 3, -2, 5], [0, -4, 0, 1], [1, 1, 0.8, 1.3]]).unbind(0))
-    ours = resample(images, given, whole_image(4, 21))
-    for image, own, angle, right, down, zoom in zip(images, ours, *(value.tolist() for value in given), strict=True):
+    placement = Placement(*torch.tensor([[0, 15, -170, 33], [0, 3, -2, 5], [0, -4, 0, 1], [1, 1, 0.8, 1.3]]).unbind(0))
+    ours = resample(images, placement, whole_image(4, 21))
+    for image, own, angle, right, down, zoom in zip(
+        images, ours, *(value.tolist() for value in placement), strict=True
+    ):
         theirs = reference.affine(image, angle, [right, down], zoom, [0, 0], interpolation=InterpolationMode.BILINEAR)
-        # White noise: 1e-5 pixels off are 3e-3 of 255 grey values.
+        # White noise: an offset of 1e-5 pixels changes up to 3e-3 of 255 gray values.
         torch.testing.assert_close(own, theirs, rtol=0, atol=5e-3)
 
 
@@ -99,8 +101,8 @@ def test_a_box_is_torchvisions_resized_crop_with_each_images_own_values() -> Non
 
 def test_one_interpolation_is_near_torchvisions_two() -> None:
     image = smooth(1)
-    given = Placement(*torch.tensor([[12.0], [2], [-3], [1.07]]).unbind(0))
-    ours = resample(image, given, Box(*torch.tensor([[6.0], [2], [54], [60]]).unbind(0)))
+    placement = Placement(*torch.tensor([[12.0], [2], [-3], [1.07]]).unbind(0))
+    ours = resample(image, placement, Box(*torch.tensor([[6.0], [2], [54], [60]]).unbind(0)))
     turned = reference.affine(image, 12.0, [2, -3], 1.07, [0, 0], interpolation=InterpolationMode.BILINEAR)
     theirs = reference.resized_crop(turned, 6, 2, 54, 60, size=[64, 64])
     inside = (slice(None), slice(None), slice(16, -16), slice(16, -16))
@@ -118,9 +120,9 @@ def test_what_lies_outside_the_image_is_0() -> None:
 def test_draws_become_angle_move_and_zoom_as_described() -> None:
     images = noise(3, 20)
     random_parameters = torch.tensor([[0.0, 0.0, 1.0, 0.0], [1.0, 0.9, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]])
-    given = Placement(*torch.tensor([[-15, 15, 0], [-2, 2, 0], [2, 0, 0], [0.9, 1.1, 1]]).unbind(0))
+    placement = Placement(*torch.tensor([[-15, 15, 0], [-2, 2, 0], [2, 0, 0], [0.9, 1.1, 1]]).unbind(0))
     ours = affine(rotation=15, translation=0.1, scale=0.1).apply(images, random_parameters)
-    torch.testing.assert_close(ours, resample(images, given, whole_image(3, 20)), rtol=0, atol=5e-3)
+    torch.testing.assert_close(ours, resample(images, placement, whole_image(3, 20)), rtol=0, atol=5e-3)
 
 
 def test_a_box_has_the_area_the_ratio_and_the_place_that_are_drawn() -> None:
@@ -144,8 +146,8 @@ def test_a_box_is_the_first_try_that_fits_and_the_whole_image_where_none_does() 
 def test_boxes_are_distributed_as_torchvisions() -> None:
     torch.manual_seed(0)
     transform = RandomResizedCrop(100, scale=(0.8, 1.0), ratio=(1 / 1.25, 1.25))
-    made = [transform.make_params([torch.zeros(3, 100, 100)]) for _ in range(4000)]
-    theirs = torch.tensor([[own["top"], own["left"], own["height"], own["width"]] for own in made]).double()
+    boxes = [transform.make_params([torch.zeros(3, 100, 100)]) for _ in range(4000)]
+    theirs = torch.tensor([[own["top"], own["left"], own["height"], own["width"]] for own in boxes]).double()
     ours = torch.stack(resized_crop_box(torch.rand(100_000, 2 * TRIES + 2), 100, scale=0.8, ratio=1.25), 1).double()
     for moment in (1, 2):
         error = (theirs**moment).std(0) / 4000**0.5

@@ -1,4 +1,4 @@
-"""Keeping the outputs of modules, and the frozen source."""
+"""Storing the outputs of modules, and the frozen reference network."""
 
 import pytest
 import torch
@@ -23,60 +23,60 @@ def hooks(model: nn.Module) -> int:
     return sum(len(module._forward_hooks) for module in model.modules())
 
 
-def test_taps_hold_what_the_named_modules_gave_and_nothing_else() -> None:
+def test_hooks_store_the_outputs_of_the_named_modules_and_nothing_else() -> None:
     model = network()
-    with FeatureHooks(model, ["0", "2.0"]) as hooked_layers:
+    with FeatureHooks(model, ["0", "2.0"]) as maps:
         model(images())
-    assert list(hooked_layers) == ["0", "2.0"]
-    torch.testing.assert_close(hooked_layers["0"], model[0](images()), rtol=0, atol=0)
-    torch.testing.assert_close(hooked_layers["2.0"], model[2][0](model[0](images()).relu()), rtol=0, atol=0)
+    assert list(maps) == ["0", "2.0"]
+    torch.testing.assert_close(maps["0"], model[0](images()), rtol=0, atol=0)
+    torch.testing.assert_close(maps["2.0"], model[2][0](model[0](images()).relu()), rtol=0, atol=0)
 
 
-def test_a_layer_that_works_in_place_does_not_change_what_was_kept() -> None:
+def test_a_layer_that_works_in_place_does_not_change_a_stored_output() -> None:
     model = network()
-    with FeatureHooks(model, ["0"]) as hooked_layers:
+    with FeatureHooks(model, ["0"]) as maps:
         model(images())
-    assert (hooked_layers["0"] < 0).any()
+    assert (maps["0"] < 0).any()
 
 
-def test_tapping_changes_no_output_and_no_gradient() -> None:
-    found = []
+def test_hooks_change_no_output_and_no_gradient() -> None:
+    results = []
     for names in ([], ["0", "2.0"]):
         model = network()
         with FeatureHooks(model, names):
             output = model(images())
         output.square().sum().backward()
-        found.append((output, [parameter.grad for parameter in model.parameters()]))
-    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+        results.append((output, [parameter.grad for parameter in model.parameters()]))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=0)
 
 
-def test_a_kept_output_carries_gradient_to_what_made_it() -> None:
+def test_a_stored_output_carries_gradient_to_the_layers_before_it() -> None:
     model = network()
-    with FeatureHooks(model, ["0"]) as hooked_layers:
+    with FeatureHooks(model, ["0"]) as maps:
         model(images())
-    hooked_layers["0"].sum().backward()
+    maps["0"].sum().backward()
     assert model[0].weight.grad is not None
     assert model[2][0].weight.grad is None
 
 
-def test_the_last_of_several_passes_is_kept() -> None:
+def test_the_last_of_several_passes_is_stored() -> None:
     model = network()
-    with FeatureHooks(model, ["0"]) as hooked_layers:
+    with FeatureHooks(model, ["0"]) as maps:
         model(images())
         model(images() + 1)
-    torch.testing.assert_close(hooked_layers["0"], model[0](images() + 1), rtol=0, atol=0)
+    torch.testing.assert_close(maps["0"], model[0](images() + 1), rtol=0, atol=0)
 
 
-def test_the_hooks_are_there_inside_alone() -> None:
+def test_the_hooks_exist_inside_the_block_only() -> None:
     model = network()
-    tapped = FeatureHooks(model, ["0", "2.0"])
+    feature_hooks = FeatureHooks(model, ["0", "2.0"])
     assert hooks(model) == 0
-    with tapped:
+    with feature_hooks:
         assert hooks(model) == 2
     assert hooks(model) == 0
 
 
-def test_the_hooks_go_after_an_exception() -> None:
+def test_the_hooks_are_removed_after_an_exception() -> None:
     model = network()
     with pytest.raises(RuntimeError), FeatureHooks(model, ["0"]):
         model(torch.zeros(1, 1, 4, 4))
@@ -85,12 +85,12 @@ def test_the_hooks_go_after_an_exception() -> None:
 
 def test_no_hook_is_set_where_one_name_is_wrong() -> None:
     model = network()
-    with pytest.raises(InputError, match=r"^module '2\.7' is not in Sequential; near: 2\.\d, 2\.\d, \d$"):
+    with pytest.raises(InputError, match=r"^module '2\.7' is not in Sequential; similar: 2\.\d, 2\.\d, \d$"):
         FeatureHooks(model, ["0", "2.7"])
     assert hooks(model) == 0
 
 
-def test_a_frozen_source_is_a_copy_that_nothing_trains() -> None:
+def test_a_frozen_reference_is_a_copy_that_nothing_trains() -> None:
     model = network().train()
     model(images()).sum().backward()
     reference = freeze_reference(model)
@@ -101,7 +101,7 @@ def test_a_frozen_source_is_a_copy_that_nothing_trains() -> None:
     torch.testing.assert_close(reference.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
-def test_freezing_a_source_leaves_the_model_as_it_was() -> None:
+def test_freezing_a_reference_leaves_the_model_as_it_was() -> None:
     model = network().train()
     model(images()).sum().backward()
     freeze_reference(model)

@@ -19,7 +19,7 @@ HEAD = "7"
 
 
 class Small(nn.Module):
-    """Each layer is a step; what each step was given is counted."""
+    """A network in which each layer is a step; it records the steps of each run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +44,8 @@ class Small(nn.Module):
         return x
 
 
-def guided(regularizer: Regularizer, *, hooked_layers: Shapes = SHAPES) -> tuple[FeatureRegularizer, Small, Small]:
-    """A guide, its network and its source, which differ."""
+def regularized(regularizer: Regularizer, *, hooked_layers: Shapes = SHAPES) -> tuple[FeatureRegularizer, Small, Small]:
+    """A loss term, its network and its reference network, which differ."""
     network = Small()
     reference = freeze_reference(network)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def hooks(network: nn.Module) -> int:
 
 
 def test_the_scores_are_those_of_the_network_alone_bit_for_bit() -> None:
-    loss_term, network, _ = guided(spa())
+    loss_term, network, _ = regularized(spa())
     alone = deepcopy(network)
     scores, _ = loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
     assert torch.equal(scores, alone.run(images()))
@@ -82,68 +82,68 @@ def test_the_scores_are_those_of_the_network_alone_bit_for_bit() -> None:
 
 def test_the_scalars_are_the_methods_of_both_networks_maps() -> None:
     method = spa()
-    loss_term, network, reference = guided(method)
-    target_maps, source_maps = {}, {}
-    for model, maps in ((deepcopy(network), target_maps), (reference, source_maps)):
+    loss_term, network, reference = regularized(method)
+    target_maps, reference_maps = {}, {}
+    for model, maps in ((deepcopy(network), target_maps), (reference, reference_maps)):
         maps["0"] = model.model[:1](images())
         maps["3"] = model.model[:4](images())
-    _, found = loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
-    torch.testing.assert_close(found, method(target_maps, source_maps, network.model))
-    assert set(found) == {"spa", "head_penalty"}
+    _, scalars = loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
+    torch.testing.assert_close(scalars, method(target_maps, reference_maps, network.model))
+    assert set(scalars) == {"spa", "head_penalty"}
 
 
 @pytest.mark.parametrize("make", [spa, gca])
-def test_a_batch_given_twice_over_has_the_same_scalars_also_in_train_mode(make) -> None:
-    found = []
+def test_a_doubled_batch_has_the_same_scalars_also_in_train_mode(make) -> None:
+    scalars = []
     for x in (images(), torch.cat([images(), images()])):
-        loss_term, _, _ = guided(make())
-        found.append(loss_term.run(x, loss_term.reference(x, start=0), start=0)[1])
-    torch.testing.assert_close(found[0], found[1])
+        loss_term, _, _ = regularized(make())
+        scalars.append(loss_term.run(x, loss_term.reference(x, start=0), start=0)[1])
+    torch.testing.assert_close(scalars[0], scalars[1])
 
 
-def test_no_gradient_reaches_the_source_and_its_maps_have_none() -> None:
-    loss_term, network, reference = guided(spa())
+def test_no_gradient_reaches_the_reference_and_its_maps_have_none() -> None:
+    loss_term, network, reference = regularized(spa())
     before = deepcopy(reference.state_dict())
     maps = loss_term.reference(images(), start=0)
     assert not any(values.requires_grad for values in maps.values())
-    _, found = loss_term.run(images(), maps, start=0)
-    sum(found.values()).backward()
+    _, scalars = loss_term.run(images(), maps, start=0)
+    sum(scalars.values()).backward()
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in reference.parameters())
     assert all(torch.equal(value, before[name]) for name, value in reference.state_dict().items())
     assert network.model[0].weight.grad is not None
 
 
-def test_the_methods_own_parameters_are_the_guides() -> None:
+def test_the_loss_terms_parameters_are_the_methods_own() -> None:
     method = spa()
-    loss_term, _, _ = guided(method)
+    loss_term, _, _ = regularized(method)
     assert [id(one) for one in loss_term.parameters()] == [id(one) for one in method.parameters()]
     assert len(list(loss_term.parameters())) == 2 * 3
 
 
-def test_the_source_stops_behind_the_last_tap_and_runs_once_for_all() -> None:
-    loss_term, _, reference = guided(spa())
+def test_the_reference_stops_after_the_last_hooked_layer_and_runs_once_for_all() -> None:
+    loss_term, _, reference = regularized(spa())
     assert set(loss_term.reference(images(), start=0)) == set(SHAPES)
     assert reference.ran == [(0, 4)]
 
 
-def test_both_networks_begin_behind_what_they_share() -> None:
+def test_both_networks_begin_after_the_steps_that_they_share() -> None:
     shapes = {"3": SHAPES["3"]}
-    loss_term, network, reference = guided(SPA(shapes, head=HEAD), hooked_layers=shapes)
+    loss_term, network, reference = regularized(SPA(shapes, head=HEAD), hooked_layers=shapes)
     shared = reference.model[:3](images())
     _, _ = loss_term.run(shared, loss_term.reference(shared, start=3), start=3)
     assert reference.ran == [(3, 4)]
     assert network.ran == [(3, 8)]
 
 
-def test_without_taps_the_source_does_not_run() -> None:
-    loss_term, _, reference = guided(HeadDecay(head=HEAD, beta=0.5), hooked_layers={})
+def test_without_hooked_layers_the_reference_does_not_run() -> None:
+    loss_term, _, reference = regularized(HeadDecay(head=HEAD, beta=0.5), hooked_layers={})
     assert loss_term.reference(images(), start=0) == {}
     assert reference.ran == []
     assert loss_term.diagnosis() == {}
 
 
-def test_hooks_are_there_for_a_pass_alone() -> None:
-    loss_term, network, reference = guided(spa())
+def test_hooks_exist_during_a_pass_only() -> None:
+    loss_term, network, reference = regularized(spa())
     loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
     assert hooks(network) == hooks(reference) == 0
     with pytest.raises(RuntimeError):
@@ -154,29 +154,31 @@ def test_hooks_are_there_for_a_pass_alone() -> None:
 
 
 def test_the_diagnosis_is_of_the_last_batchs_weights() -> None:
-    loss_term, _, _ = guided(gca())
+    loss_term, _, _ = regularized(gca())
     loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
-    found = loss_term.diagnosis()
-    assert set(found) == {f"{what}/{layer}" for what in ("entropy", "maximum", "mass") for layer in SHAPES}
-    assert found["mass/0"] + found["mass/3"] == pytest.approx(1)
-    assert all(0 <= value <= 1 for value in found.values())
+    diagnosis = loss_term.diagnosis()
+    assert set(diagnosis) == {
+        f"{statistic}/{layer}" for statistic in ("entropy", "maximum", "mass") for layer in SHAPES
+    }
+    assert diagnosis["mass/0"] + diagnosis["mass/3"] == pytest.approx(1)
+    assert all(0 <= value <= 1 for value in diagnosis.values())
 
 
-def test_the_diagnosis_sees_that_weights_have_run_into_one_channel() -> None:
+def test_the_diagnosis_shows_that_weights_have_collapsed_to_one_channel() -> None:
     method = gca()
-    loss_term, _, _ = guided(method)
+    loss_term, _, _ = regularized(method)
     with torch.no_grad():
         method.excite.bias[2] = 50.0
     loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
-    found = loss_term.diagnosis()
-    assert found["maximum/0"] == pytest.approx(1)
-    assert found["entropy/0"] == pytest.approx(0, abs=1e-6)
-    assert found["mass/0"] == pytest.approx(1)
+    diagnosis = loss_term.diagnosis()
+    assert diagnosis["maximum/0"] == pytest.approx(1)
+    assert diagnosis["entropy/0"] == pytest.approx(0, abs=1e-6)
+    assert diagnosis["mass/0"] == pytest.approx(1)
 
 
-def test_the_diagnosis_is_of_weights_that_are_learnt_and_changes_nothing() -> None:
+def test_the_diagnosis_of_learned_weights_changes_nothing() -> None:
     method = spa()
-    loss_term, network, _ = guided(method)
+    loss_term, network, _ = regularized(method)
     loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
     before = deepcopy((method.state_dict(), network.state_dict()))
     assert loss_term.diagnosis() == loss_term.diagnosis()
@@ -184,20 +186,20 @@ def test_the_diagnosis_is_of_weights_that_are_learnt_and_changes_nothing() -> No
         assert all(torch.equal(value, old[name]) for name, value in state.items())
 
 
-def test_a_method_of_values_alone_looks_at_no_map() -> None:
+def test_a_method_on_parameters_uses_no_map() -> None:
     start = Small()
-    loss_term, network, reference = guided(L2SP(start.model, head=HEAD), hooked_layers={})
-    _, found = loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
+    loss_term, network, reference = regularized(L2SP(start.model, head=HEAD), hooked_layers={})
+    _, scalars = loss_term.run(images(), loss_term.reference(images(), start=0), start=0)
     kernels = [(network.model[n].weight - start.model[n].weight).square().sum() for n in (0, 3)]
-    torch.testing.assert_close(found["l2_sp"], 0.1 / 2 * sum(kernels))
+    torch.testing.assert_close(scalars["l2_sp"], 0.1 / 2 * sum(kernels))
     assert reference.ran == []
     assert loss_term.diagnosis() == {}
 
 
 def test_the_heads_decay_alone_is_half_beta_times_its_squares() -> None:
-    loss_term, network, _ = guided(HeadDecay(head=HEAD, beta=0.5), hooked_layers={})
-    _, found = loss_term.run(images(), {}, start=0)
+    loss_term, network, _ = regularized(HeadDecay(head=HEAD, beta=0.5), hooked_layers={})
+    _, scalars = loss_term.run(images(), {}, start=0)
     squares = network.model[7].weight.square().sum() + network.model[7].bias.square().sum()
-    assert set(found) == {"head_penalty"}
-    torch.testing.assert_close(found["head_penalty"], 0.25 * squares)
+    assert set(scalars) == {"head_penalty"}
+    torch.testing.assert_close(scalars["head_penalty"], 0.25 * squares)
     assert not list(loss_term.parameters())

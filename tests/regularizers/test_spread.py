@@ -1,4 +1,4 @@
-"""How spread out weights are."""
+"""Entropy, maximum and mass of weights."""
 
 import math
 
@@ -19,27 +19,27 @@ def test_the_maximum_is_the_mean_of_the_images_largest_shares() -> None:
     assert spread({"layer": torch.tensor([[1.0, 3.0], [2.0, 2.0]])})["layer"].maximum == pytest.approx((0.75 + 0.5) / 2)
 
 
-def test_the_mass_is_each_taps_part_of_each_images_sum() -> None:
-    found = spread({"a": torch.tensor([[1.0], [1.0]]), "b": torch.tensor([[1.0, 2.0], [0.0, 1.0]])})
-    assert found["a"].mass == pytest.approx((1 / 4 + 1 / 2) / 2)
-    assert found["b"].mass == pytest.approx((3 / 4 + 1 / 2) / 2)
+def test_the_mass_is_each_layers_share_of_each_images_sum() -> None:
+    result = spread({"a": torch.tensor([[1.0], [1.0]]), "b": torch.tensor([[1.0, 2.0], [0.0, 1.0]])})
+    assert result["a"].mass == pytest.approx((1 / 4 + 1 / 2) / 2)
+    assert result["b"].mass == pytest.approx((3 / 4 + 1 / 2) / 2)
 
 
 def test_the_scale_of_the_weights_does_not_matter() -> None:
     weights = {"a": torch.rand(2, 3, 3), "b": torch.rand(2, 5)}
     scaled = spread({layer: 1000 * values for layer, values in weights.items()})
-    for layer, found in spread(weights).items():
-        assert found == pytest.approx(scaled[layer], rel=1e-5)
+    for layer, result in spread(weights).items():
+        assert result == pytest.approx(scaled[layer], rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(2, 6), (2, 3, 4), (2, 1)])
 def test_even_weights_have_entropy_one(shape: tuple[int, ...]) -> None:
-    found = spread({"layer": torch.full(shape, 7.0)})["layer"]
-    assert found.entropy == pytest.approx(1.0, abs=1e-6)
-    assert found.maximum == pytest.approx(1 / math.prod(shape[1:]))
+    result = spread({"layer": torch.full(shape, 7.0)})["layer"]
+    assert result.entropy == pytest.approx(1.0, abs=1e-6)
+    assert result.maximum == pytest.approx(1 / math.prod(shape[1:]))
 
 
-def test_one_that_has_everything_has_entropy_zero() -> None:
-    found = spread({"layer": torch.tensor([[0.0, 0.0, 9.0]])})["layer"]
-    assert found.entropy == 0
-    assert found.maximum == 1
+def test_a_single_weight_has_entropy_zero() -> None:
+    result = spread({"layer": torch.tensor([[0.0, 0.0, 9.0]])})["layer"]
+    assert result.entropy == 0
+    assert result.maximum == 1

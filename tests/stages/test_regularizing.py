@@ -19,7 +19,7 @@ from pipeline.assembly import channel_weights, loss_terms, networks, regularizer
 from pipeline.assembly.run_record import Machine, run_record
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
-from pipeline.core import loop, paths
+from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
@@ -128,13 +128,14 @@ class Ran(NamedTuple):
 
 def run(given: Recipe, *, repeat: int = 1) -> Ran:
     """One training, with every guide and optimizer, and the network after each epoch."""
-    loss_terms: list[Seen] = []
+    terms: list[Seen] = []
     optimizers: list[torch.optim.Optimizer] = []
     after: list[dict[str, Tensor]] = []
     plain = optim.make_optimizer
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            loss_terms, "FeatureRegularizer", lambda *a, **k: loss_terms.append(Seen(*a, **k)) or loss_terms[-1]
+            "pipeline.assembly.loss_terms.FeatureRegularizer",
+            lambda *a, **k: terms.append(Seen(*a, **k)) or terms[-1],
         )
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
         network = train.make_network(given, classes=3, repeat=repeat)
@@ -142,7 +143,7 @@ def run(given: Recipe, *, repeat: int = 1) -> Ran:
         record = run_record(given, data, PARTS, network, on=MACHINE, repeat=repeat)
         live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
         outcome = train.run(given, network, data, PARTS, record, on=MACHINE, live=live)  # type: ignore[arg-type]
-    return Ran(network, outcome, record, loss_terms, optimizers, after)
+    return Ran(network, outcome, record, terms, optimizers, after)
 
 
 _kept: dict[str, Ran] = {}
@@ -233,7 +234,7 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
     terms = loss_terms.loss_terms(given, network, found.record, eval_examples=lambda: examples, repeat=1)
     assert terms == []
     freezing.freeze(network, given.network.freeze)
-    loop.fit(network, examples, loop.loop_settings(given), seed=1)
+    loop.fit(network, examples, loop_settings.loop_settings(given), seed=1)
     assert same(found.network.model.state_dict(), network.model.state_dict())
 
 
@@ -383,7 +384,7 @@ def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monke
 def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
     found = run(recipe("gca", {"network.attention": "ca"}, freeze="1"))
     reference = found.loss_terms[0].frozen
-    assert reference.added == ()
+    assert reference.inserted == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert all(torch.equal(reference.model.state_dict()[name], value) for name, value in start.items())
     assert found.loss_terms[0].hooked_layers == tuple(LAYERS)
@@ -394,7 +395,7 @@ def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
 def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
     found = run(recipe("spa_gca", {"network.attention": "se"}, freeze="1"))
     assert same(found.loss_terms[1].source_before, found.after_epochs[0])
-    assert found.loss_terms[1].frozen.added
+    assert found.loss_terms[1].frozen.inserted
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
@@ -427,7 +428,7 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
 def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
     changes = {"network.backbone": backbone, "data.crop_size": 32}
     given = recipe("delta", changes, freeze="2")
-    with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
+    with pytest.raises(InputError, match=r"regularizer 'delta': .* is not a convolution but \w+; use another method"):
         regularizers.parts(given, networks.structure(given, classes=3))
 
 

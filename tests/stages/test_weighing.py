@@ -16,12 +16,12 @@ from torch import Tensor
 from pipeline import config
 from pipeline.assembly import channel_weights, networks, training_plan
 from pipeline.assembly.transforms import eval_transform
-from pipeline.core import loop, paths
+from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks.build import build
-from pipeline.training import contract, loop
+from pipeline.training import contract
 
 SIDE = 32
 LAYERS = ["layer1.1.conv2"]
@@ -107,7 +107,7 @@ def test_a_second_repeat_over_the_same_images_reads_what_the_first_made(
     capsys.readouterr()
     second = weigh(recipe(), pretrained)
     assert len(trainings) == 1
-    assert capsys.readouterr().out == "train: channel weights of 1 taps read from .dvc/tmp/channels\n"
+    assert capsys.readouterr().out == "train: channel weights of 1 layers read from .dvc/tmp/channels\n"
     assert torch.equal(first[LAYERS[0]], second[LAYERS[0]])
 
 
@@ -199,7 +199,7 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
-    with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
+    with pytest.raises(InputError, match=r"a loss increase at layer1\.1\.conv2 is not finite"):
         weigh(recipe(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
 
@@ -269,7 +269,7 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 
 def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
     animals = config.resolve(config.check(tiny.recipe("animals", regularizer="delta"))).recipe
-    found = loop.head_settings(animals)
+    found = loop_settings.head_settings(animals)
     assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.image_transform import view
+from pipeline.datasets.transforms.image_transform import build_transform
 from pipeline.training import contract, loop, optim, sampling
 from pipeline.training.features import FeatureCache
 from pipeline.training.images import Images
@@ -105,7 +105,9 @@ def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> co
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    shown = view(image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={})
+    shown = build_transform(
+        image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
+    )
     images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
     return contract.Examples(images, labels, rows[:count], rows[count:])
 

@@ -1,4 +1,4 @@
-"""VGG (Simonyan and Zisserman 2015): its five groups of convolutions are the stem and the four blocks."""
+"""VGG (Simonyan and Zisserman 2015): stem and blocks are its five groups of convolutions."""
 
 from pipeline.core.vision import models
 from pipeline.networks.backbones.structure import Backbone, Step, any_size, average_pool, features
