@@ -26,13 +26,13 @@ from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build
-from pipeline.regularizers.rises import rises
+from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.regularizers.table import METHODS
-from pipeline.training import engine
+from pipeline.training import contract, loop
 from pipeline.training.images import Images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -98,11 +98,11 @@ def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device
     array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
     rows = torch.arange(count)
     images = Images(array, rows, mean=MEAN, std=STD, device=device, view=train_transform(recipe))
-    examples = engine.Examples(images, rows % CLASSES, rows, rows[:0])
-    source = loss_terms.plain_source(recipe, network, classes=CLASSES)
-    makers = loss_terms.Guides(recipe, network, source=source, repeat=0).makers()
+    examples = contract.Examples(images, rows % CLASSES, rows, rows[:0])
+    reference = loss_terms.reference_network(recipe, network, classes=CLASSES)
+    makers = loss_terms.LossTerms(recipe, network, reference=reference, repeat=0).makers()
     plan = training_plan.training_plan(recipe, network, makers)
-    outcome = engine.fit(network, examples, loop_settings(recipe), seed=0, course=plan)
+    outcome = loop.fit(network, examples, loop_settings(recipe), seed=0, plan=plan)
     return outcome.epoch_seconds[-1] / int(wanted.steps)
 
 
@@ -126,15 +126,17 @@ def row(method: str, rounds: list[dict[str, float]]) -> dict[str, Any]:
 def seconds_an_image(wanted: argparse.Namespace, device: torch.device) -> float:
     """How long leaving out every filter of the four taps takes for one image; a first image is not counted."""
     network = build(networks.plan(experiment("delta", wanted), classes=CLASSES), pretrained=None).to(device)
-    taps = [f"model.{tap}" for tap in backbone(wanted.backbone).taps]
+    hooked_layers = [f"model.{layer}" for layer in backbone(wanted.backbone).hooked_layers]
     batch = torch.zeros(wanted.weighed, 3, wanted.size, wanted.size, device=device)
     labels = torch.zeros(wanted.weighed, dtype=torch.long, device=device)
     seconds = []
     for images in (1, int(wanted.weighed)):
         started = time.perf_counter()
-        found = rises(network, taps, [(batch[:images], labels[:images])], partial(F.cross_entropy, reduction="none"))
+        found = filter_importance(
+            network, hooked_layers, [(batch[:images], labels[:images])], partial(F.cross_entropy, reduction="none")
+        )
         # Reading a value waits for the device.
-        found[taps[-1]].sum().item()
+        found[hooked_layers[-1]].sum().item()
         seconds.append(time.perf_counter() - started)
     return seconds[-1] / int(wanted.weighed)
 

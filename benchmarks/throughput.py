@@ -33,7 +33,7 @@ from pipeline.core import provenance, seeding
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import freeze
 from pipeline.networks.strategies import STRATEGIES
-from pipeline.training import engine
+from pipeline.training import contract, loop
 from pipeline.training.images import Images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -121,7 +121,7 @@ def ours(
     seeding.make_exact(threads="auto", device=device.type)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=MEAN, std=STD, device=device)
-    outcome = engine.fit(network, engine.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
+    outcome = loop.fit(network, contract.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
     return outcome.epoch_seconds, outcome.cache_seconds
 
 

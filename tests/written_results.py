@@ -10,7 +10,7 @@ import tiny
 from pipeline import config, tracking
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record, Runtime, Scores
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
@@ -94,7 +94,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "flops": {"network": 297_000_000},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
-    named = {"key": fingerprint(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
+    named = {"key": digest(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
     return Record.model_validate(named | content | counted | changes)
 
 

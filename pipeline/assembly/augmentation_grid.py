@@ -34,7 +34,7 @@ def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> by
         A PNG, the same bytes on every device; None where training shows images as testing does.
     """
     view = train_transform(recipe)
-    if not view.draws:
+    if not view.random_parameters:
         return None
     rows = train[torch.linspace(0, len(train) - 1, min(IMAGES, len(train))).long()]
     packed = torch.from_numpy(data.images[rows.numpy()])
@@ -42,19 +42,19 @@ def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> by
     images = Images(data.images, rows, mean=data.mean, std=data.std, device=cpu, view=view)
     columns = [packed]
     for epoch in range(1, EPOCHS + 1):
-        draws = images.draws(rows, seed=repeat, epoch=epoch)
-        columns += [view.varied(packed, draws)] if draws is not None else []
+        random_parameters = images.random_parameters(rows, seed=repeat, epoch=epoch)
+        columns += [view.train_transform(packed, random_parameters)] if random_parameters is not None else []
     return _png([[_pixels(image) for image in row] for row in zip(*columns, strict=True)])
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(3, S, S) in 0..255 as (S, S, 3)."""
+    """Return (3, S, S) in 0..255 as (S, S, 3)."""
     whole: NDArray[np.uint8] = image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
     return whole
 
 
 def _png(rows: list[list[NDArray[np.uint8]]]) -> bytes:
-    """Rows of square pictures, whatever their sides, on transparent paper."""
+    """Return a PNG with rows of square pictures of any side on a transparent background."""
     step = SIDE + GAP
     paper = Image.new("RGBA", (step * len(rows[0]) - GAP, step * len(rows) - GAP))
     for down, row in enumerate(rows):

@@ -1,6 +1,6 @@
 """How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
 
-The head alone is trained on the pre-trained network (L2-FE), then the filters of each tap are left out one at a time
+The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
 on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
 same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
 """
@@ -20,47 +20,47 @@ from tqdm import tqdm
 from pipeline.assembly import networks, regularizers
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.loop import head_settings
+from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
-from pipeline.regularizers.rises import rises
-from pipeline.training import checkpoints, engine
+from pipeline.regularizers.filter_importance import filter_importance
+from pipeline.training import checkpoints, contract, loop, sampling
 
 METHOD = "delta"
 
 
 def channels(
     recipe: Recipe,
-    examples: engine.Examples,
-    taps: Sequence[str],
+    examples: contract.Examples,
+    hooked_layers: Sequence[str],
     *,
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
     follows_from: Mapping[str, Any],
 ) -> dict[str, Tensor]:
-    """DELTA's channel weights by tap, (C,) on the CPU, from the cache or computed with progress.
+    """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 
     Args:
         recipe: `options.regularizer.delta` says on how many batches.
         examples: training images, shown as in testing.
-        taps: convolutions of the pre-trained network.
+        hooked_layers: convolutions of the pre-trained network.
         classes: how many the head tells apart.
-        pretrained: its trunk's values.
+        pretrained: its backbone weights.
         follows_from: of what else the result is made: data, weights, device, threads, as plain data.
 
     Raises:
-        InputError: see `rises` and `channel_weights`.
+        InputError: see `filter_importance` and `channel_weights`.
     """
     head = head_settings(recipe)
-    key = seeding.fingerprint(
+    key = seeding.digest(
         {
             "follows_from": dict(follows_from),
             "rows": examples.train.tolist(),
             "labels": examples.labels[examples.train].tolist(),
-            "taps": list(taps),
+            "hooked_layers": list(hooked_layers),
             "train": asdict(head) | {"budget": head.budget.model_dump()},
             "network": recipe.network.model_dump(),
             "head": recipe.options["head"],
@@ -71,17 +71,20 @@ def channels(
     )
     with _place(key) as file:
         if kept := _kept(file):
-            print(f"train: channel weights of {len(taps)} taps read from {paths.CHANNELS}", flush=True)
+            print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
             return kept
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(recipe, network, examples, taps)).items()}
+        found = {
+            layer: weights.cpu()
+            for layer, weights in channel_weights(seen(recipe, network, examples, hooked_layers)).items()
+        }
         with paths.written_whole(file) as target:
             checkpoints.save(found, target)
     return found
 
 
 def _kept(file: Path) -> dict[str, Tensor]:
-    """What an earlier training left; nothing where there is none or it is damaged, as after a full disk."""
+    """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
     try:
         return checkpoints.read(file) if file.exists() else {}
     except InputError:
@@ -89,15 +92,15 @@ def _kept(file: Path) -> dict[str, Tensor]:
 
 
 def trained_head(
-    recipe: Recipe, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+    recipe: Recipe, examples: contract.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
 ) -> Network:
-    """The pre-trained network with a trained head, everything else as it was."""
+    """Return the pre-trained network with a trained head, everything else as it was."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")
-        engine.fit(
+        loop.fit(
             network,
             examples,
             head_settings(recipe),
@@ -107,24 +110,26 @@ def trained_head(
     return network
 
 
-def seen(recipe: Recipe, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
-    """By tap, how much the loss on some training batches rises without each filter."""
+def seen(
+    recipe: Recipe, network: Network, examples: contract.Examples, hooked_layers: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return by layer how much the loss on some training batches rises without each filter."""
     options, size = _options(recipe), recipe.train.batch_size
-    rows = engine.order(examples, engine.Course(), seed=seeding.derive("channels", "order"), epoch=1)
+    rows = sampling.order(examples, contract.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
     chosen = rows[: options["batches"] * size]
     batches = [
         (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
     ]
     with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
-        found = rises(
+        found = filter_importance(
             network,
-            [f"model.{tap}" for tap in taps],
+            [f"model.{layer}" for layer in hooked_layers],
             batches,
             lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"),
             filters_at_once=options["filters_at_once"],
             progress=lambda _done, _total: progress.update(),
         )
-    return {tap: found[f"model.{tap}"] for tap in taps}
+    return {layer: found[f"model.{layer}"] for layer in hooked_layers}
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -134,7 +139,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 @contextmanager
 def _place(key: str) -> Iterator[Path]:
-    """The file of this key, which one process at a time may make."""
+    """Yield the file of this key, which one process at a time may make."""
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{key}.lock"):

@@ -1,4 +1,4 @@
-"""From a recipe to what is added to the loss: which taps are compared, with which source."""
+"""From a recipe to its regularizers, and the layers that they compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 from pipeline.regularizers.contract import Regularizer, Shapes
+from pipeline.regularizers.feature_hooks import FeatureHooks
+from pipeline.regularizers.filter_importance import convolution
 from pipeline.regularizers.head_decay import HeadDecay
-from pipeline.regularizers.rises import convolution
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
-from pipeline.regularizers.taps import Tapped
 
 COMPARES = "shapes"
 # Options of how channel weights are found, which the method itself is not given.
@@ -28,51 +28,51 @@ WEIGHING = ("batches", "filters_at_once")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which of a backbone's taps a part of a training compares.
+    """The layers of a backbone that a phase compares.
 
     Attributes:
-        taps: those behind something that trains.
+        hooked_layers: those behind something that trains.
         idle: those in front of all that trains: both networks give the same there, so that they are left out. The
             result is the same but for GCA, whose weights could else run into channels that cannot differ.
     """
 
-    taps: tuple[str, ...] = ()
+    hooked_layers: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
 
 
 def compares_maps(method: str) -> bool:
-    """Whether a method looks at feature maps."""
+    """Return whether a method looks at feature maps."""
     return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
-    """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
+    """Return whether a method adds a term; weight decay and freezing are the optimizer's and the network's."""
     return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """The taps of the network as it is frozen now; none for a method that compares no maps."""
+    """Return the layers to compare as the network is frozen now; none for a method without feature maps."""
     if not compares_maps(method):
         return Comparison()
-    taps = backbone(recipe.network.backbone).taps
+    hooked_layers = backbone(recipe.network.backbone).hooked_layers
     prefix = network.frozen_prefix()
-    idle = tuple(tap for tap in taps if step_of(network, tap) < prefix)
-    return Comparison(tuple(tap for tap in taps if tap not in idle), idle)
+    idle = tuple(layer for layer in hooked_layers if step_of(network, layer) < prefix)
+    return Comparison(tuple(layer for layer in hooked_layers if layer not in idle), idle)
 
 
 def step_of(network: Network, module: str) -> int:
-    """The number of the step that a module is in."""
+    """Return the number of the step that a module is in."""
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
 @compiler.deferred()
 @torch.no_grad()
-def shapes(network: Network, taps: tuple[str, ...], image_size: int) -> Shapes:
-    """(C, H, W) by tap for one image; nothing is computed."""
+def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
+    """Return (C, H, W) by layer for one image, without computing anything."""
     meta = on_meta(network).eval()
-    with Tapped(meta.model, taps) as found:
+    with FeatureHooks(meta.model, hooked_layers) as found:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
-    return {tap: tuple(found[tap].shape[1:]) for tap in taps}
+    return {layer: tuple(found[layer].shape[1:]) for layer in hooked_layers}
 
 
 def make(
@@ -80,17 +80,17 @@ def make(
     network: Network,
     method: str,
     *,
-    source: Network,
+    reference: Network,
     channel_weights: Mapping[str, Tensor] | None = None,
 ) -> Regularizer | None:
-    """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+    """Return a method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
 
     Args:
         recipe: names the options.
         network: the one that trains.
         method: a row of `METHODS`.
-        source: holds the values to stay near.
-        channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
+        reference: holds the values to stay near.
+        channel_weights: DELTA's by layer; None weighs all equally, where only the structure matters.
 
     Raises:
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
@@ -102,47 +102,51 @@ def make(
     options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
     head = backbone(recipe.network.backbone).classifier
     chosen = comparison(recipe, network, method)
-    if compares_maps(method) and not chosen.taps:
+    if compares_maps(method) and not chosen.hooked_layers:
         return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})
     options = {name: value for name, value in options.items() if name not in WEIGHING}
-    sizes = shapes(network, chosen.taps, recipe.data.input_size) if chosen.taps else {}
+    sizes = shapes(network, chosen.hooked_layers, recipe.data.input_size) if chosen.hooked_layers else {}
     if "channel_weights" in METHODS[method].needs:
-        for tap in chosen.taps:
-            convolution(network.model, tap)
-    weights = channel_weights or {tap: torch.ones(size[0]) for tap, size in sizes.items()}
+        for layer in chosen.hooked_layers:
+            convolution(network.model, layer)
+    weights = channel_weights or {layer: torch.ones(size[0]) for layer, size in sizes.items()}
     given: dict[str, Any] = {
         "shapes": sizes,
         "head": head,
-        "network": source.model,
-        "added": source.added,
+        "network": reference.model,
+        "inserted": reference.inserted,
         "channel_weights": weights,
     }
     row = METHODS[method]
     return row.make(**{need: given[need] for need in row.needs}, **options)
 
 
-def parts(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
+def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
     """Return each phase of the training as it is recorded; leaves the network as the last phase has it.
 
     Raises:
         InputError: see `make`.
     """
-    found = []
+    records = []
     for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
         counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
-        found.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
-    return tuple(found)
+        records.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
+    return tuple(records)
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
-        made = make(recipe, network, method, source=network)
+        made = make(recipe, network, method, reference=network)
     if made is None or not compares_maps(method):
         return {}
     chosen = comparison(recipe, network, method)
     own = sum(parameter.numel() for parameter in made.parameters())
-    return {"regularizer_parameters": own, "taps": list(chosen.taps), "idle_taps": list(chosen.idle)}
+    return {
+        "regularizer_parameters": own,
+        "hooked_layers": list(chosen.hooked_layers),
+        "idle_layers": list(chosen.idle),
+    }
 
 
 def own_parameters(phases: Sequence[PhaseRecord]) -> int:

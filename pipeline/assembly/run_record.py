@@ -27,7 +27,7 @@ from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
-from pipeline.training import engine
+from pipeline.training import contract
 
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
@@ -62,7 +62,7 @@ def run_record(
         repeat: its number.
     """
     pretrained = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
-    phases = regularizers.parts(recipe, network)
+    phases = regularizers.phase_records(recipe, network)
     record = Record(
         key="",
         recipe_name=recipe.recipe,
@@ -81,7 +81,7 @@ def run_record(
         parts=PartSizes(**{part: len(rows) for part, rows in parts.items()}),
     )
     content = record.model_dump(mode="json", include=KEYED)
-    return record.model_copy(update={"key": seeding.fingerprint(content)})
+    return record.model_copy(update={"key": seeding.digest(content)})
 
 
 def computation(recipe: Recipe, network: Network, *, classes: int) -> Operations:
@@ -114,7 +114,7 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
 
 
 def runtime_record(
-    outcome: engine.Outcome, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+    outcome: contract.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
 ) -> Runtime:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
     commit, dirty = provenance.commit()

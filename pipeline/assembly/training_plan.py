@@ -9,22 +9,27 @@ from torch import Tensor
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.views import View
+from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS
-from pipeline.training import engine
-from pipeline.training.engine import Course, Guide, Phase
+from pipeline.training import contract
+from pipeline.training.contract import LossTerm, PhasePlan, TrainingPlan
 from pipeline.training.images import Images
 
 
 def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
     """Return, per phase, a callable that freezes what the phase does not train."""
-    still_norms = recipe.train.freeze_bn_stats
-    return [partial(freezing.freeze, network, phase.freeze, still_norms=still_norms) for phase in recipe.train.phases]
+    freeze_bn_stats = recipe.train.freeze_bn_stats
+    return [
+        partial(freezing.freeze, network, phase.freeze, freeze_bn_stats=freeze_bn_stats)
+        for phase in recipe.train.phases
+    ]
 
 
-def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], Guide | None]] = ()) -> Course:
+def training_plan(
+    recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], LossTerm | None]] = ()
+) -> TrainingPlan:
     """Return phases, rates by group and sampling, as the loop takes them.
 
     Args:
@@ -34,10 +39,10 @@ def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callabl
     """
     train = recipe.train
     makers = loss_terms or [lambda: None] * len(train.phases)
-    return Course(
+    return TrainingPlan(
         phases=tuple(
-            Phase(phase.amount, phase.lr, start=start, guide=guide, continues=phase.continues)
-            for phase, start, guide in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
+            PhasePlan(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
+            for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
         lr_factors=train.lr_factors.model_dump(),
         sampler=train.sampler,
@@ -46,8 +51,8 @@ def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callabl
 
 
 def training_examples(
-    data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: View
-) -> engine.Examples:
+    data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: ImageTransform
+) -> contract.Examples:
     """Return the training and validation examples; test rows are never passed.
 
     Args:
@@ -58,13 +63,13 @@ def training_examples(
     """
     rows = torch.cat([parts["train"], parts["val"]])
     images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
-    return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+    return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     """Translate a failure of the loop that settings can mend to an InputError; return others as they are."""
     train, method = recipe.train, recipe.regularizer.method
-    if isinstance(error, engine.NotFiniteError):
+    if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
         own = f", or a smaller alpha of regularizer {method}" if pulls else ""

@@ -17,7 +17,7 @@ from pipeline.evaluation import comparison, repeats
 from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
 from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval
-from pipeline.reporting import certainty, tables
+from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
 
 WORKSPACE = "workspace"
@@ -48,7 +48,7 @@ def read(name: str) -> Experiment:
     try:
         with tracking.complete():
             numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
-            found = certainty.experiment(name, [repeats.read(files, number) for number in numbers])
+            found = confidence_intervals.experiment(name, [repeats.read(files, number) for number in numbers])
             return found._replace(images={row["path"]: _identity(row) for row in repeats.table(files, paths.MANIFEST)})
     except tracking.IncompleteError as error:
         raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None

@@ -18,7 +18,7 @@ from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 
-# More layers of a stage than these are told by the first two and the last.
+# Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
 # The value of --choices alone.
 ALL = "*"
@@ -62,7 +62,7 @@ def select(key: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return the same for people: a line a choice, with the names of its options."""
+    """Return the same as text: a line a choice, with the names of its options."""
     width = max(len(line["name"]) for lines in listed.values() for line in lines)
     blocks = [
         "\n".join([key, *(f"  {line['name']:<{width}}  {line['description']}{_listed(line)}" for line in lines)])
@@ -95,7 +95,7 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
     """Return the resolved experiment as plain data."""
     recipe = resolved.recipe
     network = networks.structure(recipe, classes=classes)
-    phases = regularizers.parts(recipe, network)
+    phases = regularizers.phase_records(recipe, network)
     return {
         "recipe": recipe.recipe,
         "classes": classes,
@@ -111,12 +111,12 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
     recipe = resolved.recipe
     values = recipe.settings().model_dump(mode="json")
-    # What trains in which phase is told below.
+    # The phases have an entry of their own.
     del values["train"]["phases"]
     values["options"] |= {family: recipe.options[family] for family in ("data", "weights")}
-    beside = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
+    others = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
-    origins |= {name: (value, name) for name, value in beside.items()}
+    origins |= {name: (value, name) for name, value in others.items()}
     notes = comments(paths.PARAMS)
     return {
         name: {"value": value, "from": origin, "note": notes.get(origin, "")}
@@ -125,7 +125,7 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
 
 
 def layers(network: Network) -> list[dict[str, Any]]:
-    """Each stage of the network with what it holds and how much of it trains, in the last phase."""
+    """Return each stage of the network with its layers and how much of it trains in the last phase."""
     return [
         {
             "stage": name,
@@ -140,7 +140,7 @@ def layers(network: Network) -> list[dict[str, Any]]:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same for people."""
+    """Return the same as text."""
     settings = found["settings"]
     width = max(map(len, settings))
     values = max(len(str(entry["value"])) for entry in settings.values())
@@ -166,16 +166,16 @@ def _note(entry: Mapping[str, Any]) -> str:
 
 
 def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
-    """What each part of the training compares with the pre-trained network, where it does."""
+    """Return the layers that each phase compares with the pre-trained network, where it does."""
     told = []
     for part in parts:
-        if "taps" in part:
-            idle = f"; frozen, so left out: {', '.join(part['idle_taps'])}" if part["idle_taps"] else ""
+        if "hooked_layers" in part:
+            idle = f"; frozen, so left out: {', '.join(part['idle_layers'])}" if part["idle_layers"] else ""
             told.append(
                 f"  regularizer {part['regularizer']}, amount {part['amount']}: "
                 f"{part['regularizer_parameters']:,} parameters of its own"
             )
-            told.append(f"    compares {', '.join(part['taps']) or 'nothing'}{idle}")
+            told.append(f"    compares {', '.join(part['hooked_layers']) or 'nothing'}{idle}")
     return told
 
 

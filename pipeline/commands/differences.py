@@ -30,7 +30,7 @@ class Output(NamedTuple):
 
 
 def outputs(recorded: Origin, found: Origin, order: Iterable[str]) -> list[Output]:
-    """Every output but the timings, in the order in which they are made.
+    """Return every output but the timings, in the order in which they are made.
 
     Args:
         recorded: the run that was.
@@ -51,7 +51,7 @@ def outputs(recorded: Origin, found: Origin, order: Iterable[str]) -> list[Outpu
 
 
 def causes(recorded: Origin, found: Origin, first: Output) -> list[str]:
-    """What differs, of all that the first differing output follows from, the most telling first.
+    """Return what differs of all that the first differing output follows from, the most likely cause first.
 
     All outputs before it are identical, so what its own stage reads besides, and the machine, are what is left.
     """
@@ -66,12 +66,12 @@ def _parameters(recorded: Origin, found: Origin, stage: str) -> list[str]:
 
 
 def _values(files: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters by their dotted names; dvc.lock has them by their file."""
+    """Return parameters by their dotted names; dvc.lock has them by their file."""
     return {name: value for values in files.values() for name, value in flat(values)}
 
 
 def _records(recorded: Origin, found: Origin, stage: str) -> list[str]:
-    """Seed, device and threads of the stage's own repeat."""
+    """Yield seed, device and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
         one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, found)
@@ -80,7 +80,7 @@ def _records(recorded: Origin, found: Origin, stage: str) -> list[str]:
 
 
 def _files(recorded: Origin, found: Origin, stage: str) -> list[str]:
-    """Code, and data and weights from outside; what other stages made is the same."""
+    """Yield code, and data and weights from outside; outputs of other stages are the same."""
     old, new = (_hashes(one.stages, stage, "deps") for one in (recorded, found))
     code = sorted(path for path in {**old, **new} if path.startswith(CODE) and old.get(path) != new.get(path))
     outside = [path for path in old if not path.startswith(CODE) and old[path] not in new.values()]
@@ -96,7 +96,7 @@ def _machines(recorded: Origin, found: Origin) -> list[str]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line a value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
+    """Yield a line a value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [f"{name} {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} here" for name in names]
 

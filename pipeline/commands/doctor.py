@@ -13,7 +13,7 @@ from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.dataset import Request
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
@@ -56,7 +56,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
 
 
 def examined(resolved: Resolved) -> dict[str, Any]:
-    """What there is to say of the set that the experiment uses.
+    """Return the findings on the set that the experiment uses.
 
     Raises:
         InputError: where the set cannot be had at all.
@@ -76,12 +76,12 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         known_overlap=row.known_overlap,
     )
     if seen.fault:
-        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
+        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
     return {"set": data.set, "title": seen.title} | found
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
-    """The images of the experiment's set, one's own where they are, others below `target`, which is made.
+    """Return the images of the experiment's set: the user's own where they are, others below `target`, which is made.
 
     Raises:
         InputError: where the set cannot be had.
@@ -91,7 +91,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     place = resolved.settings.place_of(row.given_by)
     if row.given_by == "folder" and not row.is_published:
         files, left_out = bringing.read_own(row, place)
-        rows, refused = collecting.look(files)
+        rows, refused = collecting.inspect(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
         return Seen(
             Path(resolved.settings.axes.folder),
@@ -105,7 +105,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
 
 
-def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
+def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
     try:
         collecting.check_classes(files, rows, rejected)
     except InputError as error:
@@ -114,7 +114,7 @@ def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejec
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    """The same for people: numbers, a bar for each class, then each finding with its first files."""
+    """Return the same as text: numbers, a bar for each class, then each finding with its first files."""
     parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
     lines = [f"{found['title']}: {found['images']:,} images in {len(found['classes'])} classes"]
     lines += [f"  parts: {parts}"] if parts else []
@@ -127,7 +127,7 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 
 def _bars(classes: Mapping[str, int]) -> list[str]:
-    """The largest class first, a bar of 40 signs for it."""
+    """Return a bar for each class, the largest first with 40 signs."""
     width, most = max(map(len, classes), default=0), max(classes.values(), default=0)
     ordered = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
     return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]

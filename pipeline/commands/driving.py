@@ -69,19 +69,19 @@ class Running:
             )
 
     def stages(self) -> list[str]:
-        """The stages that DVC has come to."""
+        """Return the stages that DVC has reached."""
         return STAGE.findall(self._log.read_text(encoding="utf-8", errors="replace"))
 
     def trained(self) -> int:
-        """How many of its networks are trained."""
+        """Return how many of its networks are trained."""
         return sum(stage.startswith("train@") for stage in self.stages()[:-1])
 
     def is_training(self) -> bool:
-        """Whether all that cells may share is made: images and pre-trained weights."""
+        """Return whether all that cells may share is there: images and pre-trained weights."""
         return any(stage.startswith("train@") for stage in self.stages())
 
     def ended(self) -> Ended | None:
-        """How it ended; None while it runs."""
+        """Return how it ended; None while it runs."""
         if self._child.poll() is None:
             return None
         return Ended(self.task, "" if self._child.returncode == 0 else self._failure())
@@ -107,7 +107,7 @@ class Running:
                     return
 
     def _signalled(self, number: signal.Signals) -> bool:
-        """Whether nothing of it is left after this signal."""
+        """Return whether nothing of it is left after this signal."""
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, number)
         return _wait(lambda: self._child.poll() is not None and not self._has_members(), PATIENCE)

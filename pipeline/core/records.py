@@ -54,8 +54,8 @@ class PhaseRecord(Sparse):
         trainable: how many numbers train.
         frozen: how many do not.
         regularizer_parameters: how many the regularizer has itself; None where it compares no feature maps.
-        taps: the layers that it compares; None likewise.
-        idle_taps: those in front of all that trains, which are left out; None likewise.
+        hooked_layers: the layers that it compares; None likewise.
+        idle_layers: those in front of all that trains, which are left out; None likewise.
     """
 
     freeze: Name
@@ -65,8 +65,8 @@ class PhaseRecord(Sparse):
     trainable: Whole
     frozen: Whole
     regularizer_parameters: Whole | None = None
-    taps: tuple[str, ...] | None = None
-    idle_taps: tuple[str, ...] | None = None
+    hooked_layers: tuple[str, ...] | None = None
+    idle_layers: tuple[str, ...] | None = None
 
 
 class Operations(Sparse):

@@ -22,7 +22,7 @@ class Trial(NamedTuple):
     """One repeat of an experiment.
 
     Attributes:
-        right: for each test image, by its path, whether it was told right; never empty.
+        right: for each test image, by its path, whether its prediction was right; never empty.
         train: how many images it trained on.
         scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
         seconds: of training; None where that is not known.
@@ -34,12 +34,12 @@ class Trial(NamedTuple):
     seconds: float | None = None
 
     def score(self, metric: str) -> float:
-        """One of its scores."""
+        """Return one of its scores."""
         return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
 
 
 class Experiment(NamedTuple):
-    """What is compared.
+    """The experiment that is compared.
 
     Attributes:
         name: what the user calls it.
@@ -110,7 +110,7 @@ class Pair(NamedTuple):
     verdict: str
 
     def interval(self) -> Interval | None:
-        """The one that decides: over the repeats where there are several, else over the images."""
+        """Return the one that decides: over the repeats where there are several, else over the images."""
         return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
 
 
@@ -206,7 +206,7 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
 
 
 def draws_splits(one: Experiment) -> bool:
-    """Whether its repeats test different images."""
+    """Return whether its repeats test different images."""
     first, *others = one.trials.values()
     return any(trial.right.keys() != first.right.keys() for trial in others)
 
@@ -218,7 +218,7 @@ def _over(experiments: Sequence[Experiment]) -> str:
 
 
 def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
-    """One experiment's score over its repeats, with its interval.
+    """Return one experiment's score over its repeats, with its interval.
 
     The interval is corrected where splits are drawn, plain where the test part stays the same, and Wilson's for the
     accuracy of a single repeat. Here, for all that show or keep it, its ends are cut to what the score can be, since t
@@ -248,7 +248,7 @@ def _possible(found: Interval, metric: str) -> Interval:
 
 
 def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
-    """The sizes of the parts, as `statistics` takes them."""
+    """Return the sizes of the parts, as `statistics` takes them."""
     test = fmean(len(trial.right) for trial in trials) if drawn else 0
     return {"train": fmean(trial.train for trial in trials), "test": test}
 
@@ -278,12 +278,12 @@ def _pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool) -> Pair:
 
 
 def mcnemar(a: Trial, b: Trial) -> McNemar:
-    """McNemar's exact test on the images of one repeat."""
+    """Return McNemar's exact test on the images of one repeat."""
     return statistics.mcnemar(list(a.right.values()), [b.right[path] for path in a.right])
 
 
 def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
-    """The interval of the difference of accuracies over images, each with all repeats that test it."""
+    """Return the interval of the difference of accuracies over images, each with all repeats that test it."""
     number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
     if len(number) < 2:
         return None
@@ -308,10 +308,10 @@ def _smallest(
 
 
 def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
-    """The pairs with p raised for their number, and what follows in words."""
+    """Return the pairs with p raised for their number, and what follows in words."""
     raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
-    told = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
-    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in told]
+    corrected = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
+    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in corrected]
 
 
 def _verdict(pair: Pair, metric: str, *, of: int) -> str:
@@ -327,7 +327,7 @@ def _verdict(pair: Pair, metric: str, *, of: int) -> str:
 
 
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all, with each one's value.
+    """Return the settings that are not the same in all, with each one's value.
 
     >>> one = Experiment("a", {}, settings={"lr": 0.1, "head": "linear"})
     >>> differing([one, one._replace(name="b", settings={"lr": 0.2, "head": "linear"})])

@@ -1,4 +1,4 @@
-"""What a network costs: operations and time of one forward pass."""
+"""The cost of a network: operations and time of one forward pass."""
 
 import time
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pipeline.networks.network import Network
 @compiler.deferred()
 @torch.no_grad()
 def flops(network: Network, image_size: int) -> int:
-    """Floating-point operations of one image's forward pass, a multiplication and an addition counted as two.
+    """Return the floating-point operations of one image's forward pass, a multiply-add counted as two.
 
     Counted by torch over convolutions and matrix products on the meta device, where nothing is computed; what works
     on single values (batch norm, ReLU, gates) is not counted, as is usual.
@@ -30,7 +30,7 @@ def flops(network: Network, image_size: int) -> int:
 def images_per_second(
     networks: Mapping[str, Network], images: Tensor, *, seconds: float, precision: torch.dtype = torch.float32
 ) -> dict[str, float]:
-    """Images a second of the forward pass alone, in eval mode: the median of as many passes as fit, at least three.
+    """Measure images a second of the forward pass alone, in eval mode: the median of at least three passes.
 
     The networks take turns, so that what else the machine does falls on all of them.
 

@@ -11,7 +11,7 @@ BINS = 40
 
 
 def first_values(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of the first convolution's weights and of the first batch norm's weights and biases, by their names.
+    """Return copies of the first convolution's weights and the first batch norm's weights and biases, by name.
 
     A network without batch norms (VGG-16, ViT) has the convolution alone.
 
@@ -27,7 +27,7 @@ def first_values(model: nn.Module) -> dict[str, Tensor]:
 
 
 def distributions(values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, list[float]]]:
-    """Histograms over common bins.
+    """Return histograms over common bins.
 
     Args:
         values: by what they are (`start`, `trained`, `random`), what `first_values` gave; the same names in each.

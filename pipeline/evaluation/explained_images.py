@@ -1,4 +1,4 @@
-"""What `evaluate` keeps for pictures: a few test images of fixed rules, explained by the network that was trained."""
+"""The material of `evaluate` for pictures: a few test images by fixed rules, explained by the trained network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from pipeline.networks.network import Network
 
 ByteArray = NDArray[np.uint8]
 # Arrays by name, and a description of them.
-Explained = tuple[dict[str, NDArray[Any]], dict[str, Any]]
+Explanations = tuple[dict[str, NDArray[Any]], dict[str, Any]]
 # So many wrong predictions are explained, and so many right ones.
 EXPLAINED = 4
 
 
 def chosen(predictions: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Which predictions are explained: the most confident wrong ones, then right ones of median confidence.
+    """Return which predictions are explained: the most confident wrong ones, then right ones of median confidence.
 
     The right ones are each of another class; where there are more classes, they lie at equal distances in the order of
     the classes' names.
@@ -43,12 +43,14 @@ def chosen(predictions: Sequence[Mapping[str, Any]]) -> list[int]:
     return wrong[:EXPLAINED] + typical[:: max(1, -(-len(typical) // EXPLAINED))]
 
 
-def explain(network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Explained:
-    """Every kind of map that this network has, of these images.
+def explain(
+    network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]], classes: Sequence[str]
+) -> Explanations:
+    """Return every kind of map that this network has, of these images.
 
     Args:
         network: as trained.
-        images: (n, 3, S, S), normalised, on the network's device.
+        images: (n, 3, S, S), normalized, on the network's device.
         rows: their predictions.
         classes: the K names.
 
@@ -75,7 +77,7 @@ def explain(network: Network, images: Tensor, rows: Sequence[Mapping[str, Any]],
     described = {
         "images": [dict(row) for row in rows],
         "layers": explanations.layers(network, images.shape[-1])._asdict(),
-        "attention": network.added[-1] if network.added else "",
+        "attention": network.inserted[-1] if network.inserted else "",
         "features": shown,
     }
     return arrays, described
@@ -86,13 +88,13 @@ def _positions(found: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _one_of_each(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The first wrong and the first right one, as far as there are such."""
+    """Return the first wrong and the first right one, as far as there are such."""
     kinds = [bool(row["correct"]) for row in rows]
     return sorted(kinds.index(kind) for kind in set(kinds))
 
 
-def write(folder: Path, explained: Explained) -> None:
-    """pictures.npz, the arrays, and pictures.json, what they are of."""
+def write(folder: Path, explained: Explanations) -> None:
+    """Write pictures.npz, the arrays, and pictures.json, their description."""
     arrays, described = explained
     np.savez_compressed(folder / "pictures.npz", allow_pickle=False, **arrays)
     write_json(folder / "pictures.json", described)

@@ -1,4 +1,4 @@
-"""What a network saw in an image: class activation maps, feature maps by depth, and its attention's own maps.
+"""Explanations of a prediction: class activation maps, feature maps by depth, and the attention's own maps.
 
 For pictures alone: no training reads any of it.
 """
@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float32]
 
 # How many images are explained at once: gradients hold every map in memory.
 AT_ONCE = 4
-# Feature maps are shown at this side at most, and so many channels of each stage beside their mean.
+# Feature maps are shown at this side at most, and with so many channels of each stage after their mean.
 SHOWN_SIDE = 56
 SHOWN_CHANNELS = 3
 
@@ -38,7 +38,7 @@ class Layers(NamedTuple):
 
 
 def layers(network: Network, side: int) -> Layers:
-    """The steps behind which the maps are taken.
+    """Return the steps behind which the maps are taken.
 
     `last` is what the head is given: the end of the last stage, with the attention behind it. `finer` is the end of
     the stage before, of twice the resolution in most networks. Where the network has tokens, the head reads the class
@@ -53,11 +53,11 @@ def layers(network: Network, side: int) -> Layers:
 
 
 def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -> dict[str, FloatArray]:
-    """Where the score of a class comes from in each image, by Grad-CAM and LayerCAM (torchcam).
+    """Return where the score of a class comes from in each image, by Grad-CAM and LayerCAM (torchcam).
 
     Args:
         network: put into eval mode.
-        images: (N, 3, S, S), normalised.
+        images: (N, 3, S, S), normalized.
         classes: for each image the class that is asked about.
 
     Returns:
@@ -93,7 +93,7 @@ def _activation(method: GradCAM | LayerCAM, network: Network, images: Tensor, cl
 
 @torch.no_grad()
 def class_maps(network: Network, images: Tensor, classes: Sequence[int]) -> FloatArray | None:
-    """The head's own map (N, h, w) of one class of each image; None where the head has no maps (all but `conv1x1`)."""
+    """Return the head's own map (N, h, w) of one class of each image; None if the head is not `conv1x1`."""
     head = network.model.get_submodule(network.steps[-1].name)
     if not isinstance(head, ClassMaps):
         return None
@@ -104,16 +104,16 @@ def class_maps(network: Network, images: Tensor, classes: Sequence[int]) -> Floa
 
 @torch.no_grad()
 def attention(network: Network, images: Tensor) -> dict[str, FloatArray]:
-    """What the last attention module weighs with, by its map's name as in the contract; nothing where there is none."""
-    if not network.added:
+    """Return the weights of the last attention module, by their name in the contract; empty if there is none."""
+    if not network.inserted:
         return {}
-    found = network.attention_maps(images)[network.added[-1]]
+    found = network.attention_maps(images)[network.inserted[-1]]
     return {name: np.asarray(weights.float().cpu()) for name, weights in found.items()}
 
 
 @torch.no_grad()
 def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
-    """Feature maps by depth (ECSM Figure 10): for the stem and each block (N, 1 + k, h, w), the mean first.
+    """Return feature maps by depth (ECSM Figure 10): for the stem and each block (N, 1 + k, h, w), the mean first.
 
     The channels are the first k, as they come; h and w are at most 56. Tokens are laid out as the patches lie.
     """
@@ -131,7 +131,7 @@ def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
 
 
 def _parts(network: Network) -> list[tuple[str, list[Step]]]:
-    """The steps by stage down to the last feature map; attention behind a stage belongs to it."""
+    """Return the steps by stage down to the last feature map; attention behind a stage belongs to it."""
     parts: dict[str, list[Step]] = {}
     stage = ""
     for step in network.steps:
@@ -143,13 +143,13 @@ def _parts(network: Network) -> list[tuple[str, list[Step]]]:
 
 
 def as_grid(tokens: Tensor) -> Tensor:
-    """Tokens behind a class token (N, 1 + h h, C) as maps (N, C, h, h)."""
+    """Return tokens after a class token (N, 1 + h h, C) as maps (N, C, h, h)."""
     side = math.isqrt(tokens.shape[1] - 1)
     return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, side, side)
 
 
 def scaled(maps: FloatArray) -> ByteArray:
-    """Maps (..., H, W) as 0..255, each from its own smallest to its largest value; a map of one value is 0.
+    """Return maps (..., H, W) as 0..255, each from its own smallest to its largest value; a constant map is 0.
 
     >>> scaled(np.array([[[1.0, 2.0], [3.0, 3.0]], [[5.0, 5.0], [5.0, 5.0]]], dtype=np.float32)).tolist()
     [[[0, 128], [255, 255]], [[0, 0], [0, 0]]]
@@ -166,7 +166,7 @@ def _gives_tokens(network: Network, side: int) -> bool:
 
 @contextmanager
 def _explained(network: Network) -> Iterator[None]:
-    """Eval mode, then the mode of before."""
+    """Set eval mode, then restore the mode."""
     mode = network.training
     network.eval()
     try:

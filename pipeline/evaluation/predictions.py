@@ -84,7 +84,7 @@ def confusion(actual: IntArray, predicted: IntArray, classes: int) -> IntArray:
 
 
 def _quotient(part: IntArray, whole: IntArray) -> npt.NDArray[np.float64]:
-    """0/0 is 0."""
+    """Return the quotient; 0/0 is 0."""
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 

@@ -79,12 +79,12 @@ class Score(Choice):
 
     @property
     def scale(self) -> int:
-        """What a value is multiplied by to be shown."""
+        """The factor of a value for display."""
         return 100 if self.percent else 1
 
     @property
     def unit(self) -> str:
-        """What follows a heading."""
+        """The unit after a heading."""
         return " (%)" if self.percent else ""
 
 

@@ -38,7 +38,7 @@ class Interval(NamedTuple):
     high: float
 
     def covers_zero(self) -> bool:
-        """Whether 0 lies in it, or nothing is known."""
+        """Return whether 0 lies in it, or nothing is known."""
         return not (self.low > 0 or self.high < 0)
 
 
@@ -62,12 +62,12 @@ class TTest(NamedTuple):
     n: int
 
     def covers_zero(self) -> bool:
-        """Whether the interval holds 0, or nothing is known."""
+        """Return whether the interval holds 0, or nothing is known."""
         return Interval(self.low, self.high).covers_zero()
 
 
 class McNemar(NamedTuple):
-    """McNemar's exact test: how many images the one alone told right, the other alone, and the two-sided p."""
+    """McNemar's exact test: the images that the one alone got right, the other alone, and the two-sided p."""
 
     only_a: int
     only_b: int
@@ -75,7 +75,7 @@ class McNemar(NamedTuple):
 
 
 def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
-    """The 95 % interval of the mean of n repeats: mean +- t_{n-1} sd sqrt(1/n + test/train).
+    """Return the 95 % interval of the mean of n repeats: mean +- t_{n-1} sd sqrt(1/n + test/train).
 
     Args:
         values: n >= 2 scores.
@@ -98,14 +98,14 @@ def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
 
 
 def _error(values: FloatArray, *, train: float, test: float) -> float:
-    """The standard error of the mean of n values, with Nadeau and Bengio's correction."""
+    """Return the standard error of the mean of n values, with Nadeau and Bengio's correction."""
     if len(values) < 2:
         raise ValueError(f"{len(values)} value: a spread needs two")
     return float(values.std(ddof=1) * np.sqrt(1 / len(values) + test / train))
 
 
 def wilson(right: int, total: int) -> Interval:
-    """Wilson's 95 % interval of a share: of all images like these, how many one trained network tells right.
+    """Return Wilson's 95 % interval of a fraction: of all images like these, those that one trained network gets right.
 
     >>> [round(end, 4) for end in wilson(15, 148)]
     [0.0624, 0.1605]
@@ -115,7 +115,7 @@ def wilson(right: int, total: int) -> Interval:
 
 
 def corrected_t(differences: Sequence[float], *, train: float, test: float) -> TTest:
-    """Whether the mean of paired differences is 0: Nadeau and Bengio's corrected resampled t test.
+    """Return whether the mean of paired differences is 0: Nadeau and Bengio's corrected resampled t test.
 
     Differences that are all equal have no spread to judge chance by: statistic and interval are NaN then, and p is 1.
 
@@ -142,10 +142,10 @@ def corrected_t(differences: Sequence[float], *, train: float, test: float) -> T
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
-    """Whether two networks tell the same share of the same images right, by the images that only one of them does.
+    """Test whether two networks get the same fraction of the same images right, by the images that only one gets right.
 
     Args:
-        right_a: (n,) whether the one told each image right.
+        right_a: (n,) whether the one got each image right.
         right_b: (n,) the other, of the same images in the same order.
 
     >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
@@ -165,13 +165,13 @@ def bootstrap_difference(
     seed: int,
     resamples: int = 9_999,
 ) -> Interval:
-    """A 95 % percentile interval of the difference of two accuracies, by drawing images with replacement.
+    """Return a 95 % percentile interval of the difference of two accuracies, by drawing images with replacement.
 
     The trained networks stay as they are; what varies is which images they are asked. An image that several
     repeats test is drawn with all of its answers, since they are not independent.
 
     Args:
-        right_a: (n,) how often the one told each image right, over the repeats; n >= 2.
+        right_a: (n,) how often the one got each image right, over the repeats; n >= 2.
         right_b: (n,) the other, of the same images in the same order.
         tested: (n,) in how many repeats each image was tested; once each where it is left out.
         seed: of the draws.
@@ -197,7 +197,7 @@ def bootstrap_difference(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values of several tests, raised by Holm's step-down so that all together err in 5 % at most.
+    """Return the p values of several tests, raised by Holm's step-down so that all together err in 5 % at most.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -206,7 +206,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
-    """The smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
+    """Return the smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
 
     It takes the differences' own sd, as these n repeats have it, for the true one.
 
@@ -227,12 +227,12 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
-    """The smallest true difference of two accuracies that exact McNemar finds in 80 % of test parts of this size.
+    """Return the smallest true difference of accuracies that exact McNemar finds in 80 % of test parts of this size.
 
     It takes the share of the images that only one of the two tells right, as these have it, for the true share.
 
     Args:
-        discordant: images that only one of the two told right.
+        discordant: images that only one of the two got right.
         images: all.
 
     Returns:
@@ -245,7 +245,7 @@ def smallest_detectable_on_one_part(discordant: int, images: int) -> float | Non
 
 
 def _mcnemar_power(gain: float, share: float, images: int) -> float:
-    """How often exact McNemar rejects where `share` of the images are discordant and the accuracies differ by `gain`.
+    """Return how often exact McNemar rejects if `share` of the images are discordant and accuracies differ by `gain`.
 
     The discordant images are Binomial(images, share) many, and of m such the better one has Binomial(m, p) right.
     """

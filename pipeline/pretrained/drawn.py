@@ -11,13 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.core import seeding
-from pipeline.core.loop import LoopSettings
+from pipeline.core.loop_settings import LoopSettings
 from pipeline.core.types import Budget
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared import packed
 from pipeline.datasets.synthetic import synthetic
 from pipeline.networks import build
-from pipeline.training import engine
+from pipeline.training import contract, loop
 from pipeline.training.images import Images
 
 
@@ -40,8 +40,8 @@ def trained(
     array, labels = draw(images=options["images"], size=size, seed=seed)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=packed.MEAN, std=packed.STD, device=on)
-    examples = engine.Examples(images, torch.from_numpy(labels), rows, rows[:0])
-    outcome = engine.fit(network, examples, loop_settings(options), seed=seed)
+    examples = contract.Examples(images, torch.from_numpy(labels), rows, rows[:0])
+    outcome = loop.fit(network, examples, loop_settings(options), seed=seed)
     score = outcome.history[-1]["train_accuracy"]
     print(f"source: {len(array)} drawn images, training accuracy {score:.3f} at the end, {used} threads")
     values: dict[str, Tensor] = network.model.state_dict()

@@ -44,17 +44,17 @@ def get(recipe: Recipe, file: Path) -> Pretrained:
 
 
 def fitting(pretrained: Pretrained, name: str) -> dict[str, Tensor]:
-    """Return the values of a backbone's trunk, and of the hidden layers of its classifier where it has some.
+    """Return the values of a backbone, and of the hidden layers of its classifier where it has some.
 
     Raises:
         InputError: where they are not those of this backbone.
     """
     row = backbone(name)
-    trunk = build.trunk(pretrained.values, row)
+    values = build.backbone_weights(pretrained.values, row)
     with compiler.meta_device():
         plain = make(name, CHECKED_SIZE)
-    build.check_trunk(plain, row, row.fit(trunk, CHECKED_SIZE), origin=pretrained.origin)
-    return trunk | build.hidden(pretrained.values, row)
+    build.check_backbone(plain, row, row.fit(values, CHECKED_SIZE), origin=pretrained.origin)
+    return values | build.hidden_layers(pretrained.values, row)
 
 
 def nothing(_recipe: Recipe, _file: Path) -> Pretrained:

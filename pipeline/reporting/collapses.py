@@ -14,14 +14,14 @@ class Collapse(NamedTuple):
     Attributes:
         repeat: in which.
         method: the regularizer.
-        tap: the layer.
+        layer: the layer.
         share: how much of the layer's weight one channel or position holds, or of all weight the layer does.
         alone: whether it is the layer that holds nearly all.
     """
 
     repeat: int
     method: str
-    tap: str
+    layer: str
     share: float
     alone: bool
 
@@ -37,24 +37,24 @@ def collapses(repeats: Sequence[Repeat]) -> list[Collapse]:
     found = []
     for one in repeats:
         for part, row in zip(one.record.phases, _last_rows(one), strict=True):
-            found += _collapses(one.number, part.regularizer, row, part.taps or ())
+            found += _collapses(one.number, part.regularizer, row, part.hooked_layers or ())
     return found
 
 
-def _collapses(repeat: int, method: str, row: Mapping[str, str], taps: Sequence[str]) -> list[Collapse]:
+def _collapses(repeat: int, method: str, row: Mapping[str, str], hooked_layers: Sequence[str]) -> list[Collapse]:
     told = {
-        tap: {name: float(row[f"{name}/{tap}"]) for name in ("entropy", "maximum", "mass")}
-        for tap in taps
-        if row.get(f"entropy/{tap}")
+        layer: {name: float(row[f"{name}/{layer}"]) for name in ("entropy", "maximum", "mass")}
+        for layer in hooked_layers
+        if row.get(f"entropy/{layer}")
     }
     within = [
-        Collapse(repeat, method, tap, values["maximum"], alone=False)
-        for tap, values in told.items()
+        Collapse(repeat, method, layer, values["maximum"], alone=False)
+        for layer, values in told.items()
         if values["maximum"] > MOST and values["entropy"] < MOST
     ]
     alone = [
-        Collapse(repeat, method, tap, values["mass"], alone=True)
-        for tap, values in told.items()
+        Collapse(repeat, method, layer, values["mass"], alone=True)
+        for layer, values in told.items()
         if len(told) > 1 and values["mass"] > NEARLY_ALL
     ]
     return within + alone

@@ -19,7 +19,7 @@ ATTENTION = "attention."
 FEATURES = "features."
 
 
-class Explained(NamedTuple):
+class Explanations(NamedTuple):
     """One repeat's files as read, and the images that they are of.
 
     Attributes:
@@ -44,12 +44,12 @@ class Overlaid(NamedTuple):
     image: ImageArray
 
 
-def overlays(found: Explained) -> list[tuple[Shown, list[Overlaid]]]:
+def overlays(found: Explanations) -> list[tuple[Shown, list[Overlaid]]]:
     """Each image with its maps; the actual class has one of its own where another was predicted."""
     return [(shown, list(_overlays(found, place))) for place, shown in enumerate(found.images)]
 
 
-def _overlays(found: Explained, place: int) -> Iterator[Overlaid]:
+def _overlays(found: Explanations, place: int) -> Iterator[Overlaid]:
     shown = found.images[place]
     wrong = shown.example.actual != shown.example.predicted
     for key, name in OVERLAYS.items():
@@ -59,21 +59,21 @@ def _overlays(found: Explained, place: int) -> Iterator[Overlaid]:
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
 
 
-def positions(found: Explained) -> dict[str, ImageArray]:
+def positions(found: Explanations) -> dict[str, ImageArray]:
     """The attention's own maps over positions, (n, h, w), by their names in the module."""
     return {name: maps for name, maps in _attention(found).items() if maps.ndim == 3}
 
 
-def channels(found: Explained) -> dict[str, npt.NDArray[np.float32]]:
+def channels(found: Explanations) -> dict[str, npt.NDArray[np.float32]]:
     """The attention's own weights of channels, (n, C), by their names in the module."""
     return {name: maps for name, maps in _attention(found).items() if maps.ndim == 2}
 
 
-def _attention(found: Explained) -> dict[str, npt.NDArray[Any]]:
+def _attention(found: Explanations) -> dict[str, npt.NDArray[Any]]:
     return {name.removeprefix(ATTENTION): maps for name, maps in found.arrays.items() if name.startswith(ATTENTION)}
 
 
-def features(found: Explained) -> list[tuple[Shown, dict[str, ImageArray]]]:
+def features(found: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
     """Each image whose feature maps were kept, with (1 + k, h, w) a stage."""
     stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
     kept = found.described["features"]
@@ -83,7 +83,7 @@ def features(found: Explained) -> list[tuple[Shown, dict[str, ImageArray]]]:
     ]
 
 
-def sizes(found: Explained) -> dict[str, str]:
+def sizes(found: Explanations) -> dict[str, str]:
     """Each stage's resolution as it is shown."""
     stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
     return {stage: f"{maps.shape[2]} × {maps.shape[3]}" for stage, maps in stages.items()}

@@ -89,7 +89,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     cache = max(one.runtime.cache_seconds for one in repeats)
     last = " in the last phase" if record.recipe.in_phases else ""
     return [
-        *_course(record),
+        *_plan(record),
         *_peculiarities(record.recipe),
         (f"Parameters that train{last}", f"{record.parameters.trainable:,}"),
         (f"Frozen parameters{last}", f"{record.parameters.frozen:,}"),
@@ -103,7 +103,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     ]
 
 
-def _course(record: Record) -> list[tuple[str, str]]:
+def _plan(record: Record) -> list[tuple[str, str]]:
     """Return budget, phases where the recipe has some, and optimizer, with the rate where no phase tells it."""
     recipe, train, unit = record.recipe, record.recipe.train, record.recipe.train.budget.unit
     budget = ("Budget", f"{wording.amount(train.budget.amount, unit)}, batches of {train.batch_size:,}")
@@ -123,11 +123,11 @@ def _course(record: Record) -> list[tuple[str, str]]:
 def _compared(record: Record) -> list[tuple[str, str]]:
     """Return what a regularizer compares, where it does, and how large it is itself."""
     last, own = record.phases[-1], record.parameters.regularizer
-    if last.taps is None:
+    if last.hooked_layers is None:
         return []
-    frozen = f"; frozen, so left out: {', '.join(last.idle_taps)}" if last.idle_taps else ""
+    frozen = f"; frozen, so left out: {', '.join(last.idle_layers)}" if last.idle_layers else ""
     return [
-        ("Maps compared with the source's", f"{', '.join(last.taps) or 'none'}{frozen}"),
+        ("Maps compared with the source's", f"{', '.join(last.hooked_layers) or 'none'}{frozen}"),
         *([("Parameters of the regularizer, all parts", f"{own:,}")] if own else []),
     ]
 

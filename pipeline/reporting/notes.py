@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.core.recipe import NONE, Train
-from pipeline.reporting import aggregate, certainty, collapses, tables, wording
+from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
 
@@ -12,8 +12,9 @@ def notes(material: Material) -> list[str]:
     """Return what limits the result, a sentence or two each."""
     repeats, n = material.repeats, len(material.repeats)
     images = round(sum(one.scores.test_images for one in repeats) / n)
+    own_parts = bool(material.dataset["has_parts"]) and not _drawn_by_class(material)
     said = [
-        certainty.note(repeats, own_parts=bool(material.dataset["has_parts"]) and not _drawn_by_class(material)),
+        confidence_intervals.note(repeats, own_parts=own_parts),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -50,8 +51,8 @@ def collapsed(found: Sequence[Collapse]) -> str:
     where = "the layer holds" if worst.alone else "one place of it holds"
     others = f", and in {len(found) - 1} more cases" if len(found) > 1 else ""
     return (
-        f"The weights of {worst.method} have collapsed: at {worst.tap} {where} {tables.percent(worst.share, 0)} of the "
-        f"weight in repeat {worst.repeat}{others}. It then keeps little of the network near the pre-trained one."
+        f"The weights of {worst.method} have collapsed: at {worst.layer} {where} {tables.percent(worst.share, 0)} of "
+        f"the weight in repeat {worst.repeat}{others}. It then keeps little of the network near the pre-trained one."
     )
 
 

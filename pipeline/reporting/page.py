@@ -14,7 +14,7 @@ from pipeline.evaluation.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import (
     aggregate,
-    certainty,
+    confidence_intervals,
     curves,
     explained,
     facts,
@@ -24,7 +24,7 @@ from pipeline.reporting import (
     tables,
     wording,
 )
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import ImageArray
 from pipeline.reporting.material import Material
 from pipeline.reporting.pictures import FeatureMaps, Picture
@@ -35,7 +35,7 @@ CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
 
 
-def page(material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps]) -> str:
+def page(material: Material, charts: Mapping[str, Picture], found: Explanations, maps: Sequence[FeatureMaps]) -> str:
     """The whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
     sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
@@ -68,7 +68,7 @@ def _answer(material: Material) -> dict[str, Any]:
         "experiment": facts.experiment(material),
         "accuracy": spreads[ACCURACY],
         "others": [
-            ("95 % interval", certainty.percents(certainty.intervals(repeats).get("accuracy"))),
+            ("95 % interval", confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))),
             *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
@@ -116,7 +116,7 @@ def _captions(material: Material) -> dict[str, str]:
     }
 
 
-def _inside(one: Repeat, found: Explained, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
+def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """What the section on the network's inside shows and says."""
     places, sizes = found.described["layers"], explained.sizes(found)
     return {
@@ -135,7 +135,7 @@ def markdown(material: Material) -> str:
     """The same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
-    interval = certainty.percents(certainty.intervals(repeats).get("accuracy"))
+    interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
     matrix = aggregate.pooled_confusion(repeats)
@@ -148,7 +148,7 @@ def markdown(material: Material) -> str:
         "\n".join(f"- {tables.literal(note)}" for note in notes.notes(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
-        *_course(repeats),
+        *_plan(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
         *_health(material),
         "## Classes",
@@ -171,7 +171,7 @@ def _health(material: Material) -> list[str]:
     return ["## Data health", tables.markdown(found)] if found.rows else []
 
 
-def _course(repeats: Sequence[Repeat]) -> list[str]:
+def _plan(repeats: Sequence[Repeat]) -> list[str]:
     """Training where the strategy refers to it, and what attention costs where there is some."""
     told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)

@@ -9,7 +9,7 @@ from pipeline.evaluation.repeats import Repeat
 from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
 from pipeline.reporting.calibration import Bin
 from pipeline.reporting.curves import Curve
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import DARK, LIGHT, PNG, Shown, Theme
 from pipeline.reporting.material import Material
 
@@ -42,7 +42,7 @@ class FeatureMaps(NamedTuple):
         return f"features_{kind}"
 
 
-def pictures(material: Material, found: Explained) -> dict[str, Picture]:
+def pictures(material: Material, found: Explanations) -> dict[str, Picture]:
     """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
     repeats, counts = material.repeats, material.class_images
     charts = (
@@ -54,7 +54,7 @@ def pictures(material: Material, found: Explained) -> dict[str, Picture]:
     return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
 
 
-def photographs(material: Material, found: Explained) -> dict[str, bytes]:
+def photographs(material: Material, found: Explanations) -> dict[str, bytes]:
     """Draw examples and maps over images, as PNG by name."""
     drawn = {
         name: figures.gallery(some) for name, some in {"right": material.right, "wrong": material.wrong}.items() if some
@@ -64,7 +64,7 @@ def photographs(material: Material, found: Explained) -> dict[str, bytes]:
     return drawn
 
 
-def feature_maps(found: Explained) -> list[FeatureMaps]:
+def feature_maps(found: Explanations) -> list[FeatureMaps]:
     """The feature maps by depth of a wrong and of a right prediction, as far as there are such."""
     sizes = explained.sizes(found)
     return [
@@ -100,7 +100,7 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
     yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
 
 
-def _inside(one: Repeat, found: Explained) -> Iterator[Chart]:
+def _inside(one: Repeat, found: Explanations) -> Iterator[Chart]:
     stages = one.record.stages
     yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
     yield "values", (partial(figures.value_distributions, found.values, VALUES), _values_alt(found))
@@ -168,6 +168,6 @@ def _stages_alt(stages: Mapping[str, Counted]) -> str:
     return f"How many numbers of each stage train: {', '.join(told)}."
 
 
-def _values_alt(found: Explained) -> str:
+def _values_alt(found: Explanations) -> str:
     names = ", ".join(found.values)
     return f"Distribution of the values of {names}, at the start, after training and where nothing is pre-trained."

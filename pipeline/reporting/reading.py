@@ -18,7 +18,7 @@ from pipeline.evaluation import repeats
 from pipeline.evaluation.repeats import Folder, Repeat
 from pipeline.reporting import aggregate, examples, figures
 from pipeline.reporting.examples import Example
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import Shown
 from pipeline.reporting.material import Material
 
@@ -73,7 +73,7 @@ def _augmented(one: Repeat) -> bytes:
     return sheet.read_bytes() if sheet.exists() else b""
 
 
-def explained(one: Repeat) -> Explained:
+def explained(one: Repeat) -> Explanations:
     """Read what training and testing left for pictures of one repeat, with the images as the network is shown them.
 
     Raises:
@@ -86,7 +86,7 @@ def explained(one: Repeat) -> Explained:
     with np.load(tested / "pictures.npz", allow_pickle=False) as file:
         arrays = dict(file)
     side = one.record.recipe.data.crop_size
-    return Explained(
+    return Explanations(
         repeat=one.number,
         values=_json(trained / "values.json"),
         described=described,

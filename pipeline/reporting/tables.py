@@ -17,7 +17,7 @@ from pipeline.reporting.aggregate import (
     score_spreads,
     speed_spreads,
 )
-from pipeline.reporting.certainty import intervals
+from pipeline.reporting.confidence_intervals import intervals
 
 NO_BREAK = "\u00a0"
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")

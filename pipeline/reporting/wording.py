@@ -48,7 +48,7 @@ def strategy(network: Network) -> str:
 
 def _partly(freeze: str) -> bool:
     """Return whether a strategy, or the name of a first layer that trains, leaves a part of the network frozen."""
-    return STRATEGIES[freeze].partly if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
+    return STRATEGIES[freeze].freezes if freeze in STRATEGIES else freeze not in OTHER_STRATEGIES
 
 
 def attention(name: str, options: Mapping[str, Any]) -> str:

@@ -11,16 +11,16 @@ from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Scores
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.networks.network import Network
-from pipeline.training import engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
+from pipeline.training.predict import predict
 
 
 def main(arguments: list[str]) -> None:
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     rows = [number[image.path] for image in test]
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
-    logits = predict(network, images, rows, recipe)
+    logits = class_scores(network, images, rows, recipe)
     told = predictions(data, rows, logits)
     some = explained_images.chosen(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
@@ -56,11 +56,11 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
     return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
 
 
-def predict(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
+def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
     """Class scores (n, K) of these rows."""
     test = torch.tensor(rows)
     features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
-    return np.asarray(engine.predict(network, features, test, loop_settings(recipe), device=images.device))
+    return np.asarray(predict(network, features, test, loop_settings(recipe), device=images.device))
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:

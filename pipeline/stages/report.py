@@ -10,8 +10,8 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import write_table
 from pipeline.core.recipe import Recipe
 from pipeline.evaluation.repeats import Repeat
-from pipeline.reporting import aggregate, certainty, curves, page, pictures, reading, tables
-from pipeline.reporting.explained import Explained
+from pipeline.reporting import aggregate, confidence_intervals, curves, page, pictures, reading, tables
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.material import Material
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         explained = reading.explained(material.repeats[0])
     repeats = material.repeats
     with paths.written_whole(paths.SUMMARY) as target:
-        write_text(target, json.dumps(certainty.summary(repeats), indent=2) + "\n")
+        write_text(target, json.dumps(confidence_intervals.summary(repeats), indent=2) + "\n")
     with paths.written_whole(paths.CURVES) as target:
         write_table(target, curves.curve_rows(curves.curves(repeats)))
     with paths.written_whole(paths.REPORT) as target:
@@ -35,12 +35,12 @@ def answer(repeats: Sequence[Repeat]) -> str:
     """Return the accuracy with its spread and interval, in a line."""
     accuracy = aggregate.score_spreads(repeats)["accuracy"]
     spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
-    ends = certainty.percents(certainty.intervals(repeats).get("accuracy"))
+    ends = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     line = f"test accuracy {tables.percent_spread(accuracy)} ({spread}, n = {accuracy.n}; 95 % interval {ends})"
     return line.replace(tables.NO_BREAK, " ")
 
 
-def write_report(folder: Path, material: Material, explained: Explained) -> None:
+def write_report(folder: Path, material: Material, explained: Explanations) -> None:
     """Write the page, its short form, its figures and its tables as files."""
     charts = pictures.pictures(material, explained)
     (folder / "figures").mkdir(parents=True)

@@ -19,7 +19,7 @@ from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
-from pipeline.core.loop import loop_settings
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.datasets.prepared import manifest
@@ -27,7 +27,7 @@ from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
-from pipeline.training import engine
+from pipeline.training import contract, loop
 
 
 def main(arguments: list[str]) -> None:
@@ -71,7 +71,7 @@ def run(
     *,
     on: Machine,
     live: tracking.LiveRun,
-) -> engine.Outcome:
+) -> contract.TrainResult:
     """Run the loop on this repeat's training part.
 
     Raises:
@@ -81,15 +81,15 @@ def run(
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
         terms = loss_terms(recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples)
-        return engine.fit(
+        return loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
             seed=record.seed,
-            course=training_plan(recipe, network, terms),
+            plan=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
-    except (ValueError, engine.NotFiniteError) as error:
+    except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
 
 
@@ -100,7 +100,7 @@ def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
 
 
 def write_history(
-    outcome: engine.Outcome,
+    outcome: contract.TrainResult,
     record: Record,
     first: Mapping[str, Any],
     sheet: bytes | None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.records import Record, Runtime, Scores
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 from pipeline.evaluation.repeats import Files, Repeat
 from pipeline.tracking import labels, origin
 from pipeline.tracking.results import Results
@@ -49,7 +49,7 @@ class Content(NamedTuple):
         """One hash over what counts: not tags, and not when it was."""
         values = [[point.name, repr(point.value), point.step] for point in self.points]
         files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
-        return fingerprint([self.params, sorted(values), files])
+        return digest([self.params, sorted(values), files])
 
 
 def parent_content(results: Results, files: Files) -> Content:

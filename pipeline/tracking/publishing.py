@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 from pipeline.evaluation.repeats import Files, Repeat
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
@@ -138,7 +138,7 @@ class Upsert:
         log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: fingerprint(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
+        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
         log(self.store, run, tags=marks)
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
@@ -181,7 +181,7 @@ def _equal(value: float, wanted: float | None) -> bool:
 def _with_note(run: "Run", wanted: Content) -> Content:
     """With the description that the run has, if the user has written one; ours is known by its hash."""
     told = run.data.tags.get(NOTE)
-    if told is None or fingerprint(told) == run.data.tags.get(OUR_NOTE):
+    if told is None or digest(told) == run.data.tags.get(OUR_NOTE):
         return wanted
     return wanted._replace(tags={name: value for name, value in wanted.tags.items() if name != NOTE})
 

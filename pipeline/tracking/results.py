@@ -12,7 +12,7 @@ import yaml
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.records import Record
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
 from pipeline.evaluation import repeats
 from pipeline.evaluation.repeats import Files, Repeat
 
@@ -39,7 +39,7 @@ def key_of(record: Record, data_sha256: str, numbers: Iterable[int]) -> str:
         data_sha256: of all images and labels.
         numbers: of all repeats.
     """
-    return fingerprint([record.key, data_sha256, sorted(numbers)])
+    return digest([record.key, data_sha256, sorted(numbers)])
 
 
 def read(files: Files) -> Results:

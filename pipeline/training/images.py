@@ -12,20 +12,20 @@ from torch import Tensor
 from pipeline.core import seeding
 
 
-class View(Protocol):
-    """How images are shown: the same every time, or varied by uniform draws, `draws` of them an image."""
+class ImageTransform(Protocol):
+    """How images are shown: the same every time, or varied by uniform draws, `random_parameters` of them an image."""
 
     @property
-    def draws(self) -> int: ...
-    def still(self, images: Tensor) -> Tensor: ...
-    def varied(self, images: Tensor, draws: Tensor) -> Tensor: ...
+    def random_parameters(self) -> int: ...
+    def eval_transform(self, images: Tensor) -> Tensor: ...
+    def train_transform(self, images: Tensor, random_parameters: Tensor) -> Tensor: ...
 
 
 class Images:
     """Normalised batches by row number.
 
     The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
-    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalising are
+    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalizing are
     done on the device.
 
     Args:
@@ -45,7 +45,7 @@ class Images:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device,
-        view: View | None = None,
+        view: ImageTransform | None = None,
     ) -> None:
         self.device = device
         self._view = view
@@ -59,26 +59,26 @@ class Images:
     @property
     def varies(self) -> bool:
         """Whether an image looks different from epoch to epoch."""
-        return self._view is not None and self._view.draws > 0
+        return self._view is not None and self._view.random_parameters > 0
 
-    def batch(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
-        """The images of these rows, normalised.
+    def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
+        """Return the images of these rows, normalized.
 
         Args:
             rows: row numbers (n,), on the CPU.
-            draws: theirs (n, view.draws), or None to show the images as in testing.
+            random_parameters: theirs (n, view.draws), or None to show the images as in testing.
 
         Returns:
             float32 (n, 3, I, I) on the device, I the view's input size.
         """
         images = self._raw(rows)
         if self._view is not None:
-            images = self._shown(images, self._view, draws)
+            images = self._shown(images, self._view, random_parameters)
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return (images - self._mean) / self._std
 
-    def draws(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
-        """Uniform numbers for all that an epoch shows, the same at any batch size; None where nothing varies.
+    def random_parameters(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
+        """Return uniform random parameters for an epoch's images, the same at any batch size; None if nothing varies.
 
         Args:
             rows: the epoch's rows (n,) in their order. An image that is shown more than once is varied anew each time.
@@ -88,16 +88,20 @@ class Images:
         Returns:
             (n, view.draws).
         """
-        if self._view is None or self._view.draws == 0:
+        if self._view is None or self._view.random_parameters == 0:
             return None
         generator = torch.Generator().manual_seed(seeding.derive("augmentation", seed, epoch))
         if len(rows.unique()) < len(rows):
-            return torch.rand(len(rows), self._view.draws, generator=generator)
+            return torch.rand(len(rows), self._view.random_parameters, generator=generator)
         # By row, so that an image's draws do not depend on the order.
-        return torch.rand(len(self._array), self._view.draws, generator=generator)[rows]
+        return torch.rand(len(self._array), self._view.random_parameters, generator=generator)[rows]
 
-    def _shown(self, images: Tensor, view: View, draws: Tensor | None) -> Tensor:
-        return view.still(images) if draws is None else view.varied(images, draws.to(self.device))
+    def _shown(self, images: Tensor, view: ImageTransform, random_parameters: Tensor | None) -> Tensor:
+        return (
+            view.eval_transform(images)
+            if random_parameters is None
+            else view.train_transform(images, random_parameters.to(self.device))
+        )
 
     def _raw(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
@@ -108,10 +112,10 @@ class Images:
         return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
 
     def free_memory(self) -> int:
-        """Bytes that are free on the device; elsewhere there is no bound of our own."""
+        """Return the free bytes of a GPU; no bound elsewhere."""
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
 
     def _fits(self, count: int) -> bool:
-        """On a GPU the rows are copied where they fit; on a CPU the mapped file is memory already."""
+        """Copy the rows to a GPU if they fit; on a CPU the mapped file is memory already."""
         size = count * int(np.prod(self._array.shape[1:]))
         return self.device.type != "cpu" and size <= self.free_memory() // 2

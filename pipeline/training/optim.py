@@ -12,7 +12,7 @@ from pipeline.training import optimizers, schedules
 
 
 class Settings(Protocol):
-    """What of a recipe's `train` section this module reads; the options are those of what is named."""
+    """The settings of optimizer and schedule, with the options of those that are named."""
 
     @property
     def optimizer(self) -> str: ...
@@ -57,7 +57,7 @@ def make_optimizer(
 
 
 def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
-    """The current rate before the groups' factors."""
+    """Return the current rate before the groups' factors."""
     group = optimizer.param_groups[-1]
     return float(group["lr"] / factors.get(group["name"], 1.0))
 
@@ -77,7 +77,7 @@ def make_schedule(optimizer: Optimizer, settings: Settings, parts: Sequence[int]
 
 
 def total_steps(*, unit: str, amount: int, images: int, batch_size: int) -> int:
-    """How many iterations a budget is; an epoch's last, smaller batch counts as one.
+    """Return how many iterations a budget is; an epoch's last, smaller batch counts as one.
 
     >>> total_steps(unit="epochs", amount=2, images=33, batch_size=32)
     4

@@ -40,15 +40,15 @@ class _SGD(_Eager, optim.SGD):
 
 
 def adam(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
-    """Adam; its weight decay is added to the gradient."""
+    """Build Adam, whose weight decay is added to the gradient."""
     return _Adam(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
 
 
 def adamw(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
-    """Adam whose weight decay is apart from the gradient."""
+    """Build AdamW, whose weight decay is decoupled from the gradient."""
     return _AdamW(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
 
 
 def sgd(groups: Groups, *, lr: float, weight_decay: float, momentum: float, nesterov: bool) -> Optimizer:
-    """Stochastic gradient descent."""
+    """Build stochastic gradient descent."""
     return _SGD(groups, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov)

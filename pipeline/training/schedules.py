@@ -12,19 +12,19 @@ Factor = Callable[[int], float]
 
 
 def constant(_parts: Sequence[int]) -> Factor:
-    """The first rate throughout."""
+    """Return the first rate throughout."""
     return lambda _step: 1.0
 
 
 def step(parts: Sequence[int], *, at: Sequence[float], factor: float) -> Factor:
-    """Falls by `factor` after each of the fractions `at` of each part; what they leave is what the next begins with."""
+    """Return falls by `factor` after each of the fractions `at` of each part; the next part begins where one ended."""
     begins = [end - part for end, part in zip(accumulate(parts), parts, strict=True)]
     falls = [begin + max(1, round(one * part)) for begin, part in zip(begins, parts, strict=True) for one in at]
     return lambda step: float(factor ** sum(step >= fall for fall in falls))
 
 
 def cosine(parts: Sequence[int], *, final: float) -> Factor:
-    """Half a cosine from 1 to `final` through all parts.
+    """Return half a cosine from 1 to `final` through all parts.
 
     Torch's CosineAnnealingLR has one last rate for all groups; here each falls to the same fraction of its own first.
     """
@@ -33,6 +33,6 @@ def cosine(parts: Sequence[int], *, final: float) -> Factor:
 
 
 def exponential(parts: Sequence[int], *, factor: float, every: float) -> Factor:
-    """An exponential through all parts, which is `factor` after the fraction `every` of them."""
+    """Return an exponential through all parts, which is `factor` after the fraction `every` of them."""
     steps = sum(parts)
     return lambda step: float(factor ** (step / (every * steps)))

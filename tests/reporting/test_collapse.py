@@ -6,34 +6,36 @@ import written_results
 from pipeline.evaluation.repeats import Repeat
 from pipeline.reporting import collapses, curves, facts, notes, page, wording
 from pipeline.reporting.collapses import Collapse
-from pipeline.reporting.explained import Explained
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.material import Material
 from pipeline.reporting.pictures import Picture
 
 EVEN = {"entropy": 0.98, "maximum": 0.02, "mass": 0.5}
 
 
-def row(epoch, **taps):
+def row(epoch, **layers):
     """A line of history.csv: by tap, entropy, maximum and mass."""
-    told = {f"{name}/{tap}": str(value) for tap, values in taps.items() for name, value in (EVEN | values).items()}
+    told = {
+        f"{name}/{layer}": str(value) for layer, values in layers.items() for name, value in (EVEN | values).items()
+    }
     return {"epoch": str(epoch), "iteration": str(10 * epoch)} | told
 
 
 def repeat(*rows, number=1, method="gca", parts=None, unit="epochs"):
-    """A repeat whose parts are (method, amount, taps)."""
+    """A repeat whose parts are (method, amount, layers)."""
     parts = parts or [(method, len(rows), ["near", "far"])]
-    phases = [part_of(name, amount, taps) for name, amount, taps in parts]
+    phases = [part_of(name, amount, layers) for name, amount, layers in parts]
     recipe = written_results.settings_of("quick", {"train.budget": {"unit": unit, "amount": sum(p[1] for p in parts)}})
     record = written_results.record_of(number, recipe, phases=phases)
     runtime, scores = written_results.runtime_of(), written_results.scores_of()
     return Repeat(number, record, runtime, scores, history=list(rows), predictions=[])
 
 
-def part_of(method, amount, taps=("near", "far")):
+def part_of(method, amount, layers=("near", "far")):
     """A part of a training in the record."""
     part = {"freeze": "2", "amount": amount, "lr": 0.01, "regularizer": method, "trainable": 7, "frozen": 0}
-    compared = {"regularizer_parameters": 9, "taps": list(taps), "idle_taps": []}
-    return part | (compared if taps else {})
+    compared = {"regularizer_parameters": 9, "hooked_layers": list(layers), "idle_layers": []}
+    return part | (compared if layers else {})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_halves_of_iterations_end_with_their_own_epochs():
     parts = [("spa", 20, ["near", "far"]), ("gca", 10, ["near", "far"])]
     rows = [row(1, near={}, far={}), row(2, near=gone, far={}), row(3, near={}, far={})]
     found = collapses.collapses([repeat(*rows, parts=parts, unit="iterations")])
-    assert [(one.method, one.tap) for one in found] == [("spa", "near")]
+    assert [(one.method, one.layer) for one in found] == [("spa", "near")]
 
 
 def test_columns_of_the_other_half_are_empty_and_say_nothing():
@@ -89,7 +91,7 @@ def test_columns_of_the_other_half_are_empty_and_say_nothing():
 def test_each_repeat_and_tap_counts():
     gone = {"maximum": 0.9, "entropy": 0.1}
     found = collapses.collapses([repeat(row(1, near=gone, far=gone)), repeat(row(1, near={}, far=gone), number=2)])
-    assert [(one.repeat, one.tap) for one in found] == [(1, "near"), (1, "far"), (2, "far")]
+    assert [(one.repeat, one.layer) for one in found] == [(1, "near"), (1, "far"), (2, "far")]
 
 
 def test_the_note_tells_the_worst_case_and_how_many_more():
@@ -132,7 +134,7 @@ HEALTH = {"sizes": {"smallest": [8, 8], "largest": [8, 8]}, "modes": {"RGB": 8},
 DRAWN = ("counts", "loss", "accuracy", "stages", "confusion", "classes", "reliability", "values")
 CHARTS = dict.fromkeys(DRAWN, Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
 DESCRIBED = {"layers": {"last": "layer4.1", "finer": "layer3.1"}, "attention": "", "features": []}
-EXPLAINED = Explained(1, values={}, described=DESCRIBED, arrays={}, images=[])
+EXPLAINED = Explanations(1, values={}, described=DESCRIBED, arrays={}, images=[])
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])

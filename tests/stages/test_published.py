@@ -24,7 +24,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.published import described
 from pipeline.datasets.decoding import parallel
-from pipeline.datasets.download import fetching
+from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned, Row
 from pipeline.datasets.prepared.packed import Packed
@@ -110,7 +110,7 @@ def patch(monkeypatch, tmp_path):
 def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
     patch.chdir(root / "project")
     patch.delenv("DVC_ROOT", raising=False)
-    patch.setenv(fetching.CACHE_VARIABLE, str(root / "cache"))
+    patch.setenv(CACHE_VARIABLE, str(root / "cache"))
     patch.setattr(parallel, "_cores", lambda: 1)
 
 

@@ -19,7 +19,7 @@ from pipeline.assembly import channel_weights, loss_terms, networks, regularizer
 from pipeline.assembly.run_record import Machine, run_record
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
-from pipeline.core import loop, paths
+from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import PhaseRecord, Record
@@ -27,16 +27,16 @@ from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.regularizers.guide import Guide
+from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.regularizers.table import METHODS as TABLE
 from pipeline.stages import train
-from pipeline.training import checkpoints, engine, optim
+from pipeline.training import checkpoints, contract, loop, optim
 
 SIDE = tiny.SIDE
 CLASSES = ["a", "b", "c"]
 METHODS = sorted(TABLE)
-TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
+LAYERS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 PARTS = {"train": torch.arange(12), "val": torch.arange(0), "test": torch.arange(0)}
 ONE_STEP = {"unit": "iterations", "amount": 1}
 MACHINE = Machine(torch.device("cpu"), 1)
@@ -95,48 +95,56 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-class Seen(Guide):
+class Seen(FeatureRegularizer):
     """A guide that notes what it was made with and how often its source ran."""
 
-    def __init__(self, network: Any, source: Any, regularizer: Any, taps: Any, *, stop: int) -> None:
-        super().__init__(network, source, regularizer, taps, stop=stop)
-        self.network, self.frozen, self.regularizer, self.taps = network, source, regularizer, tuple(taps)
-        self.source_before = deepcopy(source.model.state_dict())
+    def __init__(self, network: Any, reference: Any, regularizer: Any, hooked_layers: Any, *, stop: int) -> None:
+        super().__init__(network, reference, regularizer, hooked_layers, stop=stop)
+        self.network, self.frozen, self.regularizer, self.hooked_layers = (
+            network,
+            reference,
+            regularizer,
+            tuple(hooked_layers),
+        )
+        self.source_before = deepcopy(reference.model.state_dict())
         self.network_before = deepcopy(network.model.state_dict())
         self.own_before = deepcopy(regularizer.state_dict())
         self.images_of_source = 0
 
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         self.images_of_source += len(x)
-        return super().source(x, start=start)
+        return super().reference(x, start=start)
 
 
 class Ran(NamedTuple):
     """What one training left."""
 
     network: Network
-    outcome: engine.Outcome
+    outcome: contract.TrainResult
     record: Record
-    guides: list[Seen]
+    loss_terms: list[Seen]
     optimizers: list[torch.optim.Optimizer]
     after_epochs: list[dict[str, Tensor]]
 
 
 def run(given: Recipe, *, repeat: int = 1) -> Ran:
     """One training, with every guide and optimizer, and the network after each epoch."""
-    guides: list[Seen] = []
+    terms: list[Seen] = []
     optimizers: list[torch.optim.Optimizer] = []
     after: list[dict[str, Tensor]] = []
     plain = optim.make_optimizer
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loss_terms, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
+        patch.setattr(
+            "pipeline.assembly.loss_terms.FeatureRegularizer",
+            lambda *a, **k: terms.append(Seen(*a, **k)) or terms[-1],
+        )
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
         network = networks.initial(given, classes=3, repeat=repeat)
         data = packed()
         record = run_record(given, data, PARTS, network, on=MACHINE, repeat=repeat)
         live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
         outcome = train.run(given, network, data, PARTS, record, on=MACHINE, live=live)  # type: ignore[arg-type]
-    return Ran(network, outcome, record, guides, optimizers, after)
+    return Ran(network, outcome, record, terms, optimizers, after)
 
 
 _kept: dict[str, Ran] = {}
@@ -170,7 +178,7 @@ def test_every_method_trains_to_finite_curves_with_its_own_columns(method: str) 
     for row, terms in zip(history, TERMS[method], strict=True):
         added = [*(f"train_{term}" for term in terms), *(["train_head_penalty"] if terms else [])]
         seen = ["layer4.1.conv2"] if terms and terms != ["l2_sp"] else []
-        told = [f"{what}/{tap}" for tap in seen for what in ("entropy", "maximum", "mass")]
+        told = [f"{what}/{layer}" for layer in seen for what in ("entropy", "maximum", "mass")]
         assert list(row) == [*plain, *added, *told]
         assert all(math.isfinite(value) for value in row.values())
 
@@ -179,13 +187,13 @@ def test_every_method_trains_to_finite_curves_with_its_own_columns(method: str) 
 def test_the_source_is_bit_for_bit_as_it_was_and_takes_no_gradient(method: str) -> None:
     found = ran(method)
     pretrained = checkpoints.read(paths.SOURCE_WEIGHTS)
-    first = found.guides[0].frozen.model.state_dict()
+    first = found.loss_terms[0].frozen.model.state_dict()
     assert all(torch.equal(first[name], value) for name, value in pretrained.items())
-    for guide in found.guides:
-        assert same(guide.frozen.model.state_dict(), guide.source_before)
-        assert all(p.grad is None and not p.requires_grad for p in guide.frozen.parameters())
-        assert not guide.frozen.training
-    assert not same(found.network.model.state_dict(), found.guides[0].network_before)
+    for loss_term in found.loss_terms:
+        assert same(loss_term.frozen.model.state_dict(), loss_term.source_before)
+        assert all(p.grad is None and not p.requires_grad for p in loss_term.frozen.parameters())
+        assert not loss_term.frozen.training
+    assert not same(found.network.model.state_dict(), found.loss_terms[0].network_before)
 
 
 @pytest.mark.parametrize("method", ["spa", "act"])
@@ -193,17 +201,17 @@ def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> No
     found = run(recipe(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
     groups = {group["name"]: group for group in found.optimizers[0].param_groups}
     own = groups[optim.REGULARIZER]
-    assert [id(p) for p in own["params"]] == [id(p) for p in found.guides[0].regularizer.parameters()]
+    assert [id(p) for p in own["params"]] == [id(p) for p in found.loss_terms[0].regularizer.parameters()]
     assert own["weight_decay"] == 0
     assert groups["backbone"]["weight_decay"] == 0.1
     assert own["lr"] == groups["backbone"]["lr"]
-    assert not same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+    assert not same(found.loss_terms[0].regularizer.state_dict(), found.loss_terms[0].own_before)
 
 
 @pytest.mark.parametrize("method", ["gca"])
 def test_nothing_but_its_own_term_moves_what_a_method_learns(method: str) -> None:
     found = run(recipe(method, options={"alpha": 0.0}))
-    assert same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+    assert same(found.loss_terms[0].regularizer.state_dict(), found.loss_terms[0].own_before)
 
 
 @pytest.mark.parametrize("method", ["gca", "l2_sp", "spa_gca"])
@@ -213,21 +221,21 @@ def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for
     momentum = 0.0 if method == "spa_gca" else 0.9
     none = run(recipe("none", dropout, momentum=momentum)).network.model.state_dict()
     found = run(recipe(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
-    assert len(found.guides) == (2 if method == "spa_gca" else 1)
+    assert len(found.loss_terms) == (2 if method == "spa_gca" else 1)
     assert same(found.network.model.state_dict(), none)
 
 
 @pytest.mark.parametrize("method", ["none", "l2", "l2_fe"])
 def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> None:
     found = ran(method)
-    assert found.guides == []
+    assert found.loss_terms == []
     given = recipe(method)
     network = networks.initial(given, classes=3, repeat=1)
     examples = training_examples(packed(), PARTS, MACHINE.device, train_transform(given))
     terms = loss_terms.loss_terms(given, network, found.record, data_sha256="d" * 64, eval_examples=lambda: examples)
     assert terms == []
     freezing.freeze(network, given.network.freeze)
-    engine.fit(network, examples, loop.loop_settings(given), seed=1)
+    loop.fit(network, examples, loop_settings.loop_settings(given), seed=1)
     assert same(found.network.model.state_dict(), network.model.state_dict())
 
 
@@ -257,7 +265,7 @@ def whole(project: Path) -> Ran:
 
 
 def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
-    first, second = whole.guides
+    first, second = whole.loss_terms
     left = whole.after_epochs[0]
     assert same(second.source_before, left)
     assert same(second.network_before, left)
@@ -268,7 +276,7 @@ def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole:
 
 
 def test_each_half_has_a_method_and_an_optimizer_of_its_own(whole: Ran) -> None:
-    assert [guide.regularizer.name for guide in whole.guides] == ["spa", "gca"]
+    assert [loss_term.regularizer.name for loss_term in whole.loss_terms] == ["spa", "gca"]
     first, second = whole.optimizers
     own = [next(g["params"] for g in one.param_groups if g["name"] == optim.REGULARIZER) for one in (first, second)]
     assert not {id(p) for p in own[0]} & {id(p) for p in own[1]}
@@ -282,11 +290,11 @@ def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
     for row, name, other in zip(history, ("spa", "gca"), ("gca", "spa"), strict=True):
         assert f"train_{name}" in row
         assert f"train_{other}" not in row
-        assert {f"entropy/{tap}" for tap in TAPS} < row.keys()
+        assert {f"entropy/{layer}" for layer in LAYERS} < row.keys()
     phases = whole.record.phases
     assert [(p.regularizer, p.amount, p.freeze) for p in phases] == [("spa", 1, "2"), ("gca", 1, "2")]
-    assert [p.taps for p in phases] == [tuple(TAPS), tuple(TAPS)]
-    own = [sum(p.numel() for p in guide.regularizer.parameters()) for guide in whole.guides]
+    assert [p.hooked_layers for p in phases] == [tuple(LAYERS), tuple(LAYERS)]
+    own = [sum(p.numel() for p in loss_term.regularizer.parameters()) for loss_term in whole.loss_terms]
     assert [p.regularizer_parameters for p in phases] == own
     assert whole.record.parameters.regularizer == sum(own)
 
@@ -308,13 +316,13 @@ def test_the_first_step_of_a_half_has_no_difference_but_that_of_train_mode() -> 
 def test_the_same_repeat_learns_the_same_and_another_begins_elsewhere() -> None:
     again, other = run(recipe("gca")), run(recipe("gca", {"train.budget": ONE_STEP}), repeat=2)
     assert same(again.network.model.state_dict(), ran("gca").network.model.state_dict())
-    assert same(again.guides[0].own_before, ran("gca").guides[0].own_before)
-    assert not same(other.guides[0].own_before, ran("gca").guides[0].own_before)
+    assert same(again.loss_terms[0].own_before, ran("gca").loss_terms[0].own_before)
+    assert not same(other.loss_terms[0].own_before, ran("gca").loss_terms[0].own_before)
 
 
 def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) -> None:
     # One image more, to see whether all fit.
-    assert [guide.images_of_source for guide in whole.guides] == [12 + 1, 12 + 1]
+    assert [loss_term.images_of_source for loss_term in whole.loss_terms] == [12 + 1, 12 + 1]
     assert whole.outcome.cache_seconds > 0
 
 
@@ -323,7 +331,7 @@ def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) 
 )
 def test_the_source_runs_each_epoch_where_nothing_is_kept(changes: Any) -> None:
     found = run(recipe("spa", changes))
-    assert [guide.images_of_source for guide in found.guides] == [2 * 12]
+    assert [loss_term.images_of_source for loss_term in found.loss_terms] == [2 * 12]
     assert found.outcome.cache_seconds == 0
 
 
@@ -336,33 +344,33 @@ def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
 
 def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> tuple[PhaseRecord, ...]:
     given = recipe(method, changes, **axes)
-    return regularizers.parts(given, networks.structure(given, classes=3))
+    return regularizers.phase_records(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
 def test_taps_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> None:
     [part] = compared(freeze=freeze)
-    assert (part.taps, part.idle_taps) == (tuple(TAPS[idle:]), tuple(TAPS[:idle]))
+    assert (part.hooked_layers, part.idle_layers) == (tuple(LAYERS[idle:]), tuple(LAYERS[:idle]))
     assert (part.regularizer_parameters == 0) == (idle == 4)
 
 
 def test_attention_in_frozen_blocks_makes_their_taps_count_again() -> None:
     [in_blocks] = compared(changes={"network.attention": "ca"}, freeze="1")
-    assert in_blocks.idle_taps == ()
+    assert in_blocks.idle_layers == ()
     after_stages = compared(changes={"network.attention": "se"}, freeze="1")[0]
-    assert (after_stages.taps, after_stages.idle_taps) == (tuple(TAPS[1:]), tuple(TAPS[:1]))
-    assert compared(changes={"network.attention": "self"}, freeze="1")[0].taps == ()
+    assert (after_stages.hooked_layers, after_stages.idle_layers) == (tuple(LAYERS[1:]), tuple(LAYERS[:1]))
+    assert compared(changes={"network.attention": "self"}, freeze="1")[0].hooked_layers == ()
 
 
 def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
     changes = {"network.freeze": "phases", "train.phases": phases}
-    assert [part.taps for part in compared(changes=changes, freeze="auto")] == [(), tuple(TAPS[2:])]
+    assert [part.hooked_layers for part in compared(changes=changes, freeze="auto")] == [(), tuple(LAYERS[2:])]
     found = run(recipe("spa", changes, freeze="auto"))
-    assert [guide.taps for guide in found.guides] == [(), tuple(TAPS[2:])]
+    assert [loss_term.hooked_layers for loss_term in found.loss_terms] == [(), tuple(LAYERS[2:])]
     assert "train_spa" not in found.outcome.history[0]
     assert found.outcome.history[0]["train_head_penalty"] > 0
-    assert same(found.guides[1].source_before, found.guides[0].source_before)
+    assert same(found.loss_terms[1].source_before, found.loss_terms[0].source_before)
 
 
 @pytest.mark.parametrize("method", ["gca", "delta"])
@@ -370,33 +378,33 @@ def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monke
     monkeypatch.setattr(channel_weights, "trained_head", None)  # no channel is worth weighing
     found = run(recipe(method, freeze="1"))
     assert [row["train_head_penalty"] > 0 for row in found.outcome.history] == [True, True]
-    assert [guide.images_of_source for guide in found.guides if guide.taps] == []
+    assert [loss_term.images_of_source for loss_term in found.loss_terms if loss_term.hooked_layers] == []
     assert not any("/" in name for row in found.outcome.history for name in row)
 
 
 def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
     found = run(recipe("gca", {"network.attention": "ca"}, freeze="1"))
-    source = found.guides[0].frozen
-    assert source.added == ()
+    reference = found.loss_terms[0].frozen
+    assert reference.inserted == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    assert all(torch.equal(source.model.state_dict()[name], value) for name, value in start.items())
-    assert found.guides[0].taps == tuple(TAPS)
-    assert not found.guides[0].frozen.training
+    assert all(torch.equal(reference.model.state_dict()[name], value) for name, value in start.items())
+    assert found.loss_terms[0].hooked_layers == tuple(LAYERS)
+    assert not found.loss_terms[0].frozen.training
     assert all(math.isfinite(value) for row in found.outcome.history for value in row.values())
 
 
 def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
     found = run(recipe("spa_gca", {"network.attention": "se"}, freeze="1"))
-    assert same(found.guides[1].source_before, found.after_epochs[0])
-    assert found.guides[1].frozen.added
+    assert same(found.loss_terms[1].source_before, found.after_epochs[0])
+    assert found.loss_terms[1].frozen.inserted
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
     given = recipe("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
     network = networks.initial(given, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    source = loss_terms.plain_source(given, network, classes=3)
-    made = regularizers.make(given, network, "l2_sp", source=source)
+    reference = loss_terms.reference_network(given, network, classes=3)
+    made = regularizers.make(given, network, "l2_sp", reference=reference)
     assert isinstance(made, L2SP)
     held = set(made.start)
     assert held == {name for name in start if "running" not in name and "num_batches" not in name}
@@ -412,7 +420,7 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
     changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
     given = recipe(method, changes, freeze="2")
     with pytest.raises(InputError) as caught:
-        regularizers.parts(given, networks.structure(given, classes=3))
+        regularizers.phase_records(given, networks.structure(given, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
     assert str(caught.value).endswith("use l2 or l2_sp")
 
@@ -421,14 +429,14 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
 def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
     changes = {"network.backbone": backbone, "data.crop_size": 32}
     given = recipe("delta", changes, freeze="2")
-    with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
-        regularizers.parts(given, networks.structure(given, classes=3))
+    with pytest.raises(InputError, match=r"regularizer 'delta': .* is not a convolution but \w+; use another method"):
+        regularizers.phase_records(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
 def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str) -> None:
     [part] = compared("gca", {"network.backbone": backbone, "data.input_size": 64}, freeze="2")
-    assert len(part.taps or ()) == 4
+    assert len(part.hooked_layers or ()) == 4
     assert part.regularizer_parameters
 
 

@@ -16,15 +16,15 @@ from torch import Tensor
 from pipeline import config
 from pipeline.assembly import channel_weights, networks, training_plan
 from pipeline.assembly.transforms import eval_transform
-from pipeline.core import loop, paths
+from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks.build import build
-from pipeline.training import engine
+from pipeline.training import contract
 
 SIDE = 32
-TAPS = ["layer1.1.conv2"]
+LAYERS = ["layer1.1.conv2"]
 CPU = torch.device("cpu")
 FOLLOWS_FROM = {"data": {"sha256": "d" * 64}, "weights": {"sha256": "e" * 64}, "device": "cpu", "threads": 1}
 
@@ -46,7 +46,7 @@ def recipe(changes: Mapping[str, Any] | None = None, *, freeze: str = "3b") -> R
     return tiny.experiment(own | dict(changes or {}), regularizer="delta", freeze=freeze)
 
 
-def examples(given: Recipe, rows: int = 8) -> engine.Examples:
+def examples(given: Recipe, rows: int = 8) -> contract.Examples:
     parts = {"train": torch.arange(rows), "val": torch.arange(0)}
     return training_plan.training_examples(packed(), parts, CPU, eval_transform(given.data.sizes))
 
@@ -89,15 +89,15 @@ def weigh(
     shown = examples(given, rows)
     if turned is not None:
         shown.labels[turned] = (shown.labels[turned] + 1) % 3
-    return channel_weights.channels(given, shown, TAPS, classes=3, pretrained=start, follows_from=follows_from)
+    return channel_weights.channels(given, shown, LAYERS, classes=3, pretrained=start, follows_from=follows_from)
 
 
 def test_weights_are_shares_of_each_taps_channels(pretrained: dict[str, Tensor]) -> None:
     found = weigh(recipe(), pretrained)
-    assert list(found) == TAPS
-    assert found[TAPS[0]].shape == (tiny.WIDTHS[0],)
-    assert found[TAPS[0]].sum().item() == pytest.approx(1)
-    assert found[TAPS[0]].max() > found[TAPS[0]].min() > 0
+    assert list(found) == LAYERS
+    assert found[LAYERS[0]].shape == (tiny.WIDTHS[0],)
+    assert found[LAYERS[0]].sum().item() == pytest.approx(1)
+    assert found[LAYERS[0]].max() > found[LAYERS[0]].min() > 0
 
 
 def test_a_second_repeat_over_the_same_images_reads_what_the_first_made(
@@ -107,15 +107,15 @@ def test_a_second_repeat_over_the_same_images_reads_what_the_first_made(
     capsys.readouterr()
     second = weigh(recipe(), pretrained)
     assert len(trainings) == 1
-    assert capsys.readouterr().out == "train: channel weights of 1 taps read from .dvc/tmp/channels\n"
-    assert torch.equal(first[TAPS[0]], second[TAPS[0]])
+    assert capsys.readouterr().out == "train: channel weights of 1 layers read from .dvc/tmp/channels\n"
+    assert torch.equal(first[LAYERS[0]], second[LAYERS[0]])
 
 
 def test_what_is_made_anew_is_the_same(pretrained: dict[str, Tensor], clone: Path) -> None:
     first = weigh(recipe(), pretrained)
     for file in (clone / paths.CHANNELS).glob("*.safetensors"):
         file.unlink()
-    assert torch.equal(first[TAPS[0]], weigh(recipe(), pretrained)[TAPS[0]])
+    assert torch.equal(first[LAYERS[0]], weigh(recipe(), pretrained)[LAYERS[0]])
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -138,7 +138,7 @@ def test_whatever_weights_follow_from_gives_others(
     made: list[int] = []
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights, "seen", lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
     weigh(recipe(), pretrained)
     options = dict(CHANGES[change])
@@ -163,7 +163,7 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
     made: list[int] = []
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        channel_weights, "seen", lambda *a, **k: made.append(1) or {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights, "seen", lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))}
     )
     for given in (recipe(), recipe(changes)):
         weigh(given, pretrained)
@@ -198,8 +198,8 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
     pretrained: dict[str, Tensor], clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
-    with pytest.raises(InputError, match=r"a rise of the loss at layer1\.1\.conv2 is not finite"):
+    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
+    with pytest.raises(InputError, match=r"a loss increase at layer1\.1\.conv2 is not finite"):
         weigh(recipe(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
 
@@ -216,7 +216,7 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
         assert release.wait(timeout=10)
 
     monkeypatch.setattr(channel_weights, "trained_head", slow)
-    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {TAPS[0]: torch.arange(float(tiny.WIDTHS[0]))})
+    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))})
     found: list[dict[str, Tensor]] = []
     workers = [threading.Thread(target=lambda: found.append(weigh(recipe(), pretrained))) for _ in range(2)]
     workers[0].start()
@@ -228,7 +228,7 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
     for worker in workers:
         worker.join(timeout=10)
     assert len(made) == 1
-    assert torch.equal(found[0][TAPS[0]], found[1][TAPS[0]])
+    assert torch.equal(found[0][LAYERS[0]], found[1][LAYERS[0]])
 
 
 def test_pre_trained_values_and_the_stream_of_random_numbers_stay_as_they_were(pretrained: dict[str, Tensor]) -> None:
@@ -258,8 +258,10 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
     before = {name: value.clone() for name, value in network.state_dict().items()}
     asked: list[int] = []
     plain = shown.images.batch
-    monkeypatch.setattr(shown.images, "batch", lambda rows, draws=None: asked.extend(rows.tolist()) or plain(rows))
-    channel_weights.seen(given, network, shown, TAPS)
+    monkeypatch.setattr(
+        shown.images, "batch", lambda rows, random_parameters=None: asked.extend(rows.tolist()) or plain(rows)
+    )
+    channel_weights.seen(given, network, shown, LAYERS)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert len(asked) == 4
     assert set(asked) <= set(range(8))
@@ -267,7 +269,7 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
 
 def test_the_head_is_trained_as_by_l2_fe_also_where_the_recipe_has_phases() -> None:
     animals = config.resolve(config.check(tiny.recipe("animals", regularizer="delta"))).recipe
-    found = loop.head_settings(animals)
+    found = loop_settings.head_settings(animals)
     assert (found.budget.unit, found.budget.amount, found.schedule) == ("epochs", 10, "exponential")
 
 
@@ -284,6 +286,6 @@ def test_progress_is_shown_on_a_terminal_alone(
     network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)
-    channel_weights.seen(given, network, examples(given), TAPS)
+    channel_weights.seen(given, network, examples(given), LAYERS)
     assert ("channels: 100%" in written.getvalue()) is told
     assert told or not written.getvalue()

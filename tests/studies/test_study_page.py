@@ -120,12 +120,12 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
 
 def trained(name: str, unit: str = "epochs", *, iterations: int = 84) -> Result:
     """A cell of two epochs, of so many iterations each, with a validation part."""
-    course = [
+    plan = [
         {"epoch": str(n), "iteration": str(n * iterations), "train_loss": str(9 / n), "train_accuracy": str(n / 3)}
         | {"val_loss": str(8 / n), "val_accuracy": str(n / 4)}
         for n in (1, 2)
     ]
-    return Result(name, [repeat(1, 20, unit=unit)._replace(history=course)])
+    return Result(name, [repeat(1, 20, unit=unit)._replace(history=plan)])
 
 
 def test_the_curves_of_all_cells_are_together_also_of_the_validation_part(axes: list[Axes]) -> None:

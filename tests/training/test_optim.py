@@ -86,8 +86,8 @@ def test_without_hooks_for_the_compiler_each_step_is_that_of_torch(name: str, ki
 
 def test_each_group_has_its_own_rate_and_empty_ones_are_left_out() -> None:
     one, other = nn.Linear(2, 2), nn.Linear(2, 2)
-    groups = {"backbone": list(one.parameters()), "module": [], "head": list(other.parameters())}
-    factors = {"backbone": 0.1, "module": 5.0, "head": 1.0}
+    groups = {"backbone": list(one.parameters()), "attention": [], "head": list(other.parameters())}
+    factors = {"backbone": 0.1, "attention": 5.0, "head": 1.0}
     optimizer = optim.make_optimizer(groups, settings(schedule="cosine"), lr=0.1, factors=factors)
     scheduler = optim.make_schedule(optimizer, settings(schedule="cosine"), [10])
     for _ in range(10):

@@ -5,32 +5,33 @@ from typing import Any
 
 import pytest
 import tiny
-from pipeline.params import Experiment
 from torch import nn
 
-from pipeline import params
-from pipeline.assembly import objects
-from pipeline.training import engine, optim
+from pipeline import config
+from pipeline.assembly.training_plan import training_plan
+from pipeline.core.loop import loop_settings
+from pipeline.core.recipe import Recipe
+from pipeline.training import loop, optim
 
 # The training images of Stanford Dogs.
 DOGS = 12_000
 
 
-def experiment(paper: str = "spa_gca", *, regularizer: str = "auto", train: Any = (), order: str = "") -> Experiment:
+def experiment(name: str = "spa_gca", *, regularizer: str = "auto", train: Any = (), order: str = "") -> Recipe:
     changes = {f"train.{key}": value for key, value in dict(train).items()}
-    changes |= {"regularizer.method_options.spa_gca.order": order} if order else {}
-    return params.check(tiny.recipe(paper, changes, regularizer=regularizer)).experiment()
+    changes |= {"options.regularizer.spa_gca.order": order} if order else {}
+    return config.resolve(config.check(tiny.recipe(name, changes, regularizer=regularizer))).recipe
 
 
-def rates(chosen: Experiment, *, images: int = DOGS) -> list[float]:
+def rates(recipe: Recipe, *, images: int = DOGS) -> list[float]:
     """The rate that each iteration is made with, as the loop puts parts and schedule together."""
-    train = chosen.settings.train.for_loop()
-    phases = objects.course(chosen, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
+    train = loop_settings(recipe)
+    phases = training_plan(recipe, SimpleNamespace()).phases  # type: ignore[arg-type]  # nothing is frozen here
     size, unit = train.batch_size, train.budget.unit
     steps = [optim.total_steps(unit=unit, amount=p.amount, images=images, batch_size=size) for p in phases]
     seen = []
     for number, phase in enumerate(phases):
-        parts, place = engine._share(phases, steps, number)
+        parts, place = loop._share(phases, steps, number)
         group = {"backbone": list(nn.Linear(1, 1).parameters())}
         optimizer = optim.make_optimizer(group, train, lr=phase.lr, factors={})
         schedule = optim.make_schedule(optimizer, train, parts, done=sum(parts[:place]))
@@ -57,11 +58,11 @@ def test_the_rate_of_a_single_method_falls_at_6000_of_9000(method: str) -> None:
 
 
 def test_the_rate_of_l2_fe_falls_to_a_tenth_in_6_of_10_epochs() -> None:
-    chosen = experiment(regularizer="l2_fe")
+    recipe = experiment(regularizer="l2_fe")
     an_epoch = 188
-    assert chosen.settings.train.budget.amount == 10
+    assert recipe.train.budget.amount == 10
     expected = [1e-2 * 0.1 ** (step / (6 * an_epoch)) for step in range(10 * an_epoch)]
-    seen = rates(chosen)
+    seen = rates(recipe)
     assert seen == pytest.approx(expected)
     assert seen[6 * an_epoch] == pytest.approx(1e-3)
 
@@ -85,7 +86,7 @@ def test_halves_in_epochs_are_halves_of_the_iterations() -> None:
 
 def test_phases_each_begin_the_schedule_anew() -> None:
     seen = rates(experiment("animals", regularizer="spa", train={"schedule": "cosine"}), images=640)
-    train = experiment("animals").settings.train
+    train = experiment("animals").train
     first = train.phases[0].amount * -(-640 // train.batch_size)
     assert seen[0] == pytest.approx(train.phases[0].lr)
     assert seen[first] == pytest.approx(train.phases[1].lr)
@@ -93,7 +94,7 @@ def test_phases_each_begin_the_schedule_anew() -> None:
 
 
 def test_every_group_falls_alike_the_regularizers_own_too() -> None:
-    train = experiment().settings.train.for_loop()
+    train = loop_settings(experiment())
     names = ("backbone", "head", optim.REGULARIZER)
     groups = {name: list(nn.Linear(1, 1).parameters()) for name in names}
     optimizer = optim.make_optimizer(groups, train, lr=train.lr, factors={"backbone": 0.1, "head": 1.0})

@@ -10,7 +10,7 @@ from pipeline.core.types import Budget
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """The settings of `engine.fit`; the fields are those of a recipe's `train`, with the options that count."""
+    """The settings of `loop.fit`; the fields are those of a recipe's `train`, with the options that count."""
 
     budget: Budget
     batch_size: int

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.views import view
-from pipeline.training import engine
+from pipeline.datasets.transforms.image_transform import build_transform
+from pipeline.training import contract, loop, sampling
 from pipeline.training.features import Features
 from pipeline.training.images import Images
 
@@ -77,14 +77,16 @@ def settings(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**(values | changes))
 
 
-def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> engine.Examples:
+def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> contract.Examples:
     numbers = np.random.default_rng(0)
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    shown = view(image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={})
+    shown = build_transform(
+        image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
+    )
     images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
-    return engine.Examples(images, labels, rows[:count], rows[count:])
+    return contract.Examples(images, labels, rows[:count], rows[count:])
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -95,7 +97,7 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None
     trained = []
     for seed in (1, 1, 2):
         network = Small(frozen=False)
-        engine.fit(network, examples(), settings(), seed=seed)
+        loop.fit(network, examples(), settings(), seed=seed)
         trained.append(weights(network))
     assert torch.equal(trained[0], trained[1])
     assert not torch.equal(trained[0], trained[2])
@@ -108,7 +110,7 @@ def test_kept_features_give_the_same_network_as_computing_them_each_epoch(augmen
     for megabytes in (64, 0):
         network = Small(frozen=True)
         shown = examples(augmentation=augmentation)
-        outcome = engine.fit(network, shown, settings(feature_cache_mb=megabytes), seed=1)
+        outcome = loop.fit(network, shown, settings(feature_cache_mb=megabytes), seed=1)
         assert (outcome.cache_seconds > 0) == bool(megabytes)
         trained.append(weights(network))
     torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-6)
@@ -118,7 +120,7 @@ def test_kept_features_run_the_frozen_part_once_for_each_image() -> None:
     calls = {}
     for megabytes in (64, 0):
         network = Small(frozen=True)
-        engine.fit(network, examples(count=16, val=0), settings(feature_cache_mb=megabytes), seed=1)
+        loop.fit(network, examples(count=16, val=0), settings(feature_cache_mb=megabytes), seed=1)
         calls[megabytes] = network.calls
     assert calls == {64: 1 + 2, 0: 3 * 2}
 
@@ -126,17 +128,17 @@ def test_kept_features_run_the_frozen_part_once_for_each_image() -> None:
 def test_nothing_is_kept_where_images_vary_or_memory_does_not_reach() -> None:
     varied = examples(val=0, augmentation="flip")
     network = Small(frozen=True)
-    assert engine.fit(network, varied, settings(), seed=1).cache_seconds == 0
+    assert loop.fit(network, varied, settings(), seed=1).cache_seconds == 0
     rows = torch.arange(26)
     large = Images(np.zeros((26, 3, 256, 256), np.uint8), rows, mean=MEAN, std=STD, device=CPU)
-    kept = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).kept for megabytes in (1, 8)]
+    kept = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).cached for megabytes in (1, 8)]
     assert kept == [False, True]
 
 
 def test_frozen_values_and_their_statistics_do_not_move_and_all_others_do() -> None:
     network = Small(frozen=True)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    engine.fit(network, examples(), settings(), seed=1)
+    loop.fit(network, examples(), settings(), seed=1)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {name for name in before if not name.startswith("parts.0")}
 
@@ -146,7 +148,7 @@ def test_one_step_is_the_gradient_step_written_by_hand() -> None:
     for model in (network, by_hand):
         model.parts[2][0].p = 0.0
     data = examples(count=8, val=0)
-    engine.fit(network, data, settings(budget=SimpleNamespace(unit="iterations", amount=1)), seed=1)
+    loop.fit(network, data, settings(budget=SimpleNamespace(unit="iterations", amount=1)), seed=1)
     by_hand.train()
     pixels = torch.stack([data.images.batch(torch.tensor([row]))[0] for row in range(8)])
     F.cross_entropy(by_hand.run(pixels), data.labels).backward()
@@ -159,7 +161,7 @@ def test_one_step_is_the_gradient_step_written_by_hand() -> None:
 
 
 def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
-    outcome = engine.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
+    outcome = loop.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
     assert outcome.images_trained == 3 * 21
     assert [row["iteration"] for row in outcome.history] == [3, 6, 9]
     assert all(
@@ -178,19 +180,19 @@ def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
 
 def test_a_budget_in_iterations_stops_within_an_epoch() -> None:
     budget = SimpleNamespace(unit="iterations", amount=4)
-    outcome = engine.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
+    outcome = loop.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
     assert [row["iteration"] for row in outcome.history] == [3, 4]
     assert outcome.images_trained == 21 + 8
 
 
 def test_without_rows_to_watch_the_curves_show_training_only() -> None:
-    outcome = engine.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
+    outcome = loop.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
     assert not any(name.startswith("val") for name in outcome.history[0])
 
 
 def test_what_is_watched_is_scored_in_eval_mode_after_the_epoch() -> None:
     network, data = Small(frozen=False), examples()
-    outcome = engine.fit(network, data, settings(), seed=1)
+    outcome = loop.fit(network, data, settings(), seed=1)
     network.eval()
     with torch.no_grad():
         scores = network.run(data.images.batch(data.val))
@@ -202,36 +204,36 @@ def test_watching_does_not_change_training() -> None:
     trained = []
     for val in (0, 5):
         network, data = Small(frozen=False), examples(val=5)
-        watched = engine.Examples(data.images, data.labels, data.train, data.val[:val])
-        engine.fit(network, watched, settings(), seed=1)
+        watched = contract.Examples(data.images, data.labels, data.train, data.val[:val])
+        loop.fit(network, watched, settings(), seed=1)
         trained.append(weights(network))
     assert torch.equal(*trained)
 
 
 def test_every_epoch_has_an_order_of_its_own() -> None:
     data = examples(count=20)
-    orders = [engine.order(data, engine.Course(), seed=1, epoch=epoch).tolist() for epoch in (1, 2)]
+    orders = [sampling.order(data, contract.TrainingPlan(), seed=1, epoch=epoch).tolist() for epoch in (1, 2)]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(20))
 
 
-def unbalanced() -> engine.Examples:
+def unbalanced() -> contract.Examples:
     """Eighty images of class 0, fifteen of class 1 and five of class 2, and as many again that are only watched."""
     data = examples(count=100, val=100)
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor([80, 15, 5])).repeat(2)
-    return engine.Examples(data.images, labels, torch.arange(100), torch.arange(100, 200))
+    return contract.Examples(data.images, labels, torch.arange(100), torch.arange(100, 200))
 
 
 def test_weighted_sampling_shows_each_class_as_often_as_any_other() -> None:
     data = unbalanced()
-    course = engine.Course(sampler="weighted")
-    drawn = torch.cat([engine.order(data, course, seed=1, epoch=epoch) for epoch in range(1, 41)])
+    plan = contract.TrainingPlan(sampler="weighted")
+    drawn = torch.cat([sampling.order(data, plan, seed=1, epoch=epoch) for epoch in range(1, 41)])
     assert len(drawn) == 40 * 100
     assert set(drawn.tolist()) == set(range(100))
     # Of 4,000 draws at one third, 4.5 standard deviations are 0.0335.
     shares = torch.bincount(data.labels[drawn]).double() / len(drawn)
     assert shares.tolist() == pytest.approx([1 / 3] * 3, abs=0.0335)
-    assert torch.equal(drawn[:100], engine.order(data, course, seed=1, epoch=1))
+    assert torch.equal(drawn[:100], sampling.order(data, plan, seed=1, epoch=1))
 
 
 def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> None:
@@ -240,16 +242,16 @@ def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> 
     data = unbalanced()
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    found = engine.class_weights(data, engine.Course(class_weights="balanced"))
+    found = sampling.class_weights(data, contract.TrainingPlan(class_weights="balanced"))
     assert found is not None
     assert found.tolist() == pytest.approx(expected.tolist())
-    assert engine.class_weights(data, engine.Course()) is None
+    assert sampling.class_weights(data, contract.TrainingPlan()) is None
 
 
 def test_a_batch_of_one_class_counts_as_that_class_does() -> None:
     logits, labels = torch.randn(4, 3), torch.full((4,), 2)
-    plain = engine._loss(logits, labels, None)
-    torch.testing.assert_close(engine._loss(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
+    plain = loop._loss(logits, labels, None)
+    torch.testing.assert_close(loop._loss(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
 
 
 def test_what_one_phase_kept_is_gone_when_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,9 +264,9 @@ def test_what_one_phase_kept_is_gone_when_the_next_begins(monkeypatch: pytest.Mo
         made.append(weakref.ref(features))
         return features
 
-    monkeypatch.setattr(engine, "Features", noted)
+    monkeypatch.setattr(loop, "Features", noted)
     network = Small(frozen=False)
-    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert alive == [[], [False]]
 
 
@@ -272,27 +274,27 @@ def test_class_weights_change_what_is_learnt() -> None:
     trained = []
     for chosen in ("none", "balanced"):
         network = Small(frozen=False)
-        engine.fit(network, unbalanced(), settings(), seed=1, course=engine.Course(class_weights=chosen))
+        loop.fit(network, unbalanced(), settings(), seed=1, plan=contract.TrainingPlan(class_weights=chosen))
         trained.append(weights(network))
     assert not torch.equal(*trained)
 
 
-def two_phases(network: Small) -> engine.Course:
+def two_phases(network: Small) -> contract.TrainingPlan:
     """One epoch with the first part frozen, then two with everything at a smaller rate."""
-    first = engine.Phase(1, 0.05, lambda: network.freeze(True))
-    return engine.Course((first, engine.Phase(2, 0.005, lambda: network.freeze(False))))
+    first = contract.PhasePlan(1, 0.05, lambda: network.freeze(True))
+    return contract.TrainingPlan((first, contract.PhasePlan(2, 0.005, lambda: network.freeze(False))))
 
 
 def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
     network = Small(frozen=False)
     start = network.state_dict()["parts.0.0.weight"].clone()
     seen = []
-    outcome = engine.fit(
+    outcome = loop.fit(
         network,
         examples(),
         settings(),
         seed=1,
-        course=two_phases(network),
+        plan=two_phases(network),
         on_epoch=lambda _row: seen.append(torch.equal(network.state_dict()["parts.0.0.weight"], start)),
     )
     assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
@@ -303,10 +305,10 @@ def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
 
 def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[torch.optim.Optimizer] = []
-    plain = engine.optim.make_optimizer
-    monkeypatch.setattr(engine.optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
+    plain = loop.optim.make_optimizer
+    monkeypatch.setattr(loop.optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
     network = Small(frozen=False)
-    engine.fit(network, examples(), settings(), seed=1, course=two_phases(network))
+    loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert len(made) == 2
     assert made[0] is not made[1]
     assert sum(len(group["params"]) for group in made[0].param_groups) == 4
@@ -314,10 +316,10 @@ def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_rates_by_group_are_those_that_are_asked_for() -> None:
-    still = engine.Course(lr_factors={"backbone": 1e-12, "head": 1.0})
+    still = contract.TrainingPlan(lr_factors={"backbone": 1e-12, "head": 1.0})
     network = Small(frozen=False)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    outcome = engine.fit(network, examples(), settings(), seed=1, course=still)
+    outcome = loop.fit(network, examples(), settings(), seed=1, plan=still)
     moved = {name: (value - before[name]).abs().max().item() for name, value in network.named_parameters()}
     assert max(moved[name] for name in moved if not name.startswith("parts.2")) < 1e-9
     assert min(moved[name] for name in moved if name.startswith("parts.2")) > 1e-4
@@ -328,15 +330,15 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
     network = Small(frozen=False)
     with torch.no_grad():
         network.parts[2][1].weight.fill_(1e30)
-    with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
-        engine.fit(network, examples(val=0), settings(lr=1e30), seed=1)
-    rows = engine.order(examples(val=0), engine.Course(), seed=1, epoch=1)
+    with pytest.raises(contract.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
+        loop.fit(network, examples(val=0), settings(lr=1e30), seed=1)
+    rows = sampling.order(examples(val=0), contract.TrainingPlan(), seed=1, epoch=1)
     assert caught.value.rows == rows[8:16].tolist()
 
 
 def test_bf16_runs_and_ends_near_fp32() -> None:
     losses = [
-        engine.fit(Small(frozen=True), examples(), settings(precision=precision), seed=1).history[-1]["train_loss"]
+        loop.fit(Small(frozen=True), examples(), settings(precision=precision), seed=1).history[-1]["train_loss"]
         for precision in ("fp32", "bf16")
     ]
     assert losses[0] != losses[1]
@@ -344,7 +346,7 @@ def test_bf16_runs_and_ends_near_fp32() -> None:
 
 
 def test_one_line_an_epoch_is_printed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    engine.fit(Small(frozen=False), examples(), settings(), seed=1)
+    loop.fit(Small(frozen=False), examples(), settings(), seed=1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "train_loss" in lines[0]

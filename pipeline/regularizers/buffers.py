@@ -1,4 +1,4 @@
-"""Values by dotted name inside a module, whose own names may hold no dot."""
+"""Buffers of a module by dotted name, which torch does not allow as a buffer's own name."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def key(name: str) -> str:
-    """The name under which a module may hold what belongs to a dotted one.
+    """Return the dotted name as one that a buffer or submodule may have.
 
     >>> key("layer1.2.conv3")
     'layer1/2/conv3'
@@ -14,17 +14,18 @@ def key(name: str) -> str:
     return name.replace(".", "/")
 
 
-class Kept(nn.Module):
-    """Cloned values as buffers, so that `.to()` moves them and `state_dict()` holds them.
+class BufferDict(nn.Module):
+    """Mapping of names to cloned tensors, held as buffers: `.to()` moves them and `state_dict()` contains them.
 
     Args:
-        values: by dotted name; neither changed nor shared.
+        values: by dotted name; cloned, so that later changes to them have no effect.
     """
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.names = tuple(values)
         for name, value in values.items():
+            # Cloned, since training changes the network's tensors in place.
             self.register_buffer(key(name), value.detach().clone())
 
     def __getitem__(self, name: str) -> Tensor:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.views import view
-from pipeline.training import engine, optim
-from pipeline.training.features import Memory
+from pipeline.datasets.transforms.image_transform import build_transform
+from pipeline.training import contract, loop, optim, sampling
+from pipeline.training.features import FeatureCache
 from pipeline.training.images import Images
 
 CPU = torch.device("cpu")
@@ -69,15 +69,15 @@ class Towards:
         yield self.scale
 
     @torch.no_grad()
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         self.asked.append(len(x))
         self.starts.add(start)
         return {"pooled": x.flatten(2).mean(2)[:, :3]}
 
-    def run(self, x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         self.batches += 1
         scores = self.network.run(x, start=start)
-        term = self.alpha * (scores - self.scale * source["pooled"]).square().sum(1).mean()
+        term = self.alpha * (scores - self.scale * reference["pooled"]).square().sum(1).mean()
         return scores, {"towards": term * (torch.inf if self.batches == self.broken_at else 1)}
 
     def diagnosis(self) -> dict[str, float]:
@@ -100,18 +100,20 @@ def settings(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**(values | changes))
 
 
-def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> engine.Examples:
+def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> contract.Examples:
     numbers = np.random.default_rng(0)
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    shown = view(image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={})
+    shown = build_transform(
+        image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
+    )
     images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
-    return engine.Examples(images, labels, rows[:count], rows[count:])
+    return contract.Examples(images, labels, rows[:count], rows[count:])
 
 
-def one_phase(guide: engine.Guide | None, *, amount: int = 2) -> engine.Course:
-    return engine.Course((engine.Phase(amount, 0.05, guide=lambda: guide),))
+def one_phase(loss_term: contract.LossTerm | None, *, amount: int = 2) -> contract.TrainingPlan:
+    return contract.TrainingPlan((contract.PhasePlan(amount, 0.05, loss_term=lambda: loss_term),))
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -129,9 +131,9 @@ def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[torch.optim.Optimizer]:
 
 def test_without_a_guide_the_network_is_the_one_of_a_course_that_knows_of_none() -> None:
     trained = []
-    for course in (None, one_phase(None)):
+    for plan in (None, one_phase(None)):
         network = Small()
-        engine.fit(network, examples(), settings(), seed=1, course=course)
+        loop.fit(network, examples(), settings(), seed=1, plan=plan)
         trained.append(weights(network))
     assert torch.equal(*trained)
 
@@ -140,8 +142,8 @@ def test_a_guide_whose_terms_weigh_nothing_leaves_the_network_bit_for_bit() -> N
     trained = []
     for guided in (False, True):
         network = Small()
-        guide = Towards(network, alpha=0.0) if guided else None
-        engine.fit(network, examples(augmentation="flip"), settings(), seed=1, course=one_phase(guide))
+        loss_term = Towards(network, alpha=0.0) if guided else None
+        loop.fit(network, examples(augmentation="flip"), settings(), seed=1, plan=one_phase(loss_term))
         trained.append(weights(network))
     assert torch.equal(*trained)
 
@@ -150,14 +152,14 @@ def test_one_step_follows_the_gradient_of_all_terms() -> None:
     network, by_hand = Small(), Small()
     for model in (network, by_hand):
         model.parts[2][0].p = 0.0
-    data, guide, other = examples(count=8), Towards(network), Towards(by_hand)
+    data, loss_term, other = examples(count=8), Towards(network), Towards(by_hand)
     budget = settings(budget=SimpleNamespace(unit="iterations", amount=1))
-    engine.fit(network, data, budget, seed=1, course=one_phase(guide, amount=1))
+    loop.fit(network, data, budget, seed=1, plan=one_phase(loss_term, amount=1))
     by_hand.train()
     pixels = data.images.batch(torch.arange(8))
-    scores, terms = other.run(pixels, other.source(pixels, start=0), start=0)
+    scores, terms = other.run(pixels, other.reference(pixels, start=0), start=0)
     (nn.functional.cross_entropy(scores, data.labels) + terms["towards"]).backward()
-    for one, same in zip((*network.parameters(), guide.scale), (*by_hand.parameters(), other.scale), strict=True):
+    for one, same in zip((*network.parameters(), loss_term.scale), (*by_hand.parameters(), other.scale), strict=True):
         assert same.grad is not None
         torch.testing.assert_close(one, same - 0.05 * same.grad, rtol=0, atol=1e-6)
 
@@ -166,58 +168,58 @@ def test_the_guides_own_parameters_train_at_the_networks_rate_without_decay(
     optimizers: list[torch.optim.Optimizer],
 ) -> None:
     network = Small()
-    guide = Towards(network)
-    engine.fit(network, examples(), settings(weight_decay=0.5), seed=1, course=one_phase(guide))
+    loss_term = Towards(network)
+    loop.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
     groups = {group["name"]: group for group in optimizers[0].param_groups}
     assert set(groups) == {"backbone", "head", optim.REGULARIZER}
-    assert [id(one) for one in groups[optim.REGULARIZER]["params"]] == [id(guide.scale)]
+    assert [id(one) for one in groups[optim.REGULARIZER]["params"]] == [id(loss_term.scale)]
     assert groups[optim.REGULARIZER]["lr"] == groups["backbone"]["lr"] == 0.05
     assert {name: group["weight_decay"] for name, group in groups.items()} == {
         "backbone": 0.5,
         "head": 0.5,
         optim.REGULARIZER: 0.0,
     }
-    assert not torch.equal(guide.scale, torch.ones(3))
+    assert not torch.equal(loss_term.scale, torch.ones(3))
 
 
 def test_no_gradient_but_that_of_its_terms_reaches_a_guides_parameters() -> None:
     network = Small()
-    guide = Towards(network, alpha=0.0)
-    engine.fit(network, examples(), settings(weight_decay=0.5), seed=1, course=one_phase(guide))
-    assert torch.equal(guide.scale, torch.ones(3))
+    loss_term = Towards(network, alpha=0.0)
+    loop.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
+    assert torch.equal(loss_term.scale, torch.ones(3))
 
 
 def test_the_loss_in_the_history_is_the_cross_entropy_and_terms_and_diagnosis_follow() -> None:
     network = Small()
-    outcome = engine.fit(network, examples(val=5), settings(), seed=1, course=one_phase(Towards(network)))
+    outcome = loop.fit(network, examples(val=5), settings(), seed=1, plan=one_phase(Towards(network)))
     columns = ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "train_towards", "scale/largest"]
     assert list(outcome.history[0]) == [*columns, "val_loss", "val_accuracy"]
     still = Small()
     frozen = settings(lr=1e-30, batch_size=21)
     still.parts[2][0].p = 0.0
-    guide = Towards(still)
-    course = engine.Course((engine.Phase(1, 1e-30, guide=lambda: guide),))
-    row = engine.fit(still, examples(), frozen, seed=1, course=course).history[0]
+    loss_term = Towards(still)
+    plan = contract.TrainingPlan((contract.PhasePlan(1, 1e-30, loss_term=lambda: loss_term),))
+    row = loop.fit(still, examples(), frozen, seed=1, plan=plan).history[0]
     data = examples()
     pixels = data.images.batch(data.train)
-    scores, terms = guide.run(pixels, guide.source(pixels, start=0), start=0)
+    scores, terms = loss_term.run(pixels, loss_term.reference(pixels, start=0), start=0)
     assert row["train_loss"] == pytest.approx(nn.functional.cross_entropy(scores, data.labels).item(), rel=1e-5)
     assert row["train_towards"] == pytest.approx(terms["towards"].item(), rel=1e-5)
 
 
 def test_a_term_in_the_history_is_the_mean_over_images_of_the_smaller_last_batch_too() -> None:
     network = Small()
-    guide = Towards(network)
+    loss_term = Towards(network)
     seen = []
-    plain = guide.run
+    plain = loss_term.run
 
-    def noted(x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
-        scores, terms = plain(x, source, start=start)
+    def noted(x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+        scores, terms = plain(x, reference, start=start)
         seen.append((len(x), terms["towards"].item()))
         return scores, terms
 
-    guide.run = noted  # type: ignore[method-assign]
-    outcome = engine.fit(network, examples(count=21), settings(), seed=1, course=one_phase(guide, amount=1))
+    loss_term.run = noted  # type: ignore[method-assign]
+    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=1))
     assert [count for count, _ in seen] == [8, 8, 5]
     expected = sum(count * value for count, value in seen) / 21
     assert outcome.history[0]["train_towards"] == pytest.approx(expected, rel=1e-6)
@@ -225,28 +227,28 @@ def test_a_term_in_the_history_is_the_mean_over_images_of_the_smaller_last_batch
 
 def test_a_term_alone_that_is_not_finite_is_told_with_epoch_step_and_rows() -> None:
     network = Small()
-    with pytest.raises(engine.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
-        engine.fit(network, examples(), settings(), seed=1, course=one_phase(Towards(network, broken_at=2)))
-    order = engine.order(examples(), engine.Course(), seed=1, epoch=1)
+    with pytest.raises(contract.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
+        loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network, broken_at=2)))
+    order = sampling.order(examples(), contract.TrainingPlan(), seed=1, epoch=1)
     assert caught.value.rows == order[8:16].tolist()
 
 
 def test_the_source_is_asked_once_for_each_image_where_images_repeat() -> None:
     network = Small()
-    guide = Towards(network)
-    outcome = engine.fit(network, examples(count=21), settings(), seed=1, course=one_phase(guide, amount=3))
+    loss_term = Towards(network)
+    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=3))
     # One image first, to see whether all fit.
-    assert guide.asked == [1, 8, 8, 5]
+    assert loss_term.asked == [1, 8, 8, 5]
     assert outcome.cache_seconds > 0
 
 
 @pytest.mark.parametrize(("augmentation", "megabytes"), [("flip", 64), ("none", 0)])
 def test_the_source_is_asked_anew_where_images_vary_or_nothing_may_be_kept(augmentation: str, megabytes: int) -> None:
     network = Small()
-    guide = Towards(network)
+    loss_term = Towards(network)
     data = examples(count=21, augmentation=augmentation)
-    outcome = engine.fit(network, data, settings(feature_cache_mb=megabytes), seed=1, course=one_phase(guide, amount=2))
-    assert guide.asked == [8, 8, 5, 8, 8, 5]
+    outcome = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term, amount=2))
+    assert loss_term.asked == [8, 8, 5, 8, 8, 5]
     assert outcome.cache_seconds == 0
 
 
@@ -255,28 +257,28 @@ def test_what_is_kept_of_the_source_gives_the_same_network_as_asking_it_anew(fro
     trained = []
     for megabytes in (64, 0):
         network = Small(frozen=frozen)
-        guide = Towards(network)
-        engine.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1, course=one_phase(guide))
-        assert guide.starts == {int(frozen)}
-        trained.append(torch.cat([weights(network), guide.scale.detach().double()]))
+        loss_term = Towards(network)
+        loop.fit(network, examples(), settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term))
+        assert loss_term.starts == {int(frozen)}
+        trained.append(torch.cat([weights(network), loss_term.scale.detach().double()]))
     torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-5)
 
 
 class Nothing(Towards):
     """A guide that needs nothing of the source, as L2-SP."""
 
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         self.asked.append(len(x))
         return {}
 
-    def run(self, x: Tensor, source: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         scores = self.network.run(x, start=start)
         return scores, {"nothing": 0 * scores.sum() + 0 * self.scale.sum()}
 
 
 def test_where_a_guide_needs_nothing_of_the_source_nothing_is_kept_and_no_time_is_told() -> None:
     network = Small()
-    outcome = engine.fit(network, examples(), settings(), seed=1, course=one_phase(Nothing(network)))
+    outcome = loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Nothing(network)))
     assert outcome.cache_seconds == 0
 
 
@@ -290,55 +292,60 @@ def doubled(rows: Tensor) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(("limit", "kept"), [(0, False), (299, False), (300, True)])
 def test_a_memory_keeps_all_or_nothing_within_its_limit(limit: int, kept: bool) -> None:
-    memory = Memory(doubled, ROWS, limit=limit, batch_size=2)
-    assert memory.kept is kept
+    memory = FeatureCache(doubled, ROWS, limit=limit, batch_size=2)
+    assert memory.cached is kept
     assert memory.bytes == (300 if kept else 0)
 
 
 def test_a_memory_gives_each_row_its_own_in_any_order() -> None:
-    memory = Memory(doubled, ROWS, limit=300, batch_size=2)
+    memory = FeatureCache(doubled, ROWS, limit=300, batch_size=2)
     found = memory(torch.tensor([7, 3, 7]))
     assert found["one"].flatten().tolist() == [14.0, 6.0, 14.0]
     assert torch.equal(found["map"], doubled(torch.tensor([7, 3, 7]))["map"])
 
 
 def test_what_was_not_kept_is_our_mistake() -> None:
-    with pytest.raises(ValueError, match="nothing is kept"):
-        Memory(doubled, ROWS, limit=0, batch_size=2)(ROWS)
+    with pytest.raises(ValueError, match="nothing is cached"):
+        FeatureCache(doubled, ROWS, limit=0, batch_size=2)(ROWS)
 
 
 class Large(Towards):
     """A guide that needs 1,200 bytes more of each image."""
 
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
-        return super().source(x, start=start) | {"large": x.new_zeros(len(x), 300)}
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+        return super().reference(x, start=start) | {"large": x.new_zeros(len(x), 300)}
 
 
 @pytest.mark.parametrize(("kind", "kept"), [(Towards, True), (Large, False)])
 def test_the_source_has_the_room_that_kept_features_leave(kind: type[Towards], kept: bool) -> None:
     """Kept features of 1,400 images are 1.05 MiB of the two that there are."""
     network = Small(frozen=True)
-    guide = kind(network)
+    loss_term = kind(network)
     chosen = settings(feature_cache_mb=2, batch_size=700)
-    outcome = engine.fit(network, examples(count=1400), chosen, seed=1, course=one_phase(guide))
-    assert guide.asked == [1, 700, 700] + [700] * (0 if kept else 2)
+    outcome = loop.fit(network, examples(count=1400), chosen, seed=1, plan=one_phase(loss_term))
+    assert loss_term.asked == [1, 700, 700] + [700] * (0 if kept else 2)
     assert outcome.cache_seconds > 0
 
 
-def halves(network: Small, made: list[Towards]) -> engine.Course:
-    def guide() -> Towards:
+def halves(network: Small, made: list[Towards]) -> contract.TrainingPlan:
+    def loss_term() -> Towards:
         made.append(Towards(network))
         return made[-1]
 
-    return engine.Course((engine.Phase(1, 0.05, guide=guide), engine.Phase(2, 0.05, guide=guide, continues=True)))
+    return contract.TrainingPlan(
+        (
+            contract.PhasePlan(1, 0.05, loss_term=loss_term),
+            contract.PhasePlan(2, 0.05, loss_term=loss_term, continues=True),
+        )
+    )
 
 
 def test_each_half_has_a_guide_and_an_optimizer_of_its_own(optimizers: list[torch.optim.Optimizer]) -> None:
     network, made = Small(), []
-    engine.fit(network, examples(), settings(), seed=1, course=halves(network, made))
+    loop.fit(network, examples(), settings(), seed=1, plan=halves(network, made))
     assert len(made) == len(optimizers) == 2
     own = [groups["params"] for one in optimizers for groups in one.param_groups if groups["name"] == optim.REGULARIZER]
-    assert [id(parameters[0]) for parameters in own] == [id(guide.scale) for guide in made]
+    assert [id(parameters[0]) for parameters in own] == [id(loss_term.scale) for loss_term in made]
     assert made[1].batches == 2 * made[0].batches
 
 
@@ -347,7 +354,7 @@ def test_curves_run_through_the_halves_and_the_schedule_goes_on() -> None:
     chosen = settings(
         schedule="step", schedule_options={"at": (0.5,), "factor": 0.1}, budget=SimpleNamespace(unit="epochs", amount=3)
     )
-    outcome = engine.fit(network, examples(count=16), chosen, seed=1, course=halves(network, []))
+    outcome = loop.fit(network, examples(count=16), chosen, seed=1, plan=halves(network, []))
     assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
     assert [row["iteration"] for row in outcome.history] == [2, 4, 6]
     # Half of the first half is one of its two iterations, half of the second two of four.
@@ -361,11 +368,11 @@ def test_a_guide_is_made_when_its_phase_has_frozen_what_it_freezes() -> None:
         network.frozen = True
         network.parts[0].requires_grad_(False)
 
-    def guide() -> None:
+    def loss_term() -> None:
         seen.append(network.frozen_prefix())
 
-    course = engine.Course((engine.Phase(1, 0.05, start=freeze, guide=guide),))
-    engine.fit(network, examples(), settings(), seed=1, course=course)
+    plan = contract.TrainingPlan((contract.PhasePlan(1, 0.05, start=freeze, loss_term=loss_term),))
+    loop.fit(network, examples(), settings(), seed=1, plan=plan)
     assert seen == [1]
 
 
@@ -373,8 +380,8 @@ def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() 
     losses = []
     for precision in ("fp32", "bf16"):
         network = Small()
-        row = engine.fit(
-            network, examples(), settings(precision=precision), seed=1, course=one_phase(Towards(network))
+        row = loop.fit(
+            network, examples(), settings(precision=precision), seed=1, plan=one_phase(Towards(network))
         ).history[-1]
         losses.append(row["train_towards"])
     assert losses[0] != losses[1]
@@ -383,7 +390,7 @@ def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() 
 
 def test_a_line_of_an_epoch_tells_the_terms_but_not_the_diagnosis(capsys: pytest.CaptureFixture[str]) -> None:
     network = Small()
-    engine.fit(network, examples(), settings(), seed=1, course=one_phase(Towards(network)), name="half")
+    loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network)), name="half")
     told = capsys.readouterr().out.splitlines()
     assert all(line.startswith("half: epoch ") for line in told)
     assert "train_towards" in told[0]

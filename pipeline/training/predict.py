@@ -1,0 +1,43 @@
+"""Class scores of a network that is not trained meanwhile."""
+
+import contextlib
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.training.contract import Examples, Row, Settings, Trainable
+from pipeline.training.features import Features
+
+
+@torch.no_grad()
+def predict(
+    network: Trainable, features: Features, rows: Tensor, settings: Settings, *, device: torch.device
+) -> Tensor:
+    """Return class scores (n, K) of these rows, float32 on the CPU, in eval mode."""
+    network.eval()
+    scores = []
+    for batch in rows.split(settings.batch_size):
+        with autocast(settings, device):
+            scores.append(network.run(features(batch), start=features.prefix).float())
+    return torch.cat(scores).cpu()
+
+
+def autocast(settings: Settings, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which forward passes run in the settings' precision."""
+    if settings.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def validate(network: Trainable, features: Features, examples: Examples, settings: Settings) -> Row:
+    """Return loss and accuracy of the validation rows; empty if there are none."""
+    if not len(examples.val):
+        return {}
+    scores = predict(network, features, examples.val, settings, device=examples.images.device)
+    labels = examples.labels[examples.val]
+    return {
+        "val_loss": F.cross_entropy(scores, labels).item(),
+        "val_accuracy": (scores.argmax(1) == labels).double().mean().item(),
+    }
