@@ -120,10 +120,10 @@ class Clone:
         text = yaml.safe_dump(self.values() | changes, sort_keys=False)
         (self.root / "params.yaml").write_text(text, encoding="utf-8")
 
-    def papers(self, *names: str) -> None:
-        """Keep these recipes alone, from here or else from the project; DVC reads them some thirty times in a run."""
-        every = tiny.shipped()["papers"] | self.values()["papers"]
-        self.params(papers={name: every[name] for name in names})
+    def recipes(self, *names: str) -> None:
+        """Keep these recipes alone, from here or else from the project: DVC reads the file many times in a run."""
+        every = tiny.shipped()["recipes"] | self.values()["recipes"]
+        self.params(recipes={name: every[name] for name in names})
 
     def outputs(self) -> dict[str, str]:
         """The hash of every output that dvc.lock names."""

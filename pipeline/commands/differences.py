@@ -7,8 +7,9 @@ from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.tracking import Origin
 
-# Measured anew each time.
-TIMINGS = paths.runtime_file(0).parent.as_posix()
+# Measured anew each time; and the settings, of which repeats and threads are set by us, and all others are compared as
+# the parameters of the stages.
+NOT_COMPARED = (paths.runtime_file(0).parent.as_posix(), paths.RECIPE.as_posix())
 CODE = "pipeline/"
 # Set for the second run, where the first may have left them open: how many threads, which repeats.
 SET_BY_US = frozenset({"threads", "repeats"})
@@ -30,7 +31,7 @@ class Output(NamedTuple):
 
 
 def outputs(recorded: Origin, found: Origin, order: Iterable[str]) -> list[Output]:
-    """Return every output but the timings, in the order in which they are made.
+    """Return every output but the timings and the settings, in the order in which they are made.
 
     Args:
         recorded: the run that was.
@@ -45,7 +46,7 @@ def outputs(recorded: Origin, found: Origin, order: Iterable[str]) -> list[Outpu
     compared = []
     for name in names:
         old, new = (_hashes(one.stages, name, "outs") for one in (recorded, found))
-        kept = [path for path in {**old, **new} if not path.startswith(TIMINGS)]
+        kept = [path for path in {**old, **new} if not path.startswith(NOT_COMPARED)]
         compared += [Output(path, name, old.get(path), new.get(path)) for path in sorted(kept)]
     return compared
 

@@ -18,7 +18,10 @@ from pipeline.tracking import Origin
 # What is taken from DVC's cache instead of being made anew with --reuse-data, and what is made anew then.
 DATA_STAGES = ("validate", "collect", "split", "preprocess", "source")
 LATER_STAGES = ("train", "evaluate", "report")
-NOT_COMPARED = "not compared: run times (metrics/runtime), and the summary and page that quote them"
+NOT_COMPARED = (
+    "not compared: run times (metrics/runtime), the summary and page that quote them, "
+    "and data/recipe.yaml, which names repeats and threads"
+)
 
 
 @click.command(name="reproduce")

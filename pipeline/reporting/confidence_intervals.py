@@ -25,16 +25,19 @@ def trial(one: Repeat) -> Trial:
 
 
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
-    """All repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
+    """Return all repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
-    beside = record.model_dump(include={"recipe_name", "device", "threads"})
+    settings = dict(flat(record.recipe.model_dump(mode="json")))
+    if len(record.phases) == 1:
+        # Of a single phase all values are settings of their own.
+        del settings["train.phases"]
+    others = record.model_dump(include={"recipe_name", "device", "threads"})
     code = {"data": repeats[0].runtime.data_sha256, "weights": record.weights.sha256, "code": record.code}
-    hashes = {f"{key}, SHA-256": value for key, value in code.items()}
     return Experiment(
         name,
         trials={one.number: trial(one) for one in repeats},
         parameters=record.parameters.trainable,
-        settings=dict(flat(record.recipe.model_dump(mode="json"))) | beside | hashes,
+        settings=settings | others | {f"{key}, SHA-256": value for key, value in code.items()},
     )
 
 

@@ -34,7 +34,7 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: int) -> None:
-    words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", f"freeze={strategy}", "--classes", "50", "--json"]
+    words = ["-S", "recipe=ecsm", "-S", "attention=none", "-S", f"freeze={strategy}", "--classes", "50", "--json"]
     found = json.loads(describe(*words).output)
     assert found["parameters"] == {"trainable": trainable, "frozen": frozen, "regularizer": 0}
 
@@ -50,9 +50,9 @@ def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: 
         (["backbone=resnet50", "attention=csca"], 9, 26_042_985),
         (["backbone=resnet50", "attention=self"], 9, 28_771_914),
         (["backbone=resnet50", "attention=ecsm"], 9, 28_772_019),
-        (["backbone=resnet50", "attention=ecsm", "papers.ecsm.network.head=mlp1024"], 9, 30_860_979),
+        (["backbone=resnet50", "attention=ecsm", "head=mlp1024"], 9, 30_860_979),
         *(
-            ([f"backbone={name}", "attention=none", "papers.ecsm.network.head=torchvision"], 1000, total)
+            ([f"backbone={name}", "attention=none", "head=torchvision"], 1000, total)
             for name, total in {
                 "vgg16": 138_357_544,
                 "googlenet": 6_624_904,
@@ -67,7 +67,7 @@ def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: 
     ids=lambda value: "-".join(word.rpartition("=")[2] for word in value) if isinstance(value, list) else str(value),
 )
 def test_totals_are_exact(words: list[str], classes: int, trainable: int) -> None:
-    chosen = ["paper=ecsm", "papers.ecsm.network.head=linear", "freeze=scratch", *words]
+    chosen = ["recipe=ecsm", "head=linear", "freeze=scratch", *words]
     options = [part for word in chosen for part in ("-S", word)]
     found = json.loads(describe(*options, "--classes", str(classes), "--json").output)
     assert found["parameters"]["trainable"] == trainable
@@ -79,17 +79,17 @@ def test_totals_are_exact(words: list[str], classes: int, trainable: int) -> Non
         (["backbone=vit_b_16", "attention=se"], "attention: 'se' needs feature maps, and this backbone gives tokens"),
         (["backbone=vgg16", "attention=cbam"], "this backbone has no residual blocks for 'cbam'"),
         (
-            ["backbone=vgg16", "attention=ecsm", "papers.ecsm.data.image_size=48"],
+            ["backbone=vgg16", "attention=ecsm", "image_size=48"],
             "attention: 'ecsm' weighs positions, and the map at features.30 is 1 x 1 for images of 48; it needs 2 x 2",
         ),
         (
-            ["attention=se", "papers.ecsm.network.attention_options.se.reduction=512"],
+            ["attention=se", "options.attention.se.reduction=512"],
             "attention 'se': reduction 512 leaves none of 256 channels",
         ),
     ],
 )
 def test_attention_that_a_network_cannot_take_is_told_in_one_line(words: list[str], message: str) -> None:
-    options = [part for word in ["paper=ecsm", *words] for part in ("-S", word)]
+    options = [part for word in ["recipe=ecsm", *words] for part in ("-S", word)]
     caught = describe(*options, "--classes", "9").exception
     assert isinstance(caught, InputError)
     assert message in str(caught)
@@ -97,34 +97,79 @@ def test_attention_that_a_network_cannot_take_is_told_in_one_line(words: list[st
 
 
 def test_phases_are_described_one_by_one() -> None:
-    found = json.loads(describe("-S", "paper=animals", "--classes", "10", "--json").output)
+    found = json.loads(describe("-S", "recipe=animals", "--classes", "10", "--json").output)
     assert [(p["freeze"], p["amount"], p["lr"]) for p in found["phases"]] == [
         ("1", 10, 1e-3),
         ("features.12", 40, 1e-5),
     ]
     assert found["phases"][0]["trainable"] == 1280 * 10 + 10
     assert found["parameters"]["trainable"] == found["phases"][1]["trainable"] > 10**6
-    told = describe("-S", "paper=animals", "--classes", "10").output
+    told = describe("-S", "recipe=animals", "--classes", "10").output
     assert "phase 2: freeze features.12, amount 40, lr 1e-05, trainable" in told
     assert "block3     partly" in told
 
 
 def test_operations_are_counted() -> None:
-    words = ["-S", "paper=ecsm", "-S", "attention=none", "-S", "papers.ecsm.network.head=torchvision"]
+    words = ["-S", "recipe=ecsm", "-S", "attention=none", "-S", "head=torchvision"]
     found = json.loads(describe(*words, "--classes", "1000", "--json").output)
     # ResNet-50 at 224 has 4.09 billion multiplications with an addition each.
     assert found["flops"] == pytest.approx(2 * 4.09e9, rel=0.001)
 
 
 def test_every_value_is_shown_with_where_it_comes_from() -> None:
-    found = json.loads(describe("-S", "freeze=1", "-S", "papers.quick.train.lr=0.00001", "--json").output)
-    settings = found["settings"]
-    assert settings["network.freeze"] == {"value": "1", "from": "freeze"}
-    assert settings["network.head"] == {"value": "linear", "from": "papers.quick.network.head"}
-    assert settings["train.lr"] == {"value": 1e-5, "from": "papers.quick.train.lr"}
-    assert settings["synthetic.images_per_class"]["from"] == "synthetic.images_per_class"
+    found = json.loads(describe("-S", "freeze=1", "-S", "recipes.quick.train.lr=0.00001", "--json").output)
+    shown = {name: (one["value"], one["from"]) for name, one in found["settings"].items()}
+    assert shown["network.freeze"] == ("1", "freeze")
+    assert shown["network.head"] == ("linear", "recipes.quick.network.head")
+    assert shown["train.lr"] == (1e-5, "recipes.quick.train.lr")
+    assert shown["train.weight_decay"] == (0.0, "defaults.train.weight_decay")
+    assert shown["options.optimizer.adam.beta1"] == (0.9, "options.optimizer.adam.beta1")
+    images = "options.data.synthetic.images_per_class"
+    assert shown[images] == (70, images)
+    assert shown["repeats"] == ([1, 2, 3], "repeats")
     assert found["classes"] == 9
     assert [row["stage"] for row in found["layers"] if row["trains"]] == ["head"]
+
+
+def test_a_recipes_value_is_shown_with_its_place_in_the_paper() -> None:
+    words = ["-S", "recipe=ecsm", "-S", "lr=1e-4", "--classes", "9"]
+    settings = json.loads(describe(*words, "--json").output)["settings"]
+    resize = {"value": "stretch", "from": "recipes.ecsm.data.resize", "note": "section 2.2: resized to 224 x 224"}
+    assert settings["data.resize"] == resize
+    lines = {line.split()[0]: " ".join(line.split()) for line in describe(*words).output.splitlines() if line}
+    where = "recipes.ecsm.data.resize (section 2.2: resized to 224 x 224)"
+    assert lines["data.resize"] == f"data.resize stretch {where}"
+    assert lines["train.lr"] == "train.lr 0.0001 lr"
+    assert lines["train.optimizer"] == "train.optimizer adam recipes.ecsm.train.optimizer"
+    assert lines["train.weight_decay"] == "train.weight_decay 0.0 defaults.train.weight_decay"
+    gate = "options.attention.ecsm.gate_init"
+    assert lines[gate] == f"{gate} paper {gate}"
+
+
+def test_every_choice_is_listed_with_its_line_and_its_options() -> None:
+    told = describe("--choices").output
+    blocks = {block.splitlines()[0]: block.splitlines()[1:] for block in told.split("\n\n")}
+    listed = json.loads(describe("--choices", "--json").output)
+    assert blocks.keys() == listed.keys()
+    assert {"data", "backbone", "freeze", "attention", "regularizer", "head", "augmentation"} <= blocks.keys()
+    for key, lines in blocks.items():
+        assert [line.split()[0] for line in lines] == [one["name"] for one in listed[key]]
+        assert all(one["description"] in line for one, line in zip(listed[key], lines, strict=True))
+    [se] = [line for line in blocks["attention"] if line.split()[0] == "se"]
+    assert se.endswith("(position, gate_init, reduction)")
+
+
+def test_the_choices_of_one_axis_are_listed_alone() -> None:
+    names = [one["name"] for one in json.loads(describe("--choices", "freeze", "--json").output)["freeze"]]
+    lines = describe("--choices", "freeze").output.splitlines()
+    assert lines[0] == "freeze"
+    assert [line.split()[0] for line in lines[1:]] == names == ["1", "2", "3a", "3b", "3c", "scratch", "phases"]
+
+
+def test_an_axis_without_choices_is_refused_with_those_that_have_some() -> None:
+    caught = describe("--choices", "lr").exception
+    assert isinstance(caught, InputError)
+    assert str(caught).startswith("--choices: 'lr' has none; of these: data, ")
 
 
 def test_the_text_says_what_is_frozen_and_counts() -> None:
@@ -145,7 +190,7 @@ def test_the_file_itself_is_left_as_it_is() -> None:
     [
         ("frez=1", "-S frez=1: Could not override 'frez'; the keys are those of params.yaml"),
         ("+frez=1", "params.yaml: unknown key 'frez'; did you mean 'freeze'?"),
-        ("freeze=4", "params.yaml: freeze: '4' is not one of auto, 1, 2, 3a, 3b, 3c, scratch, phases"),
+        ("freeze=4", "params.yaml: freeze: 4 is not one of auto, 1, 2, 3a, 3b, 3c, scratch, phases"),
     ],
 )
 def test_a_wrong_override_is_told_in_one_line(override: str, message: str) -> None:
@@ -166,15 +211,12 @@ def test_a_published_set_is_described_without_its_images() -> None:
 
 
 def test_numbers_by_class_are_shown_with_where_they_come_from() -> None:
-    key = "papers.quick.data.split.per_class"
+    key = "defaults.data.split.per_class"
     given = f"{key}={{train:20,test:50,val:0}}"
     settings = json.loads(describe("-S", "data=digits", "-S", given, "--json").output)["settings"]
-    shown = {name: settings[f"data.split.per_class.{name}"] for name in ("train", "test", "val")}
-    assert shown == {
-        "train": {"value": 20, "from": f"{key}.train"},
-        "test": {"value": 50, "from": f"{key}.test"},
-        "val": {"value": 0, "from": f"{key}.val"},
-    }
+    wanted = {"train": 20, "test": 50, "val": 0}
+    shown = {name: settings[f"data.split.per_class.{name}"] for name in wanted}
+    assert shown == {name: {"value": number, "from": f"{key}.{name}", "note": ""} for name, number in wanted.items()}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +255,6 @@ def test_an_override_puts_right_what_the_file_alone_is_refused_for(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tiny.write(tiny.recipe("quick", threads=0))
-    assert read(["threads=1"]).threads == 1
+    assert read(["threads=1"]).recipe.threads == 1
     with pytest.raises(InputError, match=r"^params\.yaml: threads: 0: "):
         read([])

@@ -13,7 +13,7 @@ from pipeline.commands.describe import as_text, describe, read
 from pipeline.core.errors import InputError
 
 ROOT = Path(pipeline.__file__).parents[1]
-LAYER = "papers.spa_gca.regularizer.method_options"
+OPTIONS = "recipes.spa_gca.options.regularizer"
 
 
 @pytest.fixture(autouse=True)
@@ -21,17 +21,17 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def found(*words: str, paper: str = "spa_gca", classes: int = 120) -> dict[str, Any]:
-    return describe(read([f"paper={paper}", *words]), classes)
+def found(*words: str, recipe: str = "spa_gca", classes: int = 120) -> dict[str, Any]:
+    return describe(read([f"recipe={recipe}", *words]), classes)
 
 
-SMALL = ("backbone=resnet18", "papers.spa_gca.data.image_size=64", "papers.spa_gca.data.crop_size=64")
+SMALL = ("backbone=resnet18", "recipes.spa_gca.data.image_size=64", "recipes.spa_gca.data.crop_size=64")
 LAYERS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(("reduction", "own"), [(4, 7_377_600), (8, 3_690_720), (16, 1_847_280), (32, 925_560)])
 def test_gca_on_resnet101_has_the_parameters_of_table_2(reduction: int, own: int) -> None:
-    counted = found("regularizer=gca", f"{LAYER}.gca.reduction={reduction}")["parameters"]
+    counted = found("regularizer=gca", f"{OPTIONS}.gca.reduction={reduction}")["parameters"]
     assert counted["regularizer"] == own
     assert counted["trainable"] == 42_500_160 + 2048 * 120 + 120
 
@@ -45,7 +45,7 @@ def test_spa_at_224_has_the_parameters_of_a_first_layer_without_bias() -> None:
 
 
 def test_both_halves_count_with_json_from_the_command_itself() -> None:
-    words = [part for word in ("paper=spa_gca", "backbone=resnet50") for part in ("-S", word)]
+    words = [part for word in ("recipe=spa_gca", "backbone=resnet50") for part in ("-S", word)]
     told = json.loads(CliRunner().invoke(orbweaver, ["describe", *words, "--classes", "9", "--json"]).output)
     assert told["parameters"]["regularizer"] == 405_475 + 7_377_600
     assert [(p["regularizer"], p["amount"]) for p in told["phases"]] == [("spa", 4500), ("gca", 4500)]
@@ -94,11 +94,11 @@ def test_a_method_without_maps_is_told_among_the_values_alone() -> None:
     told = found("regularizer=l2_sp", *SMALL)
     assert "hooked_layers" not in told["phases"][0]
     assert "compares" not in as_text(told)
-    assert told["settings"]["regularizer.method_options.l2_sp.covers"]["value"] == "kernels"
+    assert told["settings"]["options.regularizer.l2_sp.covers"]["value"] == "kernels"
 
 
 def test_phases_with_a_method_are_told_as_phases() -> None:
-    told = as_text(found("regularizer=gca", paper="animals", classes=10))
+    told = as_text(found("regularizer=gca", recipe="animals", classes=10))
     assert "phase 2: freeze features.12" in told
     assert "compares nothing; frozen, so left out: features.5.conv.2" in told
     assert "compares features.13.conv.2, features.17.conv.2; frozen, so left out: features.5.conv.2" in told
@@ -106,28 +106,28 @@ def test_phases_with_a_method_are_told_as_phases() -> None:
 
 def test_what_differs_for_a_data_set_is_told_with_the_key_it_came_from() -> None:
     settings = found("data=mit67", "regularizer=l2", classes=67)["settings"]
-    assert settings["network.backbone"] == {
-        "value": "resnet50",
-        "from": "papers.spa_gca.per_data.mit67.network.backbone",
-    }
+    shown = {name: (one["value"], one["from"]) for name, one in settings.items()}
+    assert shown["network.backbone"] == ("resnet50", "recipes.spa_gca.per_data.mit67.network.backbone")
     assert settings["network.weights"]["value"] == "places365"
-    assert settings["data.set"] == {"value": "mit67", "from": "data"}
+    assert shown["data.set"] == ("mit67", "data")
 
 
 def test_a_strength_is_told_with_the_data_set_it_is_for() -> None:
     for data, key, value in (("dogs", "dogs", 0.1), ("cars", "default", 0.01)):
         settings = found(f"data={data}", *SMALL)["settings"]
-        assert settings["regularizer.method_options.spa.alpha"] == {"value": value, "from": f"{LAYER}.spa.alpha.{key}"}
+        alpha = settings["options.regularizer.spa.alpha"]
+        assert (alpha["value"], alpha["from"]) == (value, f"{OPTIONS}.spa.alpha.{key}")
 
 
 def test_a_strength_may_be_put_in_as_a_plain_number() -> None:
-    settings = found(f"{LAYER}.spa.alpha=0.3", "regularizer=spa", *SMALL)["settings"]
-    assert settings["regularizer.method_options.spa.alpha"]["value"] == 0.3
+    settings = found(f"{OPTIONS}.spa.alpha=0.3", "regularizer=spa", *SMALL)["settings"]
+    assert settings["options.regularizer.spa.alpha"]["value"] == 0.3
 
 
 def test_the_weight_decay_of_a_method_is_told_with_the_key_it_came_from() -> None:
     settings = found("regularizer=l2", *SMALL)["settings"]
-    assert settings["train.weight_decay"] == {"value": 1e-4, "from": f"{LAYER}.l2.weight_decay"}
+    decay = settings["train.weight_decay"]
+    assert (decay["value"], decay["from"]) == (1e-4, f"{OPTIONS}.l2.weight_decay")
 
 
 def test_tokens_are_refused_in_one_line() -> None:
@@ -139,9 +139,9 @@ def test_tokens_are_refused_in_one_line() -> None:
 
 def test_a_reduction_that_leaves_nothing_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match=r"^regularizer 'gca': reduction 961 is out of range for 960 channels"):
-        found("regularizer=gca", f"{LAYER}.gca.reduction=961", *SMALL)
+        found("regularizer=gca", f"{OPTIONS}.gca.reduction=961", *SMALL)
 
 
 def test_the_number_of_classes_of_a_set_that_is_not_a_folder_is_not_looked_for_in_one() -> None:
-    told = CliRunner().invoke(orbweaver, ["describe", "-S", "paper=spa_gca"])
+    told = CliRunner().invoke(orbweaver, ["describe", "-S", "recipe=spa_gca"])
     assert "folder" not in str(told.exception or "")

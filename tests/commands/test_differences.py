@@ -3,7 +3,7 @@ import copy
 from pipeline.commands import differences
 from pipeline.tracking import Origin
 
-ORDER = ["collect", "train", "evaluate"]
+ORDER = ["validate", "collect", "train", "evaluate"]
 STAGES = {
     "evaluate@1": {"outs": [{"path": "metrics/evaluate/1", "md5": "e1"}]},
     "train@1": {
@@ -11,14 +11,15 @@ STAGES = {
             {"path": "data/collected", "md5": "c.dir"},
             {"path": "pipeline/core/seeding.py", "md5": "s1"},
         ],
-        "params": {"params.yaml": {"threads": "auto", "papers.quick": {"train": {"lr": 0.1}}}},
+        "params": {"data/recipe.yaml": {"threads": "auto", "train": {"lr": 0.1}}},
         "outs": [{"path": "metrics/runtime/1.json", "md5": "r1"}, {"path": "models/trained/1", "md5": "t1"}],
     },
     "collect": {
         "deps": [{"path": "/photographs", "md5": "p1"}],
-        "params": {"params.yaml": {"synthetic": {"seed": 0}}},
+        "params": {"data/recipe.yaml": {"options.data": {"synthetic": {"seed": 0}}}},
         "outs": [{"path": "data/collected", "md5": "c.dir"}],
     },
+    "validate": {"outs": [{"path": "data/recipe.yaml", "md5": "v"}]},
 }
 RUN = Origin(
     repeats=[1],
@@ -44,8 +45,8 @@ def causes(found):
     return first.path, differences.causes(RUN, found, first)
 
 
-def test_outputs_come_in_the_order_in_which_they_are_made_without_the_timings():
-    told = differences.outputs(RUN, another(outs=["metrics/runtime/1.json"]), ORDER)
+def test_outputs_come_in_the_order_in_which_they_are_made_without_the_timings_and_the_settings():
+    told = differences.outputs(RUN, another(outs=["metrics/runtime/1.json", "data/recipe.yaml"]), ORDER)
     assert [output.path for output in told] == ["data/collected", "models/trained/1", "metrics/evaluate/1"]
     assert all(output.identical for output in told)
 
@@ -59,8 +60,8 @@ def test_an_output_that_one_of_the_runs_lacks_is_not_identical():
 
 def test_a_changed_seed_of_the_data_is_named():
     found = another(outs=["data/collected", "models/trained/1"])
-    found.stages["collect"]["params"]["params.yaml"]["synthetic"]["seed"] = 7
-    assert causes(found) == ("data/collected", ["parameter synthetic.seed 0 in the run, 7 here"])
+    found.stages["collect"]["params"]["data/recipe.yaml"]["options.data"]["synthetic"]["seed"] = 7
+    assert causes(found) == ("data/collected", ["parameter options.data.synthetic.seed 0 in the run, 7 here"])
 
 
 def test_a_changed_seed_of_the_training_is_named():
@@ -71,7 +72,7 @@ def test_a_changed_seed_of_the_training_is_named():
 def test_changed_code_is_named_and_open_threads_are_not():
     found = another(outs=["models/trained/1"])
     found.stages["train@1"]["deps"][1]["md5"] = "s2"
-    found.stages["train@1"]["params"]["params.yaml"]["threads"] = 2
+    found.stages["train@1"]["params"]["data/recipe.yaml"]["threads"] = 2
     assert causes(found)[1] == ["code of pipeline/core/seeding.py"]
 
 

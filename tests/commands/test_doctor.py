@@ -64,7 +64,7 @@ def test_json_holds_every_finding_with_its_files(own):
 
 
 def test_the_recipes_image_size_says_which_images_are_small(own):
-    words = ["-S", "data=folder", "-S", f"folder='{own}'", "-S", "papers.quick.data.image_size=80", "--json"]
+    words = ["-S", "data=folder", "-S", f"folder='{own}'", "-S", "recipes.quick.data.image_size=80", "--json"]
     found = json.loads(CliRunner().invoke(doctor.command, words).stdout)
     small = next(one for one in found["findings"] if one["what"] == "images smaller than image_size")
     assert small["count"] == 16
@@ -93,7 +93,7 @@ def test_a_near_duplicate_across_parts_would_stop_a_run_unless_it_is_dropped(own
     found = _found(tmp_path / "parts")
     assert found["findings"][0]["files"] == ["train/cat/small.png = test/cat/02.png"]
     assert _run(tmp_path / "parts").exit_code == 1
-    assert _run(tmp_path / "parts", "-S", "papers.quick.data.on_leak=drop").exit_code == 0
+    assert _run(tmp_path / "parts", "-S", "defaults.data.on_leak=drop").exit_code == 0
 
 
 def test_a_class_with_too_few_usable_images_is_told_as_what_stops_a_run(own):
@@ -110,7 +110,7 @@ def test_a_folder_that_is_not_there_is_one_line():
 
 
 def test_a_set_without_findings_says_so():
-    done = CliRunner().invoke(doctor.command, ["-S", "synthetic.images_per_class=4"])
+    done = CliRunner().invoke(doctor.command, ["-S", "options.data.synthetic.images_per_class=4"])
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found that needs a look")
 
 

@@ -57,11 +57,11 @@ def test_a_repeat_that_the_run_has_not_is_refused():
 
 
 def test_the_temporary_clone_has_the_commit_and_the_changes_and_is_gone_in_the_end(project):
-    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    Path("params.yaml").write_text("recipe: ecsm\n", encoding="utf-8")
     changes = git("diff") + "\n"
     git("checkout", "--quiet", "params.yaml")
     with cloning.cloned(Path.cwd(), project, changes, keep=False) as made:
-        assert (made / "params.yaml").read_text(encoding="utf-8") == "paper: ecsm\n"
+        assert (made / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
     assert not made.parent.exists()
     with pytest.raises(KeyboardInterrupt), cloning.cloned(Path.cwd(), project, "", keep=False) as made:
         raise KeyboardInterrupt

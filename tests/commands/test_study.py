@@ -57,33 +57,29 @@ def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
 
 
 def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
-    (line,) = [line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S paper=quick ")]
-    small = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
-    assert {cell.values.experiment().settings.data.set for cell in small} == {"synthetic"}
-    assert [cell.values.experiment().settings.network.freeze for cell in small] == [
-        "1",
-        "2",
-        "3a",
-        "3b",
-        "3c",
-        "scratch",
+    (line,) = [
+        line for line in readme.commands() if line.startswith("orbweaver study run ecsm-table5 -S recipe=quick ")
     ]
+    small = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
+    assert {cell.resolved.recipe.data.set for cell in small} == {"synthetic"}
+    trained = [(cell.resolved.recipe.network.freeze, cell.resolved.recipe.network.weights) for cell in small]
+    assert trained == [*((freeze, "synthetic") for freeze in ("1", "2", "3a", "3b", "3c")), ("2", "none")]
     assert cells.trainings(small) == 30
 
 
 def test_the_users_values_win_and_change_the_key() -> None:
     plain = planned("ecsm-table5")
     data = cells.plan(definition.find("ecsm-table5"), data="synthetic", sets=["repeats=[1]"])
-    assert {cell.values.repeats for cell in data} == {(1,)}
-    assert {cell.values.experiment().settings.data.set for cell in data} == {"synthetic"}
+    assert {cell.resolved.recipe.repeats for cell in data} == {(1,)}
+    assert {cell.resolved.recipe.data.set for cell in data} == {"synthetic"}
     assert not {cell.key for cell in plain} & {cell.key for cell in data}
 
 
-@pytest.mark.parametrize("word", ["repeats=[1,2]", "threads=3", "device=cpu", "synthetic.seed=9"])
+@pytest.mark.parametrize("word", ["repeats=[1,2]", "threads=3", "device=cpu", "options.data.synthetic.seed=9"])
 def test_what_a_cell_reads_beside_its_recipe_changes_its_key(word: str) -> None:
     named = definition.find("ecsm-table8")
     (before,), (after,) = (cells.plan(named, data="synthetic", sets=sets) for sets in ([], [word]))
-    assert before.values.experiment().recipe() == after.values.experiment().recipe()
+    assert before.resolved.recipe.settings() == after.resolved.recipe.settings()
     assert before.key != after.key
 
 
@@ -114,7 +110,7 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["ecsm-tabel5"], "did you mean 'ecsm-table5'?"),
-        (["ecsm-table5", "-S", "frez=3"], "cell '1': -S paper=ecsm"),
+        (["ecsm-table5", "-S", "frez=3"], "cell '1': -S recipe=ecsm"),
         (["ecsm-table5", "-S", "device=gpu"], "studies/ecsm-table5.yaml: cell '1': params.yaml: device: 'gpu'"),
         (["ecsm-table5", "--data", "cats"], "data: 'cats' is not one of"),
     ],

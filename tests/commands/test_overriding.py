@@ -1,0 +1,78 @@
+"""The words behind `-S` by DVC's own grammar, on params.yaml as it is."""
+
+import re
+from pathlib import Path
+
+import pytest
+import tiny
+
+from pipeline.commands.overriding import read, read_each
+from pipeline.core.errors import InputError
+
+RECIPES = list(tiny.shipped()["recipes"])
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny.ROOT)
+
+
+@pytest.mark.parametrize("word", ["lr=1e-4", "lr=0.0001", "lr=1e-04"])
+def test_one_word_sets_the_rate_of_every_recipe(word: str) -> None:
+    resolved = read_each([f"recipe={name}", word] for name in RECIPES)
+    recipes = [one.recipe for one in resolved]
+    assert [recipe.recipe for recipe in recipes] == RECIPES
+    assert len(recipes) == 6
+    assert {(recipe.train.lr, recipe.train.phases[0].lr) for recipe in recipes} == {(1e-4, 1e-4)}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_states_what_is_changed_most_so_that_one_recipe_alone_can_be_changed(name: str) -> None:
+    place = f"recipes.{name}"
+    words = [f"{place}.train.batch_size=7", f"{place}.data.image_size=288", f"{place}.network.head=linear"]
+    words += [f"{place}.data.set=digits", f"{place}.network.backbone=resnet18", f"{place}.network.freeze=2"]
+    words += [f"{place}.train.budget.amount=12", f"{place}.train.lr=1e-5"]
+    recipe = read([f"recipe={name}", *words]).recipe
+    assert (recipe.train.batch_size, recipe.data.image_size, recipe.network.head) == (7, 288, "linear")
+    assert (recipe.data.set, recipe.network.backbone, recipe.network.freeze) == ("digits", "resnet18", "2")
+    assert (recipe.train.budget.amount, recipe.train.lr) == (12, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [
+        ("recipes.quick.data.on_leak=drop", "defaults.data.on_leak=drop"),
+        ("recipes.ecsm.train.lr_factors.backbone=0.1", "defaults.train.lr_factors.backbone=0.1"),
+        ("recipes.ecsm.options.attention.ecsm.reduction=4", "options.attention.ecsm.reduction=4"),
+        (
+            "recipes.quick.data.split.per_class={train:20,test:50,val:0}",
+            "defaults.data.split.per_class={train:20,test:50,val:0}",
+        ),
+    ],
+)
+def test_a_key_that_a_recipe_does_not_state_is_refused_with_the_word_that_sets_it(word: str, instead: str) -> None:
+    recipe, name = re.findall(r"^recipes\.(\w+)\.([\w.]+)=", word)[0]
+    with pytest.raises(InputError) as caught:
+        read([f"recipe={recipe}", word])
+    wanted = f"; the recipe {recipe} does not state {name}; set it for all that do not with -S {instead}"
+    assert str(caught.value).endswith(wanted)
+    assert "\n" not in str(caught.value)
+    before, after = read_each([[f"recipe={recipe}"], [f"recipe={recipe}", instead]])
+    assert before.layers.get(name) != after.layers.get(name)
+
+
+def test_such_a_key_may_be_added_to_the_recipe_with_a_plus() -> None:
+    resolved = read(["+recipes.quick.data.on_leak=drop"])
+    assert (resolved.recipe.data.on_leak, resolved.origin("data.on_leak")) == ("drop", "recipes.quick.data.on_leak")
+
+
+@pytest.mark.parametrize("word", ["recipes.quick.train.lrr=1", "recipes.nobody.train.lr=1", "trian.lr=1"])
+def test_a_key_that_is_nowhere_is_refused_without_a_guess(word: str) -> None:
+    with pytest.raises(InputError, match=r"; the keys are those of params\.yaml$"):
+        read([word])
+
+
+def test_the_file_itself_is_left_as_it_is() -> None:
+    before = Path("params.yaml").read_bytes()
+    read(["lr=1e-4"])
+    assert Path("params.yaml").read_bytes() == before
