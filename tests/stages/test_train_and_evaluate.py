@@ -21,7 +21,7 @@ from pipeline.assembly import trained as trained_networks
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import PartSizes, Record, Runtime, Scores, WeightsRecord
+from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -122,6 +122,17 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert measured.images_per_second > 0
     assert len(measured.epoch_seconds) == 1
     assert measured.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:
+    tiny.write_params({"data.augmentation": "flip"}, attention="se", regularizer="spa_gca", budget=2)
+    train.main(["1"])
+    evaluate.main(["1"])
+    places = (paths.training_metrics(1) / "record.json", paths.runtime_file(1), paths.evaluation(1) / "scores.json")
+    for found, file in zip((record(), runtime(), scored()), places, strict=True):
+        assert found.dumped() == file.read_text(encoding="utf-8")
+    model = paths.trained(1) / "model.json"
+    assert ModelRecord.parse(model.read_bytes(), model).dumped() == model.read_text(encoding="utf-8")
 
 
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
