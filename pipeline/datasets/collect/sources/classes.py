@@ -46,7 +46,7 @@ def caltech(folder: Path) -> Layout:
 
 
 CALTECH_30 = DataSet(
-    title="Caltech-256",
+    title="Caltech-256, 30 training images a class",
     description="256 kinds of objects and clutter, 30 training and 20 test images drawn of each class",
     home="https://data.caltech.edu/records/nyy15-4j048",
     terms="Creative Commons Attribution 4.0.",
@@ -67,6 +67,7 @@ CALTECH_30 = DataSet(
 )
 CALTECH_60 = replace(
     CALTECH_30,
+    title="Caltech-256, 60 training images a class",
     description="256 kinds of objects and clutter, 60 training and 20 test images drawn of each class",
     counts=Counts(30607, 257 * 60, 257 * 20),
     paper="SPA-GCA: 60 training and 20 test images drawn of each class, clutter included",
