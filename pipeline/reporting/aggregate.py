@@ -1,4 +1,4 @@
-"""From what each repeat recorded to what all of them say together: pure."""
+"""Statistics over the repeats of an experiment: pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median, stdev
@@ -19,7 +19,7 @@ SHARED = ("recipe_name", "recipe", "data", "weights")
 
 
 class Spread(NamedTuple):
-    """What n values have in common; `sd` (with n - 1) is None where n = 1."""
+    """Mean, standard deviation and range of n values; `sd` (with n - 1) is None where n = 1."""
 
     mean: float
     sd: float | None
@@ -28,7 +28,7 @@ class Spread(NamedTuple):
     n: int
 
     def as_metric(self) -> dict[str, float | int]:
-        """Mean, sd and n as summary.json has them: sd is left out where there is none."""
+        """Return mean, sd and n as summary.json has them: sd is left out where there is none."""
         told = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
         return told | {"n": self.n}
 
@@ -43,7 +43,7 @@ class Middle(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """How fast the forward pass was on one device, over the repeats that ran there.
+    """Speed of the forward pass on one device, over the repeats that ran there.
 
     Attributes:
         device: its name and kind.
@@ -59,7 +59,7 @@ class Passes(NamedTuple):
 
 
 class ClassScore(NamedTuple):
-    """How one class did over the repeats; `support` is the sum of its test images."""
+    """Scores of one class over the repeats; `support` is the sum of its test images."""
 
     name: str
     precision: Spread
@@ -69,7 +69,7 @@ class ClassScore(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """How often one class was taken for another; `share` is the part of the actual class's test images."""
+    """A confusion of two classes and how often it occurs; `share` is the part of the actual class's test images."""
 
     actual: str
     predicted: str
@@ -116,7 +116,7 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
 
 
 def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
-    """Each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
+    """Return each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
     return {
         name: spread(one.scores.by_name[name] for one in repeats)
         for name in SCORES
@@ -125,17 +125,17 @@ def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
 
 
 def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
-    """Training's seconds and images a second over the repeats."""
+    """Return training's seconds and images a second over the repeats."""
     return {name: spread(getattr(one.runtime, name) for one in repeats) for name in SPEEDS}
 
 
 def device(one: Repeat) -> str:
-    """What a repeat was trained on: its name and kind."""
+    """Return the name and the kind of the device that a repeat was trained on."""
     return f"{one.runtime.device_name} ({one.record.device})"
 
 
 def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
-    """The speed with and without attention on each device; nothing where there is no attention."""
+    """Return the speed with and without attention on each device; nothing where there is no attention."""
     on: dict[str, list[Mapping[str, float]]] = {}
     for one in repeats:
         if measured := one.runtime.inference_images_per_second:
@@ -152,7 +152,7 @@ def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
 
 
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
-    """For each score and speed mean, sd and n, and every repeat's accuracy.
+    """Return for each score and speed mean, sd and n, and every repeat's accuracy.
 
     Each number is a column of `dvc exp show`, so a repeat's other values stay in its own scores.json.
     """
@@ -162,13 +162,13 @@ def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
 
 
 def pooled_confusion(repeats: Sequence[Repeat]) -> IntArray:
-    """The sum of the repeats' confusion matrices: (K, K), rows actual, columns predicted."""
+    """Return the sum of the repeats' confusion matrices: (K, K), rows actual, columns predicted."""
     total: IntArray = np.array([one.scores.confusion for one in repeats], dtype=np.int64).sum(axis=0)
     return total
 
 
 def class_scores(repeats: Sequence[Repeat]) -> list[ClassScore]:
-    """Precision, recall and F1 of each class, over the repeats that tested it (all, where none did)."""
+    """Return precision, recall and F1 of each class, over the repeats that tested it (all, where none did)."""
     return [_class_score(repeats, name) for name in repeats[0].classes]
 
 
@@ -185,7 +185,7 @@ def _class_score(repeats: Sequence[Repeat], name: str) -> ClassScore:
 
 
 def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list[Confusion]:
-    """The largest counts off the diagonal, at most `limit`."""
+    """Return the largest counts off the diagonal, at most `limit`."""
     wrong = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     places = [divmod(int(place), len(classes)) for place in order]
@@ -197,7 +197,7 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
 
 
 def most_confused(matrix: IntArray, limit: int) -> list[int]:
-    """The classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
+    """Return the classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
     wrong = matrix - np.diag(np.diag(matrix))
     found: list[int] = []
     for place in np.argsort(-wrong, axis=None, kind="stable"):
@@ -209,6 +209,6 @@ def most_confused(matrix: IntArray, limit: int) -> list[int]:
 
 
 def majority_accuracy(repeats: Sequence[Repeat]) -> float:
-    """The mean accuracy of naming the test part's most frequent class every time."""
+    """Return the mean accuracy of naming the test part's most frequent class every time."""
     counts = [np.sum(one.scores.confusion, axis=1) for one in repeats]
     return fmean(float(count.max() / count.sum()) for count in counts)

@@ -9,7 +9,7 @@ from pipeline.reporting.curves import unit
 
 
 class Collapse(NamedTuple):
-    """A regularizer's weights that have run into one place by the end of a part of the training.
+    """Weights of a regularizer that have run into one place by the end of a part of the training.
 
     Attributes:
         repeat: in which.
@@ -34,28 +34,28 @@ NEARLY_ALL = 0.95
 
 def collapses(repeats: Sequence[Repeat]) -> list[Collapse]:
     """Return where weights ran into one channel, position or layer, at the end of each part of each repeat."""
-    found = []
+    all_collapses = []
     for one in repeats:
         for part, row in zip(one.record.phases, _last_rows(one), strict=True):
-            found += _collapses(one.number, part.regularizer, row, part.hooked_layers or ())
-    return found
+            all_collapses += _collapses(one.number, part.regularizer, row, part.hooked_layers or ())
+    return all_collapses
 
 
 def _collapses(repeat: int, method: str, row: Mapping[str, str], hooked_layers: Sequence[str]) -> list[Collapse]:
-    told = {
+    spread = {
         layer: {name: float(row[f"{name}/{layer}"]) for name in ("entropy", "maximum", "mass")}
         for layer in hooked_layers
         if row.get(f"entropy/{layer}")
     }
     within = [
         Collapse(repeat, method, layer, values["maximum"], alone=False)
-        for layer, values in told.items()
+        for layer, values in spread.items()
         if values["maximum"] > MOST and values["entropy"] < MOST
     ]
     alone = [
         Collapse(repeat, method, layer, values["mass"], alone=True)
-        for layer, values in told.items()
-        if len(told) > 1 and values["mass"] > NEARLY_ALL
+        for layer, values in spread.items()
+        if len(spread) > 1 and values["mass"] > NEARLY_ALL
     ]
     return within + alone
 

@@ -31,14 +31,14 @@ class Curve(NamedTuple):
     repeats: dict[int, dict[int, float]]
 
     def steps(self, unit: str) -> Sequence[float]:
-        """What its values are over: epochs or iterations, by `unit`."""
+        """Return the epochs or iterations of the values, by `unit`."""
         return self.epochs if unit == "epoch" else self.iterations
 
 
 def curves(repeats: Sequence[Repeat]) -> dict[str, Curve]:
     """Return loss and accuracy over the epochs, for training and, where there is one, the validation part."""
-    found = {name: _curve(repeats, name) for name in CURVES}
-    return {name: curve for name, curve in found.items() if curve.epochs}
+    all_curves = {name: _curve(repeats, name) for name in CURVES}
+    return {name: curve for name, curve in all_curves.items() if curve.epochs}
 
 
 def unit(record: Record) -> str:
@@ -63,14 +63,14 @@ def phase_starts(record: Record) -> dict[str, int]:
 
 
 def _curve(repeats: Sequence[Repeat], name: str) -> Curve:
-    told = {one.number: {int(row["epoch"]): row for row in one.history if row.get(name)} for one in repeats}
-    each = {number: {epoch: float(row[name]) for epoch, row in rows.items()} for number, rows in told.items()}
+    rows_of = {one.number: {int(row["epoch"]): row for row in one.history if row.get(name)} for one in repeats}
+    each = {number: {epoch: float(row[name]) for epoch, row in rows.items()} for number, rows in rows_of.items()}
     epochs = sorted(set().union(*each.values()))
     columns = [[values[epoch] for values in each.values() if epoch in values] for epoch in epochs]
     return Curve(
         epochs=epochs,
         iterations=[
-            fmean(int(rows[epoch]["iteration"]) for rows in told.values() if epoch in rows) for epoch in epochs
+            fmean(int(rows[epoch]["iteration"]) for rows in rows_of.values() if epoch in rows) for epoch in epochs
         ],
         mean=[fmean(column) for column in columns],
         low=[min(column) for column in columns],
@@ -79,15 +79,15 @@ def _curve(repeats: Sequence[Repeat], name: str) -> Curve:
     )
 
 
-def curve_rows(found: Mapping[str, Curve]) -> list[dict[str, str]]:
+def curve_rows(named: Mapping[str, Curve]) -> list[dict[str, str]]:
     """Return the curves as rows of curves.csv: the means first, then range and every repeat; empty where none is."""
-    epochs = sorted({epoch for curve in found.values() for epoch in curve.epochs})
-    return [_curve_row(found, epoch) for epoch in epochs]
+    epochs = sorted({epoch for curve in named.values() for epoch in curve.epochs})
+    return [_curve_row(named, epoch) for epoch in epochs]
 
 
-def _curve_row(found: Mapping[str, Curve], epoch: int) -> dict[str, str]:
+def _curve_row(named: Mapping[str, Curve], epoch: int) -> dict[str, str]:
     means, others = {"epoch": str(epoch)}, {}
-    for name, curve in found.items():
+    for name, curve in named.items():
         place = curve.epochs.index(epoch) if epoch in curve.epochs else None
         means[name] = "" if place is None else f"{curve.mean[place]:.6g}"
         others[f"{name}_min"] = "" if place is None else f"{curve.low[place]:.6g}"

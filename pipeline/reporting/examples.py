@@ -37,13 +37,13 @@ def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
     for one in _examples(repeats):
         if one.actual == one.predicted:
             right[one.actual].append(one)
-    typical = [_typical(found) for found in right.values() if found]
+    typical = [_typical(examples) for examples in right.values() if examples]
     step = math.ceil(len(typical) / limit) or 1
     return typical[::step]
 
 
-def _typical(found: Sequence[Example]) -> Example:
-    ordered = sorted(found, key=lambda one: (one.confidence, one.path, one.repeat))
+def _typical(examples: Sequence[Example]) -> Example:
+    ordered = sorted(examples, key=lambda one: (one.confidence, one.path, one.repeat))
     return ordered[median_low(range(len(ordered)))]
 
 

@@ -72,7 +72,7 @@ def health(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _published(told: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a published set's owners and its readers have to be told."""
+    """Return home, terms and citation of a published set."""
     terms = {"Home": "home", "Terms": "terms", "Citation": "citation", "In the papers": "paper"}
     return [(term, told[key]) for term, key in terms.items() if told.get(key)]
 

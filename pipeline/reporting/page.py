@@ -72,7 +72,7 @@ def _answer(material: Material) -> dict[str, Any]:
             *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
-        "notes": notes.notes(material),
+        "notes": notes.limits(material),
     }
 
 
@@ -132,27 +132,25 @@ def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> di
 
 
 def markdown(material: Material) -> str:
-    """The same in short, for a terminal, a merge request or a README."""
+    """Return the same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
     interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
-    matrix = aggregate.pooled_confusion(repeats)
-    top = aggregate.top_confusions(matrix, repeats[0].classes, CONFUSIONS_SHOWN)
-    scores = aggregate.class_scores(repeats)
+    top = aggregate.top_confusions(aggregate.pooled_confusion(repeats), repeats[0].classes, CONFUSIONS_SHOWN)
     parts = [
         f"# {tables.literal(facts.title(repeats))}",
         f"Test accuracy **{accuracy}** (n = {len(repeats)}, 95 % interval {interval}).",
         tables.markdown(about),
-        "\n".join(f"- {tables.literal(note)}" for note in notes.notes(material)),
+        "\n".join(f"- {tables.literal(note)}" for note in notes.limits(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
         *_plan(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
         *_health(material),
         "## Classes",
-        tables.markdown(tables.classes(scores, material.class_images)),
+        tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
         tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
         "## Settings",

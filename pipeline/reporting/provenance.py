@@ -19,7 +19,7 @@ WORD_OR_SECTION = "data.split.per_class"
 
 def settings(values: Mapping[str, Any]) -> Table:
     """Return nested settings, one dotted name a row; the parts of a list of sections by their number."""
-    rows = [(leaf, _value(found)) for name, value in flat(values) for leaf, found in _leaves(name, value)]
+    rows = [(leaf, _value(inner)) for name, value in flat(values) for leaf, inner in _leaves(name, value)]
     return Table(("setting", "value"), rows, numbers_from=2)
 
 
@@ -59,8 +59,8 @@ def _origin(one: Repeat) -> tuple[str, ...]:
 
 def commit(one: Repeat) -> str:
     """Return the commit that trained a repeat, twelve digits, with a plus where files differed from it."""
-    found = one.runtime.git_commit[:12]
-    return f"{found}+" if found and one.runtime.git_dirty else found
+    short = one.runtime.git_commit[:12]
+    return f"{short}+" if short and one.runtime.git_dirty else short
 
 
 def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:

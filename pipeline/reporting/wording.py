@@ -146,7 +146,7 @@ def class_weights(name: str) -> str:
 
 
 def _special(table: Mapping[str, Choice], name: str) -> str:
-    """A choice in words; empty for the first of its table, which is what a plain training does."""
+    """Return a choice in words; empty for the first of its table, which is what a plain training does."""
     return "" if name == next(iter(table)) else f"{name}: {table[name].title}"
 
 

@@ -34,7 +34,7 @@ class Point(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What one run should hold."""
+    """Content of one run."""
 
     tags: dict[str, str]
     params: dict[str, str]

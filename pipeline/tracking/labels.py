@@ -1,4 +1,4 @@
-"""What a run of MLflow is found by: its name, its tags and its parameters."""
+"""Name, tags and parameters of a run of MLflow."""
 
 import json
 import re
@@ -21,12 +21,12 @@ LONGEST_NAME, LONGEST_PARAM = 250, 6000
 
 
 def valid_name(name: str) -> str:
-    """A name that MLflow takes: letters, digits, `_ - . / :` and blanks stay, others become their code point.
+    """Return a name that MLflow takes: letters, digits, `_ - . / :` and blanks stay, others become their code point.
 
     >>> valid_name("precision/C#"), valid_name("f1/Éristale tenax")
     ('precision/C_x23_', 'f1/Éristale tenax')
     """
-    return re.sub(r"[^\w./: -]", lambda found: f"_x{ord(found[0]):x}_", name)[:LONGEST_NAME]
+    return re.sub(r"[^\w./: -]", lambda match: f"_x{ord(match[0]):x}_", name)[:LONGEST_NAME]
 
 
 def parent_params(record: Record, data_sha256: str, repeats: Iterable[int]) -> dict[str, str]:

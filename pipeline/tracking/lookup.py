@@ -1,4 +1,4 @@
-"""What a run in the store was made from."""
+"""The origin of a run in the store."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +9,7 @@ from pipeline.tracking.store import opened, quieten, told_in_a_line
 
 
 def recorded(run: str) -> origin.Origin:
-    """What MLflow's run of this identifier was made from; a parent covers all of its repeats.
+    """Return the origin of MLflow's run of this identifier; a parent covers all of its repeats.
 
     Raises:
         InputError: if there is no such run, or it does not say.

@@ -1,4 +1,4 @@
-"""What a run was made from, so that it can be made again: commit, uncommitted changes, DVC's hashes, machine."""
+"""The origin of a run, so that it can be made again: commit, uncommitted changes, DVC's hashes, machine."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ GATHERING = "report"
 
 
 class Origin(RecordFile):
-    """What one run was made from, and what came of it.
+    """The origin of one run.
 
     Attributes:
         repeats: which it covers.
@@ -48,12 +48,12 @@ def made_from(results: Results, repeats: Iterable[int]) -> Origin:
 
 
 def stages_of(stages: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, Any]:
-    """Of dvc.lock, which keeps repeats of old, the stages that these repeats follow from."""
+    """Return of dvc.lock, which keeps repeats of old, the stages that these repeats follow from."""
     wanted = {"", *map(str, repeats)}
     return {name: stage for name, stage in stages.items() if name != GATHERING and name.partition("@")[2] in wanted}
 
 
 def files(found: Origin) -> dict[str, bytes]:
-    """The artifacts that a run keeps of it."""
+    """Return the artifacts that a run keeps of it."""
     changes = {CHANGES: found.changes.encode()} if found.changes else {}
     return {FILE: found.dumped().encode()} | changes

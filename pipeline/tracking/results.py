@@ -82,7 +82,7 @@ def complete() -> Iterator[None]:
 
 
 def is_finished(files: Files) -> bool:
-    """Whether the experiment got as far as a summary, which may be missing now if dvc.lock knows it."""
+    """Return whether the experiment got as far as a summary, which may be missing now if dvc.lock knows it."""
     if paths.SUMMARY.as_posix() in _dvc_hashes(_locked(files)):
         return True
     try:
@@ -92,7 +92,7 @@ def is_finished(files: Files) -> bool:
 
 
 def _locked(files: Files) -> dict[str, Any]:
-    """The stages of dvc.lock; none where there is no dvc.lock."""
+    """Return the stages of dvc.lock; none where there is no dvc.lock."""
     try:
         stages: dict[str, Any] = yaml.safe_load(files.read(paths.LOCK)).get("stages", {})
     except FileNotFoundError:
@@ -101,13 +101,13 @@ def _locked(files: Files) -> dict[str, Any]:
 
 
 def _dvc_hashes(stages: Mapping[str, Any]) -> dict[str, str]:
-    """The MD5 of every output in dvc.lock, by its path."""
+    """Return the MD5 of every output in dvc.lock, by its path."""
     outs = (out for stage in stages.values() for out in stage.get("outs", ()))
     return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
 
 
 def _is_tested(stages: Mapping[str, Any], repeat: int) -> bool:
-    """Whether the network that was tested is the one that was trained last, as far as dvc.lock knows."""
+    """Return whether the network that was tested is the one that was trained last, as far as dvc.lock knows."""
     path = paths.trained(repeat).as_posix()
 
     def md5(stage: str, kind: str) -> str | None:

@@ -139,7 +139,7 @@ EXPLAINED = Explanations(1, values={}, described=DESCRIBED, arrays={}, images=[]
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])
 def test_the_notes_of_a_report_say_it_where_it_is_so(near, said):
-    assert any("have collapsed" in note for note in notes.notes(material(near))) is said
+    assert any("have collapsed" in note for note in notes.limits(material(near))) is said
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])

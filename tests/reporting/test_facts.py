@@ -202,17 +202,17 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
         (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
         (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, told with it, counts every class"),
-        (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favours frequent ones"),
+        (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
         (material(repeat(git_dirty=True)), "Files differed from the recorded commit"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),
     ],
 )
 def test_what_limits_the_result_is_said(given, note):
-    assert any(note in told for told in notes.notes(given))
+    assert any(note in told for told in notes.limits(given))
 
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
-    assert len(notes.notes(material(repeat()))) == 3
+    assert len(notes.limits(material(repeat()))) == 3
 
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
@@ -247,30 +247,30 @@ OVERLAP = "The set and the pre-training data overlap: It is a part of ImageNet, 
 
 
 def test_dogs_from_imagenet_weights_are_said_to_be_known_to_them():
-    (note,) = [note for note in notes.notes(imagenet_dogs()) if note.startswith(OVERLAP)]
+    (note,) = [note for note in notes.limits(imagenet_dogs()) if note.startswith(OVERLAP)]
     assert note.endswith(" So the accuracy here is higher than on new images.")
 
 
 @pytest.mark.parametrize("weights", ["none", "synthetic", "places365"])
 def test_dogs_from_other_weights_overlap_with_nothing(weights):
-    assert not any("overlap" in note for note in notes.notes(imagenet_dogs(weights)))
+    assert not any("overlap" in note for note in notes.limits(imagenet_dogs(weights)))
 
 
 def test_dogs_trained_from_scratch_overlap_with_nothing_whatever_weights_are_named():
     asked = tiny.experiment(freeze="scratch", weights="imagenet", data="dogs").settings()
-    assert not any("overlap" in note for note in notes.notes(imagenet_dogs(recipe=asked, origin="none")))
+    assert not any("overlap" in note for note in notes.limits(imagenet_dogs(recipe=asked, origin="none")))
 
 
 def test_a_set_without_known_overlap_has_no_such_note():
     given = material(repeat(), set="mit67", title="MIT Indoor 67", published=described("mit67"))
-    assert not any("overlap" in note for note in notes.notes(given))
+    assert not any("overlap" in note for note in notes.limits(given))
 
 
 def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts():
     drawn = {"data.set": "cifar100_few", "data.split.per_class": {"train": 10, "test": 5, "val": 0}}
     given = [repeat(number, drawn) for number in (1, 2)]
     published = described("cifar100_few")
-    told = notes.notes(material(*given, set="cifar100_few", has_parts=True, published=published))
+    told = notes.limits(material(*given, set="cifar100_few", has_parts=True, published=published))
     assert not any("each with the set's own parts and its own seed" in note for note in told)
 
 
