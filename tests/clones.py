@@ -30,6 +30,8 @@ PATIENCE = 1500
 FOREIGN = ("DVC_", "MLFLOW_", "GIT_")
 # What a clone with stubs needs of the project.
 STUBBED_PLACES = ("pipeline", "studies", "data", "models", "metrics", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml")
+# What the pipeline writes, and git keeps.
+GENERATED = ("data/recipe.yaml", "dvc.lock", "metrics/summary.json", "metrics/curves.csv")
 DEFINITION: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
 

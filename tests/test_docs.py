@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import readme
-from pipeline.datasets.sets import SETS
 
-from pipeline.networks.backbones import BACKBONES
+from pipeline.datasets.collect.sets import SETS
+from pipeline.networks.backbones.table import BACKBONES, backbone
 
 ROOT = readme.ROOT
 README, INDEX = ROOT / "README.md", ROOT / "docs/index.md"
@@ -142,7 +142,7 @@ def test_no_path_of_a_machine_and_no_registry_is_named(file: Path) -> None:
 def test_every_server_of_a_download_is_named() -> None:
     text = (ROOT / "docs/network-access.md").read_text(encoding="utf-8")
     downloads = [url for row in SETS.values() for download in row.downloads for url in download.urls]
-    weights = [row.imagenet.url for row in BACKBONES.values()] + [row.places365 for row in BACKBONES.values()]
+    weights = [backbone(name).imagenet.url for name in BACKBONES] + [row.places365 for row in BACKBONES.values()]
     hosts = {urlsplit(url).hostname for url in [*downloads, *weights] if url}
     assert len(hosts) > 5
     rows = [readme.cells(line)[1] for line in text.splitlines() if line.startswith(("| `data", "| `weights"))]
@@ -163,12 +163,10 @@ def test_the_guides_commands_are_of_its_own_names_and_of_tests_that_are_there() 
     text = readme.PAGES[readme.GUIDE]
     names = set(re.findall(r'^ *"(\w+)"[:,]', text, re.MULTILINE)) | {"3b"}
     commands = [shlex.split(command) for command in readme.commands(re.sub(r"```.*?```", "", text, flags=re.DOTALL))]
-    assert {tuple(words[:2]) for words in commands if words[0] != "pytest"} == {
-        ("orbweaver", "describe"),
-        ("dvc", "exp"),
-    }
-    for words in commands:
-        chosen = {after.rpartition("=")[2] for before, after in pairwise(words) if before in ("-S", "-k")}
-        assert chosen
-        assert chosen <= names
+    programs = {tuple(words[:2]) for words in commands if words[0] != "pytest"}
+    assert programs == {("orbweaver", "describe"), ("orbweaver", "compare"), ("dvc", "exp"), ("dvc", "repro")}
+    for words in (words for words in commands if "-S" in words or "-k" in words):
+        named = {after.rpartition("=")[2] for before, after in pairwise(words) if before in ("-S", "-k")}
+        assert named
+        assert named - {"identity", "224", "/path/to/a/copy"} <= names
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))

@@ -48,12 +48,12 @@ class Block(NamedTuple):
     """Code of a guide, and where the guide says that it goes.
 
     Attributes:
-        loss_term: the heading.
+        guide: the heading.
         path: the file.
         how: `in` or `above` the table or section `name`, at the `end`, or `new`.
     """
 
-    loss_term: str
+    guide: str
     path: str
     how: str
     name: str
@@ -61,8 +61,8 @@ class Block(NamedTuple):
 
 
 BLOCKS = [
-    Block(loss_term, m["path"], (m["how"] or m["end"] or "new").lower(), m["name"] or "", m["code"])
-    for loss_term, text in GUIDES.items()
+    Block(guide, m["path"], (m["how"] or m["end"] or "new").lower(), m["name"] or "", m["code"])
+    for guide, text in GUIDES.items()
     for m in PLACED.finditer(text)
 ]
 OURS = [block for block in BLOCKS if block.path.startswith("pipeline/")]
@@ -170,15 +170,15 @@ def passed(shared: Shared) -> dict[str, int]:
 
 def test_every_block_of_a_guide_says_where_it_goes() -> None:
     assert len(GUIDES) == len(LAST)
-    for loss_term, text in GUIDES.items():
-        assert sum(block.loss_term == loss_term for block in BLOCKS) == text.count("```") / 2 > 0
+    for guide, text in GUIDES.items():
+        assert sum(block.guide == guide for block in BLOCKS) == text.count("```") / 2 > 0
 
 
-@pytest.mark.parametrize("loss_term", GUIDES)
-def test_a_choice_takes_its_row_with_its_code_and_at_most_its_options(loss_term: str) -> None:
-    code = {block.path for block in OURS if block.loss_term == loss_term}
-    settings = [block.name for block in BLOCKS if block.loss_term == loss_term and block.path == PARAMS]
-    assert len(code) <= 1 + CHOICES.get(loss_term, 1)
+@pytest.mark.parametrize("guide", GUIDES)
+def test_a_choice_takes_its_row_with_its_code_and_at_most_its_options(guide: str) -> None:
+    code = {block.path for block in OURS if block.guide == guide}
+    settings = [block.name for block in BLOCKS if block.guide == guide and block.path == PARAMS]
+    assert len(code) <= 1 + CHOICES.get(guide, 1)
     assert len(settings) <= 1
     assert code or settings == ["recipes"]
 
@@ -188,10 +188,10 @@ def test_code_of_the_guides_is_in_places_that_stages_depend_on() -> None:
     of = {block: {Path(block.path), *Path(block.path).parents} for block in OURS}
     reading = {block: {stage for stage in deps if deps[stage] & places} for block, places in of.items()}
     for block, stages in reading.items():
-        expected = {"A score": "evaluate", "A data set": "collect"}.get(block.loss_term, "train")
+        expected = {"A score": "evaluate", "A data set": "collect"}.get(block.guide, "train")
         assert expected in stages, block.path
     # A score is had without another training.
-    assert not any("train" in reading[block] for block in OURS if block.loss_term == "A score")
+    assert not any("train" in reading[block] for block in OURS if block.guide == "A score")
 
 
 def test_the_guides_code_is_formatted_and_uses_no_name_that_its_files_have_not(tmp_path: Path) -> None:

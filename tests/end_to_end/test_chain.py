@@ -52,7 +52,7 @@ def test_nothing_that_dvc_tracks_names_a_time_a_place_or_a_commit_but_the_run_ti
     clone, _ = finished
     commits = clone.run("git", "rev-list", "--all").split()
     assert len(commits) == 2
-    for folder in ("data/validated.txt", "data/packed", "data/split", "models", "metrics/train", "metrics/evaluate"):
+    for folder in ("data/recipe.yaml", "data/packed", "data/split", "models", "metrics/train", "metrics/evaluate"):
         place = clone.root / folder
         files = [file for file in (place, *place.rglob("*")) if file.is_file()]
         assert files
@@ -64,9 +64,7 @@ def test_nothing_that_dvc_tracks_names_a_time_a_place_or_a_commit_but_the_run_ti
 
 
 def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: Clone) -> None:
-    papers = clone.values()["papers"]
-    papers["quick"]["train"]["budget"]["amount"] = 100_000
-    clone.params(papers=papers)
+    clone.params(budget=100_000)
     child = clone.start("dvc", "repro")
     assert child.stdout is not None
     lines = iter(child.stdout.readline, "")

@@ -22,7 +22,7 @@ def test_digits_leave_the_weights_as_they_are_and_drawing_by_the_class_leaves_th
     told = stubbed.typed("dvc exp run -S data=digits -S 'repeats=[1]'", trained)
     assert sorted(ran(told)) == sorted(stages("validate", "collect", "split", "preprocess", "train"))
     told = stubbed.typed(
-        "dvc exp run -S data=digits -S 'repeats=[1]' -S 'papers.quick.data.split.per_class={train:20,test:50,val:0}'",
+        "dvc exp run -S data=digits -S 'repeats=[1]' -S 'defaults.data.split.per_class={train:20,test:50,val:0}'",
         trained,
     )
     assert sorted(ran(told)) == sorted(stages("validate", "split", "train"))

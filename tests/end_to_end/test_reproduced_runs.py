@@ -54,7 +54,9 @@ def kept(told: str) -> Path:
 
 
 def test_a_changed_seed_is_named_and_nothing_is_left_behind(stubbed: Clone, tmp_path: Path) -> None:
-    stubbed.params(synthetic=stubbed.values()["synthetic"] | {"seed": 7})
+    options = stubbed.values()["options"]
+    options["data"]["synthetic"]["seed"] = 7
+    stubbed.params(options=options)
     stubbed.commit()
     (tmp_path / "temporary").mkdir()
     stubbed.environment["TMPDIR"] = str(tmp_path / "temporary")
@@ -62,7 +64,7 @@ def test_a_changed_seed_is_named_and_nothing_is_left_behind(stubbed: Clone, tmp_
     last = told.splitlines()[-1]
     assert last.startswith("different: ")
     assert "first data/collected" in last
-    assert last.endswith("likely cause: parameter synthetic.seed 0 in the run, 7 here")
+    assert last.endswith("likely cause: parameter options.data.synthetic.seed 0 in the run, 7 here")
     assert not list((tmp_path / "temporary").glob("orbweaver-*"))
 
 
