@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
+from pipeline.core.records import Record
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
 from pipeline.networks.network import Network
@@ -22,10 +23,10 @@ from pipeline.training import contract
 def loss_terms(
     recipe: Recipe,
     network: Network,
-    record: Mapping[str, Any],
+    record: Record,
     *,
+    data_sha256: str,
     eval_examples: Callable[[], contract.Examples],
-    repeat: int,
 ) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
 
@@ -33,16 +34,16 @@ def loss_terms(
         recipe: the phases and their options.
         network: the one that trains, with the values that it starts from.
         record: of the run; see `run_record`.
+        data_sha256: of the packed set.
         eval_examples: makes the training images with the transform of testing, on which channels are weighed.
-        repeat: its number.
     """
-    classes = len(record["data"]["classes"])
+    classes = len(record.data.classes)
     methods = {phase.regularizer for phase in recipe.train.phases}
     if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
     reference = reference_network(recipe, network, classes=classes)
     weights = None
-    hooked_layers = sorted({layer for phase in record["phases"] for layer in phase.get("hooked_layers", [])})
+    hooked_layers = sorted({layer for phase in record.phases for layer in phase.hooked_layers or ()})
     if channel_weights.METHOD in methods and hooked_layers:
         weights = channel_weights.channels(
             recipe,
@@ -50,10 +51,15 @@ def loss_terms(
             hooked_layers,
             classes=classes,
             pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
-            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
-            | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
+            follows_from=_origin(record, data_sha256),
         )
-    return LossTerms(recipe, network, reference=reference, repeat=repeat, channel_weights=weights).makers()
+    return LossTerms(recipe, network, reference=reference, repeat=record.repeat, channel_weights=weights).makers()
+
+
+def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
+    """Return what channel weights follow from besides settings; random values are the repeat's own."""
+    plain = record.model_dump(mode="json", include={"data", "weights", "device", "threads"})
+    return plain | {"data_sha256": data_sha256} | ({} if record.weights.sha256 else {"repeat": record.repeat})
 
 
 def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:

@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import PhaseRecord
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta
@@ -120,22 +121,18 @@ def make(
     return row.make(**{need: given[need] for need in row.needs}, **options)
 
 
-def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
-    """Return each part of the training as plain data; leaves the network as its last part has it.
-
-    Returns:
-        For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
-        compared, how many parameters the regularizer has itself, the layers, and those of them that are idle.
+def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
+    """Return each phase of the training as it is recorded; leaves the network as the last phase has it.
 
     Raises:
         InputError: see `make`.
     """
-    phases = []
-    for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
+    records = []
+    for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
-        described = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        phases.append(described | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
-    return phases
+        counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
+        records.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
+    return tuple(records)
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
@@ -152,10 +149,10 @@ def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
     }
 
 
-def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many numbers the regularizers of all parts have; a method that several phases have counts once."""
+def own_parameters(phases: Sequence[PhaseRecord]) -> int:
+    """Return how many numbers the regularizers of all phases have; a method that several phases have counts once."""
     largest: dict[str, int] = {}
-    for part in described:
-        method = part["regularizer"]
-        largest[method] = max(largest.get(method, 0), part.get("regularizer_parameters", 0))
+    for phase in phases:
+        method = phase.regularizer
+        largest[method] = max(largest.get(method, 0), phase.regularizer_parameters or 0)
     return sum(largest.values())

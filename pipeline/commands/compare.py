@@ -13,7 +13,7 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison
+from pipeline.evaluation import comparison, repeats
 from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
 from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval
@@ -48,12 +48,12 @@ def read(name: str) -> Experiment:
     try:
         with tracking.complete():
             numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
-            found = confidence_intervals.experiment(name, [revisions.repeat(files, number) for number in numbers])
-            return found._replace(
-                images={row["path"]: _identity(row) for row in revisions.table(files.read(paths.MANIFEST))}
-            )
+            found = confidence_intervals.experiment(name, [repeats.read(files, number) for number in numbers])
+            return found._replace(images={row["path"]: _identity(row) for row in repeats.table(files, paths.MANIFEST)})
     except tracking.IncompleteError as error:
         raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def files_of(name: str) -> tracking.Files:

@@ -95,12 +95,12 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
     """Return the resolved experiment as plain data."""
     recipe = resolved.recipe
     network = networks.structure(recipe, classes=classes)
-    phases = regularizers.parts(recipe, network)
+    phases = regularizers.phase_records(recipe, network)
     return {
         "recipe": recipe.recipe,
         "classes": classes,
         "settings": settings(resolved),
-        "phases": phases,
+        "phases": [phase.model_dump(mode="json") for phase in phases],
         "layers": layers(network),
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
         "flops": cost.flops(network, recipe.data.input_size),
@@ -110,7 +110,7 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
 def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
     recipe = resolved.recipe
-    values = recipe.settings()
+    values = recipe.settings().model_dump(mode="json")
     # The phases have an entry of their own.
     del values["train"]["phases"]
     values["options"] |= {family: recipe.options[family] for family in ("data", "weights")}

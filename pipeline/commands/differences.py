@@ -13,7 +13,7 @@ NOT_COMPARED = (paths.runtime_file(0).parent.as_posix(), paths.RECIPE.as_posix()
 CODE = "pipeline/"
 # Set for the second run, where the first may have left them open: how many threads, which repeats.
 SET_BY_US = frozenset({"threads", "repeats"})
-RECORDED = ("seed", "device", "threads")
+RECORDED = {"seed", "device", "threads"}
 
 
 class Output(NamedTuple):
@@ -75,8 +75,7 @@ def _records(recorded: Origin, found: Origin, stage: str) -> list[str]:
     """Yield seed, device and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
-        {name: one.records[repeat].get(name) for name in RECORDED} if repeat in one.records else {}
-        for one in (recorded, found)
+        one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, found)
     )
     return _differences(old, new)
 
@@ -92,7 +91,8 @@ def _files(recorded: Origin, found: Origin, stage: str) -> list[str]:
 def _machines(recorded: Origin, found: Origin) -> list[str]:
     told: list[str] = []
     for repeat in sorted(recorded.machines.keys() & found.machines.keys()):
-        told += _differences(dict(flat(recorded.machines[repeat])), dict(flat(found.machines[repeat])))
+        old, new = (dict(flat(one.machines[repeat].model_dump())) for one in (recorded, found))
+        told += _differences(old, new)
     return list(dict.fromkeys(told))
 
 

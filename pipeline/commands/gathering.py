@@ -9,6 +9,8 @@ from tqdm import tqdm
 from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
+from pipeline.core.errors import InputError
+from pipeline.evaluation import repeats
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
@@ -28,11 +30,11 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
         return Result(cell.name, [], NOT_RUN, printed)
     files = revisions.Revision(Path.cwd(), revision)
     try:
-        return Result(
-            cell.name, [revisions.repeat(files, number) for number in cell.resolved.recipe.repeats], "", printed
-        )
+        return Result(cell.name, [repeats.read(files, number) for number in cell.resolved.recipe.repeats], "", printed)
     except (FileNotFoundError, tracking.IncompleteError) as error:
         return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
+    except InputError as error:
+        return Result(cell.name, [], str(error), printed)
 
 
 def write(folder: Path, told: Mapping[str, Any]) -> None:

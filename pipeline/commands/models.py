@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline import tracking
+from pipeline.assembly import trained
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks.network import Network
-from pipeline.stages import evaluate
 
 # Two at least, or the exported network takes one image alone.
 EXAMPLES = 4
@@ -46,7 +46,7 @@ class FromPixels(nn.Module):
 
 def from_pixels(repeat: int, data: Packed) -> FromPixels:
     """Return the trained network of a repeat, from the working tree, in eval mode."""
-    return FromPixels(evaluate.load_network(repeat), eval_transform(evaluate.read_sizes(repeat)), data).eval()
+    return FromPixels(trained.load(repeat), eval_transform(trained.sizes(repeat)), data).eval()
 
 
 def log_models() -> int:

@@ -62,8 +62,8 @@ def look_up(root: Path, run: str) -> Origin:
     """
     if revision := cloning.resolved(root, run):
         results = tracking.read(Revision(root, revision))
-        found = tracking.made_from(results, [trial.repeat for trial in results.trials])
-        return found._replace(commit=revision, changes="")
+        found = tracking.made_from(results, [one.number for one in results.repeats])
+        return found.model_copy(update={"commit": revision, "changes": ""})
     found = tracking.recorded(run)
     if not found.commit:
         raise InputError(f"run {run}: made outside git, so its code is not recorded; commit it and run again")
@@ -81,7 +81,8 @@ def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
         return recorded
     if repeat not in recorded.repeats:
         raise InputError(f"--repeat {repeat}: run {run} has the repeats {', '.join(map(str, recorded.repeats))}")
-    return recorded._replace(repeats=[repeat], stages=tracking.stages_of(recorded.stages, [repeat]))
+    stages = tracking.stages_of(recorded.stages, [repeat])
+    return recorded.model_copy(update={"repeats": [repeat], "stages": stages})
 
 
 def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool) -> Origin:
@@ -104,7 +105,7 @@ def set_values(root: Path, project: Path, recorded: Origin) -> None:
 
     with modify_yaml(project / paths.PARAMS) as values:
         values["repeats"] = recorded.repeats
-        values["threads"] = recorded.machines[recorded.repeats[-1]].get("threads", values["threads"])
+        values["threads"] = recorded.machines[recorded.repeats[-1]].threads
         folder = Path(values["folder"])
         if not folder.is_absolute() and names(root / folder) != names(project / folder):
             values["folder"] = str(root / folder)

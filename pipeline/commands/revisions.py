@@ -1,9 +1,6 @@
 """The files of a git revision or a DVC experiment, without checking it out."""
 
-import csv
 import errno
-import io
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import paths, records
-from pipeline.reporting.aggregate import Repeat
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -78,26 +73,3 @@ def git(root: Path, *words: str) -> list[str]:
     except FileNotFoundError:
         return []
     return done.stdout.splitlines() if done.returncode == 0 else []
-
-
-def repeat(files: tracking.Files, number: int) -> Repeat:
-    """One repeat of an experiment, from its files.
-
-    Raises:
-        FileNotFoundError: if one of them is not at hand.
-    """
-    trained, tested = paths.training_metrics(number), paths.evaluation(number)
-    runtime = json.loads(files.read(paths.runtime_file(number)))
-    return Repeat(
-        number=number,
-        record=records.whole(json.loads(files.read(trained / "record.json")), runtime),
-        runtime=runtime,
-        scores=json.loads(files.read(tested / "scores.json")),
-        history=table(files.read(trained / "history.csv")),
-        predictions=table(files.read(tested / "predictions.csv")),
-    )
-
-
-def table(content: bytes) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))

@@ -67,9 +67,14 @@ def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:
         yaml.dump(dict(values), stream)
 
 
+def as_json(values: Mapping[str, Any]) -> str:
+    """Return readable JSON, the same for the same values."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write readable JSON, the same bytes for the same values."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(as_json(values), encoding="utf-8")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.choices import Choice
+from pipeline.core.recipe import NONE
 
 
 class Rule(NamedTuple):
@@ -65,6 +66,12 @@ STRATEGIES: dict[str, Strategy] = {
         rules=(Rule("stem", False), Rule("block[123]", False), Rule("*", True)),
     ),
 }
+
+
+def is_scratch(*, freeze: str, weights: str) -> bool:
+    """Return whether everything trains and nothing is pre-trained."""
+    return freeze == EVERYTHING and weights == NONE
+
 
 # Other values of `freeze`, both ours, which are not strategies themselves.
 OTHER_STRATEGIES: dict[str, Choice] = {

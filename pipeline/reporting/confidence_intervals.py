@@ -6,10 +6,10 @@ from typing import Any
 from pipeline.core.files import flat
 from pipeline.evaluation import comparison
 from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import aggregate
-from pipeline.reporting.aggregate import Repeat
 
 NO_BREAK = "\u00a0"
 
@@ -18,26 +18,26 @@ def trial(one: Repeat) -> Trial:
     """A repeat as it is compared with others."""
     return Trial(
         right={row["path"]: row["correct"] == "1" for row in one.predictions},
-        train=one.record["parts"]["train"],
-        scores={name: one.scores[name] for name in SCORES if name in one.scores},
-        seconds=one.runtime["train_seconds"],
+        train=one.record.parts.train,
+        scores={name: one.scores.by_name[name] for name in SCORES if name in one.scores.by_name},
+        seconds=one.runtime.train_seconds,
     )
 
 
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     """Return all repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
-    settings = dict(flat(record["recipe"]))
-    if len(settings["train.phases"]) == 1:
+    settings = dict(flat(record.recipe.model_dump(mode="json")))
+    if len(record.phases) == 1:
         # Of a single phase all values are settings of their own.
         del settings["train.phases"]
-    beside = {key: record[key] for key in ("recipe_name", "device", "threads")}
-    code = {"data": record["data"]["sha256"], "weights": record["weights"]["sha256"], "code": record["code"]}
+    others = record.model_dump(include={"recipe_name", "device", "threads"})
+    code = {"data": repeats[0].runtime.data_sha256, "weights": record.weights.sha256, "code": record.code}
     return Experiment(
         name,
         trials={one.number: trial(one) for one in repeats},
-        parameters=record["parameters"]["trainable"],
-        settings=settings | beside | {f"{key}, SHA-256": value for key, value in code.items()},
+        parameters=record.parameters.trainable,
+        settings=settings | others | {f"{key}, SHA-256": value for key, value in code.items()},
     )
 
 
@@ -45,7 +45,9 @@ def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
     """The 95 % interval of each score that has one: of the mean over the repeats, or Wilson's of a single accuracy."""
     trials = {one.number: trial(one) for one in repeats}
     found = {
-        name: comparison.summary(Experiment("", trials), name).interval for name in SCORES if name in repeats[0].scores
+        name: comparison.summary(Experiment("", trials), name).interval
+        for name in SCORES
+        if name in repeats[0].scores.by_name
     }
     return {name: interval for name, interval in found.items() if interval}
 

@@ -10,12 +10,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from pipeline.evaluation.comparison import ACCURACY
+from pipeline.evaluation.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
-from pipeline.reporting import aggregate, confidence_intervals, explained, facts, figures, tables, wording
-from pipeline.reporting.aggregate import Repeat
+from pipeline.reporting import (
+    aggregate,
+    confidence_intervals,
+    curves,
+    explained,
+    facts,
+    figures,
+    notes,
+    provenance,
+    tables,
+    wording,
+)
 from pipeline.reporting.explained import Explanations
-from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import ImageArray
+from pipeline.reporting.material import Material
 from pipeline.reporting.pictures import FeatureMaps, Picture
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,12 +72,12 @@ def _answer(material: Material) -> dict[str, Any]:
             *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
-        "notes": facts.notes(material),
+        "notes": notes.limits(material),
     }
 
 
 def _sections(material: Material) -> dict[str, Any]:
-    repeats = material.repeats
+    repeats, record, recipe = material.repeats, material.repeats[0].record, material.repeats[0].record.recipe
     names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
     return {
         "results": tables.results(repeats),
@@ -75,17 +86,18 @@ def _sections(material: Material) -> dict[str, Any]:
         "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
-        "step": aggregate.unit(repeats[0].record),
-        "varied": wording.varied(repeats[0].record["recipe"]),
+        "step": curves.unit(record),
+        "last": " in the last phase" if recipe.in_phases else "",
+        "varied": wording.varied(recipe.data, recipe.options_of("augmentation")),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
-        "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),
+        "shown_as_packed": wording.shown_as_packed(recipe.data.sizes),
         "confusions": tables.confusions(aggregate.top_confusions(matrix, names, CONFUSIONS_SHOWN)),
         "classes": tables.classes(aggregate.class_scores(repeats), material.class_images),
-        "settings": tables.settings(repeats[0].record["recipe"]),
-        "runs": tables.provenance(repeats),
-        "hashes": facts.hashes(repeats),
-        "reproduce": facts.reproduce(repeats),
+        "settings": provenance.settings(recipe.model_dump(mode="json")),
+        "runs": provenance.runs(repeats),
+        "hashes": provenance.hashes(repeats),
+        "reproduce": provenance.reproduce(repeats),
     }
 
 
@@ -106,7 +118,7 @@ def _captions(material: Material) -> dict[str, str]:
 
 def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """What the section on the network's inside shows and says."""
-    places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
+    places, sizes = found.described["layers"], explained.sizes(found)
     return {
         "repeat": found.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
@@ -115,40 +127,38 @@ def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> di
         "attention": found.described["attention"],
         "features": maps,
         "stages": ", ".join(sizes),
-        "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
+        "unchanged": wording.first_layers(one.record.recipe.network.freeze, one.record.stages["stem"]),
     }
 
 
 def markdown(material: Material) -> str:
-    """The same in short, for a terminal, a merge request or a README."""
+    """Return the same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
     interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
-    matrix = aggregate.pooled_confusion(repeats)
-    top = aggregate.top_confusions(matrix, repeats[0].classes, CONFUSIONS_SHOWN)
-    scores = aggregate.class_scores(repeats)
+    top = aggregate.top_confusions(aggregate.pooled_confusion(repeats), repeats[0].classes, CONFUSIONS_SHOWN)
     parts = [
         f"# {tables.literal(facts.title(repeats))}",
         f"Test accuracy **{accuracy}** (n = {len(repeats)}, 95 % interval {interval}).",
         tables.markdown(about),
-        "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
+        "\n".join(f"- {tables.literal(note)}" for note in notes.limits(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
         *_plan(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
         *_health(material),
         "## Classes",
-        tables.markdown(tables.classes(scores, material.class_images)),
+        tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
         tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
         "## Settings",
-        tables.markdown(tables.settings(repeats[0].record["recipe"])),
+        tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",
-        "\n".join(["```sh", *facts.reproduce(repeats), "```"]),
-        tables.markdown(tables.provenance(repeats)),
-        tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
+        "\n".join(["```sh", *provenance.reproduce(repeats), "```"]),
+        tables.markdown(provenance.runs(repeats)),
+        tables.markdown(tables.Table(("", ""), provenance.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -163,7 +173,7 @@ def _plan(repeats: Sequence[Repeat]) -> list[str]:
     """Training where the strategy refers to it, and what attention costs where there is some."""
     told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)
-    parts = ["## Training", tables.markdown(told)] if len(repeats[0].record["phases"]) > 1 else []
+    parts = ["## Training", tables.markdown(told)] if len(repeats[0].record.phases) > 1 else []
     return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
 
 

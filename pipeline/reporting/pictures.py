@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pipeline.reporting import aggregate, calibration, explained, figures, tables
-from pipeline.reporting.aggregate import Curve, Repeat
+from pipeline.core.records import Counted
+from pipeline.evaluation.repeats import Repeat
+from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
 from pipeline.reporting.calibration import Bin
+from pipeline.reporting.curves import Curve
 from pipeline.reporting.explained import Explanations
-from pipeline.reporting.facts import Material
 from pipeline.reporting.figures import DARK, LIGHT, PNG, Shown, Theme
+from pipeline.reporting.material import Material
 
 # Of more classes than the first, a part of the confusion matrix is drawn apart: at most the second's number of them.
 WHOLE_MATRIX = 40
@@ -75,14 +77,14 @@ Chart = tuple[str, tuple[Callable[..., bytes], str]]
 
 
 def _courses(repeats: Sequence[Repeat]) -> Iterator[Chart]:
-    curves, record = aggregate.curves(repeats), repeats[0].record
-    unit, starts = aggregate.unit(record), aggregate.phase_starts(record)
+    found, record = curves.curves(repeats), repeats[0].record
+    unit, starts = curves.unit(record), curves.phase_starts(record)
     tested = aggregate.score_spreads(repeats)["accuracy"].mean
     phases = _phases_alt(starts, unit)
-    loss = partial(figures.loss_curves, curves, unit=unit, starts=starts)
-    yield "loss", (loss, _loss_alt(curves, unit) + phases)
-    accuracy = partial(figures.accuracy_curves, curves, tested, unit=unit, starts=starts)
-    yield "accuracy", (accuracy, _accuracy_alt(curves, tested, unit) + phases)
+    loss = partial(figures.loss_curves, found, unit=unit, starts=starts)
+    yield "loss", (loss, _loss_alt(found, unit) + phases)
+    accuracy = partial(figures.accuracy_curves, found, tested, unit=unit, starts=starts)
+    yield "accuracy", (accuracy, _accuracy_alt(found, tested, unit) + phases)
 
 
 def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
@@ -99,7 +101,7 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
 
 
 def _inside(one: Repeat, found: Explanations) -> Iterator[Chart]:
-    stages = one.record["stages"]
+    stages = one.record.stages
     yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
     yield "values", (partial(figures.value_distributions, found.values, VALUES), _values_alt(found))
     if weights := explained.channels(found):
@@ -117,15 +119,15 @@ def _counts_alt(counts: Mapping[str, int]) -> str:
     return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
-def _loss_alt(curves: Mapping[str, Curve], unit: str) -> str:
-    curve = curves["train_loss"]
+def _loss_alt(found: Mapping[str, Curve], unit: str) -> str:
+    curve = found["train_loss"]
     steps = [f"{step:,.0f}" for step in curve.steps(unit)]
     ends = f"{curve.mean[0]:.3g} after {unit} {steps[0]}, {curve.mean[-1]:.3g} after {steps[-1]}"
     return f"Loss over the {unit}s. Training: {ends}."
 
 
-def _accuracy_alt(curves: Mapping[str, Curve], tested: float, unit: str) -> str:
-    last = tables.percent(curves["train_accuracy"].mean[-1])
+def _accuracy_alt(found: Mapping[str, Curve], tested: float, unit: str) -> str:
+    last = tables.percent(found["train_accuracy"].mean[-1])
     test = tables.percent(tested)
     return f"Accuracy over the {unit}s. Training: {last} after the last {unit}; test part: {test}."
 
@@ -159,8 +161,10 @@ def _reliability_alt(bins: Sequence[Bin]) -> str:
     )
 
 
-def _stages_alt(stages: Mapping[str, Mapping[str, int]]) -> str:
-    told = (f"{name} {counted['trainable']:,} of {sum(counted.values()):,}" for name, counted in stages.items())
+def _stages_alt(stages: Mapping[str, Counted]) -> str:
+    told = (
+        f"{name} {counted.trainable:,} of {counted.trainable + counted.frozen:,}" for name, counted in stages.items()
+    )
     return f"How many numbers of each stage train: {', '.join(told)}."
 
 

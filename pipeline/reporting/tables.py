@@ -1,19 +1,18 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.core.files import flat
+from pipeline.core.records import Operations
+from pipeline.evaluation.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,
     Middle,
     Passes,
-    Repeat,
     Spread,
-    device,
     forward_passes,
     score_spreads,
     speed_spreads,
@@ -129,16 +128,17 @@ def duration(seconds: float) -> str:
 
 def results(repeats: Sequence[Repeat]) -> Table:
     """Scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
-    headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores]
+    headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores.by_name]
     header = ("repeat", *headings, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
     return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
 
 
 def _result(one: Repeat) -> tuple[str, ...]:
-    scores = [f"{row.scale * one.scores[name]:.2f}" for name, row in SCORES.items() if name in one.scores]
-    cost = [three_figures(one.runtime[name]) for name in ("train_seconds", "images_per_second")]
-    return (str(one.number), *scores, f"{one.scores['test_images']:,}", *cost)
+    by_name = one.scores.by_name
+    scores = [f"{row.scale * by_name[name]:.2f}" for name, row in SCORES.items() if name in by_name]
+    cost = [three_figures(value) for value in (one.runtime.train_seconds, one.runtime.images_per_second)]
+    return (str(one.number), *scores, f"{one.scores.test_images:,}", *cost)
 
 
 def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
@@ -162,14 +162,14 @@ def cost(repeats: Sequence[Repeat]) -> Table:
     """Operations and speed of the forward pass with and without attention; no row where there is no attention."""
     header = ("forward pass", "this network", "without attention", "ratio")
     measured = forward_passes(repeats)
-    operations = repeats[0].record["flops"]
-    rows = [_operations(**operations)] if measured else []
+    rows = [_operations(repeats[0].record.flops)] if measured else []
     return Table(header, rows + [_speed(one) for one in measured], numbers_from=1)
 
 
-def _operations(*, network: int, without_attention: int) -> tuple[str, ...]:
-    billions = (three_figures(value / 1e9) for value in (network, without_attention))
-    return ("operations an image (billions)", *billions, f"{network / without_attention:.3f}")
+def _operations(flops: Operations) -> tuple[str, ...]:
+    network, plain = flops.network, flops.without_attention or flops.network
+    billions = (three_figures(value / 1e9) for value in (network, plain))
+    return ("operations an image (billions)", *billions, f"{network / plain:.3f}")
 
 
 def _speed(one: Passes) -> tuple[str, ...]:
@@ -208,52 +208,6 @@ def confusions(found: Sequence[Confusion]) -> Table:
     header = ("actual", "predicted", "times", "of the class (%)")
     rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in found]
     return Table(header, rows, numbers_from=2)
-
-
-def settings(recipe: Mapping[str, Any]) -> Table:
-    """The recipe, one dotted name a row; the parts of a list of sections by their number."""
-    rows = [(leaf, _value(found)) for name, value in flat(recipe) for leaf, found in _leaves(name, value)]
-    return Table(("setting", "value"), rows, numbers_from=2)
-
-
-def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
-    sections = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else None
-    if sections is None:
-        yield name, value
-        return
-    for number, section in enumerate(sections):
-        yield from flat(section, f"{name}.{number}.")
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def provenance(repeats: Sequence[Repeat]) -> Table:
-    """What differs between repeats: key, seed, parts, device, time and commit of each."""
-    header = ("repeat", "seed", "train / val / test", "device", "started (UTC)", "commit", "key")
-    return Table(header, [_origin(one) for one in repeats], numbers_from=7)
-
-
-def _origin(one: Repeat) -> tuple[str, ...]:
-    parts = one.record["parts"]
-    return (
-        str(one.number),
-        str(one.record["seed"]),
-        " / ".join(f"{parts[name]:,}" for name in ("train", "val", "test")),
-        device(one),
-        str(one.runtime["started"]).removesuffix("+00:00").removesuffix("Z").replace("T", " "),
-        commit(one) or "none",
-        str(one.record["key"])[:12],
-    )
-
-
-def commit(one: Repeat) -> str:
-    """The commit that trained a repeat, twelve digits, with a plus where files differed from it."""
-    found = str(one.runtime["git_commit"] or "")[:12]
-    return f"{found}+" if found and one.runtime["git_dirty"] else found
 
 
 def findings(found: Sequence[Mapping[str, Any]]) -> Table:

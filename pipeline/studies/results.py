@@ -6,8 +6,8 @@ from typing import NamedTuple
 from pipeline.core.errors import InputError
 from pipeline.evaluation import comparison, statistics
 from pipeline.evaluation.comparison import Pair, Summary
+from pipeline.evaluation.repeats import Repeat
 from pipeline.reporting import aggregate
-from pipeline.reporting.aggregate import Repeat
 from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
@@ -34,7 +34,7 @@ class Result(NamedTuple):
         return comparison.Experiment(
             self.cell,
             {one.number: _trial(one) for one in self.repeats},
-            parameters=self.repeats[0].record["parameters"]["trainable"],
+            parameters=self.repeats[0].record.parameters.trainable,
         )
 
     def summary(self) -> Summary:
@@ -49,9 +49,9 @@ class Result(NamedTuple):
 def _trial(one: Repeat) -> comparison.Trial:
     return comparison.Trial(
         right={row["path"]: row["actual"] == row["predicted"] for row in one.predictions},
-        train=one.record["parts"]["train"],
+        train=one.record.parts.train,
         scores={},
-        seconds=one.runtime["train_seconds"],
+        seconds=one.runtime.train_seconds,
     )
 
 
@@ -74,10 +74,10 @@ def groups(results: Sequence[Result], baseline: str) -> list[Group]:
     found: dict[str, list[Result]] = {}
     for one in results:
         if one.repeats:
-            found.setdefault(one.repeats[0].record["data"]["sha256"], []).append(one)
+            found.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
     return [
         Group(
-            members[0].repeats[0].record["data"]["set"],
+            members[0].repeats[0].record.data.set,
             members,
             baseline if any(one.cell == baseline for one in members) else members[0].cell,
         )

@@ -81,7 +81,7 @@ def repeats(found: Sequence[Result]) -> Table:
 
 
 def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str, ...]:
-    ours = {one.number: f"{100 * one.scores['accuracy']:.2f}" for one in result.repeats}
+    ours = {one.number: f"{100 * one.scores.accuracy:.2f}" for one in result.repeats}
     printed = [f"{value:.2f}" for value in result.printed.runs] if result.printed else []
     return (result.cell, *(ours.get(n, MISSING) for n in numbers), *(printed + [NONE] * (runs - len(printed))))
 

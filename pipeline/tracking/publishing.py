@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.seeding import digest
+from pipeline.evaluation.repeats import Files, Repeat
 from pipeline.tracking.background import Background
-from pipeline.tracking.content import CONTENT, KEY, NAME, NOTE, PARENT, Content, Point, child_content, parent_content
-from pipeline.tracking.results import Files, Results, Trial, complete, read
+from pipeline.tracking.content import Content, Point, child_content, parent_content
+from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT
+from pipeline.tracking.results import Results, complete, read
 from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-TrainResult = Literal["added", "completed", "unchanged"]
+Outcome = Literal["added", "completed", "unchanged"]
 
 DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
 PUBLISH_SECONDS = 60.0
@@ -29,7 +31,7 @@ class Published(NamedTuple):
     """What was done about the experiment of this key."""
 
     key: str
-    outcome: TrainResult
+    outcome: Outcome
 
 
 class Missing(NamedTuple):
@@ -73,7 +75,7 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
     with told_in_a_line(), opened() as store:
         upsert = Upsert(store, runs_of(store, results.key), results.key, refresh)
         parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files))
-        changes = {upsert.put(*_child(trial, parent, results, files))[1] for trial in results.trials}
+        changes = {upsert.put(*_child(one, parent, results, files))[1] for one in results.repeats}
         _add_names(store, parent, names)
     if outcome == "unchanged" and changes != {"unchanged"}:
         outcome = "completed"
@@ -81,9 +83,9 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
 
 
 def _child(
-    trial: Trial, parent: str, results: Results, files: Files
+    one: Repeat, parent: str, results: Results, files: Files
 ) -> tuple[int, dict[str, str], Callable[[], Content]]:
-    return trial.repeat, {PARENT: parent}, lambda: child_content(trial, results, files)
+    return one.number, {PARENT: parent}, lambda: child_content(one, results, files)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Upsert:
     key: str
     refresh: bool
 
-    def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, TrainResult]:
+    def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, Outcome]:
         """Have the run of this repeat hold what `build` gives, which is asked only where it matters.
 
         Args:

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.tracking.content import KEY, NAME, REPEAT, Point
+from pipeline.tracking.content import Point
+from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

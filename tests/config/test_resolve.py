@@ -243,7 +243,7 @@ def test_every_method_is_a_choice_of_every_recipe_that_has_no_phases() -> None:
 def test_every_value_of_a_method_has_an_origin_that_is_a_key_of_the_file(method: str) -> None:
     keys = {name for name, _ in flat(tiny.shipped())}
     one = resolved(regularizer=method)
-    for name, _ in flat(one.recipe.settings()):
+    for name, _ in flat(one.recipe.settings().model_dump()):
         assert one.origin(name) in keys, name
 
 

@@ -1,28 +1,27 @@
 import pytest
+import written_results
 
 from pipeline.evaluation import statistics
+from pipeline.evaluation.repeats import Repeat
 from pipeline.reporting import confidence_intervals
-from pipeline.reporting.aggregate import Repeat
 
-RECORD = {
-    "recipe_name": "quick",
-    "device": "cpu",
-    "threads": 2,
-    "recipe": {"train": {"lr": 0.1}},
-    "data": {"classes": ["a", "b"], "sha256": "d"},
-    "weights": {"sha256": "e"},
-    "code": "c",
-    "parameters": {"trainable": 7},
-    "parts": {"train": 30},
-}
-RUNTIME = {"train_seconds": 2.0, "images_per_second": 5.0}
+RECIPE = written_results.settings_of("quick", {"train.lr": 0.1})
 
 
 def repeat(number, right, *, of=10, fixed=False, **scores):
     names = [f"{'all' if fixed else number}/{n}.png" for n in range(of)]
     rows = [{"path": name, "correct": str(int(n < right))} for n, name in enumerate(names)]
-    told = {"accuracy": right / of, "macro_f1": right / of} | scores
-    return Repeat(number, RECORD, RUNTIME, told, history=[], predictions=rows)
+    parameters = {"trainable": 7, "frozen": 0, "regularizer": 0}
+    counted = {"parameters": parameters, "parts": {"train": 30, "val": 0, "test": of}}
+    equal = dict.fromkeys(("accuracy", "macro_f1"), right / of)
+    return Repeat(
+        number,
+        written_results.record_of(number, RECIPE, classes=["a", "b"], **counted),
+        written_results.runtime_of(train_seconds=2.0),
+        written_results.scores_of(**equal | scores),
+        history=[],
+        predictions=rows,
+    )
 
 
 def test_over_drawn_splits_every_score_has_the_corrected_interval():

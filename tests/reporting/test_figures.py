@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.records import Counted
 from pipeline.reporting import calibration, figures
-from pipeline.reporting.aggregate import ClassScore, Curve, Example, spread
+from pipeline.reporting.aggregate import ClassScore, spread
+from pipeline.reporting.curves import Curve
+from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
@@ -37,7 +40,7 @@ def shown(name):
     return Shown(Example(1, "a/1.png", name, "bee", 0.934), image)
 
 
-STAGES = {"stem": {"trainable": 0, "frozen": 9_500}, "head": {"trainable": 4_617, "frozen": 3}}
+STAGES = {"stem": Counted(trainable=0, frozen=9_500), "head": Counted(trainable=4_617, frozen=3)}
 LIE = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
 VALUES = {"start": "at the start", "trained": "after training", "random": "random"}
 MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)

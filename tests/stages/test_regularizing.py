@@ -22,6 +22,7 @@ from pipeline.assembly.transforms import train_transform
 from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import PhaseRecord, Record
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
 from pipeline.networks.build import build
@@ -120,7 +121,7 @@ class Ran(NamedTuple):
 
     network: Network
     outcome: contract.TrainResult
-    record: dict[str, Any]
+    record: Record
     loss_terms: list[Seen]
     optimizers: list[torch.optim.Optimizer]
     after_epochs: list[dict[str, Tensor]]
@@ -138,7 +139,7 @@ def run(given: Recipe, *, repeat: int = 1) -> Ran:
             lambda *a, **k: terms.append(Seen(*a, **k)) or terms[-1],
         )
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
-        network = train.make_network(given, classes=3, repeat=repeat)
+        network = networks.initial(given, classes=3, repeat=repeat)
         data = packed()
         record = run_record(given, data, PARTS, network, on=MACHINE, repeat=repeat)
         live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
@@ -229,9 +230,9 @@ def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> N
     found = ran(method)
     assert found.loss_terms == []
     given = recipe(method)
-    network = train.make_network(given, classes=3, repeat=1)
+    network = networks.initial(given, classes=3, repeat=1)
     examples = training_examples(packed(), PARTS, MACHINE.device, train_transform(given))
-    terms = loss_terms.loss_terms(given, network, found.record, eval_examples=lambda: examples, repeat=1)
+    terms = loss_terms.loss_terms(given, network, found.record, data_sha256="d" * 64, eval_examples=lambda: examples)
     assert terms == []
     freezing.freeze(network, given.network.freeze)
     loop.fit(network, examples, loop_settings.loop_settings(given), seed=1)
@@ -290,16 +291,16 @@ def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
         assert f"train_{name}" in row
         assert f"train_{other}" not in row
         assert {f"entropy/{layer}" for layer in LAYERS} < row.keys()
-    parts = whole.record["phases"]
-    assert [(p["regularizer"], p["amount"], p["freeze"]) for p in parts] == [("spa", 1, "2"), ("gca", 1, "2")]
-    assert [p["hooked_layers"] for p in parts] == [LAYERS, LAYERS]
+    phases = whole.record.phases
+    assert [(p.regularizer, p.amount, p.freeze) for p in phases] == [("spa", 1, "2"), ("gca", 1, "2")]
+    assert [p.hooked_layers for p in phases] == [tuple(LAYERS), tuple(LAYERS)]
     own = [sum(p.numel() for p in loss_term.regularizer.parameters()) for loss_term in whole.loss_terms]
-    assert [p["regularizer_parameters"] for p in parts] == own
-    assert whole.record["parameters"]["regularizer"] == sum(own)
+    assert [p.regularizer_parameters for p in phases] == own
+    assert whole.record.parameters.regularizer == sum(own)
 
 
 def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> None:
-    train.write_history(whole.outcome, whole.record, {}, None, repeat=1)
+    train.write_history(whole.outcome, whole.record, {}, None)
     with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert float(rows[0]["train_spa"]) == pytest.approx(whole.outcome.history[0]["train_spa"])
@@ -341,30 +342,30 @@ def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
         torch.testing.assert_close(value, anew[name], rtol=0, atol=1e-5)
 
 
-def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> list[dict[str, Any]]:
+def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> tuple[PhaseRecord, ...]:
     given = recipe(method, changes, **axes)
-    return regularizers.parts(given, networks.structure(given, classes=3))
+    return regularizers.phase_records(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
 def test_taps_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> None:
     [part] = compared(freeze=freeze)
-    assert (part["hooked_layers"], part["idle_layers"]) == (LAYERS[idle:], LAYERS[:idle])
-    assert (part["regularizer_parameters"] == 0) == (idle == 4)
+    assert (part.hooked_layers, part.idle_layers) == (tuple(LAYERS[idle:]), tuple(LAYERS[:idle]))
+    assert (part.regularizer_parameters == 0) == (idle == 4)
 
 
 def test_attention_in_frozen_blocks_makes_their_taps_count_again() -> None:
     [in_blocks] = compared(changes={"network.attention": "ca"}, freeze="1")
-    assert in_blocks["idle_layers"] == []
+    assert in_blocks.idle_layers == ()
     after_stages = compared(changes={"network.attention": "se"}, freeze="1")[0]
-    assert (after_stages["hooked_layers"], after_stages["idle_layers"]) == (LAYERS[1:], LAYERS[:1])
-    assert compared(changes={"network.attention": "self"}, freeze="1")[0]["hooked_layers"] == []
+    assert (after_stages.hooked_layers, after_stages.idle_layers) == (tuple(LAYERS[1:]), tuple(LAYERS[:1]))
+    assert compared(changes={"network.attention": "self"}, freeze="1")[0].hooked_layers == ()
 
 
 def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
     changes = {"network.freeze": "phases", "train.phases": phases}
-    assert [part["hooked_layers"] for part in compared(changes=changes, freeze="auto")] == [[], LAYERS[2:]]
+    assert [part.hooked_layers for part in compared(changes=changes, freeze="auto")] == [(), tuple(LAYERS[2:])]
     found = run(recipe("spa", changes, freeze="auto"))
     assert [loss_term.hooked_layers for loss_term in found.loss_terms] == [(), tuple(LAYERS[2:])]
     assert "train_spa" not in found.outcome.history[0]
@@ -400,7 +401,7 @@ def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_train
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
     given = recipe("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
-    network = train.make_network(given, classes=3, repeat=1)
+    network = networks.initial(given, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
     reference = loss_terms.reference_network(given, network, classes=3)
     made = regularizers.make(given, network, "l2_sp", reference=reference)
@@ -419,7 +420,7 @@ def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
     changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
     given = recipe(method, changes, freeze="2")
     with pytest.raises(InputError) as caught:
-        regularizers.parts(given, networks.structure(given, classes=3))
+        regularizers.phase_records(given, networks.structure(given, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
     assert str(caught.value).endswith("use l2 or l2_sp")
 
@@ -429,19 +430,19 @@ def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -
     changes = {"network.backbone": backbone, "data.crop_size": 32}
     given = recipe("delta", changes, freeze="2")
     with pytest.raises(InputError, match=r"regularizer 'delta': .* is not a convolution but \w+; use another method"):
-        regularizers.parts(given, networks.structure(given, classes=3))
+        regularizers.phase_records(given, networks.structure(given, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
 def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str) -> None:
     [part] = compared("gca", {"network.backbone": backbone, "data.input_size": 64}, freeze="2")
-    assert len(part["hooked_layers"]) == 4
-    assert part["regularizer_parameters"] > 0
+    assert len(part.hooked_layers or ()) == 4
+    assert part.regularizer_parameters
 
 
 def test_describing_a_run_draws_nothing_and_leaves_what_trains() -> None:
     given = recipe("spa_gca", freeze="3b")
-    network = train.make_network(given, classes=3, repeat=1)
+    network = networks.initial(given, classes=3, repeat=1)
     before, state = deepcopy(network.state_dict()), torch.random.get_rng_state()
     run_record(given, packed(), PARTS, network, on=MACHINE, repeat=1)
     assert same(network.state_dict(), before)

@@ -21,6 +21,8 @@ from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.networks.backbones.table import BACKBONES, backbone
+from pipeline.networks.weights import WEIGHTS
+from pipeline.pretrained import weights
 from pipeline.stages import source
 from pipeline.training import checkpoints
 
@@ -227,3 +229,7 @@ def test_the_official_addresses_are_those_of_the_places_project() -> None:
     site = "http://places2.csail.mit.edu/models_places365"
     given = {name: row.places365 for name, row in BACKBONES.items() if row.places365}
     assert given == {name: f"{site}/{name}_places365.pth.tar" for name in ("resnet18", "resnet50")}
+
+
+def test_every_choice_of_weights_is_made_in_one_way() -> None:
+    assert set(weights.ORIGINS) == set(WEIGHTS)

@@ -17,9 +17,11 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 
 from pipeline import tracking
-from pipeline.core import paths, provenance, records, seeding
+from pipeline.assembly import trained as trained_networks
+from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -39,10 +41,18 @@ def trained() -> dict[str, torch.Tensor]:
     return checkpoints.read(paths.trained(1) / "weights.safetensors")
 
 
-def record() -> dict[str, Any]:
-    """The record from both of its files."""
-    kept = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
-    return records.whole(kept, json.loads(paths.runtime_file(1).read_text(encoding="utf-8")))
+def record() -> Record:
+    file = paths.training_metrics(1) / "record.json"
+    return Record.parse(file.read_bytes(), file)
+
+
+def runtime() -> Runtime:
+    return Runtime.parse(paths.runtime_file(1).read_bytes(), paths.runtime_file(1))
+
+
+def scored() -> Scores:
+    file = paths.evaluation(1) / "scores.json"
+    return Scores.parse(file.read_bytes(), file)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -82,7 +92,7 @@ def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
     after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
     assert far > 0.5
-    assert record()["weights"] == {"origin": "none", "sha256": ""}
+    assert record().weights == WeightsRecord(origin="none", sha256="")
 
 
 def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
@@ -98,24 +108,36 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
 def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:
     train.main(["1"])
     found = record()
-    assert found["parts"] == {"train": 36, "val": 0, "test": 18}
-    assert found["parameters"]["trainable"] > found["parameters"]["frozen"] > 0
-    assert found["recipe"]["network"]["freeze"] == "3b"
-    assert found["data"]["sha256"] == Packed.open(paths.PACKED).sha256
-    assert found["weights"]["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
-    assert len(found["code"]) == 64
-    assert found["threads"] == 1
-    assert str(Path.cwd()) not in json.dumps(found)
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
-    assert runtime["train_seconds"] > 0
-    assert runtime["images_per_second"] > 0
-    assert len(runtime["epoch_seconds"]) == 1
-    assert runtime["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert found.parts == PartSizes(train=36, val=0, test=18)
+    assert found.parameters.trainable > found.parameters.frozen > 0
+    assert found.recipe == Recipe.read().settings()
+    assert found.recipe.network.freeze == "3b"
+    assert found.weights.sha256 == checkpoints.sha256(paths.SOURCE_WEIGHTS)
+    assert len(found.code) == 64
+    assert found.threads == 1
+    assert str(Path.cwd()) not in found.dumped()
+    measured = runtime()
+    assert measured.data_sha256 == Packed.open(paths.PACKED).sha256
+    assert measured.train_seconds > 0
+    assert measured.images_per_second > 0
+    assert len(measured.epoch_seconds) == 1
+    assert measured.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:
+    tiny.write_params({"data.augmentation": "flip"}, attention="se", regularizer="spa_gca", budget=2)
+    train.main(["1"])
+    evaluate.main(["1"])
+    places = (paths.training_metrics(1) / "record.json", paths.runtime_file(1), paths.evaluation(1) / "scores.json")
+    for found, file in zip((record(), runtime(), scored()), places, strict=True):
+        assert found.dumped() == file.read_text(encoding="utf-8")
+    model = paths.trained(1) / "model.json"
+    assert ModelRecord.parse(model.read_bytes(), model).dumped() == model.read_text(encoding="utf-8")
 
 
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
-    def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
+    def slow(record: Record, *, data_sha256: str, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(log=lambda row, step: None)
         time.sleep(60)
 
@@ -126,9 +148,8 @@ def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest
         ticks = iter(range(1000))
         patch.setattr(time, "perf_counter", lambda: 100 * len(slept) + next(ticks) / 1000)
         train.main(["1"])
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
     assert slept == [60]
-    assert runtime["train_seconds"] < 100
+    assert runtime().train_seconds < 100
 
 
 def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_another() -> None:
@@ -136,14 +157,14 @@ def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_anothe
     for strategy in ("auto", "3b", "3c"):
         tiny.write_params(freeze=strategy)
         train.main(["1"])
-        keys.append(record()["key"])
+        keys.append(record().key)
     assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize("change", ["code", "weights", "threads"])
 def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     train.main(["1"])
-    before = record()["key"]
+    before = record().key
     if change == "code":
         monkeypatch.setattr(provenance, "code_hash", lambda: "0" * 64)
     elif change == "threads":
@@ -152,7 +173,7 @@ def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch
         told = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
         paths.SOURCE_RECORD.write_text(json.dumps(told | {"sha256": "0" * 64}), encoding="utf-8")
     train.main(["1"])
-    assert record()["key"] != before
+    assert record().key != before
 
 
 def test_curves_are_written_and_followed_epoch_by_epoch(unfollowed: Logged) -> None:
@@ -213,10 +234,10 @@ def test_evaluation_scores_the_trained_network_on_exactly_the_test_part() -> Non
     predictions = table(paths.evaluation(1) / "predictions.csv")
     test = [row for row in manifest.read(paths.split_file(1), manifest.Assigned) if row.part == "test"]
     assert [(row["path"], row["actual"]) for row in predictions] == [(row.path, row.label) for row in test]
-    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    found = scored()
     expected = accuracy_score([row["actual"] for row in predictions], [row["predicted"] for row in predictions])
-    assert found["accuracy"] == expected
-    assert found["test_images"] == len(test) == 18
+    assert found.accuracy == expected
+    assert found.test_images == len(test) == 18
     assert sum(int(row["correct"]) for row in predictions) / 18 == expected
 
 
@@ -228,7 +249,7 @@ def test_logits_are_those_of_the_network_that_was_saved() -> None:
     pixels = torch.from_numpy(np.array(data.images[data.paths.index(first)]))[None].float() / 255
     pixels = (pixels - torch.tensor(data.mean).view(1, 3, 1, 1)) / torch.tensor(data.std).view(1, 3, 1, 1)
     with torch.no_grad():
-        expected = evaluate.load_network(1).eval()(pixels)[0]
+        expected = trained_networks.load(1).eval()(pixels)[0]
     logits = np.load(paths.evaluation(1) / "logits.npy")
     assert logits.shape == (18, 9)
     assert logits.dtype == np.float32
@@ -275,10 +296,10 @@ def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
     history = table(paths.training_metrics(1) / "history.csv")
     assert [float(row["epoch"]) for row in history] == [1, 2]
     assert [float(row["lr"]) for row in history] == pytest.approx([1e-3, 1e-4])
-    phases = record()["phases"]
-    assert [phase["freeze"] for phase in phases] == ["1", "layer4.1"]
-    assert phases[0]["trainable"] == tiny.WIDTHS[-1] * 9 + 9
-    assert record()["parameters"]["trainable"] == phases[1]["trainable"]
+    phases = record().phases
+    assert [phase.freeze for phase in phases] == ["1", "layer4.1"]
+    assert phases[0].trainable == tiny.WIDTHS[-1] * 9 + 9
+    assert record().parameters.trainable == phases[1].trainable
 
 
 def test_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
@@ -312,23 +333,23 @@ def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) ->
     assert any("attention" in name for name in end)
     evaluate.main(["1"])
     assert (paths.evaluation(1) / "scores.json").exists()
-    network = evaluate.load_network(1)
+    network = trained_networks.load(1)
     assert all(torch.equal(value, network.model.state_dict()[name]) for name, value in end.items())
 
 
 def test_the_cost_of_attention_is_recorded_beside_that_of_the_network_without() -> None:
     tiny.write_params(freeze="1", attention="se")
     train.main(["1"])
-    flops = record()["flops"]
-    assert flops["network"] - flops["without_attention"] == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
-    speed = runtime["inference_images_per_second"]
+    flops = record().flops
+    assert flops.without_attention is not None
+    assert flops.network - flops.without_attention == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
+    speed = runtime().inference_images_per_second
     assert set(speed) == {"network", "without_attention"}
     assert min(speed.values()) > 0
     tiny.write_params(freeze="1")
     train.main(["1"])
-    assert set(record()["flops"]) == {"network"}
-    assert json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))["inference_images_per_second"] == {}
+    assert record().flops.without_attention is None
+    assert runtime().inference_images_per_second == {}
 
 
 def test_crop_and_input_size_reach_training_and_testing() -> None:
@@ -344,7 +365,7 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
     pixels = torch.nn.functional.interpolate(pixels, size=64, mode="bilinear", antialias=True) / 255
     pixels = (pixels - torch.tensor(packed.mean).view(1, 3, 1, 1)) / torch.tensor(packed.std).view(1, 3, 1, 1)
     with torch.no_grad():
-        expected = evaluate.load_network(1).eval()(pixels)[0]
+        expected = trained_networks.load(1).eval()(pixels)[0]
     np.testing.assert_allclose(np.load(paths.evaluation(1) / "logits.npy")[0], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -396,10 +417,10 @@ def training_outputs() -> dict[str, bytes]:
 @pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
 def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(part: str, same: bool) -> None:
     """What names the data set as a whole, test labels too, is beside the run time: MLflow keeps both runs."""
-    before, named = training_outputs(), key_of(record(), [1])
+    before, named = training_outputs(), key_of(record(), runtime().data_sha256, [1])
     relabel(part)
     assert (training_outputs() == before) == same
-    assert key_of(record(), [1]) != named
+    assert key_of(record(), runtime().data_sha256, [1]) != named
 
 
 def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> None:
@@ -418,5 +439,5 @@ def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> Non
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
     train.main(["1"])
     evaluate.main(["1"])
-    saved = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
-    assert scores.again(paths.evaluation(1), record()["data"]["classes"]) == saved
+    again = scores.again(paths.evaluation(1), record().data.classes)
+    assert Scores.model_validate(again) == scored()

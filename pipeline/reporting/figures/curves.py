@@ -6,7 +6,7 @@ from types import MappingProxyType
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.reporting.aggregate import Curve
+from pipeline.reporting.curves import Curve
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
 # Okabe and Ito's, which the colour-blind tell apart; further curves have the same with another line.

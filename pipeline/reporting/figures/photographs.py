@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from PIL import Image
 
-from pipeline.reporting.aggregate import Example
+from pipeline.reporting.examples import Example
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
 ImageArray = npt.NDArray[np.uint8]
