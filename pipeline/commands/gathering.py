@@ -19,7 +19,7 @@ NOT_RUN = "not run yet, or not finished"
 
 
 def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str]) -> list[Result]:
-    """Each cell with its repeats, as far as they are there."""
+    """Return each cell with its repeats, as far as they are there."""
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
     return [_result(study, cell, finished.get(cell.key)) for cell in reading]
 

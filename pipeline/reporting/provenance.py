@@ -120,7 +120,7 @@ def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
 
 
 def _override(value: Any) -> str:
-    """As DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
+    """Return a value as DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
 
     >>> _override([{"freeze": "1", "amount": 10}])
     '[{freeze:"1",amount:10}]'

@@ -1,4 +1,4 @@
-"""What the runs of one experiment should hold: names, tags, parameters, numbers and files, without MLflow."""
+"""The content of the runs of one experiment: names, tags, parameters, numbers and files, without MLflow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -46,7 +46,7 @@ class Content(NamedTuple):
     data: tuple[str, str]
 
     def mark(self) -> str:
-        """One hash over what counts: not tags, and not when it was."""
+        """Return one hash over what counts: not tags, and not times."""
         values = [[point.name, repr(point.value), point.step] for point in self.points]
         files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
         return digest([self.params, sorted(values), files])

@@ -17,7 +17,7 @@ MODEL = "model"
 
 
 def runs_without_model(files: Files) -> dict[int, str]:
-    """The MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
+    """Return the MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
 
     Raises:
         IncompleteError: if the experiment's files are not all there.
