@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation import power, statistics
-from pipeline.evaluation.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
 # Wang, Chen and Shi 2023, Table 7: accuracy (%) of five runs.
 ECSM = (90.95, 89.78, 90.06, 90.64, 89.47)

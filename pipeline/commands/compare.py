@@ -13,10 +13,10 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, repeats
-from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare import comparison, repeats
+from pipeline.evaluation.compare.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
 

@@ -10,7 +10,7 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
 from pipeline.core.errors import InputError
-from pipeline.evaluation import repeats
+from pipeline.evaluation.compare import repeats
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]

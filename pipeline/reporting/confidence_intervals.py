@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.core.files import flat
-from pipeline.evaluation import comparison
-from pipeline.evaluation.comparison import Experiment, Trial
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import aggregate
 
 NO_BREAK = "\u00a0"

@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.core.records import Counted
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
 from pipeline.reporting.calibration import Bin
 from pipeline.reporting.curves import Curve

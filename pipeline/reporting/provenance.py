@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.core.files import flat
 from pipeline.core.recipe import TrainingSettings
 from pipeline.datasets.collect.sets import SETS
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.aggregate import device
 from pipeline.reporting.tables import Table
 

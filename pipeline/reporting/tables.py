@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core.records import Operations
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
     ClassScore,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
-from pipeline.evaluation.comparison import Pair, Summary
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare.comparison import Pair, Summary
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate
 from pipeline.studies.definition import Printed
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.evaluation.statistics import Interval
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate
 from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pipeline.core import paths
 from pipeline.core.records import Record, Runtime, Scores
 from pipeline.core.seeding import digest
-from pipeline.evaluation.repeats import Files, Repeat
+from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels, origin
 from pipeline.tracking.results import Results
 

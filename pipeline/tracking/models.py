@@ -4,7 +4,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.repeats import Files
+from pipeline.evaluation.compare.repeats import Files
 from pipeline.tracking.results import read
 from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line, uri
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.seeding import digest
-from pipeline.evaluation.repeats import Files, Repeat
+from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.power import TTestPower
 
-from pipeline.evaluation.statistics import ALPHA, NO_SPREAD, standard_error
+from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, standard_error
 
 # How often a difference is to be detected that a set can show.
 POWER = 0.8

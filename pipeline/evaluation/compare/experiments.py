@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.evaluation.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
 # The score that is compared unless another is named.
 ACCURACY = "accuracy"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import power, statistics
-from pipeline.evaluation.experiments import ACCURACY, Comparison, Experiment, Pair, Summary, Trial
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary, Trial
+from pipeline.evaluation.compare.statistics import Interval, McNemar
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval, McNemar
 
 __all__ = ["ACCURACY", "Comparison", "Experiment", "Pair", "Summary", "Trial"]
 
