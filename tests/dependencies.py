@@ -24,6 +24,7 @@ FOLDERS = (
     "pipeline/datasets/prepared",
     "pipeline/datasets/synthetic",
     "pipeline/datasets/transforms",
+    "pipeline/evaluation/compare",
     "pipeline/networks",
     "pipeline/pretrained",
     "pipeline/regularizers",

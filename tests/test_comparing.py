@@ -3,9 +3,9 @@ import pytest
 from scipy import stats
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
-from pipeline.evaluation.comparison import Experiment, Trial
-from pipeline.evaluation.statistics import McNemar
+from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.statistics import McNemar
 
 
 def trial(right, *, first=0, train=100, **scores):

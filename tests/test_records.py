@@ -11,8 +11,8 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.record_file import FORMAT
 from pipeline.core.records import Record, Scores
-from pipeline.evaluation import repeats
-from pipeline.evaluation.repeats import Folder
+from pipeline.evaluation.compare import repeats
+from pipeline.evaluation.compare.repeats import Folder
 
 PLACE = Path("metrics/train/1/record.json")
 RECORD = written_results.record_of(1, written_results.settings_of("spa_gca", data="synthetic"))

@@ -5,9 +5,9 @@ import pytest
 
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison
 from pipeline.evaluation import scores as scoring
-from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.comparison import Experiment, Trial
 from pipeline.evaluation.predictions import calibration
 from pipeline.evaluation.scores import SCORES, Score, scores
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation import statistics
-from pipeline.evaluation.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
 # Wang, Chen and Shi 2023, Table 7: accuracy (%) of five runs.
 ECSM = (90.95, 89.78, 90.06, 90.64, 89.47)
@@ -66,7 +66,7 @@ def test_equal_differences_are_no_evidence():
     found = statistics.corrected_t([0.1, 0.1, 0.1], train=7, test=3)
     assert math.isnan(found.statistic)
     assert (found.p, found.covers_zero()) == (1, True)
-    assert statistics.smallest_detectable([0.1, 0.1, 0.1], train=7, test=3) is None
+    assert power.smallest_detectable([0.1, 0.1, 0.1], train=7, test=3) is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_holm_of_nothing_is_nothing():
 
 def test_a_smallest_detectable_difference_is_found_in_eight_of_ten_experiments():
     rng = np.random.default_rng(0)
-    smallest = statistics.smallest_detectable(less(ECSM, SE), train=1, test=0)
+    smallest = power.smallest_detectable(less(ECSM, SE), train=1, test=0)
     sd = np.std(less(ECSM, SE), ddof=1)
     drawn = rng.normal(smallest, sd, size=(20_000, 5))
     p = stats.ttest_1samp(drawn, 0, axis=1).pvalue
@@ -152,13 +152,13 @@ def test_a_smallest_detectable_difference_is_found_in_eight_of_ten_experiments()
 
 def test_overlapping_splits_raise_the_smallest_detectable_difference_as_they_widen_the_interval():
     gained = less(ECSM, SE)
-    plain, corrected = (statistics.smallest_detectable(gained, train=7, test=n) for n in (0, 3))
+    plain, corrected = (power.smallest_detectable(gained, train=7, test=n) for n in (0, 3))
     assert corrected / plain == pytest.approx(math.sqrt(1 + 5 * 3 / 7))
 
 
 def test_a_smallest_detectable_difference_on_one_part_is_found_by_exact_mcnemar_in_eight_of_ten_parts():
     images, discordant = 300, 30
-    smallest = statistics.smallest_detectable_on_one_part(discordant, images)
+    smallest = power.smallest_detectable_on_one_part(discordant, images)
     share, rng = discordant / images, np.random.default_rng(0)
     a, b, _ = rng.multinomial(images, [(share + smallest) / 2, (share - smallest) / 2, 1 - share], size=4_000).T
     found = [binomial_p(int(x), int(y)) <= 0.05 for x, y in zip(a, b, strict=True)]
@@ -167,7 +167,7 @@ def test_a_smallest_detectable_difference_on_one_part_is_found_by_exact_mcnemar_
 
 @pytest.mark.parametrize("discordant", [0, 5])
 def test_too_few_discordant_images_show_nothing(discordant):
-    assert statistics.smallest_detectable_on_one_part(discordant, 686) is None
+    assert power.smallest_detectable_on_one_part(discordant, 686) is None
 
 
 def test_an_interval_that_touches_zero_or_is_not_known_covers_it():

@@ -36,7 +36,7 @@ KEYED = {"recipe", "device", "threads", "data", "weights", "code"}
 
 
 class Machine(NamedTuple):
-    """What a run computes on."""
+    """The device and the CPU threads of a run."""
 
     device: torch.device
     threads: int

@@ -13,10 +13,10 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, repeats
-from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare import comparison, repeats
+from pipeline.evaluation.compare.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
 
@@ -39,7 +39,7 @@ def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
 
 
 def read(name: str) -> Experiment:
-    """One experiment's repeats and images, from the working tree or from git and DVC's cache.
+    """Return one experiment's repeats and images, from the working tree or from git and DVC's cache.
 
     Raises:
         InputError: there is no such revision, or a file of it is not at hand.
@@ -57,7 +57,7 @@ def read(name: str) -> Experiment:
 
 
 def files_of(name: str) -> tracking.Files:
-    """The files that a name stands for.
+    """Return the files that a name stands for.
 
     Raises:
         InputError: there is no such revision.
@@ -78,7 +78,7 @@ def _identity(row: dict[str, str]) -> str:
 
 
 def as_data(found: Comparison) -> dict[str, Any]:
-    """The comparison as plain data; what is not known, or not finite, is null."""
+    """Return the comparison as plain data; what is not known, or not finite, is null."""
     return {
         "metric": found.metric,
         "over": found.over,
@@ -92,7 +92,7 @@ def as_data(found: Comparison) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as mappings."""
+    """Return named tuples as mappings."""
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
@@ -103,13 +103,13 @@ def _plain(value: Any) -> Any:
 
 
 def as_text(found: Comparison) -> str:
-    """The comparison for people: the experiments, each pair, and what differs in their settings."""
+    """Return the comparison as text: the experiments, each pair, and the settings that differ."""
     parts = ["\n".join(aligned(table)) for table in (experiments(found), *pair_tables(found), settings(found))]
     return "\n\n".join([parts[0], found.over, *(part for part in parts[1:] if part)])
 
 
 def experiments(found: Comparison) -> Table:
-    """One row an experiment."""
+    """Yield a row an experiment."""
     header = (
         "experiment",
         "n",
@@ -129,7 +129,7 @@ def _row(one: Summary, metric: str) -> tuple[str, ...]:
 
 
 def pair_tables(found: Comparison) -> Iterator[Table]:
-    """Each two experiments: the difference, its tests, and what could have been seen."""
+    """Return for each two experiments the difference, its tests, and the smallest detectable difference."""
     if not found.pairs:
         return
     header = (
@@ -168,7 +168,7 @@ def _title(pair: Pair) -> str:
 
 
 def settings(found: Comparison) -> Table:
-    """The settings that differ, a column an experiment; hashes by their first digits."""
+    """Return the settings that differ, a column an experiment; hashes by their first digits."""
     rows = [(name, *(_short(name, value) for value in values)) for name, values in found.differing.items()]
     header = ("differs in", *(one.name for one in found.summaries))
     return Table(header, rows or [("nothing that was recorded", *("" for _ in header[1:]))], numbers_from=len(header))
@@ -191,7 +191,7 @@ def _ends(found: Interval | None, metric: str) -> str:
 
 
 def aligned(table: Table) -> Iterator[str]:
-    r"""The table in columns of even width; numbers are set to the right.
+    r"""Yield the table in columns of even width; numbers are set to the right.
 
     >>> print("\n".join(aligned(Table(("name", "n"), [("a", "10"), ("bcdef", "1")], numbers_from=1))))
     name    n

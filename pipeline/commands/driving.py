@@ -27,7 +27,7 @@ SET_UP_PATIENCE = 120
 
 
 class Task(NamedTuple):
-    """What is to be run: the cell's name, DVC's name for it, its overrides and how many networks it trains."""
+    """A cell to run: its name, DVC's name for it, its overrides and how many networks it trains."""
 
     cell: str
     experiment: str

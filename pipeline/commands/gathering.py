@@ -10,7 +10,7 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
 from pipeline.core.errors import InputError
-from pipeline.evaluation import repeats
+from pipeline.evaluation.compare import repeats
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
@@ -19,7 +19,7 @@ NOT_RUN = "not run yet, or not finished"
 
 
 def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str]) -> list[Result]:
-    """Each cell with its repeats, as far as they are there."""
+    """Return each cell with its repeats, as far as they are there."""
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
     return [_result(study, cell, finished.get(cell.key)) for cell in reading]
 

@@ -55,7 +55,7 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, as_json:
 
 
 def look_up(root: Path, run: str) -> Origin:
-    """What was recorded of a run, by MLflow's ID or, where git has such a name, in its revision.
+    """Return the record of a run, by MLflow's ID or, if git has such a name, in its revision.
 
     Raises:
         InputError: if nobody knows it, or it cannot be made again, with the way out.
@@ -76,7 +76,7 @@ def look_up(root: Path, run: str) -> Origin:
 
 
 def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
-    """With one repeat alone, if one is asked for."""
+    """Keep one repeat of the record, or all."""
     if repeat is None:
         return recorded
     if repeat not in recorded.repeats:
@@ -112,17 +112,17 @@ def set_values(root: Path, project: Path, recorded: Origin) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    """Every file below a folder, by its path there."""
+    """Return every file below a folder, by its path there."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def stage_order(project: Path) -> list[str]:
-    """The stages' names in dvc.yaml."""
+    """Return the stages' names in dvc.yaml."""
     return list(yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
 def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
-    """Which outputs are identical; the first that is not, where in it, and what may be why."""
+    """Return which outputs are identical; the first that is not, where in it, and what may be why."""
     compared = differences.outputs(recorded, found, order)
     told: dict[str, Any] = {
         "outputs": {output.path: "identical" if output.identical else "different" for output in compared},
@@ -139,7 +139,7 @@ def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[
 
 
 def where(output: differences.Output, root: Path, project: Path) -> str:
-    """The first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
+    """Return the first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
     old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.found)))
     if not old or not new:
         return ""
@@ -147,7 +147,7 @@ def where(output: differences.Output, root: Path, project: Path) -> str:
 
 
 def listing(root: Path, md5: str | None) -> dict[str, str]:
-    """The files of a folder as DVC keeps them; none where its cache lacks them."""
+    """Return the files of a folder as DVC keeps them; none where its cache lacks them."""
     if not md5 or not md5.endswith(".dir"):
         return {}
     with suppress(FileNotFoundError):
@@ -157,7 +157,7 @@ def listing(root: Path, md5: str | None) -> dict[str, str]:
 
 
 def as_text(told: dict[str, Any]) -> str:
-    """The same for people; the last line is the answer."""
+    """Return the same as text; the last line is the answer."""
     outputs = told["outputs"]
     width = max(map(len, outputs), default=0)
     lines = [f"run {told['run']}, commit {told['commit'][:12]}, repeats {', '.join(map(str, told['repeats']))}"]

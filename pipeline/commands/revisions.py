@@ -38,20 +38,20 @@ class Revision:
             raise tracking.IncompleteError(f"DVC cannot read it: {error}") from None
 
     def read(self, path: Path) -> bytes:
-        """The file's bytes, as `tracking.Files` has it."""
+        """Return the file's bytes, as `tracking.Files` has it."""
         with _absent(path):
             content: bytes = self._files.read_bytes(path.as_posix())
         return content
 
     def names(self, folder: Path) -> list[Path]:
-        """Every file below the folder, as `tracking.Files` has it."""
+        """Return every file below the folder, as `tracking.Files` has it."""
         with _absent(folder):
             return sorted(Path(name) for name in self._files.find(folder.as_posix()))
 
 
 @contextmanager
 def _absent(path: Path) -> Iterator[None]:
-    """What DVC says of a file, and what it says of a whole folder, that its cache does not have."""
+    """Return DVC's errors for a file, and for a whole folder, that its cache does not have."""
     from dvc_data.index import DataIndexDirError
 
     try:
@@ -61,13 +61,13 @@ def _absent(path: Path) -> Iterator[None]:
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:
-    """DVC's experiments: what each is called, and its revision."""
+    """Return the revision of each of DVC's experiments, by name."""
     lines = git(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
     return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
 
 
 def git(root: Path, *words: str) -> list[str]:
-    """What git prints, by lines; none where there is no git, no repository or no such revision."""
+    """Return the lines of git's output; none if there is no git, no repository or no such revision."""
     try:
         done = subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:

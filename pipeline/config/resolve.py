@@ -97,9 +97,10 @@ def _scale(settings: Settings, layers: Layers) -> None:
         layers.set("data.image_size", axes.image_size, "image_size")
     if isinstance(axes.lr, float):
         phases = layers.get("train.phases")
+        # Exactly 1 where the axis is the recipe's own rate, so that spelling it out changes nothing.
+        factor = axes.lr / phases[0]["lr"] if phases else 1.0
         layers.values["train"]["phases"] = [
-            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * axes.lr / phases[0]["lr"]}
-            for number, phase in enumerate(phases)
+            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * factor} for number, phase in enumerate(phases)
         ]
         layers.set("train.lr", axes.lr, "lr")
     if isinstance(axes.budget, int):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]
@@ -78,7 +78,7 @@ class Confusion(NamedTuple):
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Mean, sample standard deviation and range.
+    """Return mean, sample standard deviation and range.
 
     >>> spread([1.0, 2.0, 3.0])
     Spread(mean=2.0, sd=1.0, low=1.0, high=3.0, n=3)
@@ -89,7 +89,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def middle(values: Iterable[float]) -> Middle:
-    """Median and range.
+    """Return median and range.
 
     >>> middle([4.0, 1.0, 2.0])
     Middle(median=2.0, low=1.0, high=4.0, n=3)

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.core.files import flat
-from pipeline.evaluation import comparison
-from pipeline.evaluation.comparison import Experiment, Trial
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval
 from pipeline.reporting import aggregate
 
 NO_BREAK = "\u00a0"
 
 
 def trial(one: Repeat) -> Trial:
-    """A repeat as it is compared with others."""
+    """Return a repeat as it is compared with others."""
     return Trial(
         right={row["path"]: row["correct"] == "1" for row in one.predictions},
         train=one.record.parts.train,
@@ -53,14 +53,14 @@ def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
 
 
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
-    """The content of summary.json: `aggregate.summary`, with the ends of the accuracy's interval."""
+    """Return the content of summary.json: `aggregate.summary`, with the ends of the accuracy's interval."""
     told = aggregate.summary(repeats)
     ends = intervals(repeats).get("accuracy")
     return told | {"accuracy": told["accuracy"] | (ends._asdict() if ends else {})}
 
 
 def note(repeats: Sequence[Repeat], *, own_parts: bool) -> str:
-    """What the number's ± and its interval are of.
+    """Return the note on what the number's ± and its interval are of.
 
     Args:
         repeats: one or more.
@@ -95,7 +95,7 @@ def _wilson(one: Repeat) -> str:
 
 
 def percents(ends: Interval | None) -> str:
-    """An interval of a score from 0 to 1, in percent.
+    """Return an interval of a score from 0 to 1, in percent.
 
     >>> percents(Interval(0.841, 1.0)).replace(NO_BREAK, " ")
     '84.1 to 100.0 %'

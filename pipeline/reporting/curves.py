@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.core.records import Record
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 

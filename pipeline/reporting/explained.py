@@ -1,4 +1,4 @@
-"""What training and testing left for pictures of one repeat: first values, class activation and feature maps."""
+"""The material for pictures of one repeat: first values, class activation and feature maps."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ class Overlaid(NamedTuple):
 
 
 def overlays(found: Explanations) -> list[tuple[Shown, list[Overlaid]]]:
-    """Each image with its maps; the actual class has one of its own where another was predicted."""
+    """Return each image with its maps; the actual class has one of its own where another was predicted."""
     return [(shown, list(_overlays(found, place))) for place, shown in enumerate(found.images)]
 
 
@@ -60,12 +60,12 @@ def _overlays(found: Explanations, place: int) -> Iterator[Overlaid]:
 
 
 def positions(found: Explanations) -> dict[str, ImageArray]:
-    """The attention's own maps over positions, (n, h, w), by their names in the module."""
+    """Return the attention's own maps over positions, (n, h, w), by their names in the module."""
     return {name: maps for name, maps in _attention(found).items() if maps.ndim == 3}
 
 
 def channels(found: Explanations) -> dict[str, npt.NDArray[np.float32]]:
-    """The attention's own weights of channels, (n, C), by their names in the module."""
+    """Return the attention's own weights of channels, (n, C), by their names in the module."""
     return {name: maps for name, maps in _attention(found).items() if maps.ndim == 2}
 
 
@@ -74,7 +74,7 @@ def _attention(found: Explanations) -> dict[str, npt.NDArray[Any]]:
 
 
 def features(found: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
-    """Each image whose feature maps were kept, with (1 + k, h, w) a stage."""
+    """Return each image whose feature maps were kept, with (1 + k, h, w) a stage."""
     stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
     kept = found.described["features"]
     return [
@@ -84,6 +84,6 @@ def features(found: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
 
 
 def sizes(found: Explanations) -> dict[str, str]:
-    """Each stage's resolution as it is shown."""
+    """Return each stage's resolution as it is shown."""
     stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
     return {stage: f"{maps.shape[2]} × {maps.shape[3]}" for stage, maps in stages.items()}

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.core.recipe import NONE, TrainingSettings
 from pipeline.core.records import Record
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.strategies import is_scratch
 from pipeline.reporting import aggregate, tables, wording
 from pipeline.reporting.aggregate import Spread

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.core.recipe import NONE, Train
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.evaluation.comparison import ACCURACY
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.comparison import ACCURACY
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import (
     aggregate,
@@ -36,14 +36,14 @@ THUMBNAIL = 160
 
 
 def page(material: Material, charts: Mapping[str, Picture], found: Explanations, maps: Sequence[FeatureMaps]) -> str:
-    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+    """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
     sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
     return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
 def environment(*folders: Path) -> Environment:
-    """The template engine for a page that needs nothing beside it.
+    """Return the template engine for a page that needs nothing beside it.
 
     Args:
         folders: where templates are looked for, in this order.
@@ -102,7 +102,7 @@ def _sections(material: Material) -> dict[str, Any]:
 
 
 def _captions(material: Material) -> dict[str, str]:
-    """What charts say of several repeats."""
+    """Return the note on how charts combine repeats."""
     n, classes = len(material.repeats), len(material.repeats[0].classes)
     bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
     bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
@@ -117,7 +117,7 @@ def _captions(material: Material) -> dict[str, str]:
 
 
 def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
-    """What the section on the network's inside shows and says."""
+    """Return the content of the section on the network's inside."""
     places, sizes = found.described["layers"], explained.sizes(found)
     return {
         "repeat": found.repeat,
@@ -164,13 +164,13 @@ def markdown(material: Material) -> str:
 
 
 def _health(material: Material) -> list[str]:
-    """What was found in the images, where something was."""
+    """Return the section on findings in the images, if there are some."""
     found = tables.findings(material.health["findings"])
     return ["## Data health", tables.markdown(found)] if found.rows else []
 
 
 def _plan(repeats: Sequence[Repeat]) -> list[str]:
-    """Training where the strategy refers to it, and what attention costs where there is some."""
+    """Return the section on training, with the cost of attention if there is some."""
     told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)
     parts = ["## Training", tables.markdown(told)] if len(repeats[0].record.phases) > 1 else []
@@ -186,7 +186,7 @@ def _png(content: bytes) -> str:
 
 
 def _thumbnail(image: ImageArray) -> str:
-    """An image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
+    """Return an image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
     picture = Image.fromarray(image.transpose(1, 2, 0).copy())
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     out = io.BytesIO()

@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.core.records import Counted
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
 from pipeline.reporting.calibration import Bin
 from pipeline.reporting.curves import Curve
@@ -65,7 +65,7 @@ def photographs(material: Material, found: Explanations) -> dict[str, bytes]:
 
 
 def feature_maps(found: Explanations) -> list[FeatureMaps]:
-    """The feature maps by depth of a wrong and of a right prediction, as far as there are such."""
+    """Return the feature maps by depth of a wrong and of a right prediction, as far as there are such."""
     sizes = explained.sizes(found)
     return [
         FeatureMaps(shown, *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (LIGHT, DARK)))
@@ -110,7 +110,7 @@ def _inside(one: Repeat, found: Explanations) -> Iterator[Chart]:
 
 
 def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
-    """A chart in every form that is kept of it."""
+    """Return a chart in every form that is kept of it."""
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.core.files import flat
 from pipeline.core.recipe import TrainingSettings
 from pipeline.datasets.collect.sets import SETS
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.aggregate import device
 from pipeline.reporting.tables import Table
 
@@ -120,7 +120,7 @@ def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
 
 
 def _override(value: Any) -> str:
-    """As DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
+    """Return a value as DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
 
     >>> _override([{"freeze": "1", "amount": 10}])
     '[{freeze:"1",amount:10}]'

@@ -14,8 +14,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health
 from pipeline.datasets.prepared import manifest
-from pipeline.evaluation import repeats
-from pipeline.evaluation.repeats import Folder, Repeat
+from pipeline.evaluation.compare import repeats
+from pipeline.evaluation.compare.repeats import Folder, Repeat
 from pipeline.reporting import aggregate, examples, figures
 from pipeline.reporting.examples import Example
 from pipeline.reporting.explained import Explanations

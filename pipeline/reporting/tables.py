@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core.records import Operations
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
     ClassScore,
@@ -32,7 +32,7 @@ class Table(NamedTuple):
 
 
 def markdown(table: Table) -> str:
-    r"""The table as Markdown in which every cell reads as it is, whatever characters it has.
+    r"""Return the table as Markdown in which every cell reads as it is, whatever characters it has.
 
     >>> print(markdown(Table(("name", "n"), [("a|b", "1")], numbers_from=1)))
     | name | n |
@@ -45,7 +45,7 @@ def markdown(table: Table) -> str:
 
 
 def literal(text: str) -> str:
-    r"""Text in which Markdown finds no marks, on one line.
+    r"""Return text on one line with Markdown's marks escaped.
 
     >>> print(literal("a_b <i>"))
     a\_b \<i\>
@@ -54,7 +54,7 @@ def literal(text: str) -> str:
 
 
 def percent(part: float, digits: int = 1) -> str:
-    """A part of one in percent, with its unit.
+    """Return a fraction in percent, with its unit.
 
     >>> percent(0.9017).replace(NO_BREAK, " ")
     '90.2 %'
@@ -63,7 +63,7 @@ def percent(part: float, digits: int = 1) -> str:
 
 
 def percent_spread(found: Spread, digits: int = 1) -> str:
-    """Mean and standard deviation in percent; the mean alone where there is no deviation.
+    """Return mean and standard deviation in percent; the mean alone if there is no deviation.
 
     >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
     '90.0 % ± 1.2'
@@ -73,7 +73,7 @@ def percent_spread(found: Spread, digits: int = 1) -> str:
 
 
 def score_spread(found: Spread, row: Score) -> str:
-    """Mean and standard deviation of a score, in percent where its row says so.
+    """Return mean and standard deviation of a score, in percent if its row says so.
 
     >>> score_spread(Spread(0.345, 0.01, low=0.3, high=0.4, n=3), SCORES["nll"])
     '0.345 ± 0.010'
@@ -85,7 +85,7 @@ def score_spread(found: Spread, row: Score) -> str:
 
 
 def number_spread(found: Spread, unit: str) -> str:
-    """Mean and standard deviation with a unit.
+    """Return mean and standard deviation with a unit.
 
     >>> number_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3), "s").replace(NO_BREAK, " ")
     '1,234 ± 5.1 s'
@@ -95,7 +95,7 @@ def number_spread(found: Spread, unit: str) -> str:
 
 
 def three_figures(value: float) -> str:
-    """Three figures, or all those before the point, without an exponent.
+    """Return three figures, or all those before the point, without an exponent.
 
     >>> [three_figures(value) for value in (0.01234, 5.0, 31.27, 86.66666, 250250.4)]
     ['0.0123', '5', '31.3', '86.7', '250,250']
@@ -104,7 +104,7 @@ def three_figures(value: float) -> str:
 
 
 def deviation(value: float) -> str:
-    """A standard deviation: two figures, as more are never known.
+    """Return a standard deviation: two figures, as more are never known.
 
     >>> [deviation(value) for value in (0.70711, 5.16, 1234.5)]
     ['0.71', '5.2', '1,234']
@@ -113,7 +113,7 @@ def deviation(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Return a duration as people say it.
 
     >>> [duration(value).replace(NO_BREAK, " ") for value in (8.21, 75, 3725)]
     ['8.2 s', '1 min 15 s', '1 h 2 min']
@@ -127,7 +127,7 @@ def duration(seconds: float) -> str:
 
 
 def results(repeats: Sequence[Repeat]) -> Table:
-    """Scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
+    """Return scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
     headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores.by_name]
     header = ("repeat", *headings, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
@@ -159,7 +159,7 @@ def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
 
 
 def cost(repeats: Sequence[Repeat]) -> Table:
-    """Operations and speed of the forward pass with and without attention; no row where there is no attention."""
+    """Return operations and speed of the forward pass with and without attention; no row if there is no attention."""
     header = ("forward pass", "this network", "without attention", "ratio")
     measured = forward_passes(repeats)
     rows = [_operations(repeats[0].record.flops)] if measured else []
@@ -183,7 +183,7 @@ def _middle(found: Middle, form: Callable[[float], str]) -> str:
 
 
 def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
-    """Precision, recall and F1 of each class; `images` are the class's images in the whole set."""
+    """Return precision, recall and F1 of each class; `images` are the class's images in the whole set."""
     tested = "test images" if all(one.f1.sd is None for one in found) else "test images, all repeats"
     header = ("class", "precision (%)", "recall (%)", "F1 (%)", tested, "images in the set")
     rows = [
@@ -204,18 +204,18 @@ def _bare(found: Spread) -> str:
 
 
 def confusions(found: Sequence[Confusion]) -> Table:
-    """Which class was taken for which, how often, and which part of its test images that is."""
+    """Return which class was taken for which, how often, and for what fraction of its test images."""
     header = ("actual", "predicted", "times", "of the class (%)")
     rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in found]
     return Table(header, rows, numbers_from=2)
 
 
 def findings(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What was found in a set of images: how many, the first of them, and what to do."""
+    """Return the findings in a set of images: how many, the first of them, and the advice."""
     rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in found]
     return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
 
 
 def rejected(files: Sequence[tuple[str, str]]) -> Table:
-    """Files that were left out, with the reason."""
+    """Return the files that were left out, with the reason."""
     return Table(("file", "reason"), files, numbers_from=2)

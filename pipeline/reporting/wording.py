@@ -1,4 +1,4 @@
-"""What a recipe says of network and training, in words."""
+"""The settings of network and training in words."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

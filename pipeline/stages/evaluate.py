@@ -51,20 +51,20 @@ def main(arguments: list[str]) -> None:
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
-    """The test part as the network of this repeat is shown it."""
+    """Return the test part with the transform of testing."""
     view = eval_transform(trained.sizes(repeat))
     return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
 
 
 def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
-    """Class scores (n, K) of these rows."""
+    """Return the class scores (n, K) of these rows."""
     test = torch.tensor(rows)
     features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
     return np.asarray(predict(network, features, test, loop_settings(recipe), device=images.device))
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:
-    """One row an image: what it is, what it was taken for and how surely."""
+    """Return a row an image: actual class, predicted class and confidence."""
     probabilities = torch.from_numpy(logits).double().softmax(1)
     confidence, predicted = probabilities.max(1)
     return [

@@ -9,7 +9,7 @@ from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import write_table
 from pipeline.core.recipe import Recipe
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, confidence_intervals, curves, page, pictures, reading, tables
 from pipeline.reporting.explained import Explanations
 from pipeline.reporting.material import Material

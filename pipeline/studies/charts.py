@@ -17,7 +17,7 @@ QUANTITIES = {
 
 
 def charts(results: Sequence[Result]) -> dict[str, Picture]:
-    """For each quantity that was recorded a chart with one line a cell, the mean over its repeats.
+    """Return a chart for each recorded quantity, with a line a cell, the mean over its repeats.
 
     They are over iterations where some cell's budget is, since an epoch is not the same in all cells then.
     """

@@ -24,7 +24,7 @@ class Compared(NamedTuple):
 
 
 def content(name: str, study: Study, found: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
-    """All that the page and the Markdown tell.
+    """Return the content of the page and of the Markdown.
 
     Args:
         name: of the study.
@@ -50,7 +50,7 @@ def content(name: str, study: Study, found: Sequence[Result], *, commands: Seque
 
 
 def answer(found: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
-    """The first thing to read: how much is there, and what is best on each set of images, and how sure that is."""
+    """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
     there = sum(bool(one.repeats) for one in found)
     return [f"{there} of {len(found)} cells are there.", *map(_best, grouped)]
 
@@ -75,13 +75,13 @@ def _compared(group: Group) -> Compared:
 
 
 def page(told: Mapping[str, Any]) -> str:
-    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+    """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = report.environment(TEMPLATES, report.TEMPLATES).get_template("study.html")
     return template.render(**told)
 
 
 def as_markdown(told: Mapping[str, Any]) -> str:
-    """The same facts for a terminal, a merge request or a README."""
+    """Return the same facts in Markdown, for a terminal, a merge request or a README."""
     source = [f"Printed: {literal(told['source'].paper)}, {literal(told['source'].table)}."] if told["source"] else []
     parts = [
         f"# {literal(told['title'])}",

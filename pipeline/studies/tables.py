@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.evaluation.statistics import Interval
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate
 from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
@@ -15,7 +15,7 @@ NONE = "–"
 
 
 def results(found: Sequence[Result]) -> Table:
-    """Accuracy, time and parameters of each cell; columns of what nowhere was printed are left out."""
+    """Return accuracy, time and parameters of each cell; columns of what no paper printed are left out."""
     columns = {name: [row[name] for row in map(_row, found)] for name in _row(found[0])}
     kept = {name: cells for name, cells in columns.items() if "printed" not in name or set(cells) != {NONE}}
     rows = [tuple(column[place] for column in kept.values()) for place in range(len(found))]
@@ -73,7 +73,7 @@ def _parameters(printed: Printed) -> str:
 
 
 def repeats(found: Sequence[Result]) -> Table:
-    """Each repeat's accuracy, and each run's as printed where there is one."""
+    """Return each repeat's accuracy, and each run's as printed where there is one."""
     numbers = sorted({one.number for result in found for one in result.repeats})
     runs = max((len(result.printed.runs) for result in found if result.printed), default=0)
     header = ("cell", *(f"repeat {n} (%)" for n in numbers), *(f"run {n}, as printed" for n in range(1, runs + 1)))
@@ -113,7 +113,7 @@ def _p(value: float | None) -> str:
 
 
 def classes(result: Result) -> Table:
-    """Precision and recall of each class beside what was printed; a class that one of both lacks has a dash."""
+    """Return precision and recall of each class next to the printed ones; a class that one of both lacks has a dash."""
     printed = result.printed.classes if result.printed else {}
     ours = {one.name: one for one in aggregate.class_scores(result.repeats)} if result.repeats else {}
     header = ("class", "precision (%)", "as printed", "recall (%)", "as printed")

@@ -5,7 +5,7 @@ a training while it goes on; `try_publish` and `publish` make the runs whole onc
 seconds to import, so that happens inside the functions that need it.
 """
 
-from pipeline.evaluation.repeats import Files, Folder
+from pipeline.evaluation.compare.repeats import Files, Folder
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.lookup import recorded
 from pipeline.tracking.models import log_model, runs_without_model

@@ -1,4 +1,4 @@
-"""What the runs of one experiment should hold: names, tags, parameters, numbers and files, without MLflow."""
+"""The content of the runs of one experiment: names, tags, parameters, numbers and files, without MLflow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pipeline.core import paths
 from pipeline.core.records import Record, Runtime, Scores
 from pipeline.core.seeding import digest
-from pipeline.evaluation.repeats import Files, Repeat
+from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels, origin
 from pipeline.tracking.results import Results
 
@@ -46,7 +46,7 @@ class Content(NamedTuple):
     data: tuple[str, str]
 
     def mark(self) -> str:
-        """One hash over what counts: not tags, and not when it was."""
+        """Return one hash over what counts: not tags, and not times."""
         values = [[point.name, repr(point.value), point.step] for point in self.points]
         files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
         return digest([self.params, sorted(values), files])

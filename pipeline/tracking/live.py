@@ -76,7 +76,7 @@ class LiveRun:
         self._points.put([Point(labels.valid_name(n), float(value), step, now) for n, value in chosen.items()])
 
     def close(self, status: Status) -> None:
-        """Say how the training ended, and wait a little until all is sent."""
+        """Close the run with its status, and wait a little until all is sent."""
         self._points.put(status)
         self._background.cancel()
         patience = SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS
@@ -123,7 +123,7 @@ class LiveRun:
         return status
 
     def _batch(self) -> tuple[list[Point], Status | None]:
-        """The points of the next second, from the first one on, and how the training ended if it has."""
+        """Return the points of the next second, from the first one on, and how the training ended if it has."""
         points: list[Point] = []
         until = None
         while until is None or time.monotonic() < until:
@@ -139,14 +139,14 @@ class LiveRun:
 
 
 def _is_taken(run: "Run | None") -> bool:
-    """Whether this repeat was trained to its end, or is being trained by a process that lives."""
+    """Return whether this repeat was trained to its end, or is being trained by a process that lives."""
     if run is None:
         return False
     return run.info.status == "FINISHED" or (run.info.status == "RUNNING" and _owner_lives(run.data.tags))
 
 
 def _owner_lives(tags: Mapping[str, str]) -> bool:
-    """On another machine nobody here can tell, so that one is left alone."""
+    """Return whether the process of a run lives; one on another machine is taken to live."""
     if tags.get(HOST) != socket.gethostname():
         return HOST in tags
     try:

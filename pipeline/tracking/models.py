@@ -4,7 +4,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.repeats import Files
+from pipeline.evaluation.compare.repeats import Files
 from pipeline.tracking.results import read
 from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line, uri
 
@@ -17,7 +17,7 @@ MODEL = "model"
 
 
 def runs_without_model(files: Files) -> dict[int, str]:
-    """The MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
+    """Return the MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
 
     Raises:
         IncompleteError: if the experiment's files are not all there.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.seeding import digest
-from pipeline.evaluation.repeats import Files, Repeat
+from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT
@@ -28,21 +28,21 @@ PUBLISH_SECONDS = 60.0
 
 
 class Published(NamedTuple):
-    """What was done about the experiment of this key."""
+    """The outcome for the experiment of a key."""
 
     key: str
     outcome: Outcome
 
 
 class Missing(NamedTuple):
-    """What a run lacks."""
+    """The content that a run lacks."""
 
     params: dict[str, str]
     points: list[Point]
 
 
 def try_publish(files: Files) -> None:
-    """`publish` for a stage: what goes wrong is told in one line, after a minute at most, and stops nothing."""
+    """Publish for a stage: a failure is one line, after a minute at most, and stops nothing."""
     quieten()
     names = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
 
@@ -153,7 +153,7 @@ def _built(build: Callable[[], Content]) -> Content:
 
 
 def _missing(store: Store, run: "Run", wanted: Content) -> Missing | None:
-    """What the run lacks, or None if it says something else than the files."""
+    """Return what the run lacks, or None if it contradicts the files."""
     params = {name: value for name, value in wanted.params.items() if name not in run.data.params}
     same = all(run.data.params.get(name, value) == value for name, value in wanted.params.items())
     there = _points_of(store, run, {point.name for point in wanted.points})
@@ -172,14 +172,14 @@ def _points_of(store: Store, run: "Run", names: set[str]) -> list[tuple[tuple[st
 
 
 def _equal(value: float, wanted: float | None) -> bool:
-    """Up to the digits that a CSV keeps."""
+    """Return whether two values are equal up to the digits that a CSV file holds."""
     if wanted is None:
         return False
     return math.isclose(value, wanted, rel_tol=1e-5, abs_tol=1e-5) or (math.isnan(value) and math.isnan(wanted))
 
 
 def _with_note(run: "Run", wanted: Content) -> Content:
-    """With the description that the run has, if the user has written one; ours is known by its hash."""
+    """Return the tags with the run's own description if the user has written one; ours is known by its hash."""
     told = run.data.tags.get(NOTE)
     if told is None or digest(told) == run.data.tags.get(OUR_NOTE):
         return wanted
@@ -187,7 +187,7 @@ def _with_note(run: "Run", wanted: Content) -> Content:
 
 
 def _of_others(run: "Run") -> dict[str, str]:
-    """Tags to keep when a run is replaced: DVC's names for it, and what the user has added."""
+    """Return the tags that survive when a run is replaced: DVC's names for it, and the user's own."""
     return {name: value for name, value in run.data.tags.items() if not name.startswith(f"{NAME}.")}
 
 

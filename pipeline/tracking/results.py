@@ -13,8 +13,8 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.records import Record
 from pipeline.core.seeding import digest
-from pipeline.evaluation import repeats
-from pipeline.evaluation.repeats import Files, Repeat
+from pipeline.evaluation.compare import repeats
+from pipeline.evaluation.compare.repeats import Files, Repeat
 
 
 class IncompleteError(InputError):

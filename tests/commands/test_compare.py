@@ -7,7 +7,7 @@ import pytest
 from pipeline import tracking
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
+from pipeline.evaluation.compare import comparison, statistics
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}

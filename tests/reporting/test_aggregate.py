@@ -3,7 +3,7 @@ import pytest
 import written_results
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, curves, examples
 from pipeline.reporting.aggregate import Confusion
 from pipeline.reporting.examples import Example

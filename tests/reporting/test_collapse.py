@@ -3,7 +3,7 @@
 import pytest
 import written_results
 
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import collapses, curves, facts, notes, page, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.explained import Explanations

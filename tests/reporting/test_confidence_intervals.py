@@ -1,8 +1,8 @@
 import pytest
 import written_results
 
-from pipeline.evaluation import statistics
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare import statistics
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
 
 RECIPE = written_results.settings_of("quick", {"train.lr": 0.1})

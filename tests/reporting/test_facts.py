@@ -11,7 +11,7 @@ from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
 from pipeline.core.records import PhaseRecord
 from pipeline.datasets.collect.published import described
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.reporting import facts, notes, provenance, wording

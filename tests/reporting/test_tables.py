@@ -1,8 +1,8 @@
 import pytest
 import written_results
 
-from pipeline.evaluation.repeats import Repeat
-from pipeline.evaluation.statistics import interval
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.compare.statistics import interval
 from pipeline.reporting import provenance, tables
 from pipeline.reporting.aggregate import ClassScore, spread
 

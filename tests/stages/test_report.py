@@ -12,7 +12,7 @@ from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
-from pipeline.evaluation import statistics
+from pipeline.evaluation.compare import statistics
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting import pictures
 from pipeline.stages import report

@@ -6,7 +6,7 @@ import pytest
 import written_results
 from matplotlib.axes import Axes
 
-from pipeline.evaluation.repeats import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Study

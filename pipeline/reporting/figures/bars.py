@@ -17,7 +17,7 @@ SHOWN_BARS = 40
 
 
 def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
-    """Precision and recall of each class as SVG: bars of means, lines for the range over repeats.
+    """Draw precision and recall of each class as SVG: bars of means, lines for the range over repeats.
 
     The best F1 is at the top; of more than 40 classes the 40 with the lowest are drawn.
     """
@@ -55,7 +55,7 @@ def _write_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
 
 
 def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
-    """How many images each class has, the largest first (`animals` paper, Figure 2).
+    """Draw the number of images of each class, the largest first (`animals` paper, Figure 2).
 
     Of more than 40 classes the bars stand side by side without their names.
 
@@ -83,7 +83,7 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
 
 
 def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT) -> bytes:
-    """How many numbers of each stage train and how many are frozen, in the order in which they run.
+    """Draw how many parameters of each stage train and how many are frozen, in the order in which they run.
 
     Args:
         stages: numbers by stage.

@@ -25,7 +25,7 @@ class Shown(NamedTuple):
 
 
 def gallery(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
-    """Images with "actual -> predicted confidence" below as PNG, six a row."""
+    """Draw images with "actual -> predicted confidence" below as PNG, six a row."""
     rows = max(math.ceil(len(shown) / GALLERY_COLUMNS), 1)
     with drawing(theme, 1.75 * GALLERY_COLUMNS, 2.3 * rows) as (figure, out):
         for place, one in enumerate(shown, start=1):
@@ -38,7 +38,7 @@ def gallery(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
 
 
 def caption(example: Example) -> str:
-    """What a gallery says of an image, on two lines.
+    """Return the caption of an image, on two lines.
 
     >>> print(caption(Example(1, "a/1.png", "wasp", "bee", 0.934)))
     wasp
@@ -49,13 +49,13 @@ def caption(example: Example) -> str:
 
 
 def middle(image: ImageArray, side: int) -> ImageArray:
-    """The square of this side in the middle of an image (3, S, S), which is what is shown in testing."""
+    """Return the central square of this side of an image (3, S, S), as in testing."""
     start = max(0, (image.shape[1] - side) // 2)
     return image[:, start : start + side, start : start + side]
 
 
 def overlay(image: ImageArray, found: ImageArray) -> ImageArray:
-    """An image without its colours (3, S, S) under a map (h, w) of 0..255, from dark to bright.
+    """Return an image (3, S, S) in gray under a map (h, w) of 0..255, from dark to bright.
 
     The map is stretched to the image's size, so that a coarse one looks smooth.
     """
@@ -66,7 +66,7 @@ def overlay(image: ImageArray, found: ImageArray) -> ImageArray:
 
 
 def explained(rows: Sequence[tuple[Shown, Mapping[str, ImageArray]]], theme: Theme = LIGHT) -> bytes:
-    """One row an image with the maps that are laid over it as PNG: the image, then each map under its name.
+    """Draw a row an image as PNG: the image, then each map laid over it, under its name.
 
     Args:
         rows: images with their overlays (3, S, S) by name; a map that an image has not is left blank.
@@ -96,7 +96,7 @@ def _image(axes: Axes, image: ImageArray | None, *, above: str = "", below: str 
 def feature_maps(
     image: ImageArray, stages: Mapping[str, ImageArray], places: Mapping[str, str], theme: Theme = LIGHT
 ) -> bytes:
-    """Feature maps by depth as PNG: a column a stage, the mean over the channels first and single channels below.
+    """Draw feature maps by depth as PNG: a column a stage, the mean over the channels first and single channels below.
 
     Args:
         image: (3, S, S).

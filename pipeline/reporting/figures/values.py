@@ -13,7 +13,7 @@ Distribution = Mapping[str, list[float]]
 
 
 def value_distributions(found: Mapping[str, Distribution], labels: Mapping[str, str], theme: Theme = LIGHT) -> bytes:
-    """One panel a tensor with the distribution of its values, at the start, after training and at random.
+    """Draw a panel a tensor with the distribution of its values, at the start, after training and at random.
 
     Args:
         found: by the tensor's name `edges` and, for each key of `labels`, the part of the values in each bin.
@@ -48,7 +48,7 @@ def _panel(axes: Axes, distribution: Distribution, labels: Mapping[str, str], th
 
 
 def channel_weights(found: Mapping[str, npt.NDArray[np.float32]], theme: Theme = LIGHT) -> bytes:
-    """How much attention weighs each channel, the most first: the mean over images and its range.
+    """Draw how much attention weighs each channel, the largest first: the mean over images and its range.
 
     Args:
         found: by the map's name (N, C) weights.

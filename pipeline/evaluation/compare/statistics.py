@@ -1,4 +1,4 @@
-"""How sure a number is, and whether two differ: pure, by scipy and statsmodels.
+"""Confidence intervals and tests of differences, by scipy and statsmodels; pure.
 
 Scores over repeats are of two kinds, and an interval is of the one or the other. Where every repeat draws a new random
 split, the training parts overlap, so the values are not independent and their plain standard error is too small:
@@ -9,22 +9,19 @@ images, and says nothing of other images.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
 FloatArray = npt.NDArray[np.float64]
 
-# Two-sided, of every interval and test here; and how often a difference is to be found that a set can show.
-ALPHA, POWER = 0.05, 0.8
-# What sums over the number of discordant images leave out of the whole probability.
-NEGLIGIBLE = 1e-9
+# Two-sided, of every interval and test here.
+ALPHA = 0.05
 # A spread that is rounding alone, as a part of the values.
 NO_SPREAD = 1e-12
 # Numbers that the bootstrap draws at a time: 64 MB.
@@ -93,11 +90,11 @@ def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
     [89.42, 90.94]
     """
     given = np.asarray(values, dtype=np.float64)
-    reach = stats.t.isf(ALPHA / 2, len(given) - 1) * _error(given, train=train, test=test)
+    reach = stats.t.isf(ALPHA / 2, len(given) - 1) * standard_error(given, train=train, test=test)
     return Interval(float(given.mean() - reach), float(given.mean() + reach))
 
 
-def _error(values: FloatArray, *, train: float, test: float) -> float:
+def standard_error(values: FloatArray, *, train: float, test: float) -> float:
     """Return the standard error of the mean of n values, with Nadeau and Bengio's correction."""
     if len(values) < 2:
         raise ValueError(f"{len(values)} value: a spread needs two")
@@ -133,7 +130,7 @@ def corrected_t(differences: Sequence[float], *, train: float, test: float) -> T
     (0.824, 0.14)
     """
     given = np.asarray(differences, dtype=np.float64)
-    mean, error = float(given.mean()), _error(given, train=train, test=test)
+    mean, error = float(given.mean()), standard_error(given, train=train, test=test)
     if error < NO_SPREAD * max(1.0, abs(mean)):
         return TTest(np.nan, 1.0, mean, np.nan, np.nan, len(given))
     statistic = mean / error
@@ -203,56 +200,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
-
-
-def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
-    """Return the smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
-
-    It takes the differences' own sd, as these n repeats have it, for the true one.
-
-    Args:
-        differences: as for `corrected_t`.
-        train: as for `interval`.
-        test: as for `interval`.
-
-    Returns:
-        It, in the differences' unit; None where they have no spread.
-    """
-    given = np.asarray(differences, dtype=np.float64)
-    error, n = _error(given, train=train, test=test), len(given)
-    if error < NO_SPREAD * max(1.0, abs(float(given.mean()))):
-        return None
-    effect = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
-    return float(effect) * float(np.sqrt(n)) * error
-
-
-def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
-    """Return the smallest true difference of accuracies that exact McNemar finds in 80 % of test parts of this size.
-
-    It takes the share of the images that only one of the two tells right, as these have it, for the true share.
-
-    Args:
-        discordant: images that only one of the two got right.
-        images: all.
-
-    Returns:
-        It, 0..1; None where the two differ on so few images that no difference would be found.
-    """
-    share = discordant / images
-    if share == 0 or _mcnemar_power(share, share, images) < POWER:
-        return None
-    return float(optimize.brentq(lambda gain: _mcnemar_power(gain, share, images) - POWER, 0, share))
-
-
-def _mcnemar_power(gain: float, share: float, images: int) -> float:
-    """Return how often exact McNemar rejects if `share` of the images are discordant and accuracies differ by `gain`.
-
-    The discordant images are Binomial(images, share) many, and of m such the better one has Binomial(m, p) right.
-    """
-    few, many = stats.binom.interval(1 - NEGLIGIBLE, images, share)
-    m = np.arange(few, many + 1)
-    k = stats.binom.ppf(ALPHA / 2, m, 0.5)
-    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # of the rarer kind, to reject
-    p = (share + gain) / (2 * share)
-    rejected: Any = stats.binom.cdf(most, m, p) + stats.binom.sf(m - most - 1, m, p)
-    return float((stats.binom.pmf(m, images, share) * rejected).sum())

@@ -1,137 +1,23 @@
-"""Whether experiments differ, on the same test images or not at all: pure, from what each image was taken for."""
+"""Differences of experiments on the same test images, from the prediction of each image; pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import statistics
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary, Trial
+from pipeline.evaluation.compare.statistics import Interval, McNemar
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval, McNemar, TTest
 
-ACCURACY = "accuracy"
+__all__ = ["ACCURACY", "Comparison", "Experiment", "Pair", "Summary", "Trial"]
+
 NO_DIFFERENCE = "no detectable difference"
 # The seed of the bootstrap, so that the same files give the same interval.
 SEED = 0
-
-
-class Trial(NamedTuple):
-    """One repeat of an experiment.
-
-    Attributes:
-        right: for each test image, by its path, whether its prediction was right; never empty.
-        train: how many images it trained on.
-        scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
-        seconds: of training; None where that is not known.
-    """
-
-    right: Mapping[str, bool]
-    train: int
-    scores: Mapping[str, float] = {}
-    seconds: float | None = None
-
-    def score(self, metric: str) -> float:
-        """Return one of its scores."""
-        return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
-
-
-class Experiment(NamedTuple):
-    """The experiment that is compared.
-
-    Attributes:
-        name: what the user calls it.
-        trials: by the number of the repeat; one or more.
-        parameters: how many numbers trained; None where that is not known.
-        settings: what it was made with, flat.
-        images: what each image is, by its path, such as its class and its file's hash; may be empty, and then only
-            paths are compared.
-    """
-
-    name: str
-    trials: Mapping[int, Trial]
-    parameters: int | None = None
-    settings: Mapping[str, Any] = {}
-    images: Mapping[str, str] = {}
-
-
-class Summary(NamedTuple):
-    """One experiment by itself.
-
-    Attributes:
-        name: of the experiment.
-        n: how many repeats.
-        mean: of the score.
-        sd: with n - 1; None for a single repeat.
-        interval: the 95 % interval that `Comparison.over` describes, within what the score can be; None where there is
-            none, as where all values are the same.
-        seconds: of training, the mean; None where not known.
-        parameters: as in `Experiment`.
-    """
-
-    name: str
-    n: int
-    mean: float
-    sd: float | None
-    interval: Interval | None
-    seconds: float | None
-    parameters: int | None
-
-
-class Pair(NamedTuple):
-    """Two experiments against each other, over the repeats that both have.
-
-    Attributes:
-        a: the one's name.
-        b: the other's.
-        repeats: which.
-        difference: the mean of a's score less b's.
-        test: the paired t test over the repeats, corrected where the splits vary; None for a single repeat.
-        p: of that test, or of McNemar's for a single repeat; None where neither can be had.
-        holm: p, raised by Holm's method for the number of pairs; None with p.
-        mcnemar: for each repeat, of its images; empty for another score than accuracy.
-        bootstrap: over images, of the difference of accuracies; None for another score.
-        smallest: the smallest true difference that would be found in 80 % of such comparisons; None where none would.
-        verdict: in words.
-    """
-
-    a: str
-    b: str
-    repeats: tuple[int, ...]
-    difference: float
-    test: TTest | None
-    p: float | None
-    holm: float | None
-    mcnemar: dict[int, McNemar]
-    bootstrap: Interval | None
-    smallest: float | None
-    verdict: str
-
-    def interval(self) -> Interval | None:
-        """Return the one that decides: over the repeats where there are several, else over the images."""
-        return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
-
-
-class Comparison(NamedTuple):
-    """Experiments side by side.
-
-    Attributes:
-        metric: the score.
-        over: of what the intervals and tests are, a sentence.
-        summaries: one an experiment, in the order given.
-        pairs: each two of them.
-        differing: settings that are not the same in all, with each experiment's value; None where it has none.
-    """
-
-    metric: str
-    over: str
-    summaries: list[Summary]
-    pairs: list[Pair]
-    differing: dict[str, list[Any]]
-
-
 SPLITS = (
     "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
     "correction for training parts that overlap."
@@ -301,9 +187,9 @@ def _smallest(
     differences: Sequence[float], parts: Mapping[str, float], tested: Mapping[int, McNemar], *, images: int
 ) -> float | None:
     if len(differences) > 1:
-        return statistics.smallest_detectable(differences, **parts)
+        return power.smallest_detectable(differences, **parts)
     for one in tested.values():
-        return statistics.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
+        return power.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
     return None
 
 
