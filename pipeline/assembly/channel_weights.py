@@ -74,13 +74,13 @@ def channels(
             print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
             return kept
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        found = {
+        by_place = {
             layer: weights.cpu()
             for layer, weights in channel_weights(seen(recipe, network, examples, hooked_layers)).items()
         }
         with paths.written_whole(file) as target:
-            checkpoints.save(found, target)
-    return found
+            checkpoints.save(by_place, target)
+    return by_place
 
 
 def _kept(file: Path) -> dict[str, Tensor]:
@@ -121,7 +121,7 @@ def seen(
         (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
     ]
     with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
-        found = filter_importance(
+        importance = filter_importance(
             network,
             [f"model.{layer}" for layer in hooked_layers],
             batches,
@@ -129,7 +129,7 @@ def seen(
             filters_at_once=options["filters_at_once"],
             progress=lambda _done, _total: progress.update(),
         )
-    return {layer: found[f"model.{layer}"] for layer in hooked_layers}
+    return {layer: importance[f"model.{layer}"] for layer in hooked_layers}
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:

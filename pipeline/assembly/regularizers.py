@@ -70,9 +70,9 @@ def step_of(network: Network, module: str) -> int:
 def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
     """Return (C, H, W) by layer for one image, without computing anything."""
     meta = on_meta(network).eval()
-    with FeatureHooks(meta.model, hooked_layers) as found:
+    with FeatureHooks(meta.model, hooked_layers) as features:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
-    return {layer: tuple(found[layer].shape[1:]) for layer in hooked_layers}
+    return {layer: tuple(features[layer].shape[1:]) for layer in hooked_layers}
 
 
 def make(

@@ -55,7 +55,7 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
     code = provenance.code_hash(STAGES)
-    found: dict[str, Cell] = {}
+    by_key: dict[str, Cell] = {}
     read = read_each(overrides.values())
     for name, words in overrides.items():
         try:
@@ -63,8 +63,8 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
         except InputError as error:
             raise InputError(f"{named.file}: cell {name!r}: {error}") from None
         cell = _cell(name, words, resolved, code)
-        found.setdefault(cell.key, cell)
-    return list(found.values())
+        by_key.setdefault(cell.key, cell)
+    return list(by_key.values())
 
 
 def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> C
 def _seen(place: Path) -> list[Any]:
     """Return names, sizes and times of the files of a place: another photograph makes another experiment."""
     files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
-    return [(file.name, (told := file.stat()).st_size, told.st_mtime_ns) for file in files]
+    return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
 
 
 def finished(root: Path) -> dict[str, str]:
@@ -98,12 +98,12 @@ def finished(root: Path) -> dict[str, str]:
         raise InputError("git is not installed; a study's experiments are kept in git") from None
     if done.returncode:
         raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
-    found = {}
+    by_key = {}
     for line in done.stdout.splitlines():
         revision, name = line.split(" ", 1)
         if match := EXPERIMENT.search(name):
-            found[match[1]] = revision
-    return found
+            by_key[match[1]] = revision
+    return by_key
 
 
 def trainings(cells: Sequence[Cell]) -> int:

@@ -139,23 +139,23 @@ def layers(network: Network) -> list[dict[str, Any]]:
     ]
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(description: dict[str, Any]) -> str:
     """Return the same as text."""
-    settings = found["settings"]
+    settings = description["settings"]
     width = max(map(len, settings))
     values = max(len(str(entry["value"])) for entry in settings.values())
-    lines = [f"recipe {found['recipe']}, {found['classes']} classes", ""]
+    lines = [f"recipe {description['recipe']}, {description['classes']} classes", ""]
     lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}{_note(e)}" for n, e in settings.items()]
     lines += ["", "  stage      trains  parameters  layers"]
     lines += [
         f"  {row['stage']:<10} {_verdict(row):<6} {row['parameters']:>11,}  {_span(row['layers'])}"
-        for row in found["layers"]
+        for row in description["layers"]
     ]
-    counts = found["parameters"]
-    lines += ["", *_phase_lines(found["phases"]), *_regularizer_lines(found["phases"])]
+    counts = description["parameters"]
+    lines += ["", *_phase_lines(description["phases"]), *_regularizer_lines(description["phases"])]
     lines += [
         f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
-        f"  one image's forward pass: {found['flops'] / 1e9:.2f} billion floating-point operations",
+        f"  one image's forward pass: {description['flops'] / 1e9:.2f} billion floating-point operations",
     ]
     return "\n".join(lines)
 
@@ -167,27 +167,27 @@ def _note(entry: Mapping[str, Any]) -> str:
 
 def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
     """Return the layers that each phase compares with the pre-trained network, where it does."""
-    told = []
+    lines = []
     for part in parts:
         if "hooked_layers" in part:
             idle = f"; frozen, so left out: {', '.join(part['idle_layers'])}" if part["idle_layers"] else ""
-            told.append(
+            lines.append(
                 f"  regularizer {part['regularizer']}, amount {part['amount']}: "
                 f"{part['regularizer_parameters']:,} parameters of its own"
             )
-            told.append(f"    compares {', '.join(part['hooked_layers']) or 'nothing'}{idle}")
-    return told
+            lines.append(f"    compares {', '.join(part['hooked_layers']) or 'nothing'}{idle}")
+    return lines
 
 
 def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
     if len(phases) == 1 or phases[0]["regularizer"] != phases[1]["regularizer"]:
         return []
-    told = [
+    lines = [
         f"  phase {number}: freeze {phase['freeze']}, amount {phase['amount']}, lr {phase['lr']:g}, "
         f"trainable {phase['trainable']:,}"
         for number, phase in enumerate(phases, start=1)
     ]
-    return [*told, "  the layers above and the counts below are the last phase's"]
+    return [*lines, "  the layers above and the counts below are the last phase's"]
 
 
 def _span(layers: list[str]) -> str:

@@ -49,9 +49,9 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
     Your own folder is read where it is; another set is brought to a temporary place. Changes nothing in the project.
     The exit status is 1 where what is found would stop a run, else 0.
     """
-    found = examined(read(overrides))
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
-    if any(finding["stops"] for finding in found["findings"]):
+    report = examined(read(overrides))
+    click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
+    if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
 
 
@@ -66,7 +66,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         seen = look(resolved, Path(scratch) / "images")
         alike = near_duplicates.find(seen.rows, seen.folder)
     row = sets.known(data.set)
-    found = health.examine(
+    report = health.examine(
         seen.rows,
         seen.rejected,
         alike,
@@ -76,8 +76,8 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         known_overlap=row.known_overlap,
     )
     if seen.fault:
-        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
-    return {"set": data.set, "title": seen.title} | found
+        report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
+    return {"set": data.set, "title": seen.title} | report
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
@@ -113,16 +113,16 @@ def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[R
     return ""
 
 
-def as_text(found: Mapping[str, Any]) -> str:
+def as_text(report: Mapping[str, Any]) -> str:
     """Return the same as text: numbers, a bar for each class, then each finding with its first files."""
-    parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
-    lines = [f"{found['title']}: {found['images']:,} images in {len(found['classes'])} classes"]
+    parts = ", ".join(f"{count:,} {part}" for part, count in report["parts"].items())
+    lines = [f"{report['title']}: {report['images']:,} images in {len(report['classes'])} classes"]
     lines += [f"  parts: {parts}"] if parts else []
-    if sizes := found["sizes"]:
+    if sizes := report["sizes"]:
         small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))
         lines.append(f"  sizes: {small} to {large} pixels")
-        lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in found['modes'].items())}")
-    lines += ["", *_bars(found["classes"]), *_told(found["findings"])]
+        lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
+    lines += ["", *_bars(report["classes"]), *_finding_lines(report["findings"])]
     return "\n".join(lines)
 
 
@@ -133,7 +133,7 @@ def _bars(classes: Mapping[str, int]) -> list[str]:
     return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]
 
 
-def _told(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     if not findings:
         return ["", "nothing found that needs a look"]
     lines = []

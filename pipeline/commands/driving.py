@@ -87,8 +87,8 @@ class Running:
         return Ended(self.task, "" if self._child.returncode == 0 else self._failure())
 
     def _failure(self) -> str:
-        told = self._log.read_text(encoding="utf-8", errors="replace")
-        lines = FAILURE.findall(told) or [line for line in told.splitlines() if line.strip()]
+        log = self._log.read_text(encoding="utf-8", errors="replace")
+        lines = FAILURE.findall(log) or [line for line in log.splitlines() if line.strip()]
         ours = [line for line in lines if not line.startswith("ERROR:")]
         reason = (ours or lines or [f"dvc ended with {self._child.returncode}"])[-1]
         return f"{reason} (log: {self._log})"
@@ -144,7 +144,7 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
     Raises:
         KeyboardInterrupt: after all that runs has been stopped.
     """
-    waiting, running, told = list(tasks), list[Running](), dict[str, int]()
+    waiting, running, reported = list(tasks), list[Running](), dict[str, int]()
     before = paths.PARAMS.read_bytes()
     try:
         while waiting or running:
@@ -154,8 +154,8 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
             for one in list(running):
                 end = one.ended()
                 count = one.task.trainings if end and not end.failure else one.trained()
-                on_trained(count - told.get(one.task.cell, 0))
-                told[one.task.cell] = count
+                on_trained(count - reported.get(one.task.cell, 0))
+                reported[one.task.cell] = count
                 if end:
                     running.remove(one)
                     yield end

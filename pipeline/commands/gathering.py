@@ -37,11 +37,11 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
         return Result(cell.name, [], str(error), printed)
 
 
-def write(folder: Path, told: Mapping[str, Any]) -> None:
+def write(folder: Path, content: Mapping[str, Any]) -> None:
     """The page, its Markdown and its curves as files."""
     (folder / "figures").mkdir(parents=True)
-    for one in told["groups"]:
+    for one in content["groups"]:
         for name, picture in one.charts.items():
             (folder / "figures" / f"{one.group.name}-{name}.svg").write_bytes(picture.light)
-    (folder / "summary.md").write_text(page.as_markdown(told), encoding="utf-8")
-    (folder / "index.html").write_text(page.page(told), encoding="utf-8")
+    (folder / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
+    (folder / "index.html").write_text(page.page(content), encoding="utf-8")

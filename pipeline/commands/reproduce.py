@@ -44,14 +44,14 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, as_json:
         with cloning.cloned(root, recorded.commit, recorded.changes or "", keep=keep) as project:
             if keep:
                 click.echo(f"reproduce: the clone stays in {project}", err=True)
-            found = made_again(root, project, recorded, reuse_data=reuse_data)
-            told = verdict(recorded, found, order=stage_order(project), places=(root, project))
+            rerun = made_again(root, project, recorded, reuse_data=reuse_data)
+            result = verdict(recorded, rerun, order=stage_order(project), places=(root, project))
     except KeyboardInterrupt:
         click.echo("reproduce: interrupted" + ("" if keep else "; the temporary clone is deleted"), err=True)
         raise SystemExit(130) from None
-    told = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **told}
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else as_text(told))
-    raise SystemExit(0 if told["identical"] else 1)
+    result = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **result}
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else as_text(result))
+    raise SystemExit(0 if result["identical"] else 1)
 
 
 def look_up(root: Path, run: str) -> Origin:
@@ -62,17 +62,17 @@ def look_up(root: Path, run: str) -> Origin:
     """
     if revision := cloning.resolved(root, run):
         results = tracking.read(Revision(root, revision))
-        found = tracking.made_from(results, [one.number for one in results.repeats])
-        return found.model_copy(update={"commit": revision, "changes": ""})
-    found = tracking.recorded(run)
-    if not found.commit:
+        origin = tracking.made_from(results, [one.number for one in results.repeats])
+        return origin.model_copy(update={"commit": revision, "changes": ""})
+    origin = tracking.recorded(run)
+    if not origin.commit:
         raise InputError(f"run {run}: made outside git, so its code is not recorded; commit it and run again")
-    if found.changes is None:
+    if origin.changes is None:
         raise InputError(
-            f"run {run}: made from {found.commit[:12]} with uncommitted changes that were not kept (too many, or by an "
-            "earlier version); commit them and run again"
+            f"run {run}: made from {origin.commit[:12]} with uncommitted changes that were not kept (too many, or by "
+            "an earlier version); commit them and run again"
         )
-    return found
+    return origin
 
 
 def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
@@ -121,26 +121,26 @@ def stage_order(project: Path) -> list[str]:
     return list(yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
-def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
+def verdict(recorded: Origin, rerun: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
     """Return which outputs are identical; the first that is not, where in it, and what may be why."""
-    compared = differences.outputs(recorded, found, order)
-    told: dict[str, Any] = {
+    compared = differences.outputs(recorded, rerun, order)
+    result: dict[str, Any] = {
         "outputs": {output.path: "identical" if output.identical else "different" for output in compared},
         "identical": bool(compared) and all(output.identical for output in compared),
     }
     first = next((output for output in compared if not output.identical), None)
     if first is None:
-        return told
-    return told | {
+        return result
+    return result | {
         "first": first.path,
         "where": where(first, *places),
-        "causes": differences.causes(recorded, found, first),
+        "causes": differences.causes(recorded, rerun, first),
     }
 
 
 def where(output: differences.Output, root: Path, project: Path) -> str:
     """Return the first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
-    old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.found)))
+    old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.rerun)))
     if not old or not new:
         return ""
     return next((name for name in sorted({**old, **new}) if old.get(name) != new.get(name)), "")
@@ -156,16 +156,17 @@ def listing(root: Path, md5: str | None) -> dict[str, str]:
     return {}
 
 
-def as_text(told: dict[str, Any]) -> str:
+def as_text(result: dict[str, Any]) -> str:
     """Return the same as text; the last line is the answer."""
-    outputs = told["outputs"]
+    outputs = result["outputs"]
     width = max(map(len, outputs), default=0)
-    lines = [f"run {told['run']}, commit {told['commit'][:12]}, repeats {', '.join(map(str, told['repeats']))}"]
+    lines = [f"run {result['run']}, commit {result['commit'][:12]}, repeats {', '.join(map(str, result['repeats']))}"]
     lines += [f"  {path:<{width}}  {answer}" for path, answer in outputs.items()]
     lines.append(f"  {NOT_COMPARED}")
-    if told["identical"]:
+    if result["identical"]:
         return "\n".join([*lines, f"identical: all {len(outputs)} outputs, bit by bit"])
     differing = sum(answer != "identical" for answer in outputs.values())
-    place = f"{told['first']}, {told['where']}" if told["where"] else told["first"]
-    last = f"different: {differing} of {len(outputs)} outputs, first {place}; likely cause: {'; '.join(told['causes'])}"
+    place = f"{result['first']}, {result['where']}" if result["where"] else result["first"]
+    causes = "; ".join(result["causes"])
+    last = f"different: {differing} of {len(outputs)} outputs, first {place}; likely cause: {causes}"
     return "\n".join([*lines, last])

@@ -119,13 +119,13 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    found = gathering.results(named.study, planned, cells.finished(Path.cwd()))
+    results = gathering.results(named.study, planned, cells.finished(Path.cwd()))
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
-    told = page.content(named.name, named.study, found, commands=commands)
+    content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
-        gathering.write(target, told)
-    for line in told["answer"]:
+        gathering.write(target, content)
+    for line in content["answer"]:
         click.echo(line)
     click.echo(f"see {folder / 'index.html'}")
 

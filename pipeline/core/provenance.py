@@ -30,13 +30,13 @@ def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definiti
 
 def versions() -> dict[str, str]:
     """Return the version of Python, and of the installed packages that results depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> tuple[str, bool]:

@@ -150,7 +150,7 @@ class Regularizer(Section):
 
 
 class TrainingSettings(Section):
-    """What a trained network follows from.
+    """Settings from which a trained network follows.
 
     Attributes:
         data: the images.

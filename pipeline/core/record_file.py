@@ -46,9 +46,9 @@ class RecordFile(Section):
             values = json.loads(content)
         except ValueError as error:
             raise InputError(f"{place}: not JSON: {error}; `dvc repro` makes it anew") from None
-        found = values.get("format") if isinstance(values, dict) else None
-        if found != FORMAT:
-            known = "no format" if found is None else f"format {found}"
+        number = values.get("format") if isinstance(values, dict) else None
+        if number != FORMAT:
+            known = "no format" if number is None else f"format {number}"
             raise InputError(f"{place}: has {known}, and format {FORMAT} is read; `dvc repro` makes it anew")
         try:
             return cls.model_validate(values)

@@ -1,4 +1,4 @@
-"""What the stages record of a repeat, as typed files: record.json, model.json, the run time's file and scores.json.
+"""Typed files in which the stages record a repeat: record.json, model.json, the run time's file and scores.json.
 
 record.json holds what the result follows from, and is blind to the labels of test images: with other ones, what
 training leaves is the same, byte for byte. What differs between two equal runs is in the run time's file, and so
@@ -139,7 +139,7 @@ class ModelRecord(RecordFile):
 
 
 class MachineRecord(Section):
-    """What may be why another machine gives other digits."""
+    """A machine, as far as it may be why another one gives other digits."""
 
     device_name: str
     threads: Count
@@ -181,7 +181,7 @@ class Runtime(RecordFile):
 
     @property
     def machine(self) -> MachineRecord:
-        """What does not differ between two trainings on one machine."""
+        """The part that does not differ between two trainings on one machine."""
         return MachineRecord(device_name=self.device_name, threads=self.threads, versions=self.versions)
 
 

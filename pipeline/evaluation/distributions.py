@@ -37,12 +37,12 @@ def distributions(values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[
         add up to 1.
     """
     first = next(iter(values.values()))
-    return {name: _distribution({key: found[name] for key, found in values.items()}) for name in first}
+    return {name: _distribution({key: tensors[name] for key, tensors in values.items()}) for name in first}
 
 
 def _distribution(values: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    together = torch.cat([found.flatten().double() for found in values.values()]).numpy()
+    together = torch.cat([tensor.flatten().double() for tensor in values.values()]).numpy()
     edges = np.histogram_bin_edges(together, bins=BINS)
-    counted = {key: np.histogram(found.double().numpy(), bins=edges)[0] for key, found in values.items()}
+    counted = {key: np.histogram(tensor.double().numpy(), bins=edges)[0] for key, tensor in values.items()}
     parts = {key: [round(float(part), 6) for part in counts / counts.sum()] for key, counts in counted.items()}
     return {"edges": [float(f"{edge:.6g}") for edge in edges]} | parts

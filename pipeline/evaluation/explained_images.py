@@ -68,12 +68,12 @@ def explain(
     own = explanations.class_maps(network, images, predicted)
     maps |= {} if own is None else {"class_maps": own}
     attention = explanations.attention(network, images)
-    positions = {f"attention.{name}": _positions(found) for name, found in attention.items() if found.ndim > 2}
-    channels = {f"attention.{name}": found for name, found in attention.items() if found.ndim == 2}
+    positions = {f"attention.{name}": _positions(weights) for name, weights in attention.items() if weights.ndim > 2}
+    channels = {f"attention.{name}": weights for name, weights in attention.items() if weights.ndim == 2}
     shown = _one_of_each(rows)
-    arrays: dict[str, NDArray[Any]] = {name: explanations.scaled(found) for name, found in (maps | positions).items()}
-    arrays |= channels
-    arrays |= {f"features.{stage}": found for stage, found in explanations.features(network, images[shown]).items()}
+    scaled = {name: explanations.scaled(one) for name, one in (maps | positions).items()}
+    arrays: dict[str, NDArray[Any]] = {**scaled, **channels}
+    arrays |= {f"features.{stage}": weights for stage, weights in explanations.features(network, images[shown]).items()}
     described = {
         "images": [dict(row) for row in rows],
         "layers": explanations.layers(network, images.shape[-1])._asdict(),
@@ -83,8 +83,8 @@ def explain(
     return arrays, described
 
 
-def _positions(found: NDArray[np.float32]) -> NDArray[np.float32]:
-    return found.mean(axis=1) if found.ndim == 4 else found
+def _positions(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return weights.mean(axis=1) if weights.ndim == 4 else weights
 
 
 def _one_of_each(rows: Sequence[Mapping[str, Any]]) -> list[int]:

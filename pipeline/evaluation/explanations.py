@@ -73,15 +73,15 @@ def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -
         "layer_cam": (LayerCAM, places.finer),
     }
     reshape = as_grid if _gives_tokens(network, side) else None
-    found = {}
+    maps = {}
     with _explained(network):
         for name, (method, layer) in methods.items():
             pieces = [
                 _activation(method(network, f"model.{layer}", reshape_transform=reshape), network, few, list(asked))
                 for few, asked in zip(images.split(AT_ONCE), torch.tensor(classes).split(AT_ONCE), strict=True)
             ]
-            found[name] = np.concatenate(pieces)
-    return found
+            maps[name] = np.concatenate(pieces)
+    return maps
 
 
 def _activation(method: GradCAM | LayerCAM, network: Network, images: Tensor, classes: Sequence[Tensor]) -> FloatArray:
@@ -107,8 +107,8 @@ def attention(network: Network, images: Tensor) -> dict[str, FloatArray]:
     """Return the weights of the last attention module, by their name in the contract; empty if there is none."""
     if not network.inserted:
         return {}
-    found = network.attention_maps(images)[network.inserted[-1]]
-    return {name: np.asarray(weights.float().cpu()) for name, weights in found.items()}
+    maps = network.attention_maps(images)[network.inserted[-1]]
+    return {name: np.asarray(weights.float().cpu()) for name, weights in maps.items()}
 
 
 @torch.no_grad()
@@ -117,7 +117,7 @@ def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
 
     The channels are the first k, as they come; h and w are at most 56. Tokens are laid out as the patches lie.
     """
-    found: dict[str, ByteArray] = {}
+    stages: dict[str, ByteArray] = {}
     x = images
     with _explained(network):
         for stage, steps in _parts(network):
@@ -126,8 +126,8 @@ def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
             maps = as_grid(x) if x.ndim == 3 else x
             shown = torch.cat([maps.mean(1, keepdim=True), maps[:, :SHOWN_CHANNELS]], dim=1)
             side = min(SHOWN_SIDE, *shown.shape[2:])
-            found[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(shown, side).float().cpu()))
-    return found
+            stages[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(shown, side).float().cpu()))
+    return stages
 
 
 def _parts(network: Network) -> list[tuple[str, list[Step]]]:

@@ -29,8 +29,8 @@ class Spread(NamedTuple):
 
     def as_metric(self) -> dict[str, float | int]:
         """Return mean, sd and n as summary.json has them: sd is left out where there is none."""
-        told = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
-        return told | {"n": self.n}
+        metric = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
+        return metric | {"n": self.n}
 
 
 class Middle(NamedTuple):
@@ -158,7 +158,7 @@ def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
     """
     spreads = score_spreads(repeats) | speed_spreads(repeats)
     each = {str(one.number): {"accuracy": one.scores.accuracy} for one in repeats}
-    return {name: found.as_metric() for name, found in spreads.items()} | {"repeats": each}
+    return {name: spread.as_metric() for name, spread in spreads.items()} | {"repeats": each}
 
 
 def pooled_confusion(repeats: Sequence[Repeat]) -> IntArray:
@@ -199,13 +199,13 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
 def most_confused(matrix: IntArray, limit: int) -> list[int]:
     """Return the classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
     wrong = matrix - np.diag(np.diag(matrix))
-    found: list[int] = []
+    places: list[int] = []
     for place in np.argsort(-wrong, axis=None, kind="stable"):
         pair = divmod(int(place), len(matrix))
-        if not wrong[pair] or len(set(found) | set(pair)) > limit:
+        if not wrong[pair] or len(set(places) | set(pair)) > limit:
             break
-        found += [one for one in pair if one not in found]
-    return sorted(found)
+        places += [one for one in pair if one not in places]
+    return sorted(places)
 
 
 def majority_accuracy(repeats: Sequence[Repeat]) -> float:

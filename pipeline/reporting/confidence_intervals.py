@@ -44,19 +44,19 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
 def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
     """The 95 % interval of each score that has one: of the mean over the repeats, or Wilson's of a single accuracy."""
     trials = {one.number: trial(one) for one in repeats}
-    found = {
+    by_score = {
         name: comparison.summary(Experiment("", trials), name).interval
         for name in SCORES
         if name in repeats[0].scores.by_name
     }
-    return {name: interval for name, interval in found.items() if interval}
+    return {name: interval for name, interval in by_score.items() if interval}
 
 
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
     """Return the content of summary.json: `aggregate.summary`, with the ends of the accuracy's interval."""
-    told = aggregate.summary(repeats)
+    values = aggregate.summary(repeats)
     ends = intervals(repeats).get("accuracy")
-    return told | {"accuracy": told["accuracy"] | (ends._asdict() if ends else {})}
+    return values | {"accuracy": values["accuracy"] | (ends._asdict() if ends else {})}
 
 
 def note(repeats: Sequence[Repeat], *, own_parts: bool) -> str:

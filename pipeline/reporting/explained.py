@@ -44,46 +44,46 @@ class Overlaid(NamedTuple):
     image: ImageArray
 
 
-def overlays(found: Explanations) -> list[tuple[Shown, list[Overlaid]]]:
+def overlays(explanations: Explanations) -> list[tuple[Shown, list[Overlaid]]]:
     """Return each image with its maps; the actual class has one of its own where another was predicted."""
-    return [(shown, list(_overlays(found, place))) for place, shown in enumerate(found.images)]
+    return [(shown, list(_overlays(explanations, place))) for place, shown in enumerate(explanations.images)]
 
 
-def _overlays(found: Explanations, place: int) -> Iterator[Overlaid]:
-    shown = found.images[place]
+def _overlays(explanations: Explanations, place: int) -> Iterator[Overlaid]:
+    shown = explanations.images[place]
     wrong = shown.example.actual != shown.example.predicted
     for key, name in OVERLAYS.items():
-        if key in found.arrays and (wrong or key != "grad_cam_actual"):
-            yield Overlaid(name, overlay(shown.image, found.arrays[key][place]))
-    for key, maps in positions(found).items():
+        if key in explanations.arrays and (wrong or key != "grad_cam_actual"):
+            yield Overlaid(name, overlay(shown.image, explanations.arrays[key][place]))
+    for key, maps in positions(explanations).items():
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
 
 
-def positions(found: Explanations) -> dict[str, ImageArray]:
+def positions(explanations: Explanations) -> dict[str, ImageArray]:
     """Return the attention's own maps over positions, (n, h, w), by their names in the module."""
-    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 3}
+    return {name: maps for name, maps in _arrays(explanations, ATTENTION).items() if maps.ndim == 3}
 
 
-def channels(found: Explanations) -> dict[str, npt.NDArray[np.float32]]:
+def channels(explanations: Explanations) -> dict[str, npt.NDArray[np.float32]]:
     """Return the attention's own weights of channels, (n, C), by their names in the module."""
-    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 2}
+    return {name: maps for name, maps in _arrays(explanations, ATTENTION).items() if maps.ndim == 2}
 
 
-def _attention(found: Explanations) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(ATTENTION): maps for name, maps in found.arrays.items() if name.startswith(ATTENTION)}
+def _arrays(explanations: Explanations, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in explanations.arrays.items() if name.startswith(prefix)}
 
 
-def features(found: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
+def features(explanations: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
     """Return each image whose feature maps were kept, with (1 + k, h, w) a stage."""
-    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
-    kept = found.described["features"]
+    stages = _arrays(explanations, FEATURES)
+    kept = explanations.described["features"]
     return [
-        (found.images[place], {stage: maps[number] for stage, maps in stages.items()})
+        (explanations.images[place], {stage: maps[number] for stage, maps in stages.items()})
         for number, place in enumerate(kept)
     ]
 
 
-def sizes(found: Explanations) -> dict[str, str]:
+def sizes(explanations: Explanations) -> dict[str, str]:
     """Return each stage's resolution as it is shown."""
-    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
+    stages = _arrays(explanations, FEATURES)
     return {stage: f"{maps.shape[2]} × {maps.shape[3]}" for stage, maps in stages.items()}

@@ -1,4 +1,4 @@
-"""What the page and the summary say of an experiment in words: facts as (term, description)."""
+"""Facts of an experiment in words, for the page and the summary: (term, description)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,21 +60,21 @@ def data(material: Material) -> list[tuple[str, str]]:
     ]
 
 
-def health(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def health(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return sizes, modes and evenness of the whole set."""
-    ends = [" × ".join(f"{side:,}" for side in found["sizes"][end]) for end in ("smallest", "largest")]
-    modes = ", ".join(f"{mode} {count:,}" for mode, count in found["modes"].items())
+    ends = [" × ".join(f"{side:,}" for side in report["sizes"][end]) for end in ("smallest", "largest")]
+    modes = ", ".join(f"{mode} {count:,}" for mode, count in report["modes"].items())
     return [
         ("Smallest and largest image", " and ".join(dict.fromkeys(ends)) + " pixels"),
         ("Modes", modes),
-        ("Largest class to smallest", f"{found['imbalance']:g} to 1"),
+        ("Largest class to smallest", f"{report['imbalance']:g} to 1"),
     ]
 
 
-def _published(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _published(published: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return home, terms and citation of a published set."""
     terms = {"Home": "home", "Terms": "terms", "Citation": "citation", "In the papers": "paper"}
-    return [(term, told[key]) for term, key in terms.items() if told.get(key)]
+    return [(term, published[key]) for term, key in terms.items() if published.get(key)]
 
 
 def _range(values: Sequence[int]) -> str:
@@ -115,7 +115,7 @@ def _plan(record: Record) -> list[tuple[str, str]]:
         ]
         optimizer = ("Optimizer", f"{train.optimizer}, rate {rate}, schedule {train.schedule}")
         return [budget, *(halves if len(halves) > 1 else []), optimizer]
-    phases = [(f"Phase {number}", wording.phase(found, recipe)) for number, found in enumerate(record.phases, start=1)]
+    phases = [(f"Phase {number}", wording.phase(phase, recipe)) for number, phase in enumerate(record.phases, start=1)]
     anew = ", both anew in each phase" if len(phases) > 1 else ""
     return [budget, *phases, ("Optimizer", f"{train.optimizer}, schedule {train.schedule}{anew}")]
 
@@ -135,14 +135,14 @@ def _compared(record: Record) -> list[tuple[str, str]]:
 def _peculiarities(recipe: TrainingSettings) -> list[tuple[str, str]]:
     """Return what a plain training has not."""
     data, train = recipe.data, recipe.train
-    told = {
+    descriptions = {
         "Augmentation": wording.augmentation(data.augmentation),
         "Image sizes": wording.sizes(data.sizes, padding=data.crop_padding),
         "Batch norms": wording.BATCH_NORMS.get(train.freeze_bn_stats),
         "Sampling": wording.sampling(train.sampler),
         "Class weights": wording.class_weights(train.class_weights),
     }
-    return [(term, description) for term, description in told.items() if description]
+    return [(term, description) for term, description in descriptions.items() if description]
 
 
 def _operations(flops: int) -> str:
@@ -162,8 +162,8 @@ def cost(repeats: Sequence[Repeat]) -> str:
     )
 
 
-def _duration_spread(found: Spread) -> str:
-    told = tables.duration(found.mean)
-    if found.n == 1:
-        return told
-    return f"{told} ({tables.duration(found.low)} to {tables.duration(found.high)})"
+def _duration_spread(spread: Spread) -> str:
+    mean = tables.duration(spread.mean)
+    if spread.n == 1:
+        return mean
+    return f"{mean} ({tables.duration(spread.low)} to {tables.duration(spread.high)})"

@@ -1,4 +1,4 @@
-"""What a reader must know before relying on an experiment's number: pure."""
+"""Remarks that a reader must know before relying on an experiment's number: pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -38,7 +38,7 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
     if _is_balanced(repeats[0].record.recipe.train):
         yield (
             "Training gave rare classes more weight than they have among the images, and accuracy favors frequent "
-            "ones: macro-F1, told with it, counts every class the same."
+            "ones: macro-F1, beside it, counts every class the same."
         )
     if any(one.runtime.git_dirty for one in repeats):
         yield "Files differed from the recorded commit when this was trained: the commit alone does not give it back."

@@ -1,4 +1,4 @@
-"""One self-contained HTML page, and a short Markdown summary, that tell what was found, the answer first."""
+"""One self-contained HTML page, and a short Markdown summary, with the answer first."""
 
 import base64
 import io
@@ -35,10 +35,12 @@ CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
 
 
-def page(material: Material, charts: Mapping[str, Picture], found: Explanations, maps: Sequence[FeatureMaps]) -> str:
+def page(
+    material: Material, charts: Mapping[str, Picture], explanations: Explanations, maps: Sequence[FeatureMaps]
+) -> str:
     """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
-    sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], explanations, maps)} | _captions(material)
     return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
@@ -116,15 +118,15 @@ def _captions(material: Material) -> dict[str, str]:
     }
 
 
-def _inside(one: Repeat, found: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
+def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """Return the content of the section on the network's inside."""
-    places, sizes = found.described["layers"], explained.sizes(found)
+    places, sizes = explanations.described["layers"], explained.sizes(explanations)
     return {
-        "repeat": found.repeat,
+        "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
-        "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
-        "overlays": explained.overlays(found),
-        "attention": found.described["attention"],
+        "maps": wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays),
+        "overlays": explained.overlays(explanations),
+        "attention": explanations.described["attention"],
         "features": maps,
         "stages": ", ".join(sizes),
         "unchanged": wording.first_layers(one.record.recipe.network.freeze, one.record.stages["stem"]),
@@ -152,7 +154,7 @@ def markdown(material: Material) -> str:
         "## Classes",
         tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
-        tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
+        tables.markdown(tables.confusions(top)) if top else "None: every test image was classified correctly.",
         "## Settings",
         tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",
@@ -165,15 +167,15 @@ def markdown(material: Material) -> str:
 
 def _health(material: Material) -> list[str]:
     """Return the section on findings in the images, if there are some."""
-    found = tables.findings(material.health["findings"])
-    return ["## Data health", tables.markdown(found)] if found.rows else []
+    table = tables.findings(material.health["findings"])
+    return ["## Data health", tables.markdown(table)] if table.rows else []
 
 
 def _plan(repeats: Sequence[Repeat]) -> list[str]:
     """Return the section on training, with the cost of attention if there is some."""
-    told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
+    table = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)
-    parts = ["## Training", tables.markdown(told)] if len(repeats[0].record.phases) > 1 else []
+    parts = ["## Training", tables.markdown(table)] if len(repeats[0].record.phases) > 1 else []
     return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
 
 

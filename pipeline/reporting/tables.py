@@ -62,36 +62,36 @@ def percent(part: float, digits: int = 1) -> str:
     return f"{100 * part:.{digits}f}{NO_BREAK}%"
 
 
-def percent_spread(found: Spread, digits: int = 1) -> str:
+def percent_spread(spread: Spread, digits: int = 1) -> str:
     """Return mean and standard deviation in percent; the mean alone if there is no deviation.
 
     >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
     '90.0 % ± 1.2'
     """
-    sd = "" if found.sd is None else f" ± {100 * found.sd:.{digits}f}"
-    return percent(found.mean, digits) + sd
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.{digits}f}"
+    return percent(spread.mean, digits) + sd
 
 
-def score_spread(found: Spread, row: Score) -> str:
+def score_spread(spread: Spread, row: Score) -> str:
     """Return mean and standard deviation of a score, in percent if its row says so.
 
     >>> score_spread(Spread(0.345, 0.01, low=0.3, high=0.4, n=3), SCORES["nll"])
     '0.345 ± 0.010'
     """
     if row.percent:
-        return percent_spread(found)
-    sd = "" if found.sd is None else f" ± {found.sd:.{row.decimals}f}"
-    return f"{found.mean:.{row.decimals}f}{sd}"
+        return percent_spread(spread)
+    sd = "" if spread.sd is None else f" ± {spread.sd:.{row.decimals}f}"
+    return f"{spread.mean:.{row.decimals}f}{sd}"
 
 
-def number_spread(found: Spread, unit: str) -> str:
+def number_spread(spread: Spread, unit: str) -> str:
     """Return mean and standard deviation with a unit.
 
     >>> number_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3), "s").replace(NO_BREAK, " ")
     '1,234 ± 5.1 s'
     """
-    sd = "" if found.sd is None else f" ± {deviation(found.sd)}"
-    return f"{three_figures(found.mean)}{sd}{NO_BREAK}{unit}"
+    sd = "" if spread.sd is None else f" ± {deviation(spread.sd)}"
+    return f"{three_figures(spread.mean)}{sd}{NO_BREAK}{unit}"
 
 
 def three_figures(value: float) -> str:
@@ -144,15 +144,15 @@ def _result(one: Repeat) -> tuple[str, ...]:
 def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     scores, speeds = score_spreads(repeats), speed_spreads(repeats).values()
     scale = {name: SCORES[name].scale for name in scores}
-    means = [f"{scale[name] * found.mean:.2f}" for name, found in scores.items()]
-    sds = [f"{scale[name] * (found.sd or 0):.2f}" for name, found in scores.items()]
+    means = [f"{scale[name] * spread.mean:.2f}" for name, spread in scores.items()]
+    sds = [f"{scale[name] * (spread.sd or 0):.2f}" for name, spread in scores.items()]
     ends = intervals(repeats)
     low, high = (
         [f"{scale[name] * ends[name][end]:.2f}" if name in ends else "none" for name in scores] for end in (0, 1)
     )
     return [
-        ("mean", *means, "", *(three_figures(found.mean) for found in speeds)),
-        ("sd", *sds, "", *(deviation(found.sd or 0) for found in speeds)),
+        ("mean", *means, "", *(three_figures(spread.mean) for spread in speeds)),
+        ("sd", *sds, "", *(deviation(spread.sd or 0) for spread in speeds)),
         ("95 % interval, from", *low, "", *("" for _ in speeds)),
         ("95 % interval, to", *high, "", *("" for _ in speeds)),
     ]
@@ -173,18 +173,18 @@ def _operations(flops: Operations) -> tuple[str, ...]:
 
 
 def _speed(one: Passes) -> tuple[str, ...]:
-    speeds = (_middle(found, three_figures) for found in (one.network, one.without_attention))
+    speeds = (_middle(middle, three_figures) for middle in (one.network, one.without_attention))
     return (f"images/s on {one.device}, n = {one.ratio.n}", *speeds, _middle(one.ratio, "{:.3f}".format))
 
 
-def _middle(found: Middle, form: Callable[[float], str]) -> str:
-    median = form(found.median)
-    return median if found.n == 1 else f"{median} ({form(found.low)} to {form(found.high)})"
+def _middle(middle: Middle, form: Callable[[float], str]) -> str:
+    median = form(middle.median)
+    return median if middle.n == 1 else f"{median} ({form(middle.low)} to {form(middle.high)})"
 
 
-def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
+def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
     """Return precision, recall and F1 of each class; `images` are the class's images in the whole set."""
-    tested = "test images" if all(one.f1.sd is None for one in found) else "test images, all repeats"
+    tested = "test images" if all(one.f1.sd is None for one in scores) else "test images, all repeats"
     header = ("class", "precision (%)", "recall (%)", "F1 (%)", tested, "images in the set")
     rows = [
         (
@@ -193,26 +193,26 @@ def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
             f"{one.support:,}",
             f"{images.get(one.name, 0):,}",
         )
-        for one in found
+        for one in scores
     ]
     return Table(header, rows, numbers_from=1)
 
 
-def _bare(found: Spread) -> str:
-    sd = "" if found.sd is None else f" ± {100 * found.sd:.1f}"
-    return f"{100 * found.mean:.1f}{sd}"
+def _bare(spread: Spread) -> str:
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
+    return f"{100 * spread.mean:.1f}{sd}"
 
 
-def confusions(found: Sequence[Confusion]) -> Table:
+def confusions(pairs: Sequence[Confusion]) -> Table:
     """Return which class was taken for which, how often, and for what fraction of its test images."""
     header = ("actual", "predicted", "times", "of the class (%)")
-    rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in found]
+    rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in pairs]
     return Table(header, rows, numbers_from=2)
 
 
-def findings(found: Sequence[Mapping[str, Any]]) -> Table:
+def findings(problems: Sequence[Mapping[str, Any]]) -> Table:
     """Return the findings in a set of images: how many, the first of them, and the advice."""
-    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in found]
+    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in problems]
     return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
 
 

@@ -87,14 +87,14 @@ def regularizer(method: str, options: Mapping[str, Mapping[str, Any]]) -> str:
     'none'
     """
     halves = [name for name in options if name != method] if METHODS[method].sequences else []
-    told = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
-    return f"{method}: {told}, each for half of the budget" if halves else told
+    description = ", then ".join(f"{name}{_in_brackets(options.get(name, {}))}" for name in halves or [method])
+    return f"{method}: {description}, each for half of the budget" if halves else description
 
 
 def _in_brackets(options: Mapping[str, Any]) -> str:
-    told = [form.format(options[name]) for name, form in REGULARIZER_OPTIONS.items() if name in options]
-    told += [SCALES[options["normalize"]]] if "normalize" in options else []
-    return f" ({', '.join(told)})" if told else ""
+    parts = [form.format(options[name]) for name, form in REGULARIZER_OPTIONS.items() if name in options]
+    parts += [SCALES[options["normalize"]]] if "normalize" in options else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def amount(number: int, unit: str) -> str:
@@ -106,13 +106,13 @@ def amount(number: int, unit: str) -> str:
     return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
 
 
-def phase(found: PhaseRecord, recipe: TrainingSettings) -> str:
+def phase(record: PhaseRecord, recipe: TrainingSettings) -> str:
     """Return how long a phase is, what trains in it, at which rate and how many numbers that is."""
-    length, freeze = amount(found.amount, recipe.train.budget.unit), found.freeze
+    length, freeze = amount(record.amount, recipe.train.budget.unit), record.freeze
     what = f"strategy {freeze}" if freeze in FREEZING else f"from {freeze} on"
     also = " and the attention" if _partly(freeze) and recipe.network.attention != NONE else ""
-    at = rates(found.lr, freeze, recipe)
-    return f"{length}: {what}{also} at {at} ({found.trainable:,} numbers train)"
+    at = rates(record.lr, freeze, recipe)
+    return f"{length}: {what}{also} at {at} ({record.trainable:,} numbers train)"
 
 
 def rates(lr: float, freeze: str, recipe: TrainingSettings) -> str:
@@ -120,10 +120,10 @@ def rates(lr: float, freeze: str, recipe: TrainingSettings) -> str:
     absent = {"attention"} if recipe.network.attention == NONE else set()
     absent |= {"backbone"} if freeze == HEAD else set()
     factors = recipe.train.lr_factors.model_dump()
-    found = {group: f"{lr * factor:g}" for group, factor in factors.items() if group not in absent}
-    if len(set(found.values())) == 1:
-        return found["head"]
-    return ", ".join(f"{rate} ({label})" for label, rate in found.items())
+    shown = {group: f"{lr * factor:g}" for group, factor in factors.items() if group not in absent}
+    if len(set(shown.values())) == 1:
+        return shown["head"]
+    return ", ".join(f"{rate} ({label})" for label, rate in shown.items())
 
 
 def augmentation(name: str) -> str:
@@ -195,12 +195,12 @@ def maps(layers: Mapping[str, str], attention: str, *, own: bool) -> str:
     >>> maps({"last": "layer4.1", "finer": "layer3.1"}, "", own=False).split(": ")[1]
     'Grad-CAM behind layer4.1, LayerCAM behind layer3.1.'
     """
-    told = (
+    text = (
         "The brighter, the more the place adds to the score of the class: "
         f"Grad-CAM behind {layers['last']}, LayerCAM behind {layers['finer']}"
     )
-    told += ", and the map that the head averages to the score" if own else ""
-    return f"{told}. Attention is of {attention}, from its least to its largest weight." if attention else f"{told}."
+    text += ", and the map that the head averages to the score" if own else ""
+    return f"{text}. Attention is of {attention}, from its least to its largest weight." if attention else f"{text}."
 
 
 def first_layers(freeze: str, stem: Counted) -> str:

@@ -36,18 +36,18 @@ def main(arguments: list[str]) -> None:
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
     logits = class_scores(network, images, rows, recipe)
-    told = predictions(data, rows, logits)
-    some = explained_images.chosen(told)
+    predicted = predictions(data, rows, logits)
+    some = explained_images.chosen(predicted)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
-    explained = explained_images.explain(network, shown, [told[place] for place in some], data.classes)
-    found = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
+    explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
+    scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
-        write_table(target / "predictions.csv", told)
-        found.write(target / "scores.json")
+        write_table(target / "predictions.csv", predicted)
+        scored.write(target / "scores.json")
         explained_images.write(target, explained)
-    print(f"evaluate: repeat {repeat}: {found.accuracy:.2%} of {len(rows)} test images are right")
+    print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:

@@ -24,13 +24,13 @@ def charts(results: Sequence[Result]) -> dict[str, Picture]:
     there = [one for one in results if one.repeats]
     drawn = {one.cell: curves.curves(one.repeats) for one in there}
     unit = "iteration" if any(curves.unit(one.repeats[0].record) == "iteration" for one in there) else "epoch"
-    found = {}
+    by_quantity = {}
     for quantity, label in QUANTITIES.items():
         lines = {cell: of_cell[quantity] for cell, of_cell in drawn.items() if quantity in of_cell}
         if lines:
             draw = partial(figures.methods, lines, label, unit=unit, percent=quantity.endswith("accuracy"))
-            found[quantity] = pictures.picture(draw, _alt(lines, label, quantity, unit))
-    return found
+            by_quantity[quantity] = pictures.picture(draw, _alt(lines, label, quantity, unit))
+    return by_quantity
 
 
 def _alt(lines: Mapping[str, Curve], label: str, quantity: str, unit: str) -> str:

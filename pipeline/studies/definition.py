@@ -118,15 +118,15 @@ class Study(_Part):
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return each cell's own settings, the combinations of the grid first."""
-        found = {}
+        combined = {}
         if self.grid:
             axes = [[(name, _choice(axis, value)) for name, value in self.grid[axis].items()] for axis in self.grid]
             for choices in itertools.product(*axes):
                 merged: dict[str, Any] = {}
                 for _, choice in choices:
                     merged |= choice
-                found["-".join(name for name, _ in choices)] = merged
-        return found | {name: dict(cell.set) for name, cell in self.cells.items()}
+                combined["-".join(name for name, _ in choices)] = merged
+        return combined | {name: dict(cell.set) for name, cell in self.cells.items()}
 
     def first(self) -> str:
         """Return the cell that the others are compared with."""

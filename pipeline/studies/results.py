@@ -71,17 +71,17 @@ class Group(NamedTuple):
 
 def groups(results: Sequence[Result], baseline: str) -> list[Group]:
     """The cells that are there, by their images; the baseline is the study's, or else the first on these images."""
-    found: dict[str, list[Result]] = {}
+    by_images: dict[str, list[Result]] = {}
     for one in results:
         if one.repeats:
-            found.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
+            by_images.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
     return [
         Group(
             members[0].repeats[0].record.data.set,
             members,
             baseline if any(one.cell == baseline for one in members) else members[0].cell,
         )
-        for members in found.values()
+        for members in by_images.values()
     ]
 
 

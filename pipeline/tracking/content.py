@@ -96,9 +96,9 @@ def _mean_curves(repeats: Sequence[Repeat]) -> Iterator[Point]:
     for one in repeats:
         for point in _curves(one):
             values.setdefault((point.name, point.step), []).append(point.value)
-    for (name, step), found in values.items():
-        if len(found) == len(repeats):
-            yield Point(name, fmean(found), step, when[step])
+    for (name, step), measured in values.items():
+        if len(measured) == len(repeats):
+            yield Point(name, fmean(measured), step, when[step])
 
 
 def answer(summary: Mapping[str, Any], record: Record, repeats: Sequence[int]) -> str:

@@ -35,15 +35,15 @@ class Origin(RecordFile):
 def made_from(results: Results, repeats: Iterable[int]) -> Origin:
     """Return what these repeats of an experiment were made from."""
     numbers = sorted(repeats)
-    found = {one.number: one for one in results.repeats if one.number in numbers}
-    newest = max((one.runtime for one in found.values()), key=lambda runtime: runtime.started)
+    by_number = {one.number: one for one in results.repeats if one.number in numbers}
+    newest = max((one.runtime for one in by_number.values()), key=lambda runtime: runtime.started)
     return Origin(
         repeats=numbers,
         commit=newest.git_commit,
         changes=newest.git_changes,
         stages=stages_of(results.stages, numbers),
-        records={number: one.record for number, one in found.items()},
-        machines={number: one.runtime.machine for number, one in found.items()},
+        records={number: one.record for number, one in by_number.items()},
+        machines={number: one.runtime.machine for number, one in by_number.items()},
     )
 
 
@@ -53,7 +53,7 @@ def stages_of(stages: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, An
     return {name: stage for name, stage in stages.items() if name != GATHERING and name.partition("@")[2] in wanted}
 
 
-def files(found: Origin) -> dict[str, bytes]:
+def files(origin: Origin) -> dict[str, bytes]:
     """Return the artifacts that a run keeps of it."""
-    changes = {CHANGES: found.changes.encode()} if found.changes else {}
-    return {FILE: found.dumped().encode()} | changes
+    changes = {CHANGES: origin.changes.encode()} if origin.changes else {}
+    return {FILE: origin.dumped().encode()} | changes

@@ -180,8 +180,8 @@ def _equal(value: float, wanted: float | None) -> bool:
 
 def _with_note(run: "Run", wanted: Content) -> Content:
     """Return the tags with the run's own description if the user has written one; ours is known by its hash."""
-    told = run.data.tags.get(NOTE)
-    if told is None or digest(told) == run.data.tags.get(OUR_NOTE):
+    note = run.data.tags.get(NOTE)
+    if note is None or digest(note) == run.data.tags.get(OUR_NOTE):
         return wanted
     return wanted._replace(tags={name: value for name, value in wanted.tags.items() if name != NOTE})
 
@@ -210,8 +210,8 @@ def _log_data(store: Store, run: str, name: str, digest: str) -> None:
 
 
 def _add_names(store: Store, run: str, names: Iterable[str]) -> None:
-    told = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
-    known = [name for name in told.split(",") if name]
+    tag = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
+    known = [name for name in tag.split(",") if name]
     added = [name for name in names if name not in known]
     if added:
         store.client.set_tag(run, DVC_NAMES, ",".join([*known, *added]))

@@ -51,16 +51,16 @@ def read(files: Files) -> Results:
     with complete():
         summary = _json(files, paths.SUMMARY)
         numbers = sorted(int(name) for name in summary["repeats"])
-        found = _repeats(files, numbers)
-        keys = {key_of(one.record, one.runtime.data_sha256, numbers) for one in found}
-        stale = any(_is_stale(summary, one) for one in found)
+        repeats = _repeats(files, numbers)
+        keys = {key_of(one.record, one.runtime.data_sha256, numbers) for one in repeats}
+        stale = any(_is_stale(summary, one) for one in repeats)
         stages = _locked(files)
         untested = [number for number in numbers if not _is_tested(stages, number)]
     if untested:
         raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
-    return Results(keys.pop(), summary, found, _dvc_hashes(stages), stages)
+    return Results(keys.pop(), summary, repeats, _dvc_hashes(stages), stages)
 
 
 def _repeats(files: Files, numbers: Sequence[int]) -> list[Repeat]:

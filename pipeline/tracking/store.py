@@ -79,15 +79,15 @@ def _experiment(client: "MlflowClient", place: str) -> str:
     """Return where artifacts go; without it MLflow would take the folder that this process started in."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or NAME
     artifacts = None if is_server(place) else (paths.root() / paths.MLFLOW_ARTIFACTS).as_uri()
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         return str(client.create_experiment(name, artifact_location=artifacts))
-    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and found.artifact_location != artifacts:
+    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
         raise InputError(
-            f"{shown(place)}: it keeps artifacts in {found.artifact_location}, so it comes from another folder; "
+            f"{shown(place)}: it keeps artifacts in {experiment.artifact_location}, so it comes from another folder; "
             "delete it, it can be rebuilt"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _make(database: Path) -> None:
@@ -170,9 +170,9 @@ def runs_of(store: Store, key: str) -> "dict[int | None, Run]":
 
     The latest come first, so that of several the oldest is taken: two machines may have made one each.
     """
-    found = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
-    numbers = [run.data.tags.get(REPEAT) for run in found]
-    return {int(number) if number else None: run for number, run in zip(numbers, found, strict=True)}
+    runs = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
+    numbers = [run.data.tags.get(REPEAT) for run in runs]
+    return {int(number) if number else None: run for number, run in zip(numbers, runs, strict=True)}
 
 
 def make_run(store: Store, tags: Mapping[str, str], *, started: int) -> str:

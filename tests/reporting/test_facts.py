@@ -201,7 +201,7 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
         (material(repeat(1), repeat(2), has_parts=True), "each with the set's own parts and its own seed"),
         (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
-        (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, told with it, counts every class"),
+        (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),
         (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
         (material(repeat(git_dirty=True)), "Files differed from the recorded commit"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),

@@ -64,7 +64,7 @@ DRAWN = {
     ),
     "features": lambda **theme: figures.feature_maps(shown("a").image, {"stem": MAPS}, {"stem": "4 × 4"}, **theme),
     "explained": lambda **theme: figures.explained([(shown("a"), {"Grad-CAM": shown("a").image})], **theme),
-    "gallery": lambda **theme: figures.gallery([shown(name) for name in NAMES], **theme),
+    "image_grid": lambda **theme: figures.image_grid([shown(name) for name in NAMES], **theme),
 }
 
 
@@ -173,10 +173,10 @@ def test_of_very_many_classes_the_lowest_are_drawn():
     assert "class 60" not in written
 
 
-def test_the_gallery_grows_by_a_row_after_six_images():
+def test_the_image_grid_grows_by_a_row_after_six_images():
     sizes = []
     for count in (6, 7):
-        with Image.open(io.BytesIO(figures.gallery([shown("wasp")] * count))) as picture:
+        with Image.open(io.BytesIO(figures.image_grid([shown("wasp")] * count))) as picture:
             sizes.append(picture.size)
     assert sizes[1][0] == pytest.approx(sizes[0][0], abs=4)
     assert sizes[1][1] > 1.8 * sizes[0][1]

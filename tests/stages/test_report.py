@@ -174,16 +174,16 @@ def test_the_same_files_give_the_same_report(drawn, reported):
     assert Path("report/index.html") in first
 
 
-def test_without_a_wrong_prediction_there_is_no_such_gallery(photographed):
+def test_without_a_wrong_prediction_there_is_no_such_grid(photographed):
     write_params([3])
-    assert "None: every test image was told right." in made_page().text
+    assert "None: every test image was classified correctly." in made_page().text
     assert not Path("metrics/report/figures/wrong.png").exists()
 
 
-def test_without_a_right_prediction_there_is_no_such_gallery(photographed):
+def test_without_a_right_prediction_there_is_no_such_grid(photographed):
     write_params([1])
     write_evaluation(1, [1, 2, 3, 0])
-    assert "None: no test image was told right." in made_page().text
+    assert "None: no test image was classified correctly." in made_page().text
     assert not Path("metrics/report/figures/right.png").exists()
 
 

@@ -113,24 +113,24 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]
     seconds = [trial.seconds for trial in trials if trial.seconds is not None]
-    found = None
+    interval = None
     if len(values) > 1 and not np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
-        found = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
+        interval = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
     elif len(values) == 1 and metric == ACCURACY:
-        found = statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
+        interval = statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
     return Summary(
         name=one.name,
         n=len(values),
         mean=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=_possible(found, metric) if found else None,
+        interval=_possible(interval, metric) if interval else None,
         seconds=fmean(seconds) if seconds else None,
         parameters=one.parameters,
     )
 
 
-def _possible(found: Interval, metric: str) -> Interval:
-    return Interval(max(found.low, 0.0), min(found.high, SCORES[metric].highest))
+def _possible(interval: Interval, metric: str) -> Interval:
+    return Interval(max(interval.low, 0.0), min(interval.high, SCORES[metric].highest))
 
 
 def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
@@ -201,10 +201,10 @@ def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
 
 
 def _verdict(pair: Pair, metric: str, *, of: int) -> str:
-    found = pair.interval()
-    if found is None:
+    interval = pair.interval()
+    if interval is None:
         return "one repeat does not tell"
-    if found.covers_zero():
+    if interval.covers_zero():
         return NO_DIFFERENCE
     if pair.holm is not None and pair.holm > statistics.ALPHA:
         return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE

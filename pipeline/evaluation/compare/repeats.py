@@ -39,7 +39,7 @@ class Folder(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """What training and testing left of one repeat.
+    """One repeat as training and testing left it.
 
     Attributes:
         number: the repeat.

@@ -125,8 +125,8 @@ def corrected_t(differences: Sequence[float], *, train: float, test: float) -> T
         ValueError: there are fewer than two differences.
 
     >>> gained = [0.6, 0.89, 0.59, 1.75, 0.29]  # ECSM less self-attention, ECSM paper, Table 7
-    >>> found = corrected_t(gained, train=1618, test=686)
-    >>> round(found.mean, 3), round(found.p, 2)
+    >>> test = corrected_t(gained, train=1618, test=686)
+    >>> round(test.mean, 3), round(test.p, 2)
     (0.824, 0.14)
     """
     given = np.asarray(differences, dtype=np.float64)
@@ -179,7 +179,7 @@ def bootstrap_difference(
     """
     a, b = np.asarray(right_a, dtype=np.float64), np.asarray(right_b, dtype=np.float64)
     times = np.ones_like(a) if tested is None else np.asarray(tested, dtype=np.float64)
-    found = stats.bootstrap(
+    result = stats.bootstrap(
         (a - b, times),
         lambda gained, asked, axis: gained.sum(axis=axis) / asked.sum(axis=axis),
         paired=True,
@@ -190,7 +190,7 @@ def bootstrap_difference(
         confidence_level=1 - ALPHA,
         rng=np.random.default_rng(seed),
     )
-    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

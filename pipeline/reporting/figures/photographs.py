@@ -24,7 +24,7 @@ class Shown(NamedTuple):
     image: ImageArray
 
 
-def gallery(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
+def image_grid(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
     """Draw images with "actual -> predicted confidence" below as PNG, six a row."""
     rows = max(math.ceil(len(shown) / GALLERY_COLUMNS), 1)
     with drawing(theme, 1.75 * GALLERY_COLUMNS, 2.3 * rows) as (figure, out):
@@ -54,12 +54,12 @@ def middle(image: ImageArray, side: int) -> ImageArray:
     return image[:, start : start + side, start : start + side]
 
 
-def overlay(image: ImageArray, found: ImageArray) -> ImageArray:
+def overlay(image: ImageArray, heatmap: ImageArray) -> ImageArray:
     """Return an image (3, S, S) in gray under a map (h, w) of 0..255, from dark to bright.
 
     The map is stretched to the image's size, so that a coarse one looks smooth.
     """
-    stretched = Image.fromarray(found).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
+    stretched = Image.fromarray(heatmap).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
     colours = colormaps["inferno"](np.asarray(stretched))[..., :3].transpose(2, 0, 1)
     grey = image.mean(axis=0, keepdims=True) / 255
     return np.asarray(np.rint(255 * (0.45 * grey + 0.55 * colours)), dtype=np.uint8)
@@ -115,9 +115,9 @@ def feature_maps(
         panels[0, 0].imshow(image.transpose(1, 2, 0))
         panels[0, 0].set_title("image", fontsize="small")
         for column, (stage, maps) in enumerate(stages.items(), start=1):
-            for row, found in enumerate(maps):
+            for row, one in enumerate(maps):
                 axes = panels[row, column]
-                axes.imshow(found, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
+                axes.imshow(one, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
                 if column == 1:
