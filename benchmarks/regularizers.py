@@ -97,7 +97,7 @@ def seconds_a_step(method: str, wanted: argparse.Namespace, device: torch.device
     count, side = wanted.steps * wanted.batch, recipe.data.image_size
     array = np.random.default_rng(0).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
     rows = torch.arange(count)
-    images = Images(array, rows, mean=MEAN, std=STD, device=device, view=train_transform(recipe))
+    images = Images(array, rows, mean=MEAN, std=STD, device=device, transform=train_transform(recipe))
     examples = contract.Examples(images, rows % CLASSES, rows, rows[:0])
     reference = loss_terms.reference_network(recipe, network, classes=CLASSES)
     makers = loss_terms.LossTerms(recipe, network, reference=reference, repeat=0).makers()

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare import comparison, power, statistics
 from pipeline.evaluation.compare.comparison import Experiment, Trial
 from pipeline.evaluation.compare.statistics import McNemar
 
@@ -58,7 +58,7 @@ def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
     differences = [drawn(0.9, seed=n).mean() - drawn(0.5, seed=n).mean() for n in (1, 2, 3)]
     assert found.test == statistics.corrected_t(differences, train=100, test=60)
     assert found.difference == pytest.approx(np.mean(differences))
-    assert found.smallest == statistics.smallest_detectable(differences, train=100, test=60)
+    assert found.smallest == power.smallest_detectable(differences, train=100, test=60)
 
 
 def test_where_the_test_part_is_the_same_in_all_repeats_nothing_is_corrected_and_the_words_say_so():
@@ -97,7 +97,7 @@ def test_a_single_repeat_is_judged_by_its_images_alone():
     assert told.mcnemar == {1: McNemar(15, 0, told.p)}
     assert told.verdict == "a is better"
     assert found.summaries[0].interval == statistics.wilson(20, 25)
-    assert told.smallest == statistics.smallest_detectable_on_one_part(15, 25)
+    assert told.smallest == power.smallest_detectable_on_one_part(15, 25)
 
 
 def test_an_interval_over_zero_is_no_detectable_difference():

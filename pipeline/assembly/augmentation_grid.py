@@ -39,7 +39,7 @@ def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> by
     rows = train[torch.linspace(0, len(train) - 1, min(IMAGES, len(train))).long()]
     packed = torch.from_numpy(data.images[rows.numpy()])
     cpu = torch.device("cpu")
-    images = Images(data.images, rows, mean=data.mean, std=data.std, device=cpu, view=view)
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=cpu, transform=view)
     columns = [packed]
     for epoch in range(1, EPOCHS + 1):
         random_parameters = images.random_parameters(rows, seed=repeat, epoch=epoch)

@@ -62,7 +62,7 @@ def training_examples(
         transform: of training images.
     """
     rows = torch.cat([parts["train"], parts["val"]])
-    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, transform=transform)
     return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 

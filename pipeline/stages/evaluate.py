@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
     """Return the test part with the transform of testing."""
     view = eval_transform(trained.sizes(repeat))
-    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
+    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
 
 
 def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:

@@ -27,8 +27,8 @@ class Shifted:
         return torch.stack([image[:, :4, start : start + 4] for image, start in pairs]).float()
 
 
-def images(view: ImageTransform | None = None) -> Images:
-    return Images(ARRAY, ROWS, mean=MEAN, std=STD, device=CPU, view=view)
+def images(transform: ImageTransform | None = None) -> Images:
+    return Images(ARRAY, ROWS, mean=MEAN, std=STD, device=CPU, transform=transform)
 
 
 def test_a_batch_is_scaled_and_normalised_as_imagenet_is() -> None:
@@ -92,4 +92,4 @@ def test_there_are_draws_only_where_a_view_takes_some() -> None:
 
 
 def test_images_vary_only_where_a_view_takes_draws() -> None:
-    assert [images(view).varies for view in (None, Shifted(random_parameters=0), Shifted())] == [False, False, True]
+    assert [images(one).varies for one in (None, Shifted(random_parameters=0), Shifted())] == [False, False, True]

@@ -85,7 +85,7 @@ def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> co
     shown = build_transform(
         image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
     )
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
+    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=shown)
     return contract.Examples(images, labels, rows[:count], rows[count:])
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import tiny
-from pipeline.core.loop import loop_settings
 from torch import nn
 
 from pipeline import config
 from pipeline.assembly.training_plan import training_plan
+from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.training import loop, optim
 
