@@ -213,4 +213,4 @@ def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
     np.save(tmp_path / "logits.npy", logits)
     lines = ["path,actual,predicted", *(f"{n}.png,{classes[label]},x" for n, label in enumerate(actual))]
     (tmp_path / "predictions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert scoring.again(tmp_path, classes) == scores(actual, logits, classes)
+    assert scoring.rescore(tmp_path, classes) == scores(actual, logits, classes)

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     images = as_shown(data, rows, repeat=repeat, device=device)
     logits = class_scores(network, images, rows, recipe)
     told = predictions(data, rows, logits)
-    some = explained_images.chosen(told)
+    some = explained_images.select(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [told[place] for place in some], data.classes)
     found = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))

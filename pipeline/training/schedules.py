@@ -17,7 +17,7 @@ def constant(_parts: Sequence[int]) -> Factor:
 
 
 def step(parts: Sequence[int], *, at: Sequence[float], factor: float) -> Factor:
-    """Build a decay by `factor` after each of the fractions `at` of each part; a part starts from the rate before it."""
+    """Build a decay by `factor` after each of the fractions `at` of each part; a part starts at the last rate."""
     begins = [end - part for end, part in zip(accumulate(parts), parts, strict=True)]
     # At least one step before a fall, however short the part.
     falls = [begin + max(1, round(one * part)) for begin, part in zip(begins, parts, strict=True) for one in at]

@@ -138,7 +138,9 @@ def test_whatever_weights_follow_from_gives_others(
     made: list[int] = []
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        channel_weights, "seen", lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights,
+        "measure_importance",
+        lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))},
     )
     weigh(recipe(), pretrained)
     options = dict(CHANGES[change])
@@ -163,7 +165,9 @@ def test_what_weights_do_not_follow_from_makes_none_anew(
     made: list[int] = []
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
     monkeypatch.setattr(
-        channel_weights, "seen", lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+        channel_weights,
+        "measure_importance",
+        lambda *a, **k: made.append(1) or {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))},
     )
     for given in (recipe(), recipe(changes)):
         weigh(given, pretrained)
@@ -198,7 +202,9 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
     pretrained: dict[str, Tensor], clone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel_weights, "trained_head", lambda *a, **k: None)
-    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)})
+    monkeypatch.setattr(
+        channel_weights, "measure_importance", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)}
+    )
     with pytest.raises(InputError, match=r"a loss increase at layer1\.1\.conv2 is not finite"):
         weigh(recipe(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
@@ -216,7 +222,9 @@ def test_of_two_at_once_one_makes_the_weights_and_the_other_waits_for_them(
         assert release.wait(timeout=10)
 
     monkeypatch.setattr(channel_weights, "trained_head", slow)
-    monkeypatch.setattr(channel_weights, "seen", lambda *a, **k: {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))})
+    monkeypatch.setattr(
+        channel_weights, "measure_importance", lambda *a, **k: {LAYERS[0]: torch.arange(float(tiny.WIDTHS[0]))}
+    )
     found: list[dict[str, Tensor]] = []
     workers = [threading.Thread(target=lambda: found.append(weigh(recipe(), pretrained))) for _ in range(2)]
     workers[0].start()
@@ -261,7 +269,7 @@ def test_weighing_leaves_the_network_as_it_was_and_sees_training_images_alone(
     monkeypatch.setattr(
         shown.images, "batch", lambda rows, random_parameters=None: asked.extend(rows.tolist()) or plain(rows)
     )
-    channel_weights.seen(given, network, shown, LAYERS)
+    channel_weights.measure_importance(given, network, shown, LAYERS)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert len(asked) == 4
     assert set(asked) <= set(range(8))
@@ -286,6 +294,6 @@ def test_progress_is_shown_on_a_terminal_alone(
     network = channel_weights.trained_head(given, examples(given), classes=3, pretrained=pretrained)
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)
-    channel_weights.seen(given, network, examples(given), LAYERS)
+    channel_weights.measure_importance(given, network, examples(given), LAYERS)
     assert ("channels: 100%" in written.getvalue()) is told
     assert told or not written.getvalue()
