@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
@@ -105,6 +106,7 @@ def draw(number: int) -> bytes:
 def numbered(jpeg: bytes, number: int) -> bytes:
     """Return the same picture in other bytes, with a number in a comment."""
     text = str(number).encode()
+    # Right behind the two bytes that start every JPEG.
     return jpeg[:2] + COMMENT + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
@@ -114,6 +116,7 @@ def one_round(scratch: Path, rows: list[Row], args: argparse.Namespace) -> dict[
     with on_one_core():
         plain = timed(partial(plain_loop, scratch / "images", rows[: args.plain], args.size))
     packing = timed(partial(pack, rows, scratch / "images", target, size=args.size, resize="stretch"))
+    # `pack` makes its folder, so that each round needs a new one.
     shutil.rmtree(target)
     return {"plain_loop": min(args.plain, len(rows)) / plain, "packing": len(rows) / packing}
 

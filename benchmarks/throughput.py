@@ -21,6 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+# The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
@@ -133,6 +134,7 @@ def plain(
     device: torch.device,
 ) -> tuple[list[float], float]:
     """Run the hand-written loop; return the seconds of each epoch, and 0 as it has no cache."""
+    # The pipeline's loop, timed before, turns them on.
     torch.use_deterministic_algorithms(False)
     loader = DataLoader(TensorDataset(torch.from_numpy(array), labels), recipe.batch_size, shuffle=True)
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=recipe.lr)

@@ -67,9 +67,11 @@ def channels(
             "head": recipe.options["head"],
             "sizes": recipe.data.sizes,
             "options": _options(recipe),
+            # Any change of code may change the weights.
             "code": provenance.code_hash(),
         }
     )
+    # Of repeats that run at the same time one computes, the others wait and read.
     with _locked_file(key) as file:
         if cached := _cached(file):
             print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)

@@ -39,6 +39,7 @@ def loss_terms(
     """
     classes = len(record.data.classes)
     methods = {phase.regularizer for phase in recipe.train.phases}
+    # First of all: without a loss term no copy of the network is needed.
     if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
     reference = reference_network(recipe, network, classes=classes)
@@ -68,6 +69,7 @@ def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Netw
     if plan.attention == NO_ATTENTION:
         return cast(Network, freeze_reference(network))
     plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    # Inserted modules have names of their own, so that the plain network's are among these.
     values = network.model.state_dict()
     plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
     return cast(Network, freeze_reference(plain)).to(next(network.parameters()).device)

@@ -29,6 +29,7 @@ def plan_of(
         classes: K, the number of scores.
         image_size: the side of the network's input, in pixels.
     """
+    # `position` is an option of the insertion; the others are the module's arguments.
     attention_options = dict(options["attention"].get(network.attention, {}))
     return Plan(
         backbone=network.backbone,

@@ -108,6 +108,7 @@ def make(
     options = {name: value for name, value in options.items() if name not in WEIGHING}
     sizes = shapes(network, hooked_layers, recipe.data.input_size) if hooked_layers else {}
     if "channel_weights" in METHODS[method].needs:
+        # Only a convolution has filters; raises for other layers, before anything trains.
         for layer in hooked_layers:
             convolution(network.model, layer)
     weights = channel_weights or {layer: torch.ones(size[0]) for layer, size in sizes.items()}

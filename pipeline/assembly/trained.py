@@ -23,6 +23,7 @@ def save(folder: Path, recipe: Recipe, network: Network, classes: list[str]) -> 
         classes: class names in the order of its scores.
     """
     checkpoints.save(network.model.state_dict(), folder / WEIGHTS)
+    # Of all options these alone change the structure.
     options = {family: recipe.options[family] for family in ("attention", "head")}
     model = ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
     model.write(folder / MODEL)

@@ -61,6 +61,7 @@ def training_examples(
         device: the device of the batches.
         transform: the transform of the images.
     """
+    # Test rows are not even copied to the device.
     rows = torch.cat([parts["train"], parts["val"]])
     images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, transform=transform)
     return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])

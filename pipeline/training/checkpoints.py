@@ -36,6 +36,7 @@ _DAMAGE = (
 
 def save(values: Mapping[str, Tensor], path: Path) -> None:
     """Write tensors; equal values give equal bytes."""
+    # The file's bytes follow the order of the names.
     save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
 
 

@@ -27,6 +27,7 @@ class _Eager(Optimizer):
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
 
 
+# Unwrapping `step` also removes torch's own no_grad.
 class _Adam(_Eager, optim.Adam):
     step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
 
