@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import stubs
 import tiny
 import yaml
 
+from pipeline.core.files import read_yaml
 from pipeline.tracking import store
 
 PROJECT = Path(__file__).parents[1]
@@ -114,7 +116,7 @@ class Clone:
 
     def values(self) -> dict[str, Any]:
         """What params.yaml holds."""
-        found: dict[str, Any] = yaml.safe_load((self.root / "params.yaml").read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_yaml(self.root / "params.yaml")
         return found
 
     def params(self, **changes: Any) -> None:
@@ -199,3 +201,30 @@ def copied(clone: Clone, place: Path) -> Clone:
     root = place / "project"
     shutil.copytree(clone.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*", "tmp"))
     return Clone(root, place)
+
+
+def sets(overrides: str) -> list[str]:
+    """The words of `dvc exp run` for overrides with spaces between them."""
+    return [word for override in overrides.split() for word in ("-S", override)]
+
+
+def experiments(clone: Clone) -> list[str]:
+    """Git's names of DVC's experiments."""
+    return clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/??/*/*").split()
+
+
+def work_off_the_queue(clone: Clone, count: int) -> None:
+    """Wait for what was started; on a busy machine DVC's workers may stop before the queue is empty.
+
+    Git is asked, and DVC now and then, which takes a second each time.
+    """
+    deadline, asked = time.monotonic() + PATIENCE, time.monotonic()
+    told = "Queued"
+    while re.search(r"\b(Queued|Running)\b", told):
+        assert time.monotonic() < deadline, told
+        if len(experiments(clone)) < count and time.monotonic() - asked < 60:
+            time.sleep(1)
+            continue
+        told, asked = clone.run("dvc", "queue", "status"), time.monotonic()
+        if "Queued" in told and "Worker status: 0 active, 0 idle" in told:
+            clone.run("dvc", "queue", "start", "-j", "2")

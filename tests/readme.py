@@ -54,9 +54,9 @@ def typed(command: str, put: dict[str, str] | None = None) -> list[str]:
     return overrides(command)
 
 
-def table(title: str) -> dict[str, dict[str, str]]:
-    """The table whose first column has this title: the other cells by their headings, by each name in the first."""
-    (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)[0]
+def table(title: str, text: str = TEXT) -> dict[str, dict[str, str]]:
+    """Return the first table whose first column has this title: the other cells by their headings, by each name."""
+    (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)[0]
     rows = [cells(line) for line in body.splitlines()]
     return {
         name: dict(zip(cells(headings), rest, strict=True))

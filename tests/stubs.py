@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.core import provenance
 from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.files import read_yaml
 from pipeline.core.records import Record, Runtime, Scores
 
 CLASSES = ("Araneus diadematus", "Plator")
@@ -36,8 +35,7 @@ Recipe = dict[str, Any]
 
 def read() -> Recipe:
     """data/recipe.yaml, which the real stage `validate` has written."""
-    text = Path("data/recipe.yaml").read_text(encoding="utf-8")
-    recipe: Recipe = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    recipe: Recipe = read_yaml(Path("data/recipe.yaml"))
     return recipe
 
 

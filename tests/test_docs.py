@@ -155,7 +155,7 @@ def test_only_two_modules_ask_a_server() -> None:
         r"^\s*(?:import|from) (?:requests|urllib\d?|http|socket|ftplib|httpx|aiohttp)\b|\bhub\.(?:load|download)", re.M
     )
     files = [file for file in (ROOT / "pipeline").rglob("*.py") if asks.search(file.read_text(encoding="utf-8"))]
-    assert {file.stem for file in files} == {"fetching", "responses", "transfer", "source", "live"}
+    assert {file.stem for file in files} == {"fetching", "responses", "transfer", "weights", "live"}
 
 
 def test_the_guides_commands_are_of_its_own_names_and_of_tests_that_are_there() -> None:

@@ -9,10 +9,11 @@ import readme
 
 
 def made(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run make with this interpreter's programs, and with nothing to install."""
+    """Run make as from a shell, with this interpreter's programs, and with nothing to install."""
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ["make", "--old-file", ".venv/.ready", "--old-file", ".venv/.develop", *words]
-    environment = os.environ | {"PATH": search} | variables
+    own = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"}}
+    environment = own | {"PATH": search} | variables
     return subprocess.run(command, cwd=readme.ROOT, env=environment, capture_output=True, text=True)
 
 

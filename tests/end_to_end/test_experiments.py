@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sqlite3
-import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stubs
-from clones import GENERATED, PATIENCE, Clone, ran, stages
+from clones import GENERATED, Clone, experiments, ran, sets, stages, work_off_the_queue
 from PIL import Image
 
 TRAINED = ("train", "evaluate")
@@ -20,15 +19,14 @@ TRAINED = ("train", "evaluate")
 REFUSED = {
     "freeze=bad": "params.yaml: freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch",
     "+frez=3c": "params.yaml: unknown key 'frez'; did you mean 'freeze'?",
+    "+recipes.quick.train.lrr=1": "params.yaml: unknown key 'recipes.quick.train.lrr'; did you mean 'lr'?",
 }
 REFUSED_TOO = {
     "repeats=[1,1]": "names one twice",
     "attention=cbam backbone=vit_b_16": "attention: 'cbam' needs feature maps",
+    """folder='/data/a"b'""": "a shell would read its '\"'; rename it, or link to it by another name",
+    "weights_file='/data/$HOME.pth'": "a shell would read its '$'; rename it, or link to it by another name",
 }
-
-
-def sets(overrides: str) -> list[str]:
-    return [word for override in overrides.split() for word in ("-S", override)]
 
 
 def runs(root: Path) -> Counter[str]:
@@ -37,27 +35,6 @@ def runs(root: Path) -> Counter[str]:
         children = store.execute("SELECT count(*) FROM tags WHERE key = 'mlflow.parentRunId'").fetchone()[0]
         every = store.execute("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'").fetchone()[0]
     return Counter(parents=every - children, children=children)
-
-
-def experiments(clone: Clone) -> list[str]:
-    return clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/??/*/*").split()
-
-
-def work_off_the_queue(clone: Clone, count: int) -> None:
-    """Wait for what was started; on a busy machine DVC's workers may stop before the queue is empty.
-
-    Git is asked, and DVC now and then, which takes a second each time.
-    """
-    deadline, asked = time.monotonic() + PATIENCE, time.monotonic()
-    told = "Queued"
-    while re.search(r"\b(Queued|Running)\b", told):
-        assert time.monotonic() < deadline, told
-        if len(experiments(clone)) < count and time.monotonic() - asked < 60:
-            time.sleep(1)
-            continue
-        told, asked = clone.run("dvc", "queue", "status"), time.monotonic()
-        if "Queued" in told and "Worker status: 0 active, 0 idle" in told:
-            clone.run("dvc", "queue", "start", "-j", "2")
 
 
 def test_another_strategy_trains_and_tests_again_and_nothing_else(stubbed: Clone) -> None:

@@ -329,8 +329,8 @@ def test_the_command_that_params_yaml_names_lists_every_set():
     assert [line.name for line in choices.listed()["data"]] == list(sets.SETS)
 
 
-def test_the_readme_says_which_sets_the_user_has_to_bring():
-    given = {name for name, cells in readme.table("data").items() if "your copy" in cells["what it is"]}
+def test_the_pages_say_which_sets_the_user_has_to_bring():
+    given = {name for name, cells in readme.table("data").items() if "the user's copy" in cells["what it is"]}
     assert given == {name for name, row in sets.SETS.items() if row.obtaining}
 
 
