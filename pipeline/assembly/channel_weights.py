@@ -1,8 +1,9 @@
-"""How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
+"""DELTA's channel weights, computed once for the same images, weights and settings, and cached in a file.
 
 The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
-on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
-same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
+on a few training batches. No seed of a repeat is involved, so repeats with the same training images share the result.
+The cache is in DVC's temporary folder of the clone; a file's name is the digest of everything that the weights depend
+on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,12 +45,12 @@ def channels(
     """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 
     Args:
-        recipe: `options.regularizer.delta` says on how many batches.
-        examples: training images, shown as in testing.
+        recipe: the recipe; `options.regularizer.delta.batches` is the number of batches.
+        examples: training images with the eval transform.
         hooked_layers: convolutions of the pre-trained network.
-        classes: how many the head tells apart.
-        pretrained: its backbone weights.
-        follows_from: of what else the result is made: data, weights, device, threads, as plain data.
+        classes: K, the number of scores.
+        pretrained: backbone weights of the pre-trained network; None for random values.
+        follows_from: the other inputs of the result (data, weights, device, threads) as plain data.
 
     Raises:
         InputError: see `filter_importance` and `channel_weights`.
@@ -66,24 +67,24 @@ def channels(
             "head": recipe.options["head"],
             "sizes": recipe.data.sizes,
             "options": _options(recipe),
+            # Any change of code may change the weights.
             "code": provenance.code_hash(),
         }
     )
-    with _place(key) as file:
-        if kept := _kept(file):
+    # Of repeats that run at the same time one computes, the others wait and read.
+    with _locked_file(key) as file:
+        if cached := _cached(file):
             print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
-            return kept
+            return cached
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        by_place = {
-            layer: weights.cpu()
-            for layer, weights in channel_weights(seen(recipe, network, examples, hooked_layers)).items()
-        }
+        importance = measure_importance(recipe, network, examples, hooked_layers)
+        computed = {layer: weights.cpu() for layer, weights in channel_weights(importance).items()}
         with paths.written_whole(file) as target:
-            checkpoints.save(by_place, target)
-    return by_place
+            checkpoints.save(computed, target)
+    return computed
 
 
-def _kept(file: Path) -> dict[str, Tensor]:
+def _cached(file: Path) -> dict[str, Tensor]:
     """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
     try:
         return checkpoints.read(file) if file.exists() else {}
@@ -94,8 +95,9 @@ def _kept(file: Path) -> dict[str, Tensor]:
 def trained_head(
     recipe: Recipe, examples: contract.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
 ) -> Network:
-    """Return the pre-trained network with a trained head, everything else as it was."""
+    """Return the pre-trained network with a trained head and all other values unchanged."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
+    # Forked, so that the training that follows draws the same numbers with and without the cache.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
@@ -110,17 +112,17 @@ def trained_head(
     return network
 
 
-def seen(
+def measure_importance(
     recipe: Recipe, network: Network, examples: contract.Examples, hooked_layers: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return by layer how much the loss on some training batches rises without each filter."""
+    """Return the loss increase (C,) on some training batches without each filter, by layer."""
     options, size = _options(recipe), recipe.train.batch_size
     rows = sampling.order(examples, contract.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
-    chosen = rows[: options["batches"] * size]
+    rows = rows[: options["batches"] * size]
     batches = [
-        (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
+        (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in rows.split(size)
     ]
-    with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
+    with tqdm(total=len(rows), unit=" images", desc="channels", disable=None) as progress:
         importance = filter_importance(
             network,
             [f"model.{layer}" for layer in hooked_layers],
@@ -138,8 +140,8 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 
 @contextmanager
-def _place(key: str) -> Iterator[Path]:
-    """Yield the file of this key, which one process at a time may make."""
+def _locked_file(key: str) -> Iterator[Path]:
+    """Yield the cache's file for this key, locked against other processes."""
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{key}.lock"):

@@ -1,4 +1,4 @@
-"""From a recipe to the terms that regularizers add to the loss, one a phase, made when the phase begins."""
+"""Loss terms of a recipe's regularizers: one per phase, built when the phase begins."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -28,17 +28,18 @@ def loss_terms(
     data_sha256: str,
     eval_examples: Callable[[], contract.Examples],
 ) -> list[Callable[[], FeatureRegularizer | None]]:
-    """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
+    """Return a builder of the loss term per phase; an empty list if no phase adds a term.
 
     Args:
         recipe: the phases and their options.
-        network: the one that trains, with the values that it starts from.
-        record: of the run; see `run_record`.
-        data_sha256: of the packed set.
-        eval_examples: makes the training images with the transform of testing, on which channels are weighed.
+        network: the network that trains, with its initial values.
+        record: the record of the run, see `run_record`.
+        data_sha256: digest of the packed set.
+        eval_examples: builds the training images with the eval transform, for DELTA's channel weights.
     """
     classes = len(record.data.classes)
     methods = {phase.regularizer for phase in recipe.train.phases}
+    # First of all: without a loss term no copy of the network is needed.
     if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
     reference = reference_network(recipe, network, classes=classes)
@@ -57,17 +58,18 @@ def loss_terms(
 
 
 def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
-    """Return what channel weights follow from besides settings; random values are the repeat's own."""
+    """Return the inputs of channel weights besides settings; with random weights, the repeat is one of them."""
     plain = record.model_dump(mode="json", include={"data", "weights", "device", "threads"})
     return plain | {"data_sha256": data_sha256} | ({} if record.weights.sha256 else {"repeat": record.repeat})
 
 
 def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
-    """Return the network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+    """Return a frozen copy of the network as it is now, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
     if plan.attention == NO_ATTENTION:
         return cast(Network, freeze_reference(network))
     plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    # Inserted modules have names of their own, so that the plain network's are among these.
     values = network.model.state_dict()
     plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
     return cast(Network, freeze_reference(plain)).to(next(network.parameters()).device)
@@ -76,15 +78,15 @@ def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Netw
 class LossTerms:
     """Loss terms of a training, built phase by phase as each begins.
 
-    The reference is the pre-trained network. In a phase that continues the one before, it is the network as that phase
-    left it, statistics of batch norms included, and the method is new.
+    The reference is the pre-trained network. In a phase that continues the one before, it is the network at the end of
+    that phase, statistics of batch norms included, and the method's own parameters start anew.
 
     Args:
         recipe: the phases and their options.
-        network: the one that trains, on its device, before anything trained.
+        network: the network that trains, on its device, before training.
         reference: the pre-trained network, frozen, on the same device.
-        repeat: seeds the initial values of what a method learns.
-        channel_weights: DELTA's, by layer.
+        repeat: number of the repeat, the seed of a method's own parameters.
+        channel_weights: DELTA's channel weights (C,) by layer.
     """
 
     def __init__(
@@ -103,25 +105,26 @@ class LossTerms:
         self._channel_weights = channel_weights
 
     def makers(self) -> list[Callable[[], FeatureRegularizer | None]]:
-        """Return one a part, to be called in order, each when its part has frozen what it freezes."""
-        return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
+        """Return one builder per phase, to be called in order, each after its phase has applied its freezing."""
+        return [partial(self._make, number, phase) for number, phase in enumerate(self._recipe.train.phases)]
 
-    def _make(self, number: int, part: Phase) -> FeatureRegularizer | None:
-        if part.continues:
+    def _make(self, number: int, phase: Phase) -> FeatureRegularizer | None:
+        if phase.continues:
             self._reference = cast(Network, freeze_reference(self._network))
-        # Dropout draws the same whatever a method draws.
+        # Forked, so that dropout draws the same numbers whatever a method draws.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
             regularizer = regularizers.make(
                 self._recipe,
                 self._network,
-                part.regularizer,
+                phase.regularizer,
                 reference=self._reference,
                 channel_weights=self._channel_weights,
             )
         if regularizer is None:
             return None
         device = next(self._network.parameters()).device
-        hooked_layers = regularizers.comparison(self._recipe, self._network, part.regularizer).hooked_layers
+        hooked_layers = regularizers.comparison(self._recipe, self._network, phase.regularizer).hooked_layers
+        # The reference runs no further than the deepest layer that is compared.
         stop = max((regularizers.step_of(self._reference, layer) for layer in hooked_layers), default=-1) + 1
         return FeatureRegularizer(self._network, self._reference, regularizer.to(device), hooked_layers, stop=stop)

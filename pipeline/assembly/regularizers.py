@@ -1,4 +1,4 @@
-"""From a recipe to its regularizers, and the layers that they compare."""
+"""Regularizers of a recipe, and the layers that they compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ from pipeline.regularizers.head_decay import HeadDecay
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 COMPARES = "shapes"
-# Options of how channel weights are found, which the method itself is not given.
+# Options of computing channel weights; the method itself takes none of them.
 WEIGHING = ("batches", "filters_at_once")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The layers of a backbone that a phase compares.
+    """Layers of a backbone that a phase compares.
 
     Attributes:
-        hooked_layers: those behind something that trains.
-        idle: those in front of all that trains: both networks give the same there, so that they are left out. The
-            result is the same but for GCA, whose weights could else run into channels that cannot differ.
+        hooked_layers: layers behind a parameter that trains.
+        idle: layers in front of all parameters that train. Both networks give the same there, so they are left out;
+            that changes nothing but GCA, whose weights could otherwise move to channels that cannot differ.
     """
 
     hooked_layers: tuple[str, ...] = ()
@@ -41,17 +41,17 @@ class Comparison:
 
 
 def compares_maps(method: str) -> bool:
-    """Return whether a method looks at feature maps."""
+    """Return whether a method compares feature maps."""
     return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
-    """Return whether a method adds a term; weight decay and freezing are the optimizer's and the network's."""
+    """Return whether a method adds a loss term; L2 is the optimizer's weight decay, L2-FE the network's freezing."""
     return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """Return the layers to compare as the network is frozen now; none for a method without feature maps."""
+    """Return the layers to compare under the current freezing; none for a method without feature maps."""
     if not compares_maps(method):
         return Comparison()
     hooked_layers = backbone(recipe.network.backbone).hooked_layers
@@ -61,18 +61,18 @@ def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
 
 
 def step_of(network: Network, module: str) -> int:
-    """Return the number of the step that a module is in."""
+    """Return the number of the step that holds a module."""
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
 @compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
-    """Return (C, H, W) by layer for one image, without computing anything."""
+    """Return (C, H, W) by layer for one image; on the meta device, without values."""
     meta = on_meta(network).eval()
-    with FeatureHooks(meta.model, hooked_layers) as features:
+    with FeatureHooks(meta.model, hooked_layers) as maps:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
-    return {layer: tuple(features[layer].shape[1:]) for layer in hooked_layers}
+    return {layer: tuple(maps[layer].shape[1:]) for layer in hooked_layers}
 
 
 def make(
@@ -83,14 +83,14 @@ def make(
     reference: Network,
     channel_weights: Mapping[str, Tensor] | None = None,
 ) -> Regularizer | None:
-    """Return a method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+    """Build the regularizer of a method under the current freezing; None for a method without a loss term.
 
     Args:
-        recipe: names the options.
-        network: the one that trains.
+        recipe: the recipe; its options of the method.
+        network: the network that trains.
         method: a row of `METHODS`.
-        reference: holds the values to stay near.
-        channel_weights: DELTA's by layer; None weighs all equally, where only the structure matters.
+        reference: the network whose values or maps are the target.
+        channel_weights: DELTA's channel weights (C,) by layer; None for equal weights, where only the structure counts.
 
     Raises:
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
@@ -101,16 +101,18 @@ def make(
     own = recipe.options_of("regularizer", method)
     options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
     head = backbone(recipe.network.backbone).classifier
-    chosen = comparison(recipe, network, method)
-    if compares_maps(method) and not chosen.hooked_layers:
+    hooked_layers = comparison(recipe, network, method).hooked_layers
+    if compares_maps(method) and not hooked_layers:
+        # No map can differ: the decay of the head is all that is left of the method.
         return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})
     options = {name: value for name, value in options.items() if name not in WEIGHING}
-    sizes = shapes(network, chosen.hooked_layers, recipe.data.input_size) if chosen.hooked_layers else {}
+    sizes = shapes(network, hooked_layers, recipe.data.input_size) if hooked_layers else {}
     if "channel_weights" in METHODS[method].needs:
-        for layer in chosen.hooked_layers:
+        # Only a convolution has filters; raises for other layers, before anything trains.
+        for layer in hooked_layers:
             convolution(network.model, layer)
     weights = channel_weights or {layer: torch.ones(size[0]) for layer, size in sizes.items()}
-    given: dict[str, Any] = {
+    available: dict[str, Any] = {
         "shapes": sizes,
         "head": head,
         "network": reference.model,
@@ -118,11 +120,11 @@ def make(
         "channel_weights": weights,
     }
     row = METHODS[method]
-    return row.make(**{need: given[need] for need in row.needs}, **options)
+    return row.make(**{need: available[need] for need in row.needs}, **options)
 
 
 def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
-    """Return each phase of the training as it is recorded; leaves the network as the last phase has it.
+    """Return the record of each phase; leaves the network with the freezing of the last phase.
 
     Raises:
         InputError: see `make`.
@@ -136,21 +138,22 @@ def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
+    # Forked, so that recording a run changes none of its random numbers.
     with torch.random.fork_rng(devices=[]):
-        made = make(recipe, network, method, reference=network)
-    if made is None or not compares_maps(method):
+        regularizer = make(recipe, network, method, reference=network)
+    if regularizer is None or not compares_maps(method):
         return {}
-    chosen = comparison(recipe, network, method)
-    own = sum(parameter.numel() for parameter in made.parameters())
+    layers = comparison(recipe, network, method)
+    own = sum(parameter.numel() for parameter in regularizer.parameters())
     return {
         "regularizer_parameters": own,
-        "hooked_layers": list(chosen.hooked_layers),
-        "idle_layers": list(chosen.idle),
+        "hooked_layers": list(layers.hooked_layers),
+        "idle_layers": list(layers.idle),
     }
 
 
 def own_parameters(phases: Sequence[PhaseRecord]) -> int:
-    """Return how many numbers the regularizers of all phases have; a method that several phases have counts once."""
+    """Return the number of parameters of all phases' regularizers; a method of several phases counts once."""
     largest: dict[str, int] = {}
     for phase in phases:
         method = phase.regularizer

@@ -1,4 +1,4 @@
-"""Trained networks as files: the weights under torchvision's names, and what is needed to build the network again."""
+"""Files of a trained network: its weights under torchvision's names, and the settings to build it again."""
 
 from pathlib import Path
 
@@ -17,19 +17,20 @@ def save(folder: Path, recipe: Recipe, network: Network, classes: list[str]) -> 
     """Write a trained network into a folder.
 
     Args:
-        folder: empty.
-        recipe: its own.
-        network: trained.
-        classes: in the order of its scores.
+        folder: an empty folder.
+        recipe: the recipe of the network.
+        network: the trained network.
+        classes: class names in the order of its scores.
     """
     checkpoints.save(network.model.state_dict(), folder / WEIGHTS)
+    # Of all options these alone change the structure.
     options = {family: recipe.options[family] for family in ("attention", "head")}
     model = ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
     model.write(folder / MODEL)
 
 
 def load(repeat: int) -> Network:
-    """Build the trained network of this repeat again from its own files."""
+    """Build the trained network of a repeat from its files."""
     model = _read(repeat)
     plan = networks.plan_of(model.network, model.options, classes=len(model.classes), image_size=model.sizes.input)
     network = build(plan, pretrained=None)
@@ -38,7 +39,7 @@ def load(repeat: int) -> Network:
 
 
 def sizes(repeat: int) -> Sizes:
-    """Return the sides of the images that the network of this repeat was trained on."""
+    """Return the image sides of the network of a repeat."""
     return _read(repeat).sizes
 
 

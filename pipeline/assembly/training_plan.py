@@ -1,4 +1,4 @@
-"""From a recipe to the phases, rates and examples of its training."""
+"""Phases, learning rates and examples of a recipe's training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,7 +19,7 @@ from pipeline.training.images import Images
 
 
 def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
-    """Return, per phase, a callable that freezes what the phase does not train."""
+    """Return, per phase, a callable that applies its freezing."""
     freeze_bn_stats = recipe.train.freeze_bn_stats
     return [
         partial(freezing.freeze, network, phase.freeze, freeze_bn_stats=freeze_bn_stats)
@@ -30,12 +30,12 @@ def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
 def training_plan(
     recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], LossTerm | None]] = ()
 ) -> TrainingPlan:
-    """Return phases, rates by group and sampling, as the loop takes them.
+    """Build phases, factors of the learning rate, sampler and class weights for the loop.
 
     Args:
         recipe: the recipe.
-        network: what the phases freeze.
-        loss_terms: makes what each phase adds to the loss; nothing adds nothing.
+        network: the network that the phases freeze.
+        loss_terms: builder of the loss term per phase; an empty sequence for none.
     """
     train = recipe.train
     makers = loss_terms or [lambda: None] * len(train.phases)
@@ -53,28 +53,29 @@ def training_plan(
 def training_examples(
     data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: ImageTransform
 ) -> contract.Examples:
-    """Return the training and validation examples; test rows are never passed.
+    """Return training and validation examples; test rows are never passed.
 
     Args:
         data: the packed set.
-        parts: the rows of each part.
-        device: where the images are transformed.
-        transform: of training images.
+        parts: row numbers by part.
+        device: the device of the batches.
+        transform: the transform of the images.
     """
+    # Test rows are not even copied to the device.
     rows = torch.cat([parts["train"], parts["val"]])
-    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, transform=transform)
     return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
-    """Translate a failure of the loop that settings can mend to an InputError; return others as they are."""
+    """Return an InputError for a failure of the loop that settings can mend; other errors unchanged."""
     train, method = recipe.train, recipe.regularizer.method
     if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
         own = f", or a smaller alpha of regularizer {method}" if pulls else ""
         return InputError(f"{error}; a smaller lr often helps (now {train.lr}){own}; the batch: {files}")
-    # What torch says of a batch of one image whose map is one position.
+    # Torch's message for a batch of one image whose map has one position.
     if str(error).startswith("Expected more than 1 value per channel"):
         return InputError(
             f"batch_size: {train.batch_size} leaves a last batch of one image, whose map of one position a batch norm "

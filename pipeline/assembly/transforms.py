@@ -1,11 +1,11 @@
-"""From a recipe to the transforms of training and test images."""
+"""Train and eval transform of a recipe."""
 
 from pipeline.core.recipe import Recipe, Sizes
 from pipeline.datasets.transforms.image_transform import ImageTransform, build_transform
 
 
 def train_transform(recipe: Recipe) -> ImageTransform:
-    """Return the transform of training images."""
+    """Build the train transform: random crop, augmentation, input size."""
     data = recipe.data
     return build_transform(
         image_size=data.image_size,
@@ -18,8 +18,9 @@ def train_transform(recipe: Recipe) -> ImageTransform:
 
 
 def eval_transform(sizes: Sizes) -> ImageTransform:
-    """Return the transform of test images: the center of each, not varied."""
+    """Build the eval transform: center crop, input size."""
     return build_transform(
+        # Larger than the image is only a crop of a padded one; the eval transform pads its center instead.
         image_size=max(sizes.image, sizes.crop),
         crop_size=sizes.crop,
         crop_padding=0,

@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> None:
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
     logits = class_scores(network, images, rows, recipe)
-    predicted = predictions(data, rows, logits)
-    some = explained_images.chosen(predicted)
+    told = predictions(data, rows, logits)
+    some = explained_images.select(told)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
     scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
     """Return the test part with the transform of testing."""
     view = eval_transform(trained.sizes(repeat))
-    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
+    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
 
 
 def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:

@@ -24,21 +24,21 @@ class Trainable(Runnable, Protocol):
 class LossTerm(Protocol):
     """A term of the loss that needs more of the forward pass than the scores.
 
-    It compares the feature maps of a frozen reference network with those of the network that trains. Both begin after
-    the first steps that do not train, which give both the same.
+    It compares the feature maps of a frozen reference network with those of the network that trains. Both start from
+    the output of the frozen prefix, which is the same in both.
     """
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Return the term's own parameters, which train along."""
+        """Return the term's own parameters; they train with the network's."""
 
     def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
-        """Return the reference's tensors, each (N, ...), for the input of step number `start`."""
+        """Return the reference's tensors by name, each (N, ...), for the input of step number `start`."""
 
     def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return class scores (N, K) of the network that trains, and the scalars to add to the loss, by name."""
+        """Return class scores (N, K) of the network that trains, and the scalars to add to the loss by name."""
 
     def diagnosis(self) -> dict[str, float]:
-        """Return diagnostics of the last batch, by name; names have a slash."""
+        """Return diagnostics of the last batch by name; names contain a slash."""
 
 
 class Settings(optim.Settings, Protocol):
@@ -58,7 +58,7 @@ class Settings(optim.Settings, Protocol):
 
 @dataclass(frozen=True)
 class Examples:
-    """The rows of the packed array for training and for validation.
+    """Training and validation rows of the packed array.
 
     Attributes:
         images: batches by row number.
@@ -78,11 +78,11 @@ class PhasePlan:
     """A phase with its callables: a part of the budget with an optimizer and a schedule of its own.
 
     Attributes:
-        amount: how long, in the budget's unit.
-        lr: the first rate.
+        amount: length in the budget's unit.
+        lr: the first learning rate.
         start: called before the phase; freezes the layers that it does not train.
         loss_term: called after `start`; builds the loss term, or returns None.
-        continues: whether the schedule of the phase before goes on; the optimizer is new all the same.
+        continues: whether the previous phase's schedule goes on; the optimizer is new in either case.
     """
 
     amount: int
@@ -97,11 +97,12 @@ class TrainingPlan:
     """Phases, rates by group of parameters, and sampling.
 
     Attributes:
-        phases: in order; none means one over the whole budget at the settings' rate.
-        lr_factors: the factor of the rate, by group of parameters.
-        sampler: `shuffle`, every image once an epoch; `weighted`, as many draws with replacement, each class as often
-            as any other.
-        class_weights: `none`, or `balanced`: an image of class k counts n / (K n_k) in the loss, which is their mean.
+        phases: in order; if empty, one phase over the whole budget at the settings' learning rate.
+        lr_factors: the factor of the learning rate, by group of parameters.
+        sampler: `shuffle`, every image once per epoch; `weighted`, as many draws with replacement, each class with the
+            same probability.
+        class_weights: `none`, or `balanced`: the weight n / (K n_k) for an image of class k; the loss is the mean of
+            the weighted terms.
     """
 
     phases: tuple[PhasePlan, ...] = ()
@@ -115,13 +116,13 @@ class TrainResult:
     """History and timings of one `fit`.
 
     Attributes:
-        history: one row an epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy; then
-            train_ and its name for each scalar of the loss term, and its diagnostics of the epoch's last batch;
-            with validation rows, val_loss and val_accuracy. Losses are means over images, accuracies fractions.
-        seconds: the time that all of it took.
-        cache_seconds: the time that computing cached features took; 0 without a cache.
-        epoch_seconds: each epoch's time without validation.
-        images_trained: how many images the optimizer saw, an image once for each time.
+        history: one row per epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy; then
+            `train_NAME` for each scalar of the loss term, and its diagnostics of the epoch's last batch; with
+            validation rows, val_loss and val_accuracy. Losses are means over images, accuracies fractions.
+        seconds: wall time of the whole call.
+        cache_seconds: wall time of filling caches; 0 without a cache.
+        epoch_seconds: wall time of each epoch without validation.
+        images_trained: number of images in all optimizer steps, repeated images counted each time.
     """
 
     history: list[Row] = field(default_factory=list)
@@ -132,7 +133,7 @@ class TrainResult:
 
 
 class NotFiniteError(Exception):
-    """The loss was not a finite number.
+    """Error of a loss that is not a finite number.
 
     Attributes:
         epoch: counted from 1.

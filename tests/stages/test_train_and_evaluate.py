@@ -439,5 +439,5 @@ def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> Non
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
     train.main(["1"])
     evaluate.main(["1"])
-    again = scores.again(paths.evaluation(1), record().data.classes)
+    again = scores.rescore(paths.evaluation(1), record().data.classes)
     assert Scores.model_validate(again) == scored()

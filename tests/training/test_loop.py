@@ -1,4 +1,4 @@
-"""The loop on a network small enough to be followed by hand."""
+"""The loop on a network small enough to compute by hand."""
 
 import math
 import weakref
@@ -21,7 +21,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Small(nn.Module):
-    """Two convolutions, of which the first may be frozen, and a linear layer behind dropout."""
+    """Two convolutions, the first optionally frozen, and a linear layer behind dropout."""
 
     def __init__(self, *, frozen: bool) -> None:
         super().__init__()
@@ -82,10 +82,10 @@ def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> co
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    shown = build_transform(
+    transform = build_transform(
         image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
     )
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
+    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=transform)
     return contract.Examples(images, labels, rows[:count], rows[count:])
 
 
@@ -104,19 +104,19 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None
 
 
 @pytest.mark.parametrize("augmentation", ["none", "flip"])
-def test_kept_features_give_the_same_network_as_computing_them_each_epoch(augmentation: str) -> None:
-    """Where images vary, those of the validation part alone are kept."""
+def test_cached_features_give_the_same_network_as_computing_them_each_epoch(augmentation: str) -> None:
+    """With augmentation, features of the validation part alone are cached."""
     trained = []
     for megabytes in (64, 0):
         network = Small(frozen=True)
-        shown = examples(augmentation=augmentation)
-        outcome = loop.fit(network, shown, settings(feature_cache_mb=megabytes), seed=1)
-        assert (outcome.cache_seconds > 0) == bool(megabytes)
+        data = examples(augmentation=augmentation)
+        result = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1)
+        assert (result.cache_seconds > 0) == bool(megabytes)
         trained.append(weights(network))
     torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=1e-6)
 
 
-def test_kept_features_run_the_frozen_part_once_for_each_image() -> None:
+def test_cached_features_run_the_frozen_part_once_for_each_image() -> None:
     calls = {}
     for megabytes in (64, 0):
         network = Small(frozen=True)
@@ -125,14 +125,14 @@ def test_kept_features_run_the_frozen_part_once_for_each_image() -> None:
     assert calls == {64: 1 + 2, 0: 3 * 2}
 
 
-def test_nothing_is_kept_where_images_vary_or_memory_does_not_reach() -> None:
+def test_nothing_is_cached_with_augmentation_or_without_room() -> None:
     varied = examples(val=0, augmentation="flip")
     network = Small(frozen=True)
     assert loop.fit(network, varied, settings(), seed=1).cache_seconds == 0
     rows = torch.arange(26)
     large = Images(np.zeros((26, 3, 256, 256), np.uint8), rows, mean=MEAN, std=STD, device=CPU)
-    kept = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).cached for megabytes in (1, 8)]
-    assert kept == [False, True]
+    cached = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).cached for megabytes in (1, 8)]
+    assert cached == [False, True]
 
 
 def test_frozen_values_and_their_statistics_do_not_move_and_all_others_do() -> None:
@@ -161,13 +161,11 @@ def test_one_step_is_the_gradient_step_written_by_hand() -> None:
 
 
 def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
-    outcome = loop.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
-    assert outcome.images_trained == 3 * 21
-    assert [row["iteration"] for row in outcome.history] == [3, 6, 9]
-    assert all(
-        row["train_accuracy"] * 21 == pytest.approx(round(row["train_accuracy"] * 21)) for row in outcome.history
-    )
-    assert list(outcome.history[0]) == [
+    result = loop.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
+    assert result.images_trained == 3 * 21
+    assert [row["iteration"] for row in result.history] == [3, 6, 9]
+    assert all(row["train_accuracy"] * 21 == pytest.approx(round(row["train_accuracy"] * 21)) for row in result.history)
+    assert list(result.history[0]) == [
         "epoch",
         "iteration",
         "lr",
@@ -180,32 +178,32 @@ def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
 
 def test_a_budget_in_iterations_stops_within_an_epoch() -> None:
     budget = SimpleNamespace(unit="iterations", amount=4)
-    outcome = loop.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
-    assert [row["iteration"] for row in outcome.history] == [3, 4]
-    assert outcome.images_trained == 21 + 8
+    result = loop.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
+    assert [row["iteration"] for row in result.history] == [3, 4]
+    assert result.images_trained == 21 + 8
 
 
-def test_without_rows_to_watch_the_curves_show_training_only() -> None:
-    outcome = loop.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
-    assert not any(name.startswith("val") for name in outcome.history[0])
+def test_without_validation_rows_the_history_has_training_only() -> None:
+    result = loop.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
+    assert not any(name.startswith("val") for name in result.history[0])
 
 
-def test_what_is_watched_is_scored_in_eval_mode_after_the_epoch() -> None:
+def test_validation_is_in_eval_mode_after_the_epoch() -> None:
     network, data = Small(frozen=False), examples()
-    outcome = loop.fit(network, data, settings(), seed=1)
+    result = loop.fit(network, data, settings(), seed=1)
     network.eval()
     with torch.no_grad():
         scores = network.run(data.images.batch(data.val))
     expected = F.cross_entropy(scores, data.labels[data.val]).item()
-    assert outcome.history[-1]["val_loss"] == pytest.approx(expected, abs=1e-6)
+    assert result.history[-1]["val_loss"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_watching_does_not_change_training() -> None:
+def test_validation_does_not_change_training() -> None:
     trained = []
     for val in (0, 5):
         network, data = Small(frozen=False), examples(val=5)
-        watched = contract.Examples(data.images, data.labels, data.train, data.val[:val])
-        loop.fit(network, watched, settings(), seed=1)
+        with_rows = contract.Examples(data.images, data.labels, data.train, data.val[:val])
+        loop.fit(network, with_rows, settings(), seed=1)
         trained.append(weights(network))
     assert torch.equal(*trained)
 
@@ -218,7 +216,7 @@ def test_every_epoch_has_an_order_of_its_own() -> None:
 
 
 def unbalanced() -> contract.Examples:
-    """Eighty images of class 0, fifteen of class 1 and five of class 2, and as many again that are only watched."""
+    """Return 80 images of class 0, 15 of class 1 and 5 of class 2, and as many again for validation."""
     data = examples(count=100, val=100)
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor([80, 15, 5])).repeat(2)
     return contract.Examples(data.images, labels, torch.arange(100), torch.arange(100, 200))
@@ -242,9 +240,9 @@ def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> 
     data = unbalanced()
     labels = data.labels[data.train].numpy()
     expected = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-    found = sampling.class_weights(data, contract.TrainingPlan(class_weights="balanced"))
-    assert found is not None
-    assert found.tolist() == pytest.approx(expected.tolist())
+    balanced = sampling.class_weights(data, contract.TrainingPlan(class_weights="balanced"))
+    assert balanced is not None
+    assert balanced.tolist() == pytest.approx(expected.tolist())
     assert sampling.class_weights(data, contract.TrainingPlan()) is None
 
 
@@ -254,33 +252,33 @@ def test_a_batch_of_one_class_counts_as_that_class_does() -> None:
     torch.testing.assert_close(loop._loss(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
 
 
-def test_what_one_phase_kept_is_gone_when_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[weakref.ref[Features]] = []
+def test_one_phases_cache_is_freed_before_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    caches: list[weakref.ref[Features]] = []
     alive = []
 
-    def noted(*arguments: Any, **options: Any) -> Features:
-        alive.append([one() is not None for one in made])
+    def recorded(*arguments: Any, **options: Any) -> Features:
+        alive.append([one() is not None for one in caches])
         features = Features(*arguments, **options)
-        made.append(weakref.ref(features))
+        caches.append(weakref.ref(features))
         return features
 
-    monkeypatch.setattr(loop, "Features", noted)
+    monkeypatch.setattr(loop, "Features", recorded)
     network = Small(frozen=False)
     loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert alive == [[], [False]]
 
 
-def test_class_weights_change_what_is_learnt() -> None:
+def test_class_weights_change_the_network() -> None:
     trained = []
-    for chosen in ("none", "balanced"):
+    for name in ("none", "balanced"):
         network = Small(frozen=False)
-        loop.fit(network, unbalanced(), settings(), seed=1, plan=contract.TrainingPlan(class_weights=chosen))
+        loop.fit(network, unbalanced(), settings(), seed=1, plan=contract.TrainingPlan(class_weights=name))
         trained.append(weights(network))
     assert not torch.equal(*trained)
 
 
 def two_phases(network: Small) -> contract.TrainingPlan:
-    """One epoch with the first part frozen, then two with everything at a smaller rate."""
+    """Plan one epoch with the first part frozen, then two of the whole network at a smaller rate."""
     first = contract.PhasePlan(1, 0.05, lambda: network.freeze(True))
     return contract.TrainingPlan((first, contract.PhasePlan(2, 0.005, lambda: network.freeze(False))))
 
@@ -288,42 +286,44 @@ def two_phases(network: Small) -> contract.TrainingPlan:
 def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
     network = Small(frozen=False)
     start = network.state_dict()["parts.0.0.weight"].clone()
-    seen = []
-    outcome = loop.fit(
+    unchanged = []
+    result = loop.fit(
         network,
         examples(),
         settings(),
         seed=1,
         plan=two_phases(network),
-        on_epoch=lambda _row: seen.append(torch.equal(network.state_dict()["parts.0.0.weight"], start)),
+        on_epoch=lambda _row: unchanged.append(torch.equal(network.state_dict()["parts.0.0.weight"], start)),
     )
-    assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
-    assert [row["iteration"] for row in outcome.history] == [3, 6, 9]
-    assert [row["lr"] for row in outcome.history] == [0.05, 0.005, 0.005]
-    assert seen == [True, False, False]
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert [row["iteration"] for row in result.history] == [3, 6, 9]
+    assert [row["lr"] for row in result.history] == [0.05, 0.005, 0.005]
+    assert unchanged == [True, False, False]
 
 
 def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[torch.optim.Optimizer] = []
+    optimizers: list[torch.optim.Optimizer] = []
     plain = loop.optim.make_optimizer
-    monkeypatch.setattr(loop.optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
+    monkeypatch.setattr(
+        loop.optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1]
+    )
     network = Small(frozen=False)
     loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
-    assert len(made) == 2
-    assert made[0] is not made[1]
-    assert sum(len(group["params"]) for group in made[0].param_groups) == 4
-    assert sum(len(group["params"]) for group in made[1].param_groups) == 8
+    assert len(optimizers) == 2
+    assert optimizers[0] is not optimizers[1]
+    assert sum(len(group["params"]) for group in optimizers[0].param_groups) == 4
+    assert sum(len(group["params"]) for group in optimizers[1].param_groups) == 8
 
 
 def test_rates_by_group_are_those_that_are_asked_for() -> None:
-    still = contract.TrainingPlan(lr_factors={"backbone": 1e-12, "head": 1.0})
+    plan = contract.TrainingPlan(lr_factors={"backbone": 1e-12, "head": 1.0})
     network = Small(frozen=False)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    outcome = loop.fit(network, examples(), settings(), seed=1, plan=still)
+    result = loop.fit(network, examples(), settings(), seed=1, plan=plan)
     moved = {name: (value - before[name]).abs().max().item() for name, value in network.named_parameters()}
     assert max(moved[name] for name in moved if not name.startswith("parts.2")) < 1e-9
     assert min(moved[name] for name in moved if name.startswith("parts.2")) > 1e-4
-    assert outcome.history[0]["lr"] == pytest.approx(0.05)
+    assert result.history[0]["lr"] == pytest.approx(0.05)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:

@@ -1,4 +1,4 @@
-"""What the loop does with a guide: its terms, its own parameters, and what it knows of the source."""
+"""Loss terms in the loop: their scalars, their own parameters, and the reference's cache."""
 
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Small(nn.Module):
-    """A convolution, which may be frozen, a second one, and a linear layer behind dropout."""
+    """Two convolutions, the first optionally frozen, and a linear layer behind dropout."""
 
     def __init__(self, *, frozen: bool = False) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Small(nn.Module):
 
 
 class Towards:
-    """Class scores stay near alpha times those of a source, which a scale of its own moves."""
+    """Loss term that pulls class scores to scaled values of the reference; the scale is its own parameter."""
 
     def __init__(self, network: Small, *, alpha: float = 1.0, broken_at: int = -1) -> None:
         self.network = network
@@ -105,10 +105,10 @@ def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> co
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
-    shown = build_transform(
+    transform = build_transform(
         image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
     )
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, view=shown)
+    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=transform)
     return contract.Examples(images, labels, rows[:count], rows[count:])
 
 
@@ -122,14 +122,14 @@ def weights(network: nn.Module) -> Tensor:
 
 @pytest.fixture
 def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[torch.optim.Optimizer]:
-    """Every optimizer that the loop makes."""
-    made: list[torch.optim.Optimizer] = []
+    """Every optimizer that the loop builds."""
+    built: list[torch.optim.Optimizer] = []
     plain = optim.make_optimizer
-    monkeypatch.setattr(optim, "make_optimizer", lambda *a, **k: made.append(plain(*a, **k)) or made[-1])
-    return made
+    monkeypatch.setattr(optim, "make_optimizer", lambda *a, **k: built.append(plain(*a, **k)) or built[-1])
+    return built
 
 
-def test_without_a_guide_the_network_is_the_one_of_a_course_that_knows_of_none() -> None:
+def test_without_a_loss_term_the_network_is_that_of_the_default_plan() -> None:
     trained = []
     for plan in (None, one_phase(None)):
         network = Small()
@@ -138,11 +138,11 @@ def test_without_a_guide_the_network_is_the_one_of_a_course_that_knows_of_none()
     assert torch.equal(*trained)
 
 
-def test_a_guide_whose_terms_weigh_nothing_leaves_the_network_bit_for_bit() -> None:
+def test_a_loss_term_of_zero_weight_leaves_the_network_bit_for_bit() -> None:
     trained = []
-    for guided in (False, True):
+    for has_term in (False, True):
         network = Small()
-        loss_term = Towards(network, alpha=0.0) if guided else None
+        loss_term = Towards(network, alpha=0.0) if has_term else None
         loop.fit(network, examples(augmentation="flip"), settings(), seed=1, plan=one_phase(loss_term))
         trained.append(weights(network))
     assert torch.equal(*trained)
@@ -164,7 +164,7 @@ def test_one_step_follows_the_gradient_of_all_terms() -> None:
         torch.testing.assert_close(one, same - 0.05 * same.grad, rtol=0, atol=1e-6)
 
 
-def test_the_guides_own_parameters_train_at_the_networks_rate_without_decay(
+def test_the_loss_terms_own_parameters_train_at_the_networks_rate_without_decay(
     optimizers: list[torch.optim.Optimizer],
 ) -> None:
     network = Small()
@@ -182,7 +182,7 @@ def test_the_guides_own_parameters_train_at_the_networks_rate_without_decay(
     assert not torch.equal(loss_term.scale, torch.ones(3))
 
 
-def test_no_gradient_but_that_of_its_terms_reaches_a_guides_parameters() -> None:
+def test_no_gradient_but_that_of_its_terms_reaches_its_own_parameters() -> None:
     network = Small()
     loss_term = Towards(network, alpha=0.0)
     loop.fit(network, examples(), settings(weight_decay=0.5), seed=1, plan=one_phase(loss_term))
@@ -191,9 +191,9 @@ def test_no_gradient_but_that_of_its_terms_reaches_a_guides_parameters() -> None
 
 def test_the_loss_in_the_history_is_the_cross_entropy_and_terms_and_diagnosis_follow() -> None:
     network = Small()
-    outcome = loop.fit(network, examples(val=5), settings(), seed=1, plan=one_phase(Towards(network)))
+    result = loop.fit(network, examples(val=5), settings(), seed=1, plan=one_phase(Towards(network)))
     columns = ["epoch", "iteration", "lr", "train_loss", "train_accuracy", "train_towards", "scale/largest"]
-    assert list(outcome.history[0]) == [*columns, "val_loss", "val_accuracy"]
+    assert list(result.history[0]) == [*columns, "val_loss", "val_accuracy"]
     still = Small()
     frozen = settings(lr=1e-30, batch_size=21)
     still.parts[2][0].p = 0.0
@@ -210,22 +210,22 @@ def test_the_loss_in_the_history_is_the_cross_entropy_and_terms_and_diagnosis_fo
 def test_a_term_in_the_history_is_the_mean_over_images_of_the_smaller_last_batch_too() -> None:
     network = Small()
     loss_term = Towards(network)
-    seen = []
+    terms_by_size = []
     plain = loss_term.run
 
-    def noted(x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def recorded(x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         scores, terms = plain(x, reference, start=start)
-        seen.append((len(x), terms["towards"].item()))
+        terms_by_size.append((len(x), terms["towards"].item()))
         return scores, terms
 
-    loss_term.run = noted  # type: ignore[method-assign]
-    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=1))
-    assert [count for count, _ in seen] == [8, 8, 5]
-    expected = sum(count * value for count, value in seen) / 21
-    assert outcome.history[0]["train_towards"] == pytest.approx(expected, rel=1e-6)
+    loss_term.run = recorded  # type: ignore[method-assign]
+    result = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=1))
+    assert [count for count, _ in terms_by_size] == [8, 8, 5]
+    expected = sum(count * value for count, value in terms_by_size) / 21
+    assert result.history[0]["train_towards"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_term_alone_that_is_not_finite_is_told_with_epoch_step_and_rows() -> None:
+def test_a_term_alone_that_is_not_finite_raises_with_epoch_step_and_rows() -> None:
     network = Small()
     with pytest.raises(contract.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
         loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network, broken_at=2)))
@@ -233,27 +233,29 @@ def test_a_term_alone_that_is_not_finite_is_told_with_epoch_step_and_rows() -> N
     assert caught.value.rows == order[8:16].tolist()
 
 
-def test_the_source_is_asked_once_for_each_image_where_images_repeat() -> None:
+def test_the_reference_runs_once_for_each_image_where_images_repeat() -> None:
     network = Small()
     loss_term = Towards(network)
-    outcome = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=3))
+    result = loop.fit(network, examples(count=21), settings(), seed=1, plan=one_phase(loss_term, amount=3))
     # One image first, to see whether all fit.
     assert loss_term.asked == [1, 8, 8, 5]
-    assert outcome.cache_seconds > 0
+    assert result.cache_seconds > 0
 
 
 @pytest.mark.parametrize(("augmentation", "megabytes"), [("flip", 64), ("none", 0)])
-def test_the_source_is_asked_anew_where_images_vary_or_nothing_may_be_kept(augmentation: str, megabytes: int) -> None:
+def test_the_reference_runs_in_each_epoch_with_augmentation_or_without_a_cache(
+    augmentation: str, megabytes: int
+) -> None:
     network = Small()
     loss_term = Towards(network)
     data = examples(count=21, augmentation=augmentation)
-    outcome = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term, amount=2))
+    result = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1, plan=one_phase(loss_term, amount=2))
     assert loss_term.asked == [8, 8, 5, 8, 8, 5]
-    assert outcome.cache_seconds == 0
+    assert result.cache_seconds == 0
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_what_is_kept_of_the_source_gives_the_same_network_as_asking_it_anew(frozen: bool) -> None:
+def test_cached_tensors_of_the_reference_give_the_same_network_as_recomputed_ones(frozen: bool) -> None:
     trained = []
     for megabytes in (64, 0):
         network = Small(frozen=frozen)
@@ -265,7 +267,7 @@ def test_what_is_kept_of_the_source_gives_the_same_network_as_asking_it_anew(fro
 
 
 class Nothing(Towards):
-    """A guide that needs nothing of the source, as L2-SP."""
+    """Loss term that needs no tensors of the reference, as L2-SP."""
 
     def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         self.asked.append(len(x))
@@ -276,61 +278,61 @@ class Nothing(Towards):
         return scores, {"nothing": 0 * scores.sum() + 0 * self.scale.sum()}
 
 
-def test_where_a_guide_needs_nothing_of_the_source_nothing_is_kept_and_no_time_is_told() -> None:
+def test_a_loss_term_without_tensors_of_the_reference_caches_nothing_in_no_time() -> None:
     network = Small()
-    outcome = loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Nothing(network)))
-    assert outcome.cache_seconds == 0
+    result = loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Nothing(network)))
+    assert result.cache_seconds == 0
 
 
 ROWS = torch.tensor([3, 0, 7])
 
 
 def doubled(rows: Tensor) -> dict[str, Tensor]:
-    """100 bytes an image: (n, 4, 2, 3) and (n, 1) of single precision."""
+    """Return 100 bytes per image: (n, 4, 2, 3) and (n, 1) of single precision."""
     return {"map": rows.float().view(-1, 1, 1, 1).expand(-1, 4, 2, 3), "one": 2 * rows.float().view(-1, 1)}
 
 
-@pytest.mark.parametrize(("limit", "kept"), [(0, False), (299, False), (300, True)])
-def test_a_memory_keeps_all_or_nothing_within_its_limit(limit: int, kept: bool) -> None:
-    memory = FeatureCache(doubled, ROWS, limit=limit, batch_size=2)
-    assert memory.cached is kept
-    assert memory.bytes == (300 if kept else 0)
+@pytest.mark.parametrize(("limit", "fits"), [(0, False), (299, False), (300, True)])
+def test_a_cache_holds_all_or_nothing_within_its_limit(limit: int, fits: bool) -> None:
+    cache = FeatureCache(doubled, ROWS, limit=limit, batch_size=2)
+    assert cache.cached is fits
+    assert cache.bytes == (300 if fits else 0)
 
 
-def test_a_memory_gives_each_row_its_own_in_any_order() -> None:
-    memory = FeatureCache(doubled, ROWS, limit=300, batch_size=2)
-    found = memory(torch.tensor([7, 3, 7]))
-    assert found["one"].flatten().tolist() == [14.0, 6.0, 14.0]
-    assert torch.equal(found["map"], doubled(torch.tensor([7, 3, 7]))["map"])
+def test_a_cache_returns_each_rows_tensors_in_any_order() -> None:
+    cache = FeatureCache(doubled, ROWS, limit=300, batch_size=2)
+    tensors = cache(torch.tensor([7, 3, 7]))
+    assert tensors["one"].flatten().tolist() == [14.0, 6.0, 14.0]
+    assert torch.equal(tensors["map"], doubled(torch.tensor([7, 3, 7]))["map"])
 
 
-def test_what_was_not_kept_is_our_mistake() -> None:
+def test_reading_an_empty_cache_raises() -> None:
     with pytest.raises(ValueError, match="nothing is cached"):
         FeatureCache(doubled, ROWS, limit=0, batch_size=2)(ROWS)
 
 
 class Large(Towards):
-    """A guide that needs 1,200 bytes more of each image."""
+    """Loss term that needs 1,200 bytes more per image."""
 
     def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
         return super().reference(x, start=start) | {"large": x.new_zeros(len(x), 300)}
 
 
-@pytest.mark.parametrize(("kind", "kept"), [(Towards, True), (Large, False)])
-def test_the_source_has_the_room_that_kept_features_leave(kind: type[Towards], kept: bool) -> None:
-    """Kept features of 1,400 images are 1.05 MiB of the two that there are."""
+@pytest.mark.parametrize(("kind", "fits"), [(Towards, True), (Large, False)])
+def test_the_reference_has_the_room_that_cached_features_leave(kind: type[Towards], fits: bool) -> None:
+    """Cached features of 1,400 images take 1.05 of the 2 MiB."""
     network = Small(frozen=True)
     loss_term = kind(network)
-    chosen = settings(feature_cache_mb=2, batch_size=700)
-    outcome = loop.fit(network, examples(count=1400), chosen, seed=1, plan=one_phase(loss_term))
-    assert loss_term.asked == [1, 700, 700] + [700] * (0 if kept else 2)
-    assert outcome.cache_seconds > 0
+    options = settings(feature_cache_mb=2, batch_size=700)
+    result = loop.fit(network, examples(count=1400), options, seed=1, plan=one_phase(loss_term))
+    assert loss_term.asked == [1, 700, 700] + [700] * (0 if fits else 2)
+    assert result.cache_seconds > 0
 
 
-def halves(network: Small, made: list[Towards]) -> contract.TrainingPlan:
+def halves(network: Small, terms: list[Towards]) -> contract.TrainingPlan:
     def loss_term() -> Towards:
-        made.append(Towards(network))
-        return made[-1]
+        terms.append(Towards(network))
+        return terms[-1]
 
     return contract.TrainingPlan(
         (
@@ -340,43 +342,43 @@ def halves(network: Small, made: list[Towards]) -> contract.TrainingPlan:
     )
 
 
-def test_each_half_has_a_guide_and_an_optimizer_of_its_own(optimizers: list[torch.optim.Optimizer]) -> None:
-    network, made = Small(), []
-    loop.fit(network, examples(), settings(), seed=1, plan=halves(network, made))
-    assert len(made) == len(optimizers) == 2
+def test_each_half_has_its_own_loss_term_and_optimizer(optimizers: list[torch.optim.Optimizer]) -> None:
+    network, terms = Small(), []
+    loop.fit(network, examples(), settings(), seed=1, plan=halves(network, terms))
+    assert len(terms) == len(optimizers) == 2
     own = [groups["params"] for one in optimizers for groups in one.param_groups if groups["name"] == optim.REGULARIZER]
-    assert [id(parameters[0]) for parameters in own] == [id(loss_term.scale) for loss_term in made]
-    assert made[1].batches == 2 * made[0].batches
+    assert [id(parameters[0]) for parameters in own] == [id(loss_term.scale) for loss_term in terms]
+    assert terms[1].batches == 2 * terms[0].batches
 
 
 def test_curves_run_through_the_halves_and_the_schedule_goes_on() -> None:
     network = Small()
-    chosen = settings(
+    options = settings(
         schedule="step", schedule_options={"at": (0.5,), "factor": 0.1}, budget=SimpleNamespace(unit="epochs", amount=3)
     )
-    outcome = loop.fit(network, examples(count=16), chosen, seed=1, plan=halves(network, []))
-    assert [row["epoch"] for row in outcome.history] == [1, 2, 3]
-    assert [row["iteration"] for row in outcome.history] == [2, 4, 6]
+    result = loop.fit(network, examples(count=16), options, seed=1, plan=halves(network, []))
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert [row["iteration"] for row in result.history] == [2, 4, 6]
     # Half of the first half is one of its two iterations, half of the second two of four.
-    assert [row["lr"] for row in outcome.history] == pytest.approx([0.05, 0.005, 0.0005])
+    assert [row["lr"] for row in result.history] == pytest.approx([0.05, 0.005, 0.0005])
 
 
-def test_a_guide_is_made_when_its_phase_has_frozen_what_it_freezes() -> None:
-    network, seen = Small(), []
+def test_a_loss_term_is_built_after_its_phase_has_applied_its_freezing() -> None:
+    network, prefixes = Small(), []
 
     def freeze() -> None:
         network.frozen = True
         network.parts[0].requires_grad_(False)
 
     def loss_term() -> None:
-        seen.append(network.frozen_prefix())
+        prefixes.append(network.frozen_prefix())
 
     plan = contract.TrainingPlan((contract.PhasePlan(1, 0.05, start=freeze, loss_term=loss_term),))
     loop.fit(network, examples(), settings(), seed=1, plan=plan)
-    assert seen == [1]
+    assert prefixes == [1]
 
 
-def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() -> None:
+def test_terms_are_computed_in_the_settings_precision_and_stay_near_single() -> None:
     losses = []
     for precision in ("fp32", "bf16"):
         network = Small()
@@ -388,10 +390,10 @@ def test_terms_are_worked_out_in_the_trainings_precision_and_stay_near_single() 
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_a_line_of_an_epoch_tells_the_terms_but_not_the_diagnosis(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_epochs_line_has_the_terms_but_no_diagnosis(capsys: pytest.CaptureFixture[str]) -> None:
     network = Small()
     loop.fit(network, examples(), settings(), seed=1, plan=one_phase(Towards(network)), name="half")
-    told = capsys.readouterr().out.splitlines()
-    assert all(line.startswith("half: epoch ") for line in told)
-    assert "train_towards" in told[0]
-    assert "scale/largest" not in told[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("half: epoch ") for line in lines)
+    assert "train_towards" in lines[0]
+    assert "scale/largest" not in lines[0]

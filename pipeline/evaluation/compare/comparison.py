@@ -1,4 +1,4 @@
-"""Differences of experiments on the same test images, from the prediction of each image; pure."""
+"""Comparison of experiments on the same test images, from the prediction of each image; reads no file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -16,7 +16,7 @@ from pipeline.evaluation.scores import SCORES
 __all__ = ["ACCURACY", "Comparison", "Experiment", "Pair", "Summary", "Trial"]
 
 NO_DIFFERENCE = "no detectable difference"
-# The seed of the bootstrap, so that the same files give the same interval.
+# Seed of the bootstrap: the same files give the same interval.
 SEED = 0
 SPLITS = (
     "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
@@ -53,10 +53,10 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY) -> Compar
 
 
 def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
-    """Refuse what cannot be compared.
+    """Raise for experiments that cannot be compared.
 
     Raises:
-        InputError: naming the first thing that differs.
+        InputError: names the first repeat, score or image that differs.
     """
     for one in experiments:
         for repeat, trial in one.trials.items():
@@ -92,7 +92,7 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
 
 
 def draws_splits(one: Experiment) -> bool:
-    """Return whether its repeats test different images."""
+    """Return whether the repeats of an experiment test different images."""
     first, *others = one.trials.values()
     return any(trial.right.keys() != first.right.keys() for trial in others)
 
@@ -104,16 +104,17 @@ def _over(experiments: Sequence[Experiment]) -> str:
 
 
 def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
-    """Return one experiment's score over its repeats, with its interval.
+    """Return one experiment's mean score over its repeats, with its interval.
 
     The interval is corrected where splits are drawn, plain where the test part stays the same, and Wilson's for the
-    accuracy of a single repeat. Here, for all that show or keep it, its ends are cut to what the score can be, since t
-    knows of no such ends: 0 to 1, and for NLL 0 and more. Intervals of differences are not cut.
+    accuracy of a single repeat. Its ends are clipped to the range of the score (0 to 1; NLL 0 to infinity), which the
+    t distribution does not know. Intervals of differences are not clipped.
     """
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]
     seconds = [trial.seconds for trial in trials if trial.seconds is not None]
     interval = None
+    # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.
     if len(values) > 1 and not np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
         interval = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
     elif len(values) == 1 and metric == ACCURACY:
@@ -123,18 +124,18 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
         n=len(values),
         mean=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=_possible(interval, metric) if interval else None,
+        interval=_clipped(interval, metric) if interval else None,
         seconds=fmean(seconds) if seconds else None,
         parameters=one.parameters,
     )
 
 
-def _possible(interval: Interval, metric: str) -> Interval:
+def _clipped(interval: Interval, metric: str) -> Interval:
     return Interval(max(interval.low, 0.0), min(interval.high, SCORES[metric].highest))
 
 
 def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
-    """Return the sizes of the parts, as `statistics` takes them."""
+    """Return the mean sizes of the parts as arguments of `statistics`; `test` is 0 where nothing is to be corrected."""
     test = fmean(len(trial.right) for trial in trials) if drawn else 0
     return {"train": fmean(trial.train for trial in trials), "test": test}
 
@@ -147,6 +148,7 @@ def _pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool) -> Pair:
     test = statistics.corrected_t(differences, **parts) if len(repeats) > 1 else None
     tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
     tested = tested if metric == ACCURACY else {}
+    # A single repeat has McNemar's p alone.
     p = test.p if test else next((one.p for one in tested.values()), None)
     return Pair(
         a=a.name,
@@ -169,10 +171,11 @@ def mcnemar(a: Trial, b: Trial) -> McNemar:
 
 
 def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
-    """Return the interval of the difference of accuracies over images, each with all repeats that test it."""
+    """Return the bootstrap interval, over images, of the difference of accuracies; None for fewer than two images."""
     number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
     if len(number) < 2:
         return None
+    # Counts (n,) per image over the repeats: an image is drawn with all repeats that test it.
     right_a, right_b, tested = np.zeros((3, len(number)))
     for a, b in zip(of_a, of_b, strict=True):
         for path in a.right:
@@ -194,9 +197,9 @@ def _smallest(
 
 
 def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
-    """Return the pairs with p raised for their number, and what follows in words."""
-    raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
-    corrected = [pair if pair.p is None else pair._replace(holm=next(raised)) for pair in pairs]
+    """Return the pairs with Holm's p values and verdicts."""
+    adjusted = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
+    corrected = [pair if pair.p is None else pair._replace(holm=next(adjusted)) for pair in pairs]
     return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in corrected]
 
 
@@ -213,7 +216,7 @@ def _verdict(pair: Pair, metric: str, *, of: int) -> str:
 
 
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
-    """Return the settings that are not the same in all, with each one's value.
+    """Return the settings that differ between experiments, with the value of each experiment.
 
     >>> one = Experiment("a", {}, settings={"lr": 0.1, "head": "linear"})
     >>> differing([one, one._replace(name="b", settings={"lr": 0.2, "head": "linear"})])

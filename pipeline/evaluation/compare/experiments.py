@@ -1,4 +1,4 @@
-"""Experiments as they are compared, and the results of a comparison."""
+"""Types of compared experiments, and of the results of a comparison."""
 
 from collections.abc import Mapping
 from statistics import fmean
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
-# The score that is compared unless another is named.
+# The default score of a comparison.
 ACCURACY = "accuracy"
 
 
@@ -14,10 +14,10 @@ class Trial(NamedTuple):
     """One repeat of an experiment.
 
     Attributes:
-        right: for each test image, by its path, whether its prediction was right; never empty.
-        train: how many images it trained on.
+        right: whether the prediction is right, by path of the test image; never empty.
+        train: number of training images.
         scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
-        seconds: of training; None where that is not known.
+        seconds: training time; None if unknown.
     """
 
     right: Mapping[str, bool]
@@ -26,20 +26,20 @@ class Trial(NamedTuple):
     seconds: float | None = None
 
     def score(self, metric: str) -> float:
-        """Return one of its scores."""
+        """Return the value of a score."""
         return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
 
 
 class Experiment(NamedTuple):
-    """The experiment that is compared.
+    """One experiment with its repeats.
 
     Attributes:
-        name: what the user calls it.
-        trials: by the number of the repeat; one or more.
-        parameters: how many numbers trained; None where that is not known.
-        settings: what it was made with, flat.
-        images: what each image is, by its path, such as its class and its file's hash; may be empty, and then only
-            paths are compared.
+        name: the user's name for it.
+        trials: one or more, by number of the repeat.
+        parameters: number of parameters that trained; None if unknown.
+        settings: its settings, flat.
+        images: identity of each image by path, such as its class and its file's hash; if empty, only paths are
+            compared.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Experiment(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One experiment by itself.
+    """Mean score of one experiment.
 
     Attributes:
         name: of the experiment.
-        n: how many repeats.
+        n: number of repeats.
         mean: of the score.
-        sd: with n - 1; None for a single repeat.
-        interval: the 95 % interval that `Comparison.over` describes, within what the score can be; None where there is
-            none, as where all values are the same.
-        seconds: of training, the mean; None where not known.
+        sd: standard deviation with n - 1; None for a single repeat.
+        interval: the 95 % interval that `Comparison.over` describes, clipped to the range of the score; None where
+            there is none, as for equal values.
+        seconds: mean training time; None if unknown.
         parameters: as in `Experiment`.
     """
 
@@ -73,20 +73,20 @@ class Summary(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two experiments against each other, over the repeats that both have.
+    """Difference of two experiments over the repeats that both have.
 
     Attributes:
-        a: the one's name.
-        b: the other's.
-        repeats: which.
-        difference: the mean of a's score less b's.
+        a: name of the first experiment.
+        b: name of the second.
+        repeats: numbers of the common repeats.
+        difference: mean of a's score minus b's.
         test: the paired t test over the repeats, corrected where the splits vary; None for a single repeat.
-        p: of that test, or of McNemar's for a single repeat; None where neither can be had.
-        holm: p, raised by Holm's method for the number of pairs; None with p.
-        mcnemar: for each repeat, of its images; empty for another score than accuracy.
-        bootstrap: over images, of the difference of accuracies; None for another score.
-        smallest: the smallest true difference that would be found in 80 % of such comparisons; None where none would.
-        verdict: in words.
+        p: of that test, or of McNemar's for a single repeat; None if there is neither.
+        holm: p adjusted by Holm's method for the number of pairs; None with p.
+        mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
+        bootstrap: interval, over images, of the difference of accuracies; None for other scores.
+        smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
+        verdict: the result in words.
     """
 
     a: str
@@ -102,19 +102,19 @@ class Pair(NamedTuple):
     verdict: str
 
     def interval(self) -> Interval | None:
-        """Return the one that decides: over the repeats where there are several, else over the images."""
+        """Return the interval that decides: over repeats if there are several, else over images."""
         return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
 
 
 class Comparison(NamedTuple):
-    """Experiments side by side.
+    """Results of a comparison.
 
     Attributes:
-        metric: the score.
-        over: of what the intervals and tests are, a sentence.
-        summaries: one an experiment, in the order given.
-        pairs: each two of them.
-        differing: settings that are not the same in all, with each experiment's value; None where it has none.
+        metric: name of the score.
+        over: a sentence on the population of the intervals and tests.
+        summaries: one per experiment, in the order of the arguments.
+        pairs: one per pair of experiments.
+        differing: settings that differ, with the value of each experiment; None for one without the setting.
     """
 
     metric: str

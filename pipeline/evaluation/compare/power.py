@@ -9,16 +9,16 @@ from statsmodels.stats.power import TTestPower
 
 from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, standard_error
 
-# How often a difference is to be detected that a set can show.
+# Fraction of comparisons that are to detect a true difference.
 POWER = 0.8
-# The probability that sums over the number of discordant images leave out.
+# Probability of the numbers of discordant images that sums leave out.
 NEGLIGIBLE = 1e-9
 
 
 def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
-    """Return the smallest true mean difference that `corrected_t` finds in 80 % of such experiments, at 5 % two-sided.
+    """Return the smallest true mean difference that `corrected_t` detects in 80 % of such experiments.
 
-    The sd of these n differences is taken for the true one.
+    At 5 %, two-sided; the standard deviation of these n differences is taken for the true one.
 
     Args:
         differences: as for `corrected_t`.
@@ -26,7 +26,7 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
         test: as for `interval`.
 
     Returns:
-        The difference, in the unit of the differences; None if they have no spread.
+        The difference, in the unit of `differences`; None if they have no spread.
     """
     values = np.asarray(differences, dtype=np.float64)
     error, n = standard_error(values, train=train, test=test), len(values)
@@ -37,16 +37,16 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
-    """Return the smallest true difference of accuracies that exact McNemar finds in 80 % of test parts of this size.
+    """Return the smallest true difference of accuracies that exact McNemar detects in 80 % of test parts of this size.
 
-    The fraction of these images that only one of the two gets right is taken for the true one.
+    The fraction of images that only one of the two gets right is taken for the true one.
 
     Args:
-        discordant: images that only one of the two got right.
-        images: all.
+        discordant: number of images that only one of the two gets right.
+        images: number of images.
 
     Returns:
-        The difference, 0..1; None if the two differ on so few images that no difference would be found.
+        The difference, 0..1; None if so few images are discordant that no difference is detectable.
     """
     share = discordant / images
     if share == 0 or _mcnemar_power(share, share, images) < POWER:
@@ -55,14 +55,14 @@ def smallest_detectable_on_one_part(discordant: int, images: int) -> float | Non
 
 
 def _mcnemar_power(gain: float, share: float, images: int) -> float:
-    """Return how often exact McNemar rejects if `share` of the images are discordant and accuracies differ by `gain`.
+    """Return the power of exact McNemar if `share` of the images are discordant and accuracies differ by `gain`.
 
-    The discordant images are Binomial(images, share) many, and of m such the better one has Binomial(m, p) right.
+    The number m of discordant images is Binomial(images, share); of these the better one has Binomial(m, p) right.
     """
     few, many = stats.binom.interval(1 - NEGLIGIBLE, images, share)
     m = np.arange(few, many + 1)
     k = stats.binom.ppf(ALPHA / 2, m, 0.5)
-    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # of the rarer kind, to reject
+    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # largest count of the rarer kind that rejects
     p = (share + gain) / (2 * share)
     rejected: Any = stats.binom.cdf(most, m, p) + stats.binom.sf(m - most - 1, m, p)
     return float((stats.binom.pmf(m, images, share) * rejected).sum())

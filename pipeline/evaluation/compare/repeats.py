@@ -1,4 +1,4 @@
-"""Repeats of an experiment as their files have them, in a working tree or in a git revision."""
+"""Repeats of an experiment, read from their files in a working tree or a git revision."""
 
 import csv
 import io
@@ -11,17 +11,17 @@ from pipeline.core.records import Record, Runtime, Scores
 
 
 class Files(Protocol):
-    """The files of one experiment, wherever they are; paths are relative to the project's root."""
+    """Access to the files of one experiment; paths are relative to the project's root."""
 
     def read(self, path: Path) -> bytes:
-        """Return the file's bytes.
+        """Return the bytes of a file.
 
         Raises:
-            FileNotFoundError: if it cannot be had.
+            FileNotFoundError: if the file is not available.
         """
 
     def names(self, folder: Path) -> list[Path]:
-        """Return every file below the folder; none where there is no such folder."""
+        """Return every file below a folder; none if there is no such folder."""
 
 
 class Folder(NamedTuple):
@@ -30,24 +30,24 @@ class Folder(NamedTuple):
     root: Path
 
     def read(self, path: Path) -> bytes:
-        """Return the file's bytes, as `Files` has it."""
+        """Return the bytes of a file, see `Files.read`."""
         return (self.root / path).read_bytes()
 
     def names(self, folder: Path) -> list[Path]:
-        """Return every file below the folder, as `Files` has it."""
+        """Return every file below a folder, see `Files.names`."""
         return sorted(p.relative_to(self.root) for p in (self.root / folder).rglob("*") if p.is_file())
 
 
 class Repeat(NamedTuple):
-    """One repeat as training and testing left it.
+    """Results of training and testing one repeat.
 
     Attributes:
-        number: the repeat.
-        record: what the result follows from.
-        runtime: what may differ between two equal runs.
+        number: of the repeat.
+        record: the inputs of the result.
+        runtime: times and device, which may differ between two equal runs.
         scores: of the test part.
-        history: history.csv, one mapping a row.
-        predictions: predictions.csv, one mapping a row.
+        history: history.csv, one mapping per row.
+        predictions: predictions.csv, one mapping per row.
     """
 
     number: int
@@ -59,7 +59,7 @@ class Repeat(NamedTuple):
 
     @property
     def classes(self) -> list[str]:
-        """The class names in the order of the confusion matrix."""
+        """Class names in the order of the confusion matrix."""
         return list(self.record.data.classes)
 
 
@@ -67,8 +67,8 @@ def read(files: Files, number: int) -> Repeat:
     """Read one repeat.
 
     Raises:
-        FileNotFoundError: if a file is not at hand.
-        InputError: if one is not what its stage writes.
+        FileNotFoundError: if a file is not available.
+        InputError: if a file does not have the form that its stage writes.
     """
     record, runtime = paths.training_metrics(number) / "record.json", paths.runtime_file(number)
     scores = paths.evaluation(number) / "scores.json"
@@ -86,7 +86,7 @@ def table(files: Files, path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file with a header.
 
     Raises:
-        FileNotFoundError: if the file is not at hand.
+        FileNotFoundError: if the file is not available.
         InputError: if it has no row.
     """
     rows = list(csv.DictReader(io.StringIO(files.read(path).decode("utf-8"), newline="")))
