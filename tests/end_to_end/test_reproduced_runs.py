@@ -76,6 +76,14 @@ def test_what_is_reused_from_the_cache_is_not_made_again_but_training_is(stubbed
     assert (kept(told) / "metrics/report/index.html").is_file()
 
 
+def test_one_repeat_of_two_is_identical_though_the_settings_name_it_alone(stubbed: Clone) -> None:
+    stubbed.run("dvc", "exp", "run", "-n", "two", "-S", "repeats=[1,2]")
+    told = stubbed.run("orbweaver", "reproduce", "two", "--repeat", "2")
+    assert "identical: all" in told.splitlines()[-1]
+    assert stages("train", repeats=[2]) <= set(ran(told))
+    assert not stages("train") & set(ran(told))
+
+
 def test_photographs_of_the_users_own_are_reproduced_from_their_place(stubbed: Clone, tmp_path: Path) -> None:
     folder = tmp_path / "photographs"
     shutil.copytree(stubbed.root / "data/collected/images", folder)
