@@ -81,6 +81,21 @@ def test_under_nohup_the_terminal_may_close() -> None:
         child.kill()
 
 
+def test_a_file_is_there_at_every_moment_while_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    target = tmp_path / "file"
+    target.write_text("old", encoding="utf-8")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="disk full"), written_whole(target) as place:
+        place.write_text("new", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_file_written_whole_replaces_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b.txt"
     for text in ("one", "two"):

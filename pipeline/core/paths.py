@@ -89,7 +89,9 @@ def written_whole(target: Path) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        _remove(target)
+        # A file takes the place of a file in one step, without a moment in which neither is there.
+        if target.is_dir() or partial.is_dir():
+            _remove(target)
         partial.replace(target)
     finally:
         _remove(partial)
