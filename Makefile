@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
-VENV := .venv
+# The Dockerfile has it elsewhere, since the clone is mounted over that of the image.
+VENV := $(or $(ORBWEAVER_VENV),.venv)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEVELOP := $(VENV)/.develop
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -17,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants check format lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,15 +55,27 @@ test-slow: develop ## the tests that take longer, and those on real photographs
 mutants: develop ## plant known faults one at a time: the tests have to catch each
 	python tests/mutants.py
 
-check: develop ## formatting, lint, types, import rules
+check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff format --check .
 	ruff check .
 	mypy
 	lint-imports
+	hadolint Dockerfile
 
 format: develop ## put the code into shape
 	ruff format .
 	ruff check --fix .
+
+docs: develop ## build the site of docs/: build/site/index.html
+	zensical build --strict --clean
+
+audit: develop ## look for known vulnerabilities in both lock files; asks a server
+	@mkdir -p build
+	@pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock \
+	  --requirement requirements-dev.lock > build/audit.txt 2>&1; code=$$?; \
+	if grep -q '^Traceback' build/audit.txt; then \
+	  echo "audit: nothing was checked, the vulnerability service cannot be reached: $$(tail -n 1 build/audit.txt)" >&2; \
+	else cat build/audit.txt; fi; exit $$code
 
 lock: setup ## choose the newest versions anew and write both lock files
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
@@ -71,7 +84,7 @@ lock: setup ## choose the newest versions anew and write both lock files
 deps: develop ## write the source dependencies of dvc.yaml's stages from what they import
 	python tests/dependencies.py
 
-tables: setup ## fill what follows from the code in README.md's tables
+tables: setup ## fill what follows from the code in the tables of README.md and docs/
 	python docs/tables.py
 
 picture: repro develop ## take README.md's picture of the report anew, with Chromium

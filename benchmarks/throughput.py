@@ -1,13 +1,13 @@
-"""Images a second of each fine-tuning strategy, beside a plain torchvision loop, in one run on one machine.
+"""Images per second of each fine-tuning strategy, compared with a plain torchvision loop in the same run.
 
 Needs torch, torchvision, numpy and tqdm alone, so it also runs on a GPU machine without the rest:
 
     python benchmarks/throughput.py --out benchmarks/results
 
-Every figure is the median of timed epochs after a first one that is not counted; the spread is their range. The
-plain loop is what one writes by hand: a DataLoader over decoded uint8 images in memory, normalised on the device,
-`requires_grad = False` for what is frozen, no features kept, and not deterministic. On a GPU fp32 has PyTorch's default
-meaning: convolutions may use TF32.
+Every result is the median of timed epochs after a first one that is not counted, with their range. The plain loop is a
+hand-written one: a DataLoader over decoded uint8 images in memory, normalized on the device, `requires_grad = False`
+for frozen layers, without cached features, and not deterministic. On a GPU fp32 has PyTorch's default meaning:
+convolutions may use TF32.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+# The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
@@ -33,7 +34,7 @@ from pipeline.core import provenance, seeding
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import freeze
 from pipeline.networks.strategies import STRATEGIES
-from pipeline.training import engine
+from pipeline.training import contract, loop
 from pipeline.training.images import Images
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -41,28 +42,28 @@ CLASSES = 9
 
 
 def main() -> None:
-    """Time every combination that was asked for, print a table, and write it with device and versions."""
-    wanted = arguments()
-    device = torch.device(seeding.choose_device(wanted.device))
-    array = np.random.default_rng(0).integers(0, 256, (wanted.images, 3, wanted.size, wanted.size), dtype=np.uint8)
-    labels = torch.arange(wanted.images) % CLASSES
+    """Time the combinations of the command line, print a table, and write it with device and versions."""
+    args = arguments()
+    device = torch.device(seeding.choose_device(args.device))
+    array = np.random.default_rng(0).integers(0, 256, (args.images, 3, args.size, args.size), dtype=np.uint8)
+    labels = torch.arange(args.images) % CLASSES
     rows = [
-        measure(loop, array, labels, strategy=strategy, batch=batch, precision=precision, wanted=wanted)
-        for precision in wanted.precisions
-        for batch in wanted.batches
-        for strategy in wanted.strategies
+        measure(loop, array, labels, strategy=strategy, batch=batch, precision=precision, args=args)
+        for precision in args.precisions
+        for batch in args.batches
+        for strategy in args.strategies
         for loop in LOOPS
     ]
-    result = {"machine": machine(device), "settings": settings_of(wanted), "rows": rows}
-    wanted.out.mkdir(parents=True, exist_ok=True)
-    file = wanted.out / f"throughput-{device.type}.json"
+    result = {"machine": machine(device), "settings": settings_of(args), "rows": rows}
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / f"throughput-{device.type}.json"
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written to {file}")
 
 
 def arguments() -> argparse.Namespace:
-    """What to measure; the defaults are those that a GPU is measured with."""
-    parser = argparse.ArgumentParser(description="Images a second of each strategy beside a plain loop.")
+    """Return the command line's arguments; the defaults are for a GPU."""
+    parser = argparse.ArgumentParser(description="Images per second of each strategy, compared with a plain loop.")
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--images", type=int, default=2048)
     parser.add_argument("--size", type=int, default=224)
@@ -70,7 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=["1", "2", "3a", "3b", "3c"])
-    parser.add_argument("--cache-mb", type=int, default=16384, help="memory for the frozen part's output")
+    parser.add_argument("--cache-mb", type=int, default=16384, help="size of the feature cache")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     return parser.parse_args()
@@ -84,15 +85,15 @@ def measure(
     strategy: str,
     batch: int,
     precision: str,
-    wanted: argparse.Namespace,
+    args: argparse.Namespace,
 ) -> dict[str, Any]:
-    """One row of the result: images a second over the timed epochs."""
-    device = torch.device(seeding.choose_device(wanted.device))
+    """Return one row of the result: images per second over the timed epochs."""
+    device = torch.device(seeding.choose_device(args.device))
     torch.manual_seed(0)
-    plan = Plan(wanted.backbone, "linear", classes=CLASSES, image_size=wanted.size, head_options={"dropout": 0.0})
+    plan = Plan(args.backbone, "linear", classes=CLASSES, image_size=args.size, head_options={"dropout": 0.0})
     network = build(plan, pretrained=None).to(device)
     freeze(network, strategy)
-    recipe = settings(batch, precision, wanted.epochs + 1, wanted.cache_mb)
+    recipe = settings(batch, precision, args.epochs + 1, args.cache_mb)
     seconds, cache = LOOPS[loop](network, array, labels, recipe, device)
     rates = [len(array) / value for value in seconds[1:]]
     row = {
@@ -117,12 +118,12 @@ def ours(
     recipe: SimpleNamespace,
     device: torch.device,
 ) -> tuple[list[float], float]:
-    """The pipeline's loop as its stages run it: each epoch's seconds, and those of filling its memory."""
+    """Run the pipeline's loop as the stages do; return the seconds of each epoch and of filling the cache."""
     seeding.make_exact(threads="auto", device=device.type)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=MEAN, std=STD, device=device)
-    outcome = engine.fit(network, engine.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
-    return outcome.epoch_seconds, outcome.cache_seconds
+    result = loop.fit(network, contract.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
+    return result.epoch_seconds, result.cache_seconds
 
 
 def plain(
@@ -132,7 +133,8 @@ def plain(
     recipe: SimpleNamespace,
     device: torch.device,
 ) -> tuple[list[float], float]:
-    """The loop that one writes by hand."""
+    """Run the hand-written loop; return the seconds of each epoch, and 0 as it has no cache."""
+    # The pipeline's loop, timed before, turns them on.
     torch.use_deterministic_algorithms(False)
     loader = DataLoader(TensorDataset(torch.from_numpy(array), labels), recipe.batch_size, shuffle=True)
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=recipe.lr)
@@ -159,12 +161,13 @@ def _plain_epochs(
             loss.backward()
             optimizer.step()
             total += loss.detach()
+        # Reading a value waits for the device.
         total.item()
         yield time.perf_counter() - started
 
 
 def settings(batch: int, precision: str, epochs: int, cache_mb: int) -> SimpleNamespace:
-    """A recipe's `train` section: Adam at a constant rate."""
+    """Return settings of the loop: Adam at a constant rate."""
     return SimpleNamespace(
         budget=SimpleNamespace(unit="epochs", amount=epochs),
         batch_size=batch,
@@ -179,13 +182,13 @@ def settings(batch: int, precision: str, epochs: int, cache_mb: int) -> SimpleNa
     )
 
 
-def settings_of(wanted: argparse.Namespace) -> dict[str, Any]:
-    """The arguments as plain data, but for where the result goes."""
-    return {name: value for name, value in vars(wanted).items() if name != "out"}
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments but the output folder as plain data."""
+    return {name: value for name, value in vars(args).items() if name != "out"}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Device and versions, for beside the figures."""
+    """Return device, threads, system and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
     return {
         "device": name,

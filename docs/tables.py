@@ -1,4 +1,4 @@
-"""Fills what follows from the code in README.md's tables; `make tables` runs it.
+"""Write what follows from the code: docs/choices.md, and columns of tables of README.md and docs/; `make tables`.
 
 The comment in front of a table names the columns that are filled; all else in it is written by hand.
 """
@@ -7,30 +7,63 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pipeline import config
 from pipeline.assembly import networks
-from pipeline.core.recipe import PHASES, Recipe
+from pipeline.config import choices
+from pipeline.core.choices import Choice
+from pipeline.core.files import flat
+from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
-from pipeline.networks.build import NO_ATTENTION, Plan, build
+from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import STRATEGIES
+from pipeline.networks.strategies import EVERYTHING, STRATEGIES
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+PAGES = ("README.md", "docs/data.md")
+CHOICES = ROOT / "docs/choices.md"
 TABLE = re.compile(r"(<!-- make tables fills: ([^-]+) -->\n)((?:\|.*\n)+)")
 # As ECSM has spiders.
 CLASSES = 9
+TOP = """# Choices
+
+Every choice of params.yaml, by the key that makes it, as `orbweaver describe --choices` prints them. The options of a
+choice are below `options` in params.yaml, with the values that stand here: `-S options.attention.se.reduction=8`.
+
+<!-- Written by make tables from the code; edit the rows there. -->
+"""
+# What else a table says of a key's choices.
+NOTES = {
+    "freeze": "Counted are the parameters of the network of `ecsm` with nine classes; its attention always trains, and "
+    "the statistics of batch norms count as frozen. [Training](training.md#strategies) says what a block is.",
+    "backbone": "Attention needs feature maps, and goes into residual blocks of the kinds that are named there.",
+}
+# Headings of further columns, by key.
+COLUMNS: dict[str, dict[str, Callable[[str], str]]] = {
+    "freeze": {
+        "trained": lambda name: _count(name, "trainable"),
+        "frozen": lambda name: _count(name, "frozen"),
+    },
+    "backbone": {"attention goes": lambda name: _positions(name)},
+    "attention": {"position": lambda name: f"`{ATTENTIONS[name].position}`" if ATTENTIONS[name].position else ""},
+}
+
+
+@cache
+def _values() -> dict[str, Any]:
+    values: dict[str, Any] = config.read(ROOT / "params.yaml")
+    return values
 
 
 @cache
 def _recipe(name: str) -> Recipe:
-    return config.resolve(config.check(config.read(ROOT / "params.yaml") | {"recipe": name})).recipe
+    return config.resolve(config.check(_values() | {"recipe": name})).recipe
 
 
 @cache
@@ -39,10 +72,10 @@ def _ecsm() -> Network:
 
 
 def _count(strategy: str, which: str) -> str:
-    """How many numbers of ecsm's network train or do not; phases each have counts of their own."""
+    """Return how many parameters of ecsm's network train or do not; phases each have counts of their own."""
     if strategy == PHASES:
         return ""
-    freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else "2")
+    freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else EVERYTHING)
     return f"{freezing.count(_ecsm())[which]:,}"
 
 
@@ -50,22 +83,55 @@ def _positions(backbone: str) -> str:
     """Return the positions that this backbone has for attention, which needs feature maps."""
     with torch.device("meta"):
         network = build(Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}), pretrained=None)
-    found = shapes(network, 64)
-    sites = {name: [len(site.shape) for site in row.sites(network, found)] for name, row in POSITIONS.items()}
+    sides = shapes(network, 64)
+    sites = {name: [len(site.shape) for site in row.sites(network, sides)] for name, row in POSITIONS.items()}
     return ", ".join(f"`{name}`" for name, axes in sites.items() if set(axes) == {3}) or "nowhere"
 
 
+def choices_page() -> str:
+    """Return docs/choices.md."""
+    axes = {setting: axis for axis, setting in choices.AXES.items()}
+    families = {setting: family for family, setting in choices.FAMILIES.items()}
+    blocks = [
+        _block(axes.get(setting, setting), families.get(setting, ""), table)
+        for setting, table in choices.TABLES.items()
+    ]
+    return "\n".join([TOP, *blocks])
+
+
+def _block(key: str, family: str, table: Any) -> str:
+    columns = COLUMNS.get(key, {})
+    headings = [f"`{key}`", "what it is", *(["options"] if family else []), *columns]
+    lines = [_line(headings), _line(["---"] * len(headings))]
+    for name, row in table.items():
+        options = [_options(family, name, row)] if family else []
+        cells = [f"`{name}`", f"{row.title}: {row.description}" if row.title[0].isupper() else row.description]
+        lines.append(_line([*cells, *options, *(fill(name) for fill in columns.values())]))
+    note = f"\n{NOTES[key]}\n" if key in NOTES else ""
+    return f"## `{key}`\n\n" + "\n".join(lines) + f"\n{note}"
+
+
+def _options(family: str, name: str, row: Choice) -> str:
+    if not row.options:
+        return ""
+    return ", ".join(f"`{key}: {value}`" for key, value in flat(_values()["options"][family][name]))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "".join(f"| {cell} " if cell else "| " for cell in cells) + "|"
+
+
 def _network(name: str) -> str:
-    """A recipe's network, and what of it trains."""
+    """Return a recipe's network, and what of it trains."""
     network, phases = _recipe(name).network, len(_recipe(name).train.phases)
-    trains = {"2": "everything trains", PHASES: f"{phases} phases"}
-    special = [word for word in (network.attention, network.head) if word not in (NO_ATTENTION, "linear")]
-    told = [f"`{network.backbone}`", trains.get(network.freeze, f"strategy {network.freeze}")]
-    return ", ".join([*told, *(f"`{word}`" for word in special)])
+    trains = {EVERYTHING: "everything trains", PHASES: f"{phases} phases"}
+    special = [word for word in (network.attention, network.head) if word not in (NONE, "linear")]
+    words = [f"`{network.backbone}`", trains.get(network.freeze, f"strategy {network.freeze}")]
+    return ", ".join([*words, *(f"`{word}`" for word in special)])
 
 
 def _own_split(name: str) -> str | None:
-    """Whether a published set has parts of its own; of the user's photographs the table says more."""
+    """Return whether a published set has parts of its own; of the user's photographs the table says more."""
     if SETS[name].given_by == "folder" and not SETS[name].is_published:
         return None
     return "yes" if SETS[name].official else "no"
@@ -75,10 +141,6 @@ def _own_split(name: str) -> str | None:
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
     ("recipe", "network"): _network,
     ("data", "its own split"): _own_split,
-    ("freeze", "trained"): lambda name: _count(name, "trainable"),
-    ("freeze", "frozen"): lambda name: _count(name, "frozen"),
-    ("backbone", "attention goes"): _positions,
-    ("attention", "position"): lambda name: f"`{ATTENTIONS[name].position}`" if ATTENTIONS[name].position else "",
 }
 
 
@@ -97,7 +159,7 @@ def rows(table: str) -> list[list[str]]:
 
 
 def filled(text: str) -> str:
-    """README.md with its tables as the code has them.
+    """Fill the tables of a page.
 
     Raises:
         ValueError: where the names of one row have different values.
@@ -112,10 +174,13 @@ def _fill(table: Sequence[list[str]], columns: Sequence[str]) -> str:
         for column in columns:
             values = {CELLS[first, column](name) for name in names(row[0])}
             if len(values) > 1:
-                raise ValueError(f"README.md: {row[0]} differ in {column!r}: {values}; give them rows of their own")
+                raise ValueError(f"{row[0]} differ in {column!r}: {values}; give them rows of their own")
             row[headings.index(column)] = values.pop() or row[headings.index(column)]
-    return "".join("".join(f"| {cell} " if cell else "| " for cell in row) + "|\n" for row in table)
+    return "".join(f"{_line(row)}\n" for row in table)
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    CHOICES.write_text(choices_page(), encoding="utf-8")
+    for page in PAGES:
+        file = ROOT / page
+        file.write_text(filled(file.read_text(encoding="utf-8")), encoding="utf-8")

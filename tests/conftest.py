@@ -40,7 +40,10 @@ def make_record(repeat=1, *, freeze="3b", lr=0.001):
     options = {"options.schedule.step.at": [0.5, 0.75]}
     changes = {"train.lr": lr, "train.schedule": "step", "network.freeze": freeze}
     recipe = written_results.settings_of("quick", changes | options)
-    counted = {"parameters": {"trainable": 10, "frozen": 90}, "parts": {"train": 14, "val": 0, "test": 6}}
+    counted = {
+        "parameters": {"trainable": 10, "frozen": 90, "regularizer": 0},
+        "parts": {"train": 14, "val": 0, "test": 6},
+    }
     return written_results.record_of(repeat, recipe, data_set="synthetic", classes=CLASSES, **counted)
 
 
@@ -63,7 +66,7 @@ def write_text(path, text):
 
 
 def write_repeat(root, record, *, accuracy, seconds):
-    repeat = record["repeat"]
+    repeat = record.repeat
     runtime = {
         "train_seconds": seconds,
         "epoch_seconds": [seconds / 3] * 3,
@@ -72,19 +75,13 @@ def write_repeat(root, record, *, accuracy, seconds):
         "git_commit": "f" * 40,
         "started": "2026-01-02T03:04:05+00:00",
     }
-    written_results.write_trained(record, curve_rows(repeat), written_results.runtime_of(record, **runtime), root=root)
+    written_results.write_trained(record, curve_rows(repeat), written_results.runtime_of(**runtime), root=root)
     numbers = {"precision": accuracy, "recall": accuracy, "f1": accuracy, "support": 3}
-    scores = {
-        "accuracy": accuracy,
-        "macro_f1": accuracy,
-        "balanced_accuracy": accuracy,
-        "test_images": 6,
-        "classes": dict.fromkeys(CLASSES, numbers),
-        "confusion": [[3, 0], [0, 3]],
-    }
+    equal = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), accuracy)
     folder = root / f"metrics/evaluate/{repeat}"
-    written_results.write_json(folder / "scores.json", scores)
     write_text(folder / "predictions.csv", "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n")
+    scores = written_results.scores_of([[3, 0], [0, 3]], CLASSES, classes=dict.fromkeys(CLASSES, numbers), **equal)
+    scores.write(folder / "scores.json")
 
 
 def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accuracy=0.5):
@@ -92,7 +89,7 @@ def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accurac
     accuracies = {repeat: accuracy + repeat / 10 for repeat in repeats}
     records = [make_record(repeat, freeze=freeze) for repeat in repeats]
     for record in records:
-        write_repeat(root, record, accuracy=accuracies[record["repeat"]], seconds=seconds)
+        write_repeat(root, record, accuracy=accuracies[record.repeat], seconds=seconds)
     mean = sum(accuracies.values()) / len(repeats)
     summary = {name: {"mean": mean, "sd": 0.1, "n": 2} for name in ("accuracy", "macro_f1", "balanced_accuracy")}
     summary["train_seconds"] = {"mean": seconds, "sd": 0.0, "n": 2}
@@ -208,7 +205,7 @@ def unfollowed(monkeypatch):
     logged = []
 
     @contextlib.contextmanager
-    def follow(record, *, repeats):
+    def follow(record, *, data_sha256, repeats):
         yield SimpleNamespace(log=lambda row, step: logged.append((row, step)))
 
     monkeypatch.setattr(tracking, "follow", follow)

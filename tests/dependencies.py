@@ -1,5 +1,6 @@
 """The source files that each stage of dvc.yaml depends on, from the import graph; `make deps` writes them."""
 
+import copy
 import io
 import re
 from pathlib import Path
@@ -23,7 +24,9 @@ FOLDERS = (
     "pipeline/datasets/prepared",
     "pipeline/datasets/synthetic",
     "pipeline/datasets/transforms",
+    "pipeline/evaluation/compare",
     "pipeline/networks",
+    "pipeline/pretrained",
     "pipeline/regularizers",
     "pipeline/reporting",
     "pipeline/tracking",
@@ -52,16 +55,24 @@ def _graph() -> grimp.ImportGraph:
     return graph
 
 
+def _without_view(graph: grimp.ImportGraph) -> grimp.ImportGraph:
+    """Return the same without the modules of the view, and so without what they alone import."""
+    rest = copy.deepcopy(graph)
+    for module in graph.modules:
+        if module.startswith(VIEW):
+            rest.remove_module(module)
+    return rest
+
+
 GRAPH = _graph()
+WITHOUT_VIEW = _without_view(GRAPH)
 
 
 def imported(stage: str) -> set[Path]:
     """Return the source files, of those that hold anything, that a stage imports."""
-    main = f"pipeline.stages.{stage}"
+    main, graph = f"pipeline.stages.{stage}", GRAPH if stage == "report" else WITHOUT_VIEW
     # Without the package's own module, on which no result depends: it has threads wait without spinning.
-    modules = ({main} | GRAPH.find_upstream_modules(main)) - {"pipeline"}
-    if stage != "report":
-        modules = {module for module in modules if not module.startswith(VIEW)}
+    modules = ({main} | graph.find_upstream_modules(main)) - {"pipeline"}
     return {file_of(module) for module in modules if (ROOT / file_of(module)).stat().st_size}
 
 

@@ -1,45 +1,74 @@
 """Asks an extended copy of the project, in one process, all that test_extending.py looks at.
 
-Run in the copy's root: `python tests/extended.py NAME FILE` writes the answers of one of the functions below as JSON.
+Run in the copy's root: `python tests/extended.py FILE` writes the answers as JSON.
 """
 
-import copy
-import functools
+import csv
 import json
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import tiny
-import yaml
 from click.testing import CliRunner
+from PIL import Image
 
-from pipeline import params
+from pipeline import config
 from pipeline.commands import orbweaver
 from pipeline.core import paths
+from pipeline.core.choices import row
 from pipeline.core.errors import InputError
+from pipeline.evaluation.scores import SCORES
 
 Answers = dict[str, Any]
-AXES = ("backbone", "attention", "regularizer")
+OPTIONS = {
+    "options.attention.context": "attention=context",
+    "options.regularizer.direction": "regularizer=direction",
+    "options.optimizer.rmsprop": "defaults.train.optimizer=rmsprop",
+}
+BACKBONES = ("resnext50_32x4d", "mobilenet_v3_large")
+# What a short training has in place of the recipe's values.
+SHORT = {"data.image_size": tiny.SIDE, "train.budget.amount": 1}
+# Images of each of the 37 classes: two to train on, one to test.
+TRAINING = 2
 
 
-def refusal(call: Any, *words: Any) -> str:
-    """What is said of what is refused."""
+def refusal(call: Callable[[], object]) -> str:
+    """Return what is said of what is refused."""
     try:
-        call(*words)
+        call()
     except InputError as error:
         return str(error)
-    raise AssertionError(f"{call} takes {words}")
+    raise AssertionError("nothing is refused")
 
 
-def unknown_choices(_given: Answers) -> Answers:
-    """Of a choice that is not known, on each axis. Needs no torch."""
-    values = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
-    return {axis: refusal(params.check, values | {axis: "mine"}) for axis in AXES}
+def changed(key: str, value: Any = None) -> Answers:
+    """Return the values of params.yaml with another one, or without it where that is None."""
+    values = tiny.shipped()
+    *above, last = key.split(".")
+    place = values
+    for part in above:
+        place = place[part]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return values
+
+
+def unknown() -> dict[str, str]:
+    """Return what is said of a choice that is not known."""
+    settings = ("backbone", "attention", "regularizer", "defaults.train.optimizer", "data", "recipe")
+    told = {key: refusal(lambda key=key: config.check(changed(key, "mine"))) for key in settings}  # type: ignore[misc]
+    return told | {"metric": refusal(lambda: row(SCORES, "mine", key="metric"))}
 
 
 def described(*overrides: str) -> Any:
-    """What `orbweaver describe` says of these overrides, or the line that it ends with."""
+    """Return what `orbweaver describe` says of these overrides, or the line that it ends with."""
     words = [word for override in overrides for word in ("-S", override)]
     done = CliRunner().invoke(orbweaver, ["describe", "--json", *words])
     if isinstance(done.exception, InputError):
@@ -48,69 +77,88 @@ def described(*overrides: str) -> Any:
     return json.loads(done.stdout)
 
 
-def without_options(given: Answers) -> Answers:
-    """Of a copy with the rows, the names and the modules of the guide, whose parts have their own defaults."""
-    from pipeline.core.choices import row
-    from pipeline.networks.attention.table import ATTENTIONS
-    from pipeline.networks.backbones.table import BACKBONES
-    from pipeline.regularizers.table import METHODS
-
-    tables = {"backbone": BACKBONES, "attention": ATTENTIONS, "regularizer": METHODS}
-    in_blocks = "papers.quick.network.attention_options.se.position=residual_block"
+def answers() -> Answers:
+    """Return all of them; the last changes params.yaml."""
+    context = "options.attention.context"
     return {
-        "tables": {key: refusal(functools.partial(row, key=key), table, "mine") for key, table in tables.items()},
+        "unknown": unknown(),
+        "missing": {key: refusal(lambda key=key: config.check(changed(key))) for key in OPTIONS},  # type: ignore[misc]
+        "options": {key: described(choice)["settings"] for key, choice in OPTIONS.items()},
         "context": described("backbone=mobilenet_v3_large", "attention=context", "freeze=3b"),
         "residual_block": {
-            backbone: described(f"backbone={backbone}", "attention=se", in_blocks) for backbone in given["backbones"]
+            backbone: described(f"backbone={backbone}", "attention=se", "options.attention.se.position=residual_block")
+            for backbone in BACKBONES
         },
-        "chain": chain(given["chosen"], given["regularizer"]),
+        "last_stage": described("attention=context", f"{context}.position=last_stage", f"{context}.gate_init=identity"),
+        "refused": described("attention=context", f"{context}.gate_init=half"),
+        "recipe": described("recipe=pets"),
+        "per_data": described("recipe=pets", "data=spiders"),
+        "chain": chain(),
     }
 
 
-def chain(chosen: Answers, regularizer: str) -> Answers:
-    """What a short training of these choices records."""
-    from pipeline.stages import train
+def draw_pets(folder: Path) -> Path:
+    """Write a small copy of the set, unpacked, and return its absolute place."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    random, lists = np.random.default_rng(0), {"trainval.txt": [], "test.txt": []}  # type: ignore[var-annotated]
+    for kind in range(37):
+        for number in range(TRAINING + 1):
+            name = f"a_kind_{kind:02}_{number + 1}"
+            pixels = random.integers(0, 256, (tiny.SIDE, tiny.SIDE, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"images/{name}.jpg")
+            lists["test.txt" if number == TRAINING else "trainval.txt"].append(f"{name} {kind + 1} 1 1\n")
+    for name, lines in lists.items():
+        (folder / "annotations" / name).write_text("".join(lines), encoding="utf-8")
+    return folder.resolve()
 
-    train.MEASURED_SECONDS = 0.1
-    tiny.write_params({"regularizer.method": regularizer, "data.image_size": 64}, **chosen)
+
+def chain() -> Answers:
+    """Return what a short training of the new recipe leaves, random values in place of pre-trained ones."""
+    from pipeline.assembly import run_record
+    from pipeline.training import optim
+
+    made: list[str] = []
+    make = optim.make_optimizer
+
+    def noted(*words: Any, **options: Any) -> Any:
+        optimizer = make(*words, **options)
+        made.append(type(optimizer).__name__)
+        return optimizer
+
+    # For good: this process is the test's own.
+    patch = pytest.MonkeyPatch()
+    patch.setattr(optim, "make_optimizer", noted)
+    patch.setattr(run_record, "MEASURED_SECONDS", 0.01)
+    tiny.draw_no_charts(patch)
+    archive = str(draw_pets(Path("pets")))
+    tiny.write(tiny.recipe("pets", SHORT, **tiny.small(), archive=archive, weights="none", freeze="2"))
     tiny.chain()
-    folder = paths.training_metrics(1)
+    trained, tested = paths.training_metrics(1), paths.evaluation(1)
+    dataset = read_json(paths.DATASET)
+    predictions = read_table(tested / "predictions.csv")
     return {
-        "record": json.loads((folder / "record.json").read_text(encoding="utf-8")),
-        "curves": (folder / "history.csv").read_text(encoding="utf-8").partition("\n")[0],
-        "page": (paths.REPORT / "index.html").is_file(),
+        "record": read_json(trained / "record.json"),
+        "curves": (trained / "history.csv").read_text(encoding="utf-8").partition("\n")[0],
+        "optimizer": made[-1],
+        "dataset": dataset,
+        "parts": Counter(image["part"] for image in read_table(paths.MANIFEST)),
+        "scores": read_json(tested / "scores.json"),
+        "actual": [dataset["classes"].index(image["actual"]) for image in predictions],
+        "logits": np.load(tested / "logits.npy").tolist(),
+        "summary": read_json(paths.SUMMARY),
+        "page": (paths.REPORT / "index.html").read_text(encoding="utf-8"),
     }
 
 
-def with_options(given: Answers) -> Answers:
-    """Of a copy whose parts also have classes of options, with the sub-sections of some of them in each paper."""
-    before = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
-    sections: dict[str, Answers] = given["sections"]
-
-    def put(names: list[str]) -> None:
-        values = copy.deepcopy(before)
-        for paper in values["papers"].values():
-            for name in names:
-                section, _, key = name.partition(".")
-                paper[section][key] |= copy.deepcopy(sections[name])
-        paths.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-
-    missing = {}
-    for name in sections:
-        put([other for other in sections if other != name])
-        missing[name] = described()
-    put(list(sections))
-    options = "papers.quick.network.attention_options.context"
-    return {
-        "missing": missing,
-        "settings": {choice: described(choice)["settings"] for choice in given["choices"]},
-        "last_stage": described("attention=context", f"{options}.position=last_stage", f"{options}.gate_init=identity"),
-        "refused": described("attention=context", f"{options}.gate_init=half"),
-    }
+def read_json(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
-QUESTIONS = {asked.__name__: asked for asked in (unknown_choices, without_options, with_options)}
+def read_table(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
 
 if __name__ == "__main__":
-    found = QUESTIONS[sys.argv[1]](json.load(sys.stdin))
-    Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
+    Path(sys.argv[1]).write_text(json.dumps(answers()), encoding="utf-8")

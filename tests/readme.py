@@ -1,20 +1,28 @@
-"""README.md as the tests read it: its commands, as a reader would type them, and its tables."""
+"""README.md and the pages of docs/ as the tests read them: commands as a reader would type them, and tables."""
 
 import re
 import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+# Its blocks are put into a copy of the project first, in which test_extending.py tries its commands.
+GUIDE = ROOT / "docs/extending.md"
+PAGES = {file: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+TEXT = "\n".join(text for file, text in PAGES.items() if file != GUIDE)
 BLOCK = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
-# How the blocks begin that show a file or the project's folders.
-SHOWN = ("    title: ", "    params.yaml ")
+# How the blocks begin that show a file, the project's folders or its stages.
+SHOWN = ("    title: ", "    params.yaml ", "    validate -> ")
 # Behind `make`: this interpreter has all that `make setup` would install.
 INSTALLED = "--old-file .venv/.ready"
 
 
 def section(title: str) -> str:
-    """What stands under a heading, as far as the next of any level."""
+    """What stands under a heading of one of the pages, as far as the next heading of any level.
+
+    >>> section("Limits").count("temporal memory")
+    1
+    """
+    assert TEXT.count(f"# {title}\n") == 1, title
     return re.split(r"\n#+ ", TEXT.partition(f"# {title}\n")[2])[0]
 
 
@@ -34,10 +42,10 @@ def overrides(command: str) -> list[str]:
 
 
 def typed(command: str, put: dict[str, str] | None = None) -> list[str]:
-    """What a `dvc exp run` of the README puts into params.yaml.
+    """What a `dvc exp run` of the pages puts into params.yaml.
 
     Args:
-        command: as the README has it.
+        command: as a page has it.
         put: what takes the place of words that stand for the reader's own.
     """
     assert command in commands()
@@ -46,9 +54,9 @@ def typed(command: str, put: dict[str, str] | None = None) -> list[str]:
     return overrides(command)
 
 
-def table(title: str) -> dict[str, dict[str, str]]:
-    """The table whose first column has this title: the other cells by their headings, by each name in the first."""
-    (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)[0]
+def table(title: str, text: str = TEXT) -> dict[str, dict[str, str]]:
+    """Return the first table whose first column has this title: the other cells by their headings, by each name."""
+    (headings, body) = re.findall(rf"^\| `{title}` \|(.*)\n\|[-:| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)[0]
     rows = [cells(line) for line in body.splitlines()]
     return {
         name: dict(zip(cells(headings), rest, strict=True))

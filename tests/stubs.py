@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import provenance, records
+from pipeline.core import provenance
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import read_yaml
+from pipeline.core.records import Record, Runtime, Scores
 
 CLASSES = ("Araneus diadematus", "Plator")
 # Of which half are tested.
@@ -120,57 +121,61 @@ def train(repeat: int) -> None:
     recipe = read()
     packed, weights = read_json("data/packed/meta.json"), read_json("models/source/source.json")
     parts = [row["part"] for row in read_table(f"data/split/{repeat}.csv")]
+    threads = 2 if recipe["threads"] == "auto" else recipe["threads"]
     recorded = {
         "recipe": {name: recipe[name] for name in ("data", "network", "train", "regularizer", "options")},
         "device": "cpu",
-        "threads": recipe["threads"],
+        "threads": threads,
         "data": {"set": recipe["data"]["set"], "classes": packed["classes"], "images": len(parts)},
         "weights": {"origin": weights["origin"], "sha256": weights["sha256"]},
         "code": "c" * 64,
     }
-    record = {
-        "key": digest(recorded),
-        "recipe_name": recipe["recipe"],
-        "repeat": repeat,
-        "seed": repeat,
-        **recorded,
-        "phases": recipe["train"]["phases"],
-        "parameters": {"trainable": 10, "frozen": 90},
+    counted = {"trainable": 10, "frozen": 90}
+    names = ("freeze", "amount", "lr", "regularizer")
+    others = {
+        "phases": [{name: phase[name] for name in names} | counted for phase in recipe["train"]["phases"]],
+        "parameters": counted | {"regularizer": 0},
+        "stages": {"stem": counted},
+        "flops": {"network": 1000},
         "parts": {"train": parts.count("train"), "val": 0, "test": parts.count("test")},
     }
-    write(f"metrics/train/{repeat}/record.json", record)
+    named = {"key": digest(recorded), "recipe_name": recipe["recipe"], "repeat": repeat, "seed": repeat}
+    record = Record.model_validate(named | recorded | others)
+    write(f"metrics/train/{repeat}/record.json", record.dumped())
     curves = [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]
     write_table(f"metrics/train/{repeat}/history.csv", "epoch,iteration,lr,train_loss,train_accuracy", curves)
     commit, dirty = provenance.commit()
-    runtime = {
-        "train_seconds": round(time.monotonic(), 3),
-        "cache_seconds": 0.5,
-        "epoch_seconds": [1.0, 1.0],
-        "images_per_second": 10.0,
-        "inference_images_per_second": {},
-        "device_name": "a CPU, 2 cores",
-        "threads": recipe["threads"],
-        "versions": {},
-        "git_commit": commit,
-        "git_dirty": dirty,
-        "git_changes": provenance.changes(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data_sha256": packed["sha256"],
-    }
-    write(f"metrics/runtime/{repeat}.json", runtime)
+    runtime = Runtime(
+        train_seconds=round(time.monotonic(), 3),
+        cache_seconds=0.5,
+        epoch_seconds=(1.0, 1.0),
+        images_per_second=10.0,
+        inference_images_per_second={},
+        device_name="a CPU, 2 cores",
+        threads=threads,
+        versions={},
+        git_commit=commit,
+        git_dirty=dirty,
+        git_changes=provenance.changes(),
+        started=datetime.now(UTC),
+        data_sha256=packed["sha256"],
+    )
+    write(f"metrics/runtime/{repeat}.json", runtime.dumped())
     if os.environ.get(PUBLISHES):
-        follow(records.whole(record, runtime), recipe["repeats"], curves)
-    write(f"models/trained/{repeat}/weights.safetensors", digest(record, digest_of(f"data/split/{repeat}.csv")))
+        follow(record, packed["sha256"], recipe["repeats"], curves)
+    write(
+        f"models/trained/{repeat}/weights.safetensors", digest(record.dumped(), digest_of(f"data/split/{repeat}.csv"))
+    )
     write(f"models/trained/{repeat}/model.json", {"network": recipe["network"]})
 
 
-def follow(record: dict[str, Any], repeats: Sequence[int], curves: Iterable[Sequence[float]]) -> None:
+def follow(record: Record, data_sha256: str, repeats: Sequence[int], curves: Iterable[Sequence[float]]) -> None:
     """Show the training in MLflow, as one that takes long enough is."""
     from pipeline import tracking
     from pipeline.tracking import live
 
     live.SHOWN_AFTER_SECONDS = 0.0
-    with tracking.follow(record, repeats=repeats) as run:
+    with tracking.follow(record, data_sha256=data_sha256, repeats=repeats) as run:
         for epoch, _, rate, loss, accuracy in curves:
             run.log({"lr": rate, "train_loss": loss, "train_accuracy": accuracy}, int(epoch))
 
@@ -189,8 +194,12 @@ def evaluate(repeat: int) -> None:
     write_table(f"{folder}/predictions.csv", "path,actual,predicted,confidence,correct", rows)
     share = right / len(tested)
     numbers = {"precision": share, "recall": share, "f1": share, "support": len(tested) // 2}
-    scores = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), share)
-    write(f"{folder}/scores.json", scores | {"test_images": len(tested), "classes": dict.fromkeys(classes, numbers)})
+    equal = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), share)
+    others = {"test_images": len(tested), "classes": dict.fromkeys(classes, numbers)}
+    scores = Scores.model_validate(
+        equal | others | {"confusion": [[right, 0], [len(tested) - right, 0]], "reliability": []}
+    )
+    write(f"{folder}/scores.json", scores.dumped())
     write(f"{folder}/logits.npy", digest_of(f"models/trained/{repeat}", "data/packed"))
 
 

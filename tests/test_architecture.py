@@ -1,18 +1,46 @@
 """Rules about the tree itself: what dvc.yaml and params.yaml say fits the code."""
 
+import ast
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dependencies
 import pytest
+import tiny
 import yaml
 
-from pipeline import params
+from pipeline import config
+from pipeline.core import paths
+from pipeline.core.files import flat
+from pipeline.stages import validate
 
 ROOT = Path(__file__).parents[1]
 DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = DEFINITION["stages"]
+BEFORE_TRAINING = ("validate", "collect", "split", "preprocess", "source")
+# What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
+NO_RESULT = ("config", "reporting", "tracking", "studies", "commands")
+# The places that commands hand to a stage, since no resolved recipe holds them.
+PLACES = {"collect": ("folder", "archive"), "source": ("weights_file",)}
+CODE = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "pipeline").rglob("*.py"))}
+
+
+def tracked(stage: str) -> list[str]:
+    """Return the keys of the resolved recipe that a stage tracks; dvc.yaml names keys of no other file."""
+    files = STAGES[stage].get("params", [])
+    assert all(isinstance(one, dict) and list(one) == [paths.RECIPE.as_posix()] for one in files), stage
+    return [key for one in files for keys in one.values() for key in keys]
+
+
+def written(monkeypatch: pytest.MonkeyPatch, folder: Path, values: dict[str, Any]) -> bytes:
+    """Return what the stage `validate` writes for these values of params.yaml."""
+    monkeypatch.chdir(folder)
+    validate.write(config.resolve(config.check(values)).recipe)
+    return paths.RECIPE.read_bytes()
 
 
 def test_there_is_one_module_a_stage_and_one_stage_a_module() -> None:
@@ -34,47 +62,117 @@ def test_make_deps_changes_nothing_else_of_dvc_yaml() -> None:
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stages_command_runs_its_module(stage: str) -> None:
     repeat = " ${item.repeat}" if "matrix" in STAGES[stage] else ""
-    assert STAGES[stage]["cmd"] == f"python -m pipeline.stages.{stage}{repeat}"
+    places = "".join(f' "${{{place}}}"' for place in PLACES.get(stage, ()))
+    assert STAGES[stage]["cmd"] == f"python -m pipeline.stages.{stage}{places}{repeat}"
 
 
-def test_every_tracked_parameter_exists_in_every_paper() -> None:
-    values = params.load(ROOT / "params.yaml").model_dump(mode="json")
-    tracked = {key for stage in STAGES.values() for key in stage.get("params", [])}
-    assert tracked
-    for paper in values["papers"]:
-        for key in tracked:
-            place: Any = values
-            for part in key.replace("${paper}", paper).split("."):
-                assert part in place, key
+def test_only_places_and_repeats_are_put_into_dvc_yaml_from_params_yaml() -> None:
+    named = set(re.findall(r"\$\{([^}]*)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
+    assert named == {"repeats", "item.repeat", *(place for places in PLACES.values() for place in places)}
+
+
+def test_a_place_is_a_dependency_of_the_stage_that_is_handed_it() -> None:
+    for stage, places in PLACES.items():
+        assert {f"${{{place}}}" for place in places} <= set(STAGES[stage]["deps"])
+
+
+@pytest.mark.parametrize("name", sorted(tiny.shipped()["recipes"]))
+def test_every_tracked_key_is_in_the_resolved_recipe_of_every_recipe(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = yaml.safe_load(written(monkeypatch, tmp_path, tiny.recipe(name)))
+    for stage in STAGES:
+        for key in tracked(stage):
+            place: Any = recipe
+            for part in key.split("."):
+                assert part in place, (stage, key)
                 place = place[part]
 
 
+def test_every_value_of_the_resolved_recipe_is_tracked_by_some_stage() -> None:
+    keys = {key for stage in STAGES for key in tracked(stage)}
+    values = {name for name, _ in flat(tiny.experiment().model_dump(mode="json"))}
+    assert {name for name in values if not any(f"{name}.".startswith(f"{key}.") for key in keys)} == set()
+
+
 def test_no_stage_that_comes_before_training_tracks_what_only_training_reads() -> None:
-    before = {"validate", "collect", "split", "preprocess", "source"}
-    for stage in before:
-        for key in STAGES[stage].get("params", []):
-            assert not re.search(r"freeze|attention|regularizer|\.train|augmentation", key), (stage, key)
+    for stage in BEFORE_TRAINING:
+        for key in tracked(stage):
+            only_training = r"freeze|attention|head|regularizer|^train|augmentation|crop|input_size|optimizer|schedule"
+            assert not re.search(only_training, key), (stage, key)
+            # Nor a whole section, which holds some of that.
+            assert key not in ("data", "network", "train", "regularizer", "options"), (stage, key)
+
+
+def test_the_resolved_recipe_in_git_is_that_of_params_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (ROOT / paths.RECIPE).read_bytes() == written(monkeypatch, tmp_path, tiny.shipped())
+
+
+def test_a_resolved_recipe_is_in_git_and_stays_where_settings_are_refused() -> None:
+    assert STAGES["validate"]["outs"] == [{paths.RECIPE.as_posix(): {"cache": False, "persist": True}}]
+    assert "params.yaml" in STAGES["validate"]["deps"]
+    assert not [stage for stage in STAGES if stage != "validate" and "params.yaml" in STAGES[stage]["deps"]]
+
+
+def room(file: Path) -> str:
+    return file.relative_to(ROOT / "pipeline").parts[0]
+
+
+def mentions(text: str) -> Iterator[str]:
+    """Yield what of code leads to params.yaml: its name, as a constant or as text by itself, and config."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute | ast.Name) and getattr(node, "attr", getattr(node, "id", "")) == "PARAMS":
+            yield "PARAMS"
+        if isinstance(node, ast.Constant) and node.value == "params.yaml":
+            yield "params.yaml"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def test_only_config_validate_and_commands_read_params_yaml() -> None:
+    of_params = re.compile(r"PARAMS|params\.yaml|pipeline\.config(\.|$)")
+    readers = {file for file, text in CODE.items() if any(of_params.match(one) for one in mentions(text))}
+    # Where its name is defined.
+    others = {file for file in readers if room(file) not in ("config", "commands")}
+    assert others == {ROOT / "pipeline/core/paths.py", ROOT / "pipeline/stages/validate.py"}
+    assert {room(file) for file in readers} >= {"config", "commands"}
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"validate", "report"}))
+def test_what_makes_a_result_depends_on_nothing_that_only_words_or_shows_it(stage: str) -> None:
+    folders = [f"pipeline/{name}" for name in NO_RESULT]
+    assert all((ROOT / folder).is_dir() for folder in folders)
+    assert not [dep for dep in STAGES[stage]["deps"] if dep.startswith(tuple(folders))]
+
+
+def test_only_validate_depends_on_how_params_yaml_is_read() -> None:
+    assert {stage for stage in STAGES if "pipeline/config" in STAGES[stage]["deps"]} == {"validate"}
 
 
 def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> None:
-    readers = {
-        file.stem
-        for file in (ROOT / "pipeline").rglob("*.py")
-        if re.search(r"""part == "test"|\["test"\]""", file.read_text(encoding="utf-8"))
-    }
+    readers = {file.stem for file, text in CODE.items() if re.search(r"""part == "test"|\["test"\]""", text)}
     assert readers == {"evaluate"}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "params.yaml", "dvc.yaml", "README.md"])
+NAMING_NO_MACHINE = [
+    "requirements.lock",
+    "requirements-dev.lock",
+    "params.yaml",
+    "data/recipe.yaml",
+    "dvc.yaml",
+    "README.md",
+]
+
+
+@pytest.mark.parametrize("name", NAMING_NO_MACHINE)
 def test_no_path_of_a_machine_and_no_registry_is_named(name: str) -> None:
     file = ROOT / name
     assert not re.search(r"/(root|home|tmp|work)/|pypi|https?://[^ ]*simple", file.read_text(encoding="utf-8"))
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys, pipeline.stages.validate, pipeline.stages.collect; print({'torch', 'mlflow'} & sys.modules.keys())"
     )

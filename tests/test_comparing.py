@@ -3,9 +3,9 @@ import pytest
 from scipy import stats
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
-from pipeline.evaluation.comparison import Experiment, Trial
-from pipeline.evaluation.statistics import McNemar
+from pipeline.evaluation.compare import comparison, power, statistics
+from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.statistics import McNemar
 
 
 def trial(right, *, first=0, train=100, **scores):
@@ -17,7 +17,7 @@ def drawn(share, *, images=60, seed=0):
 
 
 def experiment(name, share, *, repeats=(1, 2, 3), fixed=False, **others):
-    """An experiment whose repeats test other images, or the same ones where they are fixed."""
+    """Build an experiment; its repeats test different images, or the same ones if `fixed`."""
     trials = {n: trial(drawn(share, seed=n), first=0 if fixed else 20 * n) for n in repeats}
     return Experiment(name, trials, **others)
 
@@ -38,79 +38,79 @@ def test_each_experiment_has_its_mean_spread_and_corrected_interval(pair):
 def test_an_interval_holds_no_value_that_its_score_cannot_have():
     nll = [0.1, 0.2, 1.8]
     trials = {n: trial([n > 1], first=n, nll=nll[n - 1], calibration_error=(n - 1) / 2) for n in (1, 2, 3)}
-    found = {
+    result = {
         name: comparison.summary(Experiment("", trials), name).interval for name in ("accuracy", *trials[1].scores)
     }
     high = statistics.interval(nll, train=100, test=1).high
     assert high > 1
-    assert found == {"accuracy": (0, 1), "nll": (0, high), "calibration_error": (0, 1)}
+    assert result == {"accuracy": (0, 1), "nll": (0, high), "calibration_error": (0, 1)}
 
 
 def test_an_interval_of_differences_is_as_wide_as_it_is():
     good, poor = ({1: trial([right] * 4), 2: trial([right, right, right, 1])} for right in (1, 0))
-    [found] = comparison.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
-    assert found.interval() == statistics.interval([1, 0.75], train=100, test=0)
-    assert found.interval().high > 1
+    [result] = comparison.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
+    assert result.interval() == statistics.interval([1, 0.75], train=100, test=0)
+    assert result.interval().high > 1
 
 
 def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
-    [found] = comparison.compare(pair).pairs
+    [result] = comparison.compare(pair).pairs
     differences = [drawn(0.9, seed=n).mean() - drawn(0.5, seed=n).mean() for n in (1, 2, 3)]
-    assert found.test == statistics.corrected_t(differences, train=100, test=60)
-    assert found.difference == pytest.approx(np.mean(differences))
-    assert found.smallest == statistics.smallest_detectable(differences, train=100, test=60)
+    assert result.test == statistics.corrected_t(differences, train=100, test=60)
+    assert result.difference == pytest.approx(np.mean(differences))
+    assert result.smallest == power.smallest_detectable(differences, train=100, test=60)
 
 
-def test_where_the_test_part_is_the_same_in_all_repeats_nothing_is_corrected_and_the_words_say_so():
+def test_where_the_test_part_is_the_same_in_all_repeats_nothing_is_corrected_and_the_text_says_so():
     pair = [experiment("good", 0.9, fixed=True), experiment("poor", 0.5, fixed=True)]
-    found = comparison.compare(pair)
+    result = comparison.compare(pair)
     values = [[one.trials[n].score("accuracy") for n in (1, 2, 3)] for one in pair]
-    assert found.pairs[0].p == pytest.approx(stats.ttest_rel(*values).pvalue)
-    assert "over seeds, on these very images" in found.over
+    assert result.pairs[0].p == pytest.approx(stats.ttest_rel(*values).pvalue)
+    assert "over seeds, on these very images" in result.over
 
 
-def test_where_splits_are_drawn_the_words_say_so(pair):
+def test_where_splits_are_drawn_the_text_says_so(pair):
     assert "over splits and seeds" in comparison.compare(pair).over
 
 
 def test_each_split_has_its_mcnemar(pair):
-    [found] = comparison.compare(pair).pairs
+    [result] = comparison.compare(pair).pairs
     a, b = (drawn(share, seed=2) for share in (0.9, 0.5))
-    assert found.mcnemar[2] == statistics.mcnemar(a, b)
-    assert list(found.mcnemar) == [1, 2, 3]
+    assert result.mcnemar[2] == statistics.mcnemar(a, b)
+    assert list(result.mcnemar) == [1, 2, 3]
 
 
 def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     a, b = (experiment(name, share, fixed=True, repeats=(1, 2)) for name, share in (("a", 0.8), ("b", 0.6)))
-    [found] = comparison.compare([a, b]).pairs
+    [result] = comparison.compare([a, b]).pairs
     right_a, right_b = (sum(drawn(share, seed=n).astype(float) for n in (1, 2)) for share in (0.8, 0.6))
     expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=comparison.SEED)
-    assert found.bootstrap == expected
+    assert result.bootstrap == expected
 
 
 def test_a_single_repeat_is_judged_by_its_images_alone():
     a = Experiment("a", {1: trial([1] * 20 + [0] * 5)})
     b = Experiment("b", {1: trial([0] * 15 + [1] * 5 + [0] * 5)})
-    found = comparison.compare([a, b])
-    [told] = found.pairs
-    assert told.test is None
-    assert told.mcnemar == {1: McNemar(15, 0, told.p)}
-    assert told.verdict == "a is better"
-    assert found.summaries[0].interval == statistics.wilson(20, 25)
-    assert told.smallest == statistics.smallest_detectable_on_one_part(15, 25)
+    result = comparison.compare([a, b])
+    [compared] = result.pairs
+    assert compared.test is None
+    assert compared.mcnemar == {1: McNemar(15, 0, compared.p)}
+    assert compared.verdict == "a is better"
+    assert result.summaries[0].interval == statistics.wilson(20, 25)
+    assert compared.smallest == power.smallest_detectable_on_one_part(15, 25)
 
 
 def test_an_interval_over_zero_is_no_detectable_difference():
     a, b = experiment("a", 0.7), experiment("b", 0.7, repeats=(1, 2, 3))
     trials = {n: trial(drawn(0.7, seed=n + 10), first=20 * n) for n in b.trials}
-    [found] = comparison.compare([a, b._replace(trials=trials)]).pairs
-    assert found.interval().covers_zero()
-    assert found.verdict == "no detectable difference"
+    [result] = comparison.compare([a, b._replace(trials=trials)]).pairs
+    assert result.interval().covers_zero()
+    assert result.verdict == "no detectable difference"
 
 
-def test_equal_experiments_are_not_told_apart(pair):
-    [found] = comparison.compare([pair[0], pair[0]._replace(name="again")]).pairs
-    assert (found.difference, found.p, found.verdict) == (0, 1, "no detectable difference")
+def test_equal_experiments_do_not_differ(pair):
+    [result] = comparison.compare([pair[0], pair[0]._replace(name="again")]).pairs
+    assert (result.difference, result.p, result.verdict) == (0, 1, "no detectable difference")
 
 
 def test_a_difference_between_two_may_not_be_one_among_many():
@@ -133,15 +133,15 @@ def test_experiments_without_a_common_repeat_are_refused(pair):
 
 
 @pytest.mark.parametrize(
-    ("images", "first", "told"),
+    ("images", "first", "message"),
     [
         (60, 41, r"^repeat 2: '0040.png' is tested by good and not by poor; only what is"),
         (61, 40, r"^repeat 2: '0100.png' is tested by poor and not by good; only what is"),
     ],
 )
-def test_the_first_image_that_only_one_tests_is_named(pair, images, first, told):
+def test_the_first_image_that_only_one_tests_is_named(pair, images, first, message):
     trials = dict(pair[1].trials) | {2: trial(drawn(0.5, images=images), first=first)}
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         comparison.compare([pair[0], pair[1]._replace(trials=trials)])
 
 
@@ -157,8 +157,8 @@ def test_another_score_is_compared_over_repeats_alone(pair):
         one._replace(trials={n: t._replace(scores={"nll": level + n / 10}) for n, t in one.trials.items()})
         for one, level in zip(pair, (0.5, 1.5), strict=True)
     ]
-    [found] = comparison.compare(scored, "nll").pairs
-    assert (found.difference, found.mcnemar, found.bootstrap) == (pytest.approx(-1), {}, None)
+    [result] = comparison.compare(scored, "nll").pairs
+    assert (result.difference, result.mcnemar, result.bootstrap) == (pytest.approx(-1), {}, None)
 
 
 @pytest.mark.parametrize(("metric", "better"), [("macro_f1", "b"), ("nll", "a")])
@@ -166,22 +166,22 @@ def test_of_a_loss_the_smaller_is_better(metric, better):
     def scored(name, *values):
         return Experiment(name, {n: trial([1, 0], **{metric: value}) for n, value in enumerate(values, 1)})
 
-    [found] = comparison.compare([scored("a", 0.1, 0.2, 0.31), scored("b", 0.8, 0.9, 1.0)], metric).pairs
-    assert found.verdict == f"{better} is better"
+    [result] = comparison.compare([scored("a", 0.1, 0.2, 0.31), scored("b", 0.8, 0.9, 1.0)], metric).pairs
+    assert result.verdict == f"{better} is better"
 
 
-def test_a_single_repeat_of_another_score_tells_nothing():
+def test_a_single_repeat_of_another_score_has_no_verdict():
     a, b = (Experiment(name, {1: trial([1, 0], macro_f1=value)}) for name, value in (("a", 0.1), ("b", 0.9)))
-    [found] = comparison.compare([a, b], "macro_f1").pairs
-    assert (found.p, found.holm, found.smallest, found.verdict) == (None, None, None, "one repeat does not tell")
+    [result] = comparison.compare([a, b], "macro_f1").pairs
+    assert (result.p, result.holm, result.smallest, result.verdict) == (None, None, None, "one repeat does not tell")
 
 
-def test_an_unknown_score_is_refused_with_those_there_are(pair):
+def test_an_unknown_score_raises_with_the_known_ones(pair):
     with pytest.raises(InputError, match=r"^good: repeat 1 has no score 'f2'; it has accuracy$"):
         comparison.compare(pair, "f2")
 
 
-def test_what_differs_in_the_settings_is_told_with_none_where_one_lacks_it():
+def test_settings_that_differ_are_listed_with_none_for_a_missing_one():
     a = Experiment("a", {1: trial([1, 0])}, settings={"lr": 0.1, "head": "linear"})
     b = Experiment("b", {1: trial([1, 0])}, settings={"lr": 0.1, "at": [1]})
     assert comparison.compare([a, b]).differing == {"head": ["linear", None], "at": [None, [1]]}

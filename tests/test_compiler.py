@@ -12,12 +12,12 @@ LOADED = "print(sorted(name for name in sys.modules if name.startswith(('torch._
 # All that stages and commands do with networks but training with a compiled one.
 EVERYTHING = """
 import sys
-from pathlib import Path
 import pipeline.stages.source, pipeline.stages.train, pipeline.stages.evaluate
 import pipeline.commands.describe, pipeline.commands.doctor
 import torch
-from pipeline import params
+from pipeline import config
 from pipeline.core import compiler, seeding
+from pipeline.core.loop_settings import loop_settings
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build
@@ -31,9 +31,10 @@ with compiler.meta_device():
     cost.flops(build(plan, pretrained=None), 64)
 network = build(plan, pretrained=None)
 cost.flops(network, 64)
-train = params.load(Path("params.yaml")).papers["quick"].train
+values = config.read()
 for kind in OPTIMIZERS:
-    settings = train.model_copy(update={"optimizer": kind}).for_loop()
+    values["recipes"]["quick"]["train"]["optimizer"] = kind
+    settings = loop_settings(config.resolve(config.check(values)).recipe)
     optimizer = optim.make_optimizer(network.groups(), settings, lr=1e-3, factors={})
     schedule = optim.make_schedule(optimizer, settings, [3])
     network(torch.zeros(2, 3, 64, 64)).sum().backward()

@@ -22,21 +22,21 @@ def project(clone):
 
 
 def test_the_changes_are_what_git_apply_needs_and_leave_dvc_lock_out(project):
-    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    Path("params.yaml").write_text("recipe: ecsm\n", encoding="utf-8")
     Path("dvc.lock").write_text("two\n", encoding="utf-8")
     changes = provenance.changes()
     git("checkout", "--quiet", ".")
     subprocess.run(("git", "apply"), input=changes, text=True, check=True)
-    assert Path("params.yaml").read_text(encoding="utf-8") == "paper: ecsm\n"
+    assert Path("params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
     assert Path("dvc.lock").read_text(encoding="utf-8") == "one\n"
 
 
 def test_a_clean_tree_has_no_changes_and_too_many_are_not_kept(project, monkeypatch):
     assert provenance.changes() == ""
-    Path("params.yaml").write_text("paper: ecsm\n", encoding="utf-8")
+    Path("params.yaml").write_text("recipe: ecsm\n", encoding="utf-8")
     monkeypatch.setattr(provenance, "LARGEST_CHANGES", 10)
     assert provenance.changes() is None
-    Path("params.yaml").write_bytes(b"paper: \xe9\n")
+    Path("params.yaml").write_bytes(b"recipe: \xe9\n")
     monkeypatch.setattr(provenance, "LARGEST_CHANGES", 1000)
     assert provenance.changes() is None
 

@@ -1,4 +1,4 @@
-"""What README.md shows and promises: its picture, its tables and its commands."""
+"""What README.md and the pages of docs/ show and promise: the picture, tables and commands."""
 
 import ast
 import re
@@ -6,18 +6,18 @@ import runpy
 import shlex
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import readme
+import tiny
 import torch
 from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
 from PIL import Image
 
-from pipeline import params
 from pipeline.commands import COMMANDS, cells, orbweaver
 from pipeline.commands.overriding import read, read_each
+from pipeline.config.choices import AXES, TABLES
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.networks.attention.table import POSITIONS
@@ -25,39 +25,44 @@ from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.studies import definition
 
-PAPERS = params.load(readme.ROOT / "params.yaml").papers
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
+DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
+SYNC = "test_sync.py calls it"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LONG = "trains for long; its plan is tested here"
 OUT_OF_REACH = {
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
-    "dvc exp run -S paper=ecsm": DOWNLOAD,
-    "dvc exp run -S paper=ecsm -S backbone=resnet18": DOWNLOAD,
-    "dvc exp run -S paper=spa_gca -S data=mit67": DOWNLOAD,
-    "dvc exp run -S paper=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
-    "dvc exp run -S paper=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
-    """dvc exp run -S paper=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,
-    """dvc exp run -S paper=ecsm -S "folder='/data/L\\'épeire'\"""": PHOTOGRAPHS,
-    "dvc exp run -S paper=ecsm -S backbone=resnet18 -S weights=file -S weights_file=/models/resnet18.safetensors": (
+    "orbweaver sync": SYNC,
+    "orbweaver sync --models": SYNC,
+    "dvc exp run -S recipe=ecsm": DOWNLOAD,
+    "dvc exp run -S recipe=ecsm -S backbone=resnet18": DOWNLOAD,
+    "dvc exp run -S recipe=ecsm -S lr=1e-4 -S batch_size=16": DOWNLOAD,
+    "dvc exp run -S recipe=ecsm -S lr=1e-4 -S batch_size=16 -S head=linear": DOWNLOAD,
+    "dvc exp run -S recipe=spa_gca -S data=mit67": DOWNLOAD,
+    "dvc exp run -S recipe=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
+    "dvc exp run -S recipe=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
+    """dvc exp run -S recipe=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,
+    """dvc exp run -S recipe=ecsm -S "folder='/data/L\\'épeire'\"""": PHOTOGRAPHS,
+    "dvc exp run -S recipe=ecsm -S backbone=resnet18 -S weights=file -S weights_file=/models/resnet18.safetensors": (
         PHOTOGRAPHS
     ),
-    """dvc exp run --queue -S 'freeze=1,3b' -S paper=ecsm -S "folder='$PWD/data/own'\"""": PHOTOGRAPHS,
+    """dvc exp run --queue -S 'freeze=1,3b' -S recipe=ecsm -S "folder='$PWD/data/own'\"""": PHOTOGRAPHS,
     "dvc exp run --queue -S 'regularizer=l2,l2_sp,delta,afa,spa_gca' && dvc queue start -j 2": LONG,
     "orbweaver study run ecsm-table5 -S folder=/data/spiders": LONG,
+    'docker build --build-arg UID="$(id -u)" --tag orbweaver .': DOCKER,
+    'docker run --rm --volume "$PWD:/project" orbweaver': DOCKER,
+    'docker run --rm --volume "$PWD:/project" --gpus all orbweaver dvc exp run -S freeze=3c': DOCKER,
+    'docker run --rm --volume "$PWD:/project" --volume /data/spiders:/data/spiders:ro '
+    "--volume orbweaver:/cache --gpus all orbweaver dvc exp run -S recipe=ecsm -S folder=/data/spiders": DOCKER,
 }
 LOOKS = ("orbweaver describe ", "orbweaver doctor ", "orbweaver study list", "orbweaver study show ")
-LOOKED_AT = [command for command in readme.commands() if command.startswith(LOOKS)]
+LOOKED_AT = list(dict.fromkeys(command for command in readme.commands() if command.startswith(LOOKS)))
+# What the first cells of a table with this heading name.
 CHOICES = {
-    "paper": set(PAPERS),
-    "weights": set(get_args(params.Weights)),
-    "data": set(get_args(params.DataSet)),
-    "freeze": set(get_args(params.Strategy)),
-    "backbone": set(get_args(params.Backbone)),
-    "attention": set(get_args(params.Attention)),
-    "regularizer": set(get_args(params.RegularizerName)),
-    "head": set(get_args(params.Network.model_fields["head"].annotation)),
-    "data.augmentation": set(get_args(params.Data.model_fields["augmentation"].annotation)),
+    "recipe": set(tiny.shipped()["recipes"]),
+    "position": set(POSITIONS),
+    **{{setting: axis for axis, setting in AXES.items()}.get(key, key): set(table) for key, table in TABLES.items()},
 }
 
 
@@ -95,25 +100,36 @@ def test_a_command_that_only_looks_runs(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [command for command in OUT_OF_REACH if " -S " in command])
 def test_the_words_of_a_command_out_of_reach_are_those_of_params_yaml(command: str, tmp_path: Path) -> None:
-    words = shlex.split(command.partition(" && ")[0].replace("/data/spiders", str(tmp_path)))
+    typed = command.partition(" && ")[0].replace("/data/spiders", str(tmp_path)).replace("$PWD", str(tmp_path))
+    words = shlex.split(typed)
     given = [after for before, after in pairwise(words) if before == "-S"]
     if "study" in words:
         assert cells.plan(definition.find("ecsm-table5"), sets=given)
         return
     swept = [choice["params.yaml"] for choice in get_hydra_sweeps({"params.yaml": given})]
-    assert all(values.experiment() for values in read_each(swept))
+    assert all(resolved.recipe for resolved in read_each(swept))
 
 
 def test_an_awkward_folder_arrives_as_it_is_called() -> None:
     named = [shlex.split(command)[-1] for command in OUT_OF_REACH if "folder='/" in command]
-    assert [read([word]).folder for word in named] == ["/data/my photos", "/data/L'épeire"]
+    assert [read([word]).settings.axes.folder for word in named] == ["/data/my photos", "/data/L'épeire"]
 
 
 def test_every_option_is_one_of_the_commands() -> None:
     helps = [[name] for name in COMMANDS] + [["study", name] for name in ("run", "show", "report")]
     known = " ".join(CliRunner().invoke(orbweaver, [*words, "--help"]).output for words in helps)
-    dvcs = {"--queue", "--temp", "--only-changed"}
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - dvcs
+    others = {
+        "--queue",
+        "--temp",
+        "--only-changed",
+        "--ours",
+        "--build-arg",
+        "--tag",
+        "--rm",
+        "--volume",
+        "--gpus",
+    }
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - others
     assert len(told) > 5
     assert [option for option in told if not re.search(rf"{option}\b", known)] == []
 
@@ -129,17 +145,19 @@ def test_no_table_of_choices_is_left_out() -> None:
 
 def test_the_tables_are_as_the_code_fills_them() -> None:
     tables = runpy.run_path(str(readme.ROOT / "docs/tables.py"))
-    assert len(tables["TABLE"].findall(readme.TEXT)) == len({first for first, _ in tables["CELLS"]})
-    stale = re.sub(r"\d,\d{3},\d{3}|`(last_stage|residual_block|every_stage)`(?= \|)", "?", readme.TEXT)
-    assert stale != readme.TEXT
-    assert tables["filled"](stale) == readme.TEXT, "`make tables` fills them anew"
+    pages = {file.relative_to(readme.ROOT).as_posix(): text for file, text in readme.PAGES.items()}
+    assert set(tables["PAGES"]) == {name for name, text in pages.items() if tables["TABLE"].search(text)}
+    filled = "".join(pages[name] for name in tables["PAGES"])
+    assert len(tables["TABLE"].findall(filled)) == len({first for first, _ in tables["CELLS"]})
+    stale = re.sub(r"\| (yes|no) \||everything trains|strategy 3b", "?", filled)
+    assert stale != filled
+    for one in tables["PAGES"]:
+        assert tables["filled"](pages[one]) == pages[one], "`make tables` fills them anew"
 
 
-def test_each_mechanism_is_placed_in_every_recipe_as_the_table_says() -> None:
-    given = {name: cells["position"].strip("`") for name, cells in readme.table("attention").items() if name != "none"}
-    for name, paper in PAPERS.items():
-        options = paper.network.attention_options.model_dump()
-        assert given == {mechanism: chosen["position"] for mechanism, chosen in options.items()}, name
+def test_the_page_of_choices_is_what_the_rows_say() -> None:
+    tables = runpy.run_path(str(readme.ROOT / "docs/tables.py"))
+    assert tables["choices_page"]() == tables["CHOICES"].read_text(encoding="utf-8"), "`make tables` writes it anew"
 
 
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
@@ -159,12 +177,12 @@ def takes(backbone: str, position: str) -> bool:
 
 
 def test_the_backbones_with_weights_of_places365_are_named() -> None:
-    given = set(re.findall(r"`(\w+)`", " ".join(readme.table("weights")["places365"].values())))
-    assert given == {name for name, row in BACKBONES.items() if row.places365}
+    (row,) = re.findall(r"^\| `places365` \|(.*)$", readme.PAGES[readme.ROOT / "docs/data.md"], re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == {name for name, row in BACKBONES.items() if row.places365}
 
 
 def test_the_picture_is_there_in_light_and_dark_and_is_described() -> None:
-    (picture,) = re.findall(r"<picture>.*?</picture>", readme.TEXT, re.DOTALL)
+    (picture,) = re.findall(r"<picture>.*?</picture>", readme.PAGES[readme.ROOT / "README.md"], re.DOTALL)
     (dark,) = re.findall(r'<source media="\(prefers-color-scheme: dark\)" srcset="([^"]+)">', picture)
     ((light, alt),) = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]+)">', picture)
     assert len(alt) > 60

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import tiny
 
-from pipeline import params
 from pipeline.core import paths
+from pipeline.core.recipe import Recipe
 
 REAL = Path(os.environ.get("REAL_DATA", ""))
 PHOTOGRAPHS, WEIGHTS = (REAL / name for name in ("clothing10", "weights"))
@@ -31,11 +31,11 @@ pytestmark = [
 ]
 
 
-def write_params(photographs: Path, paper: str, network: str, changes: dict[str, Any], **axes: Any) -> None:
+def write_params(photographs: Path, recipe: str, network: str, changes: dict[str, Any], **axes: Any) -> None:
     """One of the recipes without attention, from real weights."""
     given = {"data": "folder", "folder": str(photographs.resolve()), "attention": "none", "device": "cpu"}
     weights = {"weights": "file", "weights_file": str((WEIGHTS / f"{network}.safetensors").resolve())}
-    values = tiny.recipe(paper, {"data.image_size": SIDE} | changes, **given, **weights, repeats=[1], **axes)
+    values = tiny.recipe(recipe, {"data.image_size": SIDE} | changes, **given, **weights, repeats=[1], **axes)
     tiny.write(values)
 
 
@@ -107,7 +107,7 @@ def test_the_given_parts_are_kept() -> None:
     from pipeline.datasets.prepared.packed import Packed
     from pipeline.stages import train
 
-    parts = train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))
+    parts = train.read_parts(Packed.open(paths.PACKED), repeat=1)
     assert {part: len(rows) for part, rows in parts.items()} == {"train": 600, "val": 341, "test": 372}
 
 
@@ -149,7 +149,7 @@ def test_kept_and_recomputed_features_give_the_same_network(strategy: str, few_p
     # Adam moves a weight by up to its rate a step whatever the gradient's size, so last digits are magnified;
     # 10 steps at 2e-4 could move one by 2e-3.
     assert largest < 5e-4
-    assert params.load(paths.PARAMS).experiment().settings.train.feature_cache_mb == 0
+    assert Recipe.read().train.feature_cache_mb == 0
     assert torch.equal(weights[0]["conv1.weight"], weights[1]["conv1.weight"])
 
 

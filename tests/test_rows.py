@@ -11,9 +11,11 @@ from pathlib import Path
 import dependencies
 import pytest
 
+from pipeline.config import choices
 from pipeline.core.choices import Choice, load, row
 from pipeline.core.errors import InputError
 from pipeline.core.types import Section
+from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
 from pipeline.networks.backbones.structure import Backbone
 from pipeline.networks.backbones.table import BACKBONES
@@ -21,23 +23,25 @@ from pipeline.networks.heads.table import HEADS
 from pipeline.regularizers.table import METHODS
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(
-    ".".join(file.relative_to(ROOT).with_suffix("").parts)
-    for file in (ROOT / "pipeline").rglob("*.py")
-    if re.search(r"\(Choice\):|dict\[str, Choice\] = ", file.read_text(encoding="utf-8"))
-)
+# A table is a constant, written out at the top of its module.
+WRITTEN = re.compile(r"^([A-Z_]+): dict\[str, \w+\] = \{", re.MULTILINE)
 
 
 def tables() -> Iterator[tuple[str, dict[str, Choice]]]:
     """Every table with where it is."""
-    for module in MODULES:
-        for name, value in vars(importlib.import_module(module)).items():
-            if name.isupper() and isinstance(value, dict) and any(isinstance(one, Choice) for one in value.values()):
+    for file in sorted((ROOT / "pipeline").rglob("*.py")):
+        for name in WRITTEN.findall(file.read_text(encoding="utf-8")):
+            module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+            value = getattr(importlib.import_module(module), name)
+            if any(isinstance(one, Choice) for one in value.values()):
                 yield f"{module}:{name}", value
 
 
 TABLES = dict(tables())
-ROWS = {f"{table}[{name!r}]": one for table, rows in TABLES.items() for name, one in rows.items()}
+MODULES = sorted({table.partition(":")[0] for table in TABLES})
+# As a setting has them, where what is no row of the table is one of its choices too.
+OF_SETTINGS = {**choices.TABLES, "metric": SCORES}
+ROWS = {f"{table}[{name!r}]": one for table, rows in {**TABLES, **OF_SETTINGS}.items() for name, one in rows.items()}
 
 
 def references(one: Choice) -> list[str]:
@@ -51,8 +55,11 @@ REFERENCES = sorted(
 )
 
 
-def test_the_tables_of_networks_and_regularizers_are_among_them() -> None:
-    assert set(TABLES) >= {
+def test_the_tables_of_all_rooms_are_among_them() -> None:
+    assert set(TABLES) == {
+        "pipeline.datasets.collect.sets:SETS",
+        "pipeline.datasets.transforms.table:AUGMENTATIONS",
+        "pipeline.evaluation.scores:SCORES",
         "pipeline.networks.attention.table:ATTENTIONS",
         "pipeline.networks.attention.table:POSITIONS",
         "pipeline.networks.backbones.table:BACKBONES",
@@ -61,11 +68,23 @@ def test_the_tables_of_networks_and_regularizers_are_among_them() -> None:
         "pipeline.networks.strategies:STRATEGIES",
         "pipeline.networks.weights:WEIGHTS",
         "pipeline.regularizers.table:METHODS",
+        "pipeline.training.table:CLASS_WEIGHTS",
+        "pipeline.training.table:OPTIMIZERS",
+        "pipeline.training.table:SAMPLERS",
+        "pipeline.training.table:SCHEDULES",
     }
 
 
+@pytest.mark.parametrize("setting", OF_SETTINGS)
+def test_what_a_setting_may_be_is_the_rows_of_such_tables_and_none(setting: str) -> None:
+    known = OF_SETTINGS[setting].items()
+    left = {name for name, one in known if not any(rows.get(name) is one for rows in TABLES.values())}
+    assert left == ({"none"} if setting == "data.augmentation" else set())
+
+
 def test_importing_the_tables_loads_no_heavy_library() -> None:
-    code = f"import sys, {', '.join(MODULES)}; print({{'torch', 'torchvision', 'mlflow'}} & sys.modules.keys())"
+    imported = ", ".join(["sys", "pipeline.config.choices", *MODULES])
+    code = f"import {imported}; print({{'torch', 'torchvision', 'mlflow'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -74,9 +93,8 @@ def test_importing_the_tables_loads_no_heavy_library() -> None:
 def test_a_row_has_a_title_for_a_sentence_and_a_description_of_one_line(name: str) -> None:
     one = ROWS[name]
     for text in (one.title, one.description):
-        assert text.strip() == text
         assert text
-        assert "\n" not in text
+        assert text == " ".join(text.split())
         assert not text.endswith(".")
     assert one.options is None or issubclass(one.options, Section)
 
@@ -122,7 +140,14 @@ def test_a_stage_depends_on_what_rows_name(stage: str) -> None:
     assert named <= dependencies.imported(stage)
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+@pytest.mark.parametrize("setting", OF_SETTINGS)
+def test_an_unknown_name_is_told_with_those_that_are_known(setting: str) -> None:
+    with pytest.raises(InputError) as caught:
+        row(OF_SETTINGS[setting], "nothing", key=setting)
+    assert str(caught.value) == f"{setting}: 'nothing' is not known; known: {', '.join(OF_SETTINGS[setting])}"
+
+
+def test_a_row_is_had_by_its_name() -> None:
     with pytest.raises(InputError, match=r"^head: 'mlp' is not known; known: mlp1024, linear, conv1x1, torchvision$"):
         row(HEADS, "mlp", key="head")
     assert row(HEADS, "linear", key="head") is HEADS["linear"]

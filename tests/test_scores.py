@@ -5,9 +5,9 @@ import pytest
 
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison
 from pipeline.evaluation import scores as scoring
-from pipeline.evaluation.comparison import Experiment, Trial
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.comparison import Experiment, Trial
 from pipeline.evaluation.predictions import calibration
 from pipeline.evaluation.scores import SCORES, Score, scores
 
@@ -21,59 +21,59 @@ def _logits(predicted, count):
 
 
 @pytest.fixture
-def told():
+def result():
     return scores(ACTUAL, _logits(PREDICTED, 3), CLASSES)
 
 
-def test_accuracy_is_the_part_of_images_that_are_right(told):
-    assert told["accuracy"] == pytest.approx(4 / 6)
-    assert told["test_images"] == 6
+def test_accuracy_is_the_part_of_images_that_are_right(result):
+    assert result["accuracy"] == pytest.approx(4 / 6)
+    assert result["test_images"] == 6
 
 
-def test_the_confusion_has_a_row_an_actual_class(told):
-    assert told["confusion"] == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
+def test_the_confusion_has_a_row_an_actual_class(result):
+    assert result["confusion"] == [[2, 1, 0], [0, 1, 1], [0, 0, 1]]
 
 
-def test_precision_recall_and_f1_are_those_computed_by_hand(told):
-    a, b, c = (told["classes"][name] for name in CLASSES)
+def test_precision_recall_and_f1_are_those_computed_by_hand(result):
+    a, b, c = (result["classes"][name] for name in CLASSES)
     assert [a["precision"], a["recall"], a["f1"], a["support"]] == pytest.approx([1, 2 / 3, 0.8, 3])
     assert [b["precision"], b["recall"], b["f1"], b["support"]] == pytest.approx([0.5, 0.5, 0.5, 2])
     assert [c["precision"], c["recall"], c["f1"], c["support"]] == pytest.approx([0.5, 1, 2 / 3, 1])
 
 
-def test_the_means_weigh_every_class_alike(told):
-    assert told["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
-    assert told["balanced_accuracy"] == pytest.approx((2 / 3 + 0.5 + 1) / 3)
+def test_the_means_weigh_every_class_alike(result):
+    assert result["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 3)
+    assert result["balanced_accuracy"] == pytest.approx((2 / 3 + 0.5 + 1) / 3)
 
 
 def test_a_class_without_a_test_image_keeps_its_row_and_column():
-    told = scores(np.array([0, 0, 1]), _logits([0, 1, 1], 3), CLASSES)
-    assert told["confusion"] == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
-    assert told["classes"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    result = scores(np.array([0, 0, 1]), _logits([0, 1, 1], 3), CLASSES)
+    assert result["confusion"] == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert result["classes"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
 
 
 def test_a_class_that_never_occurs_does_not_lower_the_means():
-    told = scores(np.array([0, 0, 1]), _logits([0, 1, 1], 3), CLASSES)
-    assert told["macro_f1"] == pytest.approx(2 / 3)
-    assert told["balanced_accuracy"] == pytest.approx(0.75)
+    result = scores(np.array([0, 0, 1]), _logits([0, 1, 1], 3), CLASSES)
+    assert result["macro_f1"] == pytest.approx(2 / 3)
+    assert result["balanced_accuracy"] == pytest.approx(0.75)
 
 
 def test_a_wrongly_predicted_class_without_test_images_lowers_macro_f1_alone():
-    told = scores(np.array([0, 1]), _logits([0, 2], 3), CLASSES)
-    assert told["macro_f1"] == pytest.approx(1 / 3)
-    assert told["balanced_accuracy"] == pytest.approx(0.5)
+    result = scores(np.array([0, 1]), _logits([0, 2], 3), CLASSES)
+    assert result["macro_f1"] == pytest.approx(1 / 3)
+    assert result["balanced_accuracy"] == pytest.approx(0.5)
 
 
 def test_a_single_test_image_is_enough():
     assert scores(np.array([1]), _logits([1], 2), ["a", "b"])["accuracy"] == 1
 
 
-def test_an_empty_test_part_is_told():
+def test_an_empty_test_part_raises():
     with pytest.raises(InputError, match=r"^test part: no image in it; raise the split's `test`"):
         scores(np.array([], dtype=np.int64), np.zeros((0, 3)), CLASSES)
 
 
-def test_logits_that_are_not_finite_are_told_with_their_number():
+def test_logits_that_are_not_finite_raise_with_their_number():
     logits = _logits(PREDICTED, 3)
     logits[2, 1] = np.nan
     with pytest.raises(InputError, match=r"^logits: not finite for 1 of 6 images: training diverged; lower `lr`"):
@@ -120,23 +120,23 @@ def test_every_score_is_that_of_scikit_learn_to_the_last_bit(seed):
     logits = rng.normal(size=(images, classes)).astype(np.float32)
     logits = np.round(logits) if seed % 4 == 0 else logits
     logits[:, 0] -= 5 if seed % 5 == 0 else 0
-    found = scores(actual, logits, [str(number) for number in range(classes)])
+    result = scores(actual, logits, [str(number) for number in range(classes)])
     labels, predicted = np.arange(classes), logits.argmax(axis=1)
     each = metrics.precision_recall_fscore_support(actual, predicted, labels=labels, zero_division=0)
     names = ("precision", "recall", "f1", "support")
-    assert [[one[name] for name in names] for one in found["classes"].values()] == np.array(each).T.tolist()
-    assert found["accuracy"] == metrics.accuracy_score(actual, predicted)
-    assert found["macro_f1"] == metrics.f1_score(actual, predicted, average="macro", zero_division=0)
-    assert found["balanced_accuracy"] == each[1][each[3] > 0].mean()
-    assert found["confusion"] == metrics.confusion_matrix(actual, predicted, labels=labels).tolist()
+    assert [[one[name] for name in names] for one in result["classes"].values()] == np.array(each).T.tolist()
+    assert result["accuracy"] == metrics.accuracy_score(actual, predicted)
+    assert result["macro_f1"] == metrics.f1_score(actual, predicted, average="macro", zero_division=0)
+    assert result["balanced_accuracy"] == each[1][each[3] > 0].mean()
+    assert result["confusion"] == metrics.confusion_matrix(actual, predicted, labels=labels).tolist()
     if classes > 5:
-        assert found["top5_accuracy"] == metrics.top_k_accuracy_score(actual, logits, k=5, labels=labels)
+        assert result["top5_accuracy"] == metrics.top_k_accuracy_score(actual, logits, k=5, labels=labels)
 
 
-@pytest.mark.parametrize(("classes", "told"), [(5, False), (6, True)])
-def test_five_classes_have_no_top_five(classes, told):
-    found = scores(np.array([0]), _logits([0], classes), list("abcdef"[:classes]))
-    assert ("top5_accuracy" in found) == told
+@pytest.mark.parametrize(("classes", "applies"), [(5, False), (6, True)])
+def test_five_classes_have_no_top_five(classes, applies):
+    result = scores(np.array([0]), _logits([0], classes), list("abcdef"[:classes]))
+    assert ("top5_accuracy" in result) == applies
 
 
 def test_the_nll_is_the_mean_surprise_at_the_actual_class(many):
@@ -151,14 +151,14 @@ def test_the_nll_of_logits_far_apart_is_finite():
 
 def test_the_calibration_error_is_guos_sum_over_fifteen_parts(many):
     actual, logits = many
-    told = [
+    predictions = [
         (max(p), p.index(max(p)) == label)
         for label, row in zip(actual, logits.tolist(), strict=True)
         for p in [_probabilities(row)]
     ]
     total = 0.0
     for part in range(15):
-        inside = [(sure, right) for sure, right in told if part / 15 < sure <= (part + 1) / 15]
+        inside = [(sure, right) for sure, right in predictions if part / 15 < sure <= (part + 1) / 15]
         total += abs(sum(right for _, right in inside) - math.fsum(sure for sure, _ in inside))
     assert calibration(actual, logits)[0] == pytest.approx(total / 200)
 
@@ -194,17 +194,17 @@ def test_a_new_row_is_all_that_a_new_score_takes(monkeypatch):
         name: {n: Trial({"1.png": True, "2.png": True}, 10, {"error_rate": value}) for n, value in enumerate(values, 1)}
         for name, values in rates.items()
     }
-    found = comparison.compare([Experiment(name, trials[name]) for name in rates], "error_rate")
-    assert found.pairs[0].verdict == "good is better"
-    assert found.summaries[1].interval.high == 1
-    assert "error_rate (%)" in compare.as_text(found)
+    result = comparison.compare([Experiment(name, trials[name]) for name in rates], "error_rate")
+    assert result.pairs[0].verdict == "good is better"
+    assert result.summaries[1].interval.high == 1
+    assert "error_rate (%)" in compare.as_text(result)
 
 
 def test_a_score_is_at_best_one_unless_its_row_says_otherwise(many):
     actual, logits = many
-    found = scores(actual, 1000 * logits, list("abcdefg"))
-    assert all(0 <= found[name] <= row.highest for name, row in SCORES.items())
-    assert found["nll"] > 1
+    result = scores(actual, 1000 * logits, list("abcdefg"))
+    assert all(0 <= result[name] <= row.highest for name, row in SCORES.items())
+    assert result["nll"] > 1
 
 
 def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
@@ -213,4 +213,4 @@ def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
     np.save(tmp_path / "logits.npy", logits)
     lines = ["path,actual,predicted", *(f"{n}.png,{classes[label]},x" for n, label in enumerate(actual))]
     (tmp_path / "predictions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert scoring.again(tmp_path, classes) == scores(actual, logits, classes)
+    assert scoring.rescore(tmp_path, classes) == scores(actual, logits, classes)

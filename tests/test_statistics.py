@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation import statistics
-from pipeline.evaluation.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
 # Wang, Chen and Shi 2023, Table 7: accuracy (%) of five runs.
 ECSM = (90.95, 89.78, 90.06, 90.64, 89.47)
@@ -22,14 +22,14 @@ def less(one, other):
 
 
 def test_the_five_ecsm_runs_average_to_what_they_are():
-    found = statistics.interval(ECSM, train=1, test=0)
-    assert round((found.low + found.high) / 2, 2) == 90.18
+    result = statistics.interval(ECSM, train=1, test=0)
+    assert round((result.low + result.high) / 2, 2) == 90.18
 
 
 @pytest.mark.parametrize(
     ("other", "corrected", "plain"), [(SELF, (0.136, 0.137), 0.030), (SE, (0.167, 0.168), 0.041)], ids=["self", "se"]
 )
-def test_ecsm_is_not_told_from_the_other_attention_once_splits_overlap(other, corrected, plain):
+def test_ecsm_is_not_distinguished_from_other_attention_once_splits_overlap(other, corrected, plain):
     gained = less(ECSM, other)
     assert round(statistics.corrected_t(gained, **PARTS).p, 3) == corrected[0]
     assert round(statistics.corrected_t(gained, train=7, test=3).p, 3) == corrected[1]
@@ -37,23 +37,23 @@ def test_ecsm_is_not_told_from_the_other_attention_once_splits_overlap(other, co
 
 
 def test_without_a_test_part_the_paired_t_test_is_scipys():
-    found, reference = statistics.corrected_t(less(ECSM, SE), train=1, test=0), stats.ttest_rel(ECSM, SE)
-    assert (found.statistic, found.p) == pytest.approx((reference.statistic, reference.pvalue))
-    assert (found.low, found.high) == pytest.approx(reference.confidence_interval())
+    result, reference = statistics.corrected_t(less(ECSM, SE), train=1, test=0), stats.ttest_rel(ECSM, SE)
+    assert (result.statistic, result.p) == pytest.approx((reference.statistic, reference.pvalue))
+    assert (result.low, result.high) == pytest.approx(reference.confidence_interval())
 
 
 def test_the_corrected_interval_is_its_formula():
     mean = math.fsum(ECSM) / 5
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in ECSM) / 4)
-    reach = 2.7764451051977987 * sd * math.sqrt(1 / 5 + 686 / 1618)  # t of 4 degrees of freedom, from a table
-    assert statistics.interval(ECSM, **PARTS) == pytest.approx((mean - reach, mean + reach))
+    margin = 2.7764451051977987 * sd * math.sqrt(1 / 5 + 686 / 1618)  # t of 4 degrees of freedom, from a table
+    assert statistics.interval(ECSM, **PARTS) == pytest.approx((mean - margin, mean + margin))
 
 
 def test_the_interval_and_the_test_of_differences_agree():
     gained = less(ECSM, SELF)
-    found = statistics.corrected_t(gained, **PARTS)
-    assert (found.low, found.high) == statistics.interval(gained, **PARTS)
-    assert found.covers_zero() == (found.p > 0.05)
+    result = statistics.corrected_t(gained, **PARTS)
+    assert (result.low, result.high) == statistics.interval(gained, **PARTS)
+    assert result.covers_zero() == (result.p > 0.05)
 
 
 @pytest.mark.parametrize("values", [[], [0.5]])
@@ -63,10 +63,10 @@ def test_a_single_repeat_has_no_interval(values):
 
 
 def test_equal_differences_are_no_evidence():
-    found = statistics.corrected_t([0.1, 0.1, 0.1], train=7, test=3)
-    assert math.isnan(found.statistic)
-    assert (found.p, found.covers_zero()) == (1, True)
-    assert statistics.smallest_detectable([0.1, 0.1, 0.1], train=7, test=3) is None
+    result = statistics.corrected_t([0.1, 0.1, 0.1], train=7, test=3)
+    assert math.isnan(result.statistic)
+    assert (result.p, result.covers_zero()) == (1, True)
+    assert power.smallest_detectable([0.1, 0.1, 0.1], train=7, test=3) is None
 
 
 @pytest.mark.parametrize(
@@ -88,22 +88,22 @@ def binomial_p(only_a, only_b):
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(3, 1), (0, 6), (12, 3), (0, 0), (4, 4)])
-def test_mcnemar_is_the_sign_test_of_the_images_that_one_alone_tells(only_a, only_b):
+def test_mcnemar_is_the_sign_test_of_the_images_that_one_alone_gets_right(only_a, only_b):
     a = [1] * only_a + [0] * only_b + [1, 0]
     b = [0] * only_a + [1] * only_b + [1, 0]
     assert statistics.mcnemar(a, b) == McNemar(only_a, only_b, pytest.approx(binomial_p(only_a, only_b)))
 
 
 def exact_bootstrap(differences):
-    """The 2.5 % and 97.5 % points of the mean of every equally likely draw."""
+    """Return the 2.5 % and 97.5 % quantiles of the mean over all equally likely draws."""
     means = [math.fsum(drawn) / len(drawn) for drawn in product(differences, repeat=len(differences))]
     return np.quantile(means, [0.025, 0.975])
 
 
 def test_the_bootstrap_approaches_that_over_all_draws():
     a, b = np.array([1, 1, 1, 0, 1, 0]), np.array([0, 1, 0, 1, 0, 0])
-    found = statistics.bootstrap_difference(a, b, seed=0)
-    assert found == pytest.approx(exact_bootstrap(list(a - b)), abs=0.02)
+    result = statistics.bootstrap_difference(a, b, seed=0)
+    assert result == pytest.approx(exact_bootstrap(list(a - b)), abs=0.02)
 
 
 def test_the_bootstrap_draws_an_image_with_all_of_its_repeats():
@@ -129,21 +129,21 @@ def test_the_bootstrap_is_seeded():
 
 
 def test_holm_is_its_steps():
-    given = [0.01, 0.04, 0.03, 0.5]
+    p_values = [0.01, 0.04, 0.03, 0.5]
     steps, highest = {}, 0.0
-    for rank, p in enumerate(sorted(given)):
-        highest = max(highest, min(1.0, (len(given) - rank) * p))
+    for rank, p in enumerate(sorted(p_values)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p))
         steps[p] = highest
-    assert statistics.holm(given) == pytest.approx([steps[p] for p in given])
+    assert statistics.holm(p_values) == pytest.approx([steps[p] for p in p_values])
 
 
 def test_holm_of_nothing_is_nothing():
     assert statistics.holm([]) == []
 
 
-def test_a_smallest_detectable_difference_is_found_in_eight_of_ten_experiments():
+def test_a_smallest_detectable_difference_is_detected_in_eight_of_ten_experiments():
     rng = np.random.default_rng(0)
-    smallest = statistics.smallest_detectable(less(ECSM, SE), train=1, test=0)
+    smallest = power.smallest_detectable(less(ECSM, SE), train=1, test=0)
     sd = np.std(less(ECSM, SE), ddof=1)
     drawn = rng.normal(smallest, sd, size=(20_000, 5))
     p = stats.ttest_1samp(drawn, 0, axis=1).pvalue
@@ -152,22 +152,22 @@ def test_a_smallest_detectable_difference_is_found_in_eight_of_ten_experiments()
 
 def test_overlapping_splits_raise_the_smallest_detectable_difference_as_they_widen_the_interval():
     gained = less(ECSM, SE)
-    plain, corrected = (statistics.smallest_detectable(gained, train=7, test=n) for n in (0, 3))
+    plain, corrected = (power.smallest_detectable(gained, train=7, test=n) for n in (0, 3))
     assert corrected / plain == pytest.approx(math.sqrt(1 + 5 * 3 / 7))
 
 
-def test_a_smallest_detectable_difference_on_one_part_is_found_by_exact_mcnemar_in_eight_of_ten_parts():
+def test_a_smallest_detectable_difference_on_one_part_is_detected_by_exact_mcnemar_in_eight_of_ten_parts():
     images, discordant = 300, 30
-    smallest = statistics.smallest_detectable_on_one_part(discordant, images)
+    smallest = power.smallest_detectable_on_one_part(discordant, images)
     share, rng = discordant / images, np.random.default_rng(0)
     a, b, _ = rng.multinomial(images, [(share + smallest) / 2, (share - smallest) / 2, 1 - share], size=4_000).T
-    found = [binomial_p(int(x), int(y)) <= 0.05 for x, y in zip(a, b, strict=True)]
-    assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+    detected = [binomial_p(int(x), int(y)) <= 0.05 for x, y in zip(a, b, strict=True)]
+    assert np.mean(detected) == pytest.approx(0.8, abs=0.02)
 
 
 @pytest.mark.parametrize("discordant", [0, 5])
 def test_too_few_discordant_images_show_nothing(discordant):
-    assert statistics.smallest_detectable_on_one_part(discordant, 686) is None
+    assert power.smallest_detectable_on_one_part(discordant, 686) is None
 
 
 def test_an_interval_that_touches_zero_or_is_not_known_covers_it():

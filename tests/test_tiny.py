@@ -9,8 +9,12 @@ import torch
 import torchvision
 import yaml
 
-from pipeline import params
+from pipeline import config
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import BACKBONES, backbone, make
+from pipeline.stages import validate
 
 
 @pytest.mark.parametrize("depth", [18, 50, 101])
@@ -30,31 +34,55 @@ def test_narrow_networks_have_the_places_of_the_real_ones_and_go_with_the_test(m
         tiny.narrow(patch)
         for name in BACKBONES:
             row = backbone(name)
-            assert (row.steps, row.taps, row.classifier) == (real[name].steps, real[name].taps, real[name].classifier)
+            assert (row.steps, row.hooked_layers, row.classifier) == (
+                real[name].steps,
+                real[name].hooked_layers,
+                real[name].classifier,
+            )
         assert make("resnet18", 64).layer4[1].conv2.out_channels == tiny.WIDTHS[-1]
     assert real == {name: backbone(name) for name in BACKBONES}
 
 
 def test_every_recipe_and_the_tiny_one_are_valid() -> None:
-    for paper in tiny.shipped()["papers"]:
-        assert params.check(tiny.recipe(paper)).paper == paper
-    chosen = tiny.params({"train.lr": 0.5}, freeze="3c").experiment().settings
-    assert (chosen.train.lr, chosen.train.budget.amount, chosen.network.freeze) == (0.5, 1, "3c")
+    for name in tiny.shipped()["recipes"]:
+        assert config.resolve(config.check(tiny.recipe(name))).recipe.recipe == name
+        assert config.resolve(config.check(tiny.every_recipe(recipe=name))).recipe.recipe == name
+    changed = tiny.experiment({"train.lr": 0.5}, freeze="3c")
+    assert (changed.train.lr, changed.train.budget.amount, changed.network.freeze) == (0.5, 1, "3c")
+
+
+def test_what_is_written_is_params_yaml_and_what_it_resolves_to_as_the_stage_writes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.enter(tmp_path, monkeypatch)
+    tiny.write_params(freeze="3c")
+    assert config.load().values == tiny.values(freeze="3c")
+    written = paths.RECIPE.read_bytes()
+    assert Recipe.read() == tiny.experiment(freeze="3c")
+    validate.main()
+    assert paths.RECIPE.read_bytes() == written
+    # What is refused is in params.yaml alone, as after a stage that refuses it.
+    tiny.write_params(freeze="frozen")
+    assert yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))["freeze"] == "frozen"
+    assert paths.RECIPE.read_bytes() == written
 
 
 def test_changes_of_one_test_are_not_seen_by_the_next() -> None:
-    tiny.values()["papers"]["quick"]["train"]["lr"] = "fast"
-    tiny.shipped()["papers"]["quick"]["train"]["lr"] = "fast"
-    tiny.recipe("quick")["papers"]["quick"]["data"]["split"]["test"] = 2
+    tiny.values()["recipes"]["quick"]["train"]["lr"] = "fast"
+    tiny.shipped()["recipes"]["quick"]["train"]["lr"] = "fast"
+    tiny.recipe("quick")["recipes"]["quick"]["train"]["budget"]["amount"] = "long"
+    tiny.small()["options"]["weights"]["synthetic"]["lr"] = "fast"
     assert tiny.shipped() == yaml.safe_load(tiny.FILE.read_text(encoding="utf-8"))
 
 
 def test_a_name_that_is_not_in_the_file_is_our_mistake() -> None:
-    with pytest.raises(KeyError):
-        tiny.values({"trian.lr": 1})
+    with pytest.raises(InputError, match=r"unknown key 'recipes.quick.trian'; did you mean 'train'\?$"):
+        tiny.experiment({"trian.lr": 1})
+    with pytest.raises(InputError, match=r"unknown key 'freze'; did you mean 'freeze'\?$"):
+        tiny.experiment(freze="3c")
 
 
-def test_stages_are_called_in_dvc_yamls_order_once_for_each_repeat(
+def test_stages_are_called_in_dvc_yamls_order_once_for_each_repeat_with_the_words_of_their_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[tuple[str, Any]] = []
@@ -66,14 +94,19 @@ def test_stages_are_called_in_dvc_yamls_order_once_for_each_repeat(
 
     monkeypatch.setattr(tiny.importlib, "import_module", Stage)
     monkeypatch.chdir(tmp_path)
-    tiny.write_params(repeats=[4, 7])
+    places = {"folder": "/my photos", "archive": "/sets/é", "weights_file": "/w.pth"}
+    tiny.write_params(repeats=[4, 7], **places)
     tiny.chain()
-    expected = [
-        (stage["cmd"].split()[2], *([[str(repeat)]] if "matrix" in stage else []))
-        for stage in stages.values()
-        for repeat in ([4, 7] if "matrix" in stage else [4])
-    ]
+    words: dict[str, list[str]] = {
+        "collect": [places["folder"], places["archive"]],
+        "source": [places["weights_file"]],
+    }
+    expected: list[tuple[str, Any]] = []
+    for name, stage in stages.items():
+        for repeat in [4, 7] if "matrix" in stage else [4]:
+            arguments = [str(repeat)] if "matrix" in stage else words.get(name)
+            expected.append((f"pipeline.stages.{name}", *([arguments] if arguments else [])))
     assert called == expected
     called.clear()
     tiny.chain("preprocess", "source")
-    assert called == [("pipeline.stages.preprocess",), ("pipeline.stages.source",)]
+    assert called == [("pipeline.stages.preprocess",), ("pipeline.stages.source", [places["weights_file"]])]

@@ -98,10 +98,15 @@ def experiment(changes: Mapping[str, Any] | None = None, **axes: Any) -> Recipe:
     return resolved(changes, **axes).recipe
 
 
-def write(settings: Mapping[str, Any]) -> None:
-    """Put settings into params.yaml where this process is, and what they resolve to into data/recipe.yaml if valid."""
+def put(settings: Mapping[str, Any]) -> None:
+    """Put settings into params.yaml where this process is, and into no other file."""
     text = yaml.dump(dict(settings), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
     paths.PARAMS.write_text(text, encoding="utf-8")
+
+
+def write(settings: Mapping[str, Any]) -> None:
+    """Put settings into params.yaml where this process is, and what they resolve to into data/recipe.yaml if valid."""
+    put(settings)
     with contextlib.suppress(InputError):
         resolve_settings()
 

@@ -8,13 +8,15 @@ import numpy as np
 import tiny
 
 from pipeline import config, tracking
-from pipeline.core import records
 from pipeline.core.recipe import Recipe
-from pipeline.core.seeding import fingerprint
+from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.seeding import digest
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
 TESTED = {1: [0, 1, 2, 2], 2: [0, 0, 2, 2], 3: [0, 1, 2, 3]}
+# The hash of the data set.
+DATA = "cd" * 32
 STARTED = "2026-11-21T03:00:00+00:00"
 
 
@@ -63,30 +65,42 @@ def settings_of(name, changes=None, **axes):
     return config.resolve(config.check(tiny.recipe(name, changes, **axes))).recipe.settings()
 
 
+def changed(settings, changes):
+    """Settings with values in place of some, by dotted names, checked no more than a record's are."""
+    plain = settings.model_dump(mode="json")
+    for key, value in changes.items():
+        *above, last = key.split(".")
+        section = plain
+        for name in above:
+            section = section[name]
+        section[last] = value
+    return type(settings).model_validate(plain)
+
+
 def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
-    """What a training follows from, as it is before it is divided between its two files."""
+    """What a training follows from."""
     content = {
-        "recipe": recipe,
+        "recipe": recipe.model_dump(mode="json"),
         "device": "cpu",
         "threads": 2,
-        "data": {"set": data_set, "classes": list(classes), "images": 8, "sha256": "cd" * 32},
+        "data": {"set": data_set, "classes": list(classes), "images": 8},
         "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
         "code": "12" * 32,
     }
     counted = {
         "phases": ONE_PHASE,
-        "parameters": {"trainable": 1234, "frozen": 5678},
+        "parameters": {"trainable": 1234, "frozen": 5678, "regularizer": 0},
         "stages": {"stem": {"trainable": 0, "frozen": 5678}, "head": {"trainable": 1234, "frozen": 0}},
         "flops": {"network": 297_000_000},
         "parts": {"train": 4, "val": 0, "test": 4},
     }
-    named = {"key": fingerprint(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
-    return named | content | counted | changes
+    named = {"key": digest(content), "recipe_name": "quick", "repeat": repeat, "seed": repeat}
+    return Record.model_validate(named | content | counted | changes)
 
 
-def runtime_of(record, **changes):
+def runtime_of(**changes):
     """All that may differ between two equal trainings."""
-    return {
+    values = {
         "train_seconds": 10.0,
         "cache_seconds": 1.5,
         "epoch_seconds": [1.0, 1.0],
@@ -97,17 +111,32 @@ def runtime_of(record, **changes):
         "versions": {"python": "3.11.7", "torch": "2.15.0"},
         "git_commit": "0123456789abcdef",
         "git_dirty": False,
+        "git_changes": "",
         "started": STARTED,
-        records.DATA: record["data"]["sha256"],
-    } | changes
+        "data_sha256": DATA,
+    }
+    return Runtime.model_validate(values | changes)
+
+
+def scores_of(confusion=((1, 1), (1, 1)), names=("a", "b"), **changes):
+    """Scores of a test part with this confusion; the recalls are its own."""
+    matrix = np.array(confusion)
+    rows = zip(np.diag(matrix) / np.maximum(matrix.sum(1), 1), matrix.sum(1).tolist(), strict=True)
+    each = [{"precision": 0.5, "recall": hit, "f1": 0.5, "support": support} for hit, support in rows]
+    accuracy = float(matrix.trace() / max(matrix.sum(), 1))
+    values = {"accuracy": accuracy, "macro_f1": 0.5, "balanced_accuracy": 0.75, "test_images": int(matrix.sum())}
+    values |= {"classes": dict(zip(names, each, strict=True)), "confusion": matrix.tolist(), "reliability": []}
+    return Scores.model_validate(values | changes)
 
 
 def write_trained(record, history, runtime, *, root=Path()):
     """A repeat's record, curves and run time; gives the folder of its metrics."""
-    folder = root / f"metrics/train/{record['repeat']}"
+    folder = root / f"metrics/train/{record.repeat}"
     write_csv(folder / "history.csv", list(history[0]), [row.values() for row in history])
-    write_json(folder / "record.json", records.of_training(record))
-    write_json(root / f"metrics/runtime/{record['repeat']}.json", runtime)
+    record.write(folder / "record.json")
+    file = root / f"metrics/runtime/{record.repeat}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    runtime.write(file)
     return folder
 
 
@@ -117,7 +146,7 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
     flops = {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {})
     record = record_of(repeat, Recipe.read().settings(), key="ab" * 32, phases=phases, flops=flops)
     measured = {"train_seconds": 10.0 * repeat, "inference_images_per_second": dict(speeds), "git_dirty": dirty}
-    folder = write_trained(record, history, runtime_of(record, **measured))
+    folder = write_trained(record, history, runtime_of(**measured))
     lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
     write_json(folder / "values.json", {"conv1.weight": lie, "bn1.weight": lie})
 
@@ -125,14 +154,10 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
 def write_evaluation(repeat, predicted):
     folder = Path(f"metrics/evaluate/{repeat}")
     confusion = [[int(predicted[actual] == guess) for guess in range(4)] for actual in range(4)]
-    right = [int(actual == guess) for actual, guess in enumerate(predicted)]
-    scored = {
-        name: {"precision": 0.5, "recall": hit, "f1": 0.5, "support": 1}
-        for name, hit in zip(CLASSES, right, strict=True)
-    }
-    scores = {"accuracy": sum(right) / 4, "macro_f1": 0.5, "balanced_accuracy": sum(right) / 4}
-    scores |= {"top5_accuracy": 1.0, "nll": 0.1 * repeat, "calibration_error": 0.01 * repeat}
-    write_json(folder / "scores.json", scores | {"test_images": 4, "classes": scored, "confusion": confusion})
+    right = sum(actual == guess for actual, guess in enumerate(predicted)) / 4
+    others = {"top5_accuracy": 1.0, "nll": 0.1 * repeat, "calibration_error": 0.01 * repeat}
+    folder.mkdir(parents=True, exist_ok=True)
+    scores_of(confusion, CLASSES, balanced_accuracy=right, **others).write(folder / "scores.json")
     rows = [
         (f"{actual}/0.png", CLASSES[actual], CLASSES[guess], 0.9, int(actual == guess))
         for actual, guess in enumerate(predicted)

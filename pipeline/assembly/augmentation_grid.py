@@ -1,4 +1,4 @@
-"""Some training images as they are packed and as training varies them, on one sheet."""
+"""Grid of some training images, as packed and as augmented in the first epochs."""
 
 import io
 
@@ -14,54 +14,55 @@ from pipeline.datasets.prepared.packed import Packed
 from pipeline.training.images import Images
 
 IMAGES, EPOCHS = 4, 5
-# In pixels, of a picture's sides and between two of them.
+# Side of a picture and gap between two pictures, in pixels.
 SIDE, GAP = 128, 4
 
 
 def augmented(recipe: Recipe, data: Packed, train: Tensor, *, repeat: int) -> bytes | None:
-    """Draw a row an image: as it is packed, then as the first epochs show it.
+    """Draw one row per image: as packed, then as augmented in each of the first epochs.
 
-    The draws are training's own, but where classes are drawn with replacement (`train.sampler: weighted`): there an
-    image's depend on its place in the epoch, and these are others of the same kind.
+    The random parameters are those of training, except with `train.sampler: weighted`: an image's then depend on its
+    place in the epoch, and the grid has others of the same distribution.
 
     Args:
-        recipe: whose crop and augmentation is shown.
+        recipe: the crop and the augmentation.
         data: the packed set.
-        train: rows of the training images; some from its beginning to its end are shown.
-        repeat: its number, which seeds the draws.
+        train: rows of the training images (n,); the grid has up to four at equal distances.
+        repeat: number of the repeat, the seed of the random parameters.
 
     Returns:
-        A PNG, the same bytes on every device; None where training shows images as testing does.
+        A PNG, the same bytes on every device; None if the train transform is not random.
     """
-    view = train_transform(recipe)
-    if not view.draws:
+    transform = train_transform(recipe)
+    if not transform.random_parameters:
         return None
     rows = train[torch.linspace(0, len(train) - 1, min(IMAGES, len(train))).long()]
     packed = torch.from_numpy(data.images[rows.numpy()])
+    # On the CPU whatever trains: a GPU's last digits would give other bytes.
     cpu = torch.device("cpu")
-    images = Images(data.images, rows, mean=data.mean, std=data.std, device=cpu, view=view)
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=cpu, transform=transform)
     columns = [packed]
     for epoch in range(1, EPOCHS + 1):
-        draws = images.draws(rows, seed=repeat, epoch=epoch)
-        columns += [view.varied(packed, draws)] if draws is not None else []
+        random_parameters = images.random_parameters(rows, seed=repeat, epoch=epoch)
+        columns += [transform.train_transform(packed, random_parameters)] if random_parameters is not None else []
     return _png([[_pixels(image) for image in row] for row in zip(*columns, strict=True)])
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(3, S, S) in 0..255 as (S, S, 3)."""
-    whole: NDArray[np.uint8] = image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
-    return whole
+    """Return an image (3, S, S) in 0..255 as (S, S, 3)."""
+    pixels: NDArray[np.uint8] = image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    return pixels
 
 
 def _png(rows: list[list[NDArray[np.uint8]]]) -> bytes:
-    """Rows of square pictures, whatever their sides, on transparent paper."""
+    """Return a PNG of square pictures of any side, row by row on a transparent background."""
     step = SIDE + GAP
-    paper = Image.new("RGBA", (step * len(rows[0]) - GAP, step * len(rows) - GAP))
+    sheet = Image.new("RGBA", (step * len(rows[0]) - GAP, step * len(rows) - GAP))
     for down, row in enumerate(rows):
         for across, pixels in enumerate(row):
-            # Smaller ones keep their pixels visible.
-            how = Image.Resampling.LANCZOS if len(pixels) > SIDE else Image.Resampling.NEAREST
-            paper.paste(Image.fromarray(pixels).resize((SIDE, SIDE), how), (step * across, step * down))
+            # The pixels of smaller images stay visible.
+            resampling = Image.Resampling.LANCZOS if len(pixels) > SIDE else Image.Resampling.NEAREST
+            sheet.paste(Image.fromarray(pixels).resize((SIDE, SIDE), resampling), (step * across, step * down))
     out = io.BytesIO()
-    paper.save(out, "PNG")
+    sheet.save(out, "PNG")
     return out.getvalue()

@@ -1,8 +1,9 @@
-"""How much each channel counts for DELTA: found once for the same images, weights and settings, and kept.
+"""DELTA's channel weights, computed once for the same images, weights and settings, and cached in a file.
 
-The head alone is trained on the pre-trained network (L2-FE), then the filters of each tap are left out one at a time
-on a few training batches. What a repeat does with the result does not depend on its seed, so that repeats over the
-same training images share it. It is kept in DVC's temporary folder of the user's own clone, by what it follows from.
+The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
+on a few training batches. No seed of a repeat is involved, so repeats with the same training images share the result.
+The cache is in DVC's temporary folder of the clone; a file's name is the digest of everything that the weights depend
+on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,68 +21,71 @@ from tqdm import tqdm
 from pipeline.assembly import networks, regularizers
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.loop import head_settings
+from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
-from pipeline.regularizers.rises import rises
-from pipeline.training import checkpoints, engine
+from pipeline.regularizers.filter_importance import filter_importance
+from pipeline.training import checkpoints, contract, loop, sampling
 
 METHOD = "delta"
 
 
 def channels(
     recipe: Recipe,
-    examples: engine.Examples,
-    taps: Sequence[str],
+    examples: contract.Examples,
+    hooked_layers: Sequence[str],
     *,
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
     follows_from: Mapping[str, Any],
 ) -> dict[str, Tensor]:
-    """DELTA's channel weights by tap, (C,) on the CPU, from the cache or computed with progress.
+    """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 
     Args:
-        recipe: `options.regularizer.delta` says on how many batches.
-        examples: training images, shown as in testing.
-        taps: convolutions of the pre-trained network.
-        classes: how many the head tells apart.
-        pretrained: its trunk's values.
-        follows_from: of what else the result is made: data, weights, device, threads, as plain data.
+        recipe: the recipe; `options.regularizer.delta.batches` is the number of batches.
+        examples: training images with the eval transform.
+        hooked_layers: convolutions of the pre-trained network.
+        classes: K, the number of scores.
+        pretrained: backbone weights of the pre-trained network; None for random values.
+        follows_from: the other inputs of the result (data, weights, device, threads) as plain data.
 
     Raises:
-        InputError: see `rises` and `channel_weights`.
+        InputError: see `filter_importance` and `channel_weights`.
     """
     head = head_settings(recipe)
-    key = seeding.fingerprint(
+    key = seeding.digest(
         {
             "follows_from": dict(follows_from),
             "rows": examples.train.tolist(),
             "labels": examples.labels[examples.train].tolist(),
-            "taps": list(taps),
+            "hooked_layers": list(hooked_layers),
             "train": asdict(head) | {"budget": head.budget.model_dump()},
             "network": recipe.network.model_dump(),
             "head": recipe.options["head"],
             "sizes": recipe.data.sizes,
             "options": _options(recipe),
+            # Any change of code may change the weights.
             "code": provenance.code_hash(),
         }
     )
-    with _place(key) as file:
-        if kept := _kept(file):
-            print(f"train: channel weights of {len(taps)} taps read from {paths.CHANNELS}", flush=True)
-            return kept
+    # Of repeats that run at the same time one computes, the others wait and read.
+    with _locked_file(key) as file:
+        if cached := _cached(file):
+            print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
+            return cached
         network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        found = {tap: weights.cpu() for tap, weights in channel_weights(seen(recipe, network, examples, taps)).items()}
+        importance = measure_importance(recipe, network, examples, hooked_layers)
+        computed = {layer: weights.cpu() for layer, weights in channel_weights(importance).items()}
         with paths.written_whole(file) as target:
-            checkpoints.save(found, target)
-    return found
+            checkpoints.save(computed, target)
+    return computed
 
 
-def _kept(file: Path) -> dict[str, Tensor]:
-    """What an earlier training left; nothing where there is none or it is damaged, as after a full disk."""
+def _cached(file: Path) -> dict[str, Tensor]:
+    """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
     try:
         return checkpoints.read(file) if file.exists() else {}
     except InputError:
@@ -89,15 +93,16 @@ def _kept(file: Path) -> dict[str, Tensor]:
 
 
 def trained_head(
-    recipe: Recipe, examples: engine.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+    recipe: Recipe, examples: contract.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
 ) -> Network:
-    """The pre-trained network with a trained head, everything else as it was."""
+    """Return the pre-trained network with a trained head and all other values unchanged."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
+    # Forked, so that the training that follows draws the same numbers with and without the cache.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))
         network = build(plan, pretrained=pretrained).to(examples.images.device)
         freezing.freeze(network, "1")
-        engine.fit(
+        loop.fit(
             network,
             examples,
             head_settings(recipe),
@@ -107,24 +112,26 @@ def trained_head(
     return network
 
 
-def seen(recipe: Recipe, network: Network, examples: engine.Examples, taps: Sequence[str]) -> dict[str, Tensor]:
-    """By tap, how much the loss on some training batches rises without each filter."""
+def measure_importance(
+    recipe: Recipe, network: Network, examples: contract.Examples, hooked_layers: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return the loss increase (C,) on some training batches without each filter, by layer."""
     options, size = _options(recipe), recipe.train.batch_size
-    rows = engine.order(examples, engine.Course(), seed=seeding.derive("channels", "order"), epoch=1)
-    chosen = rows[: options["batches"] * size]
+    rows = sampling.order(examples, contract.TrainingPlan(), seed=seeding.derive("channels", "order"), epoch=1)
+    rows = rows[: options["batches"] * size]
     batches = [
-        (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in chosen.split(size)
+        (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in rows.split(size)
     ]
-    with tqdm(total=len(chosen), unit=" images", desc="channels", disable=None) as progress:
-        found = rises(
+    with tqdm(total=len(rows), unit=" images", desc="channels", disable=None) as progress:
+        importance = filter_importance(
             network,
-            [f"model.{tap}" for tap in taps],
+            [f"model.{layer}" for layer in hooked_layers],
             batches,
             lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"),
             filters_at_once=options["filters_at_once"],
             progress=lambda _done, _total: progress.update(),
         )
-    return {tap: found[f"model.{tap}"] for tap in taps}
+    return {layer: importance[f"model.{layer}"] for layer in hooked_layers}
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -133,8 +140,8 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 
 @contextmanager
-def _place(key: str) -> Iterator[Path]:
-    """The file of this key, which one process at a time may make."""
+def _locked_file(key: str) -> Iterator[Path]:
+    """Yield the cache's file for this key, locked against other processes."""
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{key}.lock"):

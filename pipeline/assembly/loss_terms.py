@@ -1,4 +1,4 @@
-"""From a recipe to the terms that regularizers add to the loss, one a phase, made when the phase begins."""
+"""Loss terms of a recipe's regularizers: one per phase, built when the phase begins."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,74 +11,82 @@ from torch import Tensor
 from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
+from pipeline.core.records import Record
 from pipeline.networks.backbones.table import backbone
-from pipeline.networks.build import NO_ATTENTION, build, trunk
+from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
 from pipeline.networks.network import Network
-from pipeline.regularizers.guide import Guide
-from pipeline.regularizers.taps import freeze_source
-from pipeline.training import engine
+from pipeline.regularizers.feature_hooks import freeze_reference
+from pipeline.regularizers.feature_regularizer import FeatureRegularizer
+from pipeline.training import contract
 
 
 def loss_terms(
     recipe: Recipe,
     network: Network,
-    record: Mapping[str, Any],
+    record: Record,
     *,
-    eval_examples: Callable[[], engine.Examples],
-    repeat: int,
-) -> list[Callable[[], Guide | None]]:
-    """Return what makes the regularizer of each phase; nothing where no phase has one of its own.
+    data_sha256: str,
+    eval_examples: Callable[[], contract.Examples],
+) -> list[Callable[[], FeatureRegularizer | None]]:
+    """Return a builder of the loss term per phase; an empty list if no phase adds a term.
 
     Args:
         recipe: the phases and their options.
-        network: the one that trains, with the values that it starts from.
-        record: of the run; see `run_record`.
-        eval_examples: makes the training images with the transform of testing, on which channels are weighed.
-        repeat: its number.
+        network: the network that trains, with its initial values.
+        record: the record of the run, see `run_record`.
+        data_sha256: digest of the packed set.
+        eval_examples: builds the training images with the eval transform, for DELTA's channel weights.
     """
-    classes = len(record["data"]["classes"])
+    classes = len(record.data.classes)
     methods = {phase.regularizer for phase in recipe.train.phases}
+    # First of all: without a loss term no copy of the network is needed.
     if not any(regularizers.adds_to_the_loss(method) for method in methods):
         return []
-    source = plain_source(recipe, network, classes=classes)
+    reference = reference_network(recipe, network, classes=classes)
     weights = None
-    taps = sorted({tap for phase in record["phases"] for tap in phase.get("taps", [])})
-    if channel_weights.METHOD in methods and taps:
+    hooked_layers = sorted({layer for phase in record.phases for layer in phase.hooked_layers or ()})
+    if channel_weights.METHOD in methods and hooked_layers:
         weights = channel_weights.channels(
             recipe,
             eval_examples(),
-            taps,
+            hooked_layers,
             classes=classes,
-            pretrained=trunk(source.model.state_dict(), backbone(recipe.network.backbone)),
-            follows_from={name: record[name] for name in ("data", "weights", "device", "threads")}
-            | ({} if record["weights"]["sha256"] else {"repeat": repeat}),
+            pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
+            follows_from=_origin(record, data_sha256),
         )
-    return Guides(recipe, network, source=source, repeat=repeat, channel_weights=weights).makers()
+    return LossTerms(recipe, network, reference=reference, repeat=record.repeat, channel_weights=weights).makers()
 
 
-def plain_source(recipe: Recipe, network: Network, *, classes: int) -> Network:
-    """The network as it is now, frozen, without its attention, of which nothing is pre-trained."""
+def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
+    """Return the inputs of channel weights besides settings; with random weights, the repeat is one of them."""
+    plain = record.model_dump(mode="json", include={"data", "weights", "device", "threads"})
+    return plain | {"data_sha256": data_sha256} | ({} if record.weights.sha256 else {"repeat": record.repeat})
+
+
+def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
+    """Return a frozen copy of the network as it is now, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
     if plan.attention == NO_ATTENTION:
-        return cast(Network, freeze_source(network))
+        return cast(Network, freeze_reference(network))
     plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    # Inserted modules have names of their own, so that the plain network's are among these.
     values = network.model.state_dict()
     plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})
-    return cast(Network, freeze_source(plain)).to(next(network.parameters()).device)
+    return cast(Network, freeze_reference(plain)).to(next(network.parameters()).device)
 
 
-class Guides:
-    """Makes what each part of a training adds to its loss, when the part begins.
+class LossTerms:
+    """Loss terms of a training, built phase by phase as each begins.
 
-    In the first part, and in every phase, the source is the pre-trained network. A second half has the network as the
-    first half left it, batch norms' statistics included, and a method made anew.
+    The reference is the pre-trained network. In a phase that continues the one before, it is the network at the end of
+    that phase, statistics of batch norms included, and the method's own parameters start anew.
 
     Args:
         recipe: the phases and their options.
-        network: the one that trains, on its device, before anything trained.
-        source: the pre-trained network, frozen, on the same device.
-        repeat: seeds the initial values of what a method learns.
-        channel_weights: DELTA's, by tap.
+        network: the network that trains, on its device, before training.
+        reference: the pre-trained network, frozen, on the same device.
+        repeat: number of the repeat, the seed of a method's own parameters.
+        channel_weights: DELTA's channel weights (C,) by layer.
     """
 
     def __init__(
@@ -86,36 +94,37 @@ class Guides:
         recipe: Recipe,
         network: Network,
         *,
-        source: Network,
+        reference: Network,
         repeat: int,
         channel_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self._recipe = recipe
         self._network = network
-        self._source = source
+        self._reference = reference
         self._repeat = repeat
         self._channel_weights = channel_weights
 
-    def makers(self) -> list[Callable[[], Guide | None]]:
-        """One a part, to be called in order, each when its part has frozen what it freezes."""
-        return [partial(self._make, number, part) for number, part in enumerate(self._recipe.train.phases)]
+    def makers(self) -> list[Callable[[], FeatureRegularizer | None]]:
+        """Return one builder per phase, to be called in order, each after its phase has applied its freezing."""
+        return [partial(self._make, number, phase) for number, phase in enumerate(self._recipe.train.phases)]
 
-    def _make(self, number: int, part: Phase) -> Guide | None:
-        if part.continues:
-            self._source = cast(Network, freeze_source(self._network))
-        # Dropout draws the same whatever a method draws.
+    def _make(self, number: int, phase: Phase) -> FeatureRegularizer | None:
+        if phase.continues:
+            self._reference = cast(Network, freeze_reference(self._network))
+        # Forked, so that dropout draws the same numbers whatever a method draws.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seeding.derive("regularizer", self._repeat, number))
-            made = regularizers.make(
+            regularizer = regularizers.make(
                 self._recipe,
                 self._network,
-                part.regularizer,
-                source=self._source,
+                phase.regularizer,
+                reference=self._reference,
                 channel_weights=self._channel_weights,
             )
-        if made is None:
+        if regularizer is None:
             return None
         device = next(self._network.parameters()).device
-        taps = regularizers.comparison(self._recipe, self._network, part.regularizer).taps
-        stop = max((regularizers.step_of(self._source, tap) for tap in taps), default=-1) + 1
-        return Guide(self._network, self._source, made.to(device), taps, stop=stop)
+        hooked_layers = regularizers.comparison(self._recipe, self._network, phase.regularizer).hooked_layers
+        # The reference runs no further than the deepest layer that is compared.
+        stop = max((regularizers.step_of(self._reference, layer) for layer in hooked_layers), default=-1) + 1
+        return FeatureRegularizer(self._network, self._reference, regularizer.to(device), hooked_layers, stop=stop)

@@ -1,4 +1,4 @@
-"""From a recipe to what is added to the loss: which taps are compared, with which source."""
+"""Regularizers of a recipe, and the layers that they compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,68 +10,69 @@ from torch import Tensor
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import PhaseRecord
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 from pipeline.regularizers.contract import Regularizer, Shapes
+from pipeline.regularizers.feature_hooks import FeatureHooks
+from pipeline.regularizers.filter_importance import convolution
 from pipeline.regularizers.head_decay import HeadDecay
-from pipeline.regularizers.rises import convolution
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
-from pipeline.regularizers.taps import Tapped
 
 COMPARES = "shapes"
-# Options of how channel weights are found, which the method itself is not given.
+# Options of computing channel weights; the method itself takes none of them.
 WEIGHING = ("batches", "filters_at_once")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which of a backbone's taps a part of a training compares.
+    """Layers of a backbone that a phase compares.
 
     Attributes:
-        taps: those behind something that trains.
-        idle: those in front of all that trains: both networks give the same there, so that they are left out. The
-            result is the same but for GCA, whose weights could else run into channels that cannot differ.
+        hooked_layers: layers behind a parameter that trains.
+        idle: layers in front of all parameters that train. Both networks give the same there, so they are left out;
+            that changes nothing but GCA, whose weights could otherwise move to channels that cannot differ.
     """
 
-    taps: tuple[str, ...] = ()
+    hooked_layers: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
 
 
 def compares_maps(method: str) -> bool:
-    """Whether a method looks at feature maps."""
+    """Return whether a method compares feature maps."""
     return COMPARES in METHODS[method].needs
 
 
 def adds_to_the_loss(method: str) -> bool:
-    """Whether a method has a term of its own; weight decay and freezing are the optimizer's and the network's."""
+    """Return whether a method adds a loss term; L2 is the optimizer's weight decay, L2-FE the network's freezing."""
     return bool(METHODS[method].needs)
 
 
 def comparison(recipe: Recipe, network: Network, method: str) -> Comparison:
-    """The taps of the network as it is frozen now; none for a method that compares no maps."""
+    """Return the layers to compare under the current freezing; none for a method without feature maps."""
     if not compares_maps(method):
         return Comparison()
-    taps = backbone(recipe.network.backbone).taps
+    hooked_layers = backbone(recipe.network.backbone).hooked_layers
     prefix = network.frozen_prefix()
-    idle = tuple(tap for tap in taps if step_of(network, tap) < prefix)
-    return Comparison(tuple(tap for tap in taps if tap not in idle), idle)
+    idle = tuple(layer for layer in hooked_layers if step_of(network, layer) < prefix)
+    return Comparison(tuple(layer for layer in hooked_layers if layer not in idle), idle)
 
 
 def step_of(network: Network, module: str) -> int:
-    """The number of the step that a module is in."""
+    """Return the number of the step that holds a module."""
     return next(number for number, step in enumerate(network.steps) if step.holds(module))
 
 
 @compiler.deferred()
 @torch.no_grad()
-def shapes(network: Network, taps: tuple[str, ...], image_size: int) -> Shapes:
-    """(C, H, W) by tap for one image; nothing is computed."""
+def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
+    """Return (C, H, W) by layer for one image; on the meta device, without values."""
     meta = on_meta(network).eval()
-    with Tapped(meta.model, taps) as found:
+    with FeatureHooks(meta.model, hooked_layers) as maps:
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
-    return {tap: tuple(found[tap].shape[1:]) for tap in taps}
+    return {layer: tuple(maps[layer].shape[1:]) for layer in hooked_layers}
 
 
 def make(
@@ -79,17 +80,17 @@ def make(
     network: Network,
     method: str,
     *,
-    source: Network,
+    reference: Network,
     channel_weights: Mapping[str, Tensor] | None = None,
 ) -> Regularizer | None:
-    """A method's own part for the network as it is frozen now; None for one that adds nothing to the loss.
+    """Build the regularizer of a method under the current freezing; None for a method without a loss term.
 
     Args:
-        recipe: names the options.
-        network: the one that trains.
+        recipe: the recipe; its options of the method.
+        network: the network that trains.
         method: a row of `METHODS`.
-        source: holds the values to stay near.
-        channel_weights: DELTA's by tap; None weighs all alike, where only the structure matters.
+        reference: the network whose values or maps are the target.
+        channel_weights: DELTA's channel weights (C,) by layer; None for equal weights, where only the structure counts.
 
     Raises:
         InputError: for a backbone without feature maps (or convolutions, where filters are weighed), and options that
@@ -100,58 +101,61 @@ def make(
     own = recipe.options_of("regularizer", method)
     options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
     head = backbone(recipe.network.backbone).classifier
-    chosen = comparison(recipe, network, method)
-    if compares_maps(method) and not chosen.taps:
+    hooked_layers = comparison(recipe, network, method).hooked_layers
+    if compares_maps(method) and not hooked_layers:
+        # No map can differ: the decay of the head is all that is left of the method.
         return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})
     options = {name: value for name, value in options.items() if name not in WEIGHING}
-    sizes = shapes(network, chosen.taps, recipe.data.input_size) if chosen.taps else {}
+    sizes = shapes(network, hooked_layers, recipe.data.input_size) if hooked_layers else {}
     if "channel_weights" in METHODS[method].needs:
-        for tap in chosen.taps:
-            convolution(network.model, tap)
-    weights = channel_weights or {tap: torch.ones(size[0]) for tap, size in sizes.items()}
-    given: dict[str, Any] = {
+        # Only a convolution has filters; raises for other layers, before anything trains.
+        for layer in hooked_layers:
+            convolution(network.model, layer)
+    weights = channel_weights or {layer: torch.ones(size[0]) for layer, size in sizes.items()}
+    available: dict[str, Any] = {
         "shapes": sizes,
         "head": head,
-        "network": source.model,
-        "added": source.added,
+        "network": reference.model,
+        "inserted": reference.inserted,
         "channel_weights": weights,
     }
     row = METHODS[method]
-    return row.make(**{need: given[need] for need in row.needs}, **options)
+    return row.make(**{need: available[need] for need in row.needs}, **options)
 
 
-def parts(recipe: Recipe, network: Network) -> list[dict[str, Any]]:
-    """Each part of the training as plain data; leaves the network as its last part has it.
-
-    Returns:
-        For each part what is frozen, amount, lr, the regularizer, and how many numbers train and do not; where maps are
-        compared, how many numbers the regularizer has itself, the taps, and those of them that are idle.
+def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
+    """Return the record of each phase; leaves the network with the freezing of the last phase.
 
     Raises:
         InputError: see `make`.
     """
-    found = []
-    for part, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
+    records = []
+    for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
-        told = {"freeze": part.freeze, "amount": part.amount, "lr": part.lr, "regularizer": part.regularizer}
-        found.append(told | dict(freezing.count(network)) | _compared(recipe, network, part.regularizer))
-    return found
+        counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
+        records.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
+    return tuple(records)
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:
+    # Forked, so that recording a run changes none of its random numbers.
     with torch.random.fork_rng(devices=[]):
-        made = make(recipe, network, method, source=network)
-    if made is None or not compares_maps(method):
+        regularizer = make(recipe, network, method, reference=network)
+    if regularizer is None or not compares_maps(method):
         return {}
-    chosen = comparison(recipe, network, method)
-    own = sum(parameter.numel() for parameter in made.parameters())
-    return {"regularizer_parameters": own, "taps": list(chosen.taps), "idle_taps": list(chosen.idle)}
+    layers = comparison(recipe, network, method)
+    own = sum(parameter.numel() for parameter in regularizer.parameters())
+    return {
+        "regularizer_parameters": own,
+        "hooked_layers": list(layers.hooked_layers),
+        "idle_layers": list(layers.idle),
+    }
 
 
-def own_parameters(described: Sequence[Mapping[str, Any]]) -> int:
-    """How many numbers the regularizers of all parts have; a method that several phases have counts once."""
+def own_parameters(phases: Sequence[PhaseRecord]) -> int:
+    """Return the number of parameters of all phases' regularizers; a method of several phases counts once."""
     largest: dict[str, int] = {}
-    for part in described:
-        method = part["regularizer"]
-        largest[method] = max(largest.get(method, 0), part.get("regularizer_parameters", 0))
+    for phase in phases:
+        method = phase.regularizer
+        largest[method] = max(largest.get(method, 0), phase.regularizer_parameters or 0)
     return sum(largest.values())

@@ -4,27 +4,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pipeline.assembly import networks, regularizers
-from pipeline.core import compiler, paths, provenance, records, seeding
+from pipeline.core import compiler, paths, provenance, seeding
 from pipeline.core.recipe import Recipe
+from pipeline.core.records import (
+    Counted,
+    DataRecord,
+    Operations,
+    ParameterCounts,
+    PartSizes,
+    Record,
+    Runtime,
+    WeightsRecord,
+)
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
-from pipeline.training import engine
+from pipeline.training import contract
 
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
+# Of a record, what its key is over.
+KEYED = {"recipe", "device", "threads", "data", "weights", "code"}
 
 
 class Machine(NamedTuple):
-    """What a run computes on."""
+    """The device and the CPU threads of a run."""
 
     device: torch.device
     threads: int
@@ -38,7 +50,7 @@ def machine(recipe: Recipe) -> Machine:
 
 def run_record(
     recipe: Recipe, data: Packed, parts: Mapping[str, Tensor], network: Network, *, on: Machine, repeat: int
-) -> dict[str, Any]:
+) -> Record:
     """Return the deterministic record of a run: recipe, hashes, code, a key over them, and counts.
 
     Args:
@@ -49,39 +61,35 @@ def run_record(
         on: where it trains.
         repeat: its number.
     """
-    source = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
-    record: dict[str, Any] = {
-        "recipe": recipe.settings(),
-        "device": on.device.type,
-        "threads": on.threads,
-        "data": {"set": recipe.data.set, "classes": list(data.classes), "images": len(data.paths)},
-        "weights": {"origin": source["origin"], "sha256": source.get("sha256", "")},
-        "code": provenance.code_hash(),
-    }
-    key = seeding.fingerprint(record)
-    record["data"]["sha256"] = data.sha256
-    phases = regularizers.parts(recipe, network)
-    return {
-        "key": key,
-        "recipe_name": recipe.recipe,
-        "repeat": repeat,
-        "seed": repeat,
-        **record,
-        "phases": phases,
-        "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
-        "stages": freezing.count_by_stage(network),
-        "flops": computation(recipe, network, classes=len(data.classes)),
-        "parts": {part: len(rows) for part, rows in parts.items()},
-    }
+    pretrained = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    phases = regularizers.phase_records(recipe, network)
+    record = Record(
+        key="",
+        recipe_name=recipe.recipe,
+        repeat=repeat,
+        seed=repeat,
+        recipe=recipe.settings(),
+        device=on.device.type,
+        threads=on.threads,
+        data=DataRecord(set=recipe.data.set, classes=tuple(data.classes), images=len(data.paths)),
+        weights=WeightsRecord(origin=pretrained["origin"], sha256=pretrained.get("sha256", "")),
+        code=provenance.code_hash(),
+        phases=phases,
+        parameters=ParameterCounts(**freezing.count(network), regularizer=regularizers.own_parameters(phases)),
+        stages={name: Counted(**counted) for name, counted in freezing.count_by_stage(network).items()},
+        flops=computation(recipe, network, classes=len(data.classes)),
+        parts=PartSizes(**{part: len(rows) for part, rows in parts.items()}),
+    )
+    content = record.model_dump(mode="json", include=KEYED)
+    return record.model_copy(update={"key": seeding.digest(content)})
 
 
-def computation(recipe: Recipe, network: Network, *, classes: int) -> dict[str, int]:
+def computation(recipe: Recipe, network: Network, *, classes: int) -> Operations:
     """Return the operations of one image's forward pass, also without attention where there is some."""
     size = recipe.data.input_size
     with compiler.meta_device():
         plain = without_attention(recipe, classes=classes)
-    operations = {"network": cost.flops(network, size)}
-    return operations | ({"without_attention": cost.flops(plain, size)} if plain else {})
+    return Operations(network=cost.flops(network, size), without_attention=cost.flops(plain, size) if plain else None)
 
 
 def without_attention(recipe: Recipe, *, classes: int) -> Network | None:
@@ -106,26 +114,26 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
 
 
 def runtime_record(
-    outcome: engine.Outcome, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
-) -> dict[str, Any]:
+    outcome: contract.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+) -> Runtime:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
     commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
-    return {
-        "train_seconds": round(outcome.seconds, 3),
-        "cache_seconds": round(outcome.cache_seconds, 3),
-        "epoch_seconds": [round(value, 4) for value in outcome.epoch_seconds],
-        "images_per_second": round(outcome.images_trained / busy, 2),
-        "inference_images_per_second": dict(inference),
-        "device_name": device_name(on.device),
-        "threads": on.threads,
-        "versions": provenance.versions(),
-        "git_commit": commit,
-        "git_dirty": dirty,
-        "git_changes": provenance.changes(),
-        "started": started.isoformat(timespec="seconds"),
-        records.DATA: data_sha256,
-    }
+    return Runtime(
+        train_seconds=round(outcome.seconds, 3),
+        cache_seconds=round(outcome.cache_seconds, 3),
+        epoch_seconds=tuple(round(value, 4) for value in outcome.epoch_seconds),
+        images_per_second=round(outcome.images_trained / busy, 2),
+        inference_images_per_second=dict(inference),
+        device_name=device_name(on.device),
+        threads=on.threads,
+        versions=provenance.versions(),
+        git_commit=commit,
+        git_dirty=dirty,
+        git_changes=provenance.changes(),
+        started=started,
+        data_sha256=data_sha256,
+    )
 
 
 def device_name(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""From a recipe to the phases, rates and examples of its training."""
+"""Phases, learning rates and examples of a recipe's training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,35 +9,40 @@ from torch import Tensor
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.views import View
+from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS
-from pipeline.training import engine
-from pipeline.training.engine import Course, Guide, Phase
+from pipeline.training import contract
+from pipeline.training.contract import LossTerm, PhasePlan, TrainingPlan
 from pipeline.training.images import Images
 
 
 def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
-    """Return, per phase, a callable that freezes what the phase does not train."""
-    still_norms = recipe.train.freeze_bn_stats
-    return [partial(freezing.freeze, network, phase.freeze, still_norms=still_norms) for phase in recipe.train.phases]
+    """Return, per phase, a callable that applies its freezing."""
+    freeze_bn_stats = recipe.train.freeze_bn_stats
+    return [
+        partial(freezing.freeze, network, phase.freeze, freeze_bn_stats=freeze_bn_stats)
+        for phase in recipe.train.phases
+    ]
 
 
-def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], Guide | None]] = ()) -> Course:
-    """Return phases, rates by group and sampling, as the loop takes them.
+def training_plan(
+    recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], LossTerm | None]] = ()
+) -> TrainingPlan:
+    """Build phases, factors of the learning rate, sampler and class weights for the loop.
 
     Args:
         recipe: the recipe.
-        network: what the phases freeze.
-        loss_terms: makes what each phase adds to the loss; nothing adds nothing.
+        network: the network that the phases freeze.
+        loss_terms: builder of the loss term per phase; an empty sequence for none.
     """
     train = recipe.train
     makers = loss_terms or [lambda: None] * len(train.phases)
-    return Course(
+    return TrainingPlan(
         phases=tuple(
-            Phase(phase.amount, phase.lr, start=start, guide=guide, continues=phase.continues)
-            for phase, start, guide in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
+            PhasePlan(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
+            for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
         lr_factors=train.lr_factors.model_dump(),
         sampler=train.sampler,
@@ -46,30 +51,31 @@ def training_plan(recipe: Recipe, network: Network, loss_terms: Sequence[Callabl
 
 
 def training_examples(
-    data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: View
-) -> engine.Examples:
-    """Return the training and validation examples; test rows are never passed.
+    data: Packed, parts: Mapping[str, Tensor], device: torch.device, transform: ImageTransform
+) -> contract.Examples:
+    """Return training and validation examples; test rows are never passed.
 
     Args:
         data: the packed set.
-        parts: the rows of each part.
-        device: where the images are transformed.
-        transform: of training images.
+        parts: row numbers by part.
+        device: the device of the batches.
+        transform: the transform of the images.
     """
+    # Test rows are not even copied to the device.
     rows = torch.cat([parts["train"], parts["val"]])
-    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, view=transform)
-    return engine.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=device, transform=transform)
+    return contract.Examples(images, torch.from_numpy(data.labels), parts["train"], parts["val"])
 
 
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
-    """Translate a failure of the loop that settings can mend to an InputError; return others as they are."""
+    """Return an InputError for a failure of the loop that settings can mend; other errors unchanged."""
     train, method = recipe.train, recipe.regularizer.method
-    if isinstance(error, engine.NotFiniteError):
+    if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
         own = f", or a smaller alpha of regularizer {method}" if pulls else ""
         return InputError(f"{error}; a smaller lr often helps (now {train.lr}){own}; the batch: {files}")
-    # What torch says of a batch of one image whose map is one position.
+    # Torch's message for a batch of one image whose map has one position.
     if str(error).startswith("Expected more than 1 value per channel"):
         return InputError(
             f"batch_size: {train.batch_size} leaves a last batch of one image, whose map of one position a batch norm "

@@ -1,13 +1,13 @@
-"""From a recipe to the transforms of training and test images."""
+"""Train and eval transform of a recipe."""
 
 from pipeline.core.recipe import Recipe, Sizes
-from pipeline.datasets.transforms.views import View, view
+from pipeline.datasets.transforms.image_transform import ImageTransform, build_transform
 
 
-def train_transform(recipe: Recipe) -> View:
-    """Return the transform of training images."""
+def train_transform(recipe: Recipe) -> ImageTransform:
+    """Build the train transform: random crop, augmentation, input size."""
     data = recipe.data
-    return view(
+    return build_transform(
         image_size=data.image_size,
         crop_size=data.crop_size,
         crop_padding=data.crop_padding,
@@ -17,9 +17,10 @@ def train_transform(recipe: Recipe) -> View:
     )
 
 
-def eval_transform(sizes: Sizes) -> View:
-    """Return the transform of test images: the center of each, not varied."""
-    return view(
+def eval_transform(sizes: Sizes) -> ImageTransform:
+    """Build the eval transform: center crop, input size."""
+    return build_transform(
+        # Larger than the image is only a crop of a padded one; the eval transform pads its center instead.
         image_size=max(sizes.image, sizes.crop),
         crop_size=sizes.crop,
         crop_padding=0,

@@ -33,13 +33,13 @@ class _Commands(click.Group):
 @click.command(cls=_Commands)
 @click.version_option(package_name="orbweaver")
 def orbweaver() -> None:
-    """Adapt a pre-trained network to a few hundred labelled images, with evidence.
+    """Adapt a pre-trained network to a few hundred labeled images, with evidence.
 
     The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
     """
 
 
 def main() -> None:
-    """What the console script calls."""
+    """Run the program `orbweaver`."""
     with one_line_errors("orbweaver"):
         orbweaver()

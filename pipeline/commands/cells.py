@@ -1,4 +1,4 @@
-"""A study's cells as they would run: their values, the key of their content, and whether DVC has them already."""
+"""The cells of a study as they would run: their settings, the key of their content, and whether DVC has them."""
 
 import re
 import subprocess
@@ -34,12 +34,12 @@ class Cell(NamedTuple):
     key: str
 
     def experiment(self, study: str) -> str:
-        """What DVC calls the experiment."""
+        """Return the name of the experiment in DVC."""
         return f"{study}-{self.name}-{self.key}"
 
 
 def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> list[Cell]:
-    """The cells of a study, those that are one experiment named once.
+    """Return the cells of a study; cells that are one experiment are listed once.
 
     Args:
         named: the study.
@@ -55,7 +55,7 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
     code = provenance.code_hash(STAGES)
-    found: dict[str, Cell] = {}
+    by_key: dict[str, Cell] = {}
     read = read_each(overrides.values())
     for name, words in overrides.items():
         try:
@@ -63,12 +63,12 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
         except InputError as error:
             raise InputError(f"{named.file}: cell {name!r}: {error}") from None
         cell = _cell(name, words, resolved, code)
-        found.setdefault(cell.key, cell)
-    return list(found.values())
+        by_key.setdefault(cell.key, cell)
+    return list(by_key.values())
 
 
 def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
-    """A cell's own settings but for those that the user gives, then the user's."""
+    """Return a cell's own overrides, without those that the user replaces, then the user's."""
     taken = {word.partition("=")[0] for word in given}
     return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
 
@@ -80,17 +80,17 @@ def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> C
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
     recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite"})
     content = {"recipe": recipe, "places": {key: [place, _seen(Path(place))] for key, place in named.items()}}
-    return Cell(name, words, resolved, seeding.fingerprint(content | {"code": code})[:KEY_LENGTH])
+    return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
 
 
 def _seen(place: Path) -> list[Any]:
-    """Names, sizes and times of the files of a place: another photograph makes another experiment."""
+    """Return names, sizes and times of the files of a place: another photograph makes another experiment."""
     files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
-    return [(file.name, (told := file.stat()).st_size, told.st_mtime_ns) for file in files]
+    return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
 
 
 def finished(root: Path) -> dict[str, str]:
-    """The experiments that DVC has of any study, their revision by key."""
+    """Return the revision of every experiment of any study that DVC has, by key."""
     words = ("git", "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
     try:
         done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
@@ -98,14 +98,14 @@ def finished(root: Path) -> dict[str, str]:
         raise InputError("git is not installed; a study's experiments are kept in git") from None
     if done.returncode:
         raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
-    found = {}
+    by_key = {}
     for line in done.stdout.splitlines():
         revision, name = line.split(" ", 1)
         if match := EXPERIMENT.search(name):
-            found[match[1]] = revision
-    return found
+            by_key[match[1]] = revision
+    return by_key
 
 
 def trainings(cells: Sequence[Cell]) -> int:
-    """How many networks the cells train, one a repeat."""
+    """Return the number of networks that the cells train, one a repeat."""
     return sum(len(cell.resolved.recipe.repeats) for cell in cells)

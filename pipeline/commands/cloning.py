@@ -21,7 +21,7 @@ GIVEN_UP_SECONDS = 20.0
 
 @contextmanager
 def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Path]:
-    """The project as it was, in a folder of its own that is deleted in the end, also after Ctrl-C.
+    """Yield the project as it was, in a folder of its own that is deleted in the end, also after Ctrl-C.
 
     Git's objects are shared with the clone it is made from; DVC's cache is its own, so that nothing is taken from
     there instead of being made.
@@ -71,7 +71,7 @@ def _check_commit(root: Path, commit: str) -> None:
 
 
 def resolved(root: Path, revision: str) -> str | None:
-    """The commit that a name is for: git's own, or a DVC experiment's; None where there is none."""
+    """Return the commit of a name: git's own, or a DVC experiment's; None where there is none."""
     names = _git(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/??/*/{revision}").split()
     if names:
         return names[0]
@@ -117,14 +117,14 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _environment() -> Mapping[str, str]:
-    """The user's, with this interpreter's programs first, and with places that are the clone's own."""
+    """Return the user's environment, with this interpreter's programs first and the clone's own places."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_ELSEWHERE)}
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1"}
 
 
 def _git(folder: Path, *words: str, given: str | None = None) -> str:
-    """What git prints.
+    """Return the output of git.
 
     Raises:
         InputError: with git's own line, if it fails.

@@ -13,11 +13,11 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison
-from pipeline.evaluation.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare import comparison, repeats
+from pipeline.evaluation.compare.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
-from pipeline.evaluation.statistics import Interval
-from pipeline.reporting import certainty, tables
+from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
 
 WORKSPACE = "workspace"
@@ -34,12 +34,12 @@ def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
     if len(set(names)) < len(names):
         raise InputError(f"{' '.join(names)}: names one twice; give each once")
     reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)
-    found = comparison.compare([read(name) for name in reading], metric)
-    click.echo(json.dumps(as_data(found), indent=2, ensure_ascii=False) if as_json else as_text(found))
+    result = comparison.compare([read(name) for name in reading], metric)
+    click.echo(json.dumps(as_data(result), indent=2, ensure_ascii=False) if as_json else as_text(result))
 
 
 def read(name: str) -> Experiment:
-    """One experiment's repeats and images, from the working tree or from git and DVC's cache.
+    """Return one experiment's repeats and images, from the working tree or from git and DVC's cache.
 
     Raises:
         InputError: there is no such revision, or a file of it is not at hand.
@@ -48,16 +48,17 @@ def read(name: str) -> Experiment:
     try:
         with tracking.complete():
             numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
-            found = certainty.experiment(name, [revisions.repeat(files, number) for number in numbers])
-            return found._replace(
-                images={row["path"]: _identity(row) for row in revisions.table(files.read(paths.MANIFEST))}
-            )
+            experiment = confidence_intervals.experiment(name, [repeats.read(files, number) for number in numbers])
+            manifest = repeats.table(files, paths.MANIFEST)
+            return experiment._replace(images={row["path"]: _identity(row) for row in manifest})
     except tracking.IncompleteError as error:
         raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def files_of(name: str) -> tracking.Files:
-    """The files that a name stands for.
+    """Return the files that a name stands for.
 
     Raises:
         InputError: there is no such revision.
@@ -66,33 +67,33 @@ def files_of(name: str) -> tracking.Files:
         return tracking.Folder(Path())
     root = Path.cwd()
     known = dict(revisions.experiments(root))
-    found = known.get(name) or next(iter(revisions.git(root, "rev-parse", "--verify", "--quiet", f"{name}^0")), None)
-    if found is None:
+    revision = known.get(name) or next(iter(revisions.git(root, "rev-parse", "--verify", "--quiet", f"{name}^0")), None)
+    if revision is None:
         listed = ", ".join(sorted(known)) or "none"
         raise InputError(f"{name}: no experiment or revision of that name; experiments here: {listed}; or {WORKSPACE}")
-    return revisions.Revision(root, found)
+    return revisions.Revision(root, revision)
 
 
 def _identity(row: dict[str, str]) -> str:
     return f"{row['label']} {row['sha256']}"
 
 
-def as_data(found: Comparison) -> dict[str, Any]:
-    """The comparison as plain data; what is not known, or not finite, is null."""
+def as_data(result: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data; what is not known, or not finite, is null."""
     return {
-        "metric": found.metric,
-        "over": found.over,
-        "experiments": [_plain(one) for one in found.summaries],
-        "pairs": [_plain(one) for one in found.pairs],
+        "metric": result.metric,
+        "over": result.over,
+        "experiments": [_plain(one) for one in result.summaries],
+        "pairs": [_plain(one) for one in result.pairs],
         "differing_settings": {
-            name: dict(zip((one.name for one in found.summaries), values, strict=True))
-            for name, values in found.differing.items()
+            name: dict(zip((one.name for one in result.summaries), values, strict=True))
+            for name, values in result.differing.items()
         },
     }
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as mappings."""
+    """Return named tuples as mappings."""
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
@@ -102,23 +103,23 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def as_text(found: Comparison) -> str:
-    """The comparison for people: the experiments, each pair, and what differs in their settings."""
-    parts = ["\n".join(aligned(table)) for table in (experiments(found), *pair_tables(found), settings(found))]
-    return "\n\n".join([parts[0], found.over, *(part for part in parts[1:] if part)])
+def as_text(result: Comparison) -> str:
+    """Return the comparison as text: the experiments, each pair, and the settings that differ."""
+    parts = ["\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result), settings(result))]
+    return "\n\n".join([parts[0], result.over, *(part for part in parts[1:] if part)])
 
 
-def experiments(found: Comparison) -> Table:
-    """One row an experiment."""
+def experiments(result: Comparison) -> Table:
+    """Yield a row an experiment."""
     header = (
         "experiment",
         "n",
-        f"{found.metric}{SCORES[found.metric].unit}",
+        f"{result.metric}{SCORES[result.metric].unit}",
         "95 % interval",
         "training (s)",
         "trainable",
     )
-    return Table(header, [_row(one, found.metric) for one in found.summaries], numbers_from=1)
+    return Table(header, [_row(one, result.metric) for one in result.summaries], numbers_from=1)
 
 
 def _row(one: Summary, metric: str) -> tuple[str, ...]:
@@ -128,23 +129,23 @@ def _row(one: Summary, metric: str) -> tuple[str, ...]:
     return (one.name, str(one.n), _number(one.mean, metric) + sd, _ends(one.interval, metric), seconds, parameters)
 
 
-def pair_tables(found: Comparison) -> Iterator[Table]:
-    """Each two experiments: the difference, its tests, and what could have been seen."""
-    if not found.pairs:
+def pair_tables(result: Comparison) -> Iterator[Table]:
+    """Return for each two experiments the difference, its tests, and the smallest detectable difference."""
+    if not result.pairs:
         return
     header = (
         "pair",
-        f"difference{SCORES[found.metric].unit}",
+        f"difference{SCORES[result.metric].unit}",
         "95 % interval",
         "p",
         "p (Holm)",
         "smallest to be seen",
         "",
     )
-    rows = [_pair(pair, found.metric) for pair in found.pairs]
+    rows = [_pair(pair, result.metric) for pair in result.pairs]
     yield Table(header, rows, numbers_from=1)
-    if found.metric == comparison.ACCURACY:
-        tested = [(pair, repeat, one) for pair in found.pairs for repeat, one in pair.mcnemar.items()]
+    if result.metric == comparison.ACCURACY:
+        tested = [(pair, repeat, one) for pair in result.pairs for repeat, one in pair.mcnemar.items()]
         counts = [
             (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", f"{one.p:.3f}")
             for pair, repeat, one in tested
@@ -152,7 +153,7 @@ def pair_tables(found: Comparison) -> Iterator[Table]:
         yield Table(
             ("pair", "repeat", "only the first right", "only the second", "McNemar's p"), counts, numbers_from=1
         )
-        drawn = [(_title(pair), _ends(pair.bootstrap, found.metric)) for pair in found.pairs]
+        drawn = [(_title(pair), _ends(pair.bootstrap, result.metric)) for pair in result.pairs]
         yield Table(("pair", "difference over images, 95 % bootstrap interval (%)"), drawn, numbers_from=1)
 
 
@@ -167,10 +168,10 @@ def _title(pair: Pair) -> str:
     return f"{pair.a} - {pair.b}"
 
 
-def settings(found: Comparison) -> Table:
-    """The settings that differ, a column an experiment; hashes by their first digits."""
-    rows = [(name, *(_short(name, value) for value in values)) for name, values in found.differing.items()]
-    header = ("differs in", *(one.name for one in found.summaries))
+def settings(result: Comparison) -> Table:
+    """Return the settings that differ, a column an experiment; hashes by their first digits."""
+    rows = [(name, *(_short(name, value) for value in values)) for name, values in result.differing.items()]
+    header = ("differs in", *(one.name for one in result.summaries))
     return Table(header, rows or [("nothing that was recorded", *("" for _ in header[1:]))], numbers_from=len(header))
 
 
@@ -184,14 +185,14 @@ def _number(value: float, metric: str) -> str:
     return f"{SCORES[metric].scale * value:.{SCORES[metric].decimals}f}"
 
 
-def _ends(found: Interval | None, metric: str) -> str:
-    if found is None or math.isnan(found.low):
+def _ends(interval: Interval | None, metric: str) -> str:
+    if interval is None or math.isnan(interval.low):
         return "none"
-    return f"{_number(found.low, metric)} to {_number(found.high, metric)}"
+    return f"{_number(interval.low, metric)} to {_number(interval.high, metric)}"
 
 
 def aligned(table: Table) -> Iterator[str]:
-    r"""The table in columns of even width; numbers are set to the right.
+    r"""Yield the table in columns of even width; numbers are set to the right.
 
     >>> print("\n".join(aligned(Table(("name", "n"), [("a", "10"), ("bcdef", "1")], numbers_from=1))))
     name    n

@@ -18,7 +18,7 @@ from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 
-# More layers of a stage than these are told by the first two and the last.
+# Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
 # The value of --choices alone.
 ALL = "*"
@@ -62,7 +62,7 @@ def select(key: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Return the same for people: a line a choice, with the names of its options."""
+    """Return the same as text: a line a choice, with the names of its options."""
     width = max(len(line["name"]) for lines in listed.values() for line in lines)
     blocks = [
         "\n".join([key, *(f"  {line['name']:<{width}}  {line['description']}{_listed(line)}" for line in lines)])
@@ -95,12 +95,12 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
     """Return the resolved experiment as plain data."""
     recipe = resolved.recipe
     network = networks.structure(recipe, classes=classes)
-    phases = regularizers.parts(recipe, network)
+    phases = regularizers.phase_records(recipe, network)
     return {
         "recipe": recipe.recipe,
         "classes": classes,
         "settings": settings(resolved),
-        "phases": phases,
+        "phases": [phase.model_dump(mode="json") for phase in phases],
         "layers": layers(network),
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
         "flops": cost.flops(network, recipe.data.input_size),
@@ -110,13 +110,13 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
 def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
     recipe = resolved.recipe
-    values = recipe.settings()
-    # What trains in which phase is told below.
+    values = recipe.settings().model_dump(mode="json")
+    # The phases have an entry of their own.
     del values["train"]["phases"]
     values["options"] |= {family: recipe.options[family] for family in ("data", "weights")}
-    beside = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
+    others = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
-    origins |= {name: (value, name) for name, value in beside.items()}
+    origins |= {name: (value, name) for name, value in others.items()}
     notes = comments(paths.PARAMS)
     return {
         name: {"value": value, "from": origin, "note": notes.get(origin, "")}
@@ -125,7 +125,7 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
 
 
 def layers(network: Network) -> list[dict[str, Any]]:
-    """Each stage of the network with what it holds and how much of it trains, in the last phase."""
+    """Return each stage of the network with its layers and how much of it trains in the last phase."""
     return [
         {
             "stage": name,
@@ -139,23 +139,23 @@ def layers(network: Network) -> list[dict[str, Any]]:
     ]
 
 
-def as_text(found: dict[str, Any]) -> str:
-    """The same for people."""
-    settings = found["settings"]
+def as_text(description: dict[str, Any]) -> str:
+    """Return the same as text."""
+    settings = description["settings"]
     width = max(map(len, settings))
     values = max(len(str(entry["value"])) for entry in settings.values())
-    lines = [f"recipe {found['recipe']}, {found['classes']} classes", ""]
+    lines = [f"recipe {description['recipe']}, {description['classes']} classes", ""]
     lines += [f"  {n:<{width}}  {e['value']!s:<{values}}  {e['from']}{_note(e)}" for n, e in settings.items()]
     lines += ["", "  stage      trains  parameters  layers"]
     lines += [
         f"  {row['stage']:<10} {_verdict(row):<6} {row['parameters']:>11,}  {_span(row['layers'])}"
-        for row in found["layers"]
+        for row in description["layers"]
     ]
-    counts = found["parameters"]
-    lines += ["", *_phase_lines(found["phases"]), *_regularizer_lines(found["phases"])]
+    counts = description["parameters"]
+    lines += ["", *_phase_lines(description["phases"]), *_regularizer_lines(description["phases"])]
     lines += [
         f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
-        f"  one image's forward pass: {found['flops'] / 1e9:.2f} billion floating-point operations",
+        f"  one image's forward pass: {description['flops'] / 1e9:.2f} billion floating-point operations",
     ]
     return "\n".join(lines)
 
@@ -166,28 +166,28 @@ def _note(entry: Mapping[str, Any]) -> str:
 
 
 def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
-    """What each part of the training compares with the pre-trained network, where it does."""
-    told = []
+    """Return the layers that each phase compares with the pre-trained network, where it does."""
+    lines = []
     for part in parts:
-        if "taps" in part:
-            idle = f"; frozen, so left out: {', '.join(part['idle_taps'])}" if part["idle_taps"] else ""
-            told.append(
+        if "hooked_layers" in part:
+            idle = f"; frozen, so left out: {', '.join(part['idle_layers'])}" if part["idle_layers"] else ""
+            lines.append(
                 f"  regularizer {part['regularizer']}, amount {part['amount']}: "
                 f"{part['regularizer_parameters']:,} parameters of its own"
             )
-            told.append(f"    compares {', '.join(part['taps']) or 'nothing'}{idle}")
-    return told
+            lines.append(f"    compares {', '.join(part['hooked_layers']) or 'nothing'}{idle}")
+    return lines
 
 
 def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
     if len(phases) == 1 or phases[0]["regularizer"] != phases[1]["regularizer"]:
         return []
-    told = [
+    lines = [
         f"  phase {number}: freeze {phase['freeze']}, amount {phase['amount']}, lr {phase['lr']:g}, "
         f"trainable {phase['trainable']:,}"
         for number, phase in enumerate(phases, start=1)
     ]
-    return [*told, "  the layers above and the counts below are the last phase's"]
+    return [*lines, "  the layers above and the counts below are the last phase's"]
 
 
 def _span(layers: list[str]) -> str:

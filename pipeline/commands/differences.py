@@ -13,7 +13,7 @@ NOT_COMPARED = (paths.runtime_file(0).parent.as_posix(), paths.RECIPE.as_posix()
 CODE = "pipeline/"
 # Set for the second run, where the first may have left them open: how many threads, which repeats.
 SET_BY_US = frozenset({"threads", "repeats"})
-RECORDED = ("seed", "device", "threads")
+RECORDED = {"seed", "device", "threads"}
 
 
 class Output(NamedTuple):
@@ -22,82 +22,82 @@ class Output(NamedTuple):
     path: str
     stage: str
     recorded: str | None
-    found: str | None
+    rerun: str | None
 
     @property
     def identical(self) -> bool:
         """Whether both runs have it, bit by bit."""
-        return self.recorded is not None and self.recorded == self.found
+        return self.recorded is not None and self.recorded == self.rerun
 
 
-def outputs(recorded: Origin, found: Origin, order: Iterable[str]) -> list[Output]:
+def outputs(recorded: Origin, rerun: Origin, order: Iterable[str]) -> list[Output]:
     """Return every output but the timings and the settings, in the order in which they are made.
 
     Args:
         recorded: the run that was.
-        found: the run that was made now.
+        rerun: the run that was made now.
         order: the stages' names as dvc.yaml has them.
     """
     place = {name: number for number, name in enumerate(order)}
     names = sorted(
-        {**recorded.stages, **found.stages},
+        {**recorded.stages, **rerun.stages},
         key=lambda name: (place.get(name.partition("@")[0], len(place)), int(name.partition("@")[2] or 0)),
     )
     compared = []
     for name in names:
-        old, new = (_hashes(one.stages, name, "outs") for one in (recorded, found))
+        old, new = (_hashes(one.stages, name, "outs") for one in (recorded, rerun))
         kept = [path for path in {**old, **new} if not path.startswith(NOT_COMPARED)]
         compared += [Output(path, name, old.get(path), new.get(path)) for path in sorted(kept)]
     return compared
 
 
-def causes(recorded: Origin, found: Origin, first: Output) -> list[str]:
-    """What differs, of all that the first differing output follows from, the most telling first.
+def causes(recorded: Origin, rerun: Origin, first: Output) -> list[str]:
+    """Return what differs of all that the first differing output follows from, the most likely cause first.
 
     All outputs before it are identical, so what its own stage reads besides, and the machine, are what is left.
     """
-    told = [*_parameters(recorded, found, first.stage), *_records(recorded, found, first.stage)]
-    told += [*_files(recorded, found, first.stage), *_machines(recorded, found)]
-    return told or ["nothing that is recorded differs, so an operation that is not computed the same way each time"]
+    likely = [*_parameters(recorded, rerun, first.stage), *_records(recorded, rerun, first.stage)]
+    likely += [*_files(recorded, rerun, first.stage), *_machines(recorded, rerun)]
+    return likely or ["nothing that is recorded differs, so an operation that is not computed the same way each time"]
 
 
-def _parameters(recorded: Origin, found: Origin, stage: str) -> list[str]:
-    old, new = (_values(one.stages.get(stage, {}).get("params", {})) for one in (recorded, found))
+def _parameters(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+    old, new = (_values(one.stages.get(stage, {}).get("params", {})) for one in (recorded, rerun))
     return [f"parameter {line}" for line in _differences(old, new) if line.split(" ")[0] not in SET_BY_US]
 
 
 def _values(files: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters by their dotted names; dvc.lock has them by their file."""
+    """Return parameters by their dotted names; dvc.lock has them by their file."""
     return {name: value for values in files.values() for name, value in flat(values)}
 
 
-def _records(recorded: Origin, found: Origin, stage: str) -> list[str]:
-    """Seed, device and threads of the stage's own repeat."""
+def _records(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+    """Yield seed, device and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
-        {name: one.records[repeat].get(name) for name in RECORDED} if repeat in one.records else {}
-        for one in (recorded, found)
+        one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, rerun)
     )
     return _differences(old, new)
 
 
-def _files(recorded: Origin, found: Origin, stage: str) -> list[str]:
-    """Code, and data and weights from outside; what other stages made is the same."""
-    old, new = (_hashes(one.stages, stage, "deps") for one in (recorded, found))
+def _files(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+    """Yield code, and data and weights from outside; outputs of other stages are the same."""
+    old, new = (_hashes(one.stages, stage, "deps") for one in (recorded, rerun))
     code = sorted(path for path in {**old, **new} if path.startswith(CODE) and old.get(path) != new.get(path))
     outside = [path for path in old if not path.startswith(CODE) and old[path] not in new.values()]
     return [f"code of {path}" for path in code] + [f"content of {path}" for path in outside]
 
 
-def _machines(recorded: Origin, found: Origin) -> list[str]:
-    told: list[str] = []
-    for repeat in sorted(recorded.machines.keys() & found.machines.keys()):
-        told += _differences(dict(flat(recorded.machines[repeat])), dict(flat(found.machines[repeat])))
-    return list(dict.fromkeys(told))
+def _machines(recorded: Origin, rerun: Origin) -> list[str]:
+    lines: list[str] = []
+    for repeat in sorted(recorded.machines.keys() & rerun.machines.keys()):
+        old, new = (dict(flat(one.machines[repeat].model_dump())) for one in (recorded, rerun))
+        lines += _differences(old, new)
+    return list(dict.fromkeys(lines))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line a value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
+    """Yield a line a value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [f"{name} {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} here" for name in names]
 

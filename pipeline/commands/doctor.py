@@ -13,7 +13,7 @@ from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.dataset import Request
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.health import Finding
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
@@ -49,14 +49,14 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
     Your own folder is read where it is; another set is brought to a temporary place. Changes nothing in the project.
     The exit status is 1 where what is found would stop a run, else 0.
     """
-    found = examined(read(overrides))
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else as_text(found))
-    if any(finding["stops"] for finding in found["findings"]):
+    report = examined(read(overrides))
+    click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
+    if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
 
 
 def examined(resolved: Resolved) -> dict[str, Any]:
-    """What there is to say of the set that the experiment uses.
+    """Return the findings on the set that the experiment uses.
 
     Raises:
         InputError: where the set cannot be had at all.
@@ -66,7 +66,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         seen = look(resolved, Path(scratch) / "images")
         alike = near_duplicates.find(seen.rows, seen.folder)
     row = sets.known(data.set)
-    found = health.examine(
+    report = health.examine(
         seen.rows,
         seen.rejected,
         alike,
@@ -76,12 +76,12 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         known_overlap=row.known_overlap,
     )
     if seen.fault:
-        found["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).told())
-    return {"set": data.set, "title": seen.title} | found
+        report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
+    return {"set": data.set, "title": seen.title} | report
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
-    """The images of the experiment's set, one's own where they are, others below `target`, which is made.
+    """Return the images of the experiment's set: the user's own where they are, others below `target`, which is made.
 
     Raises:
         InputError: where the set cannot be had.
@@ -91,7 +91,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     place = resolved.settings.place_of(row.given_by)
     if row.given_by == "folder" and not row.is_published:
         files, left_out = bringing.read_own(row, place)
-        rows, refused = collecting.look(files)
+        rows, refused = collecting.inspect(files)
         rejected = sorted(refused + [Rejected(*out) for out in left_out])
         return Seen(
             Path(resolved.settings.axes.folder),
@@ -105,7 +105,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
     return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
 
 
-def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
+def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
     try:
         collecting.check_classes(files, rows, rejected)
     except InputError as error:
@@ -113,27 +113,27 @@ def _fault(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejec
     return ""
 
 
-def as_text(found: Mapping[str, Any]) -> str:
-    """The same for people: numbers, a bar for each class, then each finding with its first files."""
-    parts = ", ".join(f"{count:,} {part}" for part, count in found["parts"].items())
-    lines = [f"{found['title']}: {found['images']:,} images in {len(found['classes'])} classes"]
+def as_text(report: Mapping[str, Any]) -> str:
+    """Return the same as text: numbers, a bar for each class, then each finding with its first files."""
+    parts = ", ".join(f"{count:,} {part}" for part, count in report["parts"].items())
+    lines = [f"{report['title']}: {report['images']:,} images in {len(report['classes'])} classes"]
     lines += [f"  parts: {parts}"] if parts else []
-    if sizes := found["sizes"]:
+    if sizes := report["sizes"]:
         small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))
         lines.append(f"  sizes: {small} to {large} pixels")
-        lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in found['modes'].items())}")
-    lines += ["", *_bars(found["classes"]), *_told(found["findings"])]
+        lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
+    lines += ["", *_bars(report["classes"]), *_finding_lines(report["findings"])]
     return "\n".join(lines)
 
 
 def _bars(classes: Mapping[str, int]) -> list[str]:
-    """The largest class first, a bar of 40 signs for it."""
+    """Return a bar for each class, the largest first with 40 signs."""
     width, most = max(map(len, classes), default=0), max(classes.values(), default=0)
     ordered = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
     return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]
 
 
-def _told(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     if not findings:
         return ["", "nothing found that needs a look"]
     lines = []

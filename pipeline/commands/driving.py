@@ -27,7 +27,7 @@ SET_UP_PATIENCE = 120
 
 
 class Task(NamedTuple):
-    """What is to be run: the cell's name, DVC's name for it, its overrides and how many networks it trains."""
+    """A cell to run: its name, DVC's name for it, its overrides and how many networks it trains."""
 
     cell: str
     experiment: str
@@ -69,26 +69,26 @@ class Running:
             )
 
     def stages(self) -> list[str]:
-        """The stages that DVC has come to."""
+        """Return the stages that DVC has reached."""
         return STAGE.findall(self._log.read_text(encoding="utf-8", errors="replace"))
 
     def trained(self) -> int:
-        """How many of its networks are trained."""
+        """Return how many of its networks are trained."""
         return sum(stage.startswith("train@") for stage in self.stages()[:-1])
 
     def is_training(self) -> bool:
-        """Whether all that cells may share is made: images and pre-trained weights."""
+        """Return whether all that cells may share is there: images and pre-trained weights."""
         return any(stage.startswith("train@") for stage in self.stages())
 
     def ended(self) -> Ended | None:
-        """How it ended; None while it runs."""
+        """Return how it ended; None while it runs."""
         if self._child.poll() is None:
             return None
         return Ended(self.task, "" if self._child.returncode == 0 else self._failure())
 
     def _failure(self) -> str:
-        told = self._log.read_text(encoding="utf-8", errors="replace")
-        lines = FAILURE.findall(told) or [line for line in told.splitlines() if line.strip()]
+        log = self._log.read_text(encoding="utf-8", errors="replace")
+        lines = FAILURE.findall(log) or [line for line in log.splitlines() if line.strip()]
         ours = [line for line in lines if not line.startswith("ERROR:")]
         reason = (ours or lines or [f"dvc ended with {self._child.returncode}"])[-1]
         return f"{reason} (log: {self._log})"
@@ -107,7 +107,7 @@ class Running:
                     return
 
     def _signalled(self, number: signal.Signals) -> bool:
-        """Whether nothing of it is left after this signal."""
+        """Return whether nothing of it is left after this signal."""
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, number)
         return _wait(lambda: self._child.poll() is not None and not self._has_members(), PATIENCE)
@@ -144,7 +144,7 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
     Raises:
         KeyboardInterrupt: after all that runs has been stopped.
     """
-    waiting, running, told = list(tasks), list[Running](), dict[str, int]()
+    waiting, running, reported = list(tasks), list[Running](), dict[str, int]()
     before = paths.PARAMS.read_bytes()
     try:
         while waiting or running:
@@ -154,8 +154,8 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
             for one in list(running):
                 end = one.ended()
                 count = one.task.trainings if end and not end.failure else one.trained()
-                on_trained(count - told.get(one.task.cell, 0))
-                told[one.task.cell] = count
+                on_trained(count - reported.get(one.task.cell, 0))
+                reported[one.task.cell] = count
                 if end:
                     running.remove(one)
                     yield end

@@ -29,7 +29,7 @@ def command(port: int) -> None:
 
 
 def serve(environment: Mapping[str, str], *, port: int) -> None:
-    """Become MLflow's server on the local store; where a server keeps the runs, only say where it is.
+    """Run MLflow's server on the local store; where a server keeps the runs, print its address.
 
     Without its job runner and with one worker it is 2 processes and 0.5 GB, by default 15 and 3 GB.
     """

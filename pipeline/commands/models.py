@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from pipeline import tracking
+from pipeline.assembly import trained
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, provenance
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.transforms.views import View
+from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks.network import Network
-from pipeline.stages import evaluate
 
 # Two at least, or the exported network takes one image alone.
 EXAMPLES = 4
@@ -21,7 +21,7 @@ NEEDS = ("torch", "torchvision", "numpy")
 
 
 class FromPixels(nn.Module):
-    """A network with what comes before it in testing: the middle cut out, resized, normalised.
+    """A network with the transform of testing: center crop, resizing, normalization.
 
     Shape:
         Input (N, 3, S, S) uint8, red green blue, S the side that images are packed at; output (N, K) class scores.
@@ -30,7 +30,7 @@ class FromPixels(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: Network, view: View, data: Packed) -> None:
+    def __init__(self, network: Network, view: ImageTransform, data: Packed) -> None:
         super().__init__()
         self.network = network
         self.view = view
@@ -38,15 +38,15 @@ class FromPixels(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(data.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores of packed images."""
-        shown = self.view.still(images).to(torch.float32)
+        """Return the class scores of packed images."""
+        shown = self.view.eval_transform(images).to(torch.float32)
         scores: Tensor = self.network((shown - self.mean) / self.std)
         return scores
 
 
 def from_pixels(repeat: int, data: Packed) -> FromPixels:
-    """The trained network of this repeat, from the working tree, in eval mode."""
-    return FromPixels(evaluate.load_network(repeat), eval_transform(evaluate.read_sizes(repeat)), data).eval()
+    """Return the trained network of a repeat, from the working tree, in eval mode."""
+    return FromPixels(trained.load(repeat), eval_transform(trained.sizes(repeat)), data).eval()
 
 
 def log_models() -> int:

@@ -44,44 +44,45 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, as_json:
         with cloning.cloned(root, recorded.commit, recorded.changes or "", keep=keep) as project:
             if keep:
                 click.echo(f"reproduce: the clone stays in {project}", err=True)
-            found = made_again(root, project, recorded, reuse_data=reuse_data)
-            told = verdict(recorded, found, order=stage_order(project), places=(root, project))
+            rerun = made_again(root, project, recorded, reuse_data=reuse_data)
+            result = verdict(recorded, rerun, order=stage_order(project), places=(root, project))
     except KeyboardInterrupt:
         click.echo("reproduce: interrupted" + ("" if keep else "; the temporary clone is deleted"), err=True)
         raise SystemExit(130) from None
-    told = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **told}
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else as_text(told))
-    raise SystemExit(0 if told["identical"] else 1)
+    result = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **result}
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else as_text(result))
+    raise SystemExit(0 if result["identical"] else 1)
 
 
 def look_up(root: Path, run: str) -> Origin:
-    """What was recorded of a run, by MLflow's ID or, where git has such a name, in its revision.
+    """Return the record of a run, by MLflow's ID or, if git has such a name, in its revision.
 
     Raises:
         InputError: if nobody knows it, or it cannot be made again, with the way out.
     """
     if revision := cloning.resolved(root, run):
         results = tracking.read(Revision(root, revision))
-        found = tracking.made_from(results, [trial.repeat for trial in results.trials])
-        return found._replace(commit=revision, changes="")
-    found = tracking.recorded(run)
-    if not found.commit:
+        origin = tracking.made_from(results, [one.number for one in results.repeats])
+        return origin.model_copy(update={"commit": revision, "changes": ""})
+    origin = tracking.recorded(run)
+    if not origin.commit:
         raise InputError(f"run {run}: made outside git, so its code is not recorded; commit it and run again")
-    if found.changes is None:
+    if origin.changes is None:
         raise InputError(
-            f"run {run}: made from {found.commit[:12]} with uncommitted changes that were not kept (too many, or by an "
-            "earlier version); commit them and run again"
+            f"run {run}: made from {origin.commit[:12]} with uncommitted changes that were not kept (too many, or by "
+            "an earlier version); commit them and run again"
         )
-    return found
+    return origin
 
 
 def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
-    """With one repeat alone, if one is asked for."""
+    """Keep one repeat of the record, or all."""
     if repeat is None:
         return recorded
     if repeat not in recorded.repeats:
         raise InputError(f"--repeat {repeat}: run {run} has the repeats {', '.join(map(str, recorded.repeats))}")
-    return recorded._replace(repeats=[repeat], stages=tracking.stages_of(recorded.stages, [repeat]))
+    stages = tracking.stages_of(recorded.stages, [repeat])
+    return recorded.model_copy(update={"repeats": [repeat], "stages": stages})
 
 
 def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool) -> Origin:
@@ -104,49 +105,49 @@ def set_values(root: Path, project: Path, recorded: Origin) -> None:
 
     with modify_yaml(project / paths.PARAMS) as values:
         values["repeats"] = recorded.repeats
-        values["threads"] = recorded.machines[recorded.repeats[-1]].get("threads", values["threads"])
+        values["threads"] = recorded.machines[recorded.repeats[-1]].threads
         folder = Path(values["folder"])
         if not folder.is_absolute() and names(root / folder) != names(project / folder):
             values["folder"] = str(root / folder)
 
 
 def names(folder: Path) -> set[str]:
-    """Every file below a folder, by its path there."""
+    """Return every file below a folder, by its path there."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def stage_order(project: Path) -> list[str]:
-    """The stages' names in dvc.yaml."""
+    """Return the stages' names in dvc.yaml."""
     return list(yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
-def verdict(recorded: Origin, found: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
-    """Which outputs are identical; the first that is not, where in it, and what may be why."""
-    compared = differences.outputs(recorded, found, order)
-    told: dict[str, Any] = {
+def verdict(recorded: Origin, rerun: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
+    """Return which outputs are identical; the first that is not, where in it, and what may be why."""
+    compared = differences.outputs(recorded, rerun, order)
+    result: dict[str, Any] = {
         "outputs": {output.path: "identical" if output.identical else "different" for output in compared},
         "identical": bool(compared) and all(output.identical for output in compared),
     }
     first = next((output for output in compared if not output.identical), None)
     if first is None:
-        return told
-    return told | {
+        return result
+    return result | {
         "first": first.path,
         "where": where(first, *places),
-        "causes": differences.causes(recorded, found, first),
+        "causes": differences.causes(recorded, rerun, first),
     }
 
 
 def where(output: differences.Output, root: Path, project: Path) -> str:
-    """The first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
-    old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.found)))
+    """Return the first file of a folder that differs, where DVC's cache still has the recorded folder's list."""
+    old, new = (listing(place, md5) for place, md5 in ((root, output.recorded), (project, output.rerun)))
     if not old or not new:
         return ""
     return next((name for name in sorted({**old, **new}) if old.get(name) != new.get(name)), "")
 
 
 def listing(root: Path, md5: str | None) -> dict[str, str]:
-    """The files of a folder as DVC keeps them; none where its cache lacks them."""
+    """Return the files of a folder as DVC keeps them; none where its cache lacks them."""
     if not md5 or not md5.endswith(".dir"):
         return {}
     with suppress(FileNotFoundError):
@@ -155,16 +156,17 @@ def listing(root: Path, md5: str | None) -> dict[str, str]:
     return {}
 
 
-def as_text(told: dict[str, Any]) -> str:
-    """The same for people; the last line is the answer."""
-    outputs = told["outputs"]
+def as_text(result: dict[str, Any]) -> str:
+    """Return the same as text; the last line is the answer."""
+    outputs = result["outputs"]
     width = max(map(len, outputs), default=0)
-    lines = [f"run {told['run']}, commit {told['commit'][:12]}, repeats {', '.join(map(str, told['repeats']))}"]
+    lines = [f"run {result['run']}, commit {result['commit'][:12]}, repeats {', '.join(map(str, result['repeats']))}"]
     lines += [f"  {path:<{width}}  {answer}" for path, answer in outputs.items()]
     lines.append(f"  {NOT_COMPARED}")
-    if told["identical"]:
+    if result["identical"]:
         return "\n".join([*lines, f"identical: all {len(outputs)} outputs, bit by bit"])
     differing = sum(answer != "identical" for answer in outputs.values())
-    place = f"{told['first']}, {told['where']}" if told["where"] else told["first"]
-    last = f"different: {differing} of {len(outputs)} outputs, first {place}; likely cause: {'; '.join(told['causes'])}"
+    place = f"{result['first']}, {result['where']}" if result["where"] else result["first"]
+    causes = "; ".join(result["causes"])
+    last = f"different: {differing} of {len(outputs)} outputs, first {place}; likely cause: {causes}"
     return "\n".join([*lines, last])

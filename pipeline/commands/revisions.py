@@ -1,9 +1,6 @@
 """The files of a git revision or a DVC experiment, without checking it out."""
 
-import csv
 import errno
-import io
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import paths, records
-from pipeline.reporting.aggregate import Repeat
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -43,20 +38,20 @@ class Revision:
             raise tracking.IncompleteError(f"DVC cannot read it: {error}") from None
 
     def read(self, path: Path) -> bytes:
-        """The file's bytes, as `tracking.Files` has it."""
+        """Return the file's bytes, as `tracking.Files` has it."""
         with _absent(path):
             content: bytes = self._files.read_bytes(path.as_posix())
         return content
 
     def names(self, folder: Path) -> list[Path]:
-        """Every file below the folder, as `tracking.Files` has it."""
+        """Return every file below the folder, as `tracking.Files` has it."""
         with _absent(folder):
             return sorted(Path(name) for name in self._files.find(folder.as_posix()))
 
 
 @contextmanager
 def _absent(path: Path) -> Iterator[None]:
-    """What DVC says of a file, and what it says of a whole folder, that its cache does not have."""
+    """Return DVC's errors for a file, and for a whole folder, that its cache does not have."""
     from dvc_data.index import DataIndexDirError
 
     try:
@@ -66,38 +61,15 @@ def _absent(path: Path) -> Iterator[None]:
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:
-    """DVC's experiments: what each is called, and its revision."""
+    """Return the revision of each of DVC's experiments, by name."""
     lines = git(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
     return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
 
 
 def git(root: Path, *words: str) -> list[str]:
-    """What git prints, by lines; none where there is no git, no repository or no such revision."""
+    """Return the lines of git's output; none if there is no git, no repository or no such revision."""
     try:
         done = subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return []
     return done.stdout.splitlines() if done.returncode == 0 else []
-
-
-def repeat(files: tracking.Files, number: int) -> Repeat:
-    """One repeat of an experiment, from its files.
-
-    Raises:
-        FileNotFoundError: if one of them is not at hand.
-    """
-    trained, tested = paths.training_metrics(number), paths.evaluation(number)
-    runtime = json.loads(files.read(paths.runtime_file(number)))
-    return Repeat(
-        number=number,
-        record=records.whole(json.loads(files.read(trained / "record.json")), runtime),
-        runtime=runtime,
-        scores=json.loads(files.read(tested / "scores.json")),
-        history=table(files.read(trained / "history.csv")),
-        predictions=table(files.read(tested / "predictions.csv")),
-    )
-
-
-def table(content: bytes) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    return list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))

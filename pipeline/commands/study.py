@@ -26,7 +26,7 @@ def command() -> None:
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What says which cells are meant, the same for each command."""
+    """Add the options that select cells, the same for each command."""
     given = click.option(
         "-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="For all cells; may be repeated."
     )
@@ -36,7 +36,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command(name="list")
 def list_() -> None:
-    """The studies in `studies/`."""
+    """List the studies in `studies/`."""
     width = max(map(len, definition.names()), default=0)
     for name in definition.names():
         study = definition.find(name).study
@@ -47,7 +47,7 @@ def list_() -> None:
 @command.command()
 @_options
 def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
-    """The cells of study NAME, or of a .yaml file, what each sets, and which would run."""
+    """List the cells of study NAME, or of a .yaml file, with their settings, and which would run."""
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
@@ -119,13 +119,13 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    found = gathering.results(named.study, planned, cells.finished(Path.cwd()))
+    results = gathering.results(named.study, planned, cells.finished(Path.cwd()))
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
-    told = page.content(named.name, named.study, found, commands=commands)
+    content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
-        gathering.write(target, told)
-    for line in told["answer"]:
+        gathering.write(target, content)
+    for line in content["answer"]:
         click.echo(line)
     click.echo(f"see {folder / 'index.html'}")
 
@@ -156,7 +156,7 @@ def _advance(bar: "tqdm[Any]", count: int) -> None:
 
 
 def _alone() -> FileLock:
-    """Two studies at a time in one clone would run the same cells twice.
+    """Lock the clone: two studies at a time would run the same cells twice.
 
     Raises:
         InputError: if another study runs here.

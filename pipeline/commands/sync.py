@@ -53,7 +53,7 @@ def sync() -> None:
 
 
 def _told(counts: Counter[str]) -> str:
-    """One line, like `MLflow: 2 experiments added, 3 already there`."""
+    """Return a line such as `MLflow: 2 experiments added, 3 already there`."""
     parts = [(counts[word], word) for word in (*WORDS.values(), ABSENT) if counts[word]]
     if not parts:
         return f"MLflow: no finished experiment yet, {tracking.shown(tracking.uri())} is ready"
@@ -72,7 +72,7 @@ class Experiment(NamedTuple):
 
 
 def experiments(root: Path) -> Iterator[Experiment]:
-    """Where an experiment's files may be: the working tree, HEAD and DVC's experiments."""
+    """Yield the places of an experiment's files: the working tree, HEAD and DVC's experiments."""
     yield Experiment("working tree", tracking.Folder(Path()), (), True)
     if revisions.git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         yield Experiment("HEAD", Revision(root, "HEAD"), (), False)

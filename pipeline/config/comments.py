@@ -1,4 +1,4 @@
-"""The comments beside the values of params.yaml: for a recipe's, the place in its paper."""
+"""The comments behind the values of params.yaml: for a recipe's, the place in its paper."""
 
 from pathlib import Path
 from typing import Any

@@ -54,7 +54,7 @@ def resolve(settings: Settings) -> Resolved:
             layers.set(setting, getattr(axes, axis), axis)
     rules.check_choices(axes, layers)
     _let_the_method_decide(axes.freeze, layers)
-    rules.check_phases(layers)
+    rules.check_phases(axes, layers)
     _scale(settings, layers)
     _resolve_data(layers)
     _resolve_phases(layers)
@@ -96,10 +96,11 @@ def _scale(settings: Settings, layers: Layers) -> None:
                 layers.set(name, round(layers.get(name) * ratio), "image_size")
         layers.set("data.image_size", axes.image_size, "image_size")
     if isinstance(axes.lr, float):
-        ratio = axes.lr / layers.get("train.lr")
+        phases = layers.get("train.phases")
+        # Exactly 1 where the axis is the recipe's own rate, so that spelling it out changes nothing.
+        factor = axes.lr / phases[0]["lr"] if phases else 1.0
         layers.values["train"]["phases"] = [
-            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * ratio}
-            for number, phase in enumerate(layers.get("train.phases"))
+            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * factor} for number, phase in enumerate(phases)
         ]
         layers.set("train.lr", axes.lr, "lr")
     if isinstance(axes.budget, int):

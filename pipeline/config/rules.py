@@ -42,8 +42,8 @@ def check_choices(axes: Axes, layers: Layers) -> None:
         )
 
 
-def check_phases(layers: Layers) -> None:
-    """Refuse phases that do not add up to the budget or begin at another rate.
+def check_phases(axes: Axes, layers: Layers) -> None:
+    """Refuse phases that do not add up to the budget or begin at another rate, unless an axis scales them.
 
     Raises:
         InputError: naming the key, its value and the way out.
@@ -54,12 +54,12 @@ def check_phases(layers: Layers) -> None:
     if not phases:
         raise _refused(f"freeze: {PHASES!r} needs phases, and {key} is empty; choose a strategy")
     amounts = [phase["amount"] for phase in phases]
-    if sum(amounts) != (amount := layers.get("train.budget.amount")):
+    if axes.budget == AUTO and sum(amounts) != (amount := layers.get("train.budget.amount")):
         raise _refused(
             f"{layers.origin('train.budget.amount')}: {amount} is not the sum of its phases' {amounts}; "
             f"scale all with -S budget={amount}, or set all"
         )
-    if (lr := layers.get("train.lr")) != phases[0]["lr"]:
+    if axes.lr == AUTO and (lr := layers.get("train.lr")) != phases[0]["lr"]:
         raise _refused(
             f"{layers.origin('train.lr')}: {lr} is not the first phase's {phases[0]['lr']}; "
             f"scale all with -S lr={lr:g}, or set both"

@@ -21,7 +21,7 @@ DISABLED = "__dynamo_disable"
 
 
 class _StandIn(ModuleType):
-    """A module that is imported when a name of it is used that it does not have."""
+    """A module whose unknown names import the real one."""
 
     def __getattr__(self, name: str) -> Any:
         # `inspect` and import itself ask every module for such names, which is no use of it; but a package's path is
@@ -45,7 +45,7 @@ def _remove() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Answer torch and torchvision in place of the compiler; does nothing where it is imported already."""
+    """Answer torch and torchvision in place of the compiler; do nothing where it is imported already."""
     if COMPILER in sys.modules:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a user is told when something is wrong: one line that names the thing, the value and the way out."""
+"""Errors of the user: one line that names the thing, the value and the way out."""
 
 import signal
 import sys
@@ -9,7 +9,7 @@ OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.imag
 
 
 class InputError(Exception):
-    """Something that the user gave cannot be used; the message is one line for him to read."""
+    """An input that cannot be used; the message is one line for the user."""
 
 
 def _terminate(signum: int, _frame: object) -> None:
@@ -18,11 +18,11 @@ def _terminate(signum: int, _frame: object) -> None:
 
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
-    """Turn what goes wrong inside into one line on standard error and a non-zero exit.
+    """Turn an error inside into one line on standard error and a non-zero exit.
 
-    Ours (`InputError`) and the operating system's (`OSError`: no such file, no space left, ...) are told in a line,
-    and so is a GPU whose memory does not reach; Ctrl-C, a polite kill and a terminal that closes end with 130;
-    anything else is our own mistake and keeps its traceback.
+    `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and a full GPU become a
+    line; Ctrl-C, SIGTERM and a terminal that closes end with 130; anything else is a mistake of this program and keeps
+    its traceback.
 
     Args:
         name: what is running, for the line's beginning.

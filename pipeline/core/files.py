@@ -23,7 +23,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def repeat_argument(arguments: Sequence[str]) -> int:
-    """The number of the repeat, the only argument of `python -m pipeline.stages.STAGE REPEAT`.
+    """Return the number of the repeat, the only argument of `python -m pipeline.stages.STAGE REPEAT`.
 
     Raises:
         InputError: where there is none, or it is no whole number.
@@ -67,13 +67,18 @@ def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:
         yaml.dump(dict(values), stream)
 
 
+def as_json(values: Mapping[str, Any]) -> str:
+    """Return readable JSON, the same for the same values."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Readable JSON, the same bytes for the same values."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write readable JSON, the same bytes for the same values."""
+    path.write_text(as_json(values), encoding="utf-8")
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """CSV with the keys of all rows as its header; whole numbers are written without a decimal point."""
+    """Write CSV with the keys of all rows as its header, and whole numbers without a decimal point."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")

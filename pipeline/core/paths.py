@@ -1,4 +1,4 @@
-"""Where each stage reads and writes, relative to the project's root, which is where DVC runs every stage."""
+"""Places that stages read and write, relative to the project's root, which is where DVC runs every stage."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ SOURCE = Path("models/source")
 SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
 SOURCE_RECORD = SOURCE / "source.json"
 
-# beside the curves of a repeat
+# next to the curves of a repeat
 AUGMENTED = "augmented.png"
 
 SUMMARY = Path("metrics/summary.json")
@@ -45,38 +45,38 @@ CHANNELS = Path(".dvc/tmp/channels")
 
 
 def split_file(repeat: int) -> Path:
-    """The CSV that says which image is in which part in this repeat."""
+    """Return the CSV file with the part of each image in a repeat."""
     return Path(f"data/split/{repeat}.csv")
 
 
 def trained(repeat: int) -> Path:
-    """The folder of the trained network of this repeat."""
+    """Return the folder of the trained network of a repeat."""
     return Path(f"models/trained/{repeat}")
 
 
 def training_metrics(repeat: int) -> Path:
-    """The folder of what training recorded in this repeat: curves and the resolved experiment."""
+    """Return the folder of the curves and the record of a repeat's training."""
     return Path(f"metrics/train/{repeat}")
 
 
 def runtime_file(repeat: int) -> Path:
-    """The JSON of all that differs between two equal runs: times, device, versions, commit."""
+    """Return the JSON file of all that differs between two equal runs: times, device, versions, commit."""
     return Path(f"metrics/runtime/{repeat}.json")
 
 
 def evaluation(repeat: int) -> Path:
-    """The folder of what the test part said in this repeat."""
+    """Return the folder of the test results of a repeat."""
     return Path(f"metrics/evaluate/{repeat}")
 
 
 def root() -> Path:
-    """The root of the user's own clone, also from inside DVC's temporary copies of it."""
+    """Return the root of the user's own clone, also from inside DVC's temporary copies of it."""
     return Path(os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """Give a place beside `target` to write a file or folder to, and move it there only if nothing failed.
+    """Yield a temporary place next to `target`, and move what was written there to `target` only if nothing failed.
 
     Args:
         target: the file or folder to make; one of that name is replaced.

@@ -1,4 +1,4 @@
-"""Where a result came from: code, versions, commit."""
+"""The origin of a result: code, versions, commit."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetens
 
 
 def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:
-    """One SHA-256 over the source files that dvc.yaml names as these stages' dependencies.
+    """Return one SHA-256 over the source files that dvc.yaml names as dependencies of stages.
 
     The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.
     """
@@ -29,24 +29,24 @@ def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definiti
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that results depend on, where they are installed."""
-    found = {"python": platform.python_version()}
+    """Return the version of Python, and of the installed packages that results depend on."""
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> tuple[str, bool]:
-    """The commit that is checked out, and whether tracked files differ from it; ("", False) outside git."""
+    """Return the commit that is checked out, and whether tracked files differ from it; ("", False) outside git."""
     head = _git("rev-parse", "HEAD")
     return head, bool(head and _git("status", "--porcelain", "--untracked-files=no"))
 
 
 def changes() -> str | None:
-    """What `git apply` needs to make the working tree from its commit, but for dvc.lock; "" where they are equal.
+    """Return the patch from the commit to the working tree, without dvc.lock; "" where they are equal.
 
     params.yaml is part of it: `dvc exp run -S` changes that file, so an experiment is its commit and these lines.
 
@@ -76,7 +76,7 @@ def _git(*words: str) -> str:
 
 
 def _printed(*words: str) -> bytes:
-    """What git prints; nothing where there is no git, no repository or no commit."""
+    """Return the output of git; empty where there is no git, no repository or no commit."""
     try:
         done = subprocess.run(("git", *words), capture_output=True, check=False, env=_environment())
     except FileNotFoundError:
@@ -96,13 +96,13 @@ def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
 
 
 def processor() -> str:
-    """The CPU's name and how many cores of it this process may use."""
+    """Return the CPU's name and how many cores of it this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_processor_name()}, {cores} cores"
 
 
 def _processor_name() -> str:
-    """Linux tells it in /proc/cpuinfo; `platform.processor()` is empty there."""
+    """Return the CPU's name; on Linux it is in /proc/cpuinfo, and `platform.processor()` is empty."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -6,7 +6,7 @@ against params.yaml's own types before, so that what is wrong here is an edited 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -149,38 +149,33 @@ class Regularizer(Section):
     method: Name
 
 
-class Recipe(Section):
-    """The settings of one experiment.
+class TrainingSettings(Section):
+    """Settings from which a trained network follows.
 
     Attributes:
-        recipe: the name of its section in params.yaml.
-        cite: the paper that it is from.
         data: the images.
         network: the network.
         train: the loop.
         regularizer: the regularizer.
         options: by family and choice, the options of the choices that were made.
-        repeats: the numbers of the repeats.
-        device: as params.yaml has it; each stage that computes resolves `auto` itself.
-        threads: likewise.
     """
 
-    recipe: Name
-    cite: str
     data: Data
     network: Network
     train: Train
     regularizer: Regularizer
     options: Mapping[str, Mapping[str, Mapping[str, Any]]]
-    repeats: tuple[Seed, ...]
-    device: Name
-    threads: Count | Literal["auto"]
 
     @model_validator(mode="after")
-    def _trains_in_phases(self) -> "Recipe":
+    def _trains_in_phases(self) -> Self:
         if not self.train.phases:
             raise ValueError("train.phases is empty")
         return self
+
+    @property
+    def in_phases(self) -> bool:
+        """Whether the recipe itself says how its phases freeze."""
+        return self.network.freeze == PHASES
 
     def options_of(self, family: str, choice: str | None = None) -> dict[str, Any]:
         """Return the options of a choice; empty where it has none.
@@ -192,11 +187,38 @@ class Recipe(Section):
         choices = self.options[family]
         return dict(choices.get(choice, {}) if choice else next(iter(choices.values()), {}))
 
-    def settings(self) -> dict[str, Any]:
-        """Return what a trained network follows from, as nested plain data."""
-        plain = self.model_dump(mode="json", include={"data", "network", "train", "regularizer", "options"})
-        plain["options"] = {family: plain["options"][family] for family in TRAINED_BY}
-        return plain
+
+class Recipe(TrainingSettings):
+    """The settings of one experiment.
+
+    Attributes:
+        recipe: the name of its section in params.yaml.
+        cite: the paper that it is from.
+        repeats: the numbers of the repeats.
+        device: as params.yaml has it; each stage that computes resolves `auto` itself.
+        threads: likewise.
+    """
+
+    recipe: Name
+    cite: str
+    repeats: tuple[Seed, ...]
+    device: Name
+    threads: Count | Literal["auto"]
+
+    def settings(self) -> TrainingSettings:
+        """Return what a trained network follows from, without the options of drawn images and of weights."""
+        return TrainingSettings(
+            data=self.data,
+            network=self.network,
+            train=self.train,
+            regularizer=self.regularizer,
+            options={family: self.options[family] for family in TRAINED_BY},
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return nested plain data, with the name and its source first."""
+        values = self.model_dump(mode="json")
+        return {name: values[name] for name in dict.fromkeys(("recipe", "cite", *values))}
 
     @classmethod
     def read(cls, file: Path = paths.RECIPE) -> "Recipe":

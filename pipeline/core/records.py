@@ -1,25 +1,238 @@
-"""What a repeat's result follows from, kept in two files so that record.json is blind to the labels of test images."""
+"""Typed files in which the stages record a repeat: record.json, model.json, the run time's file and scores.json.
+
+record.json holds what the result follows from, and is blind to the labels of test images: with other ones, what
+training leaves is the same, byte for byte. What differs between two equal runs is in the run time's file, and so
+is the hash of the whole data set, which only testing reads in full.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-# In the run time's file: the hash of the whole data set, which only testing reads in full.
-DATA = "data_sha256"
+from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
+
+from pipeline.core.recipe import Network, Sizes, TrainingSettings
+from pipeline.core.record_file import Moment, RecordFile, Sparse
+from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed, Whole
 
 
-def of_training(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of record.json: all but the data set's hash, which is also over the labels of test images.
+class DataRecord(Section):
+    """The images: their set, its classes in the order of the scores, and how many images there are."""
 
-    With other labels of test images, what training leaves is the same, byte for byte.
+    set: Name
+    classes: tuple[str, ...]
+    images: Count
+
+
+class WeightsRecord(Section):
+    """The pre-trained weights: where they are from, and the SHA-256 of their file; "" where there is none."""
+
+    origin: str
+    sha256: str
+
+
+class Counted(Section):
+    """Numbers of a network, or of a part of it, that train and that do not."""
+
+    trainable: Whole
+    frozen: Whole
+
+
+class ParameterCounts(Counted):
+    """Numbers of the network as its last phase has it, and those of the regularizers of all phases."""
+
+    regularizer: Whole
+
+
+class PhaseRecord(Sparse):
+    """A phase of the training as it was.
+
+    Attributes:
+        freeze: a strategy, or the name of the first layer that trains.
+        amount: in the budget's unit.
+        lr: the first rate.
+        regularizer: the method.
+        trainable: how many numbers train.
+        frozen: how many do not.
+        regularizer_parameters: how many the regularizer has itself; None where it compares no feature maps.
+        hooked_layers: the layers that it compares; None likewise.
+        idle_layers: those in front of all that trains, which are left out; None likewise.
     """
-    data = {name: value for name, value in record["data"].items() if name != "sha256"}
-    return {**record, "data": data}
+
+    freeze: Name
+    amount: Count
+    lr: Positive
+    regularizer: Name
+    trainable: Whole
+    frozen: Whole
+    regularizer_parameters: Whole | None = None
+    hooked_layers: tuple[str, ...] | None = None
+    idle_layers: tuple[str, ...] | None = None
 
 
-def whole(kept: Mapping[str, Any], runtime: Mapping[str, Any]) -> dict[str, Any]:
-    """The record again, from record.json and the run time's file.
+class Operations(Sparse):
+    """Floating-point operations of one image's forward pass, also without attention where there is some."""
 
-    Raises:
-        KeyError: the files are of another version.
+    network: Whole
+    without_attention: Whole | None = None
+
+
+class PartSizes(Section):
+    """Images in each part."""
+
+    train: Whole
+    val: Whole
+    test: Whole
+
+
+class Record(RecordFile):
+    """record.json: what the result of a repeat follows from, and counts.
+
+    Attributes:
+        key: a hash over recipe, device, threads, data, weights and code.
+        recipe_name: its section in params.yaml.
+        repeat: its number.
+        seed: what it was seeded by.
+        recipe: the settings.
+        device: the kind of device, such as "cuda".
+        threads: CPU threads.
+        data: the images.
+        weights: the pre-trained weights.
+        code: a hash over the source files that the result follows from.
+        phases: the training's, in order.
+        parameters: numbers of the network.
+        stages: numbers by the network's stages, in the order in which they run.
+        flops: operations.
+        parts: images in each part.
     """
-    return {**kept, "data": kept["data"] | {"sha256": runtime[DATA]}}
+
+    key: str
+    recipe_name: Name
+    repeat: Seed
+    seed: Seed
+    recipe: TrainingSettings
+    device: Name
+    threads: Count
+    data: DataRecord
+    weights: WeightsRecord
+    code: str
+    phases: tuple[PhaseRecord, ...]
+    parameters: ParameterCounts
+    stages: Mapping[str, Counted]
+    flops: Operations
+    parts: PartSizes
+
+
+class ModelRecord(RecordFile):
+    """model.json: what is needed to build a trained network again.
+
+    Attributes:
+        network: its backbone, attention and head.
+        options: those of its attention and head, by family and name.
+        sizes: the sides of its images.
+        classes: in the order of its scores.
+    """
+
+    network: Network
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    sizes: Annotated[Sizes, PlainSerializer(lambda sizes: sizes._asdict())]
+    classes: tuple[str, ...]
+
+
+class MachineRecord(Section):
+    """A machine, as far as it may be why another one gives other digits."""
+
+    device_name: str
+    threads: Count
+    versions: Mapping[str, str]
+
+
+class Runtime(RecordFile):
+    """metrics/runtime/N.json: what may differ between two equal runs, and the data set's hash.
+
+    Attributes:
+        train_seconds: of the loop.
+        cache_seconds: the part of it in which the frozen part's features were computed.
+        epoch_seconds: of each epoch.
+        images_per_second: training images.
+        inference_images_per_second: of the forward pass, "network" and "without_attention"; empty without attention.
+        device_name: what the device calls itself.
+        threads: CPU threads.
+        versions: of Python and the packages.
+        git_commit: the commit that was checked out; "" outside git.
+        git_dirty: whether tracked files differed from it.
+        git_changes: how, as `git apply` takes it; None where it was not kept.
+        started: when training began.
+        data_sha256: of all images and labels, those of test images too.
+    """
+
+    train_seconds: NotNegative
+    cache_seconds: NotNegative
+    epoch_seconds: tuple[NotNegative, ...]
+    images_per_second: NotNegative
+    inference_images_per_second: Mapping[str, Positive]
+    device_name: str
+    threads: Count
+    versions: Mapping[str, str]
+    git_commit: str
+    git_dirty: bool
+    git_changes: str | None
+    started: Moment
+    data_sha256: str
+
+    @property
+    def machine(self) -> MachineRecord:
+        """The part that does not differ between two trainings on one machine."""
+        return MachineRecord(device_name=self.device_name, threads=self.threads, versions=self.versions)
+
+
+class ClassScores(Section):
+    """Scores of one class, 0..1, and its test images."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: Whole
+
+
+class ReliabilityBin(Section):
+    """Predictions of a confidence in (low, high]: how many, their mean confidence and accuracy."""
+
+    low: float
+    high: float
+    images: Whole
+    confidence: float
+    accuracy: float
+
+
+class Scores(RecordFile):
+    """scores.json: each score by its name in `evaluation.scores.SCORES`, and what they are made of.
+
+    Attributes:
+        test_images: how many.
+        classes: scores of each class.
+        confusion: images by actual (rows) and predicted class.
+        reliability: the bins of the confidence that hold images.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    test_images: Count
+    classes: Mapping[str, ClassScores]
+    confusion: tuple[tuple[int, ...], ...]
+    reliability: tuple[ReliabilityBin, ...]
+
+    @property
+    def by_name(self) -> Mapping[str, float]:
+        """The scores of the whole test part, as far as they apply."""
+        return self.__pydantic_extra__
+
+    @property
+    def accuracy(self) -> float:
+        """The part of the test images whose class is the prediction."""
+        return self.by_name["accuracy"]
+
+    @model_serializer(mode="wrap")
+    def _scores_first(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = dump(self)
+        return {"format": values.pop("format"), **self.by_name, **values}

@@ -11,7 +11,7 @@ SEEDS = 2**63
 
 
 def derive(*parts: int | str) -> int:
-    """Make one seed of several parts, so that neighbouring numbers give unrelated streams.
+    """Derive one seed from several parts, so that neighboring numbers give unrelated streams.
 
     >>> derive("order", 1, 0) == derive("order", 1, 0) != derive("order", 0, 1)
     True
@@ -21,7 +21,7 @@ def derive(*parts: int | str) -> int:
 
 
 def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
-    """Have torch use deterministic algorithms and a known number of CPU threads.
+    """Make torch use deterministic algorithms and a known number of CPU threads.
 
     One thread more or less changes a trained network in its last digits, so the number is part of the record.
 
@@ -45,7 +45,7 @@ def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
 
 
 def choose_device(name: str) -> str:
-    """The device to use: `auto` is a CUDA GPU, else Apple's, else the CPU.
+    """Return the device to use: `auto` is a CUDA GPU, else Apple's, else the CPU.
 
     Raises:
         InputError: naming a device that was asked for and is not here.
@@ -63,10 +63,10 @@ def choose_device(name: str) -> str:
     return name
 
 
-def fingerprint(values: object) -> str:
-    """The SHA-256 of plain data, the same for equal data whatever the order of its keys.
+def digest(values: object) -> str:
+    """Return the SHA-256 of plain data, the same for equal data whatever the order of its keys.
 
-    >>> fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
     True
     """
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

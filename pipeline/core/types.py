@@ -18,7 +18,7 @@ def _number(value: object) -> object:
 
 
 def _name(value: object) -> object:
-    """YAML reads `freeze: 1` as a number; names are text."""
+    """Return a whole number as text: YAML reads `freeze: 1` as a number, and names are text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -1,4 +1,4 @@
-"""torchvision, imported without PyTorch's compiler; every module that needs it imports it from here."""
+"""torchvision without PyTorch's compiler; every module that needs it imports it from here."""
 
 from pipeline.core import compiler
 

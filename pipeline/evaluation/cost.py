@@ -1,4 +1,4 @@
-"""What a network costs: operations and time of one forward pass."""
+"""The cost of a network: operations and time of one forward pass."""
 
 import time
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from pipeline.networks.network import Network
 @compiler.deferred()
 @torch.no_grad()
 def flops(network: Network, image_size: int) -> int:
-    """Floating-point operations of one image's forward pass, a multiplication and an addition counted as two.
+    """Return the floating-point operations of one image's forward pass; a multiply-add counts as two.
 
-    Counted by torch over convolutions and matrix products on the meta device, where nothing is computed; what works
-    on single values (batch norm, ReLU, gates) is not counted, as is usual.
+    Torch counts convolutions and matrix products, on the meta device, where nothing is computed. Elementwise
+    operations (batch norm, ReLU, gates) are not counted, as is usual.
     """
     image = torch.empty(1, 3, image_size, image_size, device="meta")
     with FlopCounterMode(display=False) as counter:
@@ -30,27 +30,28 @@ def flops(network: Network, image_size: int) -> int:
 def images_per_second(
     networks: Mapping[str, Network], images: Tensor, *, seconds: float, precision: torch.dtype = torch.float32
 ) -> dict[str, float]:
-    """Images a second of the forward pass alone, in eval mode: the median of as many passes as fit, at least three.
+    """Measure images per second of the forward pass in eval mode: the median of at least three passes.
 
-    The networks take turns, so that what else the machine does falls on all of them.
+    The networks take turns, so that other load on the machine falls on all of them.
 
     Args:
-        networks: by name; their modes are put back.
+        networks: by name; train or eval mode is restored.
         images: one batch (N, 3, S, S) on the networks' device.
-        seconds: how long to measure in all, after one pass of each that is not counted.
-        precision: float32, or a smaller type that torch's autocast then computes in.
+        seconds: duration of all measurements, after one pass of each network that is not counted.
+        precision: float32, or the smaller type of torch's autocast.
     """
     modes = {name: network.training for name, network in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
     with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
         for network in networks.values():
+            # A first pass allocates memory and chooses kernels.
             _timed(network.eval(), images)
-        while any(len(taken) < 3 for taken in times.values()) or sum(map(sum, times.values())) < seconds:
+        while any(len(passes) < 3 for passes in times.values()) or sum(map(sum, times.values())) < seconds:
             for name, network in networks.items():
                 times[name].append(_timed(network, images))
     for name, network in networks.items():
         network.train(modes[name])
-    return {name: len(images) / sorted(taken)[len(taken) // 2] for name, taken in times.items()}
+    return {name: len(images) / sorted(passes)[len(passes) // 2] for name, passes in times.items()}
 
 
 def _timed(network: Network, images: Tensor) -> float:

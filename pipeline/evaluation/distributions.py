@@ -1,4 +1,4 @@
-"""How the values of a network's first layers are distributed: what pre-training gave, and what training did to it."""
+"""Distributions of the values of a network's first layers, before and after training."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+# Bins of each histogram.
 BINS = 40
 
 
 def first_values(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of the first convolution's weights and of the first batch norm's weights and biases, by their names.
+    """Return copies of the first convolution's weights and the first batch norm's weights and biases, by name.
 
     A network without batch norms (VGG-16, ViT) has the convolution alone.
 
@@ -27,22 +28,24 @@ def first_values(model: nn.Module) -> dict[str, Tensor]:
 
 
 def distributions(values: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, list[float]]]:
-    """Histograms over common bins.
+    """Return histograms of each layer's values over common bins.
 
     Args:
-        values: by what they are (`start`, `trained`, `random`), what `first_values` gave; the same names in each.
+        values: results of `first_values` by state of the network (`start`, `trained`, `random`), with the same names
+            in each.
 
     Returns:
-        For each name `edges` (41), and under each key of `values` the part of them in each of the 40 bins; the parts
-        add up to 1.
+        For each name `edges` (41), and for each key of `values` the fraction of values in each of the 40 bins; the
+        fractions add up to 1.
     """
     first = next(iter(values.values()))
-    return {name: _distribution({key: found[name] for key, found in values.items()}) for name in first}
+    return {name: _distribution({key: state[name] for key, state in values.items()}) for name in first}
 
 
 def _distribution(values: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    together = torch.cat([found.flatten().double() for found in values.values()]).numpy()
-    edges = np.histogram_bin_edges(together, bins=BINS)
-    counted = {key: np.histogram(found.double().numpy(), bins=edges)[0] for key, found in values.items()}
-    parts = {key: [round(float(part), 6) for part in counts / counts.sum()] for key, counts in counted.items()}
-    return {"edges": [float(f"{edge:.6g}") for edge in edges]} | parts
+    # Edges over all states, so that their histograms can be drawn over each other.
+    pooled = torch.cat([tensor.flatten().double() for tensor in values.values()]).numpy()
+    edges = np.histogram_bin_edges(pooled, bins=BINS)
+    counts = {key: np.histogram(tensor.double().numpy(), bins=edges)[0] for key, tensor in values.items()}
+    fractions = {key: [round(float(part), 6) for part in count / count.sum()] for key, count in counts.items()}
+    return {"edges": [float(f"{edge:.6g}") for edge in edges]} | fractions

@@ -1,6 +1,6 @@
-"""What a network saw in an image: class activation maps, feature maps by depth, and its attention's own maps.
+"""Explanations of a prediction: class activation maps, feature maps by depth, and attention weights.
 
-For pictures alone: no training reads any of it.
+For the report alone; no training reads them.
 """
 
 import math
@@ -23,68 +23,71 @@ from pipeline.networks.network import Network
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
-# How many images are explained at once: gradients hold every map in memory.
+# Batch size of explanations: gradients hold every map in memory.
 AT_ONCE = 4
-# Feature maps are shown at this side at most, and so many channels of each stage beside their mean.
-SHOWN_SIDE = 56
-SHOWN_CHANNELS = 3
+# Largest side of feature maps in the report, and number of channels per stage behind their mean.
+LARGEST_SIDE = 56
+CHANNELS = 3
 
 
 class Layers(NamedTuple):
-    """Where class activation maps are taken: the last feature maps, and finer ones."""
+    """Layers of class activation maps: the last feature maps, and finer ones."""
 
     last: str
     finer: str
 
 
 def layers(network: Network, side: int) -> Layers:
-    """The steps behind which the maps are taken.
+    """Return the steps whose outputs are the maps.
 
-    `last` is what the head is given: the end of the last stage, with the attention behind it. `finer` is the end of
-    the stage before, of twice the resolution in most networks. Where the network has tokens, the head reads the class
-    token alone, so behind the last layer no patch counts, and both are the stage before.
+    `last` is the input of the head: the end of the last stage, with the attention behind it. `finer` is the end of the
+    stage before, of twice the resolution in most networks. In a network of tokens the head reads the class token
+    alone, so that no patch has a gradient behind the last layer: both are the stage before.
 
     Args:
-        network: any of the table's.
-        side: of its input.
+        network: a network of any backbone.
+        side: side of its input.
     """
     *_, before, last = [steps[-1].name for stage, steps in _parts(network) if stage.startswith("block")]
     return Layers(before if _gives_tokens(network, side) else last, before)
 
 
 def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -> dict[str, FloatArray]:
-    """Where the score of a class comes from in each image, by Grad-CAM and LayerCAM (torchcam).
+    """Return Grad-CAM and LayerCAM of one class per image (torchcam).
 
     Args:
-        network: put into eval mode.
-        images: (N, 3, S, S), normalised.
-        classes: for each image the class that is asked about.
+        network: the network; in eval mode meanwhile.
+        images: (N, 3, S, S), normalized.
+        classes: the class index of each image's maps.
 
     Returns:
-        `grad_cam` (N, h, w) of the last feature maps, `layer_cam` (N, H, W) of finer ones; >= 0, not scaled.
+        `grad_cam` (N, h, w) of the last feature maps, `layer_cam` (N, H, W) of finer ones; >= 0, unscaled.
 
     Source:
         Selvaraju et al. 2017, Grad-CAM; Jiang et al. 2021, LayerCAM.
     """
     side = images.shape[-1]
-    places = layers(network, side)
+    targets = layers(network, side)
     methods: dict[str, tuple[type[GradCAM | LayerCAM], str]] = {
-        "grad_cam": (GradCAM, places.last),
-        "layer_cam": (LayerCAM, places.finer),
+        "grad_cam": (GradCAM, targets.last),
+        "layer_cam": (LayerCAM, targets.finer),
     }
     reshape = as_grid if _gives_tokens(network, side) else None
-    found = {}
-    with _explained(network):
+    activations = {}
+    with _eval_mode(network):
         for name, (method, layer) in methods.items():
             pieces = [
-                _activation(method(network, f"model.{layer}", reshape_transform=reshape), network, few, list(asked))
-                for few, asked in zip(images.split(AT_ONCE), torch.tensor(classes).split(AT_ONCE), strict=True)
+                _activation(
+                    method(network, f"model.{layer}", reshape_transform=reshape), network, batch, list(targeted)
+                )
+                for batch, targeted in zip(images.split(AT_ONCE), torch.tensor(classes).split(AT_ONCE), strict=True)
             ]
-            found[name] = np.concatenate(pieces)
-    return found
+            activations[name] = np.concatenate(pieces)
+    return activations
 
 
 def _activation(method: GradCAM | LayerCAM, network: Network, images: Tensor, classes: Sequence[Tensor]) -> FloatArray:
+    # The context removes torchcam's hooks from the network.
     with method:
         scores = network(images)
         (maps,) = method([int(one) for one in classes], scores, normalized=False)
@@ -93,45 +96,48 @@ def _activation(method: GradCAM | LayerCAM, network: Network, images: Tensor, cl
 
 @torch.no_grad()
 def class_maps(network: Network, images: Tensor, classes: Sequence[int]) -> FloatArray | None:
-    """The head's own map (N, h, w) of one class of each image; None where the head has no maps (all but `conv1x1`)."""
+    """Return the head's map (N, h, w) of one class per image; None for heads other than `conv1x1`."""
     head = network.model.get_submodule(network.steps[-1].name)
     if not isinstance(head, ClassMaps):
         return None
-    with _explained(network):
+    with _eval_mode(network):
         maps = head.maps(network.run(images, stop=-1))
     return np.asarray(maps[torch.arange(len(images)), torch.tensor(classes)].float().cpu())
 
 
 @torch.no_grad()
 def attention(network: Network, images: Tensor) -> dict[str, FloatArray]:
-    """What the last attention module weighs with, by its map's name as in the contract; nothing where there is none."""
-    if not network.added:
+    """Return the weights of the last attention module by name, see its contract; empty without attention."""
+    if not network.inserted:
         return {}
-    found = network.attention_maps(images)[network.added[-1]]
-    return {name: np.asarray(weights.float().cpu()) for name, weights in found.items()}
+    maps = network.attention_maps(images)[network.inserted[-1]]
+    return {name: np.asarray(weights.float().cpu()) for name, weights in maps.items()}
 
 
 @torch.no_grad()
 def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
-    """Feature maps by depth (ECSM Figure 10): for the stem and each block (N, 1 + k, h, w), the mean first.
+    """Return feature maps by depth: (N, 1 + k, h, w) for the stem and each block, the mean over channels first.
 
-    The channels are the first k, as they come; h and w are at most 56. Tokens are laid out as the patches lie.
+    The other k channels are the first ones; h and w are at most 56. Tokens are arranged as their patches.
+
+    Source:
+        ECSM Figure 10.
     """
-    found: dict[str, ByteArray] = {}
+    by_stage: dict[str, ByteArray] = {}
     x = images
-    with _explained(network):
+    with _eval_mode(network):
         for stage, steps in _parts(network):
             for step in steps:
                 x = step.run(network.model, x)
-            maps = as_grid(x) if x.ndim == 3 else x
-            shown = torch.cat([maps.mean(1, keepdim=True), maps[:, :SHOWN_CHANNELS]], dim=1)
-            side = min(SHOWN_SIDE, *shown.shape[2:])
-            found[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(shown, side).float().cpu()))
-    return found
+            maps = as_grid(x) if x.ndim == 3 else x  # (N, C, H, W)
+            maps = torch.cat([maps.mean(1, keepdim=True), maps[:, :CHANNELS]], dim=1)
+            side = min(LARGEST_SIDE, *maps.shape[2:])
+            by_stage[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(maps, side).float().cpu()))
+    return by_stage
 
 
 def _parts(network: Network) -> list[tuple[str, list[Step]]]:
-    """The steps by stage down to the last feature map; attention behind a stage belongs to it."""
+    """Return the steps by stage up to the last feature map; attention behind a stage belongs to it."""
     parts: dict[str, list[Step]] = {}
     stage = ""
     for step in network.steps:
@@ -143,20 +149,20 @@ def _parts(network: Network) -> list[tuple[str, list[Step]]]:
 
 
 def as_grid(tokens: Tensor) -> Tensor:
-    """Tokens behind a class token (N, 1 + h h, C) as maps (N, C, h, h)."""
+    """Return tokens (N, 1 + h h, C) without the class token as maps (N, C, h, h)."""
     side = math.isqrt(tokens.shape[1] - 1)
     return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, side, side)
 
 
 def scaled(maps: FloatArray) -> ByteArray:
-    """Maps (..., H, W) as 0..255, each from its own smallest to its largest value; a map of one value is 0.
+    """Scale each map (..., H, W) from its minimum to its maximum to 0..255; a constant map is 0.
 
     >>> scaled(np.array([[[1.0, 2.0], [3.0, 3.0]], [[5.0, 5.0], [5.0, 5.0]]], dtype=np.float32)).tolist()
     [[[0, 128], [255, 255]], [[0, 0], [0, 0]]]
     """
     low, high = maps.min(axis=(-2, -1), keepdims=True), maps.max(axis=(-2, -1), keepdims=True)
-    parts = (maps - low) / np.where(high > low, high - low, 1)
-    return np.asarray(np.rint(255 * parts), dtype=np.uint8)
+    fractions = (maps - low) / np.where(high > low, high - low, 1)
+    return np.asarray(np.rint(255 * fractions), dtype=np.uint8)
 
 
 def _gives_tokens(network: Network, side: int) -> bool:
@@ -165,8 +171,8 @@ def _gives_tokens(network: Network, side: int) -> bool:
 
 
 @contextmanager
-def _explained(network: Network) -> Iterator[None]:
-    """Eval mode, then the mode of before."""
+def _eval_mode(network: Network) -> Iterator[None]:
+    """Set eval mode; restore the previous mode afterwards."""
     mode = network.training
     network.eval()
     try:

@@ -1,7 +1,7 @@
-"""Predictions on a test part and what their scores share: the confusion, its quotients, the calibration; pure.
+"""Predictions on a test part, with confusion matrix, precision, recall and calibration; reads no file.
 
-Counts and quotients of counts, equal to scikit-learn's to the last bit, which the tests hold against it. They are
-computed here since importing scikit-learn's takes most of the time that importing torch does.
+Counts and quotients of counts are equal to scikit-learn's to the last bit, as the tests check. They are computed here
+because importing scikit-learn's takes most of the time that importing torch does.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from scipy.special import softmax
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.floating[Any]]
 
-# Equal parts of the confidence, as in Guo et al. 2017.
+# Bins of the confidence, of equal width, as in Guo et al. 2017.
 BINS = 15
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Test images and what a network makes of them; what scores share is counted once.
+    """Actual classes and logits of test images; statistics that several scores need are computed once.
 
     Attributes:
-        actual: (n,) the index of each image's class; n >= 1.
-        logits: (n, K) one row an image; the first of equal largest values is the prediction.
+        actual: (n,) class index of each image; n >= 1.
+        logits: (n, K); of equal largest values the first is the prediction.
     """
 
     actual: IntArray
@@ -55,12 +55,12 @@ class Predictions:
 
     @property
     def precision(self) -> npt.NDArray[np.float64]:
-        """Right ones (K,) among those predicted to be of a class."""
+        """Fraction (K,) of right predictions among those of a class."""
         return _quotient(self.right, self.predicted)
 
     @property
     def recall(self) -> npt.NDArray[np.float64]:
-        """Right ones (K,) among those of a class."""
+        """Fraction (K,) of right predictions among the images of a class."""
         return _quotient(self.right, self.support)
 
     @property
@@ -70,38 +70,39 @@ class Predictions:
 
     @cached_property
     def calibration(self) -> tuple[float, list[dict[str, float | int]]]:
-        """The error and the table of `calibration`."""
+        """Calibration error and reliability table, see `calibration`."""
         return calibration(self.actual, self.logits)
 
 
 def confusion(actual: IntArray, predicted: IntArray, classes: int) -> IntArray:
-    """Count the images (K, K) of each actual class (rows) that were taken for each class (columns).
+    """Count the images (K, K) by actual (rows) and predicted (columns) class.
 
     >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
     [[1, 1], [0, 1]]
     """
+    # Each pair of classes is one number, which bincount counts.
     return np.bincount(actual * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def _quotient(part: IntArray, whole: IntArray) -> npt.NDArray[np.float64]:
-    """0/0 is 0."""
+    """Return the quotient; 0/0 is 0."""
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
 def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, float | int]]]:
-    """Measure how far confidence, the largest softmax probability, is from how often the prediction is right.
+    """Compute the expected calibration error and the reliability table.
 
-    The expected calibration error of Naeini, Cooper and Hauskrecht (2015, AAAI), as Guo et al. (2017, On Calibration
-    of Modern Neural Networks, eq. 3) have it: 15 equal parts (low, high] of the confidence, and the mean over the
-    images of their part's |accuracy - confidence|.
+    The error is that of Naeini, Cooper and Hauskrecht (2015, AAAI) in the form of Guo et al. (2017, On Calibration of
+    Modern Neural Networks, eq. 3): 15 bins (low, high] of the confidence, which is the largest softmax probability,
+    and the mean over the images of |accuracy - confidence| of their bin.
 
     Args:
         actual: (n,) as for `Predictions`.
         logits: (n, K) as for `Predictions`.
 
     Returns:
-        The error, 0..1, and the reliability diagram's table: for each part with images low, high, images, and their
-        mean confidence and accuracy.
+        The error, 0..1, and the table of the reliability diagram: for each bin with images low, high, images, mean
+        confidence and accuracy.
 
     >>> error, table = calibration(np.array([0, 0]), np.log([[0.75, 0.25], [0.25, 0.75]]))
     >>> round(error, 6), len(table), table[0]["images"]
@@ -109,6 +110,7 @@ def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[
     """
     confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
     right = np.argmax(logits, axis=1) == actual
+    # From the left: a confidence on an edge is in the lower bin.
     place = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
     table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
     gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)

@@ -1,4 +1,4 @@
-"""Scores of predictions, one row each, from the actual classes and the network's logits: pure."""
+"""Table of scores, each computed from the actual classes and the network's logits."""
 
 import csv
 import math
@@ -14,17 +14,17 @@ from pipeline.core.choices import Choice
 from pipeline.core.errors import InputError
 from pipeline.evaluation.predictions import BINS, FloatArray, IntArray, Predictions
 
-# With no more classes than this, the right one is always among the first five.
+# With at most this many classes, the actual one is always among the first five.
 TOP = 5
 
 
 def accuracy(predictions: Predictions) -> float:
-    """Return the part of the images whose class is the prediction."""
+    """Return the fraction of images whose class is predicted."""
     return float(predictions.right.sum() / len(predictions.actual))
 
 
 def top5_accuracy(predictions: Predictions) -> float | None:
-    """Return the part of the images whose class is among the five largest logits; None where K <= 5.
+    """Return the fraction of images whose class is among the five largest logits; None for K <= 5.
 
     Of equal logits the later class comes first, as in scikit-learn.
     """
@@ -59,14 +59,14 @@ def calibration_error(predictions: Predictions) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Choice):
-    """One row: a number, 0 or more, that judges predictions.
+    """A row: a score of predictions, a number >= 0.
 
     Attributes:
-        compute: returns it; None where it does not apply to so few classes.
-        highest: the largest value that it can have.
-        percent: whether tables show it in percent.
-        decimals: how many `orbweaver compare` shows.
-        lower_is_better: as of an error or a loss.
+        compute: returns the score; None if it does not apply to so few classes.
+        highest: upper bound of the score.
+        percent: whether tables are in percent.
+        decimals: number of decimals in `orbweaver compare`.
+        lower_is_better: as for an error or a loss.
         on_page: whether the report lists it below the accuracy; its table of repeats has every score.
     """
 
@@ -79,12 +79,12 @@ class Score(Choice):
 
     @property
     def scale(self) -> int:
-        """What a value is multiplied by to be shown."""
+        """Factor from a value to its display."""
         return 100 if self.percent else 1
 
     @property
     def unit(self) -> str:
-        """What follows a heading."""
+        """Unit behind a heading."""
         return " (%)" if self.percent else ""
 
 
@@ -129,14 +129,13 @@ SCORES: dict[str, Score] = {
 
 
 def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict[str, Any]:
-    """Compare the largest logit's class with the actual one.
+    """Compute all scores of a test part.
 
-    A quotient 0/0 counts as 0: the precision of a class that is never predicted, the recall of one without
-    an image.
+    A quotient 0/0 counts as 0: the precision of a class that is never predicted, the recall of one without images.
 
     Args:
-        actual: (n,) the index in `classes` of each image's class; n >= 1.
-        logits: (n, K), as `Predictions` has them.
+        actual: (n,) index in `classes` of each image's class; n >= 1.
+        logits: (n, K), as for `Predictions`.
         classes: the K names.
 
     Returns:
@@ -144,8 +143,8 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
         support (images); confusion: K rows (actual) of K counts (predicted); reliability: see `calibration`.
 
     Raises:
-        InputError: there is no image, or a logit is not finite.
-        ValueError: the shapes do not fit each other.
+        InputError: for no image, or logits that are not finite.
+        ValueError: for shapes that do not fit each other.
 
     >>> result = scores(np.array([0, 0, 1, 1]), np.array([[2, 1], [0, 1], [0, 3], [1, 2]]), ["cat", "dog"])
     >>> result["accuracy"], result["confusion"]
@@ -166,15 +165,15 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
     }
 
 
-def again(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of one evaluation once more, from what it saved, without a network or an image.
+def rescore(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of one evaluation from its saved logits and predictions, without network or images.
 
     Args:
         folder: metrics/evaluate/N, with logits.npy and predictions.csv.
         classes: the K names in the order of the logits, as record.json has them.
 
     Returns:
-        What `scores` returned then.
+        The same as `scores` returned in the evaluation.
     """
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         labels = [row["actual"] for row in csv.DictReader(stream)]

@@ -1,4 +1,4 @@
-"""Put a network together: backbone, pre-trained values, head, attention."""
+"""Build a network: backbone, pre-trained weights, head, attention."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,17 +21,17 @@ NO_ATTENTION = "none"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a network is made from.
+    """Configuration of a network.
 
     Attributes:
         backbone: a row of `BACKBONES`.
         head: a row of `HEADS`.
-        classes: K, how many classes the head tells apart.
-        image_size: the side of the images that it will be given.
-        head_options: the head's own.
+        classes: K, the number of classes.
+        image_size: side of the input images in pixels.
+        head_options: the head's options.
         attention: a row of `ATTENTIONS`.
-        position: a row of `POSITIONS`, where attention goes; None for where its paper has it.
-        attention_options: the mechanism's own.
+        position: a row of `POSITIONS`, where attention is inserted; None for the position in the mechanism's paper.
+        attention_options: the mechanism's options.
     """
 
     backbone: str
@@ -45,36 +45,36 @@ class Plan:
 
 
 def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
-    """Make the network of an experiment, everything trainable (see `freezing.freeze`).
+    """Build the network of an experiment, with all parameters trainable (see `freezing.freeze`).
 
     Args:
-        plan: backbone, head and attention by name, and what they are for.
-        pretrained: the trunk's values by torchvision's names, classifier left out; None leaves the backbone's own
+        plan: its configuration.
+        pretrained: backbone weights under torchvision's names, without the classifier; None leaves the backbone's
             random initial values.
 
     Returns:
-        The network in train mode. The order of what is drawn at random is backbone, head, attention, so that with the
-        same seed the head starts the same with and without attention.
+        The network in train mode. Random values are drawn for backbone, head, attention in this order, so that with
+        the same seed the head's initial values are the same with and without attention.
 
     Raises:
-        InputError: for unknown names, values of another architecture, an attention that the backbone cannot take.
+        InputError: for unknown names, weights of another architecture, attention that the backbone cannot take.
     """
     row = backbone(plan.backbone)
     network = _with_head(make(plan.backbone, plan.image_size), row, plan)
     if pretrained is not None:
-        load_trunk(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
+        load_backbone(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
     if plan.attention != NO_ATTENTION:
         network = insert(network, plan.attention, plan.position, plan.attention_options, plan.image_size)
-    # Channels last in memory: the same network, and convolutions that run faster on CPUs and on tensor cores.
+    # Memory format alone: convolutions run faster in channels last, on CPUs and on tensor cores.
     network.model.to(memory_format=torch.channels_last)
     return network.train()
 
 
 def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
-    """The model with its new classifier, and the steps that this head leaves of the backbone's.
+    """Replace the model's classifier, and drop the steps of the backbone that the head does not use.
 
-    A head of ours takes the last feature map's channels, averaged over positions or, for `conv1x1`, as they are;
-    `torchvision` keeps all that torchvision has behind the feature maps.
+    Our heads take the channels of the last feature map, averaged over positions or, for `conv1x1`, the map itself;
+    `torchvision` keeps all of torchvision's layers after the feature maps.
     """
     head = choices.row(HEADS, plan.head, key="head")
     last_map = [step for step in row.steps if step.stage.startswith("block")][-1]
@@ -85,6 +85,7 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     steps = [step for step in row.steps if step.name not in row.classifier_only]
     if head.takes_maps and not is_map:
         raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
+    # Some of torchvision's poolings keep several positions (VGG's 7 x 7); our heads take one average per channel.
     if is_map and "avgpool" in dict(model.named_children()):
         model.set_submodule("avgpool", nn.AdaptiveAvgPool2d(1))
     if head.takes_maps:
@@ -95,74 +96,75 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
 
 
 def _with_own_head(model: nn.Module, row: Backbone, head: Head, classes: int) -> Network:
-    """Keep torchvision's own pooling and classifier, for as many classes as there are."""
+    """Keep torchvision's own pooling and classifier, with a last layer for this number of classes."""
     classifier = model.get_submodule(row.classifier)
     model.set_submodule(row.classifier, head.make(classifier, classes=classes))
     pool = dict(model.named_children()).get("avgpool")
     if isinstance(pool, nn.AdaptiveAvgPool2d) and isinstance(pool.output_size, tuple):
+        # The gradient of torch's adaptive pooling to several positions sums in a random order on GPUs.
         side = pool.output_size[0] or 1
         model.set_submodule("avgpool", pool if side == 1 else AverageTo(side))
     return Network(model, row.steps)
 
 
-def hidden(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
-    """What a classifier of several layers has in front of its last, which the head `torchvision` keeps (VGG-16)."""
+def hidden_layers(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
+    """Return the weights of the classifier's layers before its last, which the head `torchvision` keeps (VGG-16)."""
     return {name: value for name, value in values.items() if name.startswith(row.hidden)}
 
 
-def trunk(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
-    """Leave the classifier out, and what else this network has no part for."""
-    without = (f"{row.classifier}.", *row.unused)
-    return {name: value for name, value in values.items() if not name.startswith(without)}
+def backbone_weights(values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
+    """Return the weights without those of the classifier and of modules that this network lacks."""
+    excluded = (f"{row.classifier}.", *row.unused)
+    return {name: value for name, value in values.items() if not name.startswith(excluded)}
 
 
-def load_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, image_size: int, origin: str) -> None:
-    """Copy pre-trained values into everything but the classifier's last layer, casting them to the model's type.
+def load_backbone(
+    model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, image_size: int, origin: str
+) -> None:
+    """Copy pre-trained weights into the model, cast to its type, except the classifier's last layer.
 
-    Hidden layers of the classifier are copied where the head has them and the file does.
-
-    `num_batches_tracked` may be missing: files saved before it existed lack it, and it is not used.
+    Hidden layers of the classifier are copied where both the head and the weights have them.
 
     Raises:
-        InputError: in one line that lists missing and surplus names and differing shapes.
+        InputError: see `check_backbone`.
     """
-    fitting = row.fit(trunk(values, row), image_size)
-    check_trunk(model, row, fitting, origin=origin)
+    resized = row.fit(backbone_weights(values, row), image_size)
+    check_backbone(model, row, resized, origin=origin)
     own = model.state_dict()
+    hidden = {
+        name: value
+        for name, value in hidden_layers(values, row).items()
+        if name in own and own[name].shape == value.shape
+    }
     with torch.no_grad():
-        for name, value in (fitting | _fitting_hidden(own, values, row)).items():
+        for name, value in (resized | hidden).items():
             own[name].copy_(value)
 
 
-def _fitting_hidden(own: Mapping[str, Tensor], values: Mapping[str, Tensor], row: Backbone) -> dict[str, Tensor]:
-    """Hidden layers of the classifier, where both the file and the head have them."""
-    given = hidden(values, row)
-    return {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-
-
-def check_trunk(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, origin: str) -> None:
-    """Refuse values that are not exactly this trunk's.
+def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, origin: str) -> None:
+    """Raise unless the weights have exactly the names and shapes of this model's backbone.
 
     Raises:
         InputError: in one line that lists missing and surplus names and differing shapes.
     """
-    own, given = trunk(model.state_dict(), row), trunk(values, row)
+    own, other = backbone_weights(model.state_dict(), row), backbone_weights(values, row)
+    # Files saved before torch counted batches lack these counts, and no layer here uses them.
     optional = {name for name in own if name.endswith("num_batches_tracked")}
     differing = [
-        f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
-        for name in own.keys() & given.keys()
-        if given[name].shape != own[name].shape
+        f"{name} {tuple(other[name].shape)} for {tuple(own[name].shape)}"
+        for name in own.keys() & other.keys()
+        if other[name].shape != own[name].shape
     ]
     problems = {
-        "missing": sorted(own.keys() - given.keys() - optional),
-        "surplus": sorted(given.keys() - own.keys()),
+        "missing": sorted(own.keys() - other.keys() - optional),
+        "surplus": sorted(other.keys() - own.keys()),
         "of another shape": sorted(differing),
     }
-    told = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
-    if told:
-        raise InputError(f"{origin}: not the values of this backbone; {'; '.join(told)}")
+    messages = [f"{len(names)} {problem}: {_abbreviate(names)}" for problem, names in problems.items() if names]
+    if messages:
+        raise InputError(f"{origin}: not the values of this backbone; {'; '.join(messages)}")
 
 
-def _some(names: list[str], limit: int = 12) -> str:
+def _abbreviate(names: list[str], limit: int = 12) -> str:
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + rest

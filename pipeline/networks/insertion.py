@@ -1,7 +1,7 @@
 """Insert attention modules into a network: after its stages, in its residual blocks, or after its last stage.
 
-An inserted module leaves every pre-trained name as it was. After a stage it is a step of its own; in a residual block
-it follows the block's last batch norm, before the shortcut is added.
+Insertion renames no pre-trained parameter. After a stage, a module is a step of its own; in a residual block, it
+follows the block's last batch norm, before the shortcut is added.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from pipeline.networks.attention.table import ATTENTIONS, POSITIONS, Mechanism
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 
-# Each kind of residual block with the batch norm behind its last convolution.
+# Each type of residual block with the name of the batch norm after its last convolution.
 LAST_NORM: dict[type[nn.Module], str] = {
     models.resnet.BasicBlock: "bn2",
     models.resnet.Bottleneck: "bn3",
@@ -27,36 +27,37 @@ LAST_NORM: dict[type[nn.Module], str] = {
     models.efficientnet.MBConv: "block.3.1",
 }
 
-# Under this side of a feature map there is nothing to choose between positions.
+# A feature map with a smaller side has one position only, and nothing to weight positions by.
 SMALLEST_SIDE = 2
-# Where a module is no step of its own.
+# The position at which a module is not a step of its own.
 IN_BLOCKS = "residual_block"
 
 
 class NormThenAttention(nn.BatchNorm2d):
-    """A batch norm whose output goes through attention; the norm's own values keep their names.
+    """Batch norm followed by attention, under the batch norm's own parameter names.
 
     Shape:
         Input and output (N, C, H, W).
     """
 
     def __init__(self, norm: nn.BatchNorm2d, attention: Attention) -> None:
+        # A subclass, since a container of both would rename the batch norm's parameters.
         super().__init__(norm.num_features, eps=norm.eps, momentum=norm.momentum)
         self.load_state_dict(norm.state_dict())
         self.attention = attention
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise, then attend."""
+        """Normalize, then apply attention."""
         attended: Tensor = self.attention(super().forward(x))
         return attended
 
 
 class Site(NamedTuple):
-    """One site for a module.
+    """One place in a network where a module is inserted.
 
     Attributes:
-        name: the step after which it goes, or the batch norm.
-        shape: of what comes there for one image: (C, H, W), or (T, D) for tokens.
+        name: the step, or the batch norm, that the module follows.
+        shape: shape of the module's input for one image: (C, H, W), or (T, D) for tokens.
     """
 
     name: str
@@ -70,15 +71,14 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
         network: its model is changed in place.
         name: a row of `ATTENTIONS`.
         position: a row of `POSITIONS`; None for the position in the mechanism's paper.
-        options: the mechanism's own.
-        image_size: the side of the network's input, which decides how large feature maps are.
+        options: the mechanism's options.
+        image_size: side of the network's input in pixels, on which the size of feature maps depends.
 
     Returns:
-        The network with the modules among its steps and in `added`.
+        The network with the modules among its steps and in `inserted`.
 
     Raises:
-        InputError: for a position that this network does not have, or whose feature maps are too small for the
-            mechanism.
+        InputError: for a position that this network lacks, or whose feature maps are too small for the mechanism.
     """
     row = choices.row(ATTENTIONS, name, key="attention")
     position = position or row.position
@@ -110,33 +110,34 @@ def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
 @compiler.deferred()
 @torch.no_grad()
 def shapes(network: Network, image_size: int) -> dict[str, tuple[int, ...]]:
-    """What every step and every residual block's last batch norm gives for one image, without its batch axis.
+    """Return the output shape, without batch axis, of every step and of every residual block's last batch norm.
 
-    Shows the network one black image, where it is: a network with values computes that sooner than torch has imported
-    what it needs on the meta device. The network stays as it is.
+    Runs the network on one black image; mode and values are restored.
     """
-    found: dict[str, tuple[int, ...]] = {}
+    sizes: dict[str, tuple[int, ...]] = {}
 
-    def note(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, output: found.__setitem__(name, tuple(output.shape[1:]))
+    def record(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, output: sizes.__setitem__(name, tuple(output.shape[1:]))
 
+    # On the network's own device: one real forward pass takes less time than torch's imports for the meta device.
     mode, model = network.training, network.model
     x = torch.zeros(1, 3, image_size, image_size, device=next(network.parameters()).device)
-    hooks = [model.get_submodule(name).register_forward_hook(note(name)) for name in last_norms(model)]
+    hooks = [model.get_submodule(name).register_forward_hook(record(name)) for name in last_norms(model)]
     try:
         network.eval()
         for step in network.steps:
             x = step.run(model, x)
-            found[step.name] = tuple(x.shape[1:])
+            sizes[step.name] = tuple(x.shape[1:])
     finally:
         network.train(mode)
         for hook in hooks:
             hook.remove()
-    return found
+    return sizes
 
 
 def last_norms(model: nn.Module) -> list[str]:
-    """The names of the batch norms behind the last convolution of every block with a shortcut, in order."""
+    """Return the names of the batch norms after the last convolution of every block with a shortcut, in order."""
+    # Some of MobileNetV2's and EfficientNet's blocks have no shortcut: those whose input and output differ in shape.
     return [
         f"{name}.{norm}"
         for name, module in model.named_modules()
@@ -146,7 +147,8 @@ def last_norms(model: nn.Module) -> list[str]:
 
 
 def on_meta(network: Network) -> Network:
-    """A copy of the structure alone, without values."""
+    """Return a copy on the meta device: structure without values."""
+    # `deepcopy` takes from the memo what it holds, so that no value is copied first.
     memo: dict[int, object] = {id(p): nn.Parameter(p.to("meta")) for p in network.parameters()}
     memo |= {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     return deepcopy(network, memo)

@@ -1,4 +1,4 @@
-"""A network as an ordered list of steps over one torchvision model."""
+"""A torchvision model as an ordered list of steps."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -11,46 +11,47 @@ from pipeline.networks.backbones.structure import Step
 
 
 class Network(nn.Module):
-    """A torchvision model that can be run in parts.
+    """A torchvision model that can be run from any step to any other.
 
-    Parameters keep torchvision's names in `model`; `model.state_dict()` is what files hold.
+    Parameters have torchvision's names in `model`; files of weights hold `model.state_dict()`.
 
     Attributes:
-        model: the torchvision model, its classifier replaced by our head, attention modules put in.
-        steps: what `forward` runs, in order.
-        added: the names of the modules that were put in; they train whatever is frozen around them.
-        frozen_steps: the names of the steps that do not train (set by `freezing.freeze`).
-        still_norms: whether all batch norms keep their statistics, also those whose weights train.
+        model: the torchvision model, with our head as classifier and with attention modules inserted.
+        steps: the steps of `forward`, in order.
+        inserted: names of the inserted modules; they train even in a frozen block.
+        frozen_steps: names of the steps that do not train (set by `freezing.freeze`).
+        freeze_bn_stats: whether all batch norms keep their statistics, also those whose weights train.
 
     Shape:
-        Input (N, 3, S, S), normalised as ImageNet; output (N, K) class scores.
+        Input (N, 3, S, S), normalized by ImageNet's mean and standard deviation; output (N, K) class scores.
     """
 
-    def __init__(self, model: nn.Module, steps: Sequence[Step], added: Sequence[str] = ()) -> None:
+    def __init__(self, model: nn.Module, steps: Sequence[Step], inserted: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
         self.steps = tuple(steps)
-        self.added = tuple(added)
+        self.inserted = tuple(inserted)
         self.frozen_steps: frozenset[str] = frozenset()
-        self.still_norms = False
+        self.freeze_bn_stats = False
 
     def train(self, mode: bool = True) -> "Network":
-        """Train mode for what trains, eval mode for frozen steps however often this is called.
+        """Set train mode, except in frozen steps, which stay in eval mode.
 
-        A batch norm in a frozen step normalises by its pre-trained statistics, and they never move.
+        A batch norm in a frozen step normalizes by its pre-trained statistics, which never change.
         """
         super().train(mode)
         frozen = [step for step in self.steps if step.name in self.frozen_steps]
         for name, module in self.model.named_modules():
-            still = self.still_norms and isinstance(module, _BatchNorm)
-            if still or any(step.holds(name) for step in frozen):
+            fixed_stats = self.freeze_bn_stats and isinstance(module, _BatchNorm)
+            if fixed_stats or any(step.holds(name) for step in frozen):
                 module.eval()
-        for module in self.added_modules():
+        # Inserted modules may lie inside a frozen block, and the loop above has put them into eval mode.
+        for module in self.inserted_modules():
             module.train(mode)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores of a batch of images."""
+        """Return the class scores of a batch of images."""
         return self.run(x)
 
     def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
@@ -60,46 +61,48 @@ class Network(nn.Module):
         return x
 
     def frozen_prefix(self) -> int:
-        """How many steps at the beginning nothing trains in, so that their output for an image never changes."""
+        """Return the number of leading steps without trainable parameters, whose output for an image never changes."""
         for number, step in enumerate(self.steps):
+            # A frozen step may contain an inserted module, which trains.
             trains = any(parameter.requires_grad for _, parameter in self.parameters_of(step))
             if step.name not in self.frozen_steps or trains:
                 return number
         return len(self.steps)
 
     def stages(self) -> list[tuple[str, list[Step]]]:
-        """The steps by stage, in order; a stage that attention modules interrupt comes in parts."""
+        """Return the steps grouped by stage, in order; a stage with attention inside appears more than once."""
         return [(name, list(steps)) for name, steps in groupby(self.steps, key=lambda step: step.stage)]
 
     def parameters_of(self, step: Step) -> Iterator[tuple[str, nn.Parameter]]:
-        """The parameters of one step with torchvision's names."""
+        """Yield the parameters of one step with torchvision's names."""
         for name, parameter in self.model.named_parameters():
             if step.holds(name):
                 yield name, parameter
 
-    def added_modules(self) -> Iterator[nn.Module]:
-        """The attention modules."""
-        for name in self.added:
+    def inserted_modules(self) -> Iterator[nn.Module]:
+        """Yield the attention modules."""
+        for name in self.inserted:
             yield self.model.get_submodule(name)
 
     @torch.no_grad()
     def attention_maps(self, x: Tensor) -> dict[str, dict[str, Tensor]]:
-        """What each attention module weighs its features with in eval mode, for a batch of images; for pictures.
+        """Return the weights of each attention module in eval mode, for pictures.
 
         Args:
             x: images (N, 3, S, S).
 
         Returns:
-            By the module's name, its `maps`: `channel` (N, C), `position` (N, H, W), `channel_position` (N, C, H, W).
+            By module name, its `maps`: `channel` (N, C), `position` (N, H, W), `channel_position` (N, C, H, W).
         """
-        found: dict[str, dict[str, Tensor]] = {}
+        maps: dict[str, dict[str, Tensor]] = {}
 
-        def note(name: str) -> Callable[..., None]:
-            return lambda module, inputs: found.__setitem__(name, module.maps(*inputs))
+        def record(name: str) -> Callable[..., None]:
+            return lambda module, inputs: maps.__setitem__(name, module.maps(*inputs))
 
+        # Pre-hooks, since `maps` takes the module's input.
         hooks = [
-            module.register_forward_pre_hook(note(name))
-            for name, module in zip(self.added, self.added_modules(), strict=True)
+            module.register_forward_pre_hook(record(name))
+            for name, module in zip(self.inserted, self.inserted_modules(), strict=True)
         ]
         mode = self.training
         try:
@@ -108,15 +111,15 @@ class Network(nn.Module):
             self.train(mode)
             for hook in hooks:
                 hook.remove()
-        return found
+        return maps
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """What trains, by what it is: the pre-trained `backbone`, inserted `attention`, and the `head`."""
+        """Return the trainable parameters by group: pre-trained `backbone`, inserted `attention`, and `head`."""
         head = [step for step in self.steps if step.stage == "head"]
-        found: dict[str, list[nn.Parameter]] = {"backbone": [], "attention": [], "head": []}
+        groups: dict[str, list[nn.Parameter]] = {"backbone": [], "attention": [], "head": []}
         for name, parameter in self.model.named_parameters():
-            is_added = any(name.startswith(f"{module}.") for module in self.added)
-            group = "attention" if is_added else "head" if any(step.holds(name) for step in head) else "backbone"
+            is_inserted = any(name.startswith(f"{module}.") for module in self.inserted)
+            group = "attention" if is_inserted else "head" if any(step.holds(name) for step in head) else "backbone"
             if parameter.requires_grad:
-                found[group].append(parameter)
-        return found
+                groups[group].append(parameter)
+        return groups

@@ -1,4 +1,4 @@
-"""Which layers train: the freezing strategies, one row each, without importing torch.
+"""The freezing strategies, which decide what layers train, one row each; imports no torch.
 
 Source:
     ECSM section 3.1.2 and Table 2.
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.core.choices import Choice
+from pipeline.core.recipe import NONE
 
 
 class Rule(NamedTuple):
-    """Stages whose name matches `pattern` train or not; the first rule that matches decides."""
+    """A pattern of stage names, and whether those stages train; the first rule that matches decides."""
 
     pattern: str
     trains: bool
@@ -19,23 +20,23 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy(Choice):
-    """One strategy.
+    """One freezing strategy.
 
     Attributes:
-        rules: in order; each stage is decided by one, and each decides a stage.
+        rules: rules in order of precedence; every stage matches one, and every rule decides a stage.
     """
 
     rules: tuple[Rule, ...]
 
     @property
-    def partly(self) -> bool:
-        """Whether a part of the network is frozen."""
+    def freezes(self) -> bool:
+        """Whether the strategy freezes a part of the network."""
         return not all(rule.trains for rule in self.rules)
 
 
-# Rows that other settings stand for: what trains the head alone, and what trains everything.
+# Names of the strategies that train the head alone and everything; other settings refer to them.
 HEAD, EVERYTHING = "1", "2"
-# No freezing of its own, but everything without pre-trained weights.
+# Not a strategy: resolved to EVERYTHING without pre-trained weights.
 SCRATCH = "scratch"
 
 STRATEGIES: dict[str, Strategy] = {
@@ -66,7 +67,13 @@ STRATEGIES: dict[str, Strategy] = {
     ),
 }
 
-# What else `freeze` may be, both ours: neither is a freezing of its own.
+
+def is_scratch(*, freeze: str, weights: str) -> bool:
+    """Return whether everything trains and nothing is pre-trained."""
+    return freeze == EVERYTHING and weights == NONE
+
+
+# Other values of `freeze`, both ours, which are not strategies themselves.
 OTHER_STRATEGIES: dict[str, Choice] = {
     "scratch": Choice(
         title="everything trains, from random values",

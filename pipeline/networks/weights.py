@@ -1,4 +1,4 @@
-"""Where pre-trained weights come from, one row each, without importing torch; the stage `source` gets them."""
+"""The sources of pre-trained weights, one row each; imports no torch. The stage `source` gets the weights."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from pipeline.core.choices import Choice
 from pipeline.core.types import Count, Positive, Section, Seed, Whole
 
 
-class DrawnOptions(Section):
-    """The drawn source domain, and the training of a network on it from random values."""
+class SyntheticOptions(Section):
+    """The synthetic source domain of drawn shapes, and the training of a network on it from random values."""
 
     images: Annotated[Whole, Field(ge=100)]
     image_size: Annotated[Whole, Field(ge=48, le=512)]
@@ -34,7 +34,7 @@ WEIGHTS: dict[str, Choice] = {
     ),
     "synthetic": Choice(
         title="weights from drawn shapes",
-        options=DrawnOptions,
+        options=SyntheticOptions,
         description="trained here on drawn shapes that are no spiders",
     ),
     "none": Choice(

@@ -1,4 +1,4 @@
-"""What every method of keeping the target network near the source keeps to."""
+"""The interface of the methods that keep the target network near the pre-trained reference network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,39 +6,39 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-# By the module's name, what it gave in one forward pass: (N, C, H, W).
-Taps = Mapping[str, Tensor]
-# By the module's name, the size of that for one image: (C, H, W).
+# Outputs of one forward pass by module name: (N, C, H, W).
+FeatureMaps = Mapping[str, Tensor]
+# Their sizes for one image by module name: (C, H, W).
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 class Regularizer(nn.Module, ABC):
     """Named scalars to add to the cross entropy, each the mean over the batch, its weight (alpha, beta) included.
 
-    What a method learns itself are its parameters, trained together with the network. What has to survive is a
-    buffer. Nothing here changes the source's or the target's values.
+    Parameters of the method are trained together with the network. State that must survive is a buffer. A method
+    changes no value of the target or the reference network.
 
     Attributes:
-        name: the method's row in the table, which its scalar and its errors carry.
+        name: the method's row in the table, also the name of its scalar and part of its error messages.
     """
 
     name: ClassVar[str]
 
     @abstractmethod
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:
-        """The scalars.
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:
+        """Return the scalars by name.
 
         Args:
-            target: taps of the network that trains.
-            source: those of the frozen one for the same images; no gradient goes into them.
-            network: the one that trains, for what is said of its parameters.
+            target: feature maps of the target network, the one that trains.
+            reference: feature maps of the frozen reference network for the same images; they get no gradient.
+            network: the target network, for terms on its parameters.
         """
 
-    def weights(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
-        """What each tap's differences are multiplied with, for logs; none here.
+    def weights(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return the weights of each layer's differences, for logs; by default none.
 
         Returns:
-            By tap, (N, C) over channels or (N, H, W) over positions, the scale of `normalize` included, still in the
-            graph; nothing where a method weighs nothing.
+            By layer, (N, C) over channels or (N, H, W) over positions, the scale of `normalize` included, part of the
+            autograd graph; empty for a method without weights.
         """
         return {}

@@ -1,4 +1,4 @@
-"""DELTA: feature maps stay near the source's, channels weighed by how much the loss needs them."""
+"""DELTA: keep feature maps near the reference network's, channels weighted by the importance of their filters."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -8,66 +8,68 @@ from torch import Tensor
 
 from pipeline.core.errors import InputError
 from pipeline.regularizers.alignment import ChannelAlignment
-from pipeline.regularizers.contract import Shapes, Taps
-from pipeline.regularizers.kept import Kept
+from pipeline.regularizers.buffers import BufferDict
+from pipeline.regularizers.contract import FeatureMaps, Shapes
 
-# DELTA's: it evens out what the softmax makes of the z-scores.
+# DELTA's: it makes the softmax of the z-scores flatter.
 TEMPERATURE = 5.0
 
 
-def channel_weights(rises: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """softmax(z/5) over each tap's channels, z the rises less their mean by their deviation.
+def channel_weights(importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return softmax(z/5) over each layer's channels, z the z-scores of the filters' importance.
 
     Args:
-        rises: by tap, (C,), how much the loss rises without each filter, as `rises.rises` finds it.
+        importance: by layer, (C,), the loss increase without each filter, see `filter_importance.filter_importance`.
 
     Returns:
-        By tap, (C,), of sum one; even where no filter differs from another.
+        By layer, (C,), of sum 1; all equal where all filters are equally important.
 
     Raises:
-        InputError: for a rise that is not finite.
+        InputError: for a loss increase that is not finite.
 
     Source:
-        DELTA's published code. Departure: none; the deviation is that of all channels (divided by C).
+        DELTA's published code. Departure: none; the standard deviation is the population's (divided by C).
 
     >>> channel_weights({"conv": torch.tensor([2.0, 2.0])})
     {'conv': tensor([0.5000, 0.5000])}
     """
-    return {tap: torch.softmax(_z_scores(tap, values) / TEMPERATURE, dim=0) for tap, values in rises.items()}
+    return {layer: torch.softmax(_z_scores(layer, values) / TEMPERATURE, dim=0) for layer, values in importance.items()}
 
 
-def _z_scores(tap: str, rises: Tensor) -> Tensor:
-    if not rises.isfinite().all():
-        raise InputError(f"regularizer 'delta': a rise of the loss at {tap} is not finite; lower the head's rate")
-    deviation = rises.std(correction=0)
-    # Without any difference rounding alone would be left to divide by.
-    smallest = torch.finfo(rises.dtype).eps * rises.abs().max()
-    return torch.where(deviation > smallest, (rises - rises.mean()) / deviation, torch.zeros_like(rises))
+def _z_scores(layer: str, importance: Tensor) -> Tensor:
+    if not importance.isfinite().all():
+        raise InputError(f"regularizer 'delta': a loss increase at {layer} is not finite; lower the head's rate")
+    deviation = importance.std(correction=0)
+    # Where all filters are equally important, the deviation is rounding error, and no number to divide by.
+    smallest = torch.finfo(importance.dtype).eps * importance.abs().max()
+    scores = (importance - importance.mean()) / deviation
+    return torch.where(deviation > smallest, scores, torch.zeros_like(importance))
 
 
 class Delta(ChannelAlignment):
-    """alpha/2 sum_i sum_c w^i_c ||d^i_c||^2, the mean over the batch, w the same for every image; and the head's.
+    """Loss term alpha/2 sum_i sum_c w^i_c ||d^i_c||^2, batch mean, w equal for all images, plus the head penalty.
 
     Args:
-        shapes: (C, H, W) by tap.
-        head: the name of the classifier.
-        channel_weights: by tap, (C,), not negative; only how they compare within a tap counts, so that shares and
-            mean-one weights are both welcome. Kept as buffers.
-        alpha: the strength of the differences.
-        beta: that of the head's penalty.
-        normalize: `mean_one` (C w), `raw` (w) or `delta` (C w / (HW)).
+        shapes: (C, H, W) by layer.
+        head: name of the classifier.
+        channel_weights: by layer, (C,), not negative; scaled here to sum 1 in each layer, so that shares and weights of
+            mean 1 have the same effect. Stored as buffers.
+        alpha: weight of the feature term.
+        beta: weight of the head penalty.
+        normalize: scale of w: `mean_one` (C w), `raw` (w) or `delta` (C w / (HW)).
 
     Raises:
-        InputError: see `Alignment`; and for weights that are missing, of another size, negative or all zero.
+        InputError: see `Alignment`; and for weights that are missing, of another size, negative, all zero or not
+            finite.
 
     Source:
-        SPA-GCA section 1; DELTA. Departures: the mean over the batch, where DELTA's code has the sum, so that its
-        alpha for batches of 64 is 1/64 of ours at `delta`; the factor 1/2 is that code's, also in `raw`.
+        SPA-GCA section 1; DELTA. Departures: the batch mean, where DELTA's code has the batch sum, so that its alpha
+        for batches of 64 is 1/64 of ours at `delta`; the factor 1/2 is from that code, also in `raw`.
     """
 
     name: ClassVar[str] = "delta"
     scales: ClassVar[tuple[str, ...]] = ("mean_one", "raw", "delta")
-    channels: Kept
+    channels: BufferDict
 
     def __init__(
         self,
@@ -80,21 +82,21 @@ class Delta(ChannelAlignment):
         normalize: str = "mean_one",
     ) -> None:
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
-        self.channels = Kept(
-            {tap: _shares(tap, channel_weights.get(tap), size[0]) for tap, size in self.shapes.items()}
+        self.channels = BufferDict(
+            {layer: _shares(layer, channel_weights.get(layer), size[0]) for layer, size in self.shapes.items()}
         )
 
-    def shares(self, target: Taps, source: Taps) -> dict[str, Tensor]:  # noqa: ARG002
-        """The given weights for every image, (N, C)."""
-        return {tap: self.channels[tap].expand(len(target[tap]), -1) for tap in self.channels}
+    def shares(self, target: FeatureMaps, reference: FeatureMaps) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return the weights, expanded to (N, C): all images share them."""
+        return {layer: self.channels[layer].expand(len(target[layer]), -1) for layer in self.channels}
 
 
-def _shares(tap: str, weights: Tensor | None, channels: int) -> Tensor:
-    what = f"regularizer 'delta': channel_weights of {tap}"
+def _shares(layer: str, weights: Tensor | None, channels: int) -> Tensor:
+    label = f"regularizer 'delta': channel_weights of {layer}"
     if weights is None:
-        raise InputError(f"{what} are missing; make them with channel_weights(rises(...))")
+        raise InputError(f"{label} are missing; compute them with channel_weights(filter_importance(...))")
     if weights.shape != (channels,):
-        raise InputError(f"{what} are {tuple(weights.shape)} for {channels} channels; give one a channel")
+        raise InputError(f"{label} have shape {tuple(weights.shape)} for {channels} channels; give one per channel")
     if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
-        raise InputError(f"{what} are negative, all zero or not finite; give shares")
+        raise InputError(f"{label} are negative, all zero or not finite; give shares")
     return weights / weights.sum()

@@ -1,4 +1,4 @@
-"""Whether a method's weights are spread out or have run into one channel or position."""
+"""The spread of a method's weights, which shows whether they have collapsed to one channel or position."""
 
 import math
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 class Spread(NamedTuple):
-    """How one tap's weights are spread, the mean over the batch.
+    """Spread of one layer's weights, batch mean.
 
     Attributes:
-        entropy: of the tap's own shares, by log n: 1 where all n are equal, 0 where one has everything.
-        maximum: the largest of the tap's own shares, 1/n to 1.
-        mass: the tap's part of the sum over all taps. GCA learns it; other methods' is fixed by their scale.
+        entropy: of the layer's own shares, divided by log n: 1 where all n are equal, 0 where one is 1.
+        maximum: largest of the layer's own shares, 1/n to 1.
+        mass: the layer's share of the sum over all layers, 0 to 1. GCA learns it; other methods fix it by their scale.
     """
 
     entropy: float
@@ -24,23 +24,26 @@ class Spread(NamedTuple):
 
 @torch.no_grad()
 def spread(weights: Mapping[str, Tensor]) -> dict[str, Spread]:
-    """How the weights of each tap are spread, whatever their scale.
+    """Compute the spread of each layer's weights, which does not depend on their scale.
 
     entropy = -sum_k p_k log p_k / log n with p = w / sum w, for each image; 1 where n is 1.
 
     Args:
-        weights: by tap, (N, C) or (N, H, W), not negative, as `Regularizer.weights` gives them.
+        weights: by layer, (N, C) or (N, H, W), not negative, as `Regularizer.weights` returns them.
 
     >>> spread({"even": torch.ones(1, 2, 2), "one": torch.tensor([[0.0, 12.0]])})
     {'even': Spread(entropy=1.0, maximum=0.25, mass=0.25), 'one': Spread(entropy=0.0, maximum=1.0, mass=0.75)}
     """
-    flat = {tap: values.flatten(1) for tap, values in weights.items()}
-    totals = {tap: values.sum(dim=1) for tap, values in flat.items()}
-    everything = sum(totals.values())
-    return {tap: _spread(values / totals[tap][:, None], totals[tap] / everything) for tap, values in flat.items()}
+    flat = {layer: values.flatten(1) for layer, values in weights.items()}
+    totals = {layer: values.sum(dim=1) for layer, values in flat.items()}
+    all_layers = sum(totals.values())
+    return {
+        layer: _spread(values / totals[layer][:, None], totals[layer] / all_layers) for layer, values in flat.items()
+    }
 
 
 def _spread(shares: Tensor, mass: Tensor) -> Spread:
     n = shares.shape[1]
+    # entr(p) = -p log p with entr(0) = 0: a share may be rounded to 0.
     entropy = (torch.special.entr(shares).sum(dim=1) / math.log(n)).mean().item() if n > 1 else 1.0
     return Spread(entropy, shares.amax(dim=1).mean().item(), mass.mean().item())

@@ -1,20 +1,20 @@
-"""The head's penalty alone, for a part of a training in which no map can differ from the source's."""
+"""The head penalty alone, for a phase in which all hooked layers are frozen, so that no map can change."""
 
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.regularizers.contract import Regularizer, Taps
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
 from pipeline.regularizers.options import strength
 from pipeline.regularizers.penalties import head_penalty
 
 
 class HeadDecay(Regularizer):
-    """beta/2 ||w||^2 over the head's values: what is left of a method where every tap is frozen.
+    """Head penalty beta/2 ||w||^2, which remains of a method whose feature differences are all zero.
 
     Args:
-        head: the name of the classifier.
-        beta: the strength.
+        head: name of the classifier.
+        beta: weight of the penalty.
 
     Source:
         SPA-GCA Eq. 6, 11, 12 with differences of zero. Departure: none.
@@ -27,6 +27,6 @@ class HeadDecay(Regularizer):
         self.head = head
         self.beta = strength(self.name, "beta", beta)
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
-        """`head_penalty` alone."""
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return `head_penalty` alone."""
         return head_penalty(network, self.head, self.beta)

@@ -1,14 +1,14 @@
-"""L2: weight decay alone."""
+"""L2: weight decay only."""
 
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from pipeline.regularizers.contract import Regularizer, Taps
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
 
 
 class L2(Regularizer):
-    """Nothing of its own: weight decay is the optimizer's.
+    """No loss term: the optimizer applies the weight decay.
 
     Source:
         SPA-GCA Table 4, L2. Departure: none.
@@ -16,6 +16,6 @@ class L2(Regularizer):
 
     name: ClassVar[str] = "l2"
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
-        """No scalar."""
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return no scalar."""
         return {}

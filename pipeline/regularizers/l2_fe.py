@@ -1,4 +1,4 @@
-"""L2-FE: the pre-trained features as they are, only the head trains."""
+"""L2-FE: feature extraction, the pre-trained features stay fixed and only the head trains."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from pipeline.regularizers.l2 import L2
 
 
 class L2FE(L2):
-    """Nothing of its own: that only the head trains is freezing's, its number of epochs the recipe's.
+    """No loss term: freezing restricts training to the head, the recipe sets its number of epochs.
 
     Source:
         SPA-GCA Table 4, L2-FE. Departure: none.

@@ -1,4 +1,4 @@
-"""L2-SP: values stay near those that training started from."""
+"""L2-SP: keep weights near their pre-trained starting point."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -8,46 +8,46 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from pipeline.core.errors import InputError
-from pipeline.regularizers.contract import Regularizer, Taps
-from pipeline.regularizers.kept import Kept
+from pipeline.regularizers.buffers import BufferDict
+from pipeline.regularizers.contract import FeatureMaps, Regularizer
+from pipeline.regularizers.feature_hooks import submodule
 from pipeline.regularizers.options import one_of, strength
 from pipeline.regularizers.penalties import head_penalty
-from pipeline.regularizers.precision import wide
-from pipeline.regularizers.taps import named
+from pipeline.regularizers.precision import upcast_float32
 
 COVERS = ("kernels", "all")
 
 
 class L2SP(Regularizer):
-    """alpha/2 ||w - w0||^2 over pre-trained values, and the head's penalty beta/2 ||w||^2.
+    """Loss term alpha/2 ||w - w0||^2 over pre-trained weights, plus the head penalty beta/2 ||w||^2.
 
-    w0 are the values at construction, cloned into buffers; gradients reach w alone.
+    w0 are the values at construction, cloned into buffers; only w gets a gradient.
 
     Args:
-        network: holds w0; `forward` is given the same, or one of the same names.
-        head: the name of its classifier.
-        added: names of modules in it that have no pre-trained values, as attention has none.
-        covers: `kernels`: convolutions' weights; `all`: batch norms' weights and all biases too.
-        alpha: the strength of the first term.
-        beta: that of the second.
+        network: holds w0; `forward` takes the same network, or one with the same parameter names.
+        head: name of its classifier.
+        inserted: names of its modules without pre-trained values, such as attention.
+        covers: `kernels`: the weights of convolutions; `all`: also the weights of batch norms and all biases.
+        alpha: weight of the first term.
+        beta: weight of the second term.
 
     Raises:
-        InputError: for a name that the network has not, an unknown `covers`, one that covers nothing, and a strength
-            that is none.
+        InputError: for a name that the network lacks, an unknown `covers`, a `covers` without any parameter, and an
+            alpha or beta out of range.
 
     Source:
-        L2-SP; SPA-GCA Table 4. `kernels` is the authors' code, `all` that of its later ports. Departure: none.
+        L2-SP; SPA-GCA Table 4. `kernels` follows the authors' code, `all` its later ports. Departure: none.
     """
 
     name: ClassVar[str] = "l2_sp"
-    start: Kept
+    start: BufferDict
 
     def __init__(
         self,
         network: nn.Module,
         *,
         head: str,
-        added: Sequence[str] = (),
+        inserted: Sequence[str] = (),
         covers: str = "kernels",
         alpha: float = 0.1,
         beta: float = 0.01,
@@ -57,21 +57,25 @@ class L2SP(Regularizer):
         self.alpha = strength(self.name, "alpha", alpha)
         self.beta = strength(self.name, "beta", beta)
         one_of(self.name, "covers", covers, COVERS)
-        covered = dict(_covered(network, [head, *added], kernels=covers == "kernels"))
+        covered = dict(_covered(network, [head, *inserted], kernels=covers == "kernels"))
         if not covered:
-            raise InputError(f"regularizer {self.name!r}: covers {covers!r} finds nothing outside {head!r}; use all")
-        self.start = Kept(covered)
+            raise InputError(
+                f"regularizer {self.name!r}: covers {covers!r} matches no parameter outside {head!r}; use all"
+            )
+        self.start = BufferDict(covered)
 
-    def forward(self, target: Taps, source: Taps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
-        """`l2_sp` and `head_penalty`; taps are not looked at."""
-        squares = [(wide(network.get_parameter(name)) - self.start[name]).square().sum() for name in self.start]
+    def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return `l2_sp` and `head_penalty`; feature maps are not used."""
+        squares = [
+            (upcast_float32(network.get_parameter(name)) - self.start[name]).square().sum() for name in self.start
+        ]
         return {self.name: self.alpha / 2 * torch.stack(squares).sum()} | head_penalty(network, self.head, self.beta)
 
 
-def _covered(network: nn.Module, outside: Sequence[str], *, kernels: bool) -> Iterator[tuple[str, Tensor]]:
-    left_out = {id(parameter) for name in outside for parameter in named(network, name).parameters()}
-    convolutions = [module for module in network.modules() if isinstance(module, _ConvNd)]
-    weights = {id(module.weight) for module in convolutions}
+def _covered(network: nn.Module, excluded: Sequence[str], *, kernels: bool) -> Iterator[tuple[str, Tensor]]:
+    # By identity, since a parameter's name does not tell the type of its module.
+    excluded_ids = {id(parameter) for name in excluded for parameter in submodule(network, name).parameters()}
+    kernel_ids = {id(module.weight) for module in network.modules() if isinstance(module, _ConvNd)}
     for name, parameter in network.named_parameters():
-        if id(parameter) not in left_out and (not kernels or id(parameter) in weights):
+        if id(parameter) not in excluded_ids and (not kernels or id(parameter) in kernel_ids):
             yield name, parameter

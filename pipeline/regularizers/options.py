@@ -1,4 +1,4 @@
-"""Options of the methods: their types, and checks that need a network's maps. Imports no torch."""
+"""Options of the methods: their types, and checks against a network's maps; imports no torch."""
 
 import math
 from collections.abc import Iterable
@@ -16,114 +16,114 @@ Auto = Literal["auto"]
 
 
 def _by_set(strengths: object) -> object:
-    """A single number is for all data sets."""
+    """Turn a single number into the value for all data sets."""
     return strengths if isinstance(strengths, dict) else {"default": strengths}
 
 
 def _has_default(strengths: dict[str, float]) -> dict[str, float]:
     if "default" not in strengths:
-        raise ValueError("the strength for data sets that are not named is missing; add default: ...")
+        raise ValueError("the value for data sets without one of their own is missing; add default: ...")
     return strengths
 
 
-# By data set; `default` for those that are not named.
+# Values by data set; `default` holds for those without one of their own.
 Strengths = Annotated[dict[str, NotNegative], BeforeValidator(_by_set), AfterValidator(_has_default)]
 
 
 class MethodOptions(Section):
-    """The optimizer's weight decay in place of `train.weight_decay`, unless it is auto."""
+    """Weight decay of the optimizer, in place of `train.weight_decay` unless auto."""
 
     weight_decay: NotNegative | Auto
 
 
 class L2FeOptions(MethodOptions):
-    """Budget and schedule of a training of the head alone, in place of those in `train`, unless they are auto."""
+    """Budget and schedule of training the head alone, in place of those in `train` unless auto."""
 
     budget: Budget | Auto
-    # Of the training's table, or auto; the settings as a whole check it, as they do the data sets of a strength.
+    # A row of `SCHEDULES`, or auto. Checked with the whole settings: this room does not import that of training.
     schedule: Name
 
 
 class PenaltyOptions(MethodOptions):
-    """Strengths: `alpha` of staying near the pre-trained network, `beta` of the head's decay."""
+    """Weights of the loss terms: `alpha` of staying near the pre-trained network, `beta` of the head penalty."""
 
     alpha: Strengths
     beta: NotNegative
 
 
 class L2SpOptions(PenaltyOptions):
-    """Which pre-trained values are held."""
+    """Selection of the pre-trained weights to keep near their start."""
 
     covers: Literal["kernels", "all"]
 
 
 class PositionOptions(PenaltyOptions):
-    """The scale of weights over positions or over the channels of all layers."""
+    """Scale of weights over positions, or over the channels of all layers."""
 
     normalize: Literal["mean_one", "raw"]
 
 
 class ChannelOptions(PenaltyOptions):
-    """The scale of weights over one layer's channels."""
+    """Scale of weights over one layer's channels."""
 
     normalize: Literal["mean_one", "raw", "delta"]
 
 
 class DeltaOptions(ChannelOptions):
-    """On how many training batches the channels are weighed, and how many filters are tried at a time."""
+    """Number of training batches to measure filter importance on, and of filters to zero in one forward pass."""
 
     batches: Count
     filters_at_once: Count
 
 
 class SpaOptions(PositionOptions):
-    """Whether the target's maps are read without gradient for the weights."""
+    """Gradient through the target's maps from which the weights are computed: detached or not."""
 
     detach_attention_input: bool
 
 
 class GcaOptions(PositionOptions):
-    """The hidden units are 1 / `reduction` of the channels."""
+    """Number of hidden units: 1 / `reduction` of the channels."""
 
     reduction: Count
 
 
 class AfaOptions(MethodOptions):
-    """The order of its methods, whose options are those of `ast` and `act`."""
+    """Order of the two methods; their own options are those of `ast` and `act`."""
 
     order: Literal["ast_act"]
 
 
 class SpaGcaOptions(MethodOptions):
-    """The order of its methods, whose options are those of `spa` and `gca`."""
+    """Order of the two methods; their own options are those of `spa` and `gca`."""
 
     order: Literal["spa_gca", "gca_spa"]
 
 
 def strength(name: str, option: str, value: float) -> float:
-    """A factor of a term as it was given.
+    """Check the weight of a loss term and return it.
 
     Args:
-        name: the method's, for the error.
-        option: the factor's.
-        value: what was given.
+        name: the method, for the message.
+        option: name of the weight, for the message.
+        value: the weight.
 
     Raises:
-        InputError: for one that is negative or not finite.
+        InputError: for a weight that is negative or not finite.
 
     >>> strength("ast", "alpha", 0.1)
     0.1
     """
     if not (math.isfinite(value) and value >= 0):
-        raise InputError(f"regularizer {name!r}: {option} {value} is no strength; give 0 or more")
+        raise InputError(f"regularizer {name!r}: {option} {value} is out of range; give a finite number of 0 or more")
     return value
 
 
 def one_of(name: str, option: str, value: str, known: Iterable[str]) -> str:
-    """A choice as it was given.
+    """Check a choice and return it.
 
     Raises:
-        InputError: listing the known ones.
+        InputError: for an unknown one, listing the known ones.
 
     >>> one_of("l2_sp", "covers", "all", ["kernels", "all"])
     'all'
@@ -135,31 +135,31 @@ def one_of(name: str, option: str, value: str, known: Iterable[str]) -> str:
 
 
 def maps(name: str, shapes: "Shapes") -> dict[str, tuple[int, int, int]]:
-    """The sizes (C, H, W) by tap.
+    """Check that all layers give feature maps, and return their sizes (C, H, W).
 
     Raises:
-        InputError: for no tap at all, and for one that gives tokens or a vector in place of a map.
+        InputError: without any layer, and for one whose output is tokens or a vector.
 
     >>> maps("ast", {"conv": (3, 4, 4)})
     {'conv': (3, 4, 4)}
     """
     if not shapes:
-        raise InputError(f"regularizer {name!r}: no tap is named; name at least one module")
-    checked = {}
-    for tap, shape in shapes.items():
+        raise InputError(f"regularizer {name!r}: no layer is named; name at least one module")
+    sizes = {}
+    for layer, shape in shapes.items():
         if len(shape) != 3:
             raise InputError(
-                f"regularizer {name!r} needs feature maps (C, H, W), and {tap} gives {tuple(shape)}; use l2 or l2_sp"
+                f"regularizer {name!r} needs feature maps (C, H, W), and {layer} gives {tuple(shape)}; use l2 or l2_sp"
             )
-        checked[tap] = (shape[0], shape[1], shape[2])
-    return checked
+        sizes[layer] = (shape[0], shape[1], shape[2])
+    return sizes
 
 
 def reduced(name: str, channels: int, reduction: int) -> int:
-    """How many hidden units a reduction leaves, rounded down.
+    """Return channels / reduction, rounded down: the number of hidden units.
 
     Raises:
-        InputError: for a reduction under 1 or one that leaves none.
+        InputError: for a reduction under 1, or one that leaves no hidden unit.
 
     >>> reduced("gca", 3840, 4)
     960

@@ -1,4 +1,4 @@
-"""SPA: feature maps stay near the source's, positions weighed by what both networks show there."""
+"""SPA: keep feature maps near the reference network's, positions weighted by attention to both networks' maps."""
 
 from typing import ClassVar
 
@@ -6,29 +6,29 @@ from torch import Tensor
 
 from pipeline.regularizers.ast import AST
 from pipeline.regularizers.contract import Shapes
-from pipeline.regularizers.precision import wide
+from pipeline.regularizers.precision import upcast_float32
 
 
 class SPA(AST):
-    """alpha/2 sum_i ||a^i . d^i||^2, the mean over the batch; and the head's penalty.
+    """Loss term alpha/2 sum_i ||a^i . d^i||^2, batch mean, plus the head penalty.
 
-    a^i = `PositionHead` of the mean over the channels of concat(S_i, T_i), learnt with the network.
+    a^i = `PositionHead` of the channel mean of concat(S_i, T_i), trained with the network.
 
     Args:
-        shapes: (C, H, W) by tap.
-        head: the name of the classifier.
-        alpha: the strength of the differences.
-        beta: that of the head's penalty.
-        normalize: `mean_one` (HW a) or `raw` (a).
-        detach_attention_input: whether T_i is read without gradient. The equations let the network lower its loss by
-            moving the weights too, and so does the default.
+        shapes: (C, H, W) by layer.
+        head: name of the classifier.
+        alpha: weight of the feature term.
+        beta: weight of the head penalty.
+        normalize: scale of a: `mean_one` (HW a) or `raw` (a).
+        detach_attention_input: whether a^i takes T_i without gradient. By default it does not: as in the equations, the
+            target network may lower the term by changing the weights too.
 
     Raises:
         InputError: see `Alignment`.
 
     Source:
-        SPA-GCA Eq. 7-8. Departures: the scale and the mean over the batch, see `Alignment`. alpha is the upper end of
-        the paper's 0.005 to 0.1.
+        SPA-GCA Eq. 7-8. Departures: the scale and the batch mean, see `Alignment`. The default alpha is the upper end
+        of the paper's 0.005 to 0.1.
     """
 
     name: ClassVar[str] = "spa"
@@ -46,7 +46,8 @@ class SPA(AST):
         super().__init__(shapes, head=head, alpha=alpha, beta=beta, normalize=normalize)
         self.detach_attention_input = detach_attention_input
 
-    def seen(self, target: Tensor, source: Tensor) -> Tensor:
-        """Both maps have as many channels, so that the mean over all is that of both means."""
+    def head_input(self, target: Tensor, reference: Tensor) -> Tensor:
+        """Return the channel mean of both networks' maps concatenated, (N, H, W)."""
         target = target.detach() if self.detach_attention_input else target
-        return (super().seen(target, source) + wide(target).mean(dim=1)) / 2
+        # Both maps have C channels, so that the mean over the 2 C is the mean of the two means.
+        return (super().head_input(target, reference) + upcast_float32(target).mean(dim=1)) / 2

@@ -1,4 +1,4 @@
-"""The methods that keep a network near the pre-trained one, one row each, without importing torch."""
+"""The methods that keep a network near the pre-trained one, one row each; imports no torch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Choice):
-    """One method, two of them one after the other, or none.
+    """One method, a sequence of two methods, or none.
 
     Attributes:
-        module: "module:Class", called with what the method needs and its own options, all by keyword; empty for none
-            and for a sequence.
-        needs: the arguments beside options: `shapes`, (C, H, W) by layer, where feature maps are compared; `network`,
-            as training starts from it, and `added`, its modules without pre-trained values; `head`, the classifier's
-            name; `channel_weights` by layer.
-        needs_pretrained: whether it makes sense only where something is pre-trained.
-        sequences: by the value of its option `order`, the two methods that train half of the budget each.
-        trains_head_alone: whether it freezes all but the head.
-        head_trained_by: the method whose options say how a head is trained before the training begins, where one is.
+        module: "module:Class", called with the arguments in `needs` and the method's options, all by keyword; empty
+            for none and for a sequence.
+        needs: arguments other than options: `shapes`, (C, H, W) by layer, to compare feature maps; `network`, with the
+            values at the start of training, and `inserted`, its modules without pre-trained values; `head`, the
+            classifier's name; `channel_weights` by layer.
+        needs_pretrained: whether the method has a meaning only with pre-trained weights.
+        sequences: by value of the option `order`, the two methods, each of which trains for half of the budget.
+        trains_head_alone: whether the method freezes everything but the head.
+        head_trained_by: the method whose options configure training of the head before the main training; empty where
+            the head is not trained beforehand.
     """
 
     module: str = ""
@@ -36,12 +37,12 @@ class Method(Choice):
 
     @property
     def make(self) -> "Callable[..., Regularizer]":
-        """The class; imports torch."""
+        """The method's class; reading this imports torch."""
         module: Callable[..., Regularizer] = load(self.module)
         return module
 
 
-# Options of a method that take the place of the same settings of `train`.
+# Options of a method that replace the settings of the same name in `train`.
 TRAIN_OVERRIDES = ("weight_decay", "budget", "schedule")
 _MAPS = ("shapes", "head")
 
@@ -70,7 +71,7 @@ METHODS: dict[str, Method] = {
         description="holds the convolutions' weights",
         options=options.L2SpOptions,
         module="pipeline.regularizers.l2_sp:L2SP",
-        needs=("network", "added", "head"),
+        needs=("network", "inserted", "head"),
     ),
     "delta": Method(
         title="DELTA",

@@ -1,51 +1,25 @@
-"""From what each repeat recorded to what all of them say together: pure."""
+"""Statistics over the repeats of an experiment: pure."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
-from statistics import fmean, median, median_low, stdev
+from statistics import fmean, median, stdev
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import PHASES
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]
 
 SPEEDS = ("train_seconds", "images_per_second")
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
-
-class Repeat(NamedTuple):
-    """One repeat's files as read.
-
-    Attributes:
-        number: the repeat.
-        record: what the result follows from, as `records.whole` has it.
-        runtime: the runtime JSON.
-        scores: scores.json.
-        history: history.csv, one mapping a row.
-        predictions: predictions.csv, one mapping a row.
-    """
-
-    number: int
-    record: dict[str, Any]
-    runtime: dict[str, Any]
-    scores: dict[str, Any]
-    history: list[dict[str, str]]
-    predictions: list[dict[str, str]]
-
-    @property
-    def classes(self) -> list[str]:
-        """The class names in the order of the confusion matrix."""
-        return list(self.record["data"]["classes"])
+# Of a record, what all repeats of an experiment have in common.
+SHARED = ("recipe_name", "recipe", "data", "weights")
 
 
 class Spread(NamedTuple):
-    """What n values have in common; `sd` (with n - 1) is None where n = 1."""
+    """Mean, standard deviation and range of n values; `sd` (with n - 1) is None where n = 1."""
 
     mean: float
     sd: float | None
@@ -54,9 +28,9 @@ class Spread(NamedTuple):
     n: int
 
     def as_metric(self) -> dict[str, float | int]:
-        """Mean, sd and n as summary.json has them: sd is left out where there is none."""
-        told = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
-        return told | {"n": self.n}
+        """Return mean, sd and n as summary.json has them: sd is left out where there is none."""
+        metric = {"mean": self.mean} if self.sd is None else {"mean": self.mean, "sd": self.sd}
+        return metric | {"n": self.n}
 
 
 class Middle(NamedTuple):
@@ -69,7 +43,7 @@ class Middle(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """How fast the forward pass was on one device, over the repeats that ran there.
+    """Speed of the forward pass on one device, over the repeats that ran there.
 
     Attributes:
         device: its name and kind.
@@ -84,32 +58,8 @@ class Passes(NamedTuple):
     ratio: Middle
 
 
-class Curve(NamedTuple):
-    """A column of history.csv over all repeats.
-
-    Attributes:
-        epochs: every epoch that some repeat reached, rising.
-        iterations: a value an epoch: how many there were by its end, the mean over the repeats that reached it.
-        mean: a value an epoch, over the repeats that reached it; so too `low` and `high`.
-        low: the smallest.
-        high: the largest.
-        repeats: for each repeat its values by epoch.
-    """
-
-    epochs: list[int]
-    iterations: list[float]
-    mean: list[float]
-    low: list[float]
-    high: list[float]
-    repeats: dict[int, dict[int, float]]
-
-    def steps(self, unit: str) -> Sequence[float]:
-        """What its values are over: epochs or iterations, by `unit`."""
-        return self.epochs if unit == "epoch" else self.iterations
-
-
 class ClassScore(NamedTuple):
-    """How one class did over the repeats; `support` is the sum of its test images."""
+    """Scores of one class over the repeats; `support` is the sum of its test images."""
 
     name: str
     precision: Spread
@@ -118,18 +68,8 @@ class ClassScore(NamedTuple):
     support: int
 
 
-class Example(NamedTuple):
-    """One prediction that is worth a look."""
-
-    repeat: int
-    path: str
-    actual: str
-    predicted: str
-    confidence: float
-
-
 class Confusion(NamedTuple):
-    """How often one class was taken for another; `share` is the part of the actual class's test images."""
+    """A confusion of two classes and how often it occurs; `share` is the part of the actual class's test images."""
 
     actual: str
     predicted: str
@@ -138,7 +78,7 @@ class Confusion(NamedTuple):
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Mean, sample standard deviation and range.
+    """Return mean, sample standard deviation and range.
 
     >>> spread([1.0, 2.0, 3.0])
     Spread(mean=2.0, sd=1.0, low=1.0, high=3.0, n=3)
@@ -149,7 +89,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def middle(values: Iterable[float]) -> Middle:
-    """Median and range.
+    """Return median and range.
 
     >>> middle([4.0, 1.0, 2.0])
     Middle(median=2.0, low=1.0, high=4.0, n=3)
@@ -166,34 +106,39 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
     """
     first = repeats[0]
     for other in repeats[1:]:
-        for part in ("recipe_name", "recipe", "data", "weights"):
-            if other.record[part] != first.record[part]:
-                raise InputError(
-                    f"record.json: `{part}` of repeat {other.number} is not that of repeat {first.number}; "
-                    "`dvc repro` trains both alike"
-                )
+        parts = [name for name in SHARED if getattr(other.record, name) != getattr(first.record, name)]
+        parts += ["data"] if other.runtime.data_sha256 != first.runtime.data_sha256 else []
+        if parts:
+            raise InputError(
+                f"record.json: `{parts[0]}` of repeat {other.number} is not that of repeat {first.number}; "
+                "`dvc repro` trains both alike"
+            )
 
 
 def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
-    """Each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
-    return {name: spread(one.scores[name] for one in repeats) for name in SCORES if name in repeats[0].scores}
+    """Return each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
+    return {
+        name: spread(one.scores.by_name[name] for one in repeats)
+        for name in SCORES
+        if name in repeats[0].scores.by_name
+    }
 
 
 def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
-    """Training's seconds and images a second over the repeats."""
-    return {name: spread(one.runtime[name] for one in repeats) for name in SPEEDS}
+    """Return training's seconds and images a second over the repeats."""
+    return {name: spread(getattr(one.runtime, name) for one in repeats) for name in SPEEDS}
 
 
 def device(one: Repeat) -> str:
-    """What a repeat was trained on: its name and kind."""
-    return f"{one.runtime['device_name']} ({one.record['device']})"
+    """Return the name and the kind of the device that a repeat was trained on."""
+    return f"{one.runtime.device_name} ({one.record.device})"
 
 
 def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
-    """The speed with and without attention on each device; nothing where there is no attention."""
+    """Return the speed with and without attention on each device; nothing where there is no attention."""
     on: dict[str, list[Mapping[str, float]]] = {}
     for one in repeats:
-        if measured := one.runtime["inference_images_per_second"]:
+        if measured := one.runtime.inference_images_per_second:
             on.setdefault(device(one), []).append(measured)
     return [
         Passes(
@@ -207,154 +152,40 @@ def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:
 
 
 def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
-    """For each score and speed mean, sd and n, and every repeat's accuracy.
+    """Return for each score and speed mean, sd and n, and every repeat's accuracy.
 
     Each number is a column of `dvc exp show`, so a repeat's other values stay in its own scores.json.
     """
     spreads = score_spreads(repeats) | speed_spreads(repeats)
-    each = {str(one.number): {"accuracy": one.scores["accuracy"]} for one in repeats}
-    return {name: found.as_metric() for name, found in spreads.items()} | {"repeats": each}
-
-
-def curves(repeats: Sequence[Repeat]) -> dict[str, Curve]:
-    """Loss and accuracy over the epochs, for training and, where there is one, the validation part."""
-    found = {name: _curve(repeats, name) for name in CURVES}
-    return {name: curve for name, curve in found.items() if curve.epochs}
-
-
-class Collapse(NamedTuple):
-    """A regularizer's weights that have run into one place by the end of a part of the training.
-
-    Attributes:
-        repeat: in which.
-        method: the regularizer.
-        tap: the layer.
-        share: how much of the layer's weight one channel or position holds, or of all weight the layer does.
-        alone: whether it is the layer that holds nearly all.
-    """
-
-    repeat: int
-    method: str
-    tap: str
-    share: float
-    alone: bool
-
-
-# One place of a layer holds more than this part of its weight, and the entropy is under this part of its largest.
-MOST = 0.5
-# One layer holds more than this part of the weight of all.
-NEARLY_ALL = 0.95
-
-
-def collapses(repeats: Sequence[Repeat]) -> list[Collapse]:
-    """Where weights ran into one channel, position or layer, at the end of each part of each repeat."""
-    found = []
-    for one in repeats:
-        for part, row in zip(one.record["phases"], _last_rows(one), strict=True):
-            found += _collapses(one.number, part["regularizer"], row, part.get("taps", []))
-    return found
-
-
-def _collapses(repeat: int, method: str, row: Mapping[str, str], taps: Sequence[str]) -> list[Collapse]:
-    told = {
-        tap: {name: float(row[f"{name}/{tap}"]) for name in ("entropy", "maximum", "mass")}
-        for tap in taps
-        if row.get(f"entropy/{tap}")
-    }
-    within = [
-        Collapse(repeat, method, tap, values["maximum"], alone=False)
-        for tap, values in told.items()
-        if values["maximum"] > MOST and values["entropy"] < MOST
-    ]
-    alone = [
-        Collapse(repeat, method, tap, values["mass"], alone=True)
-        for tap, values in told.items()
-        if len(told) > 1 and values["mass"] > NEARLY_ALL
-    ]
-    return within + alone
-
-
-def _last_rows(one: Repeat) -> list[dict[str, str]]:
-    column, ends = unit(one.record), accumulate(phase["amount"] for phase in one.record["phases"])
-    return [[row for row in one.history if float(row[column]) <= end][-1] for end in ends]
-
-
-def unit(record: Mapping[str, Any]) -> str:
-    """What a training's budget is counted in, by its name in history.csv: `epoch` or `iteration`."""
-    return {"epochs": "epoch", "iterations": "iteration"}[record["recipe"]["train"]["budget"]["unit"]]
-
-
-def part_name(record: Mapping[str, Any], number: int) -> str:
-    """What a part of the training is called: a phase, or a half with its regularizer."""
-    if record["recipe"]["network"]["freeze"] == PHASES:
-        return f"phase {number}"
-    return f"half {number}: {record['phases'][number - 1]['regularizer']}"
-
-
-def phase_starts(record: Mapping[str, Any]) -> dict[str, int]:
-    """With which epoch or iteration, as the budget is counted, each part of the training but the first begins.
-
-    A phase of iterations ends its last epoch early, so an epoch is never of two phases.
-    """
-    ends = accumulate(phase["amount"] for phase in record["phases"][:-1])
-    return {part_name(record, number): end + 1 for number, end in enumerate(ends, start=2)}
-
-
-def _curve(repeats: Sequence[Repeat], name: str) -> Curve:
-    told = {one.number: {int(row["epoch"]): row for row in one.history if row.get(name)} for one in repeats}
-    each = {number: {epoch: float(row[name]) for epoch, row in rows.items()} for number, rows in told.items()}
-    epochs = sorted(set().union(*each.values()))
-    columns = [[values[epoch] for values in each.values() if epoch in values] for epoch in epochs]
-    return Curve(
-        epochs=epochs,
-        iterations=[
-            fmean(int(rows[epoch]["iteration"]) for rows in told.values() if epoch in rows) for epoch in epochs
-        ],
-        mean=[fmean(column) for column in columns],
-        low=[min(column) for column in columns],
-        high=[max(column) for column in columns],
-        repeats=each,
-    )
-
-
-def curve_rows(found: Mapping[str, Curve]) -> list[dict[str, str]]:
-    """The curves as rows of curves.csv: the means first, then range and every repeat; empty where none is."""
-    epochs = sorted({epoch for curve in found.values() for epoch in curve.epochs})
-    return [_curve_row(found, epoch) for epoch in epochs]
-
-
-def _curve_row(found: Mapping[str, Curve], epoch: int) -> dict[str, str]:
-    means, others = {"epoch": str(epoch)}, {}
-    for name, curve in found.items():
-        place = curve.epochs.index(epoch) if epoch in curve.epochs else None
-        means[name] = "" if place is None else f"{curve.mean[place]:.6g}"
-        others[f"{name}_min"] = "" if place is None else f"{curve.low[place]:.6g}"
-        others[f"{name}_max"] = "" if place is None else f"{curve.high[place]:.6g}"
-        for number, values in curve.repeats.items():
-            others[f"{name}_repeat_{number}"] = f"{values[epoch]:.6g}" if epoch in values else ""
-    return means | others
+    each = {str(one.number): {"accuracy": one.scores.accuracy} for one in repeats}
+    return {name: spread.as_metric() for name, spread in spreads.items()} | {"repeats": each}
 
 
 def pooled_confusion(repeats: Sequence[Repeat]) -> IntArray:
-    """The sum of the repeats' confusion matrices: (K, K), rows actual, columns predicted."""
-    total: IntArray = np.array([one.scores["confusion"] for one in repeats], dtype=np.int64).sum(axis=0)
+    """Return the sum of the repeats' confusion matrices: (K, K), rows actual, columns predicted."""
+    total: IntArray = np.array([one.scores.confusion for one in repeats], dtype=np.int64).sum(axis=0)
     return total
 
 
 def class_scores(repeats: Sequence[Repeat]) -> list[ClassScore]:
-    """Precision, recall and F1 of each class, over the repeats that tested it (all, where none did)."""
+    """Return precision, recall and F1 of each class, over the repeats that tested it (all, where none did)."""
     return [_class_score(repeats, name) for name in repeats[0].classes]
 
 
 def _class_score(repeats: Sequence[Repeat], name: str) -> ClassScore:
-    rows = [one.scores["classes"][name] for one in repeats]
-    tested = [row for row in rows if row["support"]] or rows
-    precision, recall, f1 = (spread(row[key] for row in tested) for key in ("precision", "recall", "f1"))
-    return ClassScore(name, precision, recall, f1, support=sum(row["support"] for row in rows))
+    rows = [one.scores.classes[name] for one in repeats]
+    tested = [row for row in rows if row.support] or rows
+    return ClassScore(
+        name,
+        precision=spread(row.precision for row in tested),
+        recall=spread(row.recall for row in tested),
+        f1=spread(row.f1 for row in tested),
+        support=sum(row.support for row in rows),
+    )
 
 
 def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list[Confusion]:
-    """The largest counts off the diagonal, at most `limit`."""
+    """Return the largest counts off the diagonal, at most `limit`."""
     wrong = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     places = [divmod(int(place), len(classes)) for place in order]
@@ -366,56 +197,18 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
 
 
 def most_confused(matrix: IntArray, limit: int) -> list[int]:
-    """The classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
+    """Return the classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
     wrong = matrix - np.diag(np.diag(matrix))
-    found: list[int] = []
+    places: list[int] = []
     for place in np.argsort(-wrong, axis=None, kind="stable"):
         pair = divmod(int(place), len(matrix))
-        if not wrong[pair] or len(set(found) | set(pair)) > limit:
+        if not wrong[pair] or len(set(places) | set(pair)) > limit:
             break
-        found += [one for one in pair if one not in found]
-    return sorted(found)
+        places += [one for one in pair if one not in places]
+    return sorted(places)
 
 
 def majority_accuracy(repeats: Sequence[Repeat]) -> float:
-    """The mean accuracy of naming the test part's most frequent class every time."""
-    counts = [np.sum(one.scores["confusion"], axis=1) for one in repeats]
+    """Return the mean accuracy of naming the test part's most frequent class every time."""
+    counts = [np.sum(one.scores.confusion, axis=1) for one in repeats]
     return fmean(float(count.max() / count.sum()) for count in counts)
-
-
-def wrong_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
-    """The wrong predictions with the highest confidence, each image once."""
-    wrong = [one for one in _examples(repeats) if one.actual != one.predicted]
-    wrong.sort(key=lambda one: (-one.confidence, one.path, one.repeat))
-    first_of_each: dict[str, Example] = {}
-    for one in wrong:
-        first_of_each.setdefault(one.path, one)
-    return list(first_of_each.values())[:limit]
-
-
-def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
-    """For each class the right prediction of median confidence: a typical one, not the best.
-
-    Where there are more classes than `limit`, those shown lie at equal distances in the list of classes.
-    """
-    right: dict[str, list[Example]] = {name: [] for name in repeats[0].classes}
-    for one in _examples(repeats):
-        if one.actual == one.predicted:
-            right[one.actual].append(one)
-    typical = [_typical(found) for found in right.values() if found]
-    step = math.ceil(len(typical) / limit) or 1
-    return typical[::step]
-
-
-def _typical(found: Sequence[Example]) -> Example:
-    ordered = sorted(found, key=lambda one: (one.confidence, one.path, one.repeat))
-    return ordered[median_low(range(len(ordered)))]
-
-
-def _examples(repeats: Sequence[Repeat]) -> list[Example]:
-    return [example(one.number, row) for one in repeats for row in one.predictions]
-
-
-def example(repeat: int, row: Mapping[str, Any]) -> Example:
-    """One row of a repeat's predictions."""
-    return Example(repeat, row["path"], row["actual"], row["predicted"], float(row["confidence"]))

@@ -28,7 +28,7 @@ class Bin(NamedTuple):
 
 
 def bins(confidence: Sequence[float], correct: Sequence[bool]) -> list[Bin]:
-    """Predictions by their confidence, in 15 bins of equal width.
+    """Return predictions by their confidence, in 15 bins of equal width.
 
     Args:
         confidence: of each prediction, in (0, 1].

@@ -1,4 +1,4 @@
-"""What training and testing left for pictures of one repeat: first values, class activation and feature maps."""
+"""The material for pictures of one repeat: first values, class activation and feature maps."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ ATTENTION = "attention."
 FEATURES = "features."
 
 
-class Explained(NamedTuple):
+class Explanations(NamedTuple):
     """One repeat's files as read, and the images that they are of.
 
     Attributes:
@@ -44,46 +44,46 @@ class Overlaid(NamedTuple):
     image: ImageArray
 
 
-def overlays(found: Explained) -> list[tuple[Shown, list[Overlaid]]]:
-    """Each image with its maps; the actual class has one of its own where another was predicted."""
-    return [(shown, list(_overlays(found, place))) for place, shown in enumerate(found.images)]
+def overlays(explanations: Explanations) -> list[tuple[Shown, list[Overlaid]]]:
+    """Return each image with its maps; the actual class has one of its own where another was predicted."""
+    return [(shown, list(_overlays(explanations, place))) for place, shown in enumerate(explanations.images)]
 
 
-def _overlays(found: Explained, place: int) -> Iterator[Overlaid]:
-    shown = found.images[place]
+def _overlays(explanations: Explanations, place: int) -> Iterator[Overlaid]:
+    shown = explanations.images[place]
     wrong = shown.example.actual != shown.example.predicted
     for key, name in OVERLAYS.items():
-        if key in found.arrays and (wrong or key != "grad_cam_actual"):
-            yield Overlaid(name, overlay(shown.image, found.arrays[key][place]))
-    for key, maps in positions(found).items():
+        if key in explanations.arrays and (wrong or key != "grad_cam_actual"):
+            yield Overlaid(name, overlay(shown.image, explanations.arrays[key][place]))
+    for key, maps in positions(explanations).items():
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
 
 
-def positions(found: Explained) -> dict[str, ImageArray]:
-    """The attention's own maps over positions, (n, h, w), by their names in the module."""
-    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 3}
+def positions(explanations: Explanations) -> dict[str, ImageArray]:
+    """Return the attention's own maps over positions, (n, h, w), by their names in the module."""
+    return {name: maps for name, maps in _arrays(explanations, ATTENTION).items() if maps.ndim == 3}
 
 
-def channels(found: Explained) -> dict[str, npt.NDArray[np.float32]]:
-    """The attention's own weights of channels, (n, C), by their names in the module."""
-    return {name: maps for name, maps in _attention(found).items() if maps.ndim == 2}
+def channels(explanations: Explanations) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the attention's own weights of channels, (n, C), by their names in the module."""
+    return {name: maps for name, maps in _arrays(explanations, ATTENTION).items() if maps.ndim == 2}
 
 
-def _attention(found: Explained) -> dict[str, npt.NDArray[Any]]:
-    return {name.removeprefix(ATTENTION): maps for name, maps in found.arrays.items() if name.startswith(ATTENTION)}
+def _arrays(explanations: Explanations, prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in explanations.arrays.items() if name.startswith(prefix)}
 
 
-def features(found: Explained) -> list[tuple[Shown, dict[str, ImageArray]]]:
-    """Each image whose feature maps were kept, with (1 + k, h, w) a stage."""
-    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
-    kept = found.described["features"]
+def features(explanations: Explanations) -> list[tuple[Shown, dict[str, ImageArray]]]:
+    """Return each image whose feature maps were kept, with (1 + k, h, w) a stage."""
+    stages = _arrays(explanations, FEATURES)
+    kept = explanations.described["features"]
     return [
-        (found.images[place], {stage: maps[number] for stage, maps in stages.items()})
+        (explanations.images[place], {stage: maps[number] for stage, maps in stages.items()})
         for number, place in enumerate(kept)
     ]
 
 
-def sizes(found: Explained) -> dict[str, str]:
-    """Each stage's resolution as it is shown."""
-    stages = {name.removeprefix(FEATURES): maps for name, maps in found.arrays.items() if name.startswith(FEATURES)}
+def sizes(explanations: Explanations) -> dict[str, str]:
+    """Return each stage's resolution as it is shown."""
+    stages = _arrays(explanations, FEATURES)
     return {stage: f"{maps.shape[2]} × {maps.shape[3]}" for stage, maps in stages.items()}

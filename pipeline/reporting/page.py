@@ -1,4 +1,4 @@
-"""One self-contained HTML page, and a short Markdown summary, that tell what was found, the answer first."""
+"""One self-contained HTML page, and a short Markdown summary, with the answer first."""
 
 import base64
 import io
@@ -9,13 +9,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.evaluation.comparison import ACCURACY
+from pipeline.evaluation.compare.comparison import ACCURACY
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
-from pipeline.reporting import aggregate, certainty, explained, facts, figures, tables, wording
-from pipeline.reporting.aggregate import Repeat
-from pipeline.reporting.explained import Explained
-from pipeline.reporting.facts import Material
+from pipeline.reporting import (
+    aggregate,
+    confidence_intervals,
+    curves,
+    explained,
+    facts,
+    figures,
+    notes,
+    provenance,
+    tables,
+    wording,
+)
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import ImageArray
+from pipeline.reporting.material import Material
 from pipeline.reporting.pictures import FeatureMaps, Picture
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,15 +35,17 @@ CONFUSIONS_SHOWN = 8
 THUMBNAIL = 160
 
 
-def page(material: Material, charts: Mapping[str, Picture], found: Explained, maps: Sequence[FeatureMaps]) -> str:
-    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+def page(
+    material: Material, charts: Mapping[str, Picture], explanations: Explanations, maps: Sequence[FeatureMaps]
+) -> str:
+    """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = environment(TEMPLATES).get_template("page.html")
-    sections = _sections(material) | {"inside": _inside(material.repeats[0], found, maps)} | _captions(material)
+    sections = _sections(material) | {"inside": _inside(material.repeats[0], explanations, maps)} | _captions(material)
     return template.render(charts=charts, material=material, **_answer(material), **sections)
 
 
 def environment(*folders: Path) -> Environment:
-    """The template engine for a page that needs nothing beside it.
+    """Return the template engine for a page that needs nothing beside it.
 
     Args:
         folders: where templates are looked for, in this order.
@@ -57,16 +70,16 @@ def _answer(material: Material) -> dict[str, Any]:
         "experiment": facts.experiment(material),
         "accuracy": spreads[ACCURACY],
         "others": [
-            ("95 % interval", certainty.percents(certainty.intervals(repeats).get("accuracy"))),
+            ("95 % interval", confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))),
             *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
-        "notes": facts.notes(material),
+        "notes": notes.limits(material),
     }
 
 
 def _sections(material: Material) -> dict[str, Any]:
-    repeats = material.repeats
+    repeats, record, recipe = material.repeats, material.repeats[0].record, material.repeats[0].record.recipe
     names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
     return {
         "results": tables.results(repeats),
@@ -75,22 +88,23 @@ def _sections(material: Material) -> dict[str, Any]:
         "findings": tables.findings(material.health["findings"]),
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
-        "step": aggregate.unit(repeats[0].record),
-        "varied": wording.varied(repeats[0].record["recipe"]),
+        "step": curves.unit(record),
+        "last": " in the last phase" if recipe.in_phases else "",
+        "varied": wording.varied(recipe.data, recipe.options_of("augmentation")),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
-        "shown_as_packed": wording.shown_as_packed(repeats[0].record["recipe"]["data"]),
+        "shown_as_packed": wording.shown_as_packed(recipe.data.sizes),
         "confusions": tables.confusions(aggregate.top_confusions(matrix, names, CONFUSIONS_SHOWN)),
         "classes": tables.classes(aggregate.class_scores(repeats), material.class_images),
-        "settings": tables.settings(repeats[0].record["recipe"]),
-        "runs": tables.provenance(repeats),
-        "hashes": facts.hashes(repeats),
-        "reproduce": facts.reproduce(repeats),
+        "settings": provenance.settings(recipe.model_dump(mode="json")),
+        "runs": provenance.runs(repeats),
+        "hashes": provenance.hashes(repeats),
+        "reproduce": provenance.reproduce(repeats),
     }
 
 
 def _captions(material: Material) -> dict[str, str]:
-    """What charts say of several repeats."""
+    """Return the note on how charts combine repeats."""
     n, classes = len(material.repeats), len(material.repeats[0].classes)
     bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
     bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
@@ -104,66 +118,64 @@ def _captions(material: Material) -> dict[str, str]:
     }
 
 
-def _inside(one: Repeat, found: Explained, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
-    """What the section on the network's inside shows and says."""
-    places, network, sizes = found.described["layers"], one.record["recipe"]["network"], explained.sizes(found)
+def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
+    """Return the content of the section on the network's inside."""
+    places, sizes = explanations.described["layers"], explained.sizes(explanations)
     return {
-        "repeat": found.repeat,
+        "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
-        "maps": wording.maps(places, found.described["attention"], own="class_maps" in found.arrays),
-        "overlays": explained.overlays(found),
-        "attention": found.described["attention"],
+        "maps": wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays),
+        "overlays": explained.overlays(explanations),
+        "attention": explanations.described["attention"],
         "features": maps,
         "stages": ", ".join(sizes),
-        "unchanged": wording.first_layers(network["freeze"], one.record["stages"]["stem"]),
+        "unchanged": wording.first_layers(one.record.recipe.network.freeze, one.record.stages["stem"]),
     }
 
 
 def markdown(material: Material) -> str:
-    """The same in short, for a terminal, a merge request or a README."""
+    """Return the same in short, for a terminal, a merge request or a README."""
     repeats = material.repeats
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
-    interval = certainty.percents(certainty.intervals(repeats).get("accuracy"))
+    interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
     data = tables.Table(("", ""), facts.data(material), numbers_from=2)
-    matrix = aggregate.pooled_confusion(repeats)
-    top = aggregate.top_confusions(matrix, repeats[0].classes, CONFUSIONS_SHOWN)
-    scores = aggregate.class_scores(repeats)
+    top = aggregate.top_confusions(aggregate.pooled_confusion(repeats), repeats[0].classes, CONFUSIONS_SHOWN)
     parts = [
         f"# {tables.literal(facts.title(repeats))}",
         f"Test accuracy **{accuracy}** (n = {len(repeats)}, 95 % interval {interval}).",
         tables.markdown(about),
-        "\n".join(f"- {tables.literal(note)}" for note in facts.notes(material)),
+        "\n".join(f"- {tables.literal(note)}" for note in notes.limits(material)),
         "## Repeats",
         tables.markdown(tables.results(repeats)),
-        *_course(repeats),
+        *_plan(repeats),
         *(["## Data", tables.markdown(data)] if material.dataset.get("published") else []),
         *_health(material),
         "## Classes",
-        tables.markdown(tables.classes(scores, material.class_images)),
+        tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
-        tables.markdown(tables.confusions(top)) if top else "None: every test image was told right.",
+        tables.markdown(tables.confusions(top)) if top else "None: every test image was classified correctly.",
         "## Settings",
-        tables.markdown(tables.settings(repeats[0].record["recipe"])),
+        tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",
-        "\n".join(["```sh", *facts.reproduce(repeats), "```"]),
-        tables.markdown(tables.provenance(repeats)),
-        tables.markdown(tables.Table(("", ""), facts.hashes(repeats), numbers_from=2)),
+        "\n".join(["```sh", *provenance.reproduce(repeats), "```"]),
+        tables.markdown(provenance.runs(repeats)),
+        tables.markdown(tables.Table(("", ""), provenance.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _health(material: Material) -> list[str]:
-    """What was found in the images, where something was."""
-    found = tables.findings(material.health["findings"])
-    return ["## Data health", tables.markdown(found)] if found.rows else []
+    """Return the section on findings in the images, if there are some."""
+    table = tables.findings(material.health["findings"])
+    return ["## Data health", tables.markdown(table)] if table.rows else []
 
 
-def _course(repeats: Sequence[Repeat]) -> list[str]:
-    """Training where the strategy refers to it, and what attention costs where there is some."""
-    told = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
+def _plan(repeats: Sequence[Repeat]) -> list[str]:
+    """Return the section on training, with the cost of attention if there is some."""
+    table = tables.Table(("", ""), facts.training(repeats), numbers_from=2)
     cost = tables.cost(repeats)
-    parts = ["## Training", tables.markdown(told)] if len(repeats[0].record["phases"]) > 1 else []
+    parts = ["## Training", tables.markdown(table)] if len(repeats[0].record.phases) > 1 else []
     return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
 
 
@@ -176,7 +188,7 @@ def _png(content: bytes) -> str:
 
 
 def _thumbnail(image: ImageArray) -> str:
-    """An image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
+    """Return an image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
     picture = Image.fromarray(image.transpose(1, 2, 0).copy())
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     out = io.BytesIO()

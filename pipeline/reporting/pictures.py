@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pipeline.reporting import aggregate, calibration, explained, figures, tables
-from pipeline.reporting.aggregate import Curve, Repeat
+from pipeline.core.records import Counted
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
 from pipeline.reporting.calibration import Bin
-from pipeline.reporting.explained import Explained
-from pipeline.reporting.facts import Material
+from pipeline.reporting.curves import Curve
+from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import DARK, LIGHT, PNG, Shown, Theme
+from pipeline.reporting.material import Material
 
 # Of more classes than the first, a part of the confusion matrix is drawn apart: at most the second's number of them.
 WHOLE_MATRIX = 40
@@ -40,34 +42,36 @@ class FeatureMaps(NamedTuple):
         return f"features_{kind}"
 
 
-def pictures(material: Material, found: Explained) -> dict[str, Picture]:
+def pictures(material: Material, explanations: Explanations) -> dict[str, Picture]:
     """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
     repeats, counts = material.repeats, material.class_images
     charts = (
         {"counts": (partial(figures.count_bars, counts), _counts_alt(counts))}
         | dict(_courses(repeats))
         | dict(_errors(repeats))
-        | dict(_inside(repeats[0], found))
+        | dict(_inside(repeats[0], explanations))
     )
     return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
 
 
-def photographs(material: Material, found: Explained) -> dict[str, bytes]:
+def photographs(material: Material, explanations: Explanations) -> dict[str, bytes]:
     """Draw examples and maps over images, as PNG by name."""
     drawn = {
-        name: figures.gallery(some) for name, some in {"right": material.right, "wrong": material.wrong}.items() if some
+        name: figures.image_grid(some)
+        for name, some in {"right": material.right, "wrong": material.wrong}.items()
+        if some
     }
-    rows = [(shown, {one.name: one.image for one in maps}) for shown, maps in explained.overlays(found)]
+    rows = [(shown, {one.name: one.image for one in maps}) for shown, maps in explained.overlays(explanations)]
     drawn |= {"explained": figures.explained(rows)}
     return drawn
 
 
-def feature_maps(found: Explained) -> list[FeatureMaps]:
-    """The feature maps by depth of a wrong and of a right prediction, as far as there are such."""
-    sizes = explained.sizes(found)
+def feature_maps(explanations: Explanations) -> list[FeatureMaps]:
+    """Return the feature maps by depth of a wrong and of a right prediction, as far as there are such."""
+    sizes = explained.sizes(explanations)
     return [
         FeatureMaps(shown, *(figures.feature_maps(shown.image, stages, sizes, theme) for theme in (LIGHT, DARK)))
-        for shown, stages in explained.features(found)
+        for shown, stages in explained.features(explanations)
     ]
 
 
@@ -75,14 +79,14 @@ Chart = tuple[str, tuple[Callable[..., bytes], str]]
 
 
 def _courses(repeats: Sequence[Repeat]) -> Iterator[Chart]:
-    curves, record = aggregate.curves(repeats), repeats[0].record
-    unit, starts = aggregate.unit(record), aggregate.phase_starts(record)
+    series, record = curves.curves(repeats), repeats[0].record
+    unit, starts = curves.unit(record), curves.phase_starts(record)
     tested = aggregate.score_spreads(repeats)["accuracy"].mean
     phases = _phases_alt(starts, unit)
-    loss = partial(figures.loss_curves, curves, unit=unit, starts=starts)
-    yield "loss", (loss, _loss_alt(curves, unit) + phases)
-    accuracy = partial(figures.accuracy_curves, curves, tested, unit=unit, starts=starts)
-    yield "accuracy", (accuracy, _accuracy_alt(curves, tested, unit) + phases)
+    loss = partial(figures.loss_curves, series, unit=unit, starts=starts)
+    yield "loss", (loss, _loss_alt(series, unit) + phases)
+    accuracy = partial(figures.accuracy_curves, series, tested, unit=unit, starts=starts)
+    yield "accuracy", (accuracy, _accuracy_alt(series, tested, unit) + phases)
 
 
 def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
@@ -98,17 +102,17 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
     yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
 
 
-def _inside(one: Repeat, found: Explained) -> Iterator[Chart]:
-    stages = one.record["stages"]
+def _inside(one: Repeat, explanations: Explanations) -> Iterator[Chart]:
+    stages = one.record.stages
     yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
-    yield "values", (partial(figures.value_distributions, found.values, VALUES), _values_alt(found))
-    if weights := explained.channels(found):
-        alt = f"How {found.described['attention']} weighs channels, the most first, by {', '.join(weights)}."
+    yield "values", (partial(figures.value_distributions, explanations.values, VALUES), _values_alt(explanations))
+    if weights := explained.channels(explanations):
+        alt = f"How {explanations.described['attention']} weighs channels, the most first, by {', '.join(weights)}."
         yield "channels", (partial(figures.channel_weights, weights), alt)
 
 
 def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
-    """A chart in every form that is kept of it."""
+    """Return a chart in every form that is kept of it."""
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
 
 
@@ -117,15 +121,15 @@ def _counts_alt(counts: Mapping[str, int]) -> str:
     return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
-def _loss_alt(curves: Mapping[str, Curve], unit: str) -> str:
-    curve = curves["train_loss"]
+def _loss_alt(series: Mapping[str, Curve], unit: str) -> str:
+    curve = series["train_loss"]
     steps = [f"{step:,.0f}" for step in curve.steps(unit)]
     ends = f"{curve.mean[0]:.3g} after {unit} {steps[0]}, {curve.mean[-1]:.3g} after {steps[-1]}"
     return f"Loss over the {unit}s. Training: {ends}."
 
 
-def _accuracy_alt(curves: Mapping[str, Curve], tested: float, unit: str) -> str:
-    last = tables.percent(curves["train_accuracy"].mean[-1])
+def _accuracy_alt(series: Mapping[str, Curve], tested: float, unit: str) -> str:
+    last = tables.percent(series["train_accuracy"].mean[-1])
     test = tables.percent(tested)
     return f"Accuracy over the {unit}s. Training: {last} after the last {unit}; test part: {test}."
 
@@ -135,8 +139,8 @@ def _phases_alt(starts: Mapping[str, int], unit: str) -> str:
 
 
 def _confusion_alt(matrix: aggregate.IntArray, names: Sequence[str]) -> str:
-    right, told = int(matrix.trace()), f"Confusion matrix of {matrix.sum():,} test predictions"
-    return f"{told} of {len(names)} classes, {right:,} of them right. The table of confusions tells the largest."
+    right, subject = int(matrix.trace()), f"Confusion matrix of {matrix.sum():,} test predictions"
+    return f"{subject} of {len(names)} classes, {right:,} of them right. The table of confusions tells the largest."
 
 
 def _bars_alt(scores: Sequence[aggregate.ClassScore]) -> str:
@@ -159,11 +163,13 @@ def _reliability_alt(bins: Sequence[Bin]) -> str:
     )
 
 
-def _stages_alt(stages: Mapping[str, Mapping[str, int]]) -> str:
-    told = (f"{name} {counted['trainable']:,} of {sum(counted.values()):,}" for name, counted in stages.items())
-    return f"How many numbers of each stage train: {', '.join(told)}."
+def _stages_alt(stages: Mapping[str, Counted]) -> str:
+    shares = (
+        f"{name} {counted.trainable:,} of {counted.trainable + counted.frozen:,}" for name, counted in stages.items()
+    )
+    return f"How many numbers of each stage train: {', '.join(shares)}."
 
 
-def _values_alt(found: Explained) -> str:
-    names = ", ".join(found.values)
+def _values_alt(explanations: Explanations) -> str:
+    names = ", ".join(explanations.values)
     return f"Distribution of the values of {names}, at the start, after training and where nothing is pre-trained."

@@ -1,24 +1,23 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.core.files import flat
+from pipeline.core.records import Operations
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,
     Middle,
     Passes,
-    Repeat,
     Spread,
-    device,
     forward_passes,
     score_spreads,
     speed_spreads,
 )
-from pipeline.reporting.certainty import intervals
+from pipeline.reporting.confidence_intervals import intervals
 
 NO_BREAK = "\u00a0"
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
@@ -33,7 +32,7 @@ class Table(NamedTuple):
 
 
 def markdown(table: Table) -> str:
-    r"""The table as Markdown in which every cell reads as it is, whatever characters it has.
+    r"""Return the table as Markdown in which every cell reads as it is, whatever characters it has.
 
     >>> print(markdown(Table(("name", "n"), [("a|b", "1")], numbers_from=1)))
     | name | n |
@@ -46,7 +45,7 @@ def markdown(table: Table) -> str:
 
 
 def literal(text: str) -> str:
-    r"""Text in which Markdown finds no marks, on one line.
+    r"""Return text on one line with Markdown's marks escaped.
 
     >>> print(literal("a_b <i>"))
     a\_b \<i\>
@@ -55,7 +54,7 @@ def literal(text: str) -> str:
 
 
 def percent(part: float, digits: int = 1) -> str:
-    """A part of one in percent, with its unit.
+    """Return a fraction in percent, with its unit.
 
     >>> percent(0.9017).replace(NO_BREAK, " ")
     '90.2 %'
@@ -63,40 +62,40 @@ def percent(part: float, digits: int = 1) -> str:
     return f"{100 * part:.{digits}f}{NO_BREAK}%"
 
 
-def percent_spread(found: Spread, digits: int = 1) -> str:
-    """Mean and standard deviation in percent; the mean alone where there is no deviation.
+def percent_spread(spread: Spread, digits: int = 1) -> str:
+    """Return mean and standard deviation in percent; the mean alone if there is no deviation.
 
     >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
     '90.0 % ± 1.2'
     """
-    sd = "" if found.sd is None else f" ± {100 * found.sd:.{digits}f}"
-    return percent(found.mean, digits) + sd
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.{digits}f}"
+    return percent(spread.mean, digits) + sd
 
 
-def score_spread(found: Spread, row: Score) -> str:
-    """Mean and standard deviation of a score, in percent where its row says so.
+def score_spread(spread: Spread, row: Score) -> str:
+    """Return mean and standard deviation of a score, in percent if its row says so.
 
     >>> score_spread(Spread(0.345, 0.01, low=0.3, high=0.4, n=3), SCORES["nll"])
     '0.345 ± 0.010'
     """
     if row.percent:
-        return percent_spread(found)
-    sd = "" if found.sd is None else f" ± {found.sd:.{row.decimals}f}"
-    return f"{found.mean:.{row.decimals}f}{sd}"
+        return percent_spread(spread)
+    sd = "" if spread.sd is None else f" ± {spread.sd:.{row.decimals}f}"
+    return f"{spread.mean:.{row.decimals}f}{sd}"
 
 
-def number_spread(found: Spread, unit: str) -> str:
-    """Mean and standard deviation with a unit.
+def number_spread(spread: Spread, unit: str) -> str:
+    """Return mean and standard deviation with a unit.
 
     >>> number_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3), "s").replace(NO_BREAK, " ")
     '1,234 ± 5.1 s'
     """
-    sd = "" if found.sd is None else f" ± {deviation(found.sd)}"
-    return f"{three_figures(found.mean)}{sd}{NO_BREAK}{unit}"
+    sd = "" if spread.sd is None else f" ± {deviation(spread.sd)}"
+    return f"{three_figures(spread.mean)}{sd}{NO_BREAK}{unit}"
 
 
 def three_figures(value: float) -> str:
-    """Three figures, or all those before the point, without an exponent.
+    """Return three figures, or all those before the point, without an exponent.
 
     >>> [three_figures(value) for value in (0.01234, 5.0, 31.27, 86.66666, 250250.4)]
     ['0.0123', '5', '31.3', '86.7', '250,250']
@@ -105,7 +104,7 @@ def three_figures(value: float) -> str:
 
 
 def deviation(value: float) -> str:
-    """A standard deviation: two figures, as more are never known.
+    """Return a standard deviation: two figures, as more are never known.
 
     >>> [deviation(value) for value in (0.70711, 5.16, 1234.5)]
     ['0.71', '5.2', '1,234']
@@ -114,7 +113,7 @@ def deviation(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them.
+    """Return a duration as people say it.
 
     >>> [duration(value).replace(NO_BREAK, " ") for value in (8.21, 75, 3725)]
     ['8.2 s', '1 min 15 s', '1 h 2 min']
@@ -128,63 +127,64 @@ def duration(seconds: float) -> str:
 
 
 def results(repeats: Sequence[Repeat]) -> Table:
-    """Scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
-    headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores]
+    """Return scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
+    headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores.by_name]
     header = ("repeat", *headings, "test images", "training (s)", "images/s")
     rows = [_result(one) for one in repeats]
     return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
 
 
 def _result(one: Repeat) -> tuple[str, ...]:
-    scores = [f"{row.scale * one.scores[name]:.2f}" for name, row in SCORES.items() if name in one.scores]
-    cost = [three_figures(one.runtime[name]) for name in ("train_seconds", "images_per_second")]
-    return (str(one.number), *scores, f"{one.scores['test_images']:,}", *cost)
+    by_name = one.scores.by_name
+    scores = [f"{row.scale * by_name[name]:.2f}" for name, row in SCORES.items() if name in by_name]
+    cost = [three_figures(value) for value in (one.runtime.train_seconds, one.runtime.images_per_second)]
+    return (str(one.number), *scores, f"{one.scores.test_images:,}", *cost)
 
 
 def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     scores, speeds = score_spreads(repeats), speed_spreads(repeats).values()
     scale = {name: SCORES[name].scale for name in scores}
-    means = [f"{scale[name] * found.mean:.2f}" for name, found in scores.items()]
-    sds = [f"{scale[name] * (found.sd or 0):.2f}" for name, found in scores.items()]
+    means = [f"{scale[name] * spread.mean:.2f}" for name, spread in scores.items()]
+    sds = [f"{scale[name] * (spread.sd or 0):.2f}" for name, spread in scores.items()]
     ends = intervals(repeats)
     low, high = (
         [f"{scale[name] * ends[name][end]:.2f}" if name in ends else "none" for name in scores] for end in (0, 1)
     )
     return [
-        ("mean", *means, "", *(three_figures(found.mean) for found in speeds)),
-        ("sd", *sds, "", *(deviation(found.sd or 0) for found in speeds)),
+        ("mean", *means, "", *(three_figures(spread.mean) for spread in speeds)),
+        ("sd", *sds, "", *(deviation(spread.sd or 0) for spread in speeds)),
         ("95 % interval, from", *low, "", *("" for _ in speeds)),
         ("95 % interval, to", *high, "", *("" for _ in speeds)),
     ]
 
 
 def cost(repeats: Sequence[Repeat]) -> Table:
-    """Operations and speed of the forward pass with and without attention; no row where there is no attention."""
+    """Return operations and speed of the forward pass with and without attention; no row if there is no attention."""
     header = ("forward pass", "this network", "without attention", "ratio")
     measured = forward_passes(repeats)
-    operations = repeats[0].record["flops"]
-    rows = [_operations(**operations)] if measured else []
+    rows = [_operations(repeats[0].record.flops)] if measured else []
     return Table(header, rows + [_speed(one) for one in measured], numbers_from=1)
 
 
-def _operations(*, network: int, without_attention: int) -> tuple[str, ...]:
-    billions = (three_figures(value / 1e9) for value in (network, without_attention))
-    return ("operations an image (billions)", *billions, f"{network / without_attention:.3f}")
+def _operations(flops: Operations) -> tuple[str, ...]:
+    network, plain = flops.network, flops.without_attention or flops.network
+    billions = (three_figures(value / 1e9) for value in (network, plain))
+    return ("operations an image (billions)", *billions, f"{network / plain:.3f}")
 
 
 def _speed(one: Passes) -> tuple[str, ...]:
-    speeds = (_middle(found, three_figures) for found in (one.network, one.without_attention))
+    speeds = (_middle(middle, three_figures) for middle in (one.network, one.without_attention))
     return (f"images/s on {one.device}, n = {one.ratio.n}", *speeds, _middle(one.ratio, "{:.3f}".format))
 
 
-def _middle(found: Middle, form: Callable[[float], str]) -> str:
-    median = form(found.median)
-    return median if found.n == 1 else f"{median} ({form(found.low)} to {form(found.high)})"
+def _middle(middle: Middle, form: Callable[[float], str]) -> str:
+    median = form(middle.median)
+    return median if middle.n == 1 else f"{median} ({form(middle.low)} to {form(middle.high)})"
 
 
-def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
-    """Precision, recall and F1 of each class; `images` are the class's images in the whole set."""
-    tested = "test images" if all(one.f1.sd is None for one in found) else "test images, all repeats"
+def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
+    """Return precision, recall and F1 of each class; `images` are the class's images in the whole set."""
+    tested = "test images" if all(one.f1.sd is None for one in scores) else "test images, all repeats"
     header = ("class", "precision (%)", "recall (%)", "F1 (%)", tested, "images in the set")
     rows = [
         (
@@ -193,75 +193,29 @@ def classes(found: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
             f"{one.support:,}",
             f"{images.get(one.name, 0):,}",
         )
-        for one in found
+        for one in scores
     ]
     return Table(header, rows, numbers_from=1)
 
 
-def _bare(found: Spread) -> str:
-    sd = "" if found.sd is None else f" ± {100 * found.sd:.1f}"
-    return f"{100 * found.mean:.1f}{sd}"
+def _bare(spread: Spread) -> str:
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
+    return f"{100 * spread.mean:.1f}{sd}"
 
 
-def confusions(found: Sequence[Confusion]) -> Table:
-    """Which class was taken for which, how often, and which part of its test images that is."""
+def confusions(pairs: Sequence[Confusion]) -> Table:
+    """Return which class was taken for which, how often, and for what fraction of its test images."""
     header = ("actual", "predicted", "times", "of the class (%)")
-    rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in found]
+    rows = [(one.actual, one.predicted, f"{one.times:,}", f"{100 * one.share:.1f}") for one in pairs]
     return Table(header, rows, numbers_from=2)
 
 
-def settings(recipe: Mapping[str, Any]) -> Table:
-    """The recipe, one dotted name a row; the parts of a list of sections by their number."""
-    rows = [(leaf, _value(found)) for name, value in flat(recipe) for leaf, found in _leaves(name, value)]
-    return Table(("setting", "value"), rows, numbers_from=2)
-
-
-def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
-    sections = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else None
-    if sections is None:
-        yield name, value
-        return
-    for number, section in enumerate(sections):
-        yield from flat(section, f"{name}.{number}.")
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def provenance(repeats: Sequence[Repeat]) -> Table:
-    """What differs between repeats: key, seed, parts, device, time and commit of each."""
-    header = ("repeat", "seed", "train / val / test", "device", "started (UTC)", "commit", "key")
-    return Table(header, [_origin(one) for one in repeats], numbers_from=7)
-
-
-def _origin(one: Repeat) -> tuple[str, ...]:
-    parts = one.record["parts"]
-    return (
-        str(one.number),
-        str(one.record["seed"]),
-        " / ".join(f"{parts[name]:,}" for name in ("train", "val", "test")),
-        device(one),
-        str(one.runtime["started"]).removesuffix("+00:00").removesuffix("Z").replace("T", " "),
-        commit(one) or "none",
-        str(one.record["key"])[:12],
-    )
-
-
-def commit(one: Repeat) -> str:
-    """The commit that trained a repeat, twelve digits, with a plus where files differed from it."""
-    found = str(one.runtime["git_commit"] or "")[:12]
-    return f"{found}+" if found and one.runtime["git_dirty"] else found
-
-
-def findings(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What was found in a set of images: how many, the first of them, and what to do."""
-    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in found]
+def findings(problems: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the findings in a set of images: how many, the first of them, and the advice."""
+    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in problems]
     return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
 
 
 def rejected(files: Sequence[tuple[str, str]]) -> Table:
-    """Files that were left out, with the reason."""
+    """Return the files that were left out, with the reason."""
     return Table(("file", "reason"), files, numbers_from=2)

@@ -1,28 +1,26 @@
 """Stage `evaluate`: the only reader of the test part; the last iterate, once."""
 
-import json
 import sys
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.assembly import networks
+from pipeline.assembly import trained
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import repeat_argument, write_json, write_table
-from pipeline.core.loop import loop_settings
-from pipeline.core.recipe import Recipe, Sizes
+from pipeline.core.files import repeat_argument, write_table
+from pipeline.core.loop_settings import loop_settings
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import Scores
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
-from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.training import checkpoints, engine
 from pipeline.training.features import Features
 from pipeline.training.images import Images
+from pipeline.training.predict import predict
 
 
 def main(arguments: list[str]) -> None:
@@ -35,60 +33,38 @@ def main(arguments: list[str]) -> None:
     test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
     number = {name: row for row, name in enumerate(data.paths)}
     rows = [number[image.path] for image in test]
-    network = load_network(repeat).to(device).eval()
+    network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
-    logits = predict(network, images, rows, recipe)
-    told = predictions(data, rows, logits)
-    some = explained_images.chosen(told)
+    logits = class_scores(network, images, rows, recipe)
+    predicted = predictions(data, rows, logits)
+    some = explained_images.select(predicted)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
-    explained = explained_images.explain(network, shown, [told[place] for place in some], data.classes)
-    found = scores.scores(data.labels[rows], logits, classes=data.classes)
+    explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
+    scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
-        write_table(target / "predictions.csv", told)
-        write_json(target / "scores.json", found)
+        write_table(target / "predictions.csv", predicted)
+        scored.write(target / "scores.json")
         explained_images.write(target, explained)
-    print(f"evaluate: repeat {repeat}: {found['accuracy']:.2%} of {len(rows)} test images are right")
+    print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
-    """The test part as the network of this repeat is shown it."""
-    view = eval_transform(read_sizes(repeat))
-    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, view=view)
+    """Return the test part with the transform of testing."""
+    view = eval_transform(trained.sizes(repeat))
+    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
 
 
-def predict(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
-    """Class scores (n, K) of these rows."""
+def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
+    """Return the class scores (n, K) of these rows."""
     test = torch.tensor(rows)
     features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
-    return np.asarray(engine.predict(network, features, test, loop_settings(recipe), device=images.device))
-
-
-def load_network(repeat: int) -> Network:
-    """Build the trained network of this repeat again from its own files."""
-    model = read_model(repeat)
-    plan = networks.plan_of(
-        model["network"], model["options"], classes=len(model["classes"]), image_size=read_sizes(repeat).input
-    )
-    network = build(plan, pretrained=None)
-    network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / "weights.safetensors"))
-    return network
-
-
-def read_sizes(repeat: int) -> Sizes:
-    """The sides of the images that the network of this repeat was trained on."""
-    return Sizes(**read_model(repeat)["sizes"])
-
-
-def read_model(repeat: int) -> dict[str, Any]:
-    """What is needed to build the network of this repeat again."""
-    found: dict[str, Any] = json.loads((paths.trained(repeat) / "model.json").read_text(encoding="utf-8"))
-    return found
+    return np.asarray(predict(network, features, test, loop_settings(recipe), device=images.device))
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:
-    """One row an image: what it is, what it was taken for and how surely."""
+    """Return a row an image: actual class, predicted class and confidence."""
     probabilities = torch.from_numpy(logits).double().softmax(1)
     confidence, predicted = probabilities.max(1)
     return [

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
         alike=[] if described["on_leak"] == "allow" else manifest.read(paths.GROUPS, Alike),
     )
     if published:
-        for line in splits.beside(assigned, counts=published["counts"], printed=published["printed"]):
+        for line in splits.comparison_lines(assigned, counts=published["counts"], printed=published["printed"]):
             print(f"split: {line}")
     with paths.written_whole(paths.split_file(repeat)) as file:
         manifest.write(file, Assigned, assigned)

@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 
 from pipeline import tracking
-from pipeline.assembly import augmentation_grid, networks
+from pipeline.assembly import augmentation_grid, networks, trained
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.run_record import Machine, inference_speed, machine, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
-from pipeline.core import paths, records, seeding
+from pipeline.core import paths, seeding
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import repeat_argument, write_json, write_table
-from pipeline.core.loop import loop_settings
-from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.files import repeat_argument, write_table
+from pipeline.core.loop_settings import loop_settings
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import Record
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
-from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.training import checkpoints, engine
+from pipeline.training import contract, loop
 
 
 def main(arguments: list[str]) -> None:
@@ -36,19 +36,21 @@ def main(arguments: list[str]) -> None:
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED)
     parts = read_parts(data, repeat=repeat)
-    network = make_network(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
+    network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     before = first_values(network.model)
     started = datetime.now(UTC)
-    with tracking.follow(record, repeats=recipe.repeats) as live:
+    with tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats) as live:
         outcome = run(recipe, network, data, parts, record, on=on, live=live)
-    write_network(recipe, network, data, repeat=repeat)
+    with paths.written_whole(paths.trained(repeat)) as target:
+        target.mkdir()
+        trained.save(target, recipe, network, data.classes)
     first = {"start": before, "trained": first_values(network.model), "random": random_values(recipe, repeat=repeat)}
     sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
-    write_history(outcome, record, distributions(first), sheet, repeat=repeat)
+    write_history(outcome, record, distributions(first), sheet)
     speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
     with paths.written_whole(paths.runtime_file(repeat)) as target:
-        write_json(target, runtime_record(outcome, on, speed, data.sha256, started=started))
+        runtime_record(outcome, on, speed, data.sha256, started=started).write(target)
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
@@ -60,53 +62,35 @@ def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
     return {part: torch.tensor(members, dtype=torch.long) for part, members in rows.items()}
 
 
-def make_network(recipe: Recipe, *, classes: int, repeat: int) -> Network:
-    """Build the network with this repeat's initial values for what is not pre-trained."""
-    torch.manual_seed(seeding.derive("network", repeat))
-    pretrained = None if recipe.network.weights == NONE else checkpoints.read(paths.SOURCE_WEIGHTS)
-    return build(networks.plan(recipe, classes=classes), pretrained=pretrained)
-
-
 def run(
     recipe: Recipe,
     network: Network,
     data: Packed,
     parts: Mapping[str, Tensor],
-    record: Mapping[str, Any],
+    record: Record,
     *,
     on: Machine,
     live: tracking.LiveRun,
-) -> engine.Outcome:
+) -> contract.TrainResult:
     """Run the loop on this repeat's training part.
 
     Raises:
         InputError: for a loss that is not finite, naming epoch, step and the batch's files.
     """
-    repeat = record["repeat"]
     examples = partial(training_examples, data, parts, on.device)
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
-        terms = loss_terms(recipe, network, record, eval_examples=eval_examples, repeat=repeat)
-        return engine.fit(
+        terms = loss_terms(recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples)
+        return loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
-            seed=repeat,
-            course=training_plan(recipe, network, terms),
+            seed=record.seed,
+            plan=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
         )
-    except (ValueError, engine.NotFiniteError) as error:
+    except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
-
-
-def write_network(recipe: Recipe, network: Network, data: Packed, *, repeat: int) -> None:
-    """Write the weights under torchvision's names, and what is needed to build the network again."""
-    with paths.written_whole(paths.trained(repeat)) as target:
-        target.mkdir()
-        checkpoints.save(network.model.state_dict(), target / "weights.safetensors")
-        options = {family: recipe.options[family] for family in ("attention", "head")}
-        model = {"network": recipe.network.model_dump(), "options": options}
-        write_json(target / "model.json", model | {"sizes": recipe.data.sizes._asdict(), "classes": list(data.classes)})
 
 
 def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
@@ -116,18 +100,16 @@ def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:
 
 
 def write_history(
-    outcome: engine.Outcome,
-    record: Mapping[str, Any],
+    outcome: contract.TrainResult,
+    record: Record,
     first: Mapping[str, Any],
     sheet: bytes | None,
-    *,
-    repeat: int,
 ) -> None:
     """Write curves, a row an epoch, the record, the first layers' distributions, and a sheet of augmented images."""
-    with paths.written_whole(paths.training_metrics(repeat)) as target:
+    with paths.written_whole(paths.training_metrics(record.repeat)) as target:
         target.mkdir()
         write_table(target / "history.csv", outcome.history)
-        write_json(target / "record.json", records.of_training(record))
+        record.write(target / "record.json")
         (target / "values.json").write_text(json.dumps(first) + "\n", encoding="utf-8")
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)

@@ -32,7 +32,7 @@ def main() -> None:
 def write(recipe: Recipe) -> None:
     """Write the resolved recipe whole."""
     with paths.written_whole(paths.RECIPE) as target:
-        write_yaml(target, recipe.model_dump(mode="json"), header=HEADER)
+        write_yaml(target, recipe.plain(), header=HEADER)
 
 
 def check_places(resolved: Resolved) -> None:
@@ -76,11 +76,11 @@ def check_network(recipe: Recipe) -> None:
         size = recipe.options_of("weights")["image_size"]
         with compiler.meta_device():
             make(recipe.network.backbone, size, key="options.weights.synthetic.image_size")
-    for phase in regularizers.parts(recipe, networks.structure(recipe, classes=2)):
-        if "taps" in phase and not phase["taps"]:
+    for phase in regularizers.phase_records(recipe, networks.structure(recipe, classes=2)):
+        if phase.hooked_layers == ():
             print(
-                f"validate: note: regularizer {phase['regularizer']!r} has nothing to compare under freeze "
-                f"{phase['freeze']!r}: every tap is frozen; only the head's decay is left of it"
+                f"validate: note: regularizer {phase.regularizer!r} has nothing to compare under freeze "
+                f"{phase.freeze!r}: every layer is frozen; only the head's decay is left of it"
             )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from pipeline.reporting import aggregate, figures, pictures
-from pipeline.reporting.aggregate import Curve
+from pipeline.reporting import curves, figures, pictures
+from pipeline.reporting.curves import Curve
 from pipeline.reporting.pictures import Picture
 from pipeline.studies.results import Result
 
@@ -17,20 +17,20 @@ QUANTITIES = {
 
 
 def charts(results: Sequence[Result]) -> dict[str, Picture]:
-    """For each quantity that was recorded a chart with one line a cell, the mean over its repeats.
+    """Return a chart for each recorded quantity, with a line a cell, the mean over its repeats.
 
     They are over iterations where some cell's budget is, since an epoch is not the same in all cells then.
     """
     there = [one for one in results if one.repeats]
-    curves = {one.cell: aggregate.curves(one.repeats) for one in there}
-    unit = "iteration" if any(aggregate.unit(one.repeats[0].record) == "iteration" for one in there) else "epoch"
-    found = {}
+    drawn = {one.cell: curves.curves(one.repeats) for one in there}
+    unit = "iteration" if any(curves.unit(one.repeats[0].record) == "iteration" for one in there) else "epoch"
+    by_quantity = {}
     for quantity, label in QUANTITIES.items():
-        lines = {cell: of_cell[quantity] for cell, of_cell in curves.items() if quantity in of_cell}
+        lines = {cell: of_cell[quantity] for cell, of_cell in drawn.items() if quantity in of_cell}
         if lines:
             draw = partial(figures.methods, lines, label, unit=unit, percent=quantity.endswith("accuracy"))
-            found[quantity] = pictures.picture(draw, _alt(lines, label, quantity, unit))
-    return found
+            by_quantity[quantity] = pictures.picture(draw, _alt(lines, label, quantity, unit))
+    return by_quantity
 
 
 def _alt(lines: Mapping[str, Curve], label: str, quantity: str, unit: str) -> str:

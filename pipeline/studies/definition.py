@@ -24,12 +24,12 @@ class _Part(BaseModel):
 
 
 def _names(values: object) -> object:
-    """YAML reads `1:` as a number; names are text."""
+    """Return keys as text: YAML reads `1:` as a number, and names are text."""
     return {str(name): value for name, value in values.items()} if isinstance(values, Mapping) else values
 
 
 def _nothing(values: object) -> object:
-    """A cell that changes nothing may be left empty."""
+    """Return an empty mapping for a cell that changes nothing and was left empty."""
     return {} if values is None else values
 
 
@@ -55,7 +55,7 @@ class Cell(_Part):
 
 
 class PrintedClass(_Part):
-    """What a paper printed of one class, in percent."""
+    """The printed results of one class, in percent."""
 
     precision: Percent
     recall: Percent
@@ -63,7 +63,7 @@ class PrintedClass(_Part):
 
 
 class Printed(_Part):
-    """What a paper printed of one cell, as it stands there: percent, seconds, numbers of parameters."""
+    """The printed results of one cell, as they stand there: percent, seconds, numbers of parameters."""
 
     accuracy: Percent | None = None
     sd: Percent | None = None
@@ -117,19 +117,19 @@ class Study(_Part):
         return self
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """What each cell sets beside what all set, the combinations of the grid first."""
-        found = {}
+        """Return each cell's own settings, the combinations of the grid first."""
+        combined = {}
         if self.grid:
             axes = [[(name, _choice(axis, value)) for name, value in self.grid[axis].items()] for axis in self.grid]
             for choices in itertools.product(*axes):
                 merged: dict[str, Any] = {}
                 for _, choice in choices:
                     merged |= choice
-                found["-".join(name for name, _ in choices)] = merged
-        return found | {name: dict(cell.set) for name, cell in self.cells.items()}
+                combined["-".join(name for name, _ in choices)] = merged
+        return combined | {name: dict(cell.set) for name, cell in self.cells.items()}
 
     def first(self) -> str:
-        """The cell that the others are compared with."""
+        """Return the cell that the others are compared with."""
         return self.baseline or next(iter(self.settings()))
 
 
@@ -146,12 +146,12 @@ class Named(NamedTuple):
 
 
 def names() -> list[str]:
-    """The studies in `studies/`."""
+    """Return the studies in `studies/`."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml"))
 
 
 def find(given: str) -> Named:
-    """The study of this name in `studies/`, or in this file.
+    """Return the study of this name in `studies/`, or in this file.
 
     Raises:
         InputError: where there is none, and where its file is wrong.
@@ -199,7 +199,7 @@ def _told(problem: Mapping[str, Any]) -> str:
 
 
 def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """The section that a place in a study's file is in."""
+    """Return the section that a place in a study's file is in."""
     if "classes" in loc:
         return PrintedClass
     sections: dict[str, type[BaseModel]] = {"source": Source, "cells": Cell, "printed": Printed}
@@ -207,7 +207,7 @@ def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def override(key: str, value: Any) -> str:
-    """A setting as the word after -S.
+    """Return a setting as the word after -S.
 
     >>> [override("freeze", 1), override("repeats", [1, 2]), override("folder", "/my photos")]
     ['freeze=1', 'repeats=[1,2]', "folder='/my photos'"]

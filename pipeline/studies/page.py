@@ -23,80 +23,81 @@ class Compared(NamedTuple):
     charts: Mapping[str, Picture]
 
 
-def content(name: str, study: Study, found: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
-    """All that the page and the Markdown tell.
+def content(name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
+    """Return the content of the page and of the Markdown.
 
     Args:
         name: of the study.
         study: its file.
-        found: its cells in order.
+        cells: its cells in order.
         commands: what makes the page again.
     """
-    grouped = results.groups(found, study.first())
+    grouped = results.groups(cells, study.first())
     return {
         "name": name,
         "title": study.title,
         "source": study.source,
         "commands": list(commands),
-        "answer": answer(found, grouped),
-        "over": results.over(found),
-        "missing": [f"{one.cell}: {one.missing}" for one in found if not one.repeats],
-        "results": tables.results(found),
-        "repeats": tables.repeats(found),
+        "answer": answer(cells, grouped),
+        "over": results.over(cells),
+        "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
+        "results": tables.results(cells),
+        "repeats": tables.repeats(cells),
         "groups": [_compared(group) for group in grouped],
-        "classes": {one.cell: tables.classes(one) for one in found if one.printed and one.printed.classes},
+        "classes": {one.cell: tables.classes(one) for one in cells if one.printed and one.printed.classes},
         "slips": study.slips,
     }
 
 
-def answer(found: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
-    """The first thing to read: how much is there, and what is best on each set of images, and how sure that is."""
-    there = sum(bool(one.repeats) for one in found)
-    return [f"{there} of {len(found)} cells are there.", *map(_best, grouped)]
+def answer(cells: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
+    """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
+    there = sum(bool(one.repeats) for one in cells)
+    return [f"{there} of {len(cells)} cells are there.", *map(_best, grouped)]
 
 
 def _best(group: Group) -> str:
     best = results.best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
-    told = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
+    sentence = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
     against, note = results.compared(group)
     if note:
-        return f"{told}; the cells cannot be compared."
+        return f"{sentence}; the cells cannot be compared."
     ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.pair.a, one.pair.b)]
     others = len(group.results) - 1
-    return f"{told}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
+    return f"{sentence}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
 
 
 def _compared(group: Group) -> Compared:
-    found, note = results.compared(group)
-    return Compared(group, tables.differences(found) if found else None, note, charts.charts(group.results))
+    differences, note = results.compared(group)
+    return Compared(group, tables.differences(differences) if differences else None, note, charts.charts(group.results))
 
 
-def page(told: Mapping[str, Any]) -> str:
-    """The whole page: no script, nothing loaded from elsewhere, every image inside."""
+def page(values: Mapping[str, Any]) -> str:
+    """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
     template = report.environment(TEMPLATES, report.TEMPLATES).get_template("study.html")
-    return template.render(**told)
+    return template.render(**values)
 
 
-def as_markdown(told: Mapping[str, Any]) -> str:
-    """The same facts for a terminal, a merge request or a README."""
-    source = [f"Printed: {literal(told['source'].paper)}, {literal(told['source'].table)}."] if told["source"] else []
+def as_markdown(values: Mapping[str, Any]) -> str:
+    """Return the same facts in Markdown, for a terminal, a merge request or a README."""
+    printed = values["source"]
+    source = [f"Printed: {literal(printed.paper)}, {literal(printed.table)}."] if printed else []
     parts = [
-        f"# {literal(told['title'])}",
+        f"# {literal(values['title'])}",
         *source,
-        " ".join(literal(line) for line in told["answer"]),
-        *(["\n".join(f"- missing: {literal(line)}" for line in told["missing"])] if told["missing"] else []),
+        " ".join(literal(line) for line in values["answer"]),
+        *(["\n".join(f"- missing: {literal(line)}" for line in values["missing"])] if values["missing"] else []),
         "## Results",
-        markdown(told["results"]),
-        literal(told["over"]),
-        *(["## As printed, known to be wrong or unclear", _listed(told["slips"])] if told["slips"] else []),
-        *[part for one in told["groups"] for part in _comparison(one)],
-        *[part for cell, table in told["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
+        markdown(values["results"]),
+        literal(values["over"]),
+        *(["## As printed, known to be wrong or unclear", _listed(values["slips"])] if values["slips"] else []),
+        *[part for one in values["groups"] for part in _comparison(one)],
+        *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
         "## Repeats",
-        markdown(told["repeats"]),
-        *(f"    {command}" for command in told["commands"]),
+        markdown(values["repeats"]),
+        *(f"    {command}" for command in values["commands"]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,13 +1,13 @@
-"""What a study's cells gave, beside what was printed, and whether they differ: pure."""
+"""The results of a study's cells, next to the printed ones, and their differences; pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
-from pipeline.evaluation.comparison import Pair, Summary
+from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare.comparison import Pair, Summary
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate
-from pipeline.reporting.aggregate import Repeat
 from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
@@ -30,28 +30,28 @@ class Result(NamedTuple):
     printed: Printed | None = None
 
     def experiment(self) -> comparison.Experiment:
-        """As what is compared: each test image right or not, in each repeat."""
+        """Return the experiment as it is compared: each test image right or not, in each repeat."""
         return comparison.Experiment(
             self.cell,
             {one.number: _trial(one) for one in self.repeats},
-            parameters=self.repeats[0].record["parameters"]["trainable"],
+            parameters=self.repeats[0].record.parameters.trainable,
         )
 
     def summary(self) -> Summary:
-        """Its accuracy over the repeats, with its interval."""
+        """Return the accuracy over the repeats, with its interval."""
         return comparison.summary(self.experiment())
 
     def seconds(self) -> aggregate.Spread:
-        """Of training, over the repeats."""
+        """Return training's seconds over the repeats."""
         return aggregate.speed_spreads(self.repeats)["train_seconds"]
 
 
 def _trial(one: Repeat) -> comparison.Trial:
     return comparison.Trial(
         right={row["path"]: row["actual"] == row["predicted"] for row in one.predictions},
-        train=one.record["parts"]["train"],
+        train=one.record.parts.train,
         scores={},
-        seconds=one.runtime["train_seconds"],
+        seconds=one.runtime.train_seconds,
     )
 
 
@@ -71,17 +71,17 @@ class Group(NamedTuple):
 
 def groups(results: Sequence[Result], baseline: str) -> list[Group]:
     """The cells that are there, by their images; the baseline is the study's, or else the first on these images."""
-    found: dict[str, list[Result]] = {}
+    by_images: dict[str, list[Result]] = {}
     for one in results:
         if one.repeats:
-            found.setdefault(one.repeats[0].record["data"]["sha256"], []).append(one)
+            by_images.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
     return [
         Group(
-            members[0].repeats[0].record["data"]["set"],
+            members[0].repeats[0].record.data.set,
             members,
             baseline if any(one.cell == baseline for one in members) else members[0].cell,
         )
-        for members in found.values()
+        for members in by_images.values()
     ]
 
 
@@ -94,7 +94,7 @@ class Difference(NamedTuple):
 
 
 def differences(group: Group) -> list[Difference]:
-    """Every cell against the baseline, then the best against the others; Holm's correction is over all of these.
+    """Return every cell against the baseline, then the best against the others; Holm's correction is over all of these.
 
     Raises:
         InputError: two cells were not tested on the same images.
@@ -111,7 +111,7 @@ def differences(group: Group) -> list[Difference]:
 
 
 def best_of(group: Group) -> str:
-    """The cell of the highest mean accuracy."""
+    """Return the cell of the highest mean accuracy."""
     return max(group.results, key=lambda one: one.summary().mean).cell
 
 
@@ -129,13 +129,13 @@ def _verdict(pair: Pair, holm: float | None, *, of: int) -> str:
 
 
 def over(results: Sequence[Result]) -> str:
-    """What the intervals and tests are of, in a sentence."""
+    """Return what the intervals and tests are of, in a sentence."""
     there = [one for one in results if one.repeats]
     return comparison.compare([there[0].experiment()]).over if there else NO_CELL
 
 
 def compared(group: Group) -> tuple[list[Difference], str]:
-    """The differences, or none and why."""
+    """Return the differences, or none and why."""
     try:
         return differences(group), ""
     except InputError as error:

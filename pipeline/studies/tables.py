@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.evaluation.statistics import Interval
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate
 from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
@@ -14,11 +14,11 @@ MISSING = "missing"
 NONE = "–"
 
 
-def results(found: Sequence[Result]) -> Table:
-    """Accuracy, time and parameters of each cell; columns of what nowhere was printed are left out."""
-    columns = {name: [row[name] for row in map(_row, found)] for name in _row(found[0])}
+def results(members: Sequence[Result]) -> Table:
+    """Return accuracy, time and parameters of each cell; columns of what no paper printed are left out."""
+    columns = {name: [row[name] for row in map(_row, members)] for name in _row(members[0])}
     kept = {name: cells for name, cells in columns.items() if "printed" not in name or set(cells) != {NONE}}
-    rows = [tuple(column[place] for column in kept.values()) for place in range(len(found))]
+    rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]
     return Table(tuple(kept), rows, numbers_from=1)
 
 
@@ -56,10 +56,10 @@ def _mean_and_sd(mean: float, sd: float | None) -> str:
     return f"{100 * mean:.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}")
 
 
-def _interval(found: Interval | None) -> str:
-    if found is None or math.isnan(found.low):
+def _interval(interval: Interval | None) -> str:
+    if interval is None or math.isnan(interval.low):
         return NONE
-    return f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
 
 
 def _as_printed(accuracy: float | None, sd: float | None) -> str:
@@ -72,24 +72,24 @@ def _parameters(printed: Printed) -> str:
     return NONE if printed.parameters_millions is None else f"{printed.parameters_millions} M in all"
 
 
-def repeats(found: Sequence[Result]) -> Table:
-    """Each repeat's accuracy, and each run's as printed where there is one."""
-    numbers = sorted({one.number for result in found for one in result.repeats})
-    runs = max((len(result.printed.runs) for result in found if result.printed), default=0)
+def repeats(cells: Sequence[Result]) -> Table:
+    """Return each repeat's accuracy, and each run's as printed where there is one."""
+    numbers = sorted({one.number for result in cells for one in result.repeats})
+    runs = max((len(result.printed.runs) for result in cells if result.printed), default=0)
     header = ("cell", *(f"repeat {n} (%)" for n in numbers), *(f"run {n}, as printed" for n in range(1, runs + 1)))
-    return Table(header, [_repeats_row(result, numbers, runs) for result in found], numbers_from=1)
+    return Table(header, [_repeats_row(result, numbers, runs) for result in cells], numbers_from=1)
 
 
 def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str, ...]:
-    ours = {one.number: f"{100 * one.scores['accuracy']:.2f}" for one in result.repeats}
+    ours = {one.number: f"{100 * one.scores.accuracy:.2f}" for one in result.repeats}
     printed = [f"{value:.2f}" for value in result.printed.runs] if result.printed else []
     return (result.cell, *(ours.get(n, MISSING) for n in numbers), *(printed + [NONE] * (runs - len(printed))))
 
 
-def differences(found: Sequence[Difference]) -> Table:
+def differences(compared: Sequence[Difference]) -> Table:
     """Each comparison: the difference with its interval, p, Holm's p, what could have been seen, and the verdict."""
     header = ("comparison", "verdict", "difference (points)", "95 % interval", "p", "p, Holm", "smallest seen (points)")
-    return Table(header, [_difference(one) for one in found], numbers_from=2)
+    return Table(header, [_difference(one) for one in compared], numbers_from=2)
 
 
 def _difference(one: Difference) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def _p(value: float | None) -> str:
 
 
 def classes(result: Result) -> Table:
-    """Precision and recall of each class beside what was printed; a class that one of both lacks has a dash."""
+    """Return precision and recall of each class next to the printed ones; a class that one of both lacks has a dash."""
     printed = result.printed.classes if result.printed else {}
     ours = {one.name: one for one in aggregate.class_scores(result.repeats)} if result.repeats else {}
     header = ("class", "precision (%)", "as printed", "recall (%)", "as printed")

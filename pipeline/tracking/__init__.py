@@ -5,12 +5,13 @@ a training while it goes on; `try_publish` and `publish` make the runs whole onc
 seconds to import, so that happens inside the functions that need it.
 """
 
+from pipeline.evaluation.compare.repeats import Files, Folder
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.lookup import recorded
 from pipeline.tracking.models import log_model, runs_without_model
-from pipeline.tracking.origin import Origin, machine, made_from, stages_of
+from pipeline.tracking.origin import Origin, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
-from pipeline.tracking.results import Files, Folder, IncompleteError, complete, is_finished, read
+from pipeline.tracking.results import IncompleteError, complete, is_finished, read
 from pipeline.tracking.store import initialise, is_server, shown, uri
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "is_finished",
     "is_server",
     "log_model",
-    "machine",
     "made_from",
     "publish",
     "read",

@@ -1,50 +1,27 @@
-"""What the runs of one experiment should hold: names, tags, parameters, numbers and files, without MLflow."""
+"""The content of the runs of one experiment: names, tags, parameters, numbers and files, without MLflow."""
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.files import flat
-from pipeline.core.recipe import NONE
-from pipeline.core.seeding import fingerprint
-from pipeline.networks.strategies import EVERYTHING, SCRATCH
-from pipeline.tracking import origin
-from pipeline.tracking.results import Files, Results, Trial
+from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.seeding import digest
+from pipeline.evaluation.compare.repeats import Files, Repeat
+from pipeline.tracking import labels, origin
+from pipeline.tracking.results import Results
 
-# Of the record: what differs between the repeats of one experiment.
-OF_ONE_REPEAT = frozenset({"repeat", "seed", "parts"})
-
-NAME = "orbweaver"
-KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
-PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
-NOTE = "mlflow.note.content"
-
-# What to filter by in the UI: a tag, and where its value is in the recipe.
-LABELS = {
-    "data": "data.set",
-    "backbone": "network.backbone",
-    "weights": "network.weights",
-    "strategy": "network.freeze",
-    "attention": "network.attention",
-    "regularizer": "regularizer.method",
-}
 # What all repeats are made of, with DVC's hash of it as a tag.
 SHARED = {"dvc.data": paths.PACKED, "dvc.weights": paths.SOURCE}
-# What an experiment's run is named by, in this order; then the recipe.
-NAMED_BY = ("backbone", "strategy", "attention", "regularizer")
 # Measured anew each time that an equal training runs, so never a reason to replace a run.
 TIMINGS = ("train_seconds", "cache_seconds", "images_per_second")
 # The mean has the name that a repeat's value has. MLflow sorts by name, and puts names with a slash before all others.
 STATISTICS = {"mean": "{}", "sd": "{}_sd", "low": "{}_low", "high": "{}_high"}
 TIMINGS_AND_SPREAD = frozenset(form.format(name) for name in TIMINGS for form in STATISTICS.values())
 NOT_CURVES = frozenset({"epoch", "iteration"})
-LONGEST_NAME, LONGEST_PARAM, LONGEST_DIGEST = 250, 6000, 36
+LONGEST_DIGEST = 36
 
 
 class Point(NamedTuple):
@@ -57,7 +34,7 @@ class Point(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What one run should hold."""
+    """Content of one run."""
 
     tags: dict[str, str]
     params: dict[str, str]
@@ -69,41 +46,30 @@ class Content(NamedTuple):
     data: tuple[str, str]
 
     def mark(self) -> str:
-        """One hash over what counts: not tags, and not when it was."""
+        """Return one hash over what counts: not tags, and not times."""
         values = [[point.name, repr(point.value), point.step] for point in self.points]
         files = {name: sha256(content).hexdigest() for name, content in self.files.items()}
-        return fingerprint([self.params, sorted(values), files])
-
-
-def valid_name(name: str) -> str:
-    """A name that MLflow takes: letters, digits, `_ - . / :` and blanks stay, others become their code point.
-
-    >>> valid_name("precision/C#"), valid_name("f1/Éristale tenax")
-    ('precision/C_x23_', 'f1/Éristale tenax')
-    """
-    return re.sub(r"[^\w./: -]", lambda found: f"_x{ord(found[0]):x}_", name)[:LONGEST_NAME]
+        return digest([self.params, sorted(values), files])
 
 
 def parent_content(results: Results, files: Files) -> Content:
-    """What the run of the experiment itself should hold."""
-    first = results.trials[0]
-    starts = [_started(trial.runtime) for trial in results.trials]
-    ends = [_ended(trial.runtime) for trial in results.trials]
-    repeats = [trial.repeat for trial in results.trials]
-    seeds = {"seeds": _text([trial.record["seed"] for trial in results.trials])}
-    statistics = list(_statistics(results.summary, max(ends)))
+    """Return what the run of the experiment itself should hold."""
+    first, numbers = results.repeats[0], [one.number for one in results.repeats]
+    ended = max(_ended(one.runtime) for one in results.repeats)
+    seeds = {"seeds": labels.text([one.record.seed for one in results.repeats])}
+    statistics = list(_statistics(results.summary, ended))
     shown = {path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)}
-    note = {NOTE: answer(results.summary, first.record, repeats)}
-    tags = parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
+    note = {labels.NOTE: answer(results.summary, first.record, numbers)}
+    tags = labels.parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
     return Content(
         tags=tags | note,
-        params=parent_params(first.record, repeats) | seeds,
-        points=[*_mean_curves(results.trials), *(p for p in statistics if not _is_timing(p))],
+        params=labels.parent_params(first.record, first.runtime.data_sha256, numbers) | seeds,
+        points=[*_mean_curves(results.repeats), *(p for p in statistics if not _is_timing(p))],
         timings=[point for point in statistics if _is_timing(point)],
-        files=shown | origin.files(origin.made_from(results, repeats)),
-        started=min(starts),
-        ended=max(ends),
-        data=_data(first.record, results.hashes),
+        files=shown | origin.files(origin.made_from(results, numbers)),
+        started=min(_started(one.runtime) for one in results.repeats),
+        ended=ended,
+        data=_data(first, results.hashes),
     )
 
 
@@ -116,59 +82,59 @@ def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
     for name, numbers in summary.items():
         for statistic, form in STATISTICS.items():
             if name != "repeats" and statistic in numbers:
-                yield Point(valid_name(form.format(name)), float(numbers[statistic]), 0, when)
+                yield Point(labels.valid_name(form.format(name)), float(numbers[statistic]), 0, when)
 
 
 def _is_timing(point: Point) -> bool:
     return point.name in TIMINGS_AND_SPREAD
 
 
-def _mean_curves(trials: Sequence[Trial]) -> Iterator[Point]:
-    """The curves that all repeats have, the mean over them at each epoch, under the names that a repeat's have."""
+def _mean_curves(repeats: Sequence[Repeat]) -> Iterator[Point]:
+    """Yield the curves that all repeats have, the mean over them at each epoch, under a repeat's own names."""
     values: dict[tuple[str, int], list[float]] = {}
-    when = {point.step: point.when for point in _curves(trials[-1])}
-    for trial in trials:
-        for point in _curves(trial):
+    when = {point.step: point.when for point in _curves(repeats[-1])}
+    for one in repeats:
+        for point in _curves(one):
             values.setdefault((point.name, point.step), []).append(point.value)
-    for (name, step), found in values.items():
-        if len(found) == len(trials):
-            yield Point(name, fmean(found), step, when[step])
+    for (name, step), measured in values.items():
+        if len(measured) == len(repeats):
+            yield Point(name, fmean(measured), step, when[step])
 
 
-def answer(summary: Mapping[str, Any], record: Mapping[str, Any], repeats: Sequence[int]) -> str:
-    """What came out, in a line of Markdown."""
+def answer(summary: Mapping[str, Any], record: Record, repeats: Sequence[int]) -> str:
+    """Return what came out, in a line of Markdown."""
     accuracy = summary["accuracy"]
     spread = f" ± {100 * accuracy['sd']:.1f} (sd)" if "sd" in accuracy else ""
     noun = "repeats" if len(repeats) > 1 else "repeat"
     return (
         f"Test accuracy **{100 * accuracy['mean']:.1f}{spread} %** over {len(repeats)} {noun} on "
-        f"{_labels(record).get('data', 'its data')}, {record['parts']['test']} test images each. "
+        f"{record.recipe.data.set}, {record.parts.test} test images each. "
         "The page is the artifact `report/index.html`; `orbweaver reproduce` with this run's ID makes it again."
     )
 
 
-def child_content(trial: Trial, results: Results, files: Files) -> Content:
-    """What the run of one repeat should hold."""
-    ended = _ended(trial.runtime)
-    evaluated, trained = paths.evaluation(trial.repeat), paths.training_metrics(trial.repeat)
-    own = {"dvc.split": paths.split_file(trial.repeat), "dvc.model": paths.trained(trial.repeat)}
+def child_content(one: Repeat, results: Results, files: Files) -> Content:
+    """Return what the run of one repeat should hold."""
+    ended = _ended(one.runtime)
+    evaluated, trained = paths.evaluation(one.number), paths.training_metrics(one.number)
+    own = {"dvc.split": paths.split_file(one.number), "dvc.model": paths.trained(one.number)}
     tracked = SHARED | own | {"dvc.curves": trained, "dvc.scores": evaluated}
     shown = [
         evaluated / "predictions.csv",
         evaluated / "scores.json",
         trained / "record.json",
-        paths.runtime_file(trial.repeat),
+        paths.runtime_file(one.number),
     ]
     return Content(
-        tags=child_tags(trial.record) | _provenance_tags(trial.runtime) | _hash_tags(tracked, results.hashes),
-        params=child_params(trial.record),
-        points=[*_curves(trial), *_scores(trial.scores, ended)],
-        timings=[Point(n, float(trial.runtime[n]), 0, ended) for n in TIMINGS if n in trial.runtime],
+        tags=labels.child_tags(one.record) | _provenance_tags(one.runtime) | _hash_tags(tracked, results.hashes),
+        params=labels.child_params(one.record, one.runtime.data_sha256),
+        points=[*_curves(one), *_scores(one.scores, ended)],
+        timings=[Point(name, getattr(one.runtime, name), 0, ended) for name in TIMINGS],
         files={_artifact_name(path): files.read(path) for path in shown}
-        | origin.files(origin.made_from(results, [trial.repeat])),
-        started=_started(trial.runtime),
+        | origin.files(origin.made_from(results, [one.number])),
+        started=_started(one.runtime),
         ended=ended,
-        data=_data(trial.record, results.hashes),
+        data=_data(one, results.hashes),
     )
 
 
@@ -176,92 +142,43 @@ def _artifact_name(path: Path) -> str:
     return "runtime.json" if path.parent == paths.runtime_file(0).parent else path.name
 
 
-def _curves(trial: Trial) -> Iterator[Point]:
-    when = _started(trial.runtime)
-    seconds = [*trial.runtime.get("epoch_seconds", ()), *[0.0] * len(trial.history)]
-    for row, passed in zip(trial.history, seconds, strict=False):
+def _curves(one: Repeat) -> Iterator[Point]:
+    when = _started(one.runtime)
+    seconds = [*one.runtime.epoch_seconds, *[0.0] * len(one.history)]
+    for row, passed in zip(one.history, seconds, strict=False):
         when += round(1000 * passed)
         for name, text in row.items():
             if name not in NOT_CURVES and text:
-                yield Point(valid_name(name), float(text), int(row["epoch"]), when)
+                yield Point(labels.valid_name(name), float(text), int(row["epoch"]), when)
 
 
-def _scores(scores: Mapping[str, Any], when: int) -> Iterator[Point]:
-    """Numbers by their names; a class's under `precision/<class>` and so on."""
-    for name, value in scores.items():
-        if isinstance(value, int | float):
-            yield Point(valid_name(name), float(value), 0, when)
-    for label, numbers in scores["classes"].items():
-        for name, value in numbers.items():
-            yield Point(valid_name(f"{name}/{label}"), float(value), 0, when)
+def _scores(scores: Scores, when: int) -> Iterator[Point]:
+    """Yield numbers by their names; a class's under `precision/<class>` and so on."""
+    for name, value in {**scores.by_name, "test_images": scores.test_images}.items():
+        yield Point(labels.valid_name(name), float(value), 0, when)
+    for label, numbers in scores.classes.items():
+        for name, value in numbers.model_dump().items():
+            yield Point(labels.valid_name(f"{name}/{label}"), float(value), 0, when)
 
 
-def parent_params(record: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, str]:
-    """The parameters that all repeats share, and which repeats they are."""
-    shared = {name: value for name, value in record.items() if name not in OF_ONE_REPEAT}
-    return child_params(shared) | {"repeats": _text(sorted(repeats))}
-
-
-def child_params(record: Mapping[str, Any]) -> dict[str, str]:
-    """The recipe's values by their dotted names, and what else the record holds; of the classes only their number."""
-    others = {name: value for name, value in record.items() if name not in ("key", "recipe")}
-    others["data"] = record["data"] | {"classes": len(record["data"]["classes"])}
-    named = dict(flat(others)) | dict(flat(record["recipe"]))
-    return {valid_name(name): _text(value)[:LONGEST_PARAM] for name, value in named.items()}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _labels(record: Mapping[str, Any]) -> dict[str, str]:
-    recipe = dict(flat(record["recipe"]))
-    chosen = {label: str(recipe[name]) for label, name in LABELS.items() if name in recipe}
-    return {"recipe": record["recipe_name"], "device": record["device"], "mlflow.source.name": NAME} | chosen
-
-
-def parent_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """What to find an experiment's run by."""
-    return _labels(record) | {RUN_NAME: run_name(record)}
-
-
-def run_name(record: Mapping[str, Any]) -> str:
-    """What is special about an experiment, such as `resnet18 3b ecsm · quick`."""
-    labels = _labels(record)
-    if (labels["strategy"], labels["weights"]) == (EVERYTHING, NONE):
-        labels["strategy"] = SCRATCH
-    words = [labels.get(name, NONE) for name in NAMED_BY]
-    return f"{' '.join(word for word in words if word != NONE)} · {record['recipe_name']}"
-
-
-def child_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """What to find a repeat's run by."""
-    name = f"{run_name(record)} · repeat {record['repeat']}"
-    return _labels(record) | {RUN_NAME: name, REPEAT: str(record["repeat"])}
-
-
-def _provenance_tags(runtime: Mapping[str, Any]) -> dict[str, str]:
-    versions = {f"version.{name}": str(value) for name, value in runtime.get("versions", {}).items()}
-    told = {
-        COMMIT: runtime.get("git_commit"),
-        "git_dirty": runtime.get("git_dirty"),
-        "device_name": runtime.get("device_name"),
-    }
-    return versions | {name: _text(value) for name, value in told.items() if value not in (None, "")}
+def _provenance_tags(runtime: Runtime) -> dict[str, str]:
+    versions = {f"version.{name}": value for name, value in runtime.versions.items()}
+    commit = {labels.COMMIT: runtime.git_commit} if runtime.git_commit else {}
+    return versions | commit | {"git_dirty": labels.text(runtime.git_dirty), "device_name": runtime.device_name}
 
 
 def _hash_tags(tracked: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[str, str]:
     return {tag: hashes[path.as_posix()] for tag, path in tracked.items() if path.as_posix() in hashes}
 
 
-def _data(record: Mapping[str, Any], hashes: Mapping[str, str]) -> tuple[str, str]:
-    digest = hashes.get(paths.PACKED.as_posix(), record["data"]["sha256"])
-    return record["data"]["set"], digest[:LONGEST_DIGEST]
+def _data(one: Repeat, hashes: Mapping[str, str]) -> tuple[str, str]:
+    digest = hashes.get(paths.PACKED.as_posix(), one.runtime.data_sha256)
+    return one.record.data.set, digest[:LONGEST_DIGEST]
 
 
-def _started(runtime: Mapping[str, Any]) -> int:
-    return round(1000 * datetime.fromisoformat(runtime["started"]).timestamp())
+def _started(runtime: Runtime) -> int:
+    return round(1000 * runtime.started.timestamp())
 
 
-def _ended(runtime: Mapping[str, Any]) -> int:
-    return _started(runtime) + round(1000 * float(runtime["train_seconds"]))
+def _ended(runtime: Runtime) -> int:
+    return _started(runtime) + round(1000 * runtime.train_seconds)

@@ -6,9 +6,10 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.tracking import content
+from pipeline.core.records import Record
+from pipeline.tracking import content, labels
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
 from pipeline.tracking.results import key_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-HOST, PROCESS = f"{content.NAME}.host", f"{content.NAME}.pid"
+HOST, PROCESS = f"{labels.NAME}.host", f"{labels.NAME}.pid"
 BATCH_SECONDS = 1.0
 LOCAL_SECONDS, SERVER_SECONDS = 15.0, 5.0
 BROKEN_OFF_SECONDS = 1.0
@@ -28,7 +29,7 @@ SHOWN_AFTER_SECONDS = 10.0
 
 
 @contextmanager
-def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["LiveRun"]:
+def follow(record: Record, *, data_sha256: str, repeats: Sequence[int]) -> Iterator["LiveRun"]:
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
     It is shown, all of it, once it has gone on for ten seconds: a shorter one is left to the report.
@@ -38,12 +39,13 @@ def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["Li
 
     Args:
         record: what the result follows from.
+        data_sha256: of all images and labels.
         repeats: all repeats of the experiment, which are part of what it is.
 
     Yields:
         What takes the rows of the curves.
     """
-    live = LiveRun(record, repeats)
+    live = LiveRun(record, data_sha256, repeats)
     status: Status = "FAILED"
     try:
         yield live
@@ -58,9 +60,11 @@ def follow(record: Mapping[str, Any], *, repeats: Sequence[int]) -> Iterator["Li
 class LiveRun:
     """The run of a training that goes on; made by `follow`."""
 
-    def __init__(self, record: Mapping[str, Any], repeats: Sequence[int]) -> None:
+    def __init__(self, record: Record, data_sha256: str, repeats: Sequence[int]) -> None:
         quieten()
         self._record = record
+        self._data_sha256 = data_sha256
+        self._key = key_of(record, data_sha256, repeats)
         self._repeats = repeats
         self._points: queue.SimpleQueue[list[Point] | Status] = queue.SimpleQueue()
         self._background = Background(self._send, meanwhile="the training goes on", after=SHOWN_AFTER_SECONDS)
@@ -69,10 +73,10 @@ class LiveRun:
         """Add one row of the curves; returns at once."""
         now = _now()
         chosen = {name: value for name, value in row.items() if name not in content.NOT_CURVES}
-        self._points.put([Point(content.valid_name(n), float(value), step, now) for n, value in chosen.items()])
+        self._points.put([Point(labels.valid_name(n), float(value), step, now) for n, value in chosen.items()])
 
     def close(self, status: Status) -> None:
-        """Say how the training ended, and wait a little until all is sent."""
+        """Close the run with its status, and wait a little until all is sent."""
         self._points.put(status)
         self._background.cancel()
         patience = SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS
@@ -81,11 +85,11 @@ class LiveRun:
     def _send(self) -> None:
         with told_in_a_line():
             with opened() as store:
-                runs = runs_of(store, key_of(self._record, self._repeats))
-                if _is_taken(runs.get(self._record["repeat"])):
+                runs = runs_of(store, self._key)
+                if _is_taken(runs.get(self._record.repeat)):
                     return
                 parent = self._begin_parent(store, runs.get(None))
-                run = self._begin(store, runs.get(self._record["repeat"]), parent)
+                run = self._begin(store, runs.get(self._record.repeat), parent)
             status = self._send_points(store, run)
             store.client.set_terminated(run, status)
             if status != "FINISHED":
@@ -93,9 +97,9 @@ class LiveRun:
 
     def _begin_parent(self, store: Store, run: "Run | None") -> str:
         if run is None:
-            tags = content.parent_tags(self._record) | {content.KEY: key_of(self._record, self._repeats)}
+            tags = labels.parent_tags(self._record) | {labels.KEY: self._key}
             parent = make_run(store, tags, started=_now())
-            log(store, parent, params=content.parent_params(self._record, self._repeats))
+            log(store, parent, params=labels.parent_params(self._record, self._data_sha256, self._repeats))
             return parent
         if run.info.status in ("FAILED", "KILLED"):
             store.client.update_run(run.info.run_id, status="RUNNING")
@@ -104,11 +108,11 @@ class LiveRun:
     def _begin(self, store: Store, left: "Run | None", parent: str) -> str:
         if left is not None:
             store.client.delete_run(left.info.run_id)
-        key = {content.KEY: key_of(self._record, self._repeats)}
+        key = {labels.KEY: self._key}
         owner = {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
-        tags = content.child_tags(self._record) | key | owner | {content.PARENT: parent}
+        tags = labels.child_tags(self._record) | key | owner | {labels.PARENT: parent}
         run = make_run(store, tags, started=_now())
-        log(store, run, params=content.child_params(self._record))
+        log(store, run, params=labels.child_params(self._record, self._data_sha256))
         return run
 
     def _send_points(self, store: Store, run: str) -> Status:
@@ -119,7 +123,7 @@ class LiveRun:
         return status
 
     def _batch(self) -> tuple[list[Point], Status | None]:
-        """The points of the next second, from the first one on, and how the training ended if it has."""
+        """Return the points of the next second, from the first one on, and how the training ended if it has."""
         points: list[Point] = []
         until = None
         while until is None or time.monotonic() < until:
@@ -135,14 +139,14 @@ class LiveRun:
 
 
 def _is_taken(run: "Run | None") -> bool:
-    """Whether this repeat was trained to its end, or is being trained by a process that lives."""
+    """Return whether this repeat was trained to its end, or is being trained by a process that lives."""
     if run is None:
         return False
     return run.info.status == "FINISHED" or (run.info.status == "RUNNING" and _owner_lives(run.data.tags))
 
 
 def _owner_lives(tags: Mapping[str, str]) -> bool:
-    """On another machine nobody here can tell, so that one is left alone."""
+    """Return whether the process of a run lives; one on another machine is taken to live."""
     if tags.get(HOST) != socket.gethostname():
         return HOST in tags
     try:

@@ -1,15 +1,15 @@
-"""What a run in the store was made from."""
+"""The origin of a run in the store."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline.core.errors import InputError
-from pipeline.tracking import content, origin
+from pipeline.tracking import labels, origin
 from pipeline.tracking.store import opened, quieten, told_in_a_line
 
 
 def recorded(run: str) -> origin.Origin:
-    """What MLflow's run of this identifier was made from; a parent covers all of its repeats.
+    """Return the origin of MLflow's run of this identifier; a parent covers all of its repeats.
 
     Raises:
         InputError: if there is no such run, or it does not say.
@@ -17,10 +17,11 @@ def recorded(run: str) -> origin.Origin:
     quieten()
     with told_in_a_line(), opened() as store, TemporaryDirectory() as folder:
         named = store.client.get_run(run)
-        if content.KEY not in named.data.tags:
-            raise InputError(f"run {run}: not one of {content.NAME}'s")
+        if labels.KEY not in named.data.tags:
+            raise InputError(f"run {run}: not one of {labels.NAME}'s")
         if origin.FILE not in {artifact.path for artifact in store.client.list_artifacts(run)}:
             raise InputError(
                 f"run {run}: says not what it was made from; delete it and `orbweaver sync` in the clone it is from"
             )
-        return origin.Origin.parsed(Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes())
+        content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
+    return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE)

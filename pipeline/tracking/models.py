@@ -4,7 +4,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import InputError
-from pipeline.tracking.results import Files, read
+from pipeline.evaluation.compare.repeats import Files
+from pipeline.tracking.results import read
 from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line, uri
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ MODEL = "model"
 
 
 def runs_without_model(files: Files) -> dict[int, str]:
-    """The MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
+    """Return the MLflow runs, by their repeat, of an experiment's repeats that have no model yet.
 
     Raises:
         IncompleteError: if the experiment's files are not all there.
@@ -26,7 +27,7 @@ def runs_without_model(files: Files) -> dict[int, str]:
     quieten()
     with told_in_a_line(), opened() as store:
         runs = runs_of(store, results.key)
-    wanted = {trial.repeat: runs[trial.repeat] for trial in results.trials if trial.repeat in runs}
+    wanted = {one.number: runs[one.number] for one in results.repeats if one.number in runs}
     return {repeat: run.info.run_id for repeat, run in wanted.items() if not _has_model(run)}
 
 

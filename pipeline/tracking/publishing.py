@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.seeding import fingerprint
+from pipeline.core.seeding import digest
+from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking.background import Background
-from pipeline.tracking.content import CONTENT, KEY, NAME, NOTE, PARENT, Content, Point, child_content, parent_content
-from pipeline.tracking.results import Files, Results, Trial, complete, read
+from pipeline.tracking.content import Content, Point, child_content, parent_content
+from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT
+from pipeline.tracking.results import Results, complete, read
 from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line
 
 if TYPE_CHECKING:
@@ -26,21 +28,21 @@ PUBLISH_SECONDS = 60.0
 
 
 class Published(NamedTuple):
-    """What was done about the experiment of this key."""
+    """The outcome for the experiment of a key."""
 
     key: str
     outcome: Outcome
 
 
 class Missing(NamedTuple):
-    """What a run lacks."""
+    """The content that a run lacks."""
 
     params: dict[str, str]
     points: list[Point]
 
 
 def try_publish(files: Files) -> None:
-    """`publish` for a stage: what goes wrong is told in one line, after a minute at most, and stops nothing."""
+    """Publish for a stage: a failure is one line, after a minute at most, and stops nothing."""
     quieten()
     names = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
 
@@ -73,7 +75,7 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
     with told_in_a_line(), opened() as store:
         upsert = Upsert(store, runs_of(store, results.key), results.key, refresh)
         parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files))
-        changes = {upsert.put(*_child(trial, parent, results, files))[1] for trial in results.trials}
+        changes = {upsert.put(*_child(one, parent, results, files))[1] for one in results.repeats}
         _add_names(store, parent, names)
     if outcome == "unchanged" and changes != {"unchanged"}:
         outcome = "completed"
@@ -81,9 +83,9 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
 
 
 def _child(
-    trial: Trial, parent: str, results: Results, files: Files
+    one: Repeat, parent: str, results: Results, files: Files
 ) -> tuple[int, dict[str, str], Callable[[], Content]]:
-    return trial.repeat, {PARENT: parent}, lambda: child_content(trial, results, files)
+    return one.number, {PARENT: parent}, lambda: child_content(one, results, files)
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Upsert:
         log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: fingerprint(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
+        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
         log(self.store, run, tags=marks)
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
@@ -151,7 +153,7 @@ def _built(build: Callable[[], Content]) -> Content:
 
 
 def _missing(store: Store, run: "Run", wanted: Content) -> Missing | None:
-    """What the run lacks, or None if it says something else than the files."""
+    """Return what the run lacks, or None if it contradicts the files."""
     params = {name: value for name, value in wanted.params.items() if name not in run.data.params}
     same = all(run.data.params.get(name, value) == value for name, value in wanted.params.items())
     there = _points_of(store, run, {point.name for point in wanted.points})
@@ -170,22 +172,22 @@ def _points_of(store: Store, run: "Run", names: set[str]) -> list[tuple[tuple[st
 
 
 def _equal(value: float, wanted: float | None) -> bool:
-    """Up to the digits that a CSV keeps."""
+    """Return whether two values are equal up to the digits that a CSV file holds."""
     if wanted is None:
         return False
     return math.isclose(value, wanted, rel_tol=1e-5, abs_tol=1e-5) or (math.isnan(value) and math.isnan(wanted))
 
 
 def _with_note(run: "Run", wanted: Content) -> Content:
-    """With the description that the run has, if the user has written one; ours is known by its hash."""
-    told = run.data.tags.get(NOTE)
-    if told is None or fingerprint(told) == run.data.tags.get(OUR_NOTE):
+    """Return the tags with the run's own description if the user has written one; ours is known by its hash."""
+    note = run.data.tags.get(NOTE)
+    if note is None or digest(note) == run.data.tags.get(OUR_NOTE):
         return wanted
     return wanted._replace(tags={name: value for name, value in wanted.tags.items() if name != NOTE})
 
 
 def _of_others(run: "Run") -> dict[str, str]:
-    """Tags to keep when a run is replaced: DVC's names for it, and what the user has added."""
+    """Return the tags that survive when a run is replaced: DVC's names for it, and the user's own."""
     return {name: value for name, value in run.data.tags.items() if not name.startswith(f"{NAME}.")}
 
 
@@ -208,8 +210,8 @@ def _log_data(store: Store, run: str, name: str, digest: str) -> None:
 
 
 def _add_names(store: Store, run: str, names: Iterable[str]) -> None:
-    told = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
-    known = [name for name in told.split(",") if name]
+    tag = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
+    known = [name for name in tag.split(",") if name]
     added = [name for name in names if name not in known]
     if added:
         store.client.set_tag(run, DVC_NAMES, ",".join([*known, *added]))

@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.tracking.content import KEY, NAME, REPEAT, Point
+from pipeline.tracking.content import Point
+from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +36,7 @@ METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
 
 
 def uri() -> str:
-    """Where the runs go: MLFLOW_TRACKING_URI, else a database in the user's own clone.
+    """Return where the runs go: MLFLOW_TRACKING_URI, else a database in the user's own clone.
 
     A relative path of sqlite is below the clone's root, so that queue runs, which start elsewhere, agree on it.
     """
@@ -53,7 +54,7 @@ class Store(NamedTuple):
 
 @contextmanager
 def opened() -> Iterator[Store]:
-    """The store, made where there is none, with the clone's other processes kept out meanwhile."""
+    """Open the store, or create it, under the lock of the clone."""
     lock = paths.root() / paths.MLFLOW_LOCK
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock, timeout=LOCK_SECONDS):
@@ -66,7 +67,7 @@ def opened() -> Iterator[Store]:
 
 
 def _client(place: str) -> "MlflowClient":
-    """MLflow and what it stands on warn of their own affairs, and make a database's tables with the client."""
+    """Silence the warnings of MLflow and its dependencies about themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlflow import MlflowClient
@@ -75,18 +76,18 @@ def _client(place: str) -> "MlflowClient":
 
 
 def _experiment(client: "MlflowClient", place: str) -> str:
-    """A server knows where its artifacts go; elsewhere MLflow would take the folder that this process started in."""
+    """Return where artifacts go; without it MLflow would take the folder that this process started in."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or NAME
     artifacts = None if is_server(place) else (paths.root() / paths.MLFLOW_ARTIFACTS).as_uri()
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         return str(client.create_experiment(name, artifact_location=artifacts))
-    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and found.artifact_location != artifacts:
+    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
         raise InputError(
-            f"{shown(place)}: it keeps artifacts in {found.artifact_location}, so it comes from another folder; "
+            f"{shown(place)}: it keeps artifacts in {experiment.artifact_location}, so it comes from another folder; "
             "delete it, it can be rebuilt"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _make(database: Path) -> None:
@@ -103,7 +104,7 @@ def _make(database: Path) -> None:
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
-    """MLflow makes its tables in some hundred transactions: 7 to 13 s with a wait after each, 0.5 to 2 without."""
+    """Make MLflow's tables without a wait after each of some hundred transactions: 0.5 to 2 s in place of 7 to 13."""
     connection.execute("PRAGMA synchronous=OFF")
 
 
@@ -112,12 +113,12 @@ def _database(place: str) -> Path | None:
 
 
 def is_server(place: str) -> bool:
-    """Whether an address is that of a server, which keeps the artifacts itself."""
+    """Return whether an address is that of a server, which keeps the artifacts itself."""
     return place.startswith(("http://", "https://", "databricks"))
 
 
 def quieten() -> None:
-    """Settings that are read when mlflow is imported or asks a server; what the user has set stays."""
+    """Set what mlflow reads when it is imported or asks a server; the user's own settings stay."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
 
@@ -132,7 +133,7 @@ def told_in_a_line() -> Iterator[None]:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What a store can fail with; looked up only once something has failed, as the import takes seconds."""
+    """Return the errors that a store can fail with; called only after a failure, as the import takes seconds."""
     try:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -149,7 +150,7 @@ def _reason(error: Exception) -> str:
 
 
 def shown(text: str) -> str:
-    """Without the user name and password that an address may hold."""
+    """Return an address without its user name and password."""
     return re.sub(r"//[^/@]*@", "//", text)
 
 
@@ -165,17 +166,17 @@ def initialise() -> str:
 
 
 def runs_of(store: Store, key: str) -> "dict[int | None, Run]":
-    """An experiment's runs by their repeat; the run of the experiment itself is that of None.
+    """Return an experiment's runs by their repeat; the run of the experiment itself is that of None.
 
     The latest come first, so that of several the oldest is taken: two machines may have made one each.
     """
-    found = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
-    numbers = [run.data.tags.get(REPEAT) for run in found]
-    return {int(number) if number else None: run for number, run in zip(numbers, found, strict=True)}
+    runs = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
+    numbers = [run.data.tags.get(REPEAT) for run in runs]
+    return {int(number) if number else None: run for number, run in zip(numbers, runs, strict=True)}
 
 
 def make_run(store: Store, tags: Mapping[str, str], *, started: int) -> str:
-    """A new run, which goes on; `started` is in milliseconds since 1970."""
+    """Return a new run, which goes on; `started` is in milliseconds since 1970."""
     run = store.client.create_run(store.experiment, start_time=started, tags=dict(tags))
     return str(run.info.run_id)
 

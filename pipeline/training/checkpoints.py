@@ -1,4 +1,4 @@
-"""Weights in files: safetensors, which cannot hold code, or PyTorch's format read as plain tensors alone."""
+"""Files of weights: safetensors, which cannot hold code, and PyTorch's format restricted to plain tensors."""
 
 import hashlib
 import pickle
@@ -16,10 +16,10 @@ from pipeline.core.errors import InputError
 
 WRAPPERS = ("state_dict", "model")
 
-# What torch says of a pickle that names anything but tensors and plain containers.
+# Torch's message for a pickle that names anything but tensors and plain containers.
 REFUSED = "Unsupported global"
 
-# What torch's readers let through on files that are damaged or of another kind.
+# Exceptions of torch's readers on files that are damaged or of another kind.
 _DAMAGE = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -36,6 +36,7 @@ _DAMAGE = (
 
 def save(values: Mapping[str, Tensor], path: Path) -> None:
     """Write tensors; equal values give equal bytes."""
+    # The file's bytes follow the order of the names.
     save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
 
 
@@ -60,12 +61,13 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cast(value: Tensor) -> Tensor:
+    # Counters, such as a batch norm's number of batches, stay whole numbers.
     return value.to(torch.float32) if value.is_floating_point() else value
 
 
@@ -79,6 +81,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _pytorch(path: Path) -> dict[str, Tensor]:
     try:
+        # `weights_only` refuses every pickle that would call something.
         with warnings.catch_warnings(action="ignore"):
             values = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:

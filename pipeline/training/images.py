@@ -12,29 +12,28 @@ from torch import Tensor
 from pipeline.core import seeding
 
 
-class View(Protocol):
-    """How images are shown: the same every time, or varied by uniform draws, `draws` of them an image."""
+class ImageTransform(Protocol):
+    """Eval transform, and train transform with `random_parameters` uniform numbers per image."""
 
     @property
-    def draws(self) -> int: ...
-    def still(self, images: Tensor) -> Tensor: ...
-    def varied(self, images: Tensor, draws: Tensor) -> Tensor: ...
+    def random_parameters(self) -> int: ...
+    def eval_transform(self, images: Tensor) -> Tensor: ...
+    def train_transform(self, images: Tensor, random_parameters: Tensor) -> Tensor: ...
 
 
 class Images:
-    """Normalised batches by row number.
+    """Normalized batches by row number.
 
-    The uint8 rows that a run needs are kept on the device where they fit into half of its free memory, and are read
-    from the memory-mapped file batch by batch where they do not. Cropping, augmenting, resizing and normalising are
-    done on the device.
+    The uint8 rows of a run are copied to a GPU if they fit into half of its free memory; otherwise each batch is read
+    from the memory-mapped file. Cropping, augmentation, resizing and normalization run on the device.
 
     Args:
-        array: uint8, (N, 3, S, S), usually memory-mapped.
-        rows: the rows that will be asked for.
-        mean: one value a channel, for images scaled to 0..1.
+        array: uint8 (N, 3, S, S), usually memory-mapped.
+        rows: the rows that will be read.
+        mean: one value per channel, for images scaled to 0..1.
         std: likewise.
-        device: where batches go.
-        view: how they are shown; None shows them as they are packed.
+        device: the device of the batches.
+        transform: the transform of packed images; None leaves them as they are.
     """
 
     def __init__(
@@ -45,59 +44,63 @@ class Images:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device,
-        view: View | None = None,
+        transform: ImageTransform | None = None,
     ) -> None:
         self.device = device
-        self._view = view
+        self._transform = transform
         self._array = array
+        # From a row of the array to its place among the resident rows.
         self._position = torch.full((len(array),), -1)
         self._position[rows] = torch.arange(len(rows))
         self._resident = self._upload(rows) if self._fits(len(rows)) else None
+        # Scaled here, so that a batch is not divided by 255 each time.
         self._mean = 255 * torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = 255 * torch.tensor(std, device=device).view(1, 3, 1, 1)
 
     @property
     def varies(self) -> bool:
-        """Whether an image looks different from epoch to epoch."""
-        return self._view is not None and self._view.draws > 0
+        """Whether the train transform is random, so that an image differs from epoch to epoch."""
+        return self._transform is not None and self._transform.random_parameters > 0
 
-    def batch(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
-        """The images of these rows, normalised.
+    def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
+        """Return the images of these rows, normalized.
 
         Args:
             rows: row numbers (n,), on the CPU.
-            draws: theirs (n, view.draws), or None to show the images as in testing.
+            random_parameters: (n, P) of the train transform; None for the eval transform.
 
         Returns:
-            float32 (n, 3, I, I) on the device, I the view's input size.
+            float32 (n, 3, I, I) on the device, channels last; I is the transform's input size.
         """
         images = self._raw(rows)
-        if self._view is not None:
-            images = self._shown(images, self._view, draws)
+        if self._transform is not None:
+            images = self._transformed(images, self._transform, random_parameters)
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return (images - self._mean) / self._std
 
-    def draws(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
-        """Uniform numbers for all that an epoch shows, the same at any batch size; None where nothing varies.
+    def random_parameters(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
+        """Return uniform random numbers for an epoch's images, the same at any batch size; None without randomness.
 
         Args:
-            rows: the epoch's rows (n,) in their order. An image that is shown more than once is varied anew each time.
+            rows: the epoch's rows (n,) in their order; a repeated row gets new numbers each time.
             seed: of the run.
             epoch: counted from 1.
 
         Returns:
-            (n, view.draws).
+            (n, P) in [0, 1) on the CPU, P the transform's `random_parameters`.
         """
-        if self._view is None or self._view.draws == 0:
+        if self._transform is None or self._transform.random_parameters == 0:
             return None
         generator = torch.Generator().manual_seed(seeding.derive("augmentation", seed, epoch))
         if len(rows.unique()) < len(rows):
-            return torch.rand(len(rows), self._view.draws, generator=generator)
-        # By row, so that an image's draws do not depend on the order.
-        return torch.rand(len(self._array), self._view.draws, generator=generator)[rows]
+            return torch.rand(len(rows), self._transform.random_parameters, generator=generator)
+        # By row of the array, so that an image's numbers do not depend on the order.
+        return torch.rand(len(self._array), self._transform.random_parameters, generator=generator)[rows]
 
-    def _shown(self, images: Tensor, view: View, draws: Tensor | None) -> Tensor:
-        return view.still(images) if draws is None else view.varied(images, draws.to(self.device))
+    def _transformed(self, images: Tensor, transform: ImageTransform, random_parameters: Tensor | None) -> Tensor:
+        if random_parameters is None:
+            return transform.eval_transform(images)
+        return transform.train_transform(images, random_parameters.to(self.device))
 
     def _raw(self, rows: Tensor) -> Tensor:
         if self._resident is not None:
@@ -108,10 +111,10 @@ class Images:
         return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
 
     def free_memory(self) -> int:
-        """Bytes that are free on the device; elsewhere there is no bound of our own."""
+        """Return the free bytes of a GPU; `sys.maxsize` on other devices."""
         return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
 
     def _fits(self, count: int) -> bool:
-        """On a GPU the rows are copied where they fit; on a CPU the mapped file is memory already."""
+        """Return whether this many rows are to be copied to the device; on a CPU the mapped file is memory already."""
         size = count * int(np.prod(self._array.shape[1:]))
         return self.device.type != "cpu" and size <= self.free_memory() // 2

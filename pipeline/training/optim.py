@@ -1,4 +1,4 @@
-"""The optimizer over what trains, and its learning-rate schedule."""
+"""Optimizer of the parameters that train, and its learning-rate schedule."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from pipeline.training import optimizers, schedules
 
 
 class Settings(Protocol):
-    """What of a recipe's `train` section this module reads; the options are those of what is named."""
+    """The settings of optimizer and schedule, each by name with its options."""
 
     @property
     def optimizer(self) -> str: ...
@@ -26,21 +26,21 @@ class Settings(Protocol):
     def schedule_options(self) -> Mapping[str, Any]: ...
 
 
-# The group of a regularizer's own parameters, which do not decay.
+# The group of a regularizer's own parameters; they have no weight decay.
 REGULARIZER = "regularizer"
 
 
 def make_optimizer(
     groups: Mapping[str, Sequence[nn.Parameter]], settings: Settings, *, lr: float, factors: Mapping[str, float]
 ) -> Optimizer:
-    """Make the optimizer over what trains.
+    """Build the optimizer.
 
     Args:
-        groups: the parameters that train, by what they are; empty groups are left out, and `REGULARIZER` has no
+        groups: the parameters that train, by name of the group; empty groups are left out, and `REGULARIZER` has no
             weight decay.
-        settings: name the optimizer and hold its options.
-        lr: the first rate.
-        factors: by which a group's rate differs from `lr`; 1 where a group is not named.
+        settings: the optimizer's name, options and weight decay.
+        lr: the first learning rate.
+        factors: the factor of `lr` by group; 1 for groups that are not named.
     """
     optimizer: Optimizer = getattr(optimizers, settings.optimizer)(
         [
@@ -57,27 +57,27 @@ def make_optimizer(
 
 
 def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
-    """The current rate before the groups' factors."""
+    """Return the current learning rate before the groups' factors."""
     group = optimizer.param_groups[-1]
     return float(group["lr"] / factors.get(group["name"], 1.0))
 
 
 def make_schedule(optimizer: Optimizer, settings: Settings, parts: Sequence[int], *, done: int = 0) -> LRScheduler:
-    """Make the schedule, which is stepped once an iteration.
+    """Build the schedule, to be stepped once per iteration.
 
     Args:
-        optimizer: whose rates it moves.
-        settings: name the schedule and hold its options.
-        parts: the iterations of each part of the budget that the schedule is for: `step` falls in each of them,
-            `cosine` and `exponential` go through all.
-        done: how many iterations of them are over.
+        optimizer: the optimizer whose rates it sets.
+        settings: the schedule's name and options.
+        parts: the iterations of each phase under this schedule: `step` falls within each of them, `cosine` and
+            `exponential` run through all.
+        done: number of those iterations that earlier phases have used.
     """
     factor: schedules.Factor = getattr(schedules, settings.schedule)(parts, **settings.schedule_options)
     return LambdaLR(optimizer, lambda step: factor(done + step))
 
 
 def total_steps(*, unit: str, amount: int, images: int, batch_size: int) -> int:
-    """How many iterations a budget is; an epoch's last, smaller batch counts as one.
+    """Return the number of iterations in a budget; an epoch's last, smaller batch counts as one.
 
     >>> total_steps(unit="epochs", amount=2, images=33, batch_size=32)
     4

@@ -1,6 +1,6 @@
-"""Optimizers, torch's own without their hooks: one function a row of `table.OPTIMIZERS`, under its name.
+"""Torch's optimizers without their hooks: one function per row of `table.OPTIMIZERS`, under the row's name.
 
-Each takes the groups of parameters, the first rate, the weight decay, and its options by keyword.
+Arguments are the groups of parameters, the first learning rate, the weight decay, and the options by keyword.
 """
 
 import inspect
@@ -15,10 +15,10 @@ Groups = Iterable[dict[str, Any]]
 
 
 class _Eager(Optimizer):
-    """torch's optimizers without their hooks for torch.compile.
+    """Base of torch's optimizers without their hooks for torch.compile.
 
-    The hooks import torch's compiler in the first step, which takes as long as importing torch, and do nothing in a
-    loop that is not compiled. What a method does is what `inspect.unwrap` finds beneath them.
+    The hooks import torch's compiler in the first step, which takes as long as importing torch, and have no effect in
+    a loop that is not compiled. `inspect.unwrap` returns the method beneath them.
     """
 
     add_param_group = inspect.unwrap(Optimizer.add_param_group)
@@ -27,6 +27,7 @@ class _Eager(Optimizer):
     zero_grad = inspect.unwrap(Optimizer.zero_grad)
 
 
+# Unwrapping `step` also removes torch's own no_grad.
 class _Adam(_Eager, optim.Adam):
     step = torch.no_grad()(inspect.unwrap(optim.Adam.step))
 
@@ -40,15 +41,15 @@ class _SGD(_Eager, optim.SGD):
 
 
 def adam(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
-    """Adam; its weight decay is added to the gradient."""
+    """Build Adam; weight decay is added to the gradient."""
     return _Adam(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
 
 
 def adamw(groups: Groups, *, lr: float, weight_decay: float, beta1: float, beta2: float) -> Optimizer:
-    """Adam whose weight decay is apart from the gradient."""
+    """Build AdamW; weight decay is decoupled from the gradient."""
     return _AdamW(groups, lr=lr, weight_decay=weight_decay, betas=(beta1, beta2))
 
 
 def sgd(groups: Groups, *, lr: float, weight_decay: float, momentum: float, nesterov: bool) -> Optimizer:
-    """Stochastic gradient descent."""
+    """Build stochastic gradient descent."""
     return _SGD(groups, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov)

@@ -1,4 +1,4 @@
-"""Tables of what a recipe's `train` section may name; importing them imports no torch.
+"""Tables of the choices in a recipe's `train` section; importing them imports no torch.
 
 The loop needs torch, numpy and tqdm alone, so it cannot read these rows: it calls the function that has a row's name,
 in the module that the row's `make` names.
@@ -21,7 +21,7 @@ class AdamOptions(Section):
 
 
 class SgdOptions(Section):
-    """Momentum of SGD, and whether it is Nesterov's."""
+    """Momentum of SGD, plain or Nesterov's."""
 
     momentum: Rate
     nesterov: bool
@@ -34,20 +34,20 @@ class SgdOptions(Section):
 
 
 class StepOptions(Section):
-    """The rate is multiplied by `factor` after each of these fractions of the budget."""
+    """Fractions of the budget after which the rate is multiplied by `factor`."""
 
     at: tuple[Fraction, ...]
     factor: Positive
 
 
 class CosineOptions(Section):
-    """The rate falls along half a cosine to `final` times its first value."""
+    """Fraction `final` of the first rate at the end of half a cosine."""
 
     final: Rate
 
 
 class ExponentialOptions(Section):
-    """The rate falls to `factor` times itself in this fraction of the budget, a little with each iteration."""
+    """Decay by `factor` in the fraction `every` of the budget, a little with each iteration."""
 
     factor: Annotated[Real, Field(gt=0, le=1)]
     every: Annotated[Real, Field(gt=0, le=1)]
@@ -55,7 +55,7 @@ class ExponentialOptions(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Factory(Choice):
-    """One row: a function that takes its options by keyword.
+    """A row: a function that takes its options by keyword.
 
     Attributes:
         make: the function, as "module:attribute".
@@ -111,7 +111,7 @@ SCHEDULES: dict[str, Factory] = {
     ),
 }
 
-# The first of each is what a plain training does.
+# The first row of both tables is the default.
 SAMPLERS: dict[str, Choice] = {
     "shuffle": Choice(
         title="every image once an epoch",

@@ -7,7 +7,7 @@ import pytest
 from pipeline import tracking
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
-from pipeline.evaluation import comparison, statistics
+from pipeline.evaluation.compare import comparison, statistics
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
@@ -102,3 +102,11 @@ def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
 def test_an_unknown_name_is_refused_with_those_there_are(clone):
     with pytest.raises(InputError, match=r"^nope: no experiment or revision of that name; experiments here: none; or"):
         compare.files_of("nope")
+
+
+def test_an_experiment_of_an_older_format_is_refused_by_its_name(two):
+    file = Path("other/metrics/train/2/record.json")
+    file.write_text(file.read_text(encoding="utf-8").replace('"format": 1', '"format": 0'), encoding="utf-8")
+    message = r"^other: metrics/train/2/record\.json: has format 0, and format 1 is read; `dvc repro` makes it anew$"
+    with pytest.raises(InputError, match=message):
+        said("one", "other")

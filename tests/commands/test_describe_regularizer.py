@@ -26,7 +26,7 @@ def found(*words: str, recipe: str = "spa_gca", classes: int = 120) -> dict[str,
 
 
 SMALL = ("backbone=resnet18", "recipes.spa_gca.data.image_size=64", "recipes.spa_gca.data.crop_size=64")
-TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
+LAYERS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(("reduction", "own"), [(4, 7_377_600), (8, 3_690_720), (16, 1_847_280), (32, 925_560)])
@@ -49,7 +49,12 @@ def test_both_halves_count_with_json_from_the_command_itself() -> None:
     told = json.loads(CliRunner().invoke(orbweaver, ["describe", *words, "--classes", "9", "--json"]).output)
     assert told["parameters"]["regularizer"] == 405_475 + 7_377_600
     assert [(p["regularizer"], p["amount"]) for p in told["phases"]] == [("spa", 4500), ("gca", 4500)]
-    assert told["phases"][1]["taps"] == ["layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3"]
+    assert told["phases"][1]["hooked_layers"] == [
+        "layer1.2.conv3",
+        "layer2.3.conv3",
+        "layer3.5.conv3",
+        "layer4.2.conv3",
+    ]
 
 
 @pytest.mark.parametrize("method", ["none", "l2", "l2_fe", "l2_sp", "delta"])
@@ -67,14 +72,14 @@ def test_what_a_regularizer_learns_is_not_in_what_trains() -> None:
 def test_idle_taps_are_told_in_json_and_text(freeze: str, idle: int) -> None:
     told = found("regularizer=gca", f"freeze={freeze}", *SMALL)
     [part] = told["phases"]
-    assert (part["taps"], part["idle_taps"]) == (TAPS[idle:], TAPS[:idle])
-    frozen = f"; frozen, so left out: {', '.join(TAPS[:idle])}" if idle else ""
-    assert f"    compares {', '.join(TAPS[idle:]) or 'nothing'}{frozen}\n" in as_text(told)
+    assert (part["hooked_layers"], part["idle_layers"]) == (LAYERS[idle:], LAYERS[:idle])
+    frozen = f"; frozen, so left out: {', '.join(LAYERS[:idle])}" if idle else ""
+    assert f"    compares {', '.join(LAYERS[idle:]) or 'nothing'}{frozen}\n" in as_text(told)
 
 
 def test_attention_in_frozen_blocks_makes_their_taps_count() -> None:
     [part] = found("regularizer=gca", "freeze=1", "attention=ca", *SMALL)["phases"]
-    assert (part["taps"], part["idle_taps"]) == (TAPS, [])
+    assert (part["hooked_layers"], part["idle_layers"]) == (LAYERS, [])
 
 
 def test_the_text_tells_each_half_with_its_size() -> None:
@@ -87,7 +92,7 @@ def test_the_text_tells_each_half_with_its_size() -> None:
 
 def test_a_method_without_maps_is_told_among_the_values_alone() -> None:
     told = found("regularizer=l2_sp", *SMALL)
-    assert "taps" not in told["phases"][0]
+    assert "hooked_layers" not in told["phases"][0]
     assert "compares" not in as_text(told)
     assert told["settings"]["options.regularizer.l2_sp.covers"]["value"] == "kernels"
 

@@ -1,6 +1,9 @@
 import copy
 
+import written_results
+
 from pipeline.commands import differences
+from pipeline.core.records import MachineRecord
 from pipeline.tracking import Origin
 
 ORDER = ["validate", "collect", "train", "evaluate"]
@@ -21,13 +24,14 @@ STAGES = {
     },
     "validate": {"outs": [{"path": "data/recipe.yaml", "md5": "v"}]},
 }
+RECORD = written_results.record_of(1, written_results.settings_of("quick"), device="cpu", threads=2)
 RUN = Origin(
     repeats=[1],
     commit="c" * 40,
     changes="",
     stages=STAGES,
-    records={1: {"seed": 1, "device": "cpu", "threads": 2}},
-    machines={1: {"device_name": "a CPU", "threads": 2, "versions": {"torch": "2.5.0"}}},
+    records={1: RECORD},
+    machines={1: MachineRecord(device_name="a CPU", threads=2, versions={"torch": "2.5.0"})},
 )
 
 
@@ -37,7 +41,7 @@ def another(outs=(), **changes):
     for entry in (out for one in stages.values() for out in one["outs"]):
         if entry["path"] in outs:
             entry["md5"] = "other"
-    return RUN._replace(**{"stages": stages, **changes})
+    return RUN.model_copy(update={"stages": stages, **changes})
 
 
 def causes(found):
@@ -65,7 +69,7 @@ def test_a_changed_seed_of_the_data_is_named():
 
 
 def test_a_changed_seed_of_the_training_is_named():
-    found = another(outs=["models/trained/1"], records={1: {"seed": 2, "device": "cpu", "threads": 2}})
+    found = another(outs=["models/trained/1"], records={1: RECORD.model_copy(update={"seed": 2})})
     assert causes(found) == ("models/trained/1", ["seed 1 in the run, 2 here"])
 
 
@@ -85,7 +89,7 @@ def test_changed_photographs_are_named_and_the_same_ones_at_another_place_are_no
 
 
 def test_another_version_thread_or_device_is_named():
-    machine = {"device_name": "a GPU", "threads": 4, "versions": {"torch": "2.6.0"}}
+    machine = MachineRecord(device_name="a GPU", threads=4, versions={"torch": "2.6.0"})
     found = another(outs=["models/trained/1"], machines={1: machine})
     assert causes(found)[1] == [
         "device_name a CPU in the run, a GPU here",

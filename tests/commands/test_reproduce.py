@@ -10,9 +10,13 @@ import yaml
 from pipeline import tracking
 from pipeline.commands import cloning, reproduce
 from pipeline.core.errors import InputError
+from pipeline.core.records import MachineRecord
 from pipeline.tracking import lookup
 
 HERE = tracking.Folder(Path())
+
+
+ORIGIN = tracking.Origin(repeats=[1, 2], commit="", changes="", stages={}, records={}, machines={})
 
 
 def git(*words):
@@ -33,7 +37,7 @@ def project(clone):
 
 def asked(monkeypatch, **changes):
     """`reproduce RUN` of a run of which this was recorded."""
-    found = tracking.Origin([1, 2], "", "", {}, {}, {})._replace(**changes)
+    found = ORIGIN.model_copy(update=changes)
     monkeypatch.setattr(tracking, "recorded", lambda run: found)
     return click.testing.CliRunner().invoke(reproduce.command, ["RUN"], catch_exceptions=False)
 
@@ -53,7 +57,7 @@ def test_a_run_that_cannot_be_made_again_is_told_with_the_way_out(project, monke
 
 def test_a_repeat_that_the_run_has_not_is_refused():
     with pytest.raises(InputError, match="--repeat 3: run RUN has the repeats 1, 2"):
-        reproduce.only(tracking.Origin([1, 2], "", "", {}, {}, {}), 3, "RUN")
+        reproduce.only(ORIGIN, 3, "RUN")
 
 
 def test_the_temporary_clone_has_the_commit_and_the_changes_and_is_gone_in_the_end(project):
@@ -86,7 +90,7 @@ def test_what_a_run_was_made_from_is_found_by_the_runs_id(tracked, files, runs):
     assert lookup.recorded(parent).repeats == [1, 2]
     found = lookup.recorded(child)
     assert (found.repeats, found.commit, found.changes) == ([2], "f" * 40, "")
-    assert found.machines[2]["versions"]["torch"] == "2.5.0"
+    assert found.machines[2].versions["torch"] == "2.5.0"
     assert found.stages["preprocess"]["outs"] == [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]
     assert "report" not in found.stages
     with pytest.raises(InputError, match="nobody"):
@@ -96,7 +100,7 @@ def test_what_a_run_was_made_from_is_found_by_the_runs_id(tracked, files, runs):
 def test_a_dirty_run_of_which_no_change_was_kept_says_so(clone, files):
     files.experiment(clone)
     runtime = json.loads(Path("metrics/runtime/2.json").read_text(encoding="utf-8"))
-    runtime |= {"git_dirty": True, "started": "2026-02-02T03:04:05+00:00"}
+    runtime |= {"git_dirty": True, "git_changes": None, "started": "2026-02-02T03:04:05+00:00"}
     Path("metrics/runtime/2.json").write_text(json.dumps(runtime), encoding="utf-8")
     assert tracking.made_from(tracking.read(HERE), [1, 2]).changes is None
     assert tracking.made_from(tracking.read(HERE), [1]).changes == ""
@@ -128,6 +132,7 @@ def test_only_photographs_that_git_does_not_have_are_named_by_their_own_place(tm
         (root / "data/own" / name).parent.mkdir()
         (root / "data/own" / name).touch()
     (project / "params.yaml").write_text("repeats:\n- 1\nthreads: auto\nfolder: data/own\n", encoding="utf-8")
-    reproduce.set_values(root, project, tracking.Origin([2], "", "", {}, {}, {2: {"threads": 4}}))
+    machine = MachineRecord(device_name="a CPU", threads=4, versions={})
+    reproduce.set_values(root, project, ORIGIN.model_copy(update={"repeats": [2], "machines": {2: machine}}))
     told = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
     assert told == {"repeats": [2], "threads": 4, "folder": str(root / "data/own") if absolute else "data/own"}

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
+from written_results import DATA
 
 from pipeline import tracking
 from pipeline.commands import sync
@@ -34,7 +35,7 @@ def test_an_experiment_that_is_in_two_places_is_counted_as_it_was_first_found(tr
 
 def test_what_was_followed_only_is_completed(tracked, files):
     [record] = files.experiment(tracked, repeats=(1,))
-    with tracking.follow(record, repeats=[1]):
+    with tracking.follow(record, data_sha256=DATA, repeats=[1]):
         pass
     assert said() == ["MLflow: 1 experiment completed"]
 
@@ -43,7 +44,17 @@ def test_a_working_tree_with_files_missing_is_left_out_with_the_reason(tracked, 
     files.experiment(tracked)
     shutil.rmtree("metrics/train/2")
     assert said() == [
-        "working tree: left out: metrics/train/2/history.csv: No such file or directory",
+        "working tree: left out: metrics/train/2/record.json: No such file or directory",
+        "MLflow: 1 experiment with files missing",
+    ]
+
+
+def test_an_experiment_of_an_older_format_is_left_out_with_the_way_out(tracked, files):
+    files.experiment(tracked)
+    file = Path("metrics/runtime/1.json")
+    file.write_text(file.read_text(encoding="utf-8").replace('"format": 1', '"format": 0'), encoding="utf-8")
+    assert said() == [
+        "working tree: left out: metrics/runtime/1.json: has format 0, and format 1 is read; `dvc repro` makes it anew",
         "MLflow: 1 experiment with files missing",
     ]
 

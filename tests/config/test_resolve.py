@@ -220,6 +220,12 @@ def test_a_budget_that_is_not_the_sum_of_its_phases_is_refused(amount: int) -> N
     assert sum(phase.amount for phase in experiment("animals", budget=amount).train.phases) == amount
 
 
+def test_an_axis_decides_where_phases_and_recipe_differ() -> None:
+    changes = {"train.phases": [{"freeze": 1, "amount": 2, "lr": 0.1}, {"freeze": "3b", "amount": 6, "lr": 0.01}]}
+    recipe = experiment("quick", changes, freeze="phases", lr=0.001, budget=4)
+    assert [(phase.amount, phase.lr) for phase in recipe.train.phases] == [(1, 0.001), (3, pytest.approx(0.0001))]
+
+
 def test_a_rate_that_is_not_the_first_phases_is_refused() -> None:
     line = refusal("animals", {"train.lr": 0.5})
     assert "recipes.animals.train.lr: 0.5 is not the first phase's 0.001; scale all with -S lr=0.5, or set both" in line
@@ -237,7 +243,7 @@ def test_every_method_is_a_choice_of_every_recipe_that_has_no_phases() -> None:
 def test_every_value_of_a_method_has_an_origin_that_is_a_key_of_the_file(method: str) -> None:
     keys = {name for name, _ in flat(tiny.shipped())}
     one = resolved(regularizer=method)
-    for name, _ in flat(one.recipe.settings()):
+    for name, _ in flat(one.recipe.settings().model_dump()):
         assert one.origin(name) in keys, name
 
 

@@ -186,7 +186,7 @@ def test_what_is_a_word_or_a_section_is_told_by_its_own_keys(value: object, expe
     ("value", "expected"),
     [
         ({"default": 0.1, "dgos": 0.2}, "unknown key 'PLACE.dgos'; did you mean 'dogs'?"),
-        ({"dogs": 0.2}, "the strength for data sets that are not named is missing; add default: ..."),
+        ({"dogs": 0.2}, "the value for data sets without one of their own is missing; add default: ..."),
         ({"default": -1}, "PLACE.default: -1: should be greater than or equal to 0"),
         ("strong", "PLACE: 'strong': a number is needed"),
         (True, "a number is needed, not true or false"),

@@ -16,11 +16,11 @@ from scipy.io import savemat
 
 from pipeline.datasets.collect.dataset import DataSet
 from pipeline.datasets.collect.sources.classes import ITALIAN
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
 
 def photograph(text: str) -> bytes:
-    """A JPEG of 12 x 8 pixels, which the text in its comment makes another file than all others."""
+    """Return a JPEG of 12 x 8 pixels, unique by the text in its comment."""
     comment = text.encode()
     return _JPEG[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + _JPEG[2:]
 
@@ -59,19 +59,19 @@ def matlab(**variables: object) -> bytes:
 
 
 def cells(texts: list[str]) -> np.ndarray:
-    """A cell array of texts, one a row."""
+    """Return a MATLAB cell array of texts, one per row."""
     column = np.empty((len(texts), 1), object)
     column[:, 0] = texts
     return column
 
 
 def numbered(values: Mapping[int, object]) -> bytes:
-    """A text list whose lines are a number and a value."""
+    """Return a text list whose lines are a number and a value."""
     return "".join(f"{key} {value}\n" for key, value in values.items()).encode()
 
 
 def letters(number: int) -> str:
-    """A name without digits, another for each number."""
+    """Return a name without digits, unique per number."""
     return "".join(chr(ord("a") + int(digit)) for digit in str(number))
 
 
@@ -79,7 +79,7 @@ CUB_CLASSES = ["001.Black_footed_Albatross", *(f"{n:03}.Warbler_{letters(n)}" fo
 
 
 def cub_lists(train: list[int], test: list[int]) -> dict[str, bytes]:
-    """CUB's lists with so many training and test images of each of the first classes."""
+    """Return CUB's lists with numbers of training and test images for each of the first classes."""
     images, kinds, trains = [], [], []
     for kind, (label, ours, theirs) in enumerate(zip(CUB_CLASSES[: len(train)], train, test, strict=True), 1):
         for number in range(ours + theirs):
@@ -108,7 +108,7 @@ DOGS_CLASSES += [f"n{2090000 + n:08}-hound_{letters(n)}" for n in range(118)]
 
 
 def dogs_lists(train: list[int], test: list[int]) -> dict[str, bytes]:
-    """Stanford Dogs' lists with so many training and test images of each of the first classes."""
+    """Return Stanford Dogs' lists with numbers of training and test images for each of the first classes."""
     names: dict[str, list[str]] = {"train": [], "test": []}
     labels: dict[str, list[int]] = {"train": [], "test": []}
     for kind, (label, *counts) in enumerate(zip(DOGS_CLASSES[: len(train)], train, test, strict=True), 1):
@@ -146,7 +146,7 @@ def cars_meta() -> bytes:
 
 
 def cars_annotations(kinds: list[int], *, labelled: bool = True) -> bytes:
-    """A struct array with an image of each of these classes, in order; the test part's has no class in the kit."""
+    """Return a struct array with one image per class, in order; the kit's own test annotations have no class."""
     names = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *["class"] * labelled, "fname"]
     rows = [(1, 2, 11, 7, *[kind] * labelled, f"{number:05}.jpg") for number, kind in enumerate(kinds, 1)]
     return matlab(annotations=np.array(rows, [(name, "O") for name in names])[None, :])
@@ -184,7 +184,7 @@ MIT_CLASSES = ["airport_inside", *(f"room_{letters(n)}" for n in range(66))]
 
 
 def mit_lists(train: list[int], test: list[int]) -> dict[str, bytes]:
-    """MIT Indoor 67's lists with so many training and test images of each of the first classes; no last new line."""
+    """Return MIT Indoor 67's lists, as for the others; without a final newline."""
     files = {}
     for name, counts, start in (("TrainImages.txt", train, 0), ("TestImages.txt", test, 1000)):
         pairs = zip(MIT_CLASSES[: len(counts)], counts, strict=True)
@@ -202,7 +202,7 @@ def mit() -> dict[str, bytes]:
 
 
 def cifar_pixels(first: int, images: int) -> np.ndarray:
-    """Red, then green, then blue, row by row."""
+    """Return rows of an image's red, green and blue values."""
     return np.random.default_rng(first).integers(0, 256, (images, 3072), np.uint8)
 
 
@@ -244,7 +244,7 @@ def animals() -> dict[str, bytes]:
     return {"archive.zip": zipped(members | {"translate.py": b"translate = {}\n"})}
 
 
-# The files of each set's miniature, by name, made at the first call.
+# The files of each set's miniature, by name; built at the first call.
 FILES = {
     "cub200": cub,
     "dogs": dogs,
@@ -260,7 +260,7 @@ FILES = {
 
 
 class Expected(NamedTuple):
-    """A miniature's classes, its images by the parts that it has of its own, and by those of a split."""
+    """Number of classes of a miniature, its images by its own parts, and by the parts of a split."""
 
     classes: int
     own: dict[str, int]
@@ -272,7 +272,7 @@ def _official(classes: int, train: int, test: int) -> Expected:
 
 
 EXPECTED = {
-    # three tenths of 25 five times, 24 twice, 32 and 23 for the test: 8, 7, 10 and 7
+    # test: 0.3 of 25 (five classes), 24 (two), 32 and 23, rounded: 8, 7, 10 and 7
     "spiders": Expected(9, {"": 228}, {"train": 157, "test": 71}),
     "cub200": _official(200, 200, 200),
     "dogs": _official(120, 240, 120),
@@ -289,18 +289,18 @@ EXPECTED = {
 
 
 def untarred(archive: bytes) -> dict[str, bytes]:
-    """The files in a tar archive."""
+    """Return the files of a tar archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         return {entry.name: opened.extractfile(entry).read() for entry in opened if entry.isfile()}
 
 
 def published(row: DataSet, files: Mapping[str, bytes], server: str) -> DataSet:
-    """A set's row with the miniature's sizes and checksums, at the server's address where it had one."""
+    """Return a set's row with the miniature's sizes and checksums, and the test server's addresses."""
     return replace(row, downloads=tuple(_published(download, files, server) for download in row.downloads))
 
 
 def published_batches(files: Mapping[str, bytes]) -> tuple[type, dict[str, object]]:
-    """torchvision's reader of a CIFAR, and its tables with the MD5 of the miniature's batches."""
+    """Return torchvision's reader of a CIFAR set, and its tables with the MD5 of the miniature's batches."""
     from torchvision.datasets import CIFAR10, CIFAR100
 
     ((name, archive),) = files.items()

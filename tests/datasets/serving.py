@@ -1,4 +1,4 @@
-"""A web server on 127.0.0.1 for tests: gives what it is told to, well or badly, and notes what it was asked."""
+"""A web server on 127.0.0.1 for tests, with scripted answers, faults included, and a record of requests."""
 
 import contextlib
 import threading
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-# No answer is held back for longer, whatever a test does.
+# Longest delay of an answer, whatever a test does.
 LONGEST_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. A cut ends the connection after so many bytes of the body, a stall keeps it open and silent."""
+    """One answer. After `cut` bytes of the body the connection ends; after `stall` bytes it stays open and silent."""
 
     body: bytes = b""
     status: int = 200
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 
 class Server:
-    """Answers a path by its list, in order; the last of it stays."""
+    """The answers of each path, in order; the last one is repeated."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -42,7 +42,7 @@ class Server:
         self._lock = threading.Lock()
 
     def give(self, path: str, *answers: Answer | bytes) -> str:
-        """Say what a path answers from now on; returns its address."""
+        """Set the answers of a path; return its address."""
         self._answers[path] = [Answer(answer) if isinstance(answer, bytes) else answer for answer in answers]
         return self.url + path
 
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def ranges(self) -> list[str]:
-        """What was asked for of each file, in order: all of it where empty."""
+        """The Range header of each request, in order; empty for the whole file."""
         return [asked.headers.get("Range", "") for asked in self.asked]
 
 
@@ -87,11 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.state.closing.wait(LONGEST_SECONDS)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _start(asked: Asked, answer: Answer) -> int | None:
-    """Where the answer begins, if it is a partial one."""
+    """Return the first byte of a partial answer; None for a whole one."""
     wanted, same = asked.headers.get("Range"), asked.headers.get("If-Range", answer.version)
     if not wanted or not answer.ranges or answer.status != 200:
         return None

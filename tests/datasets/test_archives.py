@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.download import archives
+from pipeline.datasets.download.archive_members import ALWAYS_ALLOWED
 from pipeline.datasets.download.archives import unpack
 
 FILES = {"set/a.jpg": b"first", "set/below/b.jpg": b"second" * 1000, "set/names.txt": b""}
@@ -38,20 +39,20 @@ def special(name: str, kind: bytes, linkname: str = "") -> tuple[tarfile.TarInfo
 
 
 def as_tar(*members: tuple[tarfile.TarInfo, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w", format=form, encoding="utf-8", errors="surrogateescape") as tar:
-        for info, content in members:
-            tar.addfile(info, io.BytesIO(content))
-    return made.getvalue()
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=form, encoding="utf-8", errors="surrogateescape") as tar:
+        for info, body in members:
+            tar.addfile(info, io.BytesIO(body))
+    return content.getvalue()
 
 
 def as_zip(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", method) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that come twice
-        for name, content in members:
-            archive.writestr(name, content)
-    return made.getvalue()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # duplicate names
+        for name, body in members:
+            archive.writestr(name, body)
+    return content.getvalue()
 
 
 def of_mode(name: str, mode: int) -> zipfile.ZipInfo:
@@ -77,7 +78,7 @@ any_kind = pytest.mark.parametrize("kind", MAKERS)
 
 @pytest.fixture
 def put(tmp_path):
-    """Writes an archive without any telling suffix."""
+    """Write an archive whose name has no suffix."""
 
     def write(content: bytes) -> Path:
         (tmp_path / "archive").write_bytes(content)
@@ -91,7 +92,7 @@ def read_back(folder: Path) -> dict[str, bytes]:
 
 
 def refused(archive: Path, message: str, **options: Any) -> None:
-    """One line, and not a trace on the disk."""
+    """Check that the refusal is one line and leaves nothing on the disk."""
     before = sorted(archive.parent.rglob("*"))
     with pytest.raises(InputError, match=rf"^{re.escape(str(archive))}: {message}$") as caught:
         unpack(archive, archive.parent / "out/target", **options)
@@ -100,7 +101,7 @@ def refused(archive: Path, message: str, **options: Any) -> None:
     assert list((archive.parent / "out").iterdir()) == []
 
 
-def not_kept(member: str, fault: str) -> str:
+def refused_member(member: str, fault: str) -> str:
     return rf"'{member}' {fault}; nothing was kept; fetch it again from where it is published, or unpack it by hand .*"
 
 
@@ -185,18 +186,18 @@ EVIL_NAMES = {
 @pytest.mark.parametrize(("name", "fault"), EVIL_NAMES.values(), ids=EVIL_NAMES)
 @pytest.mark.parametrize("kind", ["tgz", "zip"])
 def test_a_name_that_could_leave_the_target_is_refused(put, kind, name, fault):
-    told = re.escape(ascii(name[:1000])[1:-1])
-    refused(put(MAKERS[kind]({"good": b"", name: b"x"})), not_kept(told, fault))
+    quoted = re.escape(ascii(name[:1000])[1:-1])
+    refused(put(MAKERS[kind]({"good": b"", name: b"x"})), refused_member(quoted, fault))
 
 
 def test_a_name_that_goes_on_behind_a_nul_is_refused(put):
     archive = put(as_zip(("a.jpg_../evil", b"x")).replace(b"a.jpg_../evil", b"a.jpg\0../evil"))
-    refused(archive, not_kept(r"a\.jpg\\x00\.\./evil", "has control characters in its name"))
+    refused(archive, refused_member(r"a\.jpg\\x00\.\./evil", "has control characters in its name"))
 
 
 @pytest.mark.parametrize("name", ["../evil/", "/evil/"])
 def test_the_name_of_a_mere_folder_is_looked_at_too(put, name):
-    refused(put(as_zip((name, b""))), not_kept(name, "(leads out of the archive|is an absolute path)"))
+    refused(put(as_zip((name, b""))), refused_member(name, "(leads out of the archive|is an absolute path)"))
 
 
 SPECIAL = {
@@ -214,7 +215,7 @@ SPECIAL = {
 
 @pytest.mark.parametrize(("member", "fault"), SPECIAL.values(), ids=SPECIAL)
 def test_what_is_no_plain_file_in_a_tar_is_refused(put, member, fault):
-    refused(put(as_tar(a_file("good"), member, form=tarfile.GNU_FORMAT)), not_kept("link", fault))
+    refused(put(as_tar(a_file("good"), member, form=tarfile.GNU_FORMAT)), refused_member("link", fault))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_what_is_no_plain_file_in_a_tar_is_refused(put, member, fault):
     ],
 )
 def test_what_is_no_plain_file_in_a_zip_is_refused(put, kind, fault):
-    refused(put(as_zip(("good", b""), (of_mode("link", kind | 0o777), b"/etc/passwd"))), not_kept("link", fault))
+    refused(put(as_zip(("good", b""), (of_mode("link", kind | 0o777), b"/etc/passwd"))), refused_member("link", fault))
 
 
 def test_a_link_that_nobody_wants_harms_nobody(put, tmp_path):
@@ -273,10 +274,10 @@ TWICE = {
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_no_name_is_taken_twice(put, kind, one, other, fault):
     content = as_tar(a_file(one), a_file(other)) if kind == "tar" else as_zip((one, b"x"), (other, b"x"))
-    refused(put(content), not_kept(re.escape(ascii(other)[1:-1]), fault))
+    refused(put(content), refused_member(re.escape(ascii(other)[1:-1]), fault))
 
 
-BOMB = bytes(archives.ALWAYS_ALLOWED + 1)
+BOMB = bytes(ALWAYS_ALLOWED + 1)
 TOO_MUCH = "which no set of images does; nothing was kept; fetch it again from where it is published"
 
 
@@ -302,7 +303,7 @@ def test_a_bomb_behind_the_end_of_a_tar_is_refused(put):
 
 
 def test_nothing_of_a_bomb_is_believed_but_what_comes_out(put, monkeypatch):
-    """A zip whose list says that a member is tiny: no more than that is ever taken out of it."""
+    """A zip that declares a tiny member: no more than the declared size comes out."""
     content = as_zip(("bomb", BOMB))
     archive = put(content.replace(struct.pack("<L", len(BOMB)), struct.pack("<L", 10)))
     refused(archive, r"damaged or cut short \(Bad CRC-32 for file 'bomb'\); nothing was kept; fetch it again")
@@ -331,19 +332,19 @@ def test_an_encrypted_member_is_refused(put):
     content = bytearray(as_zip(("good", b""), ("secret", b"x")))
     for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.rindex(start) + flags] |= 1
-    refused(put(bytes(content)), not_kept("secret", "is encrypted"))
+    refused(put(bytes(content)), refused_member("secret", "is encrypted"))
 
 
 @pytest.mark.parametrize(("method", "number"), [(zipfile.ZIP_BZIP2, 12), (zipfile.ZIP_LZMA, 14)])
 def test_a_rare_way_of_packing_is_refused(put, method, number):
     archive = put(as_zip(("a.jpg", b"x"), method=method))
-    refused(archive, not_kept(r"a\.jpg", rf"is packed in a way that is not read here \(method {number}\)"))
+    refused(archive, refused_member(r"a\.jpg", rf"is packed in a way that is not read here \(method {number}\)"))
 
 
 @any_kind
 def test_an_archive_cut_anywhere_is_refused(put, tmp_path, kind):
     whole = MAKERS[kind]({"a.jpg": random.Random(0).randbytes(1500), "b.jpg": random.Random(0).randbytes(100)})
-    # A tar ends in blocks of zeros, of which one is enough.
+    # A tar ends in several blocks of zeros; one is enough.
     needed = len(whole.rstrip(b"\0")) if "tar" in kind else len(whole)
     cuts = {*range(0, needed, 97), *range(512, needed, 512), needed - 1}
     for cut in sorted(cuts):
@@ -425,12 +426,12 @@ def test_a_sparse_map_that_goes_on_behind_the_end_is_refused(put):
     refused(put(as_tar(a_file("good"))[:1024] + header), r"damaged or cut short \(.+\); nothing was kept; .*")
 
 
-def test_a_name_too_long_for_the_disk_is_told(put, tmp_path):
+def test_a_name_too_long_for_the_disk_is_reported(put, tmp_path):
     with pytest.raises(InputError, match=r"n{300}: File name too long; nothing was kept$"):
         unpack(put(as_zip(("n" * 300, b""))), tmp_path / "target")
 
 
-def test_a_full_disk_is_told_before(put, monkeypatch):
+def test_a_full_disk_is_reported_before(put, monkeypatch):
     archive = put(as_zip(("a.jpg", random.Random(0).randbytes(5000))))
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=4000))
     with pytest.raises(InputError, match=r"5\.0 KB needed, 4\.0 KB free on its disk; free some$"):
@@ -441,16 +442,16 @@ def test_a_full_disk_is_told_before(put, monkeypatch):
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"<!DOCTYPE html>" + b" " * 2000, b"Rar!\x1a\x07\0" + b"x" * 2000], ids=len
 )
-def test_what_is_no_archive_is_told(put, content):
+def test_what_is_no_archive_is_reported(put, content):
     refused(put(content), "neither a zip nor a tar nor a tar.gz; give the file that was published")
 
 
 @pytest.mark.parametrize("content", [as_zip(), as_tar(), packed(as_tar())], ids=["zip", "tar", "tgz"])
-def test_an_archive_without_files_is_told(put, content):
+def test_an_archive_without_files_is_reported(put, content):
     refused(put(content), "none of the files looked for are in it; give the archive that was published")
 
 
-def test_an_archive_without_wanted_files_is_told(put):
+def test_an_archive_without_wanted_files_is_reported(put):
     archive = put(MAKERS["zip"](FILES))
     refused(archive, "none of the files looked for are in it; .*", wanted=lambda path: False)
 

@@ -1,4 +1,4 @@
-"""Colour jitter against torchvision's own functions, image by image, on float images."""
+"""Color jitter against torchvision's own functions, image by image, on float images."""
 
 from itertools import permutations
 
@@ -28,7 +28,7 @@ STRENGTHS = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 
 
 def pictures(count: int, side: int = 12) -> Tensor:
-    """Random pixels, with grey, black, white and pure ones among them, where hues have special cases."""
+    """Return random pixels, some of them gray, black, white or pure colors: the special cases of hue."""
     images = torch.randint(0, 256, (count, 3, side, side), generator=torch.Generator().manual_seed(0))
     special = [(0, 0, 0), (255, 255, 255), (7, 7, 7), (255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 3), (3, 9, 9)]
     images[:, :, 0, : len(special)] = torch.tensor(special).T
@@ -36,7 +36,7 @@ def pictures(count: int, side: int = 12) -> Tensor:
 
 
 def close(ours: Tensor, theirs: Tensor, *, operations: int = 1) -> None:
-    """In 0..1, where float32's own steps are up to 6e-8: a dozen of them each operation."""
+    """Compare in 0..1, where float32 has steps up to 6e-8, with a dozen of them per operation."""
     torch.testing.assert_close(ours / 255, theirs, rtol=0, atol=operations * 1e-6)
 
 
@@ -86,11 +86,11 @@ def test_orders_differ_from_each_other() -> None:
 
 def test_draws_become_factors_and_an_order_as_described() -> None:
     images = pictures(1)
-    draws = torch.tensor([[0.0, 0.25, 0.75, 1.0, 0.3, 0.1, 0.9, 0.5]])
+    random_parameters = torch.tensor([[0.0, 0.25, 0.75, 1.0, 0.3, 0.1, 0.9, 0.5]])
     factors = torch.tensor([[0.8, 0.9, 1.1, 0.1]])
     expected = jitter(images, factors, torch.tensor([[CONTRAST, BRIGHTNESS, HUE, SATURATION]]))
     augmentation = color_jitter(**STRENGTHS)
-    torch.testing.assert_close(augmentation.apply(images, draws), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(augmentation.apply(images, random_parameters), expected, rtol=0, atol=1e-4)
 
 
 def test_a_factor_is_never_below_0() -> None:
@@ -102,8 +102,8 @@ def test_a_factor_is_never_below_0() -> None:
 
 
 def test_all_orders_are_as_likely() -> None:
-    draws = torch.rand(24_000, 4, generator=torch.Generator().manual_seed(0))
-    counts = draws.argsort(dim=1, stable=True).unique(dim=0, return_counts=True)[1]
+    random_parameters = torch.rand(24_000, 4, generator=torch.Generator().manual_seed(0))
+    counts = random_parameters.argsort(dim=1, stable=True).unique(dim=0, return_counts=True)[1]
     assert len(counts) == 24
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
 
@@ -114,7 +114,7 @@ def test_strength_0_leaves_whole_images_untouched() -> None:
     assert torch.equal(augmentation.apply(images, torch.rand(2, 8)), images)
 
 
-def test_the_images_that_are_given_are_not_written_to() -> None:
+def test_the_input_images_are_not_written_to() -> None:
     images = pictures(2)
     before = images.clone()
     color_jitter(**STRENGTHS).apply(images, torch.rand(2, 8))

@@ -28,7 +28,7 @@ def noise(count: int, side: int = 16) -> Tensor:
 
 
 def smooth(count: int, side: int = 64) -> Tensor:
-    """Waves of twenty pixels and more, which interpolating twice hardly flattens."""
+    """Return waves of twenty pixels and more, which survive two interpolations."""
     places = torch.arange(side) / side * 6.28
     wave = torch.sin(2 * places)[:, None] * torch.cos(3 * places)[None, :]
     return (127 + 100 * wave).expand(count, 3, side, side).clone()
@@ -55,9 +55,9 @@ def test_a_flip_mirrors_left_to_right_and_leaves_the_others() -> None:
 def test_a_random_crop_is_torchvisions_pad_and_crop(size: int, padding: int) -> None:
     images, positions = noise(4), 16 + 2 * padding - size + 1
     tops, lefts = [0, positions // 2, 0, positions - 1], [0, 0, positions - 1, positions // 2]
-    draws = (torch.tensor([tops, lefts]).T + 0.5) / positions
+    random_parameters = (torch.tensor([tops, lefts]).T + 0.5) / positions
     for ours, image, top, left in zip(
-        random_crop(images, draws, size=size, padding=padding), images, tops, lefts, strict=True
+        random_crop(images, random_parameters, size=size, padding=padding), images, tops, lefts, strict=True
     ):
         assert torch.equal(ours, reference.crop(reference.pad(image, [padding]), top, left, size, size))
 
@@ -72,19 +72,21 @@ def test_a_crop_stays_inside_for_the_smallest_and_the_largest_draw(side: int) ->
 
 def test_all_positions_of_a_crop_are_as_likely() -> None:
     images = torch.arange(36, dtype=torch.uint8).view(1, 1, 6, 6).expand(9000, 3, 6, 6)
-    draws = torch.rand(9000, 2, generator=torch.Generator().manual_seed(0))
-    counts = random_crop(images, draws, size=4, padding=0)[:, 0, 0, 0].unique(return_counts=True)[1]
+    random_parameters = torch.rand(9000, 2, generator=torch.Generator().manual_seed(0))
+    counts = random_crop(images, random_parameters, size=4, padding=0)[:, 0, 0, 0].unique(return_counts=True)[1]
     assert len(counts) == 9
     assert (counts - 1000).abs().max() < 5 * 1000**0.5
 
 
 def test_a_placement_is_torchvisions_affine_with_each_images_own_values() -> None:
     images = noise(4, 21).float()
-    given = Placement(*torch.tensor([[0, 15, -170, 33], [0, 3, -2, 5], [0, -4, 0, 1], [1, 1, 0.8, 1.3]]).unbind(0))
-    ours = resample(images, given, whole_image(4, 21))
-    for image, own, angle, right, down, zoom in zip(images, ours, *(value.tolist() for value in given), strict=True):
+    placement = Placement(*torch.tensor([[0, 15, -170, 33], [0, 3, -2, 5], [0, -4, 0, 1], [1, 1, 0.8, 1.3]]).unbind(0))
+    ours = resample(images, placement, whole_image(4, 21))
+    for image, own, angle, right, down, zoom in zip(
+        images, ours, *(value.tolist() for value in placement), strict=True
+    ):
         theirs = reference.affine(image, angle, [right, down], zoom, [0, 0], interpolation=InterpolationMode.BILINEAR)
-        # White noise: 1e-5 pixels off are 3e-3 of 255 grey values.
+        # White noise: an offset of 1e-5 pixels changes up to 3e-3 of 255 gray values.
         torch.testing.assert_close(own, theirs, rtol=0, atol=5e-3)
 
 
@@ -99,8 +101,8 @@ def test_a_box_is_torchvisions_resized_crop_with_each_images_own_values() -> Non
 
 def test_one_interpolation_is_near_torchvisions_two() -> None:
     image = smooth(1)
-    given = Placement(*torch.tensor([[12.0], [2], [-3], [1.07]]).unbind(0))
-    ours = resample(image, given, Box(*torch.tensor([[6.0], [2], [54], [60]]).unbind(0)))
+    placement = Placement(*torch.tensor([[12.0], [2], [-3], [1.07]]).unbind(0))
+    ours = resample(image, placement, Box(*torch.tensor([[6.0], [2], [54], [60]]).unbind(0)))
     turned = reference.affine(image, 12.0, [2, -3], 1.07, [0, 0], interpolation=InterpolationMode.BILINEAR)
     theirs = reference.resized_crop(turned, 6, 2, 54, 60, size=[64, 64])
     inside = (slice(None), slice(None), slice(16, -16), slice(16, -16))
@@ -117,35 +119,35 @@ def test_what_lies_outside_the_image_is_0() -> None:
 
 def test_draws_become_angle_move_and_zoom_as_described() -> None:
     images = noise(3, 20)
-    draws = torch.tensor([[0.0, 0.0, 1.0, 0.0], [1.0, 0.9, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]])
-    given = Placement(*torch.tensor([[-15, 15, 0], [-2, 2, 0], [2, 0, 0], [0.9, 1.1, 1]]).unbind(0))
-    ours = affine(rotation=15, translation=0.1, scale=0.1).apply(images, draws)
-    torch.testing.assert_close(ours, resample(images, given, whole_image(3, 20)), rtol=0, atol=5e-3)
+    random_parameters = torch.tensor([[0.0, 0.0, 1.0, 0.0], [1.0, 0.9, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]])
+    placement = Placement(*torch.tensor([[-15, 15, 0], [-2, 2, 0], [2, 0, 0], [0.9, 1.1, 1]]).unbind(0))
+    ours = affine(rotation=15, translation=0.1, scale=0.1).apply(images, random_parameters)
+    torch.testing.assert_close(ours, resample(images, placement, whole_image(3, 20)), rtol=0, atol=5e-3)
 
 
 def test_a_box_has_the_area_the_ratio_and_the_place_that_are_drawn() -> None:
-    draws = torch.full((2, 2 * TRIES + 2), 0.5)
-    draws[:, TRIES] = torch.tensor([0.6, 0.4])
-    draws[:, -2:] = torch.tensor([[0.0, BELOW_ONE], [BELOW_ONE, 0.0]])
-    box = resized_crop_box(draws, 100, scale=0.8, ratio=1.25)
+    random_parameters = torch.full((2, 2 * TRIES + 2), 0.5)
+    random_parameters[:, TRIES] = torch.tensor([0.6, 0.4])
+    random_parameters[:, -2:] = torch.tensor([[0.0, BELOW_ONE], [BELOW_ONE, 0.0]])
+    box = resized_crop_box(random_parameters, 100, scale=0.8, ratio=1.25)
     long, short = round((9000 * 1.25**0.2) ** 0.5), round((9000 / 1.25**0.2) ** 0.5)
     assert [value.tolist() for value in box] == [[0, 100 - long], [100 - long, 0], [short, long], [long, short]]
 
 
 def test_a_box_is_the_first_try_that_fits_and_the_whole_image_where_none_does() -> None:
-    draws = torch.zeros(2, 2 * TRIES + 2)
-    draws[:, :TRIES] = BELOW_ONE
-    draws[0, 3:5] = torch.tensor([0.0, 0.5])
-    draws[0, TRIES + 3 : TRIES + 5] = 0.5
-    box = resized_crop_box(draws, 100, scale=0.64, ratio=1.25)
+    random_parameters = torch.zeros(2, 2 * TRIES + 2)
+    random_parameters[:, :TRIES] = BELOW_ONE
+    random_parameters[0, 3:5] = torch.tensor([0.0, 0.5])
+    random_parameters[0, TRIES + 3 : TRIES + 5] = 0.5
+    box = resized_crop_box(random_parameters, 100, scale=0.64, ratio=1.25)
     assert [value.tolist() for value in box] == [[0, 0], [0, 0], [80, 100], [80, 100]]
 
 
 def test_boxes_are_distributed_as_torchvisions() -> None:
     torch.manual_seed(0)
     transform = RandomResizedCrop(100, scale=(0.8, 1.0), ratio=(1 / 1.25, 1.25))
-    made = [transform.make_params([torch.zeros(3, 100, 100)]) for _ in range(4000)]
-    theirs = torch.tensor([[own["top"], own["left"], own["height"], own["width"]] for own in made]).double()
+    boxes = [transform.make_params([torch.zeros(3, 100, 100)]) for _ in range(4000)]
+    theirs = torch.tensor([[own["top"], own["left"], own["height"], own["width"]] for own in boxes]).double()
     ours = torch.stack(resized_crop_box(torch.rand(100_000, 2 * TRIES + 2), 100, scale=0.8, ratio=1.25), 1).double()
     for moment in (1, 2):
         error = (theirs**moment).std(0) / 4000**0.5
@@ -156,7 +158,7 @@ def test_strength_0_leaves_images_untouched() -> None:
     images = noise(2)
     crop = affine_crop(rotation=0, translation=0, scale=0, crop_scale=1, crop_ratio=1)
     for augmentation in (affine(rotation=0), crop):
-        assert torch.equal(augmentation.apply(images, torch.rand(2, augmentation.draws)), images)
+        assert torch.equal(augmentation.apply(images, torch.rand(2, augmentation.random_parameters)), images)
 
 
 def test_a_map_that_changes_nothing_gives_the_same_pixels() -> None:

@@ -1,6 +1,6 @@
-"""Every kind of file that turns up among photographs, and what becomes of it: one line, or an image.
+"""Kinds of files among photographs, and the result of each: an image, or a reason in one line.
 
-The table is what a user may rely on: a file that cannot be used is told with its name and a reason, one that had to be
+The table is a promise to users: a file that cannot be used is reported with its name and a reason, one that had to be
 converted has a note, and none ends the run or is passed over without a word.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.collect.collecting import bring
-from pipeline.datasets.collect.folder import Found, LeftOut, layout
+from pipeline.datasets.collect.folder import ImageFile, LeftOut, layout
 from pipeline.datasets.decoding import images
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Rejected, Row
@@ -30,10 +30,10 @@ ORIENTATION, TURNED_LEFT = 0x0112, 6
 
 
 class Kind(NamedTuple):
-    """A kind of file: how one is made, and what is told of it."""
+    """A kind of file: a function that makes one, and the expected reason or note (a pattern)."""
 
     make: Callable[[Path], object]
-    told: str
+    message: str
 
 
 def noise(width: int = 60, height: int = 40) -> Image.Image:
@@ -94,13 +94,13 @@ def linked(file: Path) -> None:
 
 
 def without_adobe(data: bytes) -> bytes:
-    """A JPEG without the marker in which Photoshop says that its inks are inverted."""
+    """Return a JPEG without Photoshop's marker of inverted inks."""
     start = data.index(b"\xff\xee")
     return data[:start] + data[start + 2 + int.from_bytes(data[start + 2 : start + 4]) :]
 
 
 def with_preview(data: bytes) -> bytes:
-    """A JPEG with a smaller one in a segment of its header, as cameras write it, behind a byte that only fills."""
+    """Return a JPEG with a preview in its header, as cameras write it, after a fill byte."""
     preview = b"\0" + encoded(image=noise(16, 16))
     return data[:2] + b"\xff\xff\xe1" + (len(preview) + 2).to_bytes(2) + preview + data[2:]
 
@@ -217,16 +217,16 @@ USED = {
 def brought(file: Path) -> tuple[list[Row], list[Rejected]]:
     target = file.parent / "images"
     target.mkdir()
-    return bring([Found(file, file.name, "cat", "")], target)
+    return bring([ImageFile(file, file.name, "cat", "")], target)
 
 
 @pytest.mark.parametrize("kind", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_used_is_told_in_one_line_with_file_and_reason(tmp_path, kind, capfd, recwarn):
+def test_what_cannot_be_used_is_reported_in_one_line_with_file_and_reason(tmp_path, kind, capfd, recwarn):
     kind.make(tmp_path / "1.jpg")
     rows, (refused,) = brought(tmp_path / "1.jpg")
     assert rows == []
     assert refused.path == "1.jpg"
-    assert re.match(kind.told, refused.reason), refused
+    assert re.match(kind.message, refused.reason), refused
     assert refused.reason.isprintable()
     assert not recwarn
     assert capfd.readouterr() == ("", "")
@@ -237,16 +237,16 @@ def test_what_can_be_used_is_used_with_a_note_of_what_was_converted(tmp_path, ki
     kind.make(tmp_path / "1.jpg")
     (row,), refused = brought(tmp_path / "1.jpg")
     assert refused == []
-    assert row.note == kind.told
+    assert row.note == kind.message
     assert not recwarn
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+def test_a_file_that_may_not_be_read_is_reported(tmp_path, monkeypatch):
     (tmp_path / "1.jpg").write_bytes(JPEG)
     (tmp_path / "1.jpg").chmod(0)
     if os.access(tmp_path / "1.jpg", os.R_OK):
-        # As root nothing is forbidden.
+        # Root may read every file.
         monkeypatch.setattr(images.Image, "open", forbidden)
     assert brought(tmp_path / "1.jpg") == ([], [Rejected("1.jpg", "cannot be read: Permission denied")])
 
@@ -256,10 +256,10 @@ def forbidden(path: Path, **_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "escaped"),
     [("two\nlines.jpg", r"two\x0alines.jpg"), ("a\rb.jpg", r"a\x0db.jpg"), ("bell\a.jpg", r"bell\x07.jpg")],
 )
-def test_a_name_that_does_not_fit_on_a_line_is_told(tmp_path, name, told):
+def test_a_name_that_does_not_fit_on_a_line_is_reported(tmp_path, name, escaped):
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()
         for number in range(2):
@@ -267,10 +267,10 @@ def test_a_name_that_does_not_fit_on_a_line_is_told(tmp_path, name, told):
     (tmp_path / "cat" / name).touch()
     files, left_out = layout(tmp_path)
     assert len(files) == 4
-    assert left_out == [LeftOut(f"cat/{told}", "its name has control characters; rename it")]
+    assert left_out == [LeftOut(f"cat/{escaped}", "its name has control characters; rename it")]
 
 
-def test_of_a_folder_of_all_kinds_each_file_is_either_an_image_or_told_in_a_row_of_the_table(tmp_path):
+def test_of_a_folder_of_all_kinds_each_file_is_either_an_image_or_reported_in_a_row_of_the_table(tmp_path):
     own = tmp_path / "own"
     kinds = REFUSED | USED
     for label in ("cat", "dog"):
@@ -278,10 +278,10 @@ def test_of_a_folder_of_all_kinds_each_file_is_either_an_image_or_told_in_a_row_
             place = own / label / f"{number}"
             place.mkdir(parents=True)
             kind.make(place / "x.jpg")
-    found = layout(own).files
+    files = layout(own).files
     (tmp_path / "images").mkdir()
-    rows, refused = bring(found, tmp_path / "images")
+    rows, refused = bring(files, tmp_path / "images")
     manifest.write(tmp_path / "rejected.csv", Rejected, refused)
     assert len((tmp_path / "rejected.csv").read_text().splitlines()) == 1 + len(refused)
     assert manifest.read(tmp_path / "rejected.csv", Rejected) == refused
-    assert sorted(told.path for told in (*rows, *refused)) == [one.path for one in found]
+    assert sorted(row.path for row in (*rows, *refused)) == [file.path for file in files]

@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import collecting
 from pipeline.datasets.collect.collecting import Picture, bring, check_classes, check_duplicates, draw, save, spiders
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
@@ -24,8 +24,8 @@ def _image(file: Path, seed: int = 0, **options: object) -> Path:
     return file
 
 
-def _found(file: Path, root: Path, part: str = "") -> Found:
-    return Found(file, file.relative_to(root).as_posix(), file.parent.name, part)
+def _image_file(file: Path, root: Path, part: str = "") -> ImageFile:
+    return ImageFile(file, file.relative_to(root).as_posix(), file.parent.name, part)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def target(tmp_path):
 
 def test_an_image_is_copied_byte_for_byte_and_recorded(own, target):
     file = _image(own / "cat/1.png")
-    rows, rejected = bring([_found(file, own)], target)
+    rows, rejected = bring([_image_file(file, own)], target)
     content = file.read_bytes()
     assert (target / "cat/1.png").read_bytes() == content
     assert rejected == []
@@ -54,21 +54,21 @@ def test_size_mode_and_note_are_those_of_the_upright_image(own, target):
     exif[0x0112] = 6
     (own / "cat").mkdir(parents=True)
     Image.new("CMYK", (12, 8)).save(own / "cat/1.jpg", exif=exif)
-    row = bring([_found(own / "cat/1.jpg", own)], target)[0][0]
+    row = bring([_image_file(own / "cat/1.jpg", own)], target)[0][0]
     assert (row.width, row.height, row.mode, row.note) == (8, 12, "CMYK", "CMYK to RGB, rotated by EXIF")
 
 
 @pytest.mark.parametrize("name", ["with space.png", "l'été.png", "-rf.png", 'a,"b".png', "🕷.PNG", "no suffix", "a\\b"])
 def test_any_name_is_copied(own, target, name):
     file = _image(own / "Füße d'été" / name, format="PNG")
-    assert [row.path for row in bring([_found(file, own)], target)[0]] == [f"Füße d'été/{name}"]
+    assert [row.path for row in bring([_image_file(file, own)], target)[0]] == [f"Füße d'été/{name}"]
     assert (target / "Füße d'été" / name).is_file()
 
 
 def test_what_cannot_be_used_is_rejected_with_its_reason_and_not_copied(own, target):
     good, bad = _image(own / "cat/1.png"), own / "cat/2.txt"
     bad.touch()
-    rows, rejected = bring([_found(good, own), _found(bad, own)], target)
+    rows, rejected = bring([_image_file(good, own), _image_file(bad, own)], target)
     assert [row.path for row in rows] == ["cat/1.png"]
     assert rejected == [Rejected("cat/2.txt", "empty: 0 bytes")]
     assert not (target / "cat/2.txt").exists()
@@ -78,12 +78,12 @@ def test_a_link_is_brought_as_a_file(own, target):
     elsewhere = _image(own.parent / "1.png")
     (own / "cat").mkdir(parents=True)
     (own / "cat/1.png").symlink_to(elsewhere)
-    bring([_found(own / "cat/1.png", own)], target)
+    bring([_image_file(own / "cat/1.png", own)], target)
     assert not (target / "cat/1.png").is_symlink()
 
 
 def test_workers_bring_the_same_as_one_process(own, tmp_path, monkeypatch):
-    files = [_found(_image(own / f"cat/{number:02}.png", number), own) for number in range(20)]
+    files = [_image_file(_image(own / f"cat/{number:02}.png", number), own) for number in range(20)]
     (own / "cat/05.png").write_bytes(b"no")
     results = []
     for seconds in (0, 1000):
@@ -95,11 +95,11 @@ def test_workers_bring_the_same_as_one_process(own, tmp_path, monkeypatch):
     assert [row.path for row in results[0][0]] == [f"cat/{number:02}.png" for number in range(20) if number != 5]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_copied(own, target, monkeypatch):
+def test_a_disk_without_room_is_reported_before_anything_is_copied(own, target, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
     with pytest.raises(InputError, match=r"^.*images: 0\.\d KB needed, 0\.0 KB free on its disk; free some, or bring"):
-        bring([_found(_image(own / "cat/1.png"), own)], target)
+        bring([_image_file(_image(own / "cat/1.png"), own)], target)
     assert list(target.iterdir()) == []
 
 
@@ -120,8 +120,8 @@ def _row(path: str, *, image: str = "", part: str = "") -> Row:
     return Row(path, path.split("/")[0], part, 1, image or path, 1, 1, "RGB", "")
 
 
-def _files(*paths: str, part: str = "") -> list[Found]:
-    return [Found(Path(path), path, path.split("/")[0], part) for path in paths]
+def _files(*paths: str, part: str = "") -> list[ImageFile]:
+    return [ImageFile(Path(path), path, path.split("/")[0], part) for path in paths]
 
 
 def test_two_usable_images_a_class_are_enough():
@@ -151,7 +151,7 @@ def test_one_usable_image_in_train_and_in_test_is_enough():
 @pytest.mark.parametrize("lost", ["train", "test"])
 def test_a_class_that_keeps_none_in_a_part_is_refused(lost):
     files = _files("a/train", part="train") + _files("a/test", part="test")
-    rows = [_row(found.path, part=found.part) for found in files if found.part != lost]
+    rows = [_row(file.path, part=file.part) for file in files if file.part != lost]
     message = rf"^class 'a' in {lost}: 0 different usable of 1 files, 1 needed; 1 rejected, the first 'a/{lost}': no$"
     with pytest.raises(InputError, match=message):
         check_classes(files, rows, [Rejected(f"a/{lost}", "no")])
@@ -184,7 +184,7 @@ def test_a_failing_copy_is_no_rejection(own, target, monkeypatch):
 
     monkeypatch.setattr(collecting.shutil, "copyfile", fail)
     with pytest.raises(OSError, match=r"No space left on device: '.*/images/cat/1.png'"):
-        bring([_found(_image(own / "cat/1.png"), own)], target)
+        bring([_image_file(_image(own / "cat/1.png"), own)], target)
 
 
 def _picture(path: str, pixels: np.ndarray, part: str = "") -> Picture:
@@ -215,7 +215,7 @@ def test_equal_pictures_have_equal_hashes(target):
     assert one.sha256 == other.sha256
 
 
-def test_a_disk_without_room_is_told_before_any_picture_is_written(target, monkeypatch):
+def test_a_disk_without_room_is_reported_before_any_picture_is_written(target, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 0))
     with pytest.raises(InputError, match=r"^.*images: 0\.1 KB needed, 0\.0 KB free on its disk; free some, or take"):

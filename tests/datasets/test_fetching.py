@@ -18,8 +18,12 @@ import pytest
 from serving import Answer, serving
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.download import fetching
-from pipeline.datasets.download.fetching import Download, cache_folder, fetch, local
+from pipeline.datasets.download import cache as cached
+from pipeline.datasets.download import download as published_file
+from pipeline.datasets.download import transfer
+from pipeline.datasets.download.cache import cache_folder
+from pipeline.datasets.download.download import Download
+from pipeline.datasets.download.fetching import fetch, local
 
 BODY = bytes(range(256)) * 4000
 OTHER = BODY[::-1]
@@ -46,9 +50,9 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pauses(cache, monkeypatch):
-    """How long it would have slept."""
+    """Record the pauses in seconds instead of sleeping."""
     slept: list[float] = []
-    monkeypatch.setattr(fetching, "sleep", slept.append)
+    monkeypatch.setattr(transfer, "sleep", slept.append)
     return slept
 
 
@@ -66,7 +70,7 @@ def refused(*urls: str, message: str, timeout: float = 5.0, tries: int = 1, **pu
 
 
 def left(cache: Path) -> list[str]:
-    """What lies in the cache but for locks."""
+    """Return the files in the cache, without locks."""
     return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock")
 
 
@@ -103,7 +107,7 @@ def test_bytes_that_all_came_before_an_interruption_are_not_asked_for_again(serv
 
     url = server.give("/set.tgz", BODY)
     with monkeypatch.context() as patch:
-        patch.setattr(fetching, "_fault", interrupt)
+        patch.setattr(transfer, "mismatch", interrupt)
         with pytest.raises(KeyboardInterrupt):
             bring(url)
     assert bring(url, sha256=SHA256) == BODY
@@ -152,9 +156,11 @@ def test_a_file_that_became_shorter_than_what_came_starts_anew(server, pauses):
     assert server.ranges == ["", f"bytes={HALF}-", ""]
 
 
-@pytest.mark.parametrize("said", [f"bytes 0-{HALF - 1}/{len(BODY)}", f"bytes {HALF}-{len(BODY)}/{len(BODY) + 1}", ""])
-def test_an_answer_to_another_question_is_not_joined(server, pauses, said):
-    astray = Answer(OTHER[:HALF], status=206, headers={"Content-Range": said})
+@pytest.mark.parametrize(
+    "content_range", [f"bytes 0-{HALF - 1}/{len(BODY)}", f"bytes {HALF}-{len(BODY)}/{len(BODY) + 1}", ""]
+)
+def test_an_answer_to_another_question_is_not_joined(server, pauses, content_range):
+    astray = Answer(OTHER[:HALF], status=206, headers={"Content-Range": content_range})
     url = server.give("/set.tgz", Answer(BODY, cut=HALF), astray, BODY)
     assert bring(url) == BODY
     assert server.ranges == ["", f"bytes={HALF}-", ""]
@@ -185,11 +191,11 @@ def test_the_strongest_checksum_decides(server, cache, published):
 
 
 @pytest.mark.parametrize(("kind", "right"), [("sha256", SHA256), ("md5", MD5)])
-def test_a_wrong_checksum_is_told_and_what_came_is_deleted(server, cache, kind, right):
-    found = hashlib.new(kind, OTHER).hexdigest()
+def test_a_wrong_checksum_is_reported_and_what_came_is_deleted(server, cache, kind, right):
+    actual = hashlib.new(kind, OTHER).hexdigest()
     url = server.give("/set.tgz", OTHER)
-    told = f"{url}: its {kind} is {found} in place of {right}; what came was deleted"
-    refused(url, message=told, **{kind: right})
+    fault = f"{url}: its {kind} is {actual} in place of {right}; what came was deleted"
+    refused(url, message=fault, **{kind: right})
     assert left(cache) == []
 
 
@@ -220,9 +226,9 @@ def test_a_server_that_says_when_to_come_back_is_heeded(server, pauses, status):
     assert pauses == [7.0]
 
 
-@pytest.mark.parametrize("said", ["soon", "9" * 5000, "Sat, 99 Foo 2011"])
-def test_a_senseless_time_to_come_back_is_passed_over(server, pauses, said):
-    url = server.give("/set.tgz", Answer(status=429, headers={"Retry-After": said}), BODY)
+@pytest.mark.parametrize("retry_after", ["soon", "9" * 5000, "Sat, 99 Foo 2011"])
+def test_a_senseless_time_to_come_back_is_passed_over(server, pauses, retry_after):
+    url = server.give("/set.tgz", Answer(status=429, headers={"Retry-After": retry_after}), BODY)
     assert bring(url) == BODY
     assert pauses == [1.0]
 
@@ -250,7 +256,7 @@ def test_a_server_that_takes_the_call_and_says_nothing_is_left(cache):
         refused(url, message=rf"{url}: no answer within 0\.2 s, 1 try", timeout=0.2)
 
 
-def test_a_server_that_is_not_there_is_told_in_the_systems_words(pauses):
+def test_a_server_that_is_not_there_is_reported_in_the_systems_words(pauses):
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     url = f"http://127.0.0.1:{port}/set.tgz"
@@ -267,7 +273,7 @@ def test_a_mirror_is_asked_where_the_first_gives_another_file(server, cache):
     assert bring(server.give("/a", OTHER), server.give("/b", BODY), sha256=SHA256) == BODY
 
 
-def test_every_mirror_is_told_of_where_none_has_it(server, cache):
+def test_every_mirror_is_reported_where_none_has_it(server, cache):
     refused(
         f"{server.url}/a", f"{server.url}/b", message=rf"{server.url}/a: 404 Not Found; {server.url}/b: 404 Not Found"
     )
@@ -329,7 +335,7 @@ def test_the_environments_proxy_is_used(server, cache, monkeypatch):
     assert bring("http://nowhere.invalid/set.tgz") == BODY
 
 
-def test_a_disk_without_room_is_told_before_anything_comes(server, cache, monkeypatch):
+def test_a_disk_without_room_is_reported_before_anything_comes(server, cache, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     message = rf"^{cache}: 1\.0 MB needed, 1\.0 KB free on its disk; free some, or name another .* ORBWEAVER_CACHE$"
     with pytest.raises(InputError, match=message):
@@ -346,7 +352,7 @@ def test_only_the_rest_needs_room(server, pauses, monkeypatch):
 
 @contextlib.contextmanager
 def files_up_to(size: int):
-    """A real refusal to write, as a full disk gives it."""
+    """Limit the size of files, for a real error of a write, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -386,8 +392,8 @@ def test_a_file_is_checked_against_what_is_published_now(server, cache):
 
 def test_a_checksum_is_taken_once(server, cache, monkeypatch):
     taken: list[Path] = []
-    whole = fetching._digest
-    monkeypatch.setattr(fetching, "_digest", lambda file, kind: taken.append(file) or whole(file, kind))
+    whole = published_file._digest
+    monkeypatch.setattr(published_file, "_digest", lambda file, kind: taken.append(file) or whole(file, kind))
     download = a_file(server.give("/set.tgz", BODY), sha256=SHA256)
     fetch(download)
     fetch(download)
@@ -410,12 +416,12 @@ def test_a_damaged_note_is_as_good_as_none(server, pauses, junk):
 def test_a_cache_that_can_only_be_read_serves(server, cache, monkeypatch):
     cache.mkdir()
     (cache / "set.tgz").write_bytes(BODY)
-    monkeypatch.setattr(fetching, "_make", lambda folder: pytest.fail("wrote"))
-    monkeypatch.setattr(fetching.paths, "written_whole", lambda target: (_ for _ in ()).throw(PermissionError))
+    monkeypatch.setattr(cached, "make_folder", lambda folder: pytest.fail("wrote"))
+    monkeypatch.setattr(cached.paths, "written_whole", lambda target: (_ for _ in ()).throw(PermissionError))
     assert bring(sha256=SHA256) == BODY
 
 
-def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_made_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ORBWEAVER_CACHE", str(tmp_path / "file/cache"))
     with pytest.raises(InputError, match=r"file/cache: the cache cannot be made \(.*\); name another folder in ORB"):
@@ -424,7 +430,8 @@ def test_a_cache_that_cannot_be_made_is_told(tmp_path, monkeypatch):
 
 ONE_PROCESS = """
 import sys
-from pipeline.datasets.download.fetching import Download, fetch
+from pipeline.datasets.download.download import Download
+from pipeline.datasets.download.fetching import fetch
 fetch(Download("set.tgz", (sys.argv[1],), sha256=sys.argv[2]))
 """
 
@@ -452,9 +459,9 @@ def test_the_cache_is_in_the_users_own_folder_where_nothing_is_said(monkeypatch)
 
 
 def test_a_relative_cache_is_the_clones(tmp_path, monkeypatch):
-    monkeypatch.setenv("ORBWEAVER_CACHE", "kept")
+    monkeypatch.setenv("ORBWEAVER_CACHE", "downloads")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    assert cache_folder() == tmp_path / "kept"
+    assert cache_folder() == tmp_path / "downloads"
 
 
 def test_the_users_own_copy_is_taken_where_it_lies(tmp_path, cache):

@@ -32,7 +32,7 @@ def _refused(folder: Path, message: str) -> None:
 
 def test_class_folders_are_classes(tmp_path):
     files, left_out = layout(_classes(tmp_path, *CLASSES))
-    assert [(found.path, found.label, found.part) for found in files] == [
+    assert [(file.path, file.label, file.part) for file in files] == [
         ("cat/0.jpg", "cat", ""),
         ("cat/1.jpg", "cat", ""),
         ("dog/0.jpg", "dog", ""),
@@ -47,7 +47,7 @@ def test_parts_are_known_by_any_of_their_names(tmp_path, val):
     for part in ("Train", val, "TEST"):
         _classes(tmp_path / part, *CLASSES, images=1)
     files = layout(tmp_path).files
-    assert {(found.path, found.part) for found in files if found.label == "cat"} == {
+    assert {(file.path, file.part) for file in files if file.label == "cat"} == {
         ("Train/cat/0.jpg", "train"),
         (f"{val}/cat/0.jpg", "val"),
         ("TEST/cat/0.jpg", "test"),
@@ -58,17 +58,17 @@ def test_a_validation_part_may_lack_a_class(tmp_path):
     for part in ("train", "test"):
         _classes(tmp_path / part, *CLASSES)
     _classes(tmp_path / "val", "cat")
-    assert {found.label for found in layout(tmp_path).files if found.part == "val"} == {"cat"}
+    assert {file.label for file in layout(tmp_path).files if file.part == "val"} == {"cat"}
 
 
 def test_a_class_may_be_called_train(tmp_path):
     files = layout(_classes(tmp_path, "train", "tram")).files
-    assert {(found.label, found.part) for found in files} == {("train", ""), ("tram", "")}
+    assert {(file.label, file.part) for file in files} == {("train", ""), ("tram", "")}
 
 
 def test_images_in_deeper_folders_belong_to_the_class_above(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "cat/2019/may/5.jpg")
-    assert "cat/2019/may/5.jpg" in {found.path for found in layout(tmp_path).files if found.label == "cat"}
+    assert "cat/2019/may/5.jpg" in {file.path for file in layout(tmp_path).files if file.label == "cat"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_images_in_deeper_folders_belong_to_the_class_above(tmp_path):
 )
 def test_names_are_kept_as_they_are(tmp_path, name):
     _classes(tmp_path, name, "dog")
-    assert [found.path for found in layout(tmp_path).files if found.label == name] == [
+    assert [file.path for file in layout(tmp_path).files if file.label == name] == [
         f"{name}/0.jpg",
         f"{name}/1.jpg",
     ]
@@ -89,13 +89,13 @@ def test_what_systems_and_we_put_there_is_passed_over(tmp_path):
     assert (len(files), left_out) == (4, [])
 
 
-def test_files_beside_the_class_folders_are_left_out(tmp_path):
+def test_files_next_to_the_class_folders_are_left_out(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "stray.jpg", "labels.csv")
     reason = "lies beside the class folders"
     assert layout(tmp_path).left_out == [LeftOut("labels.csv", reason), LeftOut("stray.jpg", reason)]
 
 
-def test_files_beside_the_class_folders_of_a_part_are_left_out(tmp_path):
+def test_files_next_to_the_class_folders_of_a_part_are_left_out(tmp_path):
     for part in ("train", "test"):
         _classes(tmp_path / part, *CLASSES)
     _touch(tmp_path, "train/stray.jpg", "LICENSE")
@@ -107,7 +107,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     own = _classes(tmp_path / "own", "dog")
     (own / "cat").symlink_to(tmp_path / "elsewhere/cat")
     (own / "dog/again").symlink_to(own / "dog")
-    assert [found.path for found in layout(own).files] == ["cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/1.jpg"]
+    assert [file.path for file in layout(own).files] == ["cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/1.jpg"]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="names on macOS are always UTF-8")
@@ -139,7 +139,7 @@ def test_one_class_is_refused(tmp_path):
     _refused(_classes(tmp_path, "cat"), "only one class, 'cat'; two are needed, one folder each")
 
 
-def test_one_folder_too_high_is_told(tmp_path):
+def test_one_folder_too_high_is_reported(tmp_path):
     _classes(tmp_path / "photos", *CLASSES)
     below = re.escape(str(tmp_path / "photos"))
     _refused(tmp_path, f"only one class, 'photos'; .*; or give {below}, which holds 'cat', 'dog'")
@@ -169,17 +169,17 @@ def test_an_empty_class_in_a_part_is_refused(tmp_path):
     _refused(tmp_path, "the class 'owl' has no image in train; 1 or more are needed")
 
 
-def test_class_folders_beside_parts_are_refused(tmp_path):
+def test_class_folders_next_to_parts_are_refused(tmp_path):
     for part in ("train", "test"):
         _classes(tmp_path / part, *CLASSES)
     _classes(tmp_path, "owl")
     _refused(tmp_path, "'owl' beside 'test', 'train'; either class folders alone, or train and test with .*")
 
 
-@pytest.mark.parametrize(("given", "missing"), [("train", "test"), ("test", "train"), ("val", "train")])
-def test_a_part_without_its_counterpart_is_refused(tmp_path, given, missing):
-    _classes(tmp_path / given, *CLASSES)
-    _refused(tmp_path, f"'{given}' without a part named {missing}; add it, or put all class folders into one .*")
+@pytest.mark.parametrize(("part", "missing"), [("train", "test"), ("test", "train"), ("val", "train")])
+def test_a_part_without_its_counterpart_is_refused(tmp_path, part, missing):
+    _classes(tmp_path / part, *CLASSES)
+    _refused(tmp_path, f"'{part}' without a part named {missing}; add it, or put all class folders into one .*")
 
 
 def test_train_and_val_without_test_are_refused(tmp_path):

@@ -17,12 +17,12 @@ def _findings(rows, **options) -> dict[str, tuple[list[str], bool]]:
 
 
 def test_images_are_counted_by_class_part_and_mode():
-    found = _examined([_row("a/1", part="train"), _row("a/2", part="test"), _row("b/1", part="test", mode="L")])
-    assert (found["images"], found["classes"], found["parts"]) == (3, {"a": 2, "b": 1}, {"test": 2, "train": 1})
-    assert (found["modes"], found["imbalance"]) == ({"RGB": 2, "L": 1}, 2.0)
+    facts = _examined([_row("a/1", part="train"), _row("a/2", part="test"), _row("b/1", part="test", mode="L")])
+    assert (facts["images"], facts["classes"], facts["parts"]) == (3, {"a": 2, "b": 1}, {"test": 2, "train": 1})
+    assert (facts["modes"], facts["imbalance"]) == ({"RGB": 2, "L": 1}, 2.0)
 
 
-def test_the_smallest_and_the_largest_size_are_told():
+def test_the_smallest_and_the_largest_size_are_reported():
     assert _examined([_row("a/1", side=80), _row("a/2", side=90)])["sizes"] == {
         "smallest": [80, 80],
         "largest": [90, 90],
@@ -33,7 +33,7 @@ def test_an_even_set_of_large_images_has_no_findings():
     assert _findings([_row("a/1"), _row("b/1")]) == {}
 
 
-def test_no_image_at_all_is_told_too():
+def test_no_image_at_all_is_reported_too():
     assert _examined([])["imbalance"] is None
 
 
@@ -50,14 +50,14 @@ def test_images_smaller_than_they_are_packed_are_found():
 
 
 def test_what_is_rejected_and_what_is_converted_is_listed_with_its_reason():
-    found = _findings([_row("a/1", note="grey to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
-    assert found == {
+    findings = _findings([_row("a/1", note="grey to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
+    assert findings == {
         "files that are not used": (["a/2: empty: 0 bytes"], False),
         "images that are converted": (["a/1: grey to RGB"], False),
     }
 
 
-def test_duplicates_are_told_by_kind_and_by_where_they_are():
+def test_duplicates_are_reported_by_kind_and_by_where_they_are():
     rows = [_row("a/1", image="x"), _row("a/2", image="x"), _row("a/3"), _row("b/1", image="x"), _row("b/2")]
     alike = [
         Alike("a/1", 1, "", ""),

@@ -65,9 +65,9 @@ def test_what_is_transparent_becomes_white(tmp_path):
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
 def test_a_transparent_colour_becomes_white(tmp_path, mode):
-    drawn = Image.new(mode, (4, 4))
-    key = drawn.getpixel((0, 0))
-    loaded = load(_saved(tmp_path, "a.png", drawn, transparency=key))
+    image = Image.new(mode, (4, 4))
+    key = image.getpixel((0, 0))
+    loaded = load(_saved(tmp_path, "a.png", image, transparency=key))
     assert loaded.note == "transparency on white"
     assert loaded.image.getpixel((0, 0)) == (255, 255, 255)
 
@@ -112,7 +112,7 @@ def test_flipped_bits_are_read_or_refused_but_never_end_the_run(tmp_path, suffix
     outcomes: list[str] = []
     for _ in range(150):
         flipped = bytearray(whole)
-        # The first bytes hold the structure, where a flip does the most.
+        # The structure is in the first bytes, where a changed byte has the largest effect.
         for place in rng.integers(0, min(len(whole), 300), 2):
             flipped[place] ^= 1 << int(rng.integers(8))
         (tmp_path / "b").write_bytes(flipped)
@@ -161,5 +161,5 @@ def test_stretch_uses_the_whole_image_and_crop_its_centre():
 
 def test_smaller_images_are_antialiased():
     stripes = Image.fromarray(np.tile(np.array([[0, 255]], np.uint8), (64, 32)))
-    # Picking single pixels would give 0 or 255.
+    # A choice of single pixels would give 0 or 255.
     assert np.ptp(np.asarray(resized(stripes, 8, "stretch"))) < 10

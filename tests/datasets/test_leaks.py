@@ -16,8 +16,8 @@ def _alike(*paths: str) -> list[Alike]:
 @pytest.mark.parametrize(("early", "late"), [("train", "test"), ("train", "val"), ("val", "test")])
 def test_an_image_leaks_into_the_later_part(early, late):
     paths = [f"{late}/1", f"{early}/1"]
-    found = leaks([_row(path) for path in paths], _alike(*paths))
-    assert found == [Leak(f"{early}/1", early, f"{late}/1", late, "near")]
+    leaking = leaks([_row(path) for path in paths], _alike(*paths))
+    assert leaking == [Leak(f"{early}/1", early, f"{late}/1", late, "near")]
 
 
 def test_copies_within_a_part_do_not_leak():
@@ -48,14 +48,14 @@ def test_no_leak_is_no_error():
     check([], key="data.on_leak")
 
 
-def test_what_is_dropped_is_told_with_its_reason():
+def test_what_is_dropped_is_reported_with_its_reason():
     assert rejections([Leak("train/1", "train", "test/2", "test", "exact")]) == [
         Rejected("train/1", "left out of train: byte-equal to 'test/2' in test")
     ]
 
 
 @pytest.mark.parametrize("as_published", [False, True])
-def test_what_is_chosen_stays(as_published):
+def test_the_draw_does_not_change(as_published):
     for choice in ("refuse", "drop", "allow"):
         assert resolved(choice, as_published=as_published) == choice
 

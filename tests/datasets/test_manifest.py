@@ -71,7 +71,7 @@ def test_a_hundred_thousand_rows_are_written_read_and_divided_in_seconds(tmp_pat
     started = time.process_time()
     write(tmp_path / "x.csv", Row, rows)
     divided = split(read(tmp_path / "x.csv", Row), test=0.3, val=0.1, seed=0, repeat=1)
-    # Time that grows with the rows: a million in a minute.
+    # Linear in the rows: a million in a minute.
     assert time.process_time() - started < 6
     assert Counter(row.part for row in divided) == {"train": 63_000, "val": 7_000, "test": 30_000}
 

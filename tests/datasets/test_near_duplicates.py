@@ -8,16 +8,16 @@ from PIL import Image, ImageEnhance
 
 from pipeline.datasets.collect import near_duplicates
 from pipeline.datasets.collect.collecting import bring, draw, spiders
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.near_duplicates import Print, find
 from pipeline.datasets.prepared.manifest import Alike, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 
 def _encoded(image: Image.Image) -> Image.Image:
-    held = io.BytesIO()
-    image.save(held, "JPEG", quality=70)
-    return Image.open(held)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=70)
+    return Image.open(stream)
 
 
 def _resized(image: Image.Image) -> Image.Image:
@@ -42,10 +42,10 @@ def _spider(number: int, size: int = 96) -> Image.Image:
 
 
 def _rows(folder: Path) -> list[Row]:
-    """The images below a folder as they would be collected."""
+    """Return the rows of the images below a folder, as collected."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    found = [Found(file, file.relative_to(folder).as_posix(), file.parent.name, "") for file in files]
-    return bring(found, folder.with_name("brought"))[0]
+    collected = [ImageFile(file, file.relative_to(folder).as_posix(), file.parent.name, "") for file in files]
+    return bring(collected, folder.with_name("brought"))[0]
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ def test_flat_images_of_other_grey_are_not_alike(folder):
 def test_images_of_the_same_detail_are_alike_up_to_30_of_128_bits_apart():
     detail = np.random.default_rng(0).normal(size=(48, 48)).astype(np.float16)
     bits = np.zeros((2, 128), np.uint8)
-    for apart, found in ((30, [(0, 1)]), (31, [])):
+    for apart, expected in ((30, [(0, 1)]), (31, [])):
         bits[1, :apart] = 1
-        assert near_duplicates.pairs([Print(one, detail) for one in bits]) == found
+        assert near_duplicates.pairs([Print(one, detail) for one in bits]) == expected
 
 
 def test_images_too_small_to_tell_apart_are_compared_byte_for_byte_alone(folder):
@@ -141,14 +141,14 @@ def test_a_small_block_of_the_matrix_finds_the_same(folder, monkeypatch):
     rows = _rows(folder)
     whole = find(rows, folder)
     monkeypatch.setattr(near_duplicates, "_MATRIX_ENTRIES", 5)
-    monkeypatch.setattr(near_duplicates, "_LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(near_duplicates, "_BLOCK_IMAGES", 1)
     assert find(rows, folder) == whole
     assert len(whole) == 10
 
 
 @pytest.fixture
 def planted(tmp_path):
-    """1,000 drawings in train and test, and in the other part exact and changed copies of 50 each."""
+    """Draw 1,000 images in train and test, with 50 exact and 50 changed copies in the other part."""
     folder = tmp_path / "images"
     folder.mkdir()
     drawings = spiders(images_per_class=112, size=96, seed=0)[:1000]
@@ -157,8 +157,8 @@ def planted(tmp_path):
     )
     origin: dict[str, str] = {}
     rng = np.random.default_rng(0)
-    for place, chosen in enumerate(rng.permutation(len(rows))[:100]):
-        row = rows[chosen]
+    for place, index in enumerate(rng.permutation(len(rows))[:100]):
+        row = rows[index]
         part = "test" if row.path.startswith("train") else "train"
         path = f"{part}/copy{place:03}" + (".png" if place % 2 or place // 2 % 4 else ".jpg")
         origin[path] = row.path

@@ -127,7 +127,7 @@ def test_an_image_that_was_changed_since_is_named(rows, source, target):
         _pack(rows, source, target)
 
 
-def test_a_disk_without_room_is_told_before_anything_is_decoded(rows, source, target, monkeypatch):
+def test_a_disk_without_room_is_reported_before_anything_is_decoded(rows, source, target, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1_000_000))
     message = r"^.*packed: 12\.6 MB needed, 1\.0 MB free on its disk; free some, or choose a smaller image_size$"

@@ -93,9 +93,9 @@ def test_what_fails_in_a_worker_fails_here_and_no_worker_stays(at_once):
     assert not multiprocessing.active_children()
 
 
-def test_a_killed_worker_is_told_in_a_line(at_once):
-    told = r"^a worker process was killed, mostly for want of memory; nothing was kept$"
-    with pytest.raises(InputError, match=told), mapped(_die, range(COUNT)) as results:
+def test_a_killed_worker_is_reported_in_a_line(at_once):
+    message = r"^a worker process was killed, probably for lack of memory; nothing was kept$"
+    with pytest.raises(InputError, match=message), mapped(_die, range(COUNT)) as results:
         list(results)
 
 
@@ -109,7 +109,7 @@ def test_leaving_early_stops_the_workers_at_once(at_once):
 
 PARENT = """
 import time
-from pipeline.datasets import parallel
+from pipeline.datasets.decoding import parallel
 
 def dawdle(number):
     print(number, flush=True)
@@ -138,13 +138,13 @@ def parent(tmp_path):
 
 def test_workers_go_with_a_killed_parent(parent):
     parent.kill()
-    # The pipe ends when the last process that can write to it has gone.
+    # The pipe ends with the last process that can write to it.
     parent.communicate(timeout=10)
     assert parent.returncode == -signal.SIGKILL
 
 
 def test_ctrl_c_ends_parent_and_workers_with_one_traceback(parent):
     os.killpg(parent.pid, signal.SIGINT)
-    told = parent.communicate(timeout=10)[1]
-    assert told.count("KeyboardInterrupt") == 1
+    errors = parent.communicate(timeout=10)[1]
+    assert errors.count("KeyboardInterrupt") == 1
     assert parent.returncode != 0

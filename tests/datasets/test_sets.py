@@ -17,7 +17,7 @@ from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Assigned, Row
-from pipeline.datasets.prepared.splits import PerClass, beside, split
+from pipeline.datasets.prepared.splits import PerClass, comparison_lines, split
 
 NAMES = (
     "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "
@@ -37,7 +37,7 @@ def server():
 
 @pytest.fixture
 def mini(monkeypatch, tmp_path, server):
-    """Publishes a set's miniature in place of the set, puts a copy of its files into `own`, and brings it."""
+    """Publish a set's miniature in place of the set, put a copy of its files into `own`, and collect it."""
     monkeypatch.setattr(parallel, "_cores", lambda: 1)
     target, cache, own = (tmp_path / name for name in ("collected/images", "cache", "own"))
     target.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_no_two_downloads_have_the_same_name_in_the_cache():
     assert len({download.name for download in downloads}) == len(downloads)
 
 
-def test_an_unknown_set_is_told_with_those_that_are_known():
+def test_an_unknown_set_is_reported_with_those_that_are_known():
     with pytest.raises(InputError, match=r"^data: 'cub' is not known; known: synthetic, folder, spiders, cub200, "):
         sets.known("cub")
 
@@ -159,7 +159,7 @@ def test_the_unpacked_folder_will_do(mini, tmp_path):
     assert (tmp_path / "unpacked/raw-img/cane/0.jpeg").is_file()
 
 
-def test_unpacked_images_may_lie_beside_lists_that_never_were_packed(mini, tmp_path):
+def test_unpacked_images_may_lie_next_to_lists_that_never_were_packed(mini, tmp_path):
     lists = miniatures.mit_lists([2] * 67, [1] * 67)
     for name in [name for content in lists.values() for name in content.decode().splitlines()]:
         file = tmp_path / "unpacked/Images" / name
@@ -185,7 +185,7 @@ def test_a_folder_with_some_of_the_published_files_lacks_the_others(mini):
         ("/nowhere/cub.tgz", r"^archive: '/nowhere/cub.tgz' does not exist; give the file or folder with Caltech-UCSD"),
     ],
 )
-def test_a_place_of_no_use_is_told_before_anything_runs(archive, message):
+def test_a_place_of_no_use_is_reported_before_anything_runs(archive, message):
     with pytest.raises(InputError, match=message):
         bringing.check("cub200", archive)
 
@@ -258,7 +258,7 @@ def test_spiders_that_are_not_there_are_not_to_be_had(tmp_path, monkeypatch):
         bringing.check("spiders", None)
 
 
-def test_spiders_without_a_folder_are_told():
+def test_spiders_without_a_folder_are_reported():
     with pytest.raises(InputError, match=r"^folder: '/nowhere' does not exist; give the folder"):
         bringing.check("spiders", "/nowhere")
 
@@ -268,20 +268,20 @@ def _rows(sizes: dict[str, int], part: str = "") -> list[Row]:
     return [Row(path, label, part, 1, path, 1, 1, "RGB", "") for label, path in names]
 
 
-def test_totals_are_shown_beside_the_printed_ones():
+def test_totals_are_compared_with_the_printed_ones():
     lines = published.totals("spiders", _rows({label: sum(printed) for label, printed in PRINTED.items()}))
     assert lines[0] == "SPIDER9-IMAGE: 2,304 images, 2,304 published"
     assert lines[8:] == ["Plator: 322 images, 322 printed", "Cyrtophora: 234 images, 234 printed"]
 
 
-def _beside(name: str, assigned) -> list[str]:
-    told = published.described(name)
-    return beside(assigned, counts=told["counts"], printed=told["printed"])
+def _comparison(name: str, assigned) -> list[str]:
+    described = published.described(name)
+    return comparison_lines(assigned, counts=described["counts"], printed=described["printed"])
 
 
-def test_our_parts_of_the_printed_totals_are_seven_to_three_and_shown_beside_the_printed_ones():
+def test_our_parts_of_the_printed_totals_are_seven_to_three_and_compared_with_the_printed_ones():
     rows = _rows({label: sum(printed) for label, printed in PRINTED.items()})
-    lines = _beside("spiders", split(rows, test=0.3, val=0.0, seed=0, repeat=1))
+    lines = _comparison("spiders", split(rows, test=0.3, val=0.0, seed=0, repeat=1))
     assert lines[0] == "1,613 train + 691 test, 1,618 train + 686 test published"
     assert lines[1] == "Thomisidae: 175 train + 75 test, 176 train + 74 test printed"
     assert lines[8] == "Plator: 225 train + 97 test, 226 train + 96 test printed"
@@ -300,18 +300,18 @@ def test_the_printed_totals_are_divided_anew_with_another_seed_and_in_another_re
 
 def test_a_set_without_printed_classes_has_one_line():
     assigned = [Assigned("a", "cat", "train"), Assigned("b", "cat", "val"), Assigned("c", "cat", "test")]
-    assert _beside("cifar10", assigned) == ["1 train + 1 val + 1 test, 50,000 train + 10,000 test published"]
+    assert _comparison("cifar10", assigned) == ["1 train + 1 val + 1 test, 50,000 train + 10,000 test published"]
 
 
 def test_a_set_of_which_no_parts_are_published_has_its_own_alone():
-    assert _beside("digits", [Assigned("a", "1", "train"), Assigned("b", "1", "test")]) == ["1 train + 1 test"]
+    assert _comparison("digits", [Assigned("a", "1", "train"), Assigned("b", "1", "test")]) == ["1 train + 1 test"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_what_is_published_of_a_set_can_be_written_as_json(name):
-    told = json.loads(json.dumps(published.described(name)))
-    assert told == published.described(name)
-    assert (told["per_class"] and PerClass(**told["per_class"])) == sets.SETS[name].per_class
+    described = json.loads(json.dumps(published.described(name)))
+    assert described == published.described(name)
+    assert (described["per_class"] and PerClass(**described["per_class"])) == sets.SETS[name].per_class
 
 
 SPA_GCA_TABLE_1 = {
@@ -330,13 +330,13 @@ def test_the_rows_counts_are_those_of_spa_gca_table_1(name):
 
 
 def _spread(total: int, classes: int) -> list[int]:
-    """A total over so many classes, as evenly as it goes."""
+    """Return a total divided over classes as evenly as possible."""
     return [total // classes + (place < total % classes) for place in range(classes)]
 
 
 @pytest.fixture(scope="module")
 def full_size():
-    """Rows of as many images as Caltech-256 has: 80 in its smallest class, 827 in its largest."""
+    """Return rows for as many images as Caltech-256 has: 80 in its smallest class, 827 in its largest."""
     sizes = [80, 827, *_spread(30607 - 907, 255)]
     return _rows(dict(zip(miniatures.CALTECH_CLASSES, sizes, strict=True)))
 

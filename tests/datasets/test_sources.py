@@ -23,7 +23,7 @@ def _write(root: Path, files: dict[str, bytes]) -> Path:
 
 @pytest.fixture
 def cub(tmp_path):
-    """The lists of CUB with one training and one test image of five classes, and these images."""
+    """Write CUB's lists with one training and one test image of five classes, and these images."""
     files = miniatures.cub_lists([1] * 5, [1] * 5)
     names = [line.split()[1] for line in files["images.txt"].decode().splitlines()]
     return _write(tmp_path, files | {f"images/{name}": b"" for name in names})
@@ -45,7 +45,7 @@ def mit(tmp_path):
 
 @pytest.fixture
 def cars(tmp_path):
-    """Stanford Cars as torchvision wants it laid out, with one image of five classes in each part."""
+    """Write Stanford Cars in torchvision's layout, with one image of five classes in each part."""
     numbers = list(range(1, 6))
     files = {
         "devkit/cars_meta.mat": miniatures.cars_meta(),
@@ -57,7 +57,7 @@ def cars(tmp_path):
 
 
 def _labels(layout) -> set[str]:
-    return {found.label for found in layout.files}
+    return {file.label for file in layout.files}
 
 
 def test_cubs_labels_have_no_numbers(cub):
@@ -73,8 +73,8 @@ def test_a_label_keeps_its_number_where_it_would_not_be_unique(cub):
 
 
 def test_cubs_parts_are_those_of_the_list(cub):
-    found = [file for file in lists.cub(cub).files if file.label == "Black_footed_Albatross"]
-    assert [(file.path, file.part) for file in found] == [
+    files = [file for file in lists.cub(cub).files if file.label == "Black_footed_Albatross"]
+    assert [(file.path, file.part) for file in files] == [
         ("001.Black_footed_Albatross/Black_footed_Albatross_0000_1.jpg", "train"),
         ("001.Black_footed_Albatross/Black_footed_Albatross_0001_1.jpg", "test"),
     ]
@@ -85,8 +85,8 @@ def test_dogs_labels_have_no_numbers_and_keep_their_hyphens(dogs):
 
 
 def test_a_car_is_read_with_its_readable_class_and_part(cars):
-    found = [file for file in matlab.cars(cars).files if file.label == "Ram C/V Cargo Van Minivan 2012"]
-    assert [(file.path, file.part) for file in found] == [
+    files = [file for file in matlab.cars(cars).files if file.label == "Ram C/V Cargo Van Minivan 2012"]
+    assert [(file.path, file.part) for file in files] == [
         ("cars_test/00002.jpg", "test"),
         ("cars_train/00002.jpg", "train"),
     ]
@@ -187,7 +187,7 @@ def test_a_list_that_is_missing_is_named(request, name, file):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_images_that_are_listed_and_not_there_are_told(request, name):
+def test_images_that_are_listed_and_not_there_are_reported(request, name):
     root = request.getfixturevalue(name)
     first, second, *_ = sorted(root.rglob("*.jpg"))
     first.unlink()
@@ -288,7 +288,7 @@ def test_a_car_of_an_unknown_class_is_refused(cars, number):
 
 
 class _Trap:
-    """Leaves a trace where it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, place: Path) -> None:
         self.place = place

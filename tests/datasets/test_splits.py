@@ -108,8 +108,8 @@ def test_classes_are_divided_independently():
 
 
 def test_a_pinned_division_stays_as_it_is():
-    chosen = [entry.path for entry in _split(_rows(a=10, b=10)) if entry.part == "test"]
-    assert chosen == ["a/0002", "a/0007", "a/0009", "b/0001", "b/0005", "b/0006"]
+    test_paths = [entry.path for entry in _split(_rows(a=10, b=10)) if entry.part == "test"]
+    assert test_paths == ["a/0002", "a/0007", "a/0009", "b/0001", "b/0005", "b/0006"]
 
 
 def _given(*parts: str) -> list[Row]:
@@ -117,18 +117,18 @@ def _given(*parts: str) -> list[Row]:
 
 
 @pytest.mark.parametrize("parts", [("train", "test"), ("train", "val", "test")])
-def test_given_parts_are_kept_in_every_repeat(parts):
+def test_own_parts_stay_in_every_repeat(parts):
     rows = _given(*parts)
     for repeat in range(3):
         assert [entry.part for entry in _split(rows, repeat=repeat)] == [row.part for row in rows]
 
 
-def test_a_given_validation_part_is_not_added_to():
+def test_an_own_validation_part_is_not_added_to():
     rows = _given("train", "val", "test")
     assert [entry.part for entry in _split(rows, val=0.5)] == [row.part for row in rows]
 
 
-def test_validation_is_carved_out_of_a_given_training_part():
+def test_validation_is_carved_out_of_an_own_training_part():
     rows = _given("train", "test")
     counts = Counter((row.part, entry.part) for row, entry in zip(rows, _split(rows, val=0.5), strict=True))
     assert counts == {("train", "train"): 4, ("train", "val"): 4, ("test", "test"): 8}
@@ -204,7 +204,7 @@ def test_an_image_in_two_classes_is_left_to_the_one_that_needs_it(sizes, seed):
     assert [entry.label for entry in assigned if entry.path.endswith("x")] == [needy]
 
 
-def test_too_few_images_for_the_numbers_are_told():
+def test_too_few_images_for_the_numbers_are_reported():
     message = r"^class 'b': 4 images \(4 different\) do not give 2 for test \+ 3 for train with copies kept together; "
     with pytest.raises(InputError, match=message):
         _counted(_rows(a=5, b=4))
@@ -221,19 +221,19 @@ def _drawn_from(rows, assigned) -> Counter[tuple[str, str]]:
     return Counter((own[entry.path], entry.part) for entry in assigned)
 
 
-def test_training_and_validation_are_drawn_out_of_a_given_training_part_and_the_test_part_stays_whole():
+def test_training_and_validation_are_drawn_out_of_an_own_training_part_and_the_test_part_stays_whole():
     rows = _given("train", "test")
     drawn = _drawn_from(rows, _counted(rows, train=2, test=0, count_val=1))
     assert drawn == {("train", "train"): 4, ("train", "val"): 2, ("test", "test"): 8}
 
 
-def test_so_many_are_drawn_out_of_each_given_part():
+def test_so_many_are_drawn_out_of_each_own_part():
     rows = _given("train", "val", "test")
     drawn = _drawn_from(rows, _counted(rows, train=3, test=2, count_val=1))
     assert drawn == {("train", "train"): 6, ("val", "val"): 2, ("test", "test"): 4}
 
 
-def test_a_given_training_part_may_stay_whole_but_for_validation():
+def test_an_own_training_part_may_stay_whole_but_for_validation():
     rows = _given("train", "test")
     drawn = _drawn_from(rows, _counted(rows, train=0, test=0, count_val=1))
     assert drawn == {("train", "train"): 6, ("train", "val"): 2, ("test", "test"): 8}

@@ -1,4 +1,4 @@
-"""The drawings: deterministic, of the right shape, distinct, and hard for a linear model."""
+"""Synthetic images: deterministic, of the right shape, distinct, and hard for a linear model."""
 
 import hashlib
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_there_are_nine_distinct_spiders_and_two_dozen_or_more_source_kinds() ->
 @DRAWERS
 def test_the_same_arguments_give_the_same_pixels(draw: Callable[..., Image.Image]) -> None:
     first = [digest(draw(kind, 3, size=48, seed=5)) for kind in range(9)]
-    # Whatever else draws random numbers in between must not matter.
+    # Other uses of random numbers in between must not matter.
     np.random.default_rng().random(100)
     draw(0, 0, size=64, seed=1)
     assert [digest(draw(kind, 3, size=48, seed=5)) for kind in range(9)] == first
@@ -116,7 +116,7 @@ def linear_accuracy(seed: int) -> float:
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_linear_model_on_pixels_stays_poor() -> None:
-    # Threads only get into each other's way in fits this small.
+    # Threads slow down such small fits.
     with threadpool_limits(1):
         accuracy = np.mean([linear_accuracy(seed) for seed in (0, 1)])
     assert accuracy < 0.35

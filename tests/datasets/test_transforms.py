@@ -1,4 +1,4 @@
-"""Views: crop, augmentation and input size, against torchvision's own functions."""
+"""Eval and train transforms (crop, augmentation, input size) against torchvision's own functions."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.transforms import views
+from pipeline.datasets.transforms import image_transform
+from pipeline.datasets.transforms.image_transform import ImageTransform, build_transform
 from pipeline.datasets.transforms.table import AUGMENTATIONS
-from pipeline.datasets.transforms.views import View, view
 
 JITTER = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 OPTIONS: dict[str, dict[str, float]] = {
@@ -26,17 +26,17 @@ VARYING = sorted(OPTIONS.keys() - {"none", "crop256"})
 EVERY_OPTION = [(augmentation, option) for augmentation, options in OPTIONS.items() for option in options]
 
 
-def made(augmentation: str = "none", **changes: Any) -> View:
+def build(augmentation: str = "none", **changes: Any) -> ImageTransform:
     sizes = {"image_size": 24, "crop_size": 24, "crop_padding": 0, "input_size": 24}
-    return view(**{**sizes, "augmentation": augmentation, "options": OPTIONS[augmentation], **changes})
+    return build_transform(**{**sizes, "augmentation": augmentation, "options": OPTIONS[augmentation], **changes})
 
 
 def pictures(count: int, side: int = 24) -> Tensor:
     return torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def draws(count: int, shown: View) -> Tensor:
-    return torch.rand(count, shown.draws, generator=torch.Generator().manual_seed(1))
+def random_parameters(count: int, transform: ImageTransform) -> Tensor:
+    return torch.rand(count, transform.random_parameters, generator=torch.Generator().manual_seed(1))
 
 
 def test_every_augmentation_is_tested_with_all_its_options() -> None:
@@ -47,129 +47,131 @@ def test_every_augmentation_is_tested_with_all_its_options() -> None:
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_images_that_nothing_crops_or_resizes_are_untouched_in_testing(augmentation: str) -> None:
     images = pictures(2)
-    assert made(augmentation).still(images) is images
+    assert build(augmentation).eval_transform(images) is images
 
 
 def test_testing_shows_the_centre_resized_as_torchvision_does() -> None:
     images = pictures(3)
-    shown = made("csca", crop_size=19, input_size=11).still(images)
+    actual = build("csca", crop_size=19, input_size=11).eval_transform(images)
     centre = reference.center_crop(images, [19]).float()
     by_hand = torch.stack([reference.resize(image, [11], antialias=True) for image in centre])
-    torch.testing.assert_close(shown, by_hand, rtol=0, atol=1e-4)
+    torch.testing.assert_close(actual, by_hand, rtol=0, atol=1e-4)
 
 
 def test_a_centre_that_needs_no_resizing_stays_uint8() -> None:
     images = pictures(2)
-    assert torch.equal(made(crop_size=16, input_size=16).still(images), images[..., 4:20, 4:20])
+    assert torch.equal(build(crop_size=16, input_size=16).eval_transform(images), images[..., 4:20, 4:20])
 
 
 def test_nothing_is_random_without_crop_and_augmentation() -> None:
-    assert made().draws == 0
-    assert made(input_size=48).draws == 0
-    assert made(crop_size=28, crop_padding=2).draws == 0
+    assert build().random_parameters == 0
+    assert build(input_size=48).random_parameters == 0
+    assert build(crop_size=28, crop_padding=2).random_parameters == 0
 
 
-def test_the_only_place_of_a_crop_as_large_as_the_padded_image_is_shown_in_testing_too() -> None:
+def test_the_only_place_of_a_crop_as_large_as_the_padded_image_is_also_the_one_of_the_eval_transform() -> None:
     images = pictures(1)
-    assert torch.equal(made(crop_size=28, crop_padding=2, input_size=28).still(images), reference.pad(images, [2]))
+    assert torch.equal(
+        build(crop_size=28, crop_padding=2, input_size=28).eval_transform(images), reference.pad(images, [2])
+    )
 
 
 def test_a_flip_without_crop_takes_the_only_draw_and_keeps_uint8() -> None:
-    images, shown = pictures(40), made("flip")
-    own = draws(40, shown)
+    images, transform = pictures(40), build("flip")
+    own = random_parameters(40, transform)
     assert own.shape == (40, 1)
     expected = torch.stack([image.flip(-1) if draw < 0.5 else image for image, draw in zip(images, own, strict=True)])
-    assert torch.equal(shown.varied(images, own), expected)
+    assert torch.equal(transform.train_transform(images, own), expected)
 
 
 def test_the_crop_alone_is_torchvisions_crop_of_224_at_a_place_of_each_images_own() -> None:
     images = pictures(8, side=64)
-    shown = made("crop256", image_size=64, crop_size=56, input_size=56)
-    drawn = draws(8, shown)
-    places = (drawn * 9).long().tolist()
+    transform = build("crop256", image_size=64, crop_size=56, input_size=56)
+    own = random_parameters(8, transform)
+    places = (own * 9).long().tolist()
     by_hand = torch.stack([reference.crop(image, *place, 56, 56) for image, place in zip(images, places, strict=True)])
-    assert torch.equal(shown.varied(images, drawn), by_hand)
+    assert torch.equal(transform.train_transform(images, own), by_hand)
     assert len({tuple(place) for place in places}) > 1
 
 
 def test_training_shows_random_padded_crops_flipped_and_resized() -> None:
-    images, shown = pictures(2), made("flip", crop_padding=4, input_size=30)
+    images, transform = pictures(2), build("flip", crop_padding=4, input_size=30)
     own = torch.tensor([[0.0, 0.999, 0.1], [0.5, 0.25, 0.9]])
     padded = reference.pad(images.float(), [4])
     first, second = padded[0, :, :24, 8:].flip(-1), padded[1, :, 4:28, 2:26]
     expected = [reference.resize(image, [30], antialias=True) for image in (first, second)]
-    torch.testing.assert_close(shown.varied(images, own), torch.stack(expected), rtol=0, atol=1e-4)
+    torch.testing.assert_close(transform.train_transform(images, own), torch.stack(expected), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("augmentation", VARYING)
-def test_each_image_of_a_batch_is_varied_by_draws_of_its_own(augmentation: str) -> None:
-    shown = made(augmentation)
+def test_each_image_of_a_batch_is_transformed_by_its_own_random_parameters(augmentation: str) -> None:
+    transform = build(augmentation)
     images = pictures(1).expand(30, -1, -1, -1)
-    varied = shown.varied(images, draws(30, shown)).float()
-    assert len(varied.flatten(1).unique(dim=0)) == (2 if augmentation == "flip" else 30)
+    transformed = transform.train_transform(images, random_parameters(30, transform)).float()
+    assert len(transformed.flatten(1).unique(dim=0)) == (2 if augmentation == "flip" else 30)
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_the_same_draws_give_the_same_images_at_any_batch_size(
     augmentation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = made(augmentation, crop_padding=3, input_size=32)
-    images, own = pictures(17), draws(17, shown)
-    whole = shown.varied(images, own)
+    transform = build(augmentation, crop_padding=3, input_size=32)
+    images, own = pictures(17), random_parameters(17, transform)
+    whole = transform.train_transform(images, own)
     for size in (1, 5):
-        pieces = [shown.varied(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
+        pieces = [transform.train_transform(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
         torch.testing.assert_close(torch.cat(pieces) / 255, whole / 255, rtol=0, atol=1e-6)
-    monkeypatch.setattr(views, "PIXELS_AT_ONCE_ON_A_CPU", 1)
-    torch.testing.assert_close(shown.varied(images, own) / 255, whole / 255, rtol=0, atol=1e-6)
+    monkeypatch.setattr(image_transform, "CPU_CHUNK_PIXELS", 1)
+    torch.testing.assert_close(transform.train_transform(images, own) / 255, whole / 255, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("augmentation", ["csca", "hierarchical", "animals"])
 def test_at_strength_0_only_the_flip_is_left(augmentation: str) -> None:
-    still = {name: NOTHING.get(name, 0.0) for name in OPTIONS[augmentation]}
-    shown, images = made(augmentation, options=still), pictures(30)
-    varied = shown.varied(images, draws(30, shown))
-    mirrored = [torch.equal(image, other.flip(-1)) for image, other in zip(varied, images, strict=True)]
-    same = [torch.equal(image, other) for image, other in zip(varied, images, strict=True)]
+    neutral = {name: NOTHING.get(name, 0.0) for name in OPTIONS[augmentation]}
+    transform, images = build(augmentation, options=neutral), pictures(30)
+    transformed = transform.train_transform(images, random_parameters(30, transform))
+    mirrored = [torch.equal(image, other.flip(-1)) for image, other in zip(transformed, images, strict=True)]
+    same = [torch.equal(image, other) for image, other in zip(transformed, images, strict=True)]
     assert all(one != other for one, other in zip(mirrored, same, strict=True))
     assert 5 < sum(mirrored) < 25
 
 
 @pytest.mark.parametrize(("augmentation", "option"), EVERY_OPTION)
 def test_every_option_does_something(augmentation: str, option: str) -> None:
-    images, own = pictures(8), draws(8, made(augmentation))
-    without = made(augmentation, options={**OPTIONS[augmentation], option: NOTHING.get(option, 0.0)})
-    difference = made(augmentation).varied(images, own).float() - without.varied(images, own).float()
+    images, own = pictures(8), random_parameters(8, build(augmentation))
+    without = build(augmentation, options={**OPTIONS[augmentation], option: NOTHING.get(option, 0.0)})
+    difference = build(augmentation).train_transform(images, own).float() - without.train_transform(images, own).float()
     assert difference.abs().max() > 3
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_an_option_that_would_do_nothing_is_refused(augmentation: str) -> None:
     with pytest.raises(TypeError, match="shear"):
-        made(augmentation, options={**OPTIONS[augmentation], "shear": 1.0})
+        build(augmentation, options={**OPTIONS[augmentation], "shear": 1.0})
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
 def test_mixed_precision_changes_no_pixel(augmentation: str) -> None:
-    shown, images = made(augmentation, crop_padding=2, input_size=30), pictures(3)
-    plain = shown.varied(images, draws(3, shown))
+    transform, images = build(augmentation, crop_padding=2, input_size=30), pictures(3)
+    plain = transform.train_transform(images, random_parameters(3, transform))
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = shown.varied(images, draws(3, shown))
+        mixed = transform.train_transform(images, random_parameters(3, transform))
     assert torch.equal(mixed, plain)
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
-def test_varied_images_keep_to_the_range_of_pixels(augmentation: str) -> None:
-    shown = made(augmentation, crop_padding=2)
-    varied = shown.varied(pictures(20), draws(20, shown))
-    assert varied.shape == (20, 3, 24, 24)
-    assert varied.min() >= 0
-    assert varied.max() < 255.01
+def test_transformed_images_keep_to_the_range_of_pixels(augmentation: str) -> None:
+    transform = build(augmentation, crop_padding=2)
+    transformed = transform.train_transform(pictures(20), random_parameters(20, transform))
+    assert transformed.shape == (20, 3, 24, 24)
+    assert transformed.min() >= 0
+    assert transformed.max() < 255.01
 
 
 def test_an_unknown_augmentation_lists_the_known_ones() -> None:
     known = "flip, csca, hierarchical, animals, crop256"
     with pytest.raises(InputError, match=rf"^augmentation: 'mixup' is not known; known: {known}$"):
-        view(image_size=8, crop_size=8, crop_padding=0, input_size=8, augmentation="mixup", options={})
+        build_transform(image_size=8, crop_size=8, crop_padding=0, input_size=8, augmentation="mixup", options={})
 
 
 def test_a_crop_that_does_not_fit_tells_the_largest_that_does() -> None:
@@ -178,4 +180,4 @@ def test_a_crop_that_does_not_fit_tells_the_largest_that_does() -> None:
         match=r"^crop_size: 29 does not fit into images of 24 \(image_size\) with 2 \(crop_padding\) around them; "
         "the largest that does is 28$",
     ):
-        made(crop_size=29, crop_padding=2)
+        build(crop_size=29, crop_padding=2)

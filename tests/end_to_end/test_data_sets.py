@@ -11,7 +11,7 @@ from clones import Clone, ran, stages
 from serving import Server, serving
 
 from pipeline.datasets.collect.sets import SETS
-from pipeline.datasets.download.fetching import CACHE_VARIABLE
+from pipeline.datasets.download.cache import CACHE_VARIABLE
 
 pytestmark = pytest.mark.slow
 ARCHIVE = "CUB_200_2011.tgz"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
 from pipeline.networks.backbones.table import BACKBONES, backbone, make
-from pipeline.networks.build import Plan, build, check_trunk, hidden, load_trunk, trunk
+from pipeline.networks.build import Plan, backbone_weights, build, check_backbone, hidden_layers, load_backbone
 from pipeline.networks.heads import modules
 from pipeline.networks.heads.table import HEADS
 from pipeline.networks.network import Network
@@ -20,18 +20,18 @@ def made(name: str = "resnet18", head: str = "linear", *, size: int = 64, **opti
 
 
 def of_any_scale(one: Tensor, other: Tensor) -> None:
-    """Random weights make scores large; channels last sums in another order."""
+    """Compare up to scale: random weights make scores large, and channels last sums in another order."""
     scale = other.abs().max().item()
     torch.testing.assert_close(one / scale, other / scale, rtol=0, atol=1e-5)
 
 
 def filled(model: nn.Module) -> nn.Module:
-    """Give every weight values of about the size that it starts with, ViT's classifier too, which starts at zero."""
+    """Set every weight to values of about its initial size, also those of ViT's classifier, initially zero."""
     noise = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0))
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1 or name.endswith("bias"):
-            drawn = noise.repeat(parameter.numel() // len(noise) + 1)[: parameter.numel()].view_as(parameter)
-            parameter.data = drawn / max(1, parameter[0].numel()) ** 0.5
+            values = noise.repeat(parameter.numel() // len(noise) + 1)[: parameter.numel()].view_as(parameter)
+            parameter.data = values / max(1, parameter[0].numel()) ** 0.5
     return model
 
 
@@ -58,17 +58,17 @@ def test_every_parameter_belongs_to_exactly_one_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
-def test_taps_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
+def test_hooked_layers_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
     with torch.device("meta"):
         model = backbone(name).build(64)
     names = [module for module, _ in model.named_modules()]
-    places = [names.index(tap) for tap in backbone(name).taps]
-    assert len(places) == 4
-    assert places == sorted(places)
+    positions = [names.index(layer) for layer in backbone(name).hooked_layers]
+    assert len(positions) == 4
+    assert positions == sorted(positions)
 
 
 @pytest.mark.parametrize(
-    ("name", "taps", "channels"),
+    ("name", "hooked_layers", "channels"),
     [
         ("resnet50", ["layer1.2.conv3", "layer2.3.conv3", "layer3.5.conv3", "layer4.2.conv3"], [256, 512, 1024, 2048]),
         (
@@ -83,11 +83,11 @@ def test_taps_are_modules_of_the_backbone_at_four_depths(name: str) -> None:
         ),
     ],
 )
-def test_taps_are_those_of_spa_gca_table_3(name: str, taps: list[str], channels: list[int]) -> None:
-    assert list(backbone(name).taps) == taps
+def test_hooked_layers_are_those_of_spa_gca_table_3(name: str, hooked_layers: list[str], channels: list[int]) -> None:
+    assert list(backbone(name).hooked_layers) == hooked_layers
     with torch.device("meta"):
         model = backbone(name).build(224)
-    assert [model.get_submodule(tap).out_channels for tap in taps] == channels
+    assert [model.get_submodule(layer).out_channels for layer in hooked_layers] == channels
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_the_whole_networks_have_torchvisions_counts(name: str, total: int) -> N
 def test_published_imagenet_weights_have_the_names_that_are_expected(name: str) -> None:
     with torch.device("meta"):
         own = backbone(name).build(224)
-    # What torchvision's file holds beside this: GoogLeNet's auxiliary heads.
+    # torchvision's file also holds GoogLeNet's auxiliary heads.
     values = own.state_dict() | {f"{part}conv.weight": torch.zeros(1) for part in backbone(name).unused}
-    check_trunk(own, backbone(name), values, origin="x")
+    check_backbone(own, backbone(name), values, origin="x")
     assert backbone(name).imagenet.url.endswith(".pth")
 
 
@@ -138,33 +138,33 @@ def test_missing_surplus_and_misshapen_values_are_listed() -> None:
     values["layer9.weight"] = torch.zeros(1)
     values["conv1.weight"] = torch.zeros(64, 1, 7, 7)
     with pytest.raises(InputError) as caught:
-        load_trunk(made().model, backbone("resnet18"), values, image_size=64, origin="mine.pth")
-    told = str(caught.value)
-    assert told.startswith("mine.pth: not the values of this backbone")
-    assert "1 missing: layer1.0.conv1.weight" in told
-    assert "1 surplus: layer9.weight" in told
-    assert "1 of another shape: conv1.weight (64, 1, 7, 7) for (64, 3, 7, 7)" in told
+        load_backbone(made().model, backbone("resnet18"), values, image_size=64, origin="mine.pth")
+    message = str(caught.value)
+    assert message.startswith("mine.pth: not the values of this backbone")
+    assert "1 missing: layer1.0.conv1.weight" in message
+    assert "1 surplus: layer9.weight" in message
+    assert "1 of another shape: conv1.weight (64, 1, 7, 7) for (64, 3, 7, 7)" in message
 
 
 def test_another_architecture_is_refused_and_long_lists_are_cut() -> None:
     values = torchvision.models.resnet50(weights=None).state_dict()
     with pytest.raises(InputError, match=r"and \d+ more"):
-        check_trunk(made().model, backbone("resnet18"), values, origin="x")
+        check_backbone(made().model, backbone("resnet18"), values, origin="x")
 
 
 def test_values_may_lack_the_batch_counts_and_hold_any_classifier() -> None:
     values = {n: v for n, v in made().model.state_dict().items() if not n.endswith("num_batches_tracked")}
     values["fc.weight"] = torch.zeros(3, 3)
-    check_trunk(made().model, backbone("resnet18"), values, origin="x")
+    check_backbone(made().model, backbone("resnet18"), values, origin="x")
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_place_embeddings_of_another_image_size_are_interpolated() -> None:
+def test_position_embeddings_of_another_image_size_are_interpolated() -> None:
     own = filled(make("vit_b_16", 96))
-    network = made("vit_b_16", size=64, pretrained=trunk(own.state_dict(), backbone("vit_b_16")))
-    places = network.model.get_parameter("encoder.pos_embedding")
-    assert places.shape == (1, 17, 768)
-    torch.testing.assert_close(places[:, 0], own.get_parameter("encoder.pos_embedding")[:, 0])
+    network = made("vit_b_16", size=64, pretrained=backbone_weights(own.state_dict(), backbone("vit_b_16")))
+    positions = network.model.get_parameter("encoder.pos_embedding")
+    assert positions.shape == (1, 17, 768)
+    torch.testing.assert_close(positions[:, 0], own.get_parameter("encoder.pos_embedding")[:, 0])
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
 
 
@@ -183,7 +183,7 @@ def test_every_head_goes_on_every_backbone(name: str, head: str) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"vit_b_16"}))
-def test_the_conv1x1_head_and_a_linear_layer_behind_global_average_pooling_agree(name: str) -> None:
+def test_the_conv1x1_head_and_a_linear_layer_after_global_average_pooling_agree(name: str) -> None:
     linear = made(name, "linear").eval()
     filled(linear.model)
     convolution = made(name, "conv1x1", pretrained=linear.model.state_dict()).eval()
@@ -240,26 +240,26 @@ def test_averaging_to_regions_is_torchs_adaptive_average(shape: tuple[int, int])
 @pytest.mark.usefixtures("undrawn")
 def test_the_torchvision_head_of_vgg_keeps_its_pretrained_hidden_layers() -> None:
     shape = {"classifier.0.weight": (4096, 25088), "classifier.3.weight": (4096, 4096)}
-    given = {name: torch.full(size, 0.25) for name, size in shape.items()}
+    constants = {name: torch.full(size, 0.25) for name, size in shape.items()}
     own = make("vgg16", 64).state_dict()
-    stored = trunk(own, backbone("vgg16")) | hidden(own | given, backbone("vgg16"))
+    stored = backbone_weights(own, backbone("vgg16")) | hidden_layers(own | constants, backbone("vgg16"))
     assert {name for name in own if name not in stored} == {"classifier.6.weight", "classifier.6.bias"}
     state = made("vgg16", "torchvision", pretrained=stored).model.state_dict()
-    assert all(torch.equal(state[name], value) for name, value in given.items())
+    assert all(torch.equal(state[name], value) for name, value in constants.items())
     assert state["classifier.6.weight"].shape == (7, 4096)
 
 
 @pytest.mark.parametrize("shape", [(1, 150, 768), (2, 197, 768), (197, 768)])
-def test_place_embeddings_that_are_none_are_told_in_one_line(shape: tuple[int, ...]) -> None:
+def test_wrong_position_embeddings_are_reported_in_one_line(shape: tuple[int, ...]) -> None:
     row = backbone("vit_b_16")
     with torch.device("meta"):
         own = make("vit_b_16", 224)
         values = own.state_dict() | {"encoder.pos_embedding": torch.empty(shape)}
     with pytest.raises(InputError, match=r"1 of another shape: encoder\.pos_embedding"):
-        check_trunk(own, row, row.fit(trunk(values, row), 224), origin="x")
+        check_backbone(own, row, row.fit(backbone_weights(values, row), 224), origin="x")
 
 
-def test_dropout_in_front_of_torchvisions_classifier_is_left_out_with_other_heads() -> None:
+def test_dropout_before_torchvisions_classifier_is_left_out_with_other_heads() -> None:
     with torch.device("meta"):
         assert [step.name for step in made("googlenet", "torchvision").steps][-2:] == ["dropout", "fc"]
         assert [step.name for step in made("googlenet", "linear").steps][-2:] == ["avgpool", "fc"]

@@ -22,7 +22,7 @@ TRAINED = {
     "3b": {"block3", "block4", "pool", "head"},
     "3c": {"block4", "pool", "head"},
 }
-# Which stages train is tested for all without values; so two strategies will do here, and all of them on one backbone.
+# Which stages train is tested without values for all strategies; so here two suffice, and all on one backbone.
 TRAININGS = sorted(
     {(name, strategy) for name in BACKBONES for strategy in ("1", "3b")} | {("resnet18", s) for s in TRAINED}
 )
@@ -34,9 +34,9 @@ def unfrozen(backbone: str = "resnet18", *, head: str = "linear", classes: int =
 
 
 def make(backbone: str = "resnet18", strategy: str = "2", **changes: Any) -> Network:
-    made = unfrozen(backbone, **changes)
-    freeze(made, strategy)
-    return made
+    network = unfrozen(backbone, **changes)
+    freeze(network, strategy)
+    return network
 
 
 @cache
@@ -46,7 +46,7 @@ def unfrozen_on_meta(backbone: str, **changes: Any) -> Network:
 
 
 def on_meta(backbone: str = "resnet18", strategy: str = "2", **changes: Any) -> Network:
-    """A network without values, copied from one that is built once: building takes ten times as long."""
+    """Copy a network without values from one that is built once: building takes ten times as long."""
     network = deepcopy(unfrozen_on_meta(backbone, **changes))
     freeze(network, strategy)
     return network
@@ -57,7 +57,7 @@ def state(network: Network) -> dict[str, Tensor]:
 
 
 def train_an_epoch(network: Network) -> None:
-    """Two batches by Adam, which moves every weight that gets a gradient."""
+    """Train two batches by Adam, which changes every weight that gets a gradient."""
     optimizer = torch.optim.Adam([p for group in network.groups().values() for p in group], lr=1e-3)
     generator = torch.Generator().manual_seed(0)
     network.train()
@@ -70,10 +70,10 @@ def train_an_epoch(network: Network) -> None:
 
 def test_the_table_of_strategies_is_ecsm_table_2() -> None:
     assert set(STRATEGIES) == set(TRAINED)
-    assert {name for name, row in STRATEGIES.items() if row.partly} == set(TRAINED) - {"2"}
+    assert {name for name, row in STRATEGIES.items() if row.freezes} == set(TRAINED) - {"2"}
 
 
-def test_what_else_freeze_may_be_is_no_strategy() -> None:
+def test_other_values_of_freeze_are_no_strategies() -> None:
     assert set(OTHER_STRATEGIES) == {"scratch", "phases"}
     for name in OTHER_STRATEGIES:
         with pytest.raises(InputError, match=f"^freeze: '{name}' is neither a strategy"):
@@ -109,13 +109,13 @@ def test_an_epoch_changes_exactly_the_planned_tensors_buffers_included(backbone:
 
 
 @pytest.mark.parametrize("attention", ["se", "cbam", "ecsm", "hierarchical"])
-def test_attention_trains_also_where_all_around_it_is_frozen(attention: str) -> None:
+def test_attention_trains_also_where_all_layers_around_it_are_frozen(attention: str) -> None:
     torch.manual_seed(0)
     network = make(strategy="1", attention=attention)
     before = state(network)
     train_an_epoch(network)
     after = state(network)
-    # These two cancel in a softmax and in a deviation, so that only rounding moves them.
+    # These two cancel in a softmax and in a deviation, so that only rounding changes them.
     idle = ("key.bias", "change.bias")
     changed = {name for name in before if not torch.equal(before[name], after[name]) and not name.endswith(idle)}
     trains = {name for name in before if "attention" in name or name.startswith("fc.")}
@@ -125,18 +125,18 @@ def test_attention_trains_also_where_all_around_it_is_frozen(attention: str) -> 
 @pytest.mark.usefixtures("narrow")
 def test_attention_is_in_train_mode_inside_a_frozen_block() -> None:
     network = make(strategy="1", attention="cbam")
-    assert all(module.training for module in network.added_modules())
+    assert all(module.training for module in network.inserted_modules())
     norm = network.model.get_submodule("layer1.0.bn2")
     assert not norm.training
     network.eval()
     assert not any(module.training for module in network.modules())
 
 
-def test_the_groups_are_backbone_module_and_head() -> None:
+def test_the_groups_are_backbone_attention_and_head() -> None:
     network = make(strategy="3c", attention="se")
     groups = {name: sum(p.numel() for p in group) for name, group in network.groups().items()}
     assert groups["head"] == 512 * 5 + 5
-    assert groups["module"] == sum(2 * c * c // 16 for c in (64, 128, 256, 512))
+    assert groups["attention"] == sum(2 * c * c // 16 for c in (64, 128, 256, 512))
     assert groups["backbone"] == sum(p.numel() for p in network.model.get_submodule("layer4").parameters())
 
 
@@ -173,10 +173,10 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
 
 
 @pytest.mark.usefixtures("narrow")
-def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
+def test_all_batch_norms_keep_their_statistics_with_freeze_bn_stats() -> None:
     torch.manual_seed(0)
     network = make(strategy="2")
-    freeze(network, "2", still_norms=True)
+    freeze(network, "2", freeze_bn_stats=True)
     before = state(network)
     train_an_epoch(network)
     after = state(network)
@@ -188,19 +188,19 @@ def test_all_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
     ("strategy", "last"),
     [("1", "avgpool"), ("2", None), ("3a", "layer1.1"), ("3b", "layer2.1"), ("3c", "layer3.1")],
 )
-def test_the_frozen_prefix_is_what_nothing_trains_in(strategy: str, last: str | None) -> None:
+def test_the_frozen_prefix_is_the_steps_without_trainable_parameters(strategy: str, last: str | None) -> None:
     network = on_meta(strategy=strategy)
     prefix = network.steps[: network.frozen_prefix()]
     assert (prefix[-1].name if prefix else None) == last
 
 
-def test_the_frozen_prefix_ends_where_attention_is_put_in() -> None:
+def test_the_frozen_prefix_ends_where_attention_is_inserted() -> None:
     se, cbam = on_meta(strategy="1", attention="se"), on_meta(strategy="1", attention="cbam")
     assert se.steps[se.frozen_prefix()].name == "attention.block1"
     assert cbam.steps[cbam.frozen_prefix()].name == "layer1.0"
 
 
-def test_dropout_in_front_of_a_trained_classifier_is_not_frozen_with_what_is_before_it() -> None:
+def test_dropout_before_a_trained_classifier_is_not_frozen_with_the_layers_before_it() -> None:
     network = on_meta("googlenet", "1", head="torchvision")
     assert network.steps[network.frozen_prefix()].name == "dropout"
 
@@ -215,7 +215,7 @@ def test_dropout_in_front_of_a_trained_classifier_is_not_frozen_with_what_is_bef
         ("vit_b_16", "encoder.layers.encoder_layer_1", "encoder.layers.encoder_layer_1"),
     ],
 )
-def test_a_layers_name_trains_it_and_all_behind_it(backbone: str, layer: str, first: str) -> None:
+def test_a_layers_name_trains_it_and_all_later_layers(backbone: str, layer: str, first: str) -> None:
     network = on_meta(backbone, layer)
     names = [step.name for step in network.steps]
     assert network.frozen_steps == set(names[: names.index(first)])
@@ -241,7 +241,7 @@ def test_a_rule_that_decides_nothing_is_an_error() -> None:
         plan(["stem"], [Rule("block9", False), Rule("*", True)])
 
 
-def test_what_is_neither_strategy_nor_layer_is_told() -> None:
+def test_a_name_that_is_neither_strategy_nor_layer_is_refused() -> None:
     with pytest.raises(
         InputError,
         match=r"freeze: '4' is neither a strategy \(1, 2, 3a, 3b, 3c\) nor a layer of this network, "

@@ -30,7 +30,7 @@ def made(backbone: str = "resnet18", attention: str = "none", *, size: int = 64,
 
 @pytest.fixture(scope="module")
 def pretrained() -> dict[str, Tensor]:
-    """Values like those of a trained network: batch norms that neither vanish nor explode."""
+    """Values like those of a trained network, with batch norms that neither vanish nor explode."""
     torch.manual_seed(0)
     model = tiny.resnet(18)
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_every_mechanism_goes_to_every_position_and_leaves_pretrained_names_as_t
             assert torch.equal(state[name], pretrained[name]), name
     surplus = {name for name in state if name not in pretrained}
     assert surplus
-    assert all(any(name.startswith(f"{added}.") for added in network.added) for name in surplus)
+    assert all(any(name.startswith(f"{module}.") for module in network.inserted) for name in surplus)
     assert network(torch.randn(2, 3, 64, 64)).shape == (2, 5)
 
 
@@ -83,7 +83,7 @@ def test_every_weight_of_a_whole_network_gets_a_finite_gradient(attention: str) 
         assert parameter.grad.isfinite().all(), name
 
 
-# One of each position: what a mechanism does is exported in test_attention_contract.py, for all.
+# One mechanism per position: test_attention_contract.py exports every mechanism by itself.
 @pytest.mark.parametrize("attention", ["se", "csca", "ecsm"])
 def test_a_network_with_attention_can_be_exported(attention: str) -> None:
     network = made(attention=attention).eval()
@@ -94,11 +94,11 @@ def test_a_network_with_attention_can_be_exported(attention: str) -> None:
 
 @pytest.mark.parametrize("backbone", CONVOLUTIONAL)
 @pytest.mark.parametrize("attention", ["se", "ecsm"])
-def test_every_convolutional_backbone_takes_attention_behind_its_stages(backbone: str, attention: str) -> None:
+def test_every_convolutional_backbone_takes_attention_after_its_stages(backbone: str, attention: str) -> None:
     with torch.device("meta"):
         network = made(backbone, attention).eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
-    assert len(network.added) == {"se": 4, "ecsm": 1}[attention]
+    assert len(network.inserted) == {"se": 4, "ecsm": 1}[attention]
 
 
 @pytest.mark.parametrize("backbone", sorted(RESIDUAL))
@@ -106,7 +106,7 @@ def test_every_residual_block_takes_attention(backbone: str) -> None:
     with torch.device("meta"):
         network = made(backbone, "csca").eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
-    assert len(network.added) == RESIDUAL[backbone]
+    assert len(network.inserted) == RESIDUAL[backbone]
 
 
 def test_attention_in_a_block_sees_the_last_norms_output_before_the_shortcut_is_added() -> None:
@@ -129,21 +129,21 @@ def test_attention_after_a_stage_runs_between_the_stages() -> None:
 
 
 @pytest.mark.parametrize(("attention", "modules"), [("se", 4), ("cbam", 8), ("ecsm", 1)])
-def test_a_network_hands_out_the_maps_that_it_attends_with(attention: str, modules: int) -> None:
+def test_a_network_returns_the_maps_that_it_attends_with(attention: str, modules: int) -> None:
     network = made(attention=attention).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         before = network(images)
         maps = network.attention_maps(images)
         assert torch.equal(network(images), before)
-    assert tuple(maps) == network.added
+    assert tuple(maps) == network.inserted
     assert len(maps) == modules
-    for name, module in zip(network.added, network.added_modules(), strict=True):
+    for name, module in zip(network.inserted, network.inserted_modules(), strict=True):
         assert set(maps[name]) == set(module.maps(torch.randn(2, module.channels, 4, 4)))
         assert all(len(weights) == 2 for weights in maps[name].values())
 
 
-def test_handing_out_maps_changes_nothing_in_train_mode_neither() -> None:
+def test_returning_maps_changes_nothing_also_in_train_mode() -> None:
     network = made(attention="hierarchical", attention_options={"temporal_memory": True})
     before = {name: value.clone() for name, value in network.state_dict().items()}
     network.attention_maps(torch.randn(2, 3, 64, 64))
@@ -151,15 +151,15 @@ def test_handing_out_maps_changes_nothing_in_train_mode_neither() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_the_map_handed_out_is_the_one_that_was_used() -> None:
+def test_the_map_returned_is_the_one_that_is_used() -> None:
     network = made(attention="spatial").eval()
     images = torch.randn(2, 3, 64, 64)
-    place = [step.name for step in network.steps].index("attention.block4")
+    index = [step.name for step in network.steps].index("attention.block4")
     with torch.no_grad():
-        features = network.run(images, stop=place)
-        weighed = network.run(features, start=place, stop=place + 1)
-        shown = network.attention_maps(images)["attention.block4"]["position"]
-    torch.testing.assert_close(features * shown[:, None], weighed)
+        features = network.run(images, stop=index)
+        weighed = network.run(features, start=index, stop=index + 1)
+        weights = network.attention_maps(images)["attention.block4"]["position"]
+    torch.testing.assert_close(features * weights[:, None], weighed)
 
 
 def test_a_copy_of_a_network_attends_with_modules_of_its_own() -> None:
@@ -168,7 +168,7 @@ def test_a_copy_of_a_network_attends_with_modules_of_its_own() -> None:
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         before = other(images)
-        for module in network.added_modules():
+        for module in network.inserted_modules():
             for parameter in module.parameters():
                 parameter.zero_()
         torch.testing.assert_close(other(images), before, rtol=0, atol=0)
@@ -176,16 +176,16 @@ def test_a_copy_of_a_network_attends_with_modules_of_its_own() -> None:
 
 def test_shapes_are_those_of_a_real_forward_pass() -> None:
     network = made().eval()
-    seen: dict[str, tuple[int, ...]] = {}
+    norm_shapes: dict[str, tuple[int, ...]] = {}
     for name in last_norms(network.model):
         norm = network.model.get_submodule(name)
-        norm.register_forward_hook(lambda _m, _x, y, name=name: seen.__setitem__(name, tuple(y.shape[1:])))
+        norm.register_forward_hook(lambda _m, _x, y, name=name: norm_shapes.__setitem__(name, tuple(y.shape[1:])))
     x = torch.randn(1, 3, 80, 80)
     expected = {}
     for number, step in enumerate(network.steps):
         x = network.run(x, start=number, stop=number + 1)
         expected[step.name] = tuple(x.shape[1:])
-    assert shapes(made(), 80) == expected | seen
+    assert shapes(made(), 80) == expected | norm_shapes
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_shapes_are_those_of_a_real_forward_pass() -> None:
         ("resnet18", "senet", 64, None, "attention: 'senet' is not known; known: none, se, "),
     ],
 )
-def test_what_a_network_cannot_take_is_told(
+def test_attention_that_a_network_cannot_take_is_refused(
     backbone: str, attention: str, size: int, position: str | None, message: str
 ) -> None:
     with torch.device("meta"), pytest.raises(InputError) as caught:
@@ -242,9 +242,9 @@ def test_operations_grow_by_those_of_the_attention() -> None:
 def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision: torch.dtype) -> None:
     networks = {"one": made(), "other": made(attention="se").eval()}
     before = deepcopy(networks)
-    found = cost.images_per_second(networks, torch.randn(4, 3, 64, 64), seconds=0.01, precision=precision)
-    assert set(found) == set(networks)
-    assert min(found.values()) > 0
+    speeds = cost.images_per_second(networks, torch.randn(4, 3, 64, 64), seconds=0.01, precision=precision)
+    assert set(speeds) == set(networks)
+    assert min(speeds.values()) > 0
     for name, network in networks.items():
         assert network.training == before[name].training
         state = before[name].state_dict()
@@ -253,4 +253,4 @@ def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision:
 
 def test_inserting_by_hand_is_what_build_does() -> None:
     network = insert(made(), "se", None, {"reduction": 8}, 64)
-    assert network.added == tuple(f"attention.block{number}" for number in range(1, 5))
+    assert network.inserted == tuple(f"attention.block{number}" for number in range(1, 5))

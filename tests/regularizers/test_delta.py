@@ -1,4 +1,4 @@
-"""DELTA's weights of channels, and the rises of the loss that they are made of."""
+"""DELTA's channel weights, and the filter importance that they are computed from."""
 
 import copy
 import math
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pipeline.regularizers.delta import Delta, channel_weights
-from pipeline.regularizers.rises import rises
+from pipeline.regularizers.filter_importance import filter_importance
 
-TAPS = ["stem", "block.conv", "last"]
+LAYERS = ["stem", "block.conv", "last"]
 
 
 class Block(nn.Module):
-    """A bottleneck's end: a convolution without bias, its norm, and a shortcut that is added in place."""
+    """The end of a bottleneck: convolution without bias, batch norm, shortcut added in place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,13 +37,13 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm2d(5)
         self.block = Block()
         self.last = nn.Conv2d(5, 6, 1, bias=False)
-        self.behind = nn.BatchNorm2d(6)
+        self.last_norm = nn.BatchNorm2d(6)
         self.drop = nn.Dropout(0.5)
         self.fc = nn.Linear(6, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.block(self.norm(self.stem(x)).relu())
-        return self.fc(self.drop(self.behind(self.last(x)).relu().mean(dim=(2, 3))))
+        return self.fc(self.drop(self.last_norm(self.last(x)).relu().mean(dim=(2, 3))))
 
 
 def net() -> Net:
@@ -75,46 +75,46 @@ def each(scores: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(scores, labels, reduction="none")
 
 
-def really_zeroed(network: nn.Module, tap: str, given: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """A filter's weights at zero, one after the other, and everything run again."""
-    images, labels = torch.cat([x for x, _ in given]), torch.cat([y for _, y in given])
-    found = []
-    for number in range(network.get_submodule(tap).out_channels):
+def loss_increases(network: nn.Module, layer: str, data: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Set the weights of one filter after another to zero, and run the whole network each time."""
+    images, labels = torch.cat([x for x, _ in data]), torch.cat([y for _, y in data])
+    increases = []
+    for number in range(network.get_submodule(layer).out_channels):
         zeroed = copy.deepcopy(network).eval()
         with torch.no_grad():
-            zeroed.get_submodule(tap).weight[number] = 0
+            zeroed.get_submodule(layer).weight[number] = 0
             after = cross_entropy(zeroed(images), labels)
             before = cross_entropy(copy.deepcopy(network).eval()(images), labels)
-        found.append(after - before)
-    return torch.stack(found)
+        increases.append(after - before)
+    return torch.stack(increases)
 
 
 @pytest.mark.parametrize("filters_at_once", [1, 2, 128])
-def test_rises_are_those_of_really_zeroing_each_filter(filters_at_once: int) -> None:
-    network, given = net(), batches(3, 2)
-    found = rises(network, TAPS, given, each, filters_at_once=filters_at_once)
-    assert list(found) == TAPS
-    for tap in TAPS:
-        torch.testing.assert_close(found[tap], really_zeroed(network, tap, given), rtol=0, atol=1e-6)
-        assert found[tap].abs().max() > 1e-3
+def test_filter_importance_is_the_loss_increase_of_really_zeroing_each_filter(filters_at_once: int) -> None:
+    network, data = net(), batches(3, 2)
+    importance = filter_importance(network, LAYERS, data, each, filters_at_once=filters_at_once)
+    assert list(importance) == LAYERS
+    for layer in LAYERS:
+        torch.testing.assert_close(importance[layer], loss_increases(network, layer, data), rtol=0, atol=1e-6)
+        assert importance[layer].abs().max() > 1e-3
 
 
-def test_rises_leave_values_buffers_and_modes_as_they_were() -> None:
+def test_filter_importance_leaves_values_buffers_and_modes_as_they_were() -> None:
     network = net().train()
     network.block.norm.eval()
     before, modes = copy.deepcopy(network.state_dict()), [module.training for module in network.modules()]
-    rises(network, TAPS, batches(2), each)
+    filter_importance(network, LAYERS, batches(2), each)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert [module.training for module in network.modules()] == modes
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
 
 
-def test_rises_carry_no_gradient() -> None:
-    assert not any(values.requires_grad for values in rises(net(), TAPS, batches(1), each).values())
+def test_filter_importance_carries_no_gradient() -> None:
+    assert not any(values.requires_grad for values in filter_importance(net(), LAYERS, batches(1), each).values())
 
 
 def test_an_exception_leaves_modes_values_and_no_hook() -> None:
-    network, given = net().train(), batches(2)
+    network, data = net().train(), batches(2)
     before, calls = copy.deepcopy(network.state_dict()), []
 
     def fails(scores: Tensor, labels: Tensor) -> Tensor:
@@ -128,56 +128,56 @@ def test_an_exception_leaves_modes_values_and_no_hook() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rises(network, TAPS, given, fails)
-    handle = network.behind.register_forward_pre_hook(broken)
+        filter_importance(network, LAYERS, data, fails)
+    handle = network.last_norm.register_forward_pre_hook(broken)
     with pytest.raises(KeyboardInterrupt):
-        rises(network, TAPS, given, each)
+        filter_importance(network, LAYERS, data, each)
     handle.remove()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(module.training for module in network.modules())
     assert not any(module._forward_hooks for module in network.modules())
 
 
-def test_what_is_before_a_tap_runs_for_one_image_and_what_is_behind_for_as_many_as_filters() -> None:
+def test_layers_before_a_convolution_run_for_one_image_and_layers_after_it_for_as_many_as_filters() -> None:
     network, sizes = net(), {"stem": [], "fc": []}
     for name in sizes:
         network.get_submodule(name).register_forward_pre_hook(
             lambda module, inputs, name=name: sizes[name].append(len(inputs[0]))
         )
-    rises(network, ["last"], batches(1), each, filters_at_once=4)
+    filter_importance(network, ["last"], batches(1), each, filters_at_once=4)
     assert sizes == {"stem": [1, 1, 1], "fc": [1, 4, 2]}
 
 
-def test_progress_is_told_behind_every_image() -> None:
-    told = []
-    rises(net(), ["last"], batches(2, 1), each, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+def test_progress_is_reported_after_every_image() -> None:
+    calls = []
+    filter_importance(net(), ["last"], batches(2, 1), each, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_channel_weights_are_the_softmax_of_a_fifth_of_the_z_scores() -> None:
     values = [0.3, -0.1, 0.0, 2.0]
-    centre, deviation = statistics.mean(values), statistics.pstdev(values)
-    raised = [math.exp((value - centre) / deviation / 5) for value in values]
-    found = channel_weights({"conv": torch.tensor(values, dtype=torch.float64)})["conv"]
-    expected = torch.tensor([value / sum(raised) for value in raised], dtype=torch.float64)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    center, deviation = statistics.mean(values), statistics.pstdev(values)
+    exponentials = [math.exp((value - center) / deviation / 5) for value in values]
+    weights = channel_weights({"conv": torch.tensor(values, dtype=torch.float64)})["conv"]
+    expected = torch.tensor([value / sum(exponentials) for value in exponentials], dtype=torch.float64)
+    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.1, 0.1], [0.0, 0.0], [7.0]])
 def test_filters_that_do_not_differ_weigh_the_same(values: list[float]) -> None:
-    found = channel_weights({"conv": torch.tensor(values)})["conv"]
-    torch.testing.assert_close(found, torch.full((len(values),), 1 / len(values)))
+    weights = channel_weights({"conv": torch.tensor(values)})["conv"]
+    torch.testing.assert_close(weights, torch.full((len(values),), 1 / len(values)))
 
 
 @pytest.mark.parametrize("factor", [1.0, 3.0])
 def test_shares_and_mean_one_weights_give_the_same(factor: float) -> None:
     shares = torch.tensor([0.2, 0.3, 0.5])
     regularizer = Delta({"conv": (3, 2, 2)}, head="fc", channel_weights={"conv": shares * factor})
-    taps = {"conv": torch.zeros(2, 3, 2, 2)}
-    torch.testing.assert_close(regularizer.weights(taps, taps)["conv"], (3 * shares).expand(2, 3))
+    maps = {"conv": torch.zeros(2, 3, 2, 2)}
+    torch.testing.assert_close(regularizer.weights(maps, maps)["conv"], (3 * shares).expand(2, 3))
 
 
-def test_the_given_weights_are_cloned_and_in_the_state() -> None:
+def test_channel_weights_are_cloned_and_in_the_state() -> None:
     shares = torch.tensor([0.25, 0.75])
     regularizer = Delta({"a.conv": (2, 2, 2)}, head="fc", channel_weights={"a.conv": shares})
     shares.zero_()

@@ -1,4 +1,4 @@
-"""L2-SP's distance, what it covers, and that its start survives."""
+"""L2-SP: distance, covered parameters, and the starting point in the state."""
 
 import copy
 
@@ -47,17 +47,17 @@ def slow(start: nn.Module, network: nn.Module, names: set[str]) -> float:
 @pytest.mark.parametrize(("covers", "names"), [("kernels", KERNELS), ("all", ALL)])
 def test_the_distance_is_that_of_the_covered_values_from_their_start(covers: str, names: set[str]) -> None:
     start = net()
-    regularizer = L2SP(start, head="fc", added=["attention"], covers=covers, alpha=0.4)
+    regularizer = L2SP(start, head="fc", inserted=["attention"], covers=covers, alpha=0.4)
     network = moved(start)
-    found = regularizer({}, {}, network)["l2_sp"]
-    assert found.item() == pytest.approx(0.4 / 2 * slow(start, network, names), abs=1e-8)
+    term = regularizer({}, {}, network)["l2_sp"]
+    assert term.item() == pytest.approx(0.4 / 2 * slow(start, network, names), abs=1e-8)
 
 
 @pytest.mark.parametrize(("covers", "names"), [("kernels", KERNELS), ("all", ALL)])
 def test_covered_values_alone_are_pulled_to_their_start(covers: str, names: set[str]) -> None:
     start = net()
     network = moved(start)
-    L2SP(start, head="fc", added=["attention"], covers=covers, alpha=0.4)({}, {}, network)["l2_sp"].backward()
+    L2SP(start, head="fc", inserted=["attention"], covers=covers, alpha=0.4)({}, {}, network)["l2_sp"].backward()
     assert {name for name, parameter in network.named_parameters() if parameter.grad is not None} == names
     for name in names:
         w, w0 = network.get_parameter(name), start.get_parameter(name)
@@ -66,9 +66,9 @@ def test_covered_values_alone_are_pulled_to_their_start(covers: str, names: set[
 
 def test_the_heads_penalty_covers_the_whole_head() -> None:
     network = net()
-    found = L2SP(network, head="fc", beta=0.6)({}, {}, network)["head_penalty"]
+    term = L2SP(network, head="fc", beta=0.6)({}, {}, network)["head_penalty"]
     expected = 0.3 * sum(value.item() ** 2 for p in network.fc.parameters() for value in p.flatten())
-    assert found.item() == pytest.approx(expected, abs=1e-10)
+    assert term.item() == pytest.approx(expected, abs=1e-10)
 
 
 def test_the_start_stays_where_it_was_while_the_network_trains() -> None:

@@ -1,16 +1,16 @@
-"""What holds for every row of the table."""
+"""Facts that hold for every row of the table."""
 
 from copy import deepcopy
 from typing import Any, get_args
 
 import pytest
 import torch
-from pipeline.params import RegularizerName
 from torch import Tensor, nn
 
+from pipeline.config.choices import TABLES
 from pipeline.regularizers.contract import Regularizer
+from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
 from pipeline.regularizers.table import METHODS
-from pipeline.regularizers.taps import Tapped, freeze_source
 
 SINGLE = sorted(name for name, row in METHODS.items() if row.module)
 ALIGNED = ["act", "ast", "delta", "gca", "spa"]
@@ -34,9 +34,15 @@ def network() -> nn.Sequential:
 
 def made(name: str, model: nn.Module, **options: object) -> Regularizer:
     row = METHODS[name]
-    weights = {tap: torch.rand(size[0], dtype=torch.float64) + 0.1 for tap, size in SHAPES.items()}
-    given: dict[str, Any] = {"shapes": SHAPES, "head": "7", "network": model, "added": (), "channel_weights": weights}
-    return row.make(**{need: given[need] for need in row.needs}, **options).double()
+    weights = {layer: torch.rand(size[0], dtype=torch.float64) + 0.1 for layer, size in SHAPES.items()}
+    known: dict[str, Any] = {
+        "shapes": SHAPES,
+        "head": "7",
+        "network": model,
+        "inserted": (),
+        "channel_weights": weights,
+    }
+    return row.make(**{need: known[need] for need in row.needs}, **options).double()
 
 
 def images(count: int = 2) -> Tensor:
@@ -51,11 +57,11 @@ def moved(model: nn.Module) -> nn.Module:
     return other
 
 
-def terms(regularizer: Regularizer, model: nn.Module, source: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    with Tapped(model, SHAPES) as target_taps, Tapped(source, SHAPES) as source_taps:
+def terms(regularizer: Regularizer, model: nn.Module, reference: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    with FeatureHooks(model, SHAPES) as target_maps, FeatureHooks(reference, SHAPES) as reference_maps:
         model(x)
-        source(x)
-    return regularizer(target_taps, source_taps, model)
+        reference(x)
+    return regularizer(target_maps, reference_maps, model)
 
 
 def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
@@ -64,7 +70,7 @@ def same_state(one: nn.Module, other: dict[str, Tensor]) -> bool:
 
 def test_methods_and_those_of_two_halves_are_all_that_may_be_chosen() -> None:
     assert set(SINGLE) == {"l2", "l2_fe", "l2_sp", "delta", "ast", "act", "spa", "gca"}
-    assert set(METHODS) == set(get_args(RegularizerName)) == {"none", *SINGLE, "afa", "spa_gca"}
+    assert set(METHODS) == set(TABLES["regularizer.method"]) == {"none", *SINGLE, "afa", "spa_gca"}
 
 
 def test_halves_are_single_methods_in_each_order() -> None:
@@ -86,47 +92,47 @@ def test_scalars_are_the_methods_own_and_the_heads_penalty(name: str) -> None:
     model = network()
     regularizer = made(name, model)
     assert regularizer.name == name
-    found = terms(regularizer, moved(model), freeze_source(model), images())
-    assert set(found) == (set() if name in ("l2", "l2_fe") else {name, "head_penalty"})
-    assert all(value.shape == () and value > 0 for value in found.values())
+    scalars = terms(regularizer, moved(model), freeze_reference(model), images())
+    assert set(scalars) == (set() if name in ("l2", "l2_fe") else {name, "head_penalty"})
+    assert all(value.shape == () and value > 0 for value in scalars.values())
 
 
 @pytest.mark.parametrize("name", sorted(set(SINGLE) - {"l2", "l2_fe"}))
-def test_only_the_heads_penalty_is_left_where_target_and_source_are_equal(name: str) -> None:
+def test_only_the_heads_penalty_is_left_where_target_and_reference_are_equal(name: str) -> None:
     model = network().eval()
-    found = terms(made(name, model), model, freeze_source(model), images())
-    assert found[name].item() == 0
-    assert found["head_penalty"] > 0
+    scalars = terms(made(name, model), model, freeze_reference(model), images())
+    assert scalars[name].item() == 0
+    assert scalars["head_penalty"] > 0
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_a_batch_given_twice_over_has_the_same_scalars(name: str) -> None:
+def test_a_doubled_batch_has_the_same_scalars(name: str) -> None:
     model = network().eval()
-    regularizer, target, source = made(name, model), moved(model), freeze_source(model)
-    once = terms(regularizer, target, source, images())
-    twice = terms(regularizer, target, source, torch.cat([images(), images()]))
+    regularizer, target, reference = made(name, model), moved(model), freeze_reference(model)
+    once = terms(regularizer, target, reference, images())
+    twice = terms(regularizer, target, reference, torch.cat([images(), images()]))
     torch.testing.assert_close(twice, once, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("name", sorted(set(SINGLE) - {"l2", "l2_fe"}))
 def test_alpha_and_beta_are_factors(name: str) -> None:
     model = network().eval()
-    target, source = moved(model), freeze_source(model)
-    found = []
+    target, reference = moved(model), freeze_reference(model)
+    results = []
     for factor in (1.0, 3.0):
         torch.manual_seed(5)
-        found.append(terms(made(name, model, alpha=factor, beta=2 * factor), target, source, images()))
-    torch.testing.assert_close(found[1], {key: 3 * value for key, value in found[0].items()})
+        results.append(terms(made(name, model, alpha=factor, beta=2 * factor), target, reference, images()))
+    torch.testing.assert_close(results[1], {key: 3 * value for key, value in results[0].items()})
 
 
 @pytest.mark.parametrize("name", ALIGNED)
 def test_weights_are_one_in_the_mean(name: str) -> None:
     model = network().eval()
     other = moved(model)
-    with Tapped(other, SHAPES) as target, Tapped(model, SHAPES) as source:
+    with FeatureHooks(other, SHAPES) as target, FeatureHooks(model, SHAPES) as reference:
         other(images())
         model(images())
-    weights = made(name, model).weights(target, source)
+    weights = made(name, model).weights(target, reference)
     assert set(weights) == set(SHAPES)
     if name == "gca":
         weights = {"all": torch.cat([*weights.values()], dim=1)}
@@ -137,9 +143,9 @@ def test_weights_are_one_in_the_mean(name: str) -> None:
 @pytest.mark.parametrize("name", ALIGNED)
 def test_raw_weights_are_one_in_sum(name: str) -> None:
     model = network().eval()
-    with Tapped(model, SHAPES) as taps:
+    with FeatureHooks(model, SHAPES) as maps:
         model(images())
-    weights = made(name, model, normalize="raw").weights(taps, taps)
+    weights = made(name, model, normalize="raw").weights(maps, maps)
     if name == "gca":
         weights = {"all": torch.cat([*weights.values()], dim=1)}
     for values in weights.values():
@@ -147,24 +153,24 @@ def test_raw_weights_are_one_in_sum(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(SINGLE) - set(ALIGNED)))
-def test_methods_of_parameters_weigh_no_tap(name: str) -> None:
+def test_methods_on_parameters_weight_no_layer(name: str) -> None:
     model = network()
     assert made(name, model).weights({}, {}) == {}
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_nothing_reaches_the_source(name: str) -> None:
+def test_nothing_reaches_the_reference(name: str) -> None:
     model = network()
-    source = deepcopy(model).eval()  # its parameters could take gradients
-    before = deepcopy(source.state_dict())
+    reference = deepcopy(model).eval()  # its parameters could take gradients
+    before = deepcopy(reference.state_dict())
     regularizer, target = made(name, model), moved(model)
-    found = terms(regularizer, target, source, images())
-    (sum(found.values()) + target(images()).square().mean()).backward()
+    scalars = terms(regularizer, target, reference, images())
+    (sum(scalars.values()) + target(images()).square().mean()).backward()
     with torch.no_grad():
         for parameter in (*target.parameters(), *regularizer.parameters()):
             parameter.sub_(parameter.grad)
-    assert all(parameter.grad is None for parameter in source.parameters())
-    assert same_state(source, before)
+    assert all(parameter.grad is None for parameter in reference.parameters())
+    assert same_state(reference, before)
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -173,7 +179,7 @@ def test_every_own_parameter_has_a_finite_gradient_that_is_not_zero(name: str) -
     regularizer = made(name, model)
     for parameter in regularizer.parameters():
         nn.init.normal_(parameter, std=0.5)
-    terms(regularizer, moved(model), freeze_source(model), images(6))[name].backward()
+    terms(regularizer, moved(model), freeze_reference(model), images(6))[name].backward()
     own = dict(regularizer.named_parameters())
     assert own
     for key, parameter in own.items():
@@ -190,13 +196,13 @@ def test_other_methods_learn_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_method_comes_back_from_its_state(name: str) -> None:
     model = network()
-    target, source = moved(model), freeze_source(model)
-    kept = made(name, model)
+    target, reference = moved(model), freeze_reference(model)
+    regularizer = made(name, model)
     torch.manual_seed(9)
     other = made(name, moved(model))
-    other.load_state_dict(kept.state_dict())
-    expected = terms(kept, target, source, images())
-    torch.testing.assert_close(terms(other, target, source, images()), expected, rtol=0, atol=0)
+    other.load_state_dict(regularizer.state_dict())
+    expected = terms(regularizer, target, reference, images())
+    torch.testing.assert_close(terms(other, target, reference, images()), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", ALIGNED)
@@ -204,7 +210,7 @@ def test_differences_of_half_precision_are_summed_in_single(name: str) -> None:
     model = network()
     regularizer = made(name, model).float()
     far, near = (
-        {tap: torch.full((2, *size), value, dtype=torch.float16) for tap, size in SHAPES.items()}
+        {layer: torch.full((2, *size), value, dtype=torch.float16) for layer, size in SHAPES.items()}
         for value in (600.0, 0.0)
     )
     term = regularizer(far, near, model.float())[name]
@@ -217,9 +223,9 @@ def test_differences_of_half_precision_are_summed_in_single(name: str) -> None:
 def test_weights_under_autocast_are_single_precision_and_one_in_the_mean(name: str) -> None:
     model = network()
     regularizer = made(name, model).float()
-    taps = {tap: torch.randn(2, *size).bfloat16() for tap, size in SHAPES.items()}
+    maps = {layer: torch.randn(2, *size).bfloat16() for layer, size in SHAPES.items()}
     with torch.autocast("cpu", torch.bfloat16):
-        weights = regularizer.weights(taps, taps)
+        weights = regularizer.weights(maps, maps)
     if name == "gca":
         weights = {"all": torch.cat([*weights.values()], dim=1)}
     for values in weights.values():

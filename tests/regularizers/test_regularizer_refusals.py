@@ -1,4 +1,4 @@
-"""What a method cannot be made with."""
+"""Arguments that a method refuses."""
 
 import re
 
@@ -9,12 +9,12 @@ from torch import nn
 from pipeline.core import choices
 from pipeline.core.errors import InputError
 from pipeline.regularizers.delta import Delta, channel_weights
+from pipeline.regularizers.feature_hooks import FeatureHooks, submodule
+from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.regularizers.gca import GCA
 from pipeline.regularizers.l2_sp import L2SP
 from pipeline.regularizers.penalties import head_penalty
-from pipeline.regularizers.rises import rises
 from pipeline.regularizers.table import METHODS
-from pipeline.regularizers.taps import Tapped, named
 
 SHAPES = {"conv": (4, 4, 4)}
 EVEN = {"conv": torch.ones(4)}
@@ -22,12 +22,12 @@ ALIGNED = ["act", "ast", "delta", "gca", "spa"]
 
 
 def make(name: str, shapes: dict = SHAPES, **options: object) -> nn.Module:
-    given = {"channel_weights": EVEN} if name == "delta" else {}
-    return METHODS[name].make(shapes=shapes, head="fc", **given, **options)
+    weights = {"channel_weights": EVEN} if name == "delta" else {}
+    return METHODS[name].make(shapes=shapes, head="fc", **weights, **options)
 
 
-def refused(told: str) -> pytest.RaisesExc:
-    return pytest.raises(InputError, match=f"^{re.escape(told)}$")
+def refused(message: str) -> pytest.RaisesExc:
+    return pytest.raises(InputError, match=f"^{re.escape(message)}$")
 
 
 def network() -> nn.Sequential:
@@ -41,9 +41,9 @@ def test_an_unknown_method_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ["ast", "spa", "gca"])
-def test_deltas_scale_is_refused_where_weights_are_not_one_taps_channels(name: str) -> None:
-    told = "is for weights over one tap's channels; give mean_one or raw"
-    with refused(f"regularizer '{name}': normalize 'delta' {told}"):
+def test_deltas_scale_is_refused_where_weights_are_not_over_the_channels_of_one_layer(name: str) -> None:
+    reason = "needs weights over the channels of one layer; give mean_one or raw"
+    with refused(f"regularizer '{name}': normalize 'delta' {reason}"):
         make(name, normalize="delta")
 
 
@@ -57,26 +57,26 @@ def test_an_unknown_scale_lists_the_known_ones(name: str) -> None:
 @pytest.mark.parametrize("name", ALIGNED)
 @pytest.mark.parametrize("option", ["alpha", "beta"])
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
-def test_a_strength_that_is_none_is_refused(name: str, option: str, value: float) -> None:
-    with refused(f"regularizer '{name}': {option} {value} is no strength; give 0 or more"):
+def test_a_weight_out_of_range_is_refused(name: str, option: str, value: float) -> None:
+    with refused(f"regularizer '{name}': {option} {value} is out of range; give a finite number of 0 or more"):
         make(name, **{option: value})
 
 
 @pytest.mark.parametrize("option", ["alpha", "beta"])
-def test_l2_sp_refuses_a_strength_that_is_none(option: str) -> None:
-    with refused(f"regularizer 'l2_sp': {option} -1.0 is no strength; give 0 or more"):
+def test_l2_sp_refuses_a_weight_out_of_range(option: str) -> None:
+    with refused(f"regularizer 'l2_sp': {option} -1.0 is out of range; give a finite number of 0 or more"):
         L2SP(network(), head="4", **{option: -1.0})
 
 
 @pytest.mark.parametrize("name", ALIGNED)
-def test_taps_that_give_no_maps_are_refused(name: str) -> None:
+def test_layers_that_give_no_maps_are_refused(name: str) -> None:
     with refused(f"regularizer '{name}' needs feature maps (C, H, W), and layer gives (197, 768); use l2 or l2_sp"):
         make(name, {"layer": (197, 768)})
 
 
 @pytest.mark.parametrize("name", ALIGNED)
-def test_no_tap_at_all_is_refused(name: str) -> None:
-    with refused(f"regularizer '{name}': no tap is named; name at least one module"):
+def test_an_empty_list_of_layers_is_refused(name: str) -> None:
+    with refused(f"regularizer '{name}': no layer is named; name at least one module"):
         make(name, {})
 
 
@@ -89,59 +89,59 @@ def test_gca_refuses_a_reduction_that_leaves_nothing(reduction: int) -> None:
 def test_l2_sp_refuses_what_it_cannot_cover() -> None:
     with refused("regularizer 'l2_sp': covers 'bn' is not known; known: kernels, all"):
         L2SP(network(), head="4", covers="bn")
-    with refused("regularizer 'l2_sp': covers 'kernels' finds nothing outside '1'; use all"):
+    with refused("regularizer 'l2_sp': covers 'kernels' matches no parameter outside '1'; use all"):
         L2SP(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), head="1")
 
 
-@pytest.mark.parametrize("given", [{"head": "fc"}, {"head": "4", "added": ["fc"]}])
-def test_l2_sp_refuses_a_module_that_the_network_has_not(given: dict) -> None:
-    with pytest.raises(InputError, match=r"^module 'fc' is not in Sequential; near: \d, \d, \d$"):
-        L2SP(network(), **given)
+@pytest.mark.parametrize("modules", [{"head": "fc"}, {"head": "4", "inserted": ["fc"]}])
+def test_l2_sp_refuses_a_module_that_the_network_lacks(modules: dict) -> None:
+    with pytest.raises(InputError, match=r"^module 'fc' is not in Sequential; similar: \d, \d, \d$"):
+        L2SP(network(), **modules)
 
 
 @pytest.mark.parametrize("name", ALIGNED)
-def test_a_head_that_the_network_has_not_is_refused(name: str) -> None:
-    taps = {"conv": torch.zeros(2, 4, 4, 4)}
-    with pytest.raises(InputError, match=r"^module 'fc' is not in Sequential; near: "):
-        make(name)(taps, taps, network())
+def test_a_head_that_the_network_lacks_is_refused(name: str) -> None:
+    maps = {"conv": torch.zeros(2, 4, 4, 4)}
+    with pytest.raises(InputError, match=r"^module 'fc' is not in Sequential; similar: "):
+        make(name)(maps, maps, network())
 
 
 def test_a_head_without_weights_is_refused() -> None:
-    with refused("module '3' is no classifier: it has no weights to penalise; name the last layer"):
+    with refused("module '3' is not a classifier: it has no weights to penalize; name the last layer"):
         head_penalty(network(), "3", 0.01)
 
 
 @pytest.mark.parametrize("name", ALIGNED)
 def test_maps_of_another_size_than_at_construction_are_our_mistake(name: str) -> None:
-    told = f"regularizer '{name}': made for (4, 4, 4) at conv, and was given (4, 4, 5)"
+    message = f"regularizer '{name}': expected (4, 4, 4) at conv, got (4, 4, 5)"
     right, wrong = {"conv": torch.zeros(2, 4, 4, 4)}, {"conv": torch.zeros(2, 4, 4, 5)}
-    for target, source in ((right, wrong), (wrong, right)):
-        with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-            make(name)(target, source, network())
+    for target, reference in ((right, wrong), (wrong, right)):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            make(name)(target, reference, network())
 
 
-def test_a_tap_that_was_not_kept_is_our_mistake() -> None:
-    with pytest.raises(ValueError, match=r"^regularizer 'ast': made for \(4, 4, 4\) at conv, and was given nothing$"):
+def test_a_layer_without_a_map_is_our_mistake() -> None:
+    with pytest.raises(ValueError, match=r"^regularizer 'ast': expected \(4, 4, 4\) at conv, got nothing$"):
         make("ast").weights({}, {})
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "reason"),
     [
-        ({}, "are missing; make them with channel_weights(rises(...))"),
-        ({"conv": torch.ones(3)}, "are (3,) for 4 channels; give one a channel"),
+        ({}, "are missing; compute them with channel_weights(filter_importance(...))"),
+        ({"conv": torch.ones(3)}, "have shape (3,) for 4 channels; give one per channel"),
         ({"conv": torch.tensor([1.0, -1.0, 2.0, 0.0])}, "are negative, all zero or not finite; give shares"),
         ({"conv": torch.zeros(4)}, "are negative, all zero or not finite; give shares"),
         ({"conv": torch.tensor([1.0, 1.0, 1.0, float("nan")])}, "are negative, all zero or not finite; give shares"),
     ],
 )
-def test_delta_refuses_weights_that_are_none(weights: dict, told: str) -> None:
-    with refused(f"regularizer 'delta': channel_weights of conv {told}"):
+def test_delta_refuses_weights_that_are_not_shares(weights: dict, reason: str) -> None:
+    with refused(f"regularizer 'delta': channel_weights of conv {reason}"):
         Delta(SHAPES, head="fc", channel_weights=weights)
 
 
-def test_rises_that_are_not_finite_give_no_weights() -> None:
-    with refused("regularizer 'delta': a rise of the loss at conv is not finite; lower the head's rate"):
+def test_filter_importance_that_is_not_finite_gives_no_weights() -> None:
+    with refused("regularizer 'delta': a loss increase at conv is not finite; lower the head's rate"):
         channel_weights({"conv": torch.tensor([0.0, float("inf")])})
 
 
@@ -149,29 +149,29 @@ BATCHES = [(torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.long))]
 EACH = nn.CrossEntropyLoss(reduction="none")
 
 
-def test_rises_need_a_convolution() -> None:
-    with refused("regularizer 'delta': 1 is no convolution but BatchNorm2d; use another method for this network"):
-        rises(network(), ["1"], BATCHES, EACH)
+def test_filter_importance_needs_a_convolution() -> None:
+    with refused("regularizer 'delta': 1 is not a convolution but BatchNorm2d; use another method for this network"):
+        filter_importance(network(), ["1"], BATCHES, EACH)
 
 
-def test_rises_need_images() -> None:
-    with refused("regularizer 'delta': no images to see the rise of the loss on; give at least one batch"):
-        rises(network(), ["0"], [], EACH)
+def test_filter_importance_needs_images() -> None:
+    with refused("regularizer 'delta': no images to measure filter importance on; give at least one batch"):
+        filter_importance(network(), ["0"], [], EACH)
 
 
-def test_rises_need_a_filter_at_a_time() -> None:
+def test_filter_importance_needs_a_filter_at_a_time() -> None:
     with refused("regularizer 'delta': filters_at_once 0 is under 1; give 1 or more"):
-        rises(network(), ["0"], BATCHES, EACH, filters_at_once=0)
+        filter_importance(network(), ["0"], BATCHES, EACH, filters_at_once=0)
 
 
 def test_a_loss_that_is_a_mean_is_our_mistake() -> None:
-    with pytest.raises(ValueError, match=r"^the loss gave \(\) for 2 samples, not one value each$"):
-        rises(network(), ["0"], BATCHES, nn.CrossEntropyLoss())
+    with pytest.raises(ValueError, match=r"^the loss has shape \(\) for 2 samples, not one value each$"):
+        filter_importance(network(), ["0"], BATCHES, nn.CrossEntropyLoss())
 
 
-def test_a_tap_that_is_not_there_lists_near_ones() -> None:
+def test_an_unknown_layer_lists_similar_ones() -> None:
     model = nn.ModuleDict({"layer1": nn.ModuleDict({"conv3": nn.Identity(), "conv2": nn.Identity()})})
-    with pytest.raises(InputError, match=r"^module 'layer1.conv4' is not in ModuleDict; near: layer1\.conv"):
-        Tapped(model, ["layer1.conv4"])
-    with refused("module 'fc' is not in Linear; it has none"):
-        named(nn.Linear(2, 2), "fc")
+    with pytest.raises(InputError, match=r"^module 'layer1.conv4' is not in ModuleDict; similar: layer1\.conv"):
+        FeatureHooks(model, ["layer1.conv4"])
+    with refused("module 'fc' is not in Linear; it has no modules"):
+        submodule(nn.Linear(2, 2), "fc")

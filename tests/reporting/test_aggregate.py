@@ -3,30 +3,23 @@ import pytest
 import written_results
 
 from pipeline.core.errors import InputError
-from pipeline.reporting import aggregate
-from pipeline.reporting.aggregate import Confusion, Example, Repeat
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting import aggregate, curves, examples
+from pipeline.reporting.aggregate import Confusion
+from pipeline.reporting.examples import Example
+
+QUICK = written_results.settings_of("quick")
 
 
-def repeat(number, *, confusion=((3, 1), (0, 4)), history=(), predictions=(), runtime=(), record=()):
-    matrix = np.array(confusion)
-    recall = np.diag(matrix) / np.maximum(matrix.sum(1), 1)
-    rows = [
-        {"precision": 0.5, "recall": value, "f1": 0.25, "support": int(n)}
-        for value, n in zip(recall, matrix.sum(1), strict=True)
-    ]
-    accuracy = matrix.trace() / matrix.sum()
+def repeat(number, *, confusion=((3, 1), (0, 4)), history=(), predictions=(), runtime=(), record=(), **scores):
+    changes = {"recipe": QUICK, "classes": ["a", "b"]} | dict(record)
     return Repeat(
         number=number,
-        record={"recipe_name": "p", "recipe": {}, "weights": {}, "data": {"classes": ["a", "b"]}} | dict(record),
-        runtime={"train_seconds": 10.0 * number, "images_per_second": 100.0} | dict(runtime),
-        scores={
-            "accuracy": accuracy,
-            "macro_f1": 0.5,
-            "balanced_accuracy": 0.75,
-            "test_images": int(matrix.sum()),
-            "classes": dict(zip(["a", "b"], rows, strict=True)),
-            "confusion": matrix.tolist(),
-        },
+        record=written_results.record_of(number, changes.pop("recipe"), **changes),
+        runtime=written_results.runtime_of(
+            **{"train_seconds": 10.0 * number, "images_per_second": 100.0} | dict(runtime)
+        ),
+        scores=written_results.scores_of(confusion, **scores),
         history=list(history),
         predictions=list(predictions),
     )
@@ -56,10 +49,8 @@ def test_the_summary_keeps_every_repeats_accuracy():
 
 
 def test_the_summary_has_no_score_that_the_repeats_lack():
-    one = repeat(1)
-    assert "top5_accuracy" not in aggregate.summary([one])
-    more = one._replace(scores=one.scores | {"top5_accuracy": 0.9, "nll": 0.3})
-    assert {"top5_accuracy", "nll"} <= set(aggregate.summary([more]))
+    assert "top5_accuracy" not in aggregate.summary([repeat(1)])
+    assert {"top5_accuracy", "nll"} <= set(aggregate.summary([repeat(1, top5_accuracy=0.9, nll=0.3)]))
 
 
 def test_one_repeat_has_no_deviation():
@@ -67,25 +58,23 @@ def test_one_repeat_has_no_deviation():
 
 
 def test_a_curve_has_mean_range_and_every_repeat():
-    curve = aggregate.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0, 0.7))])["train_loss"]
+    curve = curves.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0, 0.7))])["train_loss"]
     assert (curve.epochs, curve.mean, curve.low, curve.high) == ([1, 2], [2.0, 0.6], [1.0, 0.5], [3.0, 0.7])
     assert curve.repeats == {1: {1: 1.0, 2: 0.5}, 2: {1: 3.0, 2: 0.7}}
 
 
 def test_a_curve_is_over_epochs_or_over_the_iterations_that_its_repeats_have_done_by_then():
     longer = history(3.0, 0.7, iteration=["12", "24"])
-    curve = aggregate.curves([repeat(1, history=history(1.0)), repeat(2, history=longer)])["train_loss"]
+    curve = curves.curves([repeat(1, history=history(1.0)), repeat(2, history=longer)])["train_loss"]
     assert (curve.steps("epoch"), curve.steps("iteration")) == ([1, 2], [11, 24])
 
 
 def test_a_column_that_no_repeat_has_makes_no_curve():
-    assert list(aggregate.curves([repeat(1, history=history(1.0))])) == ["train_loss"]
+    assert list(curves.curves([repeat(1, history=history(1.0))])) == ["train_loss"]
 
 
 def test_an_epoch_counts_the_repeats_that_reached_it():
-    rows = aggregate.curve_rows(
-        aggregate.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0))])
-    )
+    rows = curves.curve_rows(curves.curves([repeat(1, history=history(1.0, 0.5)), repeat(2, history=history(3.0))]))
     assert rows[1] == {
         "epoch": "2",
         "train_loss": "0.5",
@@ -97,10 +86,8 @@ def test_an_epoch_counts_the_repeats_that_reached_it():
 
 
 def test_the_means_are_the_first_columns_of_curves_csv():
-    rows = aggregate.curve_rows(
-        aggregate.curves(
-            [repeat(1, history=history(1.0, train_accuracy=["0.5"], val_loss=["2"], val_accuracy=["0.4"]))]
-        )
+    rows = curves.curve_rows(
+        curves.curves([repeat(1, history=history(1.0, train_accuracy=["0.5"], val_loss=["2"], val_accuracy=["0.4"]))])
     )
     assert list(rows[0])[:5] == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 
@@ -139,20 +126,20 @@ def test_naming_the_most_frequent_class_is_right_as_often_as_it_occurs():
 def test_wrong_examples_start_with_the_most_confident_and_name_an_image_once():
     first = [prediction("1", "a", "b", 0.6), prediction("2", "a", "b", 0.9), prediction("3", "a", "a", 0.99)]
     second = [prediction("1", "a", "b", 0.95)]
-    found = aggregate.wrong_examples([repeat(1, predictions=first), repeat(2, predictions=second)], 12)
+    found = examples.wrong_examples([repeat(1, predictions=first), repeat(2, predictions=second)], 12)
     assert found == [Example(2, "1", "a", "b", 0.95), Example(1, "2", "a", "b", 0.9)]
 
 
 def test_right_examples_are_of_median_confidence_in_each_class():
     rows = [prediction(str(n), "a", "a", n / 10) for n in (9, 5, 7)] + [prediction("w", "b", "a", 0.8)]
-    assert [one.path for one in aggregate.right_examples([repeat(1, predictions=rows)], 12)] == ["7"]
+    assert [one.path for one in examples.right_examples([repeat(1, predictions=rows)], 12)] == ["7"]
 
 
 def test_right_examples_are_spread_over_many_classes():
     names = [f"c{n}" for n in range(30)]
     rows = [prediction(name, name, name, 0.5) for name in names]
-    one = repeat(1, predictions=rows, record={"data": {"classes": names}})
-    found = aggregate.right_examples([one], 12)
+    one = repeat(1, predictions=rows, record={"classes": names})
+    found = examples.right_examples([one], 12)
     assert [example.actual for example in found] == names[::3]
 
 
@@ -167,12 +154,12 @@ def in_phases(unit, *amounts):
 @pytest.mark.parametrize(("unit", "column"), [("epochs", "epoch"), ("iterations", "iteration")])
 def test_a_phase_begins_after_those_before_as_its_budget_is_counted(unit, column):
     record = in_phases(unit, 2, 1, 2)
-    assert aggregate.phase_starts(record) == {"phase 2": 3, "phase 3": 4}
-    assert aggregate.unit(record) == column
+    assert curves.phase_starts(record) == {"phase 2": 3, "phase 3": 4}
+    assert curves.unit(record) == column
 
 
 def test_a_single_phase_has_no_start_worth_a_mark():
-    assert aggregate.phase_starts(in_phases("epochs", 3)) == {}
+    assert curves.phase_starts(in_phases("epochs", 3)) == {}
 
 
 def measured(number, network, without, *, device="GPU"):
@@ -197,11 +184,23 @@ def test_without_attention_no_forward_pass_was_measured():
     assert aggregate.forward_passes([repeat(1, runtime={"inference_images_per_second": {}})]) == []
 
 
-@pytest.mark.parametrize("part", ["recipe_name", "recipe", "data", "weights"])
+OTHER = {
+    "recipe_name": {"record": {"recipe_name": "another"}},
+    "recipe": {"record": {"recipe": written_results.settings_of("quick", freeze="3c")}},
+    "data": {"record": {"classes": ["a", "c"]}},
+    "weights": {"record": {"weights": {"origin": "drawn source domain", "sha256": "0" * 64}}},
+}
+
+
+@pytest.mark.parametrize("part", OTHER)
 def test_repeats_of_two_experiments_are_not_averaged(part):
-    other = repeat(2, record={part: {"other": 1}})
     with pytest.raises(InputError, match=rf"^record\.json: `{part}` of repeat 2 is not that of repeat 1; `dvc repro`"):
-        aggregate.check_same_experiment([repeat(1), other])
+        aggregate.check_same_experiment([repeat(1), repeat(2, **OTHER[part])])
+
+
+def test_repeats_over_other_labels_of_test_images_are_not_averaged():
+    with pytest.raises(InputError, match=r"^record\.json: `data` of repeat 2 is not that of repeat 1; `dvc repro`"):
+        aggregate.check_same_experiment([repeat(1), repeat(2, runtime={"data_sha256": "0" * 64})])
 
 
 def test_repeats_of_one_experiment_may_differ_in_their_device():

@@ -9,16 +9,17 @@ from pipeline import config
 from pipeline.commands import overriding
 from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
+from pipeline.core.records import PhaseRecord
 from pipeline.datasets.collect.published import described
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
-from pipeline.reporting import facts, wording
-from pipeline.reporting.aggregate import Repeat
-from pipeline.reporting.facts import Material
+from pipeline.reporting import facts, notes, provenance, wording
+from pipeline.reporting.material import Material
 
 # ECSM's recipe without what the paper is about.
 ECSM = written_results.settings_of("ecsm", attention="none", head="linear")
-CBAM = {"attention": "cbam"}
+CBAM = {"network.attention": "cbam"}
 CBAM_OPTIONS = {"position": "residual_block", "gate_init": "paper", "reduction": 8, "kernel_size": 7}
 PHASES = [
     {"freeze": "1", "amount": 10, "lr": 1e-3, "regularizer": "none", "trainable": 12810, "frozen": 2257984},
@@ -26,32 +27,40 @@ PHASES = [
 ]
 
 
-def settings(*, options=(), **sections):
-    """ECSM's settings with some values changed, by section; `options` are those of families."""
-    changed = {name: ECSM[name] | dict(values) for name, values in sections.items()}
-    return ECSM | changed | {"options": ECSM["options"] | dict(options)}
+def settings(changes):
+    """ECSM's settings with other values, by dotted names."""
+    return written_results.changed(ECSM, changes)
 
 
-def repeat(number=1, *, origin="torchvision", support=5, name="ecsm", recipe=None, phases=(), threads=2, **changes):
-    """One repeat; `changes` are of sections of ECSM's recipe, then of the run time."""
-    sections = {key: changes.pop(key) for key in ("data", "network", "train", "options") if key in changes}
-    freeze = {"freeze": changes.pop("freeze", "3b")} | dict(sections.get("network", {}))
-    recipe = recipe or settings(**sections | {"network": freeze})
-    one_phase = {"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}
-    record = written_results.record_of(
-        number,
-        recipe,
-        classes=["a", "b"],
-        recipe_name=name,
-        device="cuda",
-        threads=threads,
-        weights={"origin": origin, "sha256": ""},
-        phases=list(phases) or [one_phase],
-        parameters={"trainable": 1000, "frozen": 0, "regularizer": 0},
-        flops={"network": 8_178_000_000},
-        parts={"train": 29 + number, "val": 0, "test": 10},
+def repeat(number=1, changes=(), *, recipe=None, origin="torchvision", support=5, **runtime):
+    """One repeat of ECSM's recipe with some changes, or of another."""
+    tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+    each = {"a": tested | {"support": 10}, "b": tested | {"support": support}}
+    return Repeat(
+        number=number,
+        record=record(number, recipe or settings(dict(changes)), origin=origin),
+        runtime=written_results.runtime_of(**runtime_of(number) | runtime),
+        scores=written_results.scores_of(classes=each, accuracy=0.5, test_images=10),
+        history=[{"epoch": "10"}, {"epoch": "60"}],
+        predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
     )
-    runtime = {
+
+
+def record(number, recipe, *, origin="torchvision", **changes):
+    values = {
+        "recipe_name": "ecsm",
+        "device": "cuda",
+        "weights": {"origin": origin, "sha256": ""},
+        "phases": [{"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}],
+        "parameters": {"trainable": 1000, "frozen": 0, "regularizer": 0},
+        "flops": {"network": 8_178_000_000},
+        "parts": {"train": 29 + number, "val": 0, "test": 10},
+    }
+    return written_results.record_of(number, recipe, classes=["a", "b"], **values | changes)
+
+
+def runtime_of(number):
+    return {
         "train_seconds": 60.0 * number,
         "cache_seconds": 0.0,
         "images_per_second": 1234.5,
@@ -60,25 +69,13 @@ def repeat(number=1, *, origin="torchvision", support=5, name="ecsm", recipe=Non
         "git_commit": "c0ffee",
         "started": f"2026-11-21T0{number}:00:00+00:00",
     }
-    tested = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
-    return Repeat(
-        number=number,
-        record=record,
-        runtime=written_results.runtime_of(record, **runtime | changes),
-        scores={
-            "accuracy": 0.5,
-            "test_images": 10,
-            "classes": {"a": tested | {"support": 10}, "b": tested | {"support": support}},
-        },
-        history=[{"epoch": "10"}, {"epoch": "60"}],
-        predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
-    )
 
 
-def phased(*, network=(), train=(), phases=PHASES):
-    asked = [{key: phase[key] for key in ("freeze", "amount", "lr", "regularizer")} for phase in phases]
-    train = {"phases": [phase | {"continues": False} for phase in asked]} | dict(train)
-    return repeat(freeze="phases", network=network, train=train, phases=phases)
+def phased(changes=(), *, phases=PHASES):
+    names = ("freeze", "amount", "lr", "regularizer")
+    asked = [{name: phase[name] for name in names} | {"continues": False} for phase in phases]
+    one = repeat(changes={"network.freeze": "phases", "train.phases": asked} | dict(changes))
+    return one._replace(record=one.record.model_copy(update={"phases": tuple(map(PhaseRecord.model_validate, phases))}))
 
 
 def material(*repeats, **dataset):
@@ -106,22 +103,22 @@ def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
 
 def test_every_strategy_of_params_yaml_is_explained():
     for name in TABLES["network.freeze"]:
-        assert len(wording.strategy({"freeze": name, "attention": "none", "weights": "imagenet"})) > len(name) + 10
+        assert len(wording.strategy(settings({"network.freeze": name}).network)) > len(name) + 10
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
         ({}, "ecsm: resnet50, strategy 3b"),
-        ({"network": CBAM}, "ecsm: resnet50 with cbam attention, strategy 3b"),
-        ({"freeze": "phases"}, "ecsm: resnet50, in phases"),
-        ({"freeze": "2"}, "ecsm: resnet50, strategy 2"),
-        ({"freeze": "2", "network": {"weights": "none"}}, "ecsm: resnet50, from scratch"),
-        ({"freeze": "1", "network": {"weights": "none"}}, "ecsm: resnet50, strategy 1"),
+        (CBAM, "ecsm: resnet50 with cbam attention, strategy 3b"),
+        ({"network.freeze": "phases"}, "ecsm: resnet50, in phases"),
+        ({"network.freeze": "2"}, "ecsm: resnet50, strategy 2"),
+        ({"network.freeze": "2", "network.weights": "none"}, "ecsm: resnet50, from scratch"),
+        ({"network.freeze": "1", "network.weights": "none"}, "ecsm: resnet50, strategy 1"),
     ],
 )
 def test_the_title_names_backbone_strategy_and_the_attention_if_there_is_one(given, told):
-    assert facts.title([repeat(**given)]) == told
+    assert facts.title([repeat(changes=given)]) == told
 
 
 def test_a_strategy_of_phases_leads_to_where_they_are():
@@ -136,7 +133,7 @@ def test_a_strategy_of_phases_leads_to_where_they_are():
     ],
 )
 def test_attention_trains_whatever_is_frozen_and_that_is_said_where_something_is(freeze, told):
-    assert dict(facts.experiment(material(repeat(freeze=freeze, network=CBAM))))["Strategy"] == told
+    assert dict(facts.experiment(material(repeat(changes=CBAM | {"network.freeze": freeze}))))["Strategy"] == told
 
 
 HIERARCHICAL = {"position": "last_stage", "gate_init": "identity", "reduction": 16, "memory_momentum": 0.9}
@@ -168,8 +165,8 @@ HIERARCHICAL = {"position": "last_stage", "gate_init": "identity", "reduction": 
     ],
 )
 def test_attention_is_told_with_its_position_and_options(name, options, told):
-    taken = {"attention": {name: options} if options else {}}
-    found = dict(facts.experiment(material(repeat(network={"attention": name}, options=taken))))["Attention"]
+    taken = {"network.attention": name, "options.attention": {name: options} if options else {}}
+    found = dict(facts.experiment(material(repeat(changes=taken))))["Attention"]
     assert found == told
 
 
@@ -179,11 +176,12 @@ def test_every_position_and_gate_of_params_yaml_has_words():
 
 
 def test_an_unexplained_strategy_is_named_alone():
-    assert dict(facts.experiment(material(repeat(freeze="new"))))["Strategy"] == "new"
+    assert dict(facts.experiment(material(repeat(changes={"network.freeze": "new"}))))["Strategy"] == "new"
 
 
 def test_everything_from_random_values_is_called_scratch_and_no_weights_are_named():
-    told = dict(facts.experiment(material(repeat(freeze="2", network={"weights": "none"}, origin="none"))))
+    random = {"network.freeze": "2", "network.weights": "none"}
+    told = dict(facts.experiment(material(repeat(changes=random, origin="none"))))
     assert told["Strategy"] == "scratch: everything trains, from random values"
     assert told["Starting weights"] == "none: random values"
 
@@ -203,18 +201,18 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
         (material(repeat(1), repeat(2), has_parts=True), "each with the set's own parts and its own seed"),
         (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
-        (material(repeat(train={"sampler": "weighted"})), "macro-F1, told with it, counts every class the same"),
-        (material(repeat(train={"class_weights": "balanced"})), "accuracy favours frequent ones"),
+        (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),
+        (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
         (material(repeat(git_dirty=True)), "Files differed from the recorded commit"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),
     ],
 )
 def test_what_limits_the_result_is_said(given, note):
-    assert any(note in told for told in facts.notes(given))
+    assert any(note in told for told in notes.limits(given))
 
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
-    assert len(facts.notes(material(repeat()))) == 3
+    assert len(notes.limits(material(repeat()))) == 3
 
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
@@ -227,7 +225,7 @@ DOGS = described("dogs")
 
 
 def imagenet_dogs(weights="imagenet", **given):
-    one = repeat(data={"set": "dogs"}, network={"weights": weights}, **given)
+    one = repeat(changes={"data.set": "dogs", "network.weights": weights}, **given)
     return material(one, set="dogs", title="Stanford Dogs", has_parts=True, published=DOGS)
 
 
@@ -249,30 +247,30 @@ OVERLAP = "The set and the pre-training data overlap: It is a part of ImageNet, 
 
 
 def test_dogs_from_imagenet_weights_are_said_to_be_known_to_them():
-    (note,) = [note for note in facts.notes(imagenet_dogs()) if note.startswith(OVERLAP)]
+    (note,) = [note for note in notes.limits(imagenet_dogs()) if note.startswith(OVERLAP)]
     assert note.endswith(" So the accuracy here is higher than on new images.")
 
 
 @pytest.mark.parametrize("weights", ["none", "synthetic", "places365"])
 def test_dogs_from_other_weights_overlap_with_nothing(weights):
-    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(weights)))
+    assert not any("overlap" in note for note in notes.limits(imagenet_dogs(weights)))
 
 
 def test_dogs_trained_from_scratch_overlap_with_nothing_whatever_weights_are_named():
     asked = tiny.experiment(freeze="scratch", weights="imagenet", data="dogs").settings()
-    assert not any("overlap" in note for note in facts.notes(imagenet_dogs(recipe=asked, origin="none")))
+    assert not any("overlap" in note for note in notes.limits(imagenet_dogs(recipe=asked, origin="none")))
 
 
 def test_a_set_without_known_overlap_has_no_such_note():
     given = material(repeat(), set="mit67", title="MIT Indoor 67", published=described("mit67"))
-    assert not any("overlap" in note for note in facts.notes(given))
+    assert not any("overlap" in note for note in notes.limits(given))
 
 
 def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts():
-    split = ECSM["data"]["split"] | {"per_class": {"train": 10, "test": 5, "val": 0}}
-    given = [repeat(number, data={"set": "cifar100_few", "split": split}) for number in (1, 2)]
+    drawn = {"data.set": "cifar100_few", "data.split.per_class": {"train": 10, "test": 5, "val": 0}}
+    given = [repeat(number, drawn) for number in (1, 2)]
     published = described("cifar100_few")
-    told = facts.notes(material(*given, set="cifar100_few", has_parts=True, published=published))
+    told = notes.limits(material(*given, set="cifar100_few", has_parts=True, published=published))
     assert not any("each with the set's own parts and its own seed" in note for note in told)
 
 
@@ -280,19 +278,19 @@ def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts()
     ("name", "place"), [("folder", "folder"), ("spiders", "folder"), ("cars", "archive"), ("animals10", "archive")]
 )
 def test_the_command_that_gives_the_result_back_has_room_for_the_users_files(name, place):
-    [command] = facts.reproduce([repeat(data={"set": name}, git_commit="")])
+    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")])
     assert f"-S {place}=YOUR_" in command
 
 
 @pytest.mark.parametrize("name", ["digits", "cub200", "synthetic"])
 def test_a_set_that_comes_by_itself_needs_no_place_in_the_command(name):
-    [command] = facts.reproduce([repeat(data={"set": name}, git_commit="")])
+    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")])
     assert "YOUR_" not in command
 
 
 def given_back(one):
     """The experiment of params.yaml with the words of the command that gives a repeat back."""
-    [command] = facts.reproduce([one])
+    [command] = provenance.reproduce([one])
     words = shlex.split(command.replace("\\\n", " "))
     assert words[:3] == ["dvc", "exp", "run"]
     return overriding.read([word for word in words[3:] if word != "-S"])
@@ -304,7 +302,11 @@ def given_back(one):
         ("quick", {"data": "digits"}, {"data.split.per_class": {"train": 20, "test": 50, "val": 0}}),
         ("quick", {"freeze": "scratch"}, {"train.lr": 0.00001}),
         ("quick", {}, {"train.schedule": "step", "options.schedule.step": {"at": [0.25, 0.75], "factor": 0.5}}),
-        ("quick", {"attention": "hierarchical", "augmentation": "csca"}, {"options.attention.hierarchical.reduction": 4}),
+        (
+            "quick",
+            {"attention": "hierarchical", "augmentation": "csca"},
+            {"options.attention.hierarchical.reduction": 4},
+        ),
         ("ecsm", {}, {"train.freeze_bn_stats": True}),
         ("spa_gca", {"data": "mit67"}, {}),
         ("spa_gca", {"regularizer": "delta", "data": "dogs"}, {}),
@@ -317,14 +319,15 @@ def given_back(one):
 def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(monkeypatch, name, axes, changes):
     monkeypatch.chdir(tiny.ROOT)
     recipe = written_results.settings_of(name, changes, **axes)
-    found = given_back(repeat(2, git_commit="", name=name, recipe=recipe, threads=3))
+    one = repeat(2, git_commit="")
+    found = given_back(one._replace(record=record(2, recipe, recipe_name=name, threads=3)))
     assert found.recipe.settings() == recipe
     assert (found.recipe.recipe, found.recipe.repeats, found.recipe.threads) == (name, (2,), 3)
 
 
 def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
-    found = given_back(repeat(git_commit="", recipe=settings(network={"weights": "file"})))
+    found = given_back(repeat(changes={"network.weights": "file"}, git_commit=""))
     axes = found.settings.axes
     assert (axes.folder, axes.weights_file) == ("YOUR_FOLDER", "YOUR_FILE")
 
@@ -373,30 +376,30 @@ def test_a_single_phase_has_its_line_and_nothing_anew():
 
 
 def test_attention_trains_in_phases_that_freeze_what_is_around_it():
-    told = dict(facts.training([phased(network=CBAM)]))
+    told = dict(facts.training([phased(CBAM)]))
     assert told["Phase 1"].startswith("10 epochs: strategy 1 and the attention at 0.001")
     assert told["Phase 2"].startswith("50 epochs: from features.12 on and the attention at 1e-05")
 
 
-FACTORS = {"lr_factors": {"backbone": 0.1, "attention": 5.0, "head": 1.0}}
+FACTORS = {"train.lr_factors": {"backbone": 0.1, "attention": 5.0, "head": 1.0}}
 
 
 @pytest.mark.parametrize(
     ("given", "rate"),
     [
         ({}, "0.0002"),
-        ({"train": {"lr_factors": dict.fromkeys(("backbone", "attention", "head"), 0.5)}}, "0.0001"),
-        ({"train": FACTORS}, "2e-05 (backbone), 0.0002 (head)"),
-        ({"train": FACTORS, "network": CBAM}, "2e-05 (backbone), 0.001 (attention), 0.0002 (head)"),
-        ({"train": FACTORS, "freeze": "1"}, "0.0002"),
+        ({"train.lr_factors": dict.fromkeys(("backbone", "attention", "head"), 0.5)}, "0.0001"),
+        (FACTORS, "2e-05 (backbone), 0.0002 (head)"),
+        (FACTORS | CBAM, "2e-05 (backbone), 0.001 (attention), 0.0002 (head)"),
+        (FACTORS | {"network.freeze": "1"}, "0.0002"),
     ],
 )
 def test_rates_are_told_by_group_where_groups_that_train_differ(given, rate):
-    assert dict(facts.training([repeat(**given)]))["Optimizer"] == f"adam, rate {rate}, schedule constant"
+    assert dict(facts.training([repeat(changes=given)]))["Optimizer"] == f"adam, rate {rate}, schedule constant"
 
 
 def test_rates_by_group_are_told_in_each_phase():
-    told = dict(facts.training([phased(train=FACTORS)]))
+    told = dict(facts.training([phased(FACTORS)]))
     assert "strategy 1 at 0.001 (12,810" in told["Phase 1"]
     assert "from features.12 on at 1e-06 (backbone), 1e-05 (head) (2,000,000" in told["Phase 2"]
 
@@ -404,18 +407,18 @@ def test_rates_by_group_are_told_in_each_phase():
 @pytest.mark.parametrize(
     ("given", "term", "told"),
     [
-        ({"train": {"freeze_bn_stats": True}}, "Batch norms", "in eval mode throughout"),
+        ({"train.freeze_bn_stats": True}, "Batch norms", "in eval mode throughout"),
         (
-            {"train": {"sampler": "weighted"}},
+            {"train.sampler": "weighted"},
             "Sampling",
             "weighted: with replacement, each class as often as any other",
         ),
-        ({"train": {"class_weights": "balanced"}}, "Class weights", "balanced: the rarer a class"),
-        ({"data": {"augmentation": "csca"}}, "Augmentation", "csca: color jitter, flip and rotation"),
+        ({"train.class_weights": "balanced"}, "Class weights", "balanced: the rarer a class"),
+        ({"data.augmentation": "csca"}, "Augmentation", "csca: color jitter, flip and rotation"),
     ],
 )
 def test_what_a_plain_training_has_not_is_told(given, term, told):
-    assert dict(facts.training([repeat(**given)]))[term].startswith(told)
+    assert dict(facts.training([repeat(changes=given)]))[term].startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -434,21 +437,46 @@ def test_what_a_plain_training_has_not_is_told(given, term, told):
     ],
 )
 def test_sizes_are_told_where_images_are_cut_or_resized(data, told):
-    assert dict(facts.training([repeat(data=data)]))["Image sizes"] == told
+    changes = {f"data.{name}": value for name, value in data.items()}
+    assert dict(facts.training([repeat(changes=changes)]))["Image sizes"] == told
+
+
+VARIED = {"data.image_size": 256, "data.crop_size": 224, "data.input_size": 224}
+
+
+@pytest.mark.parametrize(
+    ("changes", "strengths", "told"),
+    [
+        (VARIED, {}, "the crop: packed at 256 px, cut to 224 px (in training at random)"),
+        (
+            VARIED | {"data.augmentation": "crop256"},
+            {},
+            "crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)",
+        ),
+        (
+            {"data.augmentation": "csca"},
+            {"hue": 0.05, "rotation": 15.0},
+            "csca: color jitter, flip and rotation (hue 0.05, rotation 15)",
+        ),
+        ({}, {}, ""),
+    ],
+)
+def test_what_makes_training_images_differ_from_epoch_to_epoch_is_told_with_its_strengths(changes, strengths, told):
+    assert wording.varied(settings(changes).data, strengths) == told
 
 
 def test_versions_that_differ_between_repeats_are_all_told():
-    assert dict(facts.hashes([repeat(1), repeat(2)]))["torch"] == "2.1, 2.2"
+    assert dict(provenance.hashes([repeat(1), repeat(2)]))["torch"] == "2.1, 2.2"
 
 
 def test_weights_without_a_hash_say_so():
-    assert dict(facts.hashes([repeat()]))["Starting weights, SHA-256"] == "none"
+    assert dict(provenance.hashes([repeat()]))["Starting weights, SHA-256"] == "none"
 
 
 def test_a_clean_commit_needs_no_more_than_repro():
-    assert facts.reproduce([repeat()]) == ["git checkout c0ffee", "dvc repro"]
+    assert provenance.reproduce([repeat()]) == ["git checkout c0ffee", "dvc repro"]
 
 
 def test_the_newest_commit_is_the_one_to_check_out():
     first, second = repeat(1, git_commit="beef"), repeat(2)
-    assert facts.reproduce([first, second])[0] == "git checkout c0ffee"
+    assert provenance.reproduce([first, second])[0] == "git checkout c0ffee"

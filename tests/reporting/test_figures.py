@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.records import Counted
 from pipeline.reporting import calibration, figures
-from pipeline.reporting.aggregate import ClassScore, Curve, Example, spread
+from pipeline.reporting.aggregate import ClassScore, spread
+from pipeline.reporting.curves import Curve
+from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
@@ -37,7 +40,7 @@ def shown(name):
     return Shown(Example(1, "a/1.png", name, "bee", 0.934), image)
 
 
-STAGES = {"stem": {"trainable": 0, "frozen": 9_500}, "head": {"trainable": 4_617, "frozen": 3}}
+STAGES = {"stem": Counted(trainable=0, frozen=9_500), "head": Counted(trainable=4_617, frozen=3)}
 LIE = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
 VALUES = {"start": "at the start", "trained": "after training", "random": "random"}
 MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
@@ -61,7 +64,7 @@ DRAWN = {
     ),
     "features": lambda **theme: figures.feature_maps(shown("a").image, {"stem": MAPS}, {"stem": "4 × 4"}, **theme),
     "explained": lambda **theme: figures.explained([(shown("a"), {"Grad-CAM": shown("a").image})], **theme),
-    "gallery": lambda **theme: figures.gallery([shown(name) for name in NAMES], **theme),
+    "image_grid": lambda **theme: figures.image_grid([shown(name) for name in NAMES], **theme),
 }
 
 
@@ -170,10 +173,10 @@ def test_of_very_many_classes_the_lowest_are_drawn():
     assert "class 60" not in written
 
 
-def test_the_gallery_grows_by_a_row_after_six_images():
+def test_the_image_grid_grows_by_a_row_after_six_images():
     sizes = []
     for count in (6, 7):
-        with Image.open(io.BytesIO(figures.gallery([shown("wasp")] * count))) as picture:
+        with Image.open(io.BytesIO(figures.image_grid([shown("wasp")] * count))) as picture:
             sizes.append(picture.size)
     assert sizes[1][0] == pytest.approx(sizes[0][0], abs=4)
     assert sizes[1][1] > 1.8 * sizes[0][1]

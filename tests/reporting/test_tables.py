@@ -1,16 +1,22 @@
 import pytest
+import written_results
 
-from pipeline.evaluation.statistics import interval
-from pipeline.reporting import tables
-from pipeline.reporting.aggregate import ClassScore, Repeat, spread
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.compare.statistics import interval
+from pipeline.reporting import provenance, tables
+from pipeline.reporting.aggregate import ClassScore, spread
+
+RECIPE = written_results.settings_of("quick")
 
 
-def result(number, accuracy):
+def result(number, accuracy, *, scores=(), runtime=(), **record):
+    three = {"accuracy": accuracy, "macro_f1": 0.5, "balanced_accuracy": 0.25, "test_images": 1200}
+    measured = {"train_seconds": 100.0 + number, "images_per_second": 31.27}
     return Repeat(
         number=number,
-        record={"parts": {"train": 2800}},
-        runtime={"train_seconds": 100.0 + number, "images_per_second": 31.27},
-        scores={"accuracy": accuracy, "macro_f1": 0.5, "balanced_accuracy": 0.25, "test_images": 1200},
+        record=written_results.record_of(number, RECIPE, **{"parts": {"train": 2800, "val": 0, "test": 1200}} | record),
+        runtime=written_results.runtime_of(**measured | dict(runtime)),
+        scores=written_results.scores_of(**three | dict(scores)),
         history=[],
         predictions=[{"path": f"{number}/{n}.png", "correct": str(int(n < 10 * accuracy))} for n in range(10)],
     )
@@ -31,9 +37,8 @@ def test_results_have_the_interval_of_each_mean_where_the_repeats_differ():
 
 
 def test_results_have_a_column_for_every_score_there_is():
-    one = result(1, 0.8)
-    more = one._replace(scores=one.scores | {"top5_accuracy": 0.91, "nll": 0.345, "calibration_error": 0.0125})
-    table = tables.results([more])
+    more = {"top5_accuracy": 0.91, "nll": 0.345, "calibration_error": 0.0125}
+    table = tables.results([result(1, 0.8, scores=more)])
     told = dict(zip(table.header, table.rows[0], strict=True))
     assert (told["top-5 accuracy (%)"], told["NLL"], told["calibration error (%)"]) == ("91.00", "0.34", "1.25")
 
@@ -51,7 +56,7 @@ def test_a_class_has_its_deviation_and_its_images():
 
 def test_settings_are_dotted_names_with_plain_values():
     recipe = {"train": {"at": [0.5, 0.75], "nesterov": False}, "method": "none"}
-    assert tables.settings(recipe).rows == [
+    assert provenance.settings(recipe).rows == [
         ("train.at", "0.5, 0.75"),
         ("train.nesterov", "false"),
         ("method", "none"),
@@ -60,7 +65,7 @@ def test_settings_are_dotted_names_with_plain_values():
 
 def test_settings_name_the_parts_of_a_list_of_sections_as_dvc_does():
     recipe = {"train": {"phases": [{"freeze": "1", "amount": 10}, {"freeze": "layer4", "amount": 5}], "at": []}}
-    assert tables.settings(recipe).rows == [
+    assert provenance.settings(recipe).rows == [
         ("train.phases.0.freeze", "1"),
         ("train.phases.0.amount", "10"),
         ("train.phases.1.freeze", "layer4"),
@@ -71,8 +76,8 @@ def test_settings_name_the_parts_of_a_list_of_sections_as_dvc_does():
 
 def attending(number, network, without):
     runtime = {"device_name": "GPU", "inference_images_per_second": {"network": network, "without_attention": without}}
-    record = {"device": "cuda", "flops": {"network": 3_650_000_000, "without_attention": 3_640_000_000}}
-    return result(number, 0.5)._replace(runtime=runtime, record=record)
+    flops = {"network": 3_650_000_000, "without_attention": 3_640_000_000}
+    return result(number, 0.5, runtime=runtime, device="cuda", flops=flops)
 
 
 def test_the_cost_of_attention_is_told_with_range_number_device_and_ratio():
@@ -89,8 +94,7 @@ def test_the_cost_in_a_single_repeat_has_no_range():
 
 
 def test_without_attention_there_is_no_cost_to_tell():
-    plain = result(1, 0.5)._replace(runtime={"inference_images_per_second": {}}, record={"flops": {"network": 1}})
-    assert tables.cost([plain]).rows == []
+    assert tables.cost([result(1, 0.5)]).rows == []
 
 
 @pytest.mark.parametrize(
@@ -111,8 +115,8 @@ def test_markdown_takes_names_literally(name, written):
 @pytest.mark.parametrize(("dirty", "written"), [(False, "0123456789ab"), (True, "0123456789ab+")])
 def test_a_commit_is_short_and_marked_where_files_differed(dirty, written):
     runtime = {"git_commit": "0123456789abcdef", "git_dirty": dirty}
-    assert tables.commit(result(1, 0.5)._replace(runtime=runtime)) == written
+    assert provenance.commit(result(1, 0.5, runtime=runtime)) == written
 
 
 def test_without_git_there_is_no_commit():
-    assert tables.commit(result(1, 0.5)._replace(runtime={"git_commit": "", "git_dirty": False})) == ""
+    assert provenance.commit(result(1, 0.5, runtime={"git_commit": ""})) == ""

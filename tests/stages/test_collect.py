@@ -144,9 +144,7 @@ def test_what_was_there_before_a_failing_run_stays(own):
 
 def test_an_image_in_two_classes_is_refused_with_the_way_to_allow_it(own):
     shutil.copy(own / "cat/1.png", own / "l'été, ö/3.png")
-    message = (
-        r"""^'cat/1.png' and "l'été, ö/3.png" are the same .*; remove one, or allow .*: -S defaults.data.dupli"""
-    )
+    message = r"""^'cat/1.png' and "l'été, ö/3.png" are the same .*; remove one, or allow .*: -S defaults.data.dupli"""
     with pytest.raises(InputError, match=message):
         _collect()
 

@@ -57,12 +57,12 @@ def test_the_others_are_what_the_first_five_epochs_show() -> None:
     train = torch.arange(4)
     sheet = opened(augmentation_grid.augmented(chosen, data, train, repeat=7))
     view = train_transform(chosen)
-    images = Images(data.images, torch.arange(10), mean=MEAN, std=STD, device=torch.device("cpu"), view=view)
+    images = Images(data.images, torch.arange(10), mean=MEAN, std=STD, device=torch.device("cpu"), transform=view)
     order = torch.tensor([2, 0, 3, 1])
     for epoch in range(1, 6):
-        draws = images.draws(order, seed=7, epoch=epoch)
-        assert draws is not None
-        shown = view.varied(torch.from_numpy(data.images[order.numpy()]), draws)
+        random_parameters = images.random_parameters(order, seed=7, epoch=epoch)
+        assert random_parameters is not None
+        shown = view.train_transform(torch.from_numpy(data.images[order.numpy()]), random_parameters)
         for place, row in enumerate(order.tolist()):
             np.testing.assert_array_equal(tile(sheet, row, epoch), enlarged(shown[place]))
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from pipeline.evaluation import explanations
-from pipeline.evaluation.explained_images import EXPLAINED, chosen, explain, write
+from pipeline.evaluation.explained_images import EXPLAINED, explain, select, write
 from pipeline.networks.build import Plan, build
 
 
@@ -22,18 +22,18 @@ def test_the_most_confident_wrong_predictions_come_first_then_right_ones_of_medi
         row("5", "a", "a", 0.2),
         row("6", "b", "b", 0.6),
     ]
-    assert [rows[place]["path"] for place in chosen(rows)] == ["4", "2", "3", "6"]
+    assert [rows[place]["path"] for place in select(rows)] == ["4", "2", "3", "6"]
 
 
 def test_of_equal_confidence_the_first_path_is_taken() -> None:
     rows = [row("z", "a", "b", 0.5), row("y", "a", "b", 0.5)]
-    assert chosen(rows) == [1, 0]
+    assert select(rows) == [1, 0]
 
 
 def test_of_many_classes_some_at_equal_distances_are_shown() -> None:
     names = [f"{number:03}" for number in range(200)]
     rows = [row(name, name, name, 0.5) for name in names] + [row(f"{name}w", name, "x", 0.4) for name in names]
-    found = [rows[place]["path"] for place in chosen(rows)]
+    found = [rows[place]["path"] for place in select(rows)]
     assert found == ["000w", "001w", "002w", "003w", "000", "050", "100", "150"]
     assert len(found) == 2 * EXPLAINED
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,13 +16,15 @@ import readme
 import tiny
 from serving import Server, serving
 
+from pipeline import config
 from pipeline.commands import overriding
+from pipeline.config import choices
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.published import described
 from pipeline.datasets.decoding import parallel
-from pipeline.datasets.download import fetching
+from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned, Row
 from pipeline.datasets.prepared.packed import Packed
@@ -72,12 +73,18 @@ def _place(name: str, own: Path) -> dict[str, str]:
     return {key: str(own)} if key else {}
 
 
+def _collect() -> None:
+    """The stage with the places of params.yaml, as DVC puts them into its command."""
+    axes = config.load().axes
+    collect.main([axes.folder, axes.archive])
+
+
 def _through(name: str, own: Path) -> tuple[str, str]:
     """Run the stages up to the packed images; gives what `collect` and `split` print."""
     _write_params(data=name, **_place(name, own))
     validate.main()
     told = []
-    for stage in (collect.main, lambda: split.main(["1"])):
+    for stage in (_collect, lambda: split.main(["1"])):
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             stage()
         told.append(printed.getvalue())
@@ -103,7 +110,7 @@ def patch(monkeypatch, tmp_path):
 def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
     patch.chdir(root / "project")
     patch.delenv("DVC_ROOT", raising=False)
-    patch.setenv(fetching.CACHE_VARIABLE, str(root / "cache"))
+    patch.setenv(CACHE_VARIABLE, str(root / "cache"))
     patch.setattr(parallel, "_cores", lambda: 1)
 
 
@@ -209,7 +216,7 @@ def test_an_archive_is_read_in_place_of_the_download(patch, server, tmp_path):
     asked = len(server.asked)
     _write_params(data="cub200", archive=str(tmp_path / "own/CUB_200_2011.tgz"))
     validate.main()
-    collect.main()
+    _collect()
     assert len(server.asked) == asked
     assert len(manifest.read(paths.MANIFEST, Row)) == 400
 
@@ -219,8 +226,8 @@ def test_an_archive_that_is_not_the_published_one_stops_the_run_and_leaves_nothi
     (tmp_path / "own/CUB_200_2011.tgz").write_bytes(b"birds")
     _write_params(data="cub200", archive=str(tmp_path / "own/CUB_200_2011.tgz"))
     with pytest.raises(InputError, match=r"^archive: '.*' is not CUB_200_2011.tgz as published: 5 bytes in place of"):
-        collect.main()
-    assert not list(Path("data").glob("*"))
+        _collect()
+    assert list(Path("data").glob("*")) == [paths.RECIPE]
 
 
 @pytest.mark.parametrize("data", ["digits", "spiders"])
@@ -232,7 +239,7 @@ def test_a_sweep_over_sets_keeps_the_archive_that_some_of_them_read(patch, serve
     for name in ("cub200", data):
         _write_params(data=name, **given)
         validate.main()
-        collect.main()
+        _collect()
         assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["set"] == name
     assert f"validate: note: archive is not read: data is {data!r}" in capsys.readouterr().out
 
@@ -242,7 +249,7 @@ def test_spiders_may_lie_where_the_users_photographs_do_by_default(patch):
     _put_spiders(paths.OWN_FOLDER)
     _write_params(data="spiders")
     validate.main()
-    collect.main()
+    _collect()
     assert len(manifest.read(paths.MANIFEST, Row)) == sum(SPIDERS.values())
 
 
@@ -316,14 +323,14 @@ def test_digits_may_be_drawn_by_the_class_as_the_readme_has_it(patch, tmp_path):
     assert Counter(image.part for image in assigned) == {"train": 200, "test": 500}
 
 
-def test_the_comment_beside_data_in_params_yaml_lists_every_choice():
+def test_the_command_that_params_yaml_names_lists_every_set():
     text = tiny.FILE.read_text(encoding="utf-8")
-    (comment,) = re.findall(r"^data: auto +# (.*\n(?: +# .*\n)*)", text, re.MULTILINE)
-    assert re.findall(r"\w+", comment) == list(sets.SETS)
+    assert "The choices of each: orbweaver describe --choices" in text.partition("\ndata: auto\n")[0]
+    assert [line.name for line in choices.listed()["data"]] == list(sets.SETS)
 
 
-def test_the_readme_says_which_sets_the_user_has_to_bring():
-    given = {name for name, cells in readme.table("data").items() if "your copy" in cells["what it is"]}
+def test_the_pages_say_which_sets_the_user_has_to_bring():
+    given = {name for name, cells in readme.table("data").items() if "the user's copy" in cells["what it is"]}
     assert given == {name for name, row in sets.SETS.items() if row.obtaining}
 
 
@@ -332,4 +339,4 @@ def test_the_readmes_commands_of_data_sets_are_of_known_keys_and_values(patch):
     lines = [readme.overrides(command) for command in readme.commands(readme.section("Data sets"))]
     assert len(lines) > 3
     for values in overriding.read_each(lines):
-        assert values.experiment().settings.data.set in sets.SETS
+        assert values.recipe.data.set in sets.SETS

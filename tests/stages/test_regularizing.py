@@ -7,34 +7,39 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tiny
 import torch
-from pipeline.params import Params
 from torch import Tensor
 
-from pipeline import params
-from pipeline.assembly import objects, regularizers
-from pipeline.core import paths
+from pipeline.assembly import channel_weights, loss_terms, networks, regularizers
+from pipeline.assembly.run_record import Machine, run_record
+from pipeline.assembly.training_plan import training_examples
+from pipeline.assembly.transforms import train_transform
+from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import PhaseRecord, Record
 from pipeline.datasets.prepared.packed import MEAN, STD, Packed
 from pipeline.networks import freezing
+from pipeline.networks.build import build
 from pipeline.networks.network import Network
-from pipeline.regularizers.guide import Guide
+from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.regularizers.l2_sp import L2SP
+from pipeline.regularizers.table import METHODS as TABLE
 from pipeline.stages import train
-from pipeline.training import checkpoints, engine, optim
+from pipeline.training import checkpoints, contract, loop, optim
 
 SIDE = tiny.SIDE
 CLASSES = ["a", "b", "c"]
-METHODS = get_args(params.RegularizerName)
-TAPS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
+METHODS = sorted(TABLE)
+LAYERS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 PARTS = {"train": torch.arange(12), "val": torch.arange(0), "test": torch.arange(0)}
 ONE_STEP = {"unit": "iterations", "amount": 1}
-MACHINE = train.Machine(torch.device("cpu"), 1)
+MACHINE = Machine(torch.device("cpu"), 1)
 
 
 def packed() -> Packed:
@@ -44,30 +49,30 @@ def packed() -> Packed:
     return Packed(images, [f"{n}.png" for n in range(12)], labels, CLASSES, MEAN, STD, "d" * 64)
 
 
-def values(
+def recipe(
     method: str,
     changes: Mapping[str, Any] | None = None,
     *,
     freeze: str = "3c",
     options: Mapping[str, Any] | None = None,
     momentum: float = 0.9,
-) -> Params:
-    """The quick recipe for two epochs of three steps; `options` are put into those of every method that has them."""
+) -> Recipe:
+    """Return the quick recipe for two epochs of three steps, with `options` for every method that has them."""
     budget = {"unit": "epochs", "amount": 2}
-    train = {"budget": budget, "batch_size": 4, "optimizer": "sgd", "optimizer_options.sgd.momentum": momentum}
+    train = {"train.budget": budget, "train.batch_size": 4, "train.optimizer": "sgd"}
     own = {
-        f"regularizer.method_options.{name}.{key}": value
-        for name, known in tiny.values()["papers"]["quick"]["regularizer"]["method_options"].items()
+        f"options.regularizer.{name}.{key}": value
+        for name, known in tiny.values()["options"]["regularizer"].items()
         for key, value in ({"budget": budget} | dict(options or {})).items()
         if key in known
     }
-    given = {f"train.{key}": value for key, value in train.items()} | own | dict(changes or {})
-    return tiny.params(given, regularizer=method, freeze="auto" if method == "l2_fe" else freeze)
+    experiment = train | {"options.optimizer.sgd.momentum": momentum} | own | dict(changes or {})
+    return tiny.experiment(experiment, regularizer=method, freeze="auto" if method == "l2_fe" else freeze)
 
 
 @torch.no_grad()
 def calibrate(network: Network) -> None:
-    """Give batch norms the statistics of the images, as pre-trained ones have: else a source's maps are enormous."""
+    """Give batch norms the statistics of the images, as pre-trained ones have; else reference maps are enormous."""
     pixels = torch.from_numpy(packed().images).float() / 255
     pixels = (pixels - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
     for _ in range(30):
@@ -76,73 +81,80 @@ def calibrate(network: Network) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with pre-trained weights of a narrow network, where this process is."""
+    """The working directory, a project with pre-trained weights of a narrow network."""
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
         root = tiny.enter(tmp_path_factory.mktemp("regularizing"), patch)
         torch.manual_seed(7)
-        plan = objects.experiment_plan(values("none").experiment(), classes=3)
-        network = train.build(plan, pretrained=None)
+        network = build(networks.plan(recipe("none"), classes=3), pretrained=None)
         calibrate(network)
-        trunk = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
+        pretrained = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
         paths.SOURCE.mkdir(parents=True)
-        checkpoints.save(trunk, paths.SOURCE_WEIGHTS)
+        checkpoints.save(pretrained, paths.SOURCE_WEIGHTS)
         paths.SOURCE_RECORD.write_text(json.dumps({"origin": "drawn", "sha256": "e" * 64}), encoding="utf-8")
         yield root
 
 
-class Seen(Guide):
-    """A guide that notes what it was made with and how often its source ran."""
+class Recording(FeatureRegularizer):
+    """Loss term that records its arguments and how many images its reference ran on."""
 
-    def __init__(self, network: Any, source: Any, regularizer: Any, taps: Any, *, stop: int) -> None:
-        super().__init__(network, source, regularizer, taps, stop=stop)
-        self.network, self.frozen, self.regularizer, self.taps = network, source, regularizer, tuple(taps)
-        self.source_before = deepcopy(source.model.state_dict())
+    def __init__(self, network: Any, reference: Any, regularizer: Any, hooked_layers: Any, *, stop: int) -> None:
+        super().__init__(network, reference, regularizer, hooked_layers, stop=stop)
+        self.network, self.frozen, self.regularizer, self.hooked_layers = (
+            network,
+            reference,
+            regularizer,
+            tuple(hooked_layers),
+        )
+        self.reference_before = deepcopy(reference.model.state_dict())
         self.network_before = deepcopy(network.model.state_dict())
         self.own_before = deepcopy(regularizer.state_dict())
-        self.images_of_source = 0
+        self.reference_images = 0
 
-    def source(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
-        self.images_of_source += len(x)
-        return super().source(x, start=start)
+    def reference(self, x: Tensor, *, start: int) -> dict[str, Tensor]:
+        self.reference_images += len(x)
+        return super().reference(x, start=start)
 
 
 class Ran(NamedTuple):
-    """What one training left."""
+    """Results of one training."""
 
     network: Network
-    outcome: engine.Outcome
-    record: dict[str, Any]
-    guides: list[Seen]
+    result: contract.TrainResult
+    record: Record
+    loss_terms: list[Recording]
     optimizers: list[torch.optim.Optimizer]
     after_epochs: list[dict[str, Tensor]]
 
 
-def run(given: Params, *, repeat: int = 1) -> Ran:
-    """One training, with every guide and optimizer, and the network after each epoch."""
-    guides: list[Seen] = []
+def run(experiment: Recipe, *, repeat: int = 1) -> Ran:
+    """Train once; record every loss term and optimizer, and the network after each epoch."""
+    terms: list[Recording] = []
     optimizers: list[torch.optim.Optimizer] = []
     after: list[dict[str, Tensor]] = []
     plain = optim.make_optimizer
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(regularizers, "Guide", lambda *a, **k: guides.append(Seen(*a, **k)) or guides[-1])
+        patch.setattr(
+            "pipeline.assembly.loss_terms.FeatureRegularizer",
+            lambda *a, **k: terms.append(Recording(*a, **k)) or terms[-1],
+        )
         patch.setattr(optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1])
-        network = train.make_network(given, classes=3, repeat=repeat)
+        network = networks.initial(experiment, classes=3, repeat=repeat)
         data = packed()
-        record = train.describe_run(given, data, PARTS, network, machine=MACHINE, repeat=repeat)
+        record = run_record(experiment, data, PARTS, network, on=MACHINE, repeat=repeat)
         live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
-        outcome = train.run(network, given, data, PARTS, record, machine=MACHINE, repeat=repeat, live=live)  # type: ignore[arg-type]
-    return Ran(network, outcome, record, guides, optimizers, after)
+        result = train.run(experiment, network, data, PARTS, record, on=MACHINE, live=live)  # type: ignore[arg-type]
+    return Ran(network, result, record, terms, optimizers, after)
 
 
-_kept: dict[str, Ran] = {}
+_cache: dict[str, Ran] = {}
 
 
 def ran(method: str) -> Ran:
-    """A training with the recipe's own options, made once."""
-    if method not in _kept:
-        _kept[method] = run(values(method))
-    return _kept[method]
+    """Return the training with the recipe's own options, run once per method."""
+    if method not in _cache:
+        _cache[method] = run(recipe(method))
+    return _cache[method]
 
 
 def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
@@ -160,46 +172,46 @@ TERMS = {
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_to_finite_curves_with_its_own_columns(method: str) -> None:
-    history = ran(method).outcome.history
+    history = ran(method).result.history
     plain = ["epoch", "iteration", "lr", "train_loss", "train_accuracy"]
     assert [(row["epoch"], row["iteration"]) for row in history] == [(1, 3), (2, 6)]
     for row, terms in zip(history, TERMS[method], strict=True):
         added = [*(f"train_{term}" for term in terms), *(["train_head_penalty"] if terms else [])]
-        seen = ["layer4.1.conv2"] if terms and terms != ["l2_sp"] else []
-        told = [f"{what}/{tap}" for tap in seen for what in ("entropy", "maximum", "mass")]
-        assert list(row) == [*plain, *added, *told]
+        hooked = ["layer4.1.conv2"] if terms and terms != ["l2_sp"] else []
+        diagnoses = [f"{name}/{layer}" for layer in hooked for name in ("entropy", "maximum", "mass")]
+        assert list(row) == [*plain, *added, *diagnoses]
         assert all(math.isfinite(value) for value in row.values())
 
 
 @pytest.mark.parametrize("method", ["spa", "gca", "ast", "act", "delta", "l2_sp", "spa_gca", "afa"])
-def test_the_source_is_bit_for_bit_as_it_was_and_takes_no_gradient(method: str) -> None:
-    found = ran(method)
+def test_the_reference_is_unchanged_bit_for_bit_and_has_no_gradient(method: str) -> None:
+    trained_run = ran(method)
     pretrained = checkpoints.read(paths.SOURCE_WEIGHTS)
-    first = found.guides[0].frozen.model.state_dict()
+    first = trained_run.loss_terms[0].frozen.model.state_dict()
     assert all(torch.equal(first[name], value) for name, value in pretrained.items())
-    for guide in found.guides:
-        assert same(guide.frozen.model.state_dict(), guide.source_before)
-        assert all(p.grad is None and not p.requires_grad for p in guide.frozen.parameters())
-        assert not guide.frozen.training
-    assert not same(found.network.model.state_dict(), found.guides[0].network_before)
+    for loss_term in trained_run.loss_terms:
+        assert same(loss_term.frozen.model.state_dict(), loss_term.reference_before)
+        assert all(p.grad is None and not p.requires_grad for p in loss_term.frozen.parameters())
+        assert not loss_term.frozen.training
+    assert not same(trained_run.network.model.state_dict(), trained_run.loss_terms[0].network_before)
 
 
 @pytest.mark.parametrize("method", ["spa", "act"])
 def test_what_a_method_learns_is_a_group_of_its_own_and_moves(method: str) -> None:
-    found = run(values(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
-    groups = {group["name"]: group for group in found.optimizers[0].param_groups}
+    trained_run = run(recipe(method, {"train.weight_decay": 0.1}, options={"weight_decay": "auto"}))
+    groups = {group["name"]: group for group in trained_run.optimizers[0].param_groups}
     own = groups[optim.REGULARIZER]
-    assert [id(p) for p in own["params"]] == [id(p) for p in found.guides[0].regularizer.parameters()]
+    assert [id(p) for p in own["params"]] == [id(p) for p in trained_run.loss_terms[0].regularizer.parameters()]
     assert own["weight_decay"] == 0
     assert groups["backbone"]["weight_decay"] == 0.1
     assert own["lr"] == groups["backbone"]["lr"]
-    assert not same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+    assert not same(trained_run.loss_terms[0].regularizer.state_dict(), trained_run.loss_terms[0].own_before)
 
 
 @pytest.mark.parametrize("method", ["gca"])
 def test_nothing_but_its_own_term_moves_what_a_method_learns(method: str) -> None:
-    found = run(values(method, options={"alpha": 0.0}))
-    assert same(found.guides[0].regularizer.state_dict(), found.guides[0].own_before)
+    trained_run = run(recipe(method, options={"alpha": 0.0}))
+    assert same(trained_run.loss_terms[0].regularizer.state_dict(), trained_run.loss_terms[0].own_before)
 
 
 @pytest.mark.parametrize("method", ["gca", "l2_sp", "spa_gca"])
@@ -207,28 +219,30 @@ def test_terms_that_weigh_nothing_leave_the_network_that_no_method_gives_bit_for
     dropout = {"network.head": "mlp1024"}
     # A second half begins its momentum anew.
     momentum = 0.0 if method == "spa_gca" else 0.9
-    none = run(values("none", dropout, momentum=momentum)).network.model.state_dict()
-    found = run(values(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
-    assert len(found.guides) == (2 if method == "spa_gca" else 1)
-    assert same(found.network.model.state_dict(), none)
+    none = run(recipe("none", dropout, momentum=momentum)).network.model.state_dict()
+    trained_run = run(recipe(method, dropout, options={"alpha": 0.0, "beta": 0.0}, momentum=momentum))
+    assert len(trained_run.loss_terms) == (2 if method == "spa_gca" else 1)
+    assert same(trained_run.network.model.state_dict(), none)
 
 
 @pytest.mark.parametrize("method", ["none", "l2", "l2_fe"])
-def test_a_method_without_terms_has_no_guide_and_costs_nothing(method: str) -> None:
-    found = ran(method)
-    assert found.guides == []
-    given = values(method)
-    network = train.make_network(given, classes=3, repeat=1)
-    settings = given.experiment().settings
-    examples = train.shown(packed(), PARTS, MACHINE.device, objects.training_view(settings.data))
-    assert train.guides(given, network, found.record, still=lambda: examples, repeat=1) == []
-    freezing.freeze(network, settings.network.freeze)
-    engine.fit(network, examples, settings.train.for_loop(), seed=1)
-    assert same(found.network.model.state_dict(), network.model.state_dict())
+def test_a_method_without_terms_has_no_loss_term_and_costs_nothing(method: str) -> None:
+    trained_run = ran(method)
+    assert trained_run.loss_terms == []
+    experiment = recipe(method)
+    network = networks.initial(experiment, classes=3, repeat=1)
+    examples = training_examples(packed(), PARTS, MACHINE.device, train_transform(experiment))
+    terms = loss_terms.loss_terms(
+        experiment, network, trained_run.record, data_sha256="d" * 64, eval_examples=lambda: examples
+    )
+    assert terms == []
+    freezing.freeze(network, experiment.network.freeze)
+    loop.fit(network, examples, loop_settings.loop_settings(experiment), seed=1)
+    assert same(trained_run.network.model.state_dict(), network.model.state_dict())
 
 
 def test_l2_is_weight_decay_alone() -> None:
-    decayed = run(values("none", {"train.weight_decay": 1e-4}))
+    decayed = run(recipe("none", {"train.weight_decay": 1e-4}))
     assert same(ran("l2").network.model.state_dict(), decayed.network.model.state_dict())
     assert not same(ran("l2").network.model.state_dict(), ran("none").network.model.state_dict())
 
@@ -240,8 +254,8 @@ def test_l2_fe_moves_the_head_alone() -> None:
 
 def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
     start, far = checkpoints.read(paths.SOURCE_WEIGHTS), []
-    for found in (ran("none"), run(values("l2_sp", options={"alpha": 500.0}))):
-        trained = found.network.model.state_dict()
+    for trained_run in (ran("none"), run(recipe("l2_sp", options={"alpha": 500.0}))):
+        trained = trained_run.network.model.state_dict()
         far.append(sum((trained[n] - start[n]).square().sum().item() for n in start if n.endswith("conv2.weight")))
     assert far[1] < 0.9 * far[0]
 
@@ -249,22 +263,22 @@ def test_a_strong_method_keeps_the_network_nearer_to_where_it_started() -> None:
 @pytest.fixture(scope="module")
 def whole(project: Path) -> Ran:
     """Both halves of the proposed method with everything training, an epoch each."""
-    return run(values("spa_gca", {"train.lr": 1e-5}, freeze="2"))
+    return run(recipe("spa_gca", {"train.lr": 1e-5}, freeze="2"))
 
 
-def test_the_second_halfs_source_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
-    first, second = whole.guides
+def test_the_second_halfs_reference_is_the_network_as_the_first_half_left_it(whole: Ran) -> None:
+    first, second = whole.loss_terms
     left = whole.after_epochs[0]
-    assert same(second.source_before, left)
+    assert same(second.reference_before, left)
     assert same(second.network_before, left)
     assert same(second.frozen.model.state_dict(), left)
-    moved = [name for name in left if "running" in name and not torch.equal(left[name], first.source_before[name])]
+    moved = [name for name in left if "running" in name and not torch.equal(left[name], first.reference_before[name])]
     assert len(moved) == sum("running" in name for name in left) > 0
     assert second.frozen is not whole.network
 
 
 def test_each_half_has_a_method_and_an_optimizer_of_its_own(whole: Ran) -> None:
-    assert [guide.regularizer.name for guide in whole.guides] == ["spa", "gca"]
+    assert [loss_term.regularizer.name for loss_term in whole.loss_terms] == ["spa", "gca"]
     first, second = whole.optimizers
     own = [next(g["params"] for g in one.param_groups if g["name"] == optim.REGULARIZER) for one in (first, second)]
     assert not {id(p) for p in own[0]} & {id(p) for p in own[1]}
@@ -273,165 +287,165 @@ def test_each_half_has_a_method_and_an_optimizer_of_its_own(whole: Ran) -> None:
 
 
 def test_the_curves_and_the_record_have_both_halves(whole: Ran) -> None:
-    history = whole.outcome.history
+    history = whole.result.history
     assert [(row["epoch"], row["iteration"]) for row in history] == [(1, 3), (2, 6)]
     for row, name, other in zip(history, ("spa", "gca"), ("gca", "spa"), strict=True):
         assert f"train_{name}" in row
         assert f"train_{other}" not in row
-        assert {f"entropy/{tap}" for tap in TAPS} < row.keys()
-    parts = whole.record["phases"]
-    assert [(p["regularizer"], p["amount"], p["freeze"]) for p in parts] == [("spa", 1, "2"), ("gca", 1, "2")]
-    assert [p["taps"] for p in parts] == [TAPS, TAPS]
-    own = [sum(p.numel() for p in guide.regularizer.parameters()) for guide in whole.guides]
-    assert [p["regularizer_parameters"] for p in parts] == own
-    assert whole.record["parameters"]["regularizer"] == sum(own)
+        assert {f"entropy/{layer}" for layer in LAYERS} < row.keys()
+    phases = whole.record.phases
+    assert [(p.regularizer, p.amount, p.freeze) for p in phases] == [("spa", 1, "2"), ("gca", 1, "2")]
+    assert [p.hooked_layers for p in phases] == [tuple(LAYERS), tuple(LAYERS)]
+    own = [sum(p.numel() for p in loss_term.regularizer.parameters()) for loss_term in whole.loss_terms]
+    assert [p.regularizer_parameters for p in phases] == own
+    assert whole.record.parameters.regularizer == sum(own)
 
 
 def test_the_file_of_the_curves_has_the_columns_of_both_halves(whole: Ran) -> None:
-    train.write_history(whole.outcome.history, whole.record, {}, None, repeat=1)
+    train.write_history(whole.result, whole.record, {}, None)
     with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert float(rows[0]["train_spa"]) == pytest.approx(whole.outcome.history[0]["train_spa"])
+    assert float(rows[0]["train_spa"]) == pytest.approx(whole.result.history[0]["train_spa"])
     assert (rows[0]["train_gca"], rows[1]["train_spa"]) == ("", "")
-    assert float(rows[1]["train_gca"]) == pytest.approx(whole.outcome.history[1]["train_gca"])
+    assert float(rows[1]["train_gca"]) == pytest.approx(whole.result.history[1]["train_gca"])
 
 
 def test_the_first_step_of_a_half_has_no_difference_but_that_of_train_mode() -> None:
-    found = run(values("spa_gca", {"train.batch_norm": "eval", "train.lr": 1e-30}))
-    assert all(row[f"train_{name}"] == 0 for row, name in zip(found.outcome.history, ("spa", "gca"), strict=True))
+    trained_run = run(recipe("spa_gca", {"train.freeze_bn_stats": True, "train.lr": 1e-30}))
+    assert all(row[f"train_{name}"] == 0 for row, name in zip(trained_run.result.history, ("spa", "gca"), strict=True))
 
 
 def test_the_same_repeat_learns_the_same_and_another_begins_elsewhere() -> None:
-    again, other = run(values("gca")), run(values("gca", {"train.budget": ONE_STEP}), repeat=2)
+    again, other = run(recipe("gca")), run(recipe("gca", {"train.budget": ONE_STEP}), repeat=2)
     assert same(again.network.model.state_dict(), ran("gca").network.model.state_dict())
-    assert same(again.guides[0].own_before, ran("gca").guides[0].own_before)
-    assert not same(other.guides[0].own_before, ran("gca").guides[0].own_before)
+    assert same(again.loss_terms[0].own_before, ran("gca").loss_terms[0].own_before)
+    assert not same(other.loss_terms[0].own_before, ran("gca").loss_terms[0].own_before)
 
 
-def test_the_source_runs_once_an_image_and_half_where_images_repeat(whole: Ran) -> None:
+def test_the_reference_runs_once_an_image_and_half_where_images_repeat(whole: Ran) -> None:
     # One image more, to see whether all fit.
-    assert [guide.images_of_source for guide in whole.guides] == [12 + 1, 12 + 1]
-    assert whole.outcome.cache_seconds > 0
+    assert [loss_term.reference_images for loss_term in whole.loss_terms] == [12 + 1, 12 + 1]
+    assert whole.result.cache_seconds > 0
 
 
 @pytest.mark.parametrize(
     "changes", [{"train.feature_cache_mb": 0}, {"data.augmentation": "flip"}], ids=["no room", "flips"]
 )
-def test_the_source_runs_each_epoch_where_nothing_is_kept(changes: Any) -> None:
-    found = run(values("spa", changes))
-    assert [guide.images_of_source for guide in found.guides] == [2 * 12]
-    assert found.outcome.cache_seconds == 0
+def test_the_reference_runs_each_epoch_where_nothing_is_cached(changes: Any) -> None:
+    trained_run = run(recipe("spa", changes))
+    assert [loss_term.reference_images for loss_term in trained_run.loss_terms] == [2 * 12]
+    assert trained_run.result.cache_seconds == 0
 
 
-def test_kept_maps_give_the_network_that_computing_them_anew_gives() -> None:
-    trained = [run(values("spa_gca", {"train.feature_cache_mb": room}, freeze="3b")) for room in (64, 0)]
-    kept, anew = (one.network.model.state_dict() for one in trained)
-    for name, value in kept.items():
+def test_cached_maps_give_the_network_that_computing_them_anew_gives() -> None:
+    trained = [run(recipe("spa_gca", {"train.feature_cache_mb": room}, freeze="3b")) for room in (64, 0)]
+    cached, anew = (one.network.model.state_dict() for one in trained)
+    for name, value in cached.items():
         torch.testing.assert_close(value, anew[name], rtol=0, atol=1e-5)
 
 
-def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> list[dict[str, Any]]:
-    experiment = values(method, changes, **axes).experiment()
-    return regularizers.parts(experiment, objects.structure(experiment, classes=3))
+def compared(method: str = "spa", changes: Mapping[str, Any] | None = None, **axes: Any) -> tuple[PhaseRecord, ...]:
+    experiment = recipe(method, changes, **axes)
+    return regularizers.phase_records(experiment, networks.structure(experiment, classes=3))
 
 
 @pytest.mark.parametrize(("freeze", "idle"), [("2", 0), ("3a", 1), ("3b", 2), ("3c", 3), ("1", 4)])
-def test_taps_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> None:
+def test_layers_in_front_of_all_that_trains_are_idle(freeze: str, idle: int) -> None:
     [part] = compared(freeze=freeze)
-    assert (part["taps"], part["idle_taps"]) == (TAPS[idle:], TAPS[:idle])
-    assert (part["regularizer_parameters"] == 0) == (idle == 4)
+    assert (part.hooked_layers, part.idle_layers) == (tuple(LAYERS[idle:]), tuple(LAYERS[:idle]))
+    assert (part.regularizer_parameters == 0) == (idle == 4)
 
 
-def test_attention_in_frozen_blocks_makes_their_taps_count_again() -> None:
+def test_attention_in_frozen_blocks_makes_their_layers_count_again() -> None:
     [in_blocks] = compared(changes={"network.attention": "ca"}, freeze="1")
-    assert in_blocks["idle_taps"] == []
+    assert in_blocks.idle_layers == ()
     after_stages = compared(changes={"network.attention": "se"}, freeze="1")[0]
-    assert (after_stages["taps"], after_stages["idle_taps"]) == (TAPS[1:], TAPS[:1])
-    assert compared(changes={"network.attention": "self"}, freeze="1")[0]["taps"] == []
+    assert (after_stages.hooked_layers, after_stages.idle_layers) == (tuple(LAYERS[1:]), tuple(LAYERS[:1]))
+    assert compared(changes={"network.attention": "self"}, freeze="1")[0].hooked_layers == ()
 
 
 def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     phases = [{"freeze": "1", "amount": 1, "lr": 1e-3}, {"freeze": "layer3.1", "amount": 1, "lr": 1e-3}]
     changes = {"network.freeze": "phases", "train.phases": phases}
-    assert [part["taps"] for part in compared(changes=changes, freeze="auto")] == [[], TAPS[2:]]
-    found = run(values("spa", changes, freeze="auto"))
-    assert [guide.taps for guide in found.guides] == [(), tuple(TAPS[2:])]
-    assert "train_spa" not in found.outcome.history[0]
-    assert found.outcome.history[0]["train_head_penalty"] > 0
-    assert same(found.guides[1].source_before, found.guides[0].source_before)
+    assert [part.hooked_layers for part in compared(changes=changes, freeze="auto")] == [(), tuple(LAYERS[2:])]
+    trained_run = run(recipe("spa", changes, freeze="auto"))
+    assert [loss_term.hooked_layers for loss_term in trained_run.loss_terms] == [(), tuple(LAYERS[2:])]
+    assert "train_spa" not in trained_run.result.history[0]
+    assert trained_run.result.history[0]["train_head_penalty"] > 0
+    assert same(trained_run.loss_terms[1].reference_before, trained_run.loss_terms[0].reference_before)
 
 
 @pytest.mark.parametrize("method", ["gca", "delta"])
-def test_where_every_tap_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.channel_weights, "trained_head", None)  # no channel is worth weighing
-    found = run(values(method, freeze="1"))
-    assert [row["train_head_penalty"] > 0 for row in found.outcome.history] == [True, True]
-    assert [guide.images_of_source for guide in found.guides if guide.taps] == []
-    assert not any("/" in name for row in found.outcome.history for name in row)
+def test_where_every_layer_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_weights, "trained_head", None)  # no channel is worth weighing
+    trained_run = run(recipe(method, freeze="1"))
+    assert [row["train_head_penalty"] > 0 for row in trained_run.result.history] == [True, True]
+    assert [loss_term.reference_images for loss_term in trained_run.loss_terms if loss_term.hooked_layers] == []
+    assert not any("/" in name for row in trained_run.result.history for name in row)
 
 
-def test_the_source_of_a_network_with_attention_is_the_plain_one() -> None:
-    found = run(values("gca", {"network.attention": "ca"}, freeze="1"))
-    source = found.guides[0].frozen
-    assert source.added == ()
+def test_the_reference_of_a_network_with_attention_is_the_plain_one() -> None:
+    trained_run = run(recipe("gca", {"network.attention": "ca"}, freeze="1"))
+    reference = trained_run.loss_terms[0].frozen
+    assert reference.inserted == ()
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    assert all(torch.equal(source.model.state_dict()[name], value) for name, value in start.items())
-    assert found.guides[0].taps == tuple(TAPS)
-    assert not found.guides[0].frozen.training
-    assert all(math.isfinite(value) for row in found.outcome.history for value in row.values())
+    assert all(torch.equal(reference.model.state_dict()[name], value) for name, value in start.items())
+    assert trained_run.loss_terms[0].hooked_layers == tuple(LAYERS)
+    assert not trained_run.loss_terms[0].frozen.training
+    assert all(math.isfinite(value) for row in trained_run.result.history for value in row.values())
 
 
-def test_the_source_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
-    found = run(values("spa_gca", {"network.attention": "se"}, freeze="1"))
-    assert same(found.guides[1].source_before, found.after_epochs[0])
-    assert found.guides[1].frozen.added
+def test_the_reference_of_a_second_half_has_the_attention_that_the_first_half_trained() -> None:
+    trained_run = run(recipe("spa_gca", {"network.attention": "se"}, freeze="1"))
+    assert same(trained_run.loss_terms[1].reference_before, trained_run.after_epochs[0])
+    assert trained_run.loss_terms[1].frozen.inserted
 
 
 def test_l2_sp_leaves_attention_and_head_free() -> None:
-    given = values("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
-    network = train.make_network(given, classes=3, repeat=1)
+    experiment = recipe("l2_sp", {"network.attention": "ca"}, freeze="2", options={"covers": "all"})
+    network = networks.initial(experiment, classes=3, repeat=1)
     start = checkpoints.read(paths.SOURCE_WEIGHTS)
-    source = regularizers.plain_source(given.experiment(), network, classes=3)
-    made = regularizers.make(given.experiment(), network, "l2_sp", source=source)
-    assert isinstance(made, L2SP)
-    held = set(made.start)
+    reference = loss_terms.reference_network(experiment, network, classes=3)
+    regularizer = regularizers.make(experiment, network, "l2_sp", reference=reference)
+    assert isinstance(regularizer, L2SP)
+    held = set(regularizer.start)
     assert held == {name for name in start if "running" not in name and "num_batches" not in name}
 
 
 def test_a_term_alone_that_is_not_finite_names_epoch_step_and_files() -> None:
-    with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller train.lr .*\.png"):
-        run(values("gca", options={"alpha": 1e38}))
+    with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller lr .*\.png"):
+        run(recipe("gca", options={"alpha": 1e38}))
 
 
 @pytest.mark.parametrize("method", ["ast", "act", "spa", "gca", "spa_gca", "afa"])
 def test_a_network_of_tokens_has_no_maps_to_compare(method: str) -> None:
     changes = {"network.backbone": "vit_b_16", "data.crop_size": 32}
-    experiment = values(method, changes, freeze="2").experiment()
+    experiment = recipe(method, changes, freeze="2")
     with pytest.raises(InputError) as caught:
-        regularizers.parts(experiment, objects.structure(experiment, classes=3))
+        regularizers.phase_records(experiment, networks.structure(experiment, classes=3))
     assert "needs feature maps (C, H, W)" in str(caught.value)
     assert str(caught.value).endswith("use l2 or l2_sp")
 
 
 @pytest.mark.parametrize("backbone", ["googlenet", "vit_b_16"])
-def test_filters_are_not_weighed_where_taps_are_no_convolutions(backbone: str) -> None:
+def test_filters_are_not_weighed_where_layers_are_no_convolutions(backbone: str) -> None:
     changes = {"network.backbone": backbone, "data.crop_size": 32}
-    experiment = values("delta", changes, freeze="2").experiment()
-    with pytest.raises(InputError, match=r"regularizer 'delta': .* is no convolution but \w+; use another method"):
-        regularizers.parts(experiment, objects.structure(experiment, classes=3))
+    experiment = recipe("delta", changes, freeze="2")
+    with pytest.raises(InputError, match=r"regularizer 'delta': .* is not a convolution but \w+; use another method"):
+        regularizers.phase_records(experiment, networks.structure(experiment, classes=3))
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
-def test_every_convolutional_backbone_has_taps_that_a_method_takes(backbone: str) -> None:
+def test_every_convolutional_backbone_has_layers_that_a_method_takes(backbone: str) -> None:
     [part] = compared("gca", {"network.backbone": backbone, "data.input_size": 64}, freeze="2")
-    assert len(part["taps"]) == 4
-    assert part["regularizer_parameters"] > 0
+    assert len(part.hooked_layers or ()) == 4
+    assert part.regularizer_parameters
 
 
 def test_describing_a_run_draws_nothing_and_leaves_what_trains() -> None:
-    given = values("spa_gca", freeze="3b")
-    network = train.make_network(given, classes=3, repeat=1)
+    experiment = recipe("spa_gca", freeze="3b")
+    network = networks.initial(experiment, classes=3, repeat=1)
     before, state = deepcopy(network.state_dict()), torch.random.get_rng_state()
-    train.describe_run(given, packed(), PARTS, network, machine=MACHINE, repeat=1)
+    run_record(experiment, packed(), PARTS, network, on=MACHINE, repeat=1)
     assert same(network.state_dict(), before)
     assert torch.equal(torch.random.get_rng_state(), state)

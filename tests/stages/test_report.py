@@ -9,9 +9,10 @@ import written_results
 from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 from pipeline import tracking
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
-from pipeline.evaluation import statistics
+from pipeline.evaluation.compare import statistics
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting import pictures
 from pipeline.stages import report
@@ -83,8 +84,8 @@ def made_page():
     return Page(Path("metrics/report/index.html").read_text(encoding="utf-8"))
 
 
-def read_csv(name):
-    with Path("metrics/report", name).open(encoding="utf-8", newline="") as stream:
+def read_csv(file):
+    with file.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -137,19 +138,19 @@ def test_repeats_left_from_before_are_ignored(results):
     report.main()
     told = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
     assert list(told["repeats"]) == ["1", "3"]
-    assert {row["repeat"] for row in read_csv("predictions.csv")} == {"1", "3"}
+    assert {row["repeat"] for row in read_csv(paths.REPORT / "predictions.csv")} == {"1", "3"}
 
 
 def test_predictions_have_the_repeat_first(results):
     report.main()
-    rows = read_csv("predictions.csv")
+    rows = read_csv(paths.REPORT / "predictions.csv")
     assert list(rows[0]) == ["repeat", "path", "actual", "predicted", "confidence", "correct"]
     assert len(rows) == 12
 
 
 def test_curves_hold_means_and_ranges(results):
     report.main()
-    first = read_csv("curves.csv")[0]
+    first = read_csv(paths.CURVES)[0]
     assert (first["epoch"], first["train_loss"], first["train_loss_min"], first["train_loss_max"]) == (
         "1",
         "2",
@@ -173,16 +174,16 @@ def test_the_same_files_give_the_same_report(drawn, reported):
     assert Path("report/index.html") in first
 
 
-def test_without_a_wrong_prediction_there_is_no_such_gallery(photographed):
+def test_without_a_wrong_prediction_there_is_no_such_grid(photographed):
     write_params([3])
-    assert "None: every test image was told right." in made_page().text
+    assert "None: every test image was classified correctly." in made_page().text
     assert not Path("metrics/report/figures/wrong.png").exists()
 
 
-def test_without_a_right_prediction_there_is_no_such_gallery(photographed):
+def test_without_a_right_prediction_there_is_no_such_grid(photographed):
     write_params([1])
     write_evaluation(1, [1, 2, 3, 0])
-    assert "None: no test image was told right." in made_page().text
+    assert "None: no test image was classified correctly." in made_page().text
     assert not Path("metrics/report/figures/right.png").exists()
 
 
@@ -193,7 +194,7 @@ def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
         Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
-    strengths = tiny.shipped()["papers"]["quick"]["data"]["augmentation_options"]["csca"]
+    strengths = tiny.shipped()["options"]["augmentation"]["csca"]
     told = f"csca: color jitter, flip and rotation (brightness {strengths['brightness']:g}"
     assert told in sheet["alt"]
     assert f"Training images of repeat 1, a row each: as packed, then five draws of {told}" in page.text
@@ -253,7 +254,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "cd" * 32,
         "ef" * 32,
         "2.15.0",
-        "network.head_options.linear.dropout",
+        "options.head.linear.dropout",
         "git checkout 0123456789abcdef dvc repro",
     ],
 )
@@ -333,8 +334,8 @@ def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
     write_training(3, dirty=True)
     text = made_page().text
     assert "Files differed from the recorded commit" in text
-    assert "dvc exp run -S paper=quick" in text
-    assert "-S data=synthetic" in text
+    assert "dvc exp run -S recipe=quick" in text
+    assert "-S ++recipes.quick.data.set=synthetic" in text
     assert "-S 'repeats=[1,2,3]'" in text
 
 

@@ -17,9 +17,12 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.networks.backbones.table import BACKBONES, backbone
+from pipeline.networks.weights import WEIGHTS
+from pipeline.pretrained import weights
 from pipeline.stages import source
 from pipeline.training import checkpoints
 
@@ -37,6 +40,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Pa
     return root
 
 
+def make_source() -> None:
+    """The stage, with the place of params.yaml, as DVC puts it into its command."""
+    source.main([config.load().axes.weights_file])
+
+
 def described() -> dict[str, str]:
     found: dict[str, str] = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
     return found
@@ -48,7 +56,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
     file = tmp_path / "mine.safetensors"
     save_file({name: v.half() if v.is_floating_point() else v for name, v in values.items()}, file)
     tiny.write_params(weights="file", weights_file=str(file))
-    source.main()
+    make_source()
     stored = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert stored["conv1.weight"].dtype == torch.float32
     assert torch.equal(stored["conv1.weight"], values["conv1.weight"].half().float())
@@ -60,7 +68,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
 def test_a_pth_file_is_read_without_running_code(tmp_path: Path, values: dict[str, torch.Tensor]) -> None:
     torch.save(values, tmp_path / "mine.pth")
     tiny.write_params(weights="file", weights_file=str(tmp_path / "mine.pth"))
-    source.main()
+    make_source()
     assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
 
 
@@ -70,13 +78,13 @@ def test_weights_of_another_architecture_are_refused_and_nothing_is_written(
     save_file(values, tmp_path / "eighteen.safetensors")
     tiny.write_params(weights="file", weights_file=str(tmp_path / "eighteen.safetensors"), backbone="resnet50")
     with pytest.raises(InputError, match=r"file eighteen\.safetensors: not the values of this backbone; \d+ missing: "):
-        source.main()
+        make_source()
     assert not list(Path.cwd().rglob("*source*"))
 
 
 def test_no_weights_are_a_record_without_a_file() -> None:
     tiny.write_params(weights="none")
-    source.main()
+    make_source()
     assert described()["origin"] == "none"
     assert not paths.SOURCE_WEIGHTS.exists()
 
@@ -120,8 +128,8 @@ class TestDownload:
         self, served: SimpleNamespace, values: dict[str, torch.Tensor]
     ) -> None:
         tiny.write_params(weights="imagenet")
-        source.main()
-        source.main()
+        make_source()
+        make_source()
         assert len(served.asked) == 1
         assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
         assert described()["origin"].startswith("torchvision ResNet18_Weights.IMAGENET1K_V1 http://127.0.0.1")
@@ -132,33 +140,33 @@ class TestDownload:
         served.file.write_bytes(served.file.read_bytes()[:-1] + b"x")
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"was refused: invalid hash value"):
-            source.main()
+            make_source()
         assert not list((tmp_path / "cache").rglob("*.pth"))
         assert not paths.SOURCE.exists()
 
     def test_a_cached_file_that_was_damaged_since_is_named(self, served: SimpleNamespace, tmp_path: Path) -> None:
         tiny.write_params(weights="imagenet")
-        source.main()
+        make_source()
         [cached] = (tmp_path / "cache").rglob("*.pth")
         content = bytearray(cached.read_bytes())
         content[len(content) // 2] ^= 1
         cached.write_bytes(content)
         with pytest.raises(InputError, match=r"delete it, and it is downloaded anew"):
-            source.main()
+            make_source()
         assert len(served.asked) == 1
 
     def test_an_address_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.file.unlink()
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
-            source.main()
+            make_source()
 
     def test_a_server_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.server.shutdown()
         served.server.server_close()
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded .*-S weights=file -S weights_file=/path/to/it"):
-            source.main()
+            make_source()
 
 
 class TestPlaces365:
@@ -189,8 +197,8 @@ class TestPlaces365:
 
     def test_the_official_files_form_is_read_and_its_hash_recorded(self, official: SimpleNamespace) -> None:
         tiny.write_params(weights="places365")
-        source.main()
-        source.main()
+        make_source()
+        make_source()
         stored = checkpoints.read(paths.SOURCE_WEIGHTS)
         assert torch.equal(stored["conv1.weight"], official.state["conv1.weight"])
         assert not any(name.startswith(("module.", "fc.")) for name in stored)
@@ -202,22 +210,26 @@ class TestPlaces365:
         official.file.unlink()
         tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
-            source.main()
+            make_source()
         assert not list((tmp_path / "cache").rglob("*.tar*"))
 
     def test_a_cut_file_is_refused(self, official: SimpleNamespace) -> None:
         official.file.write_bytes(official.file.read_bytes()[:-1000])
         tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"not a whole PyTorch file"):
-            source.main()
+            make_source()
 
     def test_a_backbone_without_such_weights_says_which_have_them(self) -> None:
         tiny.write_params(weights="places365", backbone="vgg16")
         with pytest.raises(InputError, match=r"no 'places365' weights for vgg16; they exist for resnet18, resnet50"):
-            source.main()
+            make_source()
 
 
 def test_the_official_addresses_are_those_of_the_places_project() -> None:
     site = "http://places2.csail.mit.edu/models_places365"
     given = {name: row.places365 for name, row in BACKBONES.items() if row.places365}
     assert given == {name: f"{site}/{name}_places365.pth.tar" for name in ("resnet18", "resnet50")}
+
+
+def test_every_choice_of_weights_is_made_in_one_way() -> None:
+    assert set(weights.ORIGINS) == set(WEIGHTS)

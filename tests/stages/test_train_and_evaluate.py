@@ -16,9 +16,12 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score
 
-from pipeline import params, tracking
-from pipeline.core import paths, provenance, records, seeding
+from pipeline import tracking
+from pipeline.assembly import trained as trained_networks
+from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -38,10 +41,18 @@ def trained() -> dict[str, torch.Tensor]:
     return checkpoints.read(paths.trained(1) / "weights.safetensors")
 
 
-def record() -> dict[str, Any]:
-    """The record from both of its files."""
-    kept = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
-    return records.whole(kept, json.loads(paths.runtime_file(1).read_text(encoding="utf-8")))
+def record() -> Record:
+    file = paths.training_metrics(1) / "record.json"
+    return Record.parse(file.read_bytes(), file)
+
+
+def runtime() -> Runtime:
+    return Runtime.parse(paths.runtime_file(1).read_bytes(), paths.runtime_file(1))
+
+
+def scored() -> Scores:
+    file = paths.evaluation(1) / "scores.json"
+    return Scores.parse(file.read_bytes(), file)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -68,13 +79,20 @@ def test_after_training_exactly_the_planned_tensors_have_changed_buffers_include
     assert {name for name in after if name not in before} == {"fc.weight", "fc.bias"}
 
 
+def make_source() -> None:
+    """The stage, without a file of the user's."""
+    source.main([str(paths.NO_WEIGHTS_FILE)])
+
+
 def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
+    before = checkpoints.read(paths.SOURCE_WEIGHTS)
     tiny.write_params(freeze="scratch")
+    make_source()
     train.main(["1"])
-    before, after = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
+    after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
     assert far > 0.5
-    assert record()["weights"] == {"origin": "none", "sha256": ""}
+    assert record().weights == WeightsRecord(origin="none", sha256="")
 
 
 def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
@@ -90,24 +108,36 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
 def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:
     train.main(["1"])
     found = record()
-    assert found["parts"] == {"train": 36, "val": 0, "test": 18}
-    assert found["parameters"]["trainable"] > found["parameters"]["frozen"] > 0
-    assert found["recipe"]["network"]["freeze"] == "3b"
-    assert found["data"]["sha256"] == Packed.open(paths.PACKED).sha256
-    assert found["weights"]["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
-    assert len(found["code"]) == 64
-    assert found["threads"] == 1
-    assert str(Path.cwd()) not in json.dumps(found)
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
-    assert runtime["train_seconds"] > 0
-    assert runtime["images_per_second"] > 0
-    assert len(runtime["epoch_seconds"]) == 1
-    assert runtime["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert found.parts == PartSizes(train=36, val=0, test=18)
+    assert found.parameters.trainable > found.parameters.frozen > 0
+    assert found.recipe == Recipe.read().settings()
+    assert found.recipe.network.freeze == "3b"
+    assert found.weights.sha256 == checkpoints.sha256(paths.SOURCE_WEIGHTS)
+    assert len(found.code) == 64
+    assert found.threads == 1
+    assert str(Path.cwd()) not in found.dumped()
+    measured = runtime()
+    assert measured.data_sha256 == Packed.open(paths.PACKED).sha256
+    assert measured.train_seconds > 0
+    assert measured.images_per_second > 0
+    assert len(measured.epoch_seconds) == 1
+    assert measured.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:
+    tiny.write_params({"data.augmentation": "flip"}, attention="se", regularizer="spa_gca", budget=2)
+    train.main(["1"])
+    evaluate.main(["1"])
+    places = (paths.training_metrics(1) / "record.json", paths.runtime_file(1), paths.evaluation(1) / "scores.json")
+    for found, file in zip((record(), runtime(), scored()), places, strict=True):
+        assert found.dumped() == file.read_text(encoding="utf-8")
+    model = paths.trained(1) / "model.json"
+    assert ModelRecord.parse(model.read_bytes(), model).dumped() == model.read_text(encoding="utf-8")
 
 
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
-    def slow(record: dict[str, Any], *, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
+    def slow(record: Record, *, data_sha256: str, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(log=lambda row, step: None)
         time.sleep(60)
 
@@ -118,9 +148,8 @@ def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest
         ticks = iter(range(1000))
         patch.setattr(time, "perf_counter", lambda: 100 * len(slept) + next(ticks) / 1000)
         train.main(["1"])
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
     assert slept == [60]
-    assert runtime["train_seconds"] < 100
+    assert runtime().train_seconds < 100
 
 
 def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_another() -> None:
@@ -128,14 +157,14 @@ def test_auto_and_the_same_value_spelt_out_have_one_key_and_another_value_anothe
     for strategy in ("auto", "3b", "3c"):
         tiny.write_params(freeze=strategy)
         train.main(["1"])
-        keys.append(record()["key"])
+        keys.append(record().key)
     assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize("change", ["code", "weights", "threads"])
 def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     train.main(["1"])
-    before = record()["key"]
+    before = record().key
     if change == "code":
         monkeypatch.setattr(provenance, "code_hash", lambda: "0" * 64)
     elif change == "threads":
@@ -144,7 +173,7 @@ def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch
         told = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
         paths.SOURCE_RECORD.write_text(json.dumps(told | {"sha256": "0" * 64}), encoding="utf-8")
     train.main(["1"])
-    assert record()["key"] != before
+    assert record().key != before
 
 
 def test_curves_are_written_and_followed_epoch_by_epoch(unfollowed: Logged) -> None:
@@ -187,7 +216,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
     tiny.write_params({"train.lr": 1e30}, freeze="2")
     with pytest.raises(InputError) as caught:
         train.main(["1"])
-    assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller train.lr often helps")
+    assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller lr often helps")
     assert ".png" in str(caught.value)
     assert not paths.trained(1).exists()
 
@@ -205,10 +234,10 @@ def test_evaluation_scores_the_trained_network_on_exactly_the_test_part() -> Non
     predictions = table(paths.evaluation(1) / "predictions.csv")
     test = [row for row in manifest.read(paths.split_file(1), manifest.Assigned) if row.part == "test"]
     assert [(row["path"], row["actual"]) for row in predictions] == [(row.path, row.label) for row in test]
-    found = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
+    found = scored()
     expected = accuracy_score([row["actual"] for row in predictions], [row["predicted"] for row in predictions])
-    assert found["accuracy"] == expected
-    assert found["test_images"] == len(test) == 18
+    assert found.accuracy == expected
+    assert found.test_images == len(test) == 18
     assert sum(int(row["correct"]) for row in predictions) / 18 == expected
 
 
@@ -220,7 +249,7 @@ def test_logits_are_those_of_the_network_that_was_saved() -> None:
     pixels = torch.from_numpy(np.array(data.images[data.paths.index(first)]))[None].float() / 255
     pixels = (pixels - torch.tensor(data.mean).view(1, 3, 1, 1)) / torch.tensor(data.std).view(1, 3, 1, 1)
     with torch.no_grad():
-        expected = evaluate.load_network(1).eval()(pixels)[0]
+        expected = trained_networks.load(1).eval()(pixels)[0]
     logits = np.load(paths.evaluation(1) / "logits.npy")
     assert logits.shape == (18, 9)
     assert logits.dtype == np.float32
@@ -232,20 +261,20 @@ def test_trained_weights_fit_torchvisions_own_network(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(resnet, "RESNET18", FULL_SIZE)
     tiny.write_params(freeze="2", weights="none")
-    source.main()
+    make_source()
     train.main(["1"])
     torchvision.models.resnet18(num_classes=9).load_state_dict(trained())
 
 
 def test_the_drawn_source_is_the_same_each_time_and_its_classifier_is_left_out() -> None:
     before = paths.SOURCE_WEIGHTS.read_bytes()
-    source.main()
+    make_source()
     assert paths.SOURCE_WEIGHTS.read_bytes() == before
     assert not any(name.startswith("fc.") for name in checkpoints.read(paths.SOURCE_WEIGHTS))
     described = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
     assert described["sha256"] == checkpoints.sha256(paths.SOURCE_WEIGHTS)
     assert described["origin"] == "drawn source domain, seed 0, 100 images"
-    assert params.load(paths.PARAMS).experiment().settings.network.weights == "synthetic"
+    assert Recipe.read().network.weights == "synthetic"
 
 
 PHASES = {
@@ -267,14 +296,14 @@ def test_phases_train_what_each_says_and_the_curves_run_through() -> None:
     history = table(paths.training_metrics(1) / "history.csv")
     assert [float(row["epoch"]) for row in history] == [1, 2]
     assert [float(row["lr"]) for row in history] == pytest.approx([1e-3, 1e-4])
-    phases = record()["phases"]
-    assert [phase["freeze"] for phase in phases] == ["1", "layer4.1"]
-    assert phases[0]["trainable"] == tiny.WIDTHS[-1] * 9 + 9
-    assert record()["parameters"]["trainable"] == phases[1]["trainable"]
+    phases = record().phases
+    assert [phase.freeze for phase in phases] == ["1", "layer4.1"]
+    assert phases[0].trainable == tiny.WIDTHS[-1] * 9 + 9
+    assert record().parameters.trainable == phases[1].trainable
 
 
 def test_batch_norms_keep_their_statistics_where_that_is_asked() -> None:
-    tiny.write_params({"train.batch_norm": "eval"}, freeze="2")
+    tiny.write_params({"train.freeze_bn_stats": True}, freeze="2")
     train.main(["1"])
     start, end = checkpoints.read(paths.SOURCE_WEIGHTS), trained()
     assert all(torch.equal(start[name], end[name]) for name in start if "running" in name)
@@ -289,9 +318,9 @@ def test_a_layer_that_is_not_there_is_told_before_training_starts() -> None:
 
 
 def test_a_last_batch_of_one_image_whose_map_is_one_position_is_told() -> None:
-    images = len(train.read_parts(paths.split_file(1), Packed.open(paths.PACKED))["train"])
+    images = len(train.read_parts(Packed.open(paths.PACKED), repeat=1)["train"])
     tiny.write_params({"data.crop_size": 32, "train.batch_size": images - 1}, freeze="2")
-    with pytest.raises(InputError, match=rf"train\.batch_size: {images - 1} leaves a last batch of one image"):
+    with pytest.raises(InputError, match=rf"batch_size: {images - 1} leaves a last batch of one image"):
         train.main(["1"])
 
 
@@ -304,23 +333,23 @@ def test_a_network_with_attention_is_trained_saved_and_tested(attention: str) ->
     assert any("attention" in name for name in end)
     evaluate.main(["1"])
     assert (paths.evaluation(1) / "scores.json").exists()
-    network = evaluate.load_network(1)
+    network = trained_networks.load(1)
     assert all(torch.equal(value, network.model.state_dict()[name]) for name, value in end.items())
 
 
 def test_the_cost_of_attention_is_recorded_beside_that_of_the_network_without() -> None:
     tiny.write_params(freeze="1", attention="se")
     train.main(["1"])
-    flops = record()["flops"]
-    assert flops["network"] - flops["without_attention"] == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
-    runtime = json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))
-    speed = runtime["inference_images_per_second"]
+    flops = record().flops
+    assert flops.without_attention is not None
+    assert flops.network - flops.without_attention == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
+    speed = runtime().inference_images_per_second
     assert set(speed) == {"network", "without_attention"}
     assert min(speed.values()) > 0
     tiny.write_params(freeze="1")
     train.main(["1"])
-    assert set(record()["flops"]) == {"network"}
-    assert json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))["inference_images_per_second"] == {}
+    assert record().flops.without_attention is None
+    assert runtime().inference_images_per_second == {}
 
 
 def test_crop_and_input_size_reach_training_and_testing() -> None:
@@ -336,7 +365,7 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
     pixels = torch.nn.functional.interpolate(pixels, size=64, mode="bilinear", antialias=True) / 255
     pixels = (pixels - torch.tensor(packed.mean).view(1, 3, 1, 1)) / torch.tensor(packed.std).view(1, 3, 1, 1)
     with torch.no_grad():
-        expected = evaluate.load_network(1).eval()(pixels)[0]
+        expected = trained_networks.load(1).eval()(pixels)[0]
     np.testing.assert_allclose(np.load(paths.evaluation(1) / "logits.npy")[0], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -345,15 +374,15 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
     [
         ("sampler", "weighted"),
         ("class_weights", "balanced"),
-        ("lr_factors", {"backbone": 0.1, "module": 1.0, "head": 1.0}),
+        ("lr_factors", {"backbone": 0.1, "attention": 1.0, "head": 1.0}),
     ],
 )
 def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train.read_parts
 
-    def unbalanced(path: Path, data: Packed) -> dict[str, torch.Tensor]:
+    def unbalanced(data: Packed, *, repeat: int) -> dict[str, torch.Tensor]:
         """All but two training images of the first class are left out."""
-        parts = whole(path, data)
+        parts = whole(data, repeat=repeat)
         first = [row for row in parts["train"].tolist() if data.labels[row] == 0]
         kept = [row for row in parts["train"].tolist() if row not in first[2:]]
         return parts | {"train": torch.tensor(kept)}
@@ -388,10 +417,10 @@ def training_outputs() -> dict[str, bytes]:
 @pytest.mark.parametrize(("part", "same"), [("test", True), ("train", False)])
 def test_other_labels_of_test_images_leave_all_that_training_makes_as_it_is(part: str, same: bool) -> None:
     """What names the data set as a whole, test labels too, is beside the run time: MLflow keeps both runs."""
-    before, named = training_outputs(), key_of(record(), [1])
+    before, named = training_outputs(), key_of(record(), runtime().data_sha256, [1])
     relabel(part)
     assert (training_outputs() == before) == same
-    assert key_of(record(), [1]) != named
+    assert key_of(record(), runtime().data_sha256, [1]) != named
 
 
 def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> None:
@@ -410,5 +439,5 @@ def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> Non
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
     train.main(["1"])
     evaluate.main(["1"])
-    saved = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
-    assert scores.again(paths.evaluation(1), record()["data"]["classes"]) == saved
+    again = scores.rescore(paths.evaluation(1), record().data.classes)
+    assert Scores.model_validate(again) == scored()

@@ -1,28 +1,40 @@
+import os
+import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+import torch
 from PIL import Image
 
-from pipeline import params
+from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.files import flat, read_yaml
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.stages import validate
 
 
-def write_params(paper: str = "quick", **axes: Any) -> None:
-    """The recipe as it is."""
-    tiny.write(tiny.recipe(paper, **axes))
+def write_params(recipe: str = "quick", changes: Mapping[str, Any] | None = None, **axes: Any) -> None:
+    """The recipe as it is, or changed, in params.yaml alone."""
+    tiny.put(tiny.recipe(recipe, changes, **axes))
 
 
-NO_ATTENTION = {"attention": "none"}
-SOURCE = tiny.shipped()["synthetic_source"]
-ODD_SOURCE = {"weights": "synthetic", "synthetic_source": SOURCE | {"image_size": 50}}
-ODD_SOURCE_TOLD = "synthetic_source.image_size: 50 is not a multiple of 16, as vit_b_16 needs; 48 is"
+def validated(recipe: str = "quick", changes: Mapping[str, Any] | None = None, **axes: Any) -> bytes:
+    """What the stage writes for a recipe."""
+    write_params(recipe, changes, **axes)
+    validate.main()
+    return paths.RECIPE.read_bytes()
+
+
+DELTAS_BATCHES = "recipes.quick.options.regularizer.delta.batches is in its place"
+VIT = {"backbone": "vit_b_16", "recipe": "ecsm", "data": "synthetic", "attention": "none", "weights": "synthetic"}
+ODD_SIZE = {"changes": {"options.weights.synthetic.image_size": 50}}
+ODD_SIZE_REFUSED = "options.weights.synthetic.image_size: 50 is not a multiple of 16, as vit_b_16 needs; 48 is"
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +54,68 @@ def photographs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_good_parameters_give_the_same_file_whatever_they_are(photographs: Path) -> None:
-    contents = set()
-    for changes in ({}, {"freeze": 1}, {"data": "folder", "folder": str(photographs)}):
-        write_params(**changes)
-        validate.main()
-        contents.add(paths.VALIDATED.read_bytes())
-    assert len(contents) == 1
+def test_the_file_is_the_resolved_recipe_with_every_key_and_says_what_it_is() -> None:
+    text = validated(freeze="3c").decode()
+    resolved = config.resolve(config.load()).recipe
+    assert text.startswith("# Written by the stage validate from params.yaml: ")
+    assert read_yaml(paths.RECIPE) == resolved.model_dump(mode="json")
+    assert type(resolved).read() == resolved
+    assert resolved.network.freeze == "3c"
+
+
+@pytest.mark.parametrize("cores", [2, 16])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_the_file_is_the_same_on_every_machine(gpu: bool, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = validated(attention="se")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)), raising=False)
+    assert validated(attention="se") == here
+    assert b"device: auto\nthreads: auto\n" in here
+
+
+@pytest.mark.parametrize(
+    ("recipe", "spelt"),
+    [
+        ("quick", {"data": "synthetic", "freeze": "3b", "lr": 3e-4, "budget": 8, "batch_size": 32, "head": "linear"}),
+        ("spa_gca", {"data": "synthetic", "image_size": 256, "regularizer": "spa_gca", "attention": "none"}),
+        ("animals", {"data": "synthetic", "freeze": "phases", "lr": 1e-3, "budget": 50, "augmentation": "animals"}),
+    ],
+)
+def test_what_was_auto_spelt_out_leaves_every_byte_of_the_file(recipe: str, spelt: dict[str, Any]) -> None:
+    assert validated(recipe, **spelt) == validated(recipe, data="synthetic")
+
+
+def test_no_place_of_the_users_files_is_in_the_file(photographs: Path) -> None:
+    weights = photographs / "mine.pth"
+    weights.touch()
+    places = {"folder": str(photographs), "archive": "/sets/cub.tgz", "weights_file": str(weights)}
+    text = validated(data="folder", weights="file", **places).decode()
+    assert "set: folder" in text
+    assert "weights: file" in text
+    assert not [place for place in places.values() if place in text]
+
+
+def test_the_same_photographs_elsewhere_leave_every_byte_of_the_file(photographs: Path) -> None:
+    before = validated(data="folder", folder=str(photographs))
+    moved = photographs.rename(photographs.with_name("moved"))
+    assert validated(data="folder", folder=str(moved)) == before
+
+
+def test_an_option_of_a_choice_that_is_not_made_leaves_every_byte_of_the_file() -> None:
+    options = {"options.attention.se.reduction": 8, "options.optimizer.sgd.momentum": 0.5}
+    assert validated(changes=options) == validated()
+    assert validated(changes=options, attention="se") != validated(attention="se")
+
+
+def test_a_small_rate_as_dvc_writes_it_is_a_number() -> None:
+    write_params(lr="RATE")
+    text = paths.PARAMS.read_text(encoding="utf-8")
+    paths.PARAMS.write_text(text.replace("lr: RATE", "lr: 1e-05"), encoding="utf-8")
+    validate.main()
+    rate = read_yaml(paths.RECIPE)["train"]["lr"]
+    assert (type(rate), rate) == (float, 0.00001)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +134,13 @@ def test_good_parameters_give_the_same_file_whatever_they_are(photographs: Path)
     ],
 )
 def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str, Any], message: str) -> None:
-    write_params()
-    validate.main()
+    before, when = validated(), paths.RECIPE.stat().st_mtime_ns
     write_params(**changes)
     with pytest.raises(InputError) as caught:
         validate.main()
     assert message in str(caught.value)
-    assert paths.VALIDATED.exists()
+    assert (paths.RECIPE.read_bytes(), paths.RECIPE.stat().st_mtime_ns) == (before, when)
+    assert list(paths.RECIPE.parent.iterdir()) == [paths.RECIPE]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +149,8 @@ def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str
         ({"attention": "se", "backbone": "vit_b_16"}, "attention: 'se' needs feature maps"),
         ({"attention": "cbam", "backbone": "vgg16"}, "this backbone has no residual blocks for 'cbam'"),
         ({"weights": "places365", "backbone": "vgg16"}, "there are no 'places365' weights for vgg16; they exist for"),
-        ({"backbone": "vit_b_16", "paper": "ecsm", "data": "synthetic"} | NO_ATTENTION | ODD_SOURCE, ODD_SOURCE_TOLD),
-        ({"paper": "animals", "data": "synthetic", "backbone": "resnet18"}, "freeze: 'features.12' is neither a"),
+        (VIT | ODD_SIZE, ODD_SIZE_REFUSED),
+        ({"recipe": "animals", "data": "synthetic", "backbone": "resnet18"}, "freeze: 'features.12' is neither a"),
     ],
 )
 def test_parts_of_a_network_that_do_not_fit_are_refused_before_anything_runs(
@@ -93,7 +160,7 @@ def test_parts_of_a_network_that_do_not_fit_are_refused_before_anything_runs(
     with pytest.raises(InputError) as caught:
         validate.main()
     assert message in str(caught.value)
-    assert not paths.VALIDATED.exists()
+    assert not paths.RECIPE.exists()
 
 
 def test_an_empty_folder_and_one_with_one_class_are_refused(tmp_path: Path, photographs: Path) -> None:
@@ -122,7 +189,7 @@ def test_photographs_under_the_recipe_for_drawings_are_remarked_on(
 ) -> None:
     write_params(data="folder", folder=str(photographs))
     validate.main()
-    assert "photographs become 64 x 64; add -S paper=ecsm" in capsys.readouterr().out
+    assert "photographs become 64 x 64; add -S recipe=ecsm" in capsys.readouterr().out
 
 
 KAGGLE = "https://www.kaggle.com/datasets/alessiocorrado99/animals10"
@@ -161,7 +228,7 @@ def test_a_set_that_cannot_be_had_is_refused_in_a_line_that_says_what_to_do(
         validate.main()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert not paths.VALIDATED.exists()
+    assert not paths.RECIPE.exists()
 
 
 def test_a_folder_without_all_files_of_a_set_is_refused(tmp_path: Path) -> None:
@@ -231,14 +298,15 @@ def test_what_can_be_downloaded_is_valid_without_a_place(data: str, capsys: pyte
     assert notes(capsys) == []
 
 
-def test_only_what_a_recipe_changes_for_a_data_set_is_in_the_file() -> None:
-    values = tiny.recipe("spa_gca")
-    assert validate.verdict(params.check(values | {"data": "dogs"})) == "params.yaml is valid\n"
-    assert validate.verdict(params.check(values | {"data": "mit67"})).splitlines() == [
-        "params.yaml is valid",
-        "network.backbone: resnet50",
-        "network.weights: places365",
-    ]
+def test_what_a_recipe_changes_for_a_data_set_is_in_the_file_and_nothing_else_is() -> None:
+    files = {}
+    for data in ("dogs", "mit67"):
+        validated("spa_gca", data=data)
+        files[data] = dict(flat(read_yaml(paths.RECIPE)))
+    differing = {key: value for key, value in files["mit67"].items() if files["dogs"][key] != value}
+    strengths = {key: differing.pop(key) for key in list(differing) if key.endswith(".alpha")}
+    assert differing == {"data.set": "mit67", "network.backbone": "resnet50", "network.weights": "places365"}
+    assert strengths == {f"options.regularizer.{method}.alpha": 0.01 for method in ("spa", "gca")}
 
 
 def test_freezing_random_values_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,11 +322,98 @@ def test_checking_takes_a_moment() -> None:
     assert time.process_time() - started < 1
 
 
+def remarks(name: str, **axes: Any) -> list[str]:
+    return config.remarks(config.resolve(config.check(tiny.recipe(name, **axes))))
+
+
 def test_it_is_said_what_the_data_set_or_the_method_decides_in_place_of_the_recipe() -> None:
-    notes = validate.replaced(params.check(tiny.recipe("spa_gca", data="mit67")))
-    assert notes == ["for data 'mit67', papers.spa_gca.per_data.mit67 decides network.backbone, network.weights"]
-    notes = validate.replaced(params.check(tiny.recipe("quick", regularizer="l2_fe")))
-    place = "papers.quick.regularizer.method_options.l2_fe"
+    notes = remarks("spa_gca", data="mit67")
+    assert notes == ["for data 'mit67', recipes.spa_gca.per_data.mit67 decides network.backbone, network.weights"]
+    place = "options.regularizer.l2_fe"
     keys = ("weight_decay", "budget", "schedule")
-    assert notes == [f"train.{key} is not read: {place}.{key} is in its place" for key in keys]
-    assert validate.replaced(params.check(tiny.recipe("quick"))) == []
+    assert remarks("quick", regularizer="l2_fe") == [
+        f"train.{key} is not read: {place}.{key} is in its place" for key in keys
+    ]
+    assert remarks("quick") == []
+
+
+def test_phases_that_a_strategy_takes_the_place_of_are_remarked_on() -> None:
+    assert remarks("animals", freeze="3b") == ["recipes.animals.train.phases is not read: freeze is '3b'"]
+
+
+def test_weights_beside_scratch_are_remarked_on() -> None:
+    assert remarks("quick", freeze="scratch", weights="imagenet") == [
+        "weights is not read: freeze is 'scratch', which begins with random values"
+    ]
+
+
+@pytest.fixture
+def committed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick recipe in a commit."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    write_params()
+    for words in (["init", "-q"], ["add", "params.yaml"], ["commit", "-q", "-m", "first"]):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *author, *words], check=True, capture_output=True)
+
+
+def changed(key: str, value: Any, **axes: Any) -> None:
+    """Change one value of the committed file as `-S` does, and check it."""
+    values = tiny.recipe("quick", **axes)
+    *sections, last = key.split(".")
+    section = values
+    for name in sections:
+        section = section[name]
+    assert section[last] != value
+    section[last] = value
+    tiny.put(values)
+    validate.main()
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("key", "value", "axes", "note"),
+    [
+        ("defaults.train.lr", 0.5, {}, "recipes.quick.train.lr is in its place"),
+        ("defaults.network.freeze", "3c", {"freeze": "3a"}, "freeze is in its place"),
+        ("defaults.data.image_size", 32, {"image_size": 48}, "image_size is in its place"),
+        ("options.attention.se.reduction", 8, {}, "network.attention is 'none'"),
+        ("options.optimizer.sgd.momentum", 0.5, {}, "train.optimizer is 'adam'"),
+        ("options.regularizer.delta.batches", 2, {"regularizer": "delta"}, DELTAS_BATCHES),
+    ],
+)
+def test_a_changed_value_that_is_not_read_is_remarked_on(
+    key: str, value: Any, axes: dict[str, Any], note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(key, value, **axes)
+    assert f"{key} is not read: {note}" in notes(capsys)
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("key", "value", "axes"),
+    [
+        ("defaults.train.sampler", "weighted", {}),
+        ("defaults.train.weight_decay", 0.1, {}),
+        ("options.optimizer.adam.beta1", 0.8, {}),
+        ("options.attention.se.reduction", 8, {"attention": "se"}),
+        ("options.data.synthetic.images_per_class", 8, {}),
+        ("lr", 0.5, {}),
+    ],
+)
+def test_a_changed_value_that_is_read_is_not_remarked_on(
+    key: str, value: Any, axes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(key, value, **axes)
+    assert notes(capsys) == []
+
+
+@pytest.mark.usefixtures("committed")
+def test_nothing_is_said_of_values_that_are_as_they_were_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    validate.main()
+    assert notes(capsys) == []
+
+
+def test_outside_git_nothing_is_said_of_values_that_are_not_read(capsys: pytest.CaptureFixture[str]) -> None:
+    changed("options.attention.se.reduction", 8)
+    assert notes(capsys) == []

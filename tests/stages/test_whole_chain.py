@@ -13,6 +13,7 @@ import tiny
 
 from pipeline.commands import overriding
 from pipeline.core import paths
+from pipeline.core.records import Record
 from pipeline.regularizers.table import METHODS
 
 RECIPES: dict[str, Any] = tiny.shipped()["recipes"]
@@ -36,13 +37,15 @@ def put(given: Sequence[str]) -> None:
 
 def merged(defaults: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's section on top of the defaults."""
-    both = {key: merged(defaults[key], section[key]) for key in {*defaults} & {*section} if isinstance(section[key], dict)}
+    both = {
+        key: merged(defaults[key], section[key]) for key in {*defaults} & {*section} if isinstance(section[key], dict)
+    }
     return {**defaults, **section, **both}
 
 
-def record() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
-    return found
+def record() -> Record:
+    file = paths.training_metrics(1) / "record.json"
+    return Record.parse(file.read_bytes(), file)
 
 
 def test_the_readme_cuts_every_recipe_of_photographs() -> None:
@@ -59,7 +62,7 @@ def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     summary = json.loads(paths.SUMMARY.read_text(encoding="utf-8"))
     assert 0 <= summary["accuracy"]["mean"] <= 1
     found, written = record(), merged(tiny.shipped()["defaults"], RECIPES[name])
-    recorded = found["recipe"]
+    recorded = found.recipe.model_dump(mode="json")
     given = dict(word.split("=", 1) for word in COMMANDS.get(name, []))
     for key in ("backbone", "freeze", "attention", "head"):
         assert recorded["network"][key] == given.get(key, str(written["network"][key]))
@@ -70,7 +73,7 @@ def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     method = written["regularizer"]["method"]
     halves = 2 if method != "none" and METHODS[method].sequences else 1
     phases = [phase["freeze"] for phase in written["train"]["phases"]] or [written["network"]["freeze"]] * halves
-    assert [phase["freeze"] for phase in found["phases"]] == [str(freeze) for freeze in phases]
+    assert [phase.freeze for phase in found.phases] == [str(freeze) for freeze in phases]
     assert (paths.REPORT / "index.html").is_file()
 
 
@@ -86,7 +89,7 @@ def test_a_regularizer_is_one_word_and_its_terms_are_in_the_curves_and_on_the_pa
     put([*words, "recipes.quick.train.budget.amount=2"])
     tiny.chain("validate", "validate")
     tiny.chain("train")
-    assert record()["recipe"]["regularizer"]["method"] == method
+    assert record().recipe.regularizer.method == method
     with (paths.training_metrics(1) / "history.csv").open(encoding="utf-8", newline="") as stream:
         columns = set(next(csv.reader(stream)))
     assert {name for name in columns if name.startswith("train_")} == {

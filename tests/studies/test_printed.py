@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import pipeline
-from pipeline.evaluation.statistics import corrected_t
+from pipeline.evaluation.compare.statistics import corrected_t
 from pipeline.studies import definition
 
 ROOT = Path(pipeline.__file__).parents[1]

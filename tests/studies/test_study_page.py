@@ -3,9 +3,10 @@
 from html.parser import HTMLParser
 
 import pytest
+import written_results
 from matplotlib.axes import Axes
 
-from pipeline.reporting.aggregate import Repeat
+from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Study
@@ -27,20 +28,25 @@ STUDY = Study.model_validate(
 )
 
 
+RECIPES = {
+    unit: written_results.settings_of("quick", {"train.budget": {"unit": unit, "amount": 84}})
+    for unit in ("epochs", "iterations")
+}
+
+
 def repeat(number: int, right: int, *, data: str = "d", unit: str = "epochs") -> Repeat:
     """A repeat with so many of forty images right, tested on images of its own."""
     taken = ["a" if place < right else "b" for place in range(IMAGES)]
     numbers = {"precision": 1.0, "recall": right / IMAGES, "f1": 0.5, "support": IMAGES}
+    counted = {
+        "parameters": {"trainable": 1234, "frozen": 0, "regularizer": 0},
+        "parts": {"train": 93, "val": 0, "test": IMAGES},
+    }
     return Repeat(
         number=number,
-        record={
-            "data": {"set": "synthetic", "sha256": data, "classes": ["a", "b"]},
-            "parameters": {"trainable": 1234},
-            "parts": {"train": 93, "val": 0, "test": IMAGES},
-            "recipe": {"train": {"budget": {"unit": unit}}},
-        },
-        runtime={"train_seconds": 10.0 + number, "images_per_second": 1.0},
-        scores={"accuracy": right / IMAGES, "classes": {"a": numbers, "b": numbers}},
+        record=written_results.record_of(number, RECIPES[unit], data_set="synthetic", classes=["a", "b"], **counted),
+        runtime=written_results.runtime_of(train_seconds=10.0 + number, images_per_second=1.0, data_sha256=data),
+        scores=written_results.scores_of(accuracy=right / IMAGES, classes={"a": numbers, "b": numbers}),
         history=[{"epoch": "1", "iteration": "84", "train_loss": "0.5", "train_accuracy": "0.8"}],
         predictions=[
             {"path": f"{number}/{place}.png", "actual": "a", "predicted": one} for place, one in enumerate(taken)
@@ -114,12 +120,12 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axes]:
 
 def trained(name: str, unit: str = "epochs", *, iterations: int = 84) -> Result:
     """A cell of two epochs, of so many iterations each, with a validation part."""
-    course = [
+    plan = [
         {"epoch": str(n), "iteration": str(n * iterations), "train_loss": str(9 / n), "train_accuracy": str(n / 3)}
         | {"val_loss": str(8 / n), "val_accuracy": str(n / 4)}
         for n in (1, 2)
     ]
-    return Result(name, [repeat(1, 20, unit=unit)._replace(history=course)])
+    return Result(name, [repeat(1, 20, unit=unit)._replace(history=plan)])
 
 
 def test_the_curves_of_all_cells_are_together_also_of_the_validation_part(axes: list[Axes]) -> None:

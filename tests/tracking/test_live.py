@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import socket
@@ -9,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from written_results import DATA
 
 from pipeline import tracking
-from pipeline.tracking import content, live, store
+from pipeline.tracking import labels, live, store
 from pipeline.tracking.results import key_of
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def wait_for(condition, seconds=20):
 
 
 def child(runs):
-    found = [run for run in runs() if content.REPEAT in run.data.tags]
+    found = [run for run in runs() if labels.REPEAT in run.data.tags]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -34,20 +34,20 @@ def child(runs):
 def leave_behind(record, *, host, process):
     """A run that its process left as it is."""
     with store.opened() as opened:
-        tags = content.child_tags(record) | {content.KEY: key_of(record, [1]), live.HOST: host}
+        tags = labels.child_tags(record) | {labels.KEY: key_of(record, DATA, [1]), live.HOST: host}
         run = store.make_run(opened, tags | {live.PROCESS: str(process)}, started=1000)
         store.log(opened, run, points=[store.Point("train_loss", 9.0, 1, 1000)])
     return run
 
 
 def follow_to_the_end(record, rows):
-    with tracking.follow(record, repeats=[1]) as going_on:
+    with tracking.follow(record, data_sha256=DATA, repeats=[1]) as going_on:
         for row in rows:
             going_on.log(row, row["epoch"])
 
 
 def test_curves_and_parameters_are_there_while_the_training_goes_on(tracked, files, runs):
-    with tracking.follow(files.record(1), repeats=[1]) as going_on:
+    with tracking.follow(files.record(1), data_sha256=DATA, repeats=[1]) as going_on:
         going_on.log(files.rows(1)[0], 1)
         run = wait_for(lambda: (run := child(runs)) and run.data.metrics and run)
         assert run.info.status == "RUNNING"
@@ -58,7 +58,7 @@ def test_curves_and_parameters_are_there_while_the_training_goes_on(tracked, fil
 def test_a_training_that_ends_leaves_a_finished_run_below_that_of_its_experiment(tracked, files, runs):
     follow_to_the_end(files.record(1), files.rows(1))
     run = child(runs)
-    [parent] = [other for other in runs() if content.REPEAT not in other.data.tags]
+    [parent] = [other for other in runs() if labels.REPEAT not in other.data.tags]
     assert (run.info.status, run.data.tags["mlflow.parentRunId"]) == ("FINISHED", parent.info.run_id)
     assert parent.data.params["repeats"] == "[1]"
 
@@ -67,7 +67,7 @@ def test_a_training_that_ends_leaves_a_finished_run_below_that_of_its_experiment
 def test_a_training_that_does_not_end_says_how(tracked, files, runs, monkeypatch, error, status):
     # A busy machine may not send it within the second that a user has to wait.
     monkeypatch.setattr(live, "BROKEN_OFF_SECONDS", 60.0)
-    with pytest.raises(error), tracking.follow(files.record(1), repeats=[1]):
+    with pytest.raises(error), tracking.follow(files.record(1), data_sha256=DATA, repeats=[1]):
         raise error
     assert {run.info.status for run in runs()} == {status}
 
@@ -80,7 +80,7 @@ def test_a_repeat_that_was_trained_to_its_end_is_not_logged_again(tracked, files
 
 
 def test_a_failed_training_is_replaced_by_the_next(tracked, files, runs):
-    with pytest.raises(ValueError, match="burnt"), tracking.follow(files.record(1), repeats=[1]):
+    with pytest.raises(ValueError, match="burnt"), tracking.follow(files.record(1), data_sha256=DATA, repeats=[1]):
         raise ValueError("burnt")
     follow_to_the_end(files.record(1), files.rows(1))
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "RUNNING"]
@@ -112,7 +112,7 @@ def test_a_short_training_is_left_to_the_report_and_waits_for_nothing(tracked, f
 
 def test_a_training_that_lasts_is_shown_from_its_first_epoch(tracked, files, runs, points, monkeypatch):
     monkeypatch.setattr(live, "SHOWN_AFTER_SECONDS", 0.2)
-    with tracking.follow(files.record(1), repeats=[1]) as going_on:
+    with tracking.follow(files.record(1), data_sha256=DATA, repeats=[1]) as going_on:
         for row in files.rows(1):
             going_on.log(row, row["epoch"])
         run = wait_for(lambda: (run := child(runs)) and run.data.metrics and run)
@@ -123,15 +123,17 @@ def test_a_training_that_lasts_is_shown_from_its_first_epoch(tracked, files, run
 @pytest.mark.slow
 def test_a_training_killed_outright_leaves_no_step_twice(tracked, files, runs, points):
     training = (
-        "import json, sys, time\n"
+        "import sys, time\n"
         "from pipeline import tracking\n"
+        "from pipeline.core.records import Record\n"
         "from pipeline.tracking import live\n"
         "live.SHOWN_AFTER_SECONDS = 0.0\n"
-        "with tracking.follow(json.loads(sys.argv[1]), repeats=[1]) as run:\n"
+        "record = Record.model_validate_json(sys.argv[1])\n"
+        "with tracking.follow(record, data_sha256=sys.argv[2], repeats=[1]) as run:\n"
         "    run.log({'train_loss': 9.0}, 1)\n"
         "    time.sleep(60)\n"
     )
-    words = [sys.executable, "-c", training, json.dumps(files.record(1))]
+    words = [sys.executable, "-c", training, files.record(1).model_dump_json(), DATA]
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
         wait_for(lambda: points() == 1, seconds=60)
         process.send_signal(signal.SIGKILL)

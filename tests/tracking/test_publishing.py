@@ -1,19 +1,21 @@
+import json
 import time
 from pathlib import Path
 
 import pytest
 import tiny
 import yaml
+from written_results import DATA
 
 from pipeline import tracking
-from pipeline.tracking import content, publishing
+from pipeline.tracking import labels, publishing
 from pipeline.tracking.results import key_of
 
 HERE = tracking.Folder(Path())
 
 
 def by_repeat(runs):
-    found = {run.data.tags.get(content.REPEAT): run for run in runs()}
+    found = {run.data.tags.get(labels.REPEAT): run for run in runs()}
     assert len(found) == len(runs())
     return found
 
@@ -73,7 +75,7 @@ def test_a_repeats_run_has_its_curves_scores_and_where_they_come_from(tracked, f
 
 def test_a_training_that_was_followed_is_completed_not_repeated(tracked, files, runs):
     record = files.experiment(tracked, repeats=(1,))[0]
-    with tracking.follow(record, repeats=[1]) as live:
+    with tracking.follow(record, data_sha256=DATA, repeats=[1]) as live:
         for row in files.rows(1):
             live.log(row, row["epoch"])
     followed = identifiers(runs)
@@ -85,7 +87,7 @@ def test_a_training_that_was_followed_is_completed_not_repeated(tracked, files, 
 
 def test_a_curve_with_a_gap_is_filled(tracked, files, runs):
     record = files.experiment(tracked, repeats=(1,))[0]
-    with tracking.follow(record, repeats=[1]) as live:
+    with tracking.follow(record, data_sha256=DATA, repeats=[1]) as live:
         live.log(files.rows(1)[1], 2)
     tracking.publish(HERE)
     assert sorted(step for step, _ in history(identifiers(runs)["1"], "train_loss")) == [1, 2, 3]
@@ -93,7 +95,7 @@ def test_a_curve_with_a_gap_is_filled(tracked, files, runs):
 
 def test_a_curve_that_says_otherwise_is_replaced(tracked, files, runs):
     record = files.experiment(tracked, repeats=(1,))[0]
-    with tracking.follow(record, repeats=[1]) as live:
+    with tracking.follow(record, data_sha256=DATA, repeats=[1]) as live:
         live.log({"train_loss": 9.0}, 1)
     followed = identifiers(runs)
     tracking.publish(HERE)
@@ -128,16 +130,16 @@ def test_a_parameter_spelt_out_that_is_the_recipes_own_makes_no_other_experiment
     own = tiny.experiment()
     spelt = tiny.experiment(freeze=own.network.freeze, lr=own.train.lr)
     assert spelt.settings() == own.settings()
-    assert key_of(files.record(1), [1, 2]) == key_of(files.record(2), [2, 1])
+    assert key_of(files.record(1), DATA, [1, 2]) == key_of(files.record(2), DATA, [2, 1])
 
 
 @pytest.mark.parametrize("other", [{"freeze": "1"}, {"lr": 0.002}])
 def test_another_value_makes_another_experiment(files, other):
-    assert key_of(files.record(1, **other), [1]) != key_of(files.record(1), [1])
+    assert key_of(files.record(1, **other), DATA, [1]) != key_of(files.record(1), DATA, [1])
 
 
 def test_more_repeats_make_another_experiment(files):
-    assert key_of(files.record(1), [1]) != key_of(files.record(1), [1, 2])
+    assert key_of(files.record(1), DATA, [1]) != key_of(files.record(1), DATA, [1, 2])
 
 
 def test_each_name_that_dvc_gives_is_kept_once(tracked, files, runs):
@@ -250,6 +252,18 @@ def test_files_of_another_version_are_refused(clone, files):
     files.experiment(clone)
     Path("metrics/summary.json").write_text("{}", encoding="utf-8")
     with pytest.raises(tracking.IncompleteError, match=r"not files of this version: KeyError\('repeats'\)"):
+        tracking.publish(HERE)
+
+
+@pytest.mark.parametrize("name", ["train/2/record.json", "runtime/2.json", "evaluate/2/scores.json"])
+def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, name):
+    files.experiment(clone)
+    file = Path("metrics") / name
+    old = json.loads(file.read_text(encoding="utf-8"))
+    del old["format"]
+    file.write_text(json.dumps(old), encoding="utf-8")
+    message = rf"^metrics/{name}: has no format, and format 1 is read; `dvc repro` makes it anew$"
+    with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
 
 

@@ -54,21 +54,21 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.98])
-def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.98])
+def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, suffix: str, fraction: float) -> None:
     file = tmp_path / f"w{suffix}"
     values = {"w": torch.zeros(1000)}
     save_file(values, file) if suffix == ".safetensors" else torch.save(values, file)
-    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    file.write_bytes(file.read_bytes()[: int(fraction * file.stat().st_size)])
     with pytest.raises(InputError, match=r"not a whole (safetensors|PyTorch) file"):
         checkpoints.read(file)
 
 
-@pytest.mark.parametrize("kept", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])
-def test_a_file_of_the_older_format_that_was_cut_short_is_refused(tmp_path: Path, kept: float) -> None:
+@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])
+def test_a_file_of_the_older_format_that_was_cut_short_is_refused(tmp_path: Path, fraction: float) -> None:
     file = tmp_path / "w.pth"
     torch.save({f"layer{n}.weight": torch.zeros(9) for n in range(40)}, file, _use_new_zipfile_serialization=False)
-    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    file.write_bytes(file.read_bytes()[: int(fraction * file.stat().st_size)])
     with pytest.raises(InputError, match=r"w\.pth: not a whole PyTorch file"):
         checkpoints.read(file)
 

@@ -31,19 +31,19 @@ def settings(optimizer: str = "sgd", schedule: str = "constant") -> SimpleNamesp
     )
 
 
-def made(layer: nn.Module, chosen: SimpleNamespace, **factors: float) -> torch.optim.Optimizer:
-    return optim.make_optimizer({"head": list(layer.parameters())}, chosen, lr=0.1, factors=factors)
+def build(layer: nn.Module, options: SimpleNamespace, **factors: float) -> torch.optim.Optimizer:
+    return optim.make_optimizer({"head": list(layer.parameters())}, options, lr=0.1, factors=factors)
 
 
 def rates(schedule: str, steps: int) -> list[float]:
-    optimizer = made(nn.Linear(1, 1), settings(schedule=schedule))
+    optimizer = build(nn.Linear(1, 1), settings(schedule=schedule))
     scheduler = optim.make_schedule(optimizer, settings(schedule=schedule), [steps])
-    seen = []
+    lrs = []
     for _ in range(steps):
-        seen.append(optimizer.param_groups[0]["lr"])
+        lrs.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    return seen
+    return lrs
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def rates(schedule: str, steps: int) -> list[float]:
     ],
 )
 def test_each_optimizer_gets_its_own_options(name: str, kind: type, expected: dict[str, object]) -> None:
-    optimizer = made(nn.Linear(2, 2), settings(name))
+    optimizer = build(nn.Linear(2, 2), settings(name))
     assert kind in type(optimizer).__bases__
     group = optimizer.param_groups[0]
     assert group["lr"] == 0.1
@@ -64,10 +64,10 @@ def test_each_optimizer_gets_its_own_options(name: str, kind: type, expected: di
 
 
 def steps(make: type | None, name: str) -> list[torch.Tensor]:
-    """A layer's weights after each of five steps, by an optimizer of torch's or by ours."""
+    """Return a layer's weights after each of five steps, by an optimizer of torch's or by ours."""
     torch.manual_seed(0)
     layer, weights = nn.Linear(3, 2), []
-    optimizer = made(layer, settings(name))
+    optimizer = build(layer, settings(name))
     if make:
         group = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
         optimizer = make([{"params": list(layer.parameters()), **group}])
@@ -86,8 +86,8 @@ def test_without_hooks_for_the_compiler_each_step_is_that_of_torch(name: str, ki
 
 def test_each_group_has_its_own_rate_and_empty_ones_are_left_out() -> None:
     one, other = nn.Linear(2, 2), nn.Linear(2, 2)
-    groups = {"backbone": list(one.parameters()), "module": [], "head": list(other.parameters())}
-    factors = {"backbone": 0.1, "module": 5.0, "head": 1.0}
+    groups = {"backbone": list(one.parameters()), "attention": [], "head": list(other.parameters())}
+    factors = {"backbone": 0.1, "attention": 5.0, "head": 1.0}
     optimizer = optim.make_optimizer(groups, settings(schedule="cosine"), lr=0.1, factors=factors)
     scheduler = optim.make_schedule(optimizer, settings(schedule="cosine"), [10])
     for _ in range(10):
@@ -104,17 +104,17 @@ def test_a_constant_rate_stays() -> None:
 
 
 def test_a_step_falls_after_its_parts_of_the_budget() -> None:
-    seen = rates("step", 9000)
-    assert seen[2999] == pytest.approx(0.1)
-    assert seen[3000] == pytest.approx(0.01)
-    assert seen[7499] == pytest.approx(0.01)
-    assert seen[7500] == pytest.approx(0.001)
-    assert len(set(seen)) == 3
+    lrs = rates("step", 9000)
+    assert lrs[2999] == pytest.approx(0.1)
+    assert lrs[3000] == pytest.approx(0.01)
+    assert lrs[7499] == pytest.approx(0.01)
+    assert lrs[7500] == pytest.approx(0.001)
+    assert len(set(lrs)) == 3
 
 
 def test_a_cosine_is_half_a_wave_down_to_its_last_rate() -> None:
-    seen = rates("cosine", 100)
-    for step, rate in enumerate(seen):
+    lrs = rates("cosine", 100)
+    for step, rate in enumerate(lrs):
         assert rate == pytest.approx(0.02 + (0.1 - 0.02) * (1 + math.cos(math.pi * step / 100)) / 2, rel=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What brings any set in, by its row, and checks beforehand that it can be brought."""
+"""The collection of any data set by its row, and a check beforehand that it is possible."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ from pipeline.datasets.collect.sets import known
 
 
 def check(name: str, place: str | None) -> None:
-    """Check, without opening a file, that the place of a set's own files is of use, and there if it has to be.
+    """Check, without opening a file, that the path to a set's files can be used, and is set if the set needs one.
 
     Args:
         name: the set.
-        place: what params.yaml has under the row's `given_by`; None where it names none.
+        place: value of params.yaml under the row's `given_by`; None if it has none.
 
     Raises:
-        InputError: saying what to get where, or what is wrong with the place.
+        InputError: if a path is needed or unusable; the message says what to get and where.
     """
     row = known(name)
     if row.given_by == "folder":
@@ -29,47 +29,48 @@ def check(name: str, place: str | None) -> None:
 
 
 def bring(request: Request) -> Collected:
-    """Bring a set's images in.
+    """Collect a set's images with the function that its row names.
 
     Raises:
-        InputError: where they cannot be had, or are not what the row says.
+        InputError: if they are unavailable, or do not fit the row.
     """
     collected: Collected = load(known(request.name).bring)(request)
     return collected
 
 
 def bring_own(request: Request) -> Collected:
-    """Copy the user's own folder; one of a published set has the classes of its row."""
+    """Copy the user's own folder; check the classes if it holds a published set."""
     row = known(request.name)
-    held = read_own(row, request.place)
+    layout = read_own(row, request.place)
     if row.is_published:
-        published.check_classes(request.name, held)
-    return Collected(title_of(row, request.place), *published.copied(held, request.target))
+        published.check_classes(request.name, layout)
+    return Collected(title_of(row, request.place), *published.copied(layout, request.target))
 
 
 def draw(request: Request) -> Collected:
-    """Draw the images, as many and as large as is asked for."""
+    """Draw the synthetic images in the number and size of the request."""
     drawings = collecting.spiders(**request.drawing)
     return Collected(known(request.name).title, collecting.draw(drawings, request.target), [])
 
 
 def read_own(row: DataSet, place: str | None) -> Layout:
-    """Return what is in the user's folder, by the names of files alone.
+    """Return the classes and files of the user's folder, from names alone.
 
     Raises:
-        InputError: where it cannot be used.
+        InputError: if the folder cannot be used.
     """
     folder = Path(place or paths.OWN_FOLDER)
-    if row.is_published and folder == paths.OWN_FOLDER and not any(inside.is_dir() for inside in folder.glob("*")):
+    # The default folder is empty as long as the user's copy is neither there nor named.
+    if row.is_published and folder == paths.OWN_FOLDER and not any(entry.is_dir() for entry in folder.glob("*")):
         raise InputError(
             f"folder: {folder} is empty, and {row.title} is not public; {row.obtaining}, put its class folders there, "
             "or name the folder that they are in: -S folder=/path/to/it"
         )
-    held = row.read(check_location(str(folder)))
-    assert isinstance(held, Layout), "the reader of a folder returns its files"
-    return held
+    layout = row.read(check_location(str(folder)))
+    assert isinstance(layout, Layout), "the reader of a folder returns its files"
+    return layout
 
 
 def title_of(row: DataSet, place: str | None) -> str:
-    """Return what a set in a folder is called: the user's own by that folder."""
+    """Return the title of a set in a folder: the row's, or the folder's name for the user's own set."""
     return row.title if row.is_published else Path(place or paths.OWN_FOLDER).name

@@ -1,4 +1,4 @@
-"""Bring images in: read each one fully, copy or draw it, record it, and check the set that comes of it."""
+"""Collection of images: decode each fully, copy or draw it, record it in a row, and check the resulting set."""
 
 import functools
 import hashlib
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Picture
-from pipeline.datasets.collect.folder import Found
+from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.decoding import images
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.decoding.space import check_room
@@ -22,7 +22,7 @@ from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 
 
 class Drawn(NamedTuple):
-    """One image to draw: number `number` of the spiders of a kind."""
+    """One image to draw: spider `number` of a kind."""
 
     path: str
     kind: int
@@ -32,7 +32,7 @@ class Drawn(NamedTuple):
 
 
 def spiders(*, images_per_class: int, size: int, seed: int) -> list[Drawn]:
-    """The drawn set: so many images of `size` x `size` pixels of every kind of spider."""
+    """Return the drawings of the synthetic set: every kind of spider, `size` x `size` pixels."""
     return [
         Drawn(f"{name}/{number:05}.png", kind, number, size, seed)
         for kind, name in enumerate(SPIDERS)
@@ -44,7 +44,7 @@ def draw(drawings: Sequence[Drawn], target: Path) -> list[Row]:
     """Draw images below the folder `target`, on all cores.
 
     Returns:
-        A row an image, sorted by path.
+        One row per image, sorted by path.
     """
     with mapped(functools.partial(_draw, target), drawings) as rows:
         return sorted(tqdm(rows, "draw", len(drawings), unit=" images", disable=None))
@@ -54,78 +54,77 @@ def save(pictures: Sequence[Picture], target: Path) -> list[Row]:
     """Write every picture as a PNG file below the folder `target`, on all cores.
 
     Returns:
-        A row a picture, sorted by path.
+        One row per picture, sorted by path.
 
     Raises:
-        InputError: where the disk has no room.
+        InputError: if the disk has no room.
     """
     check_room(target, sum(picture.pixels.nbytes for picture in pictures), way_out="free some, or take another set")
     with mapped(functools.partial(_save, target), pictures) as rows:
         return sorted(tqdm(rows, "collect", len(pictures), unit=" images", disable=None))
 
 
-def bring(files: Sequence[Found], target: Path) -> tuple[list[Row], list[Rejected]]:
-    """Read every file as an image and copy it below the folder `target`, byte for byte, on all cores.
+def bring(files: Sequence[ImageFile], target: Path) -> tuple[list[Row], list[Rejected]]:
+    """Decode every file as an image and copy it below the folder `target`, byte for byte, on all cores.
 
     Returns:
-        A row an accepted image and a row a file that cannot be used, both sorted by path.
+        One row per accepted image, and one per file that cannot be used; both sorted by path.
 
     Raises:
-        InputError: where the disk has no room.
+        InputError: if the disk has no room.
     """
-    check_room(target, sum(_size(found.file) for found in files), way_out="free some, or bring fewer images")
+    check_room(target, sum(_size(file.file) for file in files), way_out="free some, or bring fewer images")
     with mapped(functools.partial(_bring, target), files) as results:
-        brought = list(tqdm(results, "collect", len(files), unit=" images", disable=None))
-    rows = sorted(row for row in brought if isinstance(row, Row))
-    return rows, sorted(row for row in brought if isinstance(row, Rejected))
+        rows = list(tqdm(results, "collect", len(files), unit=" images", disable=None))
+    return _divided(rows)
 
 
-def look(files: Sequence[Found]) -> tuple[list[Row], list[Rejected]]:
-    """Read every file as an image where it is, as `bring` does, and copy nothing."""
-    with mapped(_look, files) as results:
-        seen = list(tqdm(results, "read", len(files), unit=" images", disable=None))
-    return sorted(row for row in seen if isinstance(row, Row)), sorted(row for row in seen if isinstance(row, Rejected))
+def inspect(files: Sequence[ImageFile]) -> tuple[list[Row], list[Rejected]]:
+    """Decode every file as an image in place; return the rows that `bring` would, and copy nothing."""
+    with mapped(_inspect, files) as results:
+        rows = list(tqdm(results, "read", len(files), unit=" images", disable=None))
+    return _divided(rows)
 
 
-def check_classes(files: Sequence[Found], rows: Sequence[Row], rejected: Sequence[Rejected]) -> None:
-    """Check that what was accepted leaves two different images a class, or one in train and one in test.
+def check_classes(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> None:
+    """Check that each class has two different accepted images, or one in train and one in test.
 
     Args:
-        files: all that there was.
-        rows: what was accepted of them.
-        rejected: what was not.
+        files: all files of the set.
+        rows: the accepted ones.
+        rejected: the others.
 
     Raises:
-        InputError: for the first class with too few, naming the first file rejected.
+        InputError: for the first class with too few; the message names the first rejected file.
     """
-    parts = {"train": 1, "test": 1} if any(found.part for found in files) else {"": 2}
-    kept: dict[tuple[str, str], set[str]] = defaultdict(set)
+    parts = {"train": 1, "test": 1} if any(file.part for file in files) else {"": 2}
+    different: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
-        kept[row.label, row.part].add(row.sha256)
-    for label in sorted({found.label for found in files}):
+        different[row.label, row.part].add(row.sha256)
+    for label in sorted({file.label for file in files}):
         for part, needed in parts.items():
-            usable = len(kept[label, part])
+            usable = len(different[label, part])
             if usable < needed:
-                own = {found.path for found in files if (found.label, found.part) == (label, part)}
-                told = f"class {label!r}" + (f" in {part}" if part else "")
-                why = _first([refused for refused in rejected if refused.path in own])
-                raise InputError(f"{told}: {usable} different usable of {len(own)} files, {needed} needed; {why}")
+                own = {file.path for file in files if (file.label, file.part) == (label, part)}
+                where = f"class {label!r}" + (f" in {part}" if part else "")
+                reason = _first_reason([refused for refused in rejected if refused.path in own])
+                raise InputError(f"{where}: {usable} different usable of {len(own)} files, {needed} needed; {reason}")
 
 
 def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
-    """Check that no image lies, byte for byte, in two classes; for two parts see `leaks`.
+    """Check that no image is in two classes, byte for byte; `leaks` checks the parts.
 
     Args:
         rows: the accepted images.
-        way_out: what to do if this is meant, for the message.
+        way_out: how to allow such pairs, for the message.
 
     Raises:
-        InputError: naming the first such pair and how many more images are concerned.
+        InputError: for the first such pair, with the number of further images.
     """
     copies: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         copies[row.sha256].append(row)
-    clashes = [same for same in copies.values() if len({row.label for row in same}) > 1]
+    clashes = [equal for equal in copies.values() if len({row.label for row in equal}) > 1]
     if not clashes:
         return
     first, *others = clashes[0]
@@ -136,60 +135,66 @@ def check_duplicates(rows: Sequence[Row], *, way_out: str) -> None:
     )
 
 
+def _divided(rows: Sequence[Row | Rejected]) -> tuple[list[Row], list[Rejected]]:
+    """Return accepted and rejected rows, each sorted by path."""
+    return sorted(row for row in rows if isinstance(row, Row)), sorted(row for row in rows if isinstance(row, Rejected))
+
+
 def _draw(target: Path, drawing: Drawn) -> Row:
     image = spider_image(drawing.kind, drawing.number, size=drawing.size, seed=drawing.seed)
-    return _written(target, image, drawing.path, SPIDERS[drawing.kind], "")
+    return _write(target, image, drawing.path, SPIDERS[drawing.kind], "")
 
 
 def _save(target: Path, picture: Picture) -> Row:
-    return _written(target, Image.fromarray(picture.pixels), picture.path, picture.label, picture.part)
+    return _write(target, Image.fromarray(picture.pixels), picture.path, picture.label, picture.part)
 
 
-def _written(target: Path, image: Image.Image, path: str, label: str, part: str) -> Row:
-    place = target / path
-    place.parent.mkdir(parents=True, exist_ok=True)
-    image.save(place)
-    return _row(place, images.load(place), path, label, part)
+def _write(target: Path, image: Image.Image, path: str, label: str, part: str) -> Row:
+    file = target / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    image.save(file)
+    # Read back as collected files are, so that the row says the same of both.
+    return _row(file, images.load(file), path, label, part)
 
 
-def _look(found: Found) -> Row | Rejected:
+def _inspect(file: ImageFile) -> Row | Rejected:
     try:
-        return _row(found.file, images.load(found.file), found.path, found.label, found.part)
+        return _row(file.file, images.load(file.file), file.path, file.label, file.part)
     except images.RefusedError as refusal:
-        return Rejected(found.path, str(refusal))
+        return Rejected(file.path, str(refusal))
 
 
-def _bring(target: Path, found: Found) -> Row | Rejected:
+def _bring(target: Path, file: ImageFile) -> Row | Rejected:
     try:
-        loaded = images.load(found.file)
+        loaded = images.load(file.file)
     except images.RefusedError as refusal:
-        return Rejected(found.path, str(refusal))
-    place = target / found.path
-    place.parent.mkdir(parents=True, exist_ok=True)
+        return Rejected(file.path, str(refusal))
+    copy = target / file.path
+    copy.parent.mkdir(parents=True, exist_ok=True)
     try:
-        shutil.copyfile(found.file, place)
+        shutil.copyfile(file.file, copy)
     except OSError as error:
-        # A full disk is the copy's, but Python names the original first.
-        error.filename = str(place)
+        # Python names the original first, but a full disk is the copy's.
+        error.filename = str(copy)
         raise
-    return _row(place, loaded, found.path, found.label, found.part)
+    return _row(copy, loaded, file.path, file.label, file.part)
 
 
-def _row(place: Path, loaded: images.Loaded, path: str, label: str, part: str) -> Row:
-    with place.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _row(file: Path, loaded: images.Loaded, path: str, label: str, part: str) -> Row:
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     width, height = loaded.image.size
-    return Row(path, label, part, place.stat().st_size, sha256, width, height, loaded.mode, loaded.note)
+    return Row(path, label, part, file.stat().st_size, sha256, width, height, loaded.mode, loaded.note)
 
 
-def _first(refused: Sequence[Rejected]) -> str:
+def _first_reason(refused: Sequence[Rejected]) -> str:
     if not refused:
         return "the others are byte-equal copies"
     return f"{len(refused)} rejected, the first {refused[0].path!r}: {refused[0].reason}"
 
 
 def _size(file: Path) -> int:
-    """A file's bytes; nothing for what cannot be looked at, which is rejected later."""
+    """Return a file's size in bytes; 0 if the system refuses, as the file is rejected later."""
     try:
         return file.stat().st_size
     except OSError:

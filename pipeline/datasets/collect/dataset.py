@@ -1,4 +1,4 @@
-"""The row of a data set, and the pictures of one that is an array."""
+"""The row of a data set, and the types that its reader and its collection use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.core.choices import Choice
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.prepared.splits import PerClass
 
@@ -18,13 +18,13 @@ Place = Literal["archive", "folder"]
 
 
 class Picture(NamedTuple):
-    """One image of a set that is an array.
+    """One image of a set that is published as an array.
 
     Attributes:
-        path: where its file is written, below the collected images.
-        label: its class.
-        part: train, val or test; empty where the set has no parts of its own.
-        pixels: uint8, (H, W) grey or (H, W, 3) RGB.
+        path: of its file, below the collected images.
+        label: class name.
+        part: train, val or test; empty if the set has no parts of its own.
+        pixels: uint8, (H, W) gray or (H, W, 3) RGB.
     """
 
     path: str
@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Published totals; 0 where none is."""
+    """Published numbers of images; 0 if not published."""
 
     images: int = 0
     train: int = 0
@@ -42,14 +42,14 @@ class Counts(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked for when a set is brought in.
+    """The arguments of a row's `bring` function.
 
     Attributes:
         name: the set.
-        target: the folder to put the images into.
-        place: what params.yaml has under the row's `given_by`; None where it names none.
-        drawing: how many drawn images of a class, their side and seed, where the set is drawn.
-        cache: where downloads are kept; `fetching.cache_folder()` where None.
+        target: folder to put the images into.
+        place: value of params.yaml under the row's `given_by`; None if it has none.
+        drawing: options of a synthetic set: images_per_class, size, seed.
+        cache: folder of downloads; `cache.cache_folder()` if None.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Request(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """A set that was brought in: its title, a row an image that is used, and a row a file that is not."""
+    """A collected set: its title, one row per accepted image, and one per rejected file."""
 
     title: str
     rows: list[Row]
@@ -73,27 +73,27 @@ def _no_files(_folder: Path) -> Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet(Choice):
-    """One set of images: published, the user's own, or drawn.
+    """One set of images: published, the user's own, or synthetic.
 
-    Sizes and checksums are those that are published: by the sets' own pages, torchvision or TensorFlow Datasets.
+    Sizes and checksums are published ones: from the sets' own pages, torchvision or TensorFlow Datasets.
 
     Attributes:
-        bring: "module:function" from a `Request` to what is `Collected`.
-        read: returns the files or pictures of its folder; none where images are drawn.
-        classes: how many it has; 0 where only its folder says.
-        given_by: the key of params.yaml with the place of the user's own files; None where it reads none.
-        home: where it is described; empty where it is not published, as is what follows.
-        terms: licence, or what its owners ask for.
-        citation: the paper or report to cite.
-        counts: published totals of all images, and of the training and test parts as the papers use it.
-        official: what its official split is; empty where it has none.
-        paper: what the papers did with it.
-        downloads: its files; one without an address has to be brought by the user.
-        obtaining: how the user comes by files without an address.
-        wanted: which members of its archives are unpacked; all where None.
-        known_overlap: what it shares with the pre-training data; empty where nothing is known.
-        per_class: how many images of each class the papers draw; None where they take all.
-        printed: training and test images by class as a paper prints them.
+        bring: "module:function", which takes a `Request` and returns `Collected`.
+        read: takes a folder and returns its files or pictures; none for a synthetic set.
+        classes: number of classes; 0 if only the user's folder determines it.
+        given_by: key of params.yaml for the path to the user's files; None if there is none.
+        home: web page of the set; empty if it is not published, as is all that follows.
+        terms: license, or conditions of its owners.
+        citation: paper or report to cite.
+        counts: published numbers of all images, and of training and test images as the papers use the set.
+        official: source of its official split; empty if it has none.
+        paper: use in the papers.
+        downloads: its files; one without an address comes from the user.
+        obtaining: instructions to get files without an address.
+        wanted: takes a path in an archive and returns whether to unpack it; None for all.
+        known_overlap: images shared with the pre-training data; empty if none are known.
+        per_class: number of images that the papers draw of each class; None if they take all.
+        printed: training and test images by class, as a paper prints them.
     """
 
     bring: str = "pipeline.datasets.collect.published:bring"
@@ -115,11 +115,11 @@ class DataSet(Choice):
 
     @property
     def is_published(self) -> bool:
-        """Whether others have it too."""
+        """True for a published set."""
         return bool(self.home)
 
     @property
     def needed_place(self) -> Place | None:
-        """The key of params.yaml that the user has to set; None where a program can bring every file."""
-        has_to = self.given_by == "folder" or not all(download.urls for download in self.downloads)
-        return self.given_by if has_to else None
+        """Key of params.yaml that the user has to set; None if every file can be downloaded."""
+        required = self.given_by == "folder" or not all(download.urls for download in self.downloads)
+        return self.given_by if required else None

@@ -1,4 +1,4 @@
-"""What is worth knowing of a set before hours are spent on it, and what to do about it, from its lists alone."""
+"""Facts and findings about a data set before hours of training, with advice, from its tables alone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.datasets.collect.leaks import Choice, leaks
 from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
-# From this ratio of the largest class to the smallest on, accuracy says little of the small ones.
+# From this ratio of the largest to the smallest class, accuracy hardly depends on the small ones.
 UNEVEN = 3.0
 
 _PLACES = ("across parts", "across classes", "within a class")
@@ -19,13 +19,13 @@ _LEAK_ADVICE: dict[Choice, str] = {
 
 
 class Finding(NamedTuple):
-    """One thing that was found.
+    """One finding.
 
     Attributes:
-        what: in a few words.
-        files: the images concerned, each with its reason or its other where there is one.
-        advice: what to do.
-        stops: whether a run stops at it.
+        what: a short title.
+        files: the images concerned, each with a reason or the image that it duplicates.
+        advice: action for the user.
+        stops: whether it stops a run.
     """
 
     what: str
@@ -33,8 +33,8 @@ class Finding(NamedTuple):
     advice: str
     stops: bool = False
 
-    def told(self) -> dict[str, Any]:
-        """As plain data, with the number of files."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, with the number of files."""
         return self._asdict() | {"files": list(self.files), "count": len(self.files)}
 
 
@@ -48,20 +48,20 @@ def examine(
     refuse_duplicates: bool = False,
     known_overlap: str = "",
 ) -> dict[str, Any]:
-    """The facts of a set and what they call for, as plain data.
+    """Return facts and findings of a set as plain data.
 
     Args:
         rows: the accepted images.
-        rejected: what cannot be used.
+        rejected: the files that cannot be used.
         alike: the groups of duplicates.
-        image_size: the side in pixels that images are packed at.
-        on_leak: what is done with one image in two parts.
+        image_size: side of the packed images, in pixels.
+        on_leak: treatment of one image in two parts.
         refuse_duplicates: whether byte-equal images in two classes stop a run.
-        known_overlap: what the set shares with pre-training data.
+        known_overlap: images shared with the pre-training data; empty if none are known.
 
     Returns:
-        `images`; `classes` and `parts`, `modes` and `conversions`, each with its number of images; `imbalance`, the
-        largest class over the smallest; `sizes` in pixels, `smallest` and `largest` by area; and `findings`.
+        `images`; `classes`, `parts`, `modes` and `conversions` with their numbers of images; `imbalance`, the size of
+        the largest class over that of the smallest; `sizes` in pixels, `smallest` and `largest` by area; `findings`.
     """
     classes = Counter(row.label for row in rows)
     findings = [
@@ -81,7 +81,7 @@ def examine(
         "sizes": _sizes(rows),
         "modes": dict(Counter(row.mode for row in rows).most_common()),
         "conversions": dict(Counter(row.note for row in rows if row.note).most_common()),
-        "findings": [finding.told() for finding in findings],
+        "findings": [finding.as_dict() for finding in findings],
     }
 
 
@@ -101,9 +101,9 @@ def _unusable(rejected: Sequence[Rejected]) -> Iterator[Finding]:
 def _uneven(classes: Counter[str]) -> Iterator[Finding]:
     if classes and max(classes.values()) >= UNEVEN * min(classes.values()):
         (large, many), (small, few) = classes.most_common(1)[0], classes.most_common()[-1]
-        told = [f"{large}: {many:,}", f"{small}: {few:,}"]
+        extremes = [f"{large}: {many:,}", f"{small}: {few:,}"]
         advice = "read macro-F1 beside accuracy; train.sampler: weighted shows each class as often as any other"
-        yield Finding(f"uneven classes, {many / few:.1f} to 1", told, advice)
+        yield Finding(f"uneven classes, {many / few:.1f} to 1", extremes, advice)
 
 
 def _small(rows: Sequence[Row], image_size: int) -> Iterator[Finding]:
@@ -123,21 +123,22 @@ def _converted(rows: Sequence[Row]) -> Iterator[Finding]:
 def _repeated(
     rows: Sequence[Row], alike: Sequence[Alike], on_leak: Choice, refuse_duplicates: bool
 ) -> Iterator[Finding]:
-    """Exact and near duplicates by where the two are; one across parts and classes is told for each."""
-    told: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Yield exact and near duplicates by location; a pair across both parts and classes is listed under each."""
+    files: dict[tuple[str, str], list[str]] = defaultdict(list)
     for image, kind, other in _pairs(rows, alike):
         where = "across classes" if image.label != other.label else "within a class"
         if image.part == other.part or image.label != other.label:
-            told[kind, where].append(f"{image.path} = {other.path}")
+            files[kind, where].append(f"{image.path} = {other.path}")
+    # As stage `collect` computes them: one leak per image, with its duplicate in the latest part.
     for leak in leaks(rows, alike):
-        told[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
+        files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
     for where in _PLACES:
         for kind in ("exact", "near"):
-            if files := told[kind, where]:
+            if pairs := files[kind, where]:
                 stops = (where == "across parts" and on_leak == "refuse") or (
                     where == "across classes" and kind == "exact" and refuse_duplicates
                 )
-                yield Finding(f"{kind} duplicates {where}", files, _advice(where, kind, on_leak, stops), stops)
+                yield Finding(f"{kind} duplicates {where}", pairs, _advice(where, kind, on_leak, stops), stops)
 
 
 def _advice(where: str, kind: str, on_leak: Choice, stops: bool) -> str:
@@ -150,7 +151,7 @@ def _advice(where: str, kind: str, on_leak: Choice, stops: bool) -> str:
 
 
 def _pairs(rows: Sequence[Row], alike: Sequence[Alike]) -> Iterator[tuple[Row, str, Row]]:
-    """Each image with the one that it is a duplicate of, and of which kind, as far as both are still there."""
+    """Yield each duplicate, its kind and its original, if both are among the rows."""
     known = {row.path: row for row in rows}
     for one in alike:
         if one.path in known and one.of in known:

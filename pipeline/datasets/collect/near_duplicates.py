@@ -1,8 +1,8 @@
-"""Which images of a set are one and the same: byte for byte, or after encoding, resizing, a small crop or brightening.
+"""Groups of duplicates: equal bytes, or the same image encoded anew, resized, slightly cropped or brightened.
 
-Two perceptual hashes (pHash, dHash) of every image say which pairs are worth a look, and the fine detail of two grey
-thumbnails, the one laid upon the other at several small crops, says whether they are one image. Two photographs
-of the same kind of thing have equal hashes at times, yet other detail.
+Two perceptual hashes (pHash, dHash) of every image select candidate pairs. Two candidates are duplicates if the fine
+detail of their gray thumbnails correlates, at one of several small crops. Hashes alone do not suffice: two photographs
+of the same kind of object may have equal hashes, but their detail differs.
 """
 
 import functools
@@ -25,35 +25,36 @@ from pipeline.datasets.prepared.manifest import Alike, Row
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 
-# Below this side in pixels there is no detail by which to tell one image from another of its kind.
+# Side in pixels below which images of one kind have too little detail to differ.
 SMALLEST = 32
-# Every pair of hashes is compared, so a set that is much larger would take hours.
+# Every pair of hashes is compared: the time grows with the square, to hours for much larger sets.
 MOST = 100_000
 
-# Of 128 bits. A random crop by 5 % changed at most so many of 99.8 % of 1,313 photographs and of all of 300 drawings,
-# and one pair of different images in a thousand is as near.
+# Largest number of different bits, of 128, between candidates. A random crop by 5 % stays below in 99.8 % of 1,313
+# photographs and all of 300 drawings, as does one in a thousand pairs of different images.
 _BITS_APART = 30
-# Of random crops by 5 %, of 200 photographs and 200 drawings, 96.5 % each correlate better than this; of the 601 pairs
-# of those 1,313 photographs that hashes call alike, none does (0.863 at most).
+# Smallest correlation of detail between duplicates. It is exceeded by 96.5 % of random crops by 5 %, both of 200
+# photographs and of 200 drawings, and by none of the 601 pairs of those 1,313 photographs that are candidates by their
+# hashes (0.863 at most).
 _SAME_DETAIL = 0.9
 
-_THUMBNAIL, _LOOK = 48, 32
+_THUMBNAIL, _CROPPED = 48, 32
 _BLUR = 3.0
-# Sides of a crop as parts of the whole image's, and how many places of it are tried along each side.
+# Side of a crop as a fraction of the image's side, and number of its positions along each side.
 _CROPS = ((1.0, 1), (0.975, 2), (0.95, 5), (0.9, 5))
-# In a flat image what is left is noise: less than half a grey level counts as none.
-_FLAT = 0.5 * _LOOK
+# The detail of a flat image is noise: less than half a gray level counts as none.
+_FLAT = 0.5 * _CROPPED
 
 _MATRIX_ENTRIES = 16_000_000
-_LOOKED_AT_ONCE = 64
+_BLOCK_IMAGES = 64
 
 
 class Print(NamedTuple):
-    """One image in small.
+    """Hashes and detail of one image.
 
     Attributes:
-        bits: 128 of 0 and 1, pHash and dHash.
-        detail: what a blur takes away of the grey image, (48, 48); it says more than large areas do.
+        bits: pHash and dHash, 0 or 1 (128,).
+        detail: gray thumbnail minus its blurred copy (48, 48).
     """
 
     bits: npt.NDArray[np.uint8]
@@ -61,79 +62,87 @@ class Print(NamedTuple):
 
 
 def find(rows: Sequence[Row], folder: Path) -> list[Alike]:
-    """The images that have a copy, or a near one, among a set's images, on all cores.
+    """Return the groups of exact and near duplicates of a set, on all cores.
 
-    Images with a side below 32 pixels, and all of more than 100,000 different ones, are compared byte for byte alone.
+    Images with a side below `SMALLEST` pixels, and sets of more than `MOST` different images, are compared byte for
+    byte alone.
 
     Args:
         rows: the manifest.
-        folder: where its paths begin.
+        folder: the folder that its paths are relative to.
 
     Returns:
-        Groups of two images and more, the first of each without a kind, in the rows' order.
+        One entry per image that has a duplicate, in the rows' order; the first of a group has no kind.
     """
     copies: dict[str, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        copies[row.sha256].append(place)
-    links = [(same[0], other) for same in copies.values() for other in same[1:]]
+    for index, row in enumerate(rows):
+        copies[row.sha256].append(index)
+    links = [(equal[0], other) for equal in copies.values() for other in equal[1:]]
     exact = {other for _, other in links}
-    links += _near(rows, folder, [same[0] for same in copies.values()])
-    return _told(rows, links, exact)
+    links += _near(rows, folder, [equal[0] for equal in copies.values()])
+    return _grouped(rows, links, exact)
 
 
 def is_compared(rows: Sequence[Row]) -> bool:
-    """Whether near duplicates are looked for at all in a set of this size."""
+    """Return whether a set of this size is searched for near duplicates."""
     return len({row.sha256 for row in rows}) <= MOST
 
 
 def _near(rows: Sequence[Row], folder: Path, different: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs of near duplicates among rows of different bytes, as places in the rows, the lower first."""
-    compared = [place for place in different if min(rows[place].width, rows[place].height) >= SMALLEST]
+    """Return pairs of near duplicates among rows of different bytes, as indices of the rows, the lower first."""
+    compared = [index for index in different if min(rows[index].width, rows[index].height) >= SMALLEST]
     if len(compared) < 2 or len(different) > MOST:
         return []
-    work = functools.partial(fingerprint, folder)
-    with mapped(work, [rows[place].path for place in compared]) as results:
+    work = functools.partial(digest, folder)
+    with mapped(work, [rows[index].path for index in compared]) as results:
         prints = list(tqdm(results, "compare", len(compared), unit=" images", disable=None))
     return [(compared[one], compared[other]) for one, other in pairs(prints)]
 
 
-def fingerprint(folder: Path, path: str) -> Print:
-    """What is compared of one image.
+def digest(folder: Path, path: str) -> Print:
+    """Return hashes and detail of one image.
 
     Raises:
-        RefusedError: where the image cannot be read.
+        RefusedError: if the image cannot be read.
     """
-    grey = images.load(folder / path, at_least=2 * _THUMBNAIL).image.convert("L")
-    thumbnail = grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    gray = images.load(folder / path, at_least=2 * _THUMBNAIL).image.convert("L")
+    thumbnail = gray.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
     hashes = [imagehash.phash(thumbnail).hash, imagehash.dhash(thumbnail).hash]
     pixels = np.asarray(thumbnail, np.float32)
+    # Without the coarse brightness, which different images of one kind share.
     detail = pixels - ndimage.gaussian_filter(pixels, _BLUR)
     return Print(np.concatenate([bits.ravel() for bits in hashes]).astype(np.uint8), detail.astype(np.float16))
 
 
 def pairs(prints: Sequence[Print]) -> list[tuple[int, int]]:
-    """The pairs of near duplicates, as places in the sequence, the lower first; memory is bounded.
+    """Return the pairs of near duplicates, as indices of the sequence, the lower first; memory is bounded.
 
-    Each image is taken for the whole one in turn, and those with a hash near its own for crops of it.
+    Each image in turn is cropped and compared with the whole images whose hashes are near its own.
     """
-    details = np.stack([one.detail for one in prints])
-    blocks = range(0, len(details), _LOOKED_AT_ONCE)
-    wholes = np.concatenate([_whole(details[start : start + _LOOKED_AT_ONCE]) for start in blocks])
-    found: set[tuple[int, int]] = set()
+    details = np.stack([one.detail for one in prints])  # (N, 48, 48)
+    blocks = range(0, len(details), _BLOCK_IMAGES)
+    wholes = np.concatenate([_whole(details[start : start + _BLOCK_IMAGES]) for start in blocks])
+    duplicates: set[tuple[int, int]] = set()
     for one, others in _candidates(2 * np.stack([one.bits for one in prints]).astype(np.float32) - 1):
-        crops = _vectors(_cropped(details[one].astype(np.float32)))
-        for start in range(0, len(others), _LOOKED_AT_ONCE):
-            block = others[start : start + _LOOKED_AT_ONCE]
-            # Starting threads for so small a product takes longer than the product, and einsum starts none.
-            resemblance = np.einsum("ck,ok->oc", crops, wholes[block].astype(np.float32)).max(axis=1)
-            same = block[resemblance >= _SAME_DETAIL]
-            found |= {(min(one, other), max(one, other)) for other in same.tolist()}
-    return sorted(found)
+        crops = _vectors(_cropped(details[one].astype(np.float32)))  # (crops, 1024)
+        for start in range(0, len(others), _BLOCK_IMAGES):
+            block = others[start : start + _BLOCK_IMAGES]
+            # einsum, as matmul would start threads, which takes longer than so small a product.
+            correlation = np.einsum("ck,ok->oc", crops, wholes[block].astype(np.float32)).max(axis=1)
+            same = block[correlation >= _SAME_DETAIL]
+            duplicates |= {(min(one, other), max(one, other)) for other in same.tolist()}
+    return sorted(duplicates)
 
 
 def _candidates(signs: Floats) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
-    """Every image with the others whose hashes, as (N, 128) of -1 and 1, are near its own, where there are some."""
+    """Yield every image with the others whose hashes are near its own, if there are any.
+
+    Shape:
+        signs: hashes as -1 and 1 (N, 128).
+    """
+    # The product of two hashes is 128 minus twice the number of different bits.
     least = signs.shape[1] - 2 * _BITS_APART
+    # Blocks of rows bound the memory of the product.
     step = max(_MATRIX_ENTRIES // len(signs), 1)
     for start in range(0, len(signs), step):
         for one, near in enumerate(signs[start : start + step] @ signs.T >= least, start=start):
@@ -144,59 +153,64 @@ def _candidates(signs: Floats) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
 
 @functools.cache
 def _samplers() -> tuple[Floats, ...]:
-    """For each size of a crop, (places, 32, 48): means over the pieces of a side, the first of the whole side."""
+    """Return, per crop size, the matrices (positions, 32, 48) that average a side's 48 pixels to 32.
+
+    The first crop size is the whole image.
+    """
     edges = np.arange(_THUMBNAIL)
     samplers = []
-    for part, places in _CROPS:
-        starts = np.linspace(0, 1 - part, places)[:, None, None] * _THUMBNAIL
-        piece = part * _THUMBNAIL / _LOOK
-        low = starts + piece * np.arange(_LOOK)[:, None]
-        held = np.clip(np.minimum(low + piece, edges + 1) - np.maximum(low, edges), 0, None)
-        samplers.append((held / piece).astype(np.float32))
+    for fraction, positions in _CROPS:
+        starts = np.linspace(0, 1 - fraction, positions)[:, None, None] * _THUMBNAIL
+        pixel = fraction * _THUMBNAIL / _CROPPED
+        low = starts + pixel * np.arange(_CROPPED)[:, None]
+        overlap = np.clip(np.minimum(low + pixel, edges + 1) - np.maximum(low, edges), 0, None)
+        samplers.append((overlap / pixel).astype(np.float32))
     return tuple(samplers)
 
 
 def _cropped(detail: Floats) -> Floats:
-    """One image's detail (48, 48) at every crop, (crops, 32, 32)."""
-    looks = [(one @ detail)[:, None] @ one.transpose(0, 2, 1) for one in _samplers()]
-    return np.concatenate([look.reshape(-1, _LOOK, _LOOK) for look in looks])
+    """Return every crop (crops, 32, 32) of one image's detail (48, 48)."""
+    crops = [(sampler @ detail)[:, None] @ sampler.transpose(0, 2, 1) for sampler in _samplers()]
+    return np.concatenate([crop.reshape(-1, _CROPPED, _CROPPED) for crop in crops])
 
 
 def _whole(details: Halves) -> Halves:
-    """Many images' detail (N, 48, 48), not cropped, as vectors."""
+    """Return the detail (N, 48, 48) of whole images as unit vectors (N, 1024)."""
     (sampler,) = _samplers()[0]
     shrunk: Floats = sampler @ details.astype(np.float32) @ sampler.T
     return _vectors(shrunk).astype(np.float16)
 
 
-def _vectors(looks: Floats) -> Floats:
-    """Looks (N, 32, 32) as vectors of mean 0 and length 1, or less where they are flat."""
-    flat = looks.reshape(len(looks), -1)
+def _vectors(crops: Floats) -> Floats:
+    """Return crops (N, 32, 32) as vectors (N, 1024) of mean 0 and length 1, or less for flat images."""
+    flat = crops.reshape(len(crops), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     lengths: Floats = np.linalg.norm(flat, axis=1)
     vectors: Floats = flat / np.maximum(lengths, _FLAT)[:, None]
     return vectors
 
 
-def _told(rows: Sequence[Row], links: Sequence[tuple[int, int]], exact: set[int]) -> list[Alike]:
-    """Groups of linked rows, numbered in the rows' order, each image with the first one that it is linked to."""
-    linked = sorted({place for link in links for place in link})
+def _grouped(rows: Sequence[Row], links: Sequence[tuple[int, int]], exact: set[int]) -> list[Alike]:
+    """Return the linked rows with numbers of their groups, in the rows' order, each with the first row linked to it."""
+    linked = sorted({index for link in links for index in link})
     if not linked:
         return []
-    number = {place: index for index, place in enumerate(linked)}
-    ends = np.array([[number[place] for place in link] for link in links]).T
+    node = {index: number for number, index in enumerate(linked)}
+    ends = np.array([[node[index] for index in link] for link in links]).T
     graph = sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
     groups = sparse.csgraph.connected_components(graph, directed=False)[1]
-    of: dict[int, int] = {}
+    original: dict[int, int] = {}
     for one, other in sorted(links):
-        of.setdefault(other, one)
+        original.setdefault(other, one)
+    # SciPy's numbers of components follow no documented order.
     renumbered: dict[int, int] = {}
     return [
-        _alike(rows, place, renumbered.setdefault(int(group), len(renumbered) + 1), of.get(place), place in exact)
-        for place, group in zip(linked, groups, strict=True)
+        _alike(rows, index, renumbered.setdefault(int(group), len(renumbered) + 1), original.get(index), index in exact)
+        for index, group in zip(linked, groups, strict=True)
     ]
 
 
-def _alike(rows: Sequence[Row], place: int, group: int, of: int | None, exact: bool) -> Alike:
-    kind = "" if of is None else "exact" if exact else "near"
-    return Alike(rows[place].path, group, kind, "" if of is None else rows[of].path)
+def _alike(rows: Sequence[Row], index: int, group: int, original: int | None, exact: bool) -> Alike:
+    if original is None:
+        return Alike(rows[index].path, group, "", "")
+    return Alike(rows[index].path, group, "exact" if exact else "near", rows[original].path)

@@ -1,4 +1,4 @@
-"""What brings a published set in: its archives fetched, unpacked beside the target, read and removed."""
+"""The collection of a published set: fetch its archives, unpack them next to the target, read and remove them."""
 
 import shutil
 import tempfile
@@ -14,28 +14,28 @@ from pipeline.datasets.collect.dataset import Collected, DataSet, Picture, Reque
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sets import known
 from pipeline.datasets.download import archives, fetching
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
-# What is published as it is; anything else is an archive.
+# Files with these endings are published as they are; all others are archives.
 _PLAIN_FILES = (".txt", ".mat")
 
 
 def check(row: DataSet, archive: str | None) -> None:
-    """Check, without opening a file, that the user's copy of a set is of use, and there if it has to be.
+    """Check, without opening a file, that the user's copy of a set can be used, and is named if it is needed.
 
     Args:
-        row: of a published set.
-        archive: its place; None where none is named.
+        row: row of a published set.
+        archive: path to the user's copy; None if none is named.
 
     Raises:
-        InputError: saying what to get where, or what is wrong with the place.
+        InputError: if a copy is needed or unusable; the message says what to get and where.
     """
-    lost = [download.name for download in row.downloads if not download.urls]
-    if lost and archive is None:
+    unavailable = [download.name for download in row.downloads if not download.urls]
+    if unavailable and archive is None:
         raise InputError(
             f"archive: {row.title} cannot be downloaded by a program; {row.obtaining} ({row.home}), put "
-            f"{', '.join(lost)} or what is in them into one folder, and add -S archive=/path/to/that/folder"
+            f"{', '.join(unavailable)} or what is in them into one folder, and add -S archive=/path/to/that/folder"
         )
     # A sweep over `data` keeps an archive that only some of the sets read.
     if row.downloads and archive is not None:
@@ -43,81 +43,81 @@ def check(row: DataSet, archive: str | None) -> None:
 
 
 def bring(request: Request) -> Collected:
-    """Fetch a set, unpack it beside the target, read it, and bring its images in; what was unpacked is removed.
+    """Fetch a set, unpack it next to the target, and copy its images; remove the unpacked files.
 
     Args:
-        request: its place is an absolute path in place of downloads: the one file that is published, a folder with
-            the files that are, or a folder or one archive with all that they hold.
+        request: its `place` is an absolute path that replaces downloads: the published file, a folder with the
+            published files, or a folder or one archive with their contents.
 
     Raises:
-        InputError: where a file is missing, is not the one published, or the number of classes is not the row's.
+        InputError: if a file is missing or not the published one, or the number of classes is not the row's.
     """
     row = known(request.name)
     check(row, request.place)
     own = Path(request.place) if request.place else None
-    with _unpacked(row, own, request.cache, beside=request.target.parent) as folder:
+    with _unpacked(row, own, request.cache, parent=request.target.parent) as folder:
         try:
-            held = row.read(folder)
+            contents = row.read(folder)
         except InputError as error:
             raise InputError(f"{request.name}: {error}") from None
-        check_classes(request.name, held)
-        if not isinstance(held, Layout):
-            return Collected(row.title, collecting.save(held, request.target), [])
-        return Collected(row.title, *copied(held, request.target))
+        check_classes(request.name, contents)
+        if not isinstance(contents, Layout):
+            return Collected(row.title, collecting.save(contents, request.target), [])
+        return Collected(row.title, *copied(contents, request.target))
 
 
-def copied(held: Layout, target: Path) -> tuple[list[Row], list[Rejected]]:
+def copied(layout: Layout, target: Path) -> tuple[list[Row], list[Rejected]]:
     """Copy a folder's images below `target`.
 
     Returns:
-        A row an image that is used, and a row a file that is not.
+        One row per accepted image, and one per rejected file.
 
     Raises:
-        InputError: where a class is left with too few.
+        InputError: if a class has too few accepted images.
     """
-    rows, refused = collecting.bring(held.files, target)
-    rejected = sorted(refused + [Rejected(*out) for out in held.left_out])
-    collecting.check_classes(held.files, rows, rejected)
+    rows, refused = collecting.bring(layout.files, target)
+    rejected = sorted(refused + [Rejected(*out) for out in layout.left_out])
+    collecting.check_classes(layout.files, rows, rejected)
     return rows, rejected
 
 
-def check_classes(name: str, held: Layout | list[Picture]) -> None:
+def check_classes(name: str, contents: Layout | list[Picture]) -> None:
     """Check that a set has as many classes as its row says.
 
     Raises:
-        InputError: where it has not.
+        InputError: if it has not.
     """
-    images = held.files if isinstance(held, Layout) else held
+    images = contents.files if isinstance(contents, Layout) else contents
     classes, expected = len({image.label for image in images}), known(name).classes
     if classes != expected:
         raise InputError(f"{name}: {classes} classes in place of {expected}; take the whole set as it is published")
 
 
 def totals(name: str, rows: Sequence[Row]) -> list[str]:
-    """Return what came of a set, beside what is published of it, in lines to show.
+    """Return lines for the user that compare a collected set with the published numbers.
 
     Args:
         name: the set.
-        rows: what was accepted.
+        rows: the accepted images.
 
     Returns:
-        A line for all images, and one a class where a paper prints the classes' numbers.
+        One line for all images, and one per class if a paper prints the numbers of its classes.
     """
     row, counts = known(name), Counter(image.label for image in rows)
-    beside = f", {row.counts.images:,} published" if row.counts.images else ""
+    published = f", {row.counts.images:,} published" if row.counts.images else ""
     return [
-        f"{row.title}: {len(rows):,} images{beside}",
+        f"{row.title}: {len(rows):,} images{published}",
         *(f"{label}: {counts[label]} images, {sum(printed)} printed" for label, printed in row.printed.items()),
     ]
 
 
 def described(name: str) -> dict[str, Any] | None:
-    """Return what is published of a set, as plain data for the stages that come after and for the report.
+    """Return the published facts of a set as plain data, for later stages and the report.
 
     Returns:
-        Its `home`, `terms`, `citation`, `official` split, `paper` and `known_overlap` as texts, `counts` by name, and
-        `per_class` (None where all images are taken) and `printed` as `splits.PerClass` and `splits.beside` have them;
-        None where the set is not published.
+        `home`, `terms`, `citation`, `official`, `paper` and `known_overlap` as texts, `counts` by name, `per_class`
+        as `splits.PerClass` (None if all images are taken) and `printed` as `splits.comparison_lines` takes it; None
+        if the set is not published.
     """
     row = known(name)
     if not row.is_published:
@@ -141,28 +141,28 @@ def _check_copy(row: DataSet, own: Path) -> None:
 
 
 def _is_unpacked(row: DataSet, folder: Path) -> bool:
-    """Whether a folder of the user's holds none of the archives, so that it is to have what is in them."""
+    """Return whether the user's folder has none of the archives, so that it should have their contents."""
     packed = [download for download in row.downloads if not download.name.endswith(_PLAIN_FILES)]
     return not any(_own_copy(folder, download) for download in packed)
 
 
 def _own_copy(own: Path, download: Download) -> Path | None:
-    """The user's copy of a download in a folder, under the name that it has there or in the cache."""
+    """Return the user's copy of a download, under its name on the server or in the cache; None if it is missing."""
     names = [download.name, *(url.rpartition("/")[2] for url in download.urls)]
     return next((own / name for name in names if (own / name).is_file()), None)
 
 
 @contextmanager
-def _unpacked(row: DataSet, own: Path | None, cache: Path | None, *, beside: Path) -> Iterator[Path]:
-    """The folder with all that a set's files hold: the user's own, or a temporary one."""
+def _unpacked(row: DataSet, own: Path | None, cache: Path | None, *, parent: Path) -> Iterator[Path]:
+    """Yield the folder with a set's unpacked files: the user's own, or a temporary one in `parent`."""
     if own and own.is_dir() and _is_unpacked(row, own):
         yield own
         return
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=beside) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=parent) as scratch:
         if own and not own.is_dir() and len(row.downloads) > 1:
             archives.unpack(own, Path(scratch) / "all", wanted=row.wanted)
         else:
-            # All of them first: what cannot be had is told before anything is unpacked.
+            # All files first: a missing one is reported before anything is unpacked.
             files = [(download.name, _file(download, own, cache)) for download in row.downloads]
             for name, file in files:
                 _place(name, file, Path(scratch), row.wanted)

@@ -1,6 +1,6 @@
-"""The data sets by the names that users write, one row each; importing them imports no torch.
+"""The table of data sets; it imports no torch.
 
-Rows of published sets are beside their readers, in `sources`.
+Rows of published sets stand next to their readers, in `sources`.
 """
 
 from typing import Annotated
@@ -16,7 +16,7 @@ from pipeline.datasets.synthetic.synthetic import SPIDERS
 
 
 class SyntheticOptions(Section):
-    """The number of drawings of each class, their side in pixels, and the seed of all."""
+    """The number of drawings per class, their side in pixels, and the seed of all."""
 
     images_per_class: Annotated[Whole, Field(ge=4)]
     size: Annotated[Whole, Field(ge=32, le=512)]
@@ -58,6 +58,6 @@ def known(name: str) -> DataSet:
     """Return the row of a set.
 
     Raises:
-        InputError: where there is none.
+        InputError: if there is none.
     """
     return row(SETS, name, key="data")

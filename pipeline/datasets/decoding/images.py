@@ -1,4 +1,4 @@
-"""One image file: read it as upright RGB, say what was converted, or say why it cannot be used."""
+"""One image file, read as upright RGB with a note of conversions, or refused with a reason."""
 
 import functools
 import struct
@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, Tiff
 
 Resize = Literal["stretch", "crop"]
 
-# Raster formats of photographs. Pillow knows more, some of which start other programs (EPS runs Ghostscript).
+# Raster formats of photographs. Pillow reads more, some by starting other programs (EPS runs Ghostscript).
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
 
 _CONVERSIONS = {
@@ -29,7 +29,7 @@ _CONVERSIONS = {
     "RGBa": "transparency on white",
 }
 
-# How an EXIF orientation is undone; 1 is upright and any other number means nothing.
+# The operation that undoes an EXIF orientation; 1 is upright, and other numbers are undefined.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,10 +40,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Where a JPEG's pixels begin, and its end; among the pixels no other bytes look like it.
+# Markers of a JPEG: start of the pixels, end of the image (which cannot occur among pixels), padding.
 _JPEG_PIXELS, _JPEG_END, _JPEG_FILLER = b"\xff\xda", b"\xff\xd9", b"\xff\xff"
 
-# What Pillow's readers let through on damaged files, besides its own errors, which are OSErrors.
+# Exceptions of Pillow's readers on damaged files, besides its own, which are OSErrors.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -64,12 +64,12 @@ class RefusedError(Exception):
 
 
 class Loaded(NamedTuple):
-    """An image as it is used.
+    """An image ready for use.
 
     Attributes:
         image: upright, RGB, 8 bits a channel.
-        mode: Pillow's name of how the pixels are stored in the file.
-        note: what was converted; empty where nothing was.
+        mode: Pillow's name of the file's pixel format.
+        note: conversions; empty if there were none.
     """
 
     image: Image.Image
@@ -78,39 +78,40 @@ class Loaded(NamedTuple):
 
 
 def load(path: Path, *, at_least: int | None = None) -> Loaded:
-    """Read the whole image, upright and in RGB; the file is judged by its content, not by its name.
+    """Read the whole image, upright and in RGB; the format follows from the content, not from the name.
 
     Args:
         path: the file; links are followed.
-        at_least: where given, a JPEG may be decoded smaller (by 2, 4 or 8, which is much faster) as long as
-            both of its sides keep this many pixels.
+        at_least: side in pixels; if set, a JPEG may be decoded smaller (by 2, 4 or 8, which is much faster), with
+            neither side below this, and is not checked for damage again.
 
     Raises:
-        RefusedError: with the reason; nothing is printed.
+        RefusedError: if the image cannot be used, with the reason; nothing is printed.
     """
     _check_is_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # Above its limit Pillow only warns; here that image is refused.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _read(path, at_least)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise RefusedError(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; make it smaller first") from None
     except UnidentifiedImageError:
-        raise RefusedError(_unknown(path)) from None
+        raise RefusedError(_format_reason(path)) from None
     except MemoryError:
         raise RefusedError("needs more memory than there is") from None
     except _DAMAGE as error:
-        raise RefusedError(_told(error)) from None
+        raise RefusedError(_error_reason(error)) from None
 
 
 def resized(image: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """Bring an image to `size` x `size` pixels, bilinear, with antialiasing where it gets smaller.
+    """Return an image of `size` x `size` pixels, bilinear, antialiased if it gets smaller.
 
     Args:
-        image: any size.
-        size: both sides of the result, in pixels.
-        resize: "stretch" both sides to `size`, or "crop": the short side to `size`, then the centre.
+        image: of any size.
+        size: side of the result, in pixels.
+        resize: "stretch" both sides to `size`, or "crop": the short side to `size`, then the center.
     """
     if resize == "stretch":
         return image.resize((size, size), Image.Resampling.BILINEAR)
@@ -118,18 +119,18 @@ def resized(image: Image.Image, size: int, resize: Resize) -> Image.Image:
 
 
 def _check_is_file(path: Path) -> None:
-    """Opening a pipe would wait for ever, so look first."""
+    """Refuse what is no regular file, without opening it: a pipe would block."""
     try:
         if not path.is_file():
             raise RefusedError("missing, or a link to nothing" if not path.exists() else "not a regular file")
         if path.stat().st_size == 0:
             raise RefusedError("empty: 0 bytes")
     except OSError as error:
-        raise RefusedError(_told(error)) from None
+        raise RefusedError(_error_reason(error)) from None
 
 
 def _read(path: Path, at_least: int | None) -> Loaded:
-    # Once is enough: who asks for a smaller JPEG has had the whole file checked before.
+    # A smaller JPEG is only read after the whole file was checked.
     if at_least is None:
         _check_whole(path)
     with Image.open(path, formats=_formats()) as image:
@@ -137,6 +138,7 @@ def _read(path: Path, at_least: int | None) -> Loaded:
         mode, bits = image.mode, _sixteen_bits(image)
         if at_least is not None:
             image.draft(None, (at_least, at_least))
+        # Pillow itself turns a TIFF while it loads.
         turned_on_load = isinstance(image, TiffImagePlugin.TiffImageFile) and _orientation(image) in _TURNS
         image.load()
         upright, turned = _upright(image)
@@ -147,26 +149,27 @@ def _read(path: Path, at_least: int | None) -> Loaded:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
+    """Return the formats that this build of Pillow can read, of those above."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _check_whole(path: Path) -> None:
-    """Look for damage that decoding passes over: a PNG's check sums, and whether the end of a JPEG is there.
+    """Refuse damage that decoding ignores: wrong checksums of a PNG, a missing end of a JPEG.
 
-    A half-written JPEG may be as long as it should be, zeros in place of the rest, which decode to grey. Damage in
-    between goes unseen where it still decodes: a JPEG has no check sums.
+    A half-written JPEG may have its full length, with zeros that decode to gray. Damage inside a JPEG that still
+    decodes is not detected, as the format has no checksums.
     """
     with Image.open(path, formats=_formats()) as image:
         if isinstance(image, PngImagePlugin.PngImageFile):
             image.verify()
-        jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
-    if jpeg and not _ends(path.read_bytes()):
+        is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    if is_jpeg and not _has_end(path.read_bytes()):
         raise RefusedError("cannot be read: its end is missing")
 
 
-def _ends(jpeg: bytes) -> bool:
-    """Whether a JPEG's pixels come to an end; that of a preview in its header does not count."""
+def _has_end(jpeg: bytes) -> bool:
+    """Return whether a JPEG has an end after its pixels; the end of a preview in its header does not count."""
     place = 2
     while (marker := jpeg[place : place + 2]) != _JPEG_PIXELS and marker[:1] == b"\xff":
         place += 1 if marker == _JPEG_FILLER else 2 + int.from_bytes(jpeg[place + 2 : place + 4])
@@ -174,9 +177,9 @@ def _ends(jpeg: bytes) -> bool:
 
 
 def _checked_frames(image: Image.Image) -> str:
-    """Refuse animations and what has more than 8 bits; an MPO's further pictures are worth a note."""
+    """Refuse animations and pixels of more than 8 bits; return a note if an MPO has further pictures."""
     frames = getattr(image, "n_frames", 1)
-    # An MPO is a phone's JPEG with a depth map, a gain map or a preview behind the photograph.
+    # An MPO is a phone's JPEG with a depth map, a gain map or a preview after the photograph.
     if frames > 1 and image.format != "MPO":
         raise RefusedError(f"{frames} frames; save the one that is meant as an image of its own")
     if image.mode not in _CONVERSIONS:
@@ -185,7 +188,7 @@ def _checked_frames(image: Image.Image) -> str:
 
 
 def _sixteen_bits(image: Image.Image) -> str:
-    """Pillow keeps the upper eight of the sixteen bits of a colour image by itself, without a word."""
+    """Return a note if Pillow silently reduces the 16 bits of a color image to 8."""
     tiles = getattr(image, "tile", ())
     return "16 bits a channel to 8" if any(";16" in str(tile[-1]) for tile in tiles) else ""
 
@@ -194,7 +197,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DAMAGE:
-        # Broken EXIF says nothing about the pixels.
+        # The pixels may be fine although the EXIF data are damaged.
         return 1
 
 
@@ -208,11 +211,11 @@ def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
     if not image.has_transparency_data:
         return image.convert("RGB"), note
     layer = image.convert("RGBA")
-    paper = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(paper, layer).convert("RGB"), "transparency on white"
+    background = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(background, layer).convert("RGB"), "transparency on white"
 
 
-def _unknown(path: Path) -> str:
+def _format_reason(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(12)
     if start[4:8] == b"ftyp" and start[8:10] in (b"he", b"mi", b"ms"):
@@ -220,6 +223,6 @@ def _unknown(path: Path) -> str:
     return f"not an image, or damaged at its start; these can be read: {', '.join(_FORMATS)}"
 
 
-def _told(error: BaseException) -> str:
+def _error_reason(error: BaseException) -> str:
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"cannot be read: {' '.join(message.split()) or type(error).__name__}"

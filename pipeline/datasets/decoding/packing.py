@@ -1,4 +1,4 @@
-"""Write a packed set: decode and resize every image once, on all cores, in bounded memory."""
+"""The writer of packed sets: decodes and resizes every image once, on all cores, in bounded memory."""
 
 import functools
 import hashlib
@@ -20,24 +20,22 @@ from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
 from pipeline.datasets.prepared.packed import MEAN, STD
 
-# A JPEG is decoded smaller as long as twice the target is left for the antialiasing.
+# A JPEG may be decoded at twice the target or more, which leaves enough for antialiasing.
 _DRAFT = 2
 
 
 def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: Resize) -> None:
-    """Decode and resize all images on all cores, and write them, an index and a description.
-
-    The array is written as a stream: with a memory map, a disk that becomes full would kill the process.
+    """Write all images of a set in one array, with an index and a description.
 
     Args:
         rows: the manifest.
-        source: the folder that its paths are below.
-        target: the folder to make.
-        size: both sides of a packed image, in pixels.
-        resize: how to bring an image to that size.
+        source: the folder that its paths are relative to.
+        target: the folder to create.
+        size: side of a packed image, in pixels.
+        resize: as `images.resized` takes it.
 
     Raises:
-        InputError: where the disk has no room, or an image is not what was collected.
+        InputError: if the disk has no room, or an image is not the collected one.
     """
     target.mkdir(parents=True)
     shape = (len(rows), 3, size, size)
@@ -62,7 +60,7 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
 
 
 class _Hashed:
-    """A file that is hashed as it is written."""
+    """A file that is hashed while it is written."""
 
     def __init__(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
         self._file = file
@@ -73,12 +71,13 @@ class _Hashed:
         try:
             return self._file.write(data)
         except OSError as error:
-            # Such as a full disk, which does not say by itself where.
+            # A failed write, as on a full disk, does not name the file by itself.
             error.filename = self._file.name
             raise
 
 
 def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[str], bytes], shape: tuple[int, ...]) -> None:
+    # A stream, not a memory map: a full disk would kill the process with SIGBUS.
     header = {"descr": npy.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)
     with mapped(pixels, [row.path for row in rows]) as decoded:
@@ -87,7 +86,7 @@ def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[str], by
 
 
 def _pixels(source: Path, size: int, resize: Resize, path: str) -> bytes:
-    """One image as (3, S, S) bytes."""
+    """Return one image as the bytes of uint8 (3, S, S)."""
     try:
         image = load(source / path, at_least=_DRAFT * size).image
     except RefusedError as refusal:

@@ -1,4 +1,4 @@
-"""Work on many files on all cores: results in order, memory bounded, nothing left running after Ctrl-C."""
+"""A map over many items on all cores: results in order, bounded memory, no process left after Ctrl-C."""
 
 import multiprocessing
 import os
@@ -18,48 +18,49 @@ from pipeline.core.errors import InputError
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-# Starting the workers takes about a second, so what is done by then is done without them.
+# Workers take about a second to start: less work than that is done without them.
 _SECONDS_ALONE = 1.0
 _AHEAD_PER_WORKER = 4
 
 
 def mapped(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> closing[Generator[ResultT, None, None]]:
-    """Do the work on every item and give the results in the items' order, inside a `with` block.
+    """Apply a function to every item on all cores; for use in a `with` block.
 
-    Leaving the block early, as Ctrl-C does, stops all work at once.
+    An early exit from the block, as by Ctrl-C, stops all work at once.
 
     Args:
-        work: a function that can be pickled: of a module's top level, or a `functools.partial` of one.
-        items: can be pickled, as the results can.
+        work: a function that can be pickled: at a module's top level, or a `functools.partial` of one.
+        items: items that can be pickled, as their results can.
 
     Returns:
-        A context manager that gives an iterator over the results, of which at most four a worker are held.
+        A context manager with an iterator over the results in order; at most four per worker wait in memory.
 
     Raises:
-        InputError: while iterating, where the system killed a worker.
+        InputError: while iterating, if the system killed a worker.
     """
     return closing(_results(work, items))
 
 
 def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Generator[ResultT, None, None]:
     end = time.monotonic() + _SECONDS_ALONE
-    alone = 0
-    while alone < len(items) and (_cores() == 1 or time.monotonic() < end):
-        yield work(items[alone])
-        alone += 1
-    if alone < len(items):
-        yield from _with_workers(work, items[alone:])
+    done = 0
+    while done < len(items) and (_cores() == 1 or time.monotonic() < end):
+        yield work(items[done])
+        done += 1
+    if done < len(items):
+        yield from _with_workers(work, items[done:])
 
 
 def _with_workers(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Generator[ResultT, None, None]:
     count = min(_cores(), len(items))
+    # Only our own workers may be killed below.
     others = set(multiprocessing.active_children())
-    # A fresh interpreter a worker: a fork would copy locks that threads of this process may hold.
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_begin)
+    # A new interpreter per worker: a fork would copy locks that threads of this process may hold.
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     try:
         yield from _in_order(pool, work, items, ahead=count * _AHEAD_PER_WORKER)
     except BrokenProcessPool:
-        raise InputError("a worker process was killed, mostly for want of memory; nothing was kept") from None
+        raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
     except BaseException:
         for worker in set(multiprocessing.active_children()) - others:
             worker.kill()
@@ -71,9 +72,11 @@ def _with_workers(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> G
 def _in_order(
     pool: ProcessPoolExecutor, work: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, ahead: int
 ) -> Iterator[ResultT]:
+    # Results wait in a queue of bounded length: a slow consumer must not fill the memory.
     waiting: deque[Future[ResultT]] = deque()
     for item in items:
-        with _interrupts_held():
+        # A submission may start a worker, which inherits the blocked signals.
+        with _blocked_interrupts():
             waiting.append(pool.submit(work, item))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
@@ -82,30 +85,29 @@ def _in_order(
 
 
 def _cores() -> int:
-    """The cores that this process may use, which on a shared machine can be fewer than there are."""
+    """Return the number of cores that this process may use, on a shared machine perhaps not all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a worker may be starting, who inherits this and so never sees one."""
-    held = {signal.SIGINT, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+def _blocked_interrupts() -> Iterator[None]:
+    """Block Ctrl-C for the duration of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """Leave Ctrl-C to the parent, and go when the parent is gone, however it went."""
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and exit when the parent ends, even if it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _follow_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

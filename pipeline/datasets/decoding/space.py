@@ -1,4 +1,4 @@
-"""Whether the disk has room, asked before writing."""
+"""A check of disk space before writing."""
 
 import shutil
 from pathlib import Path
@@ -10,19 +10,19 @@ def check_room(folder: Path, needed: int, *, way_out: str) -> None:
     """Check that `needed` bytes fit on the disk of a folder that exists.
 
     Raises:
-        InputError: naming what is needed, what is free, and the way out.
+        InputError: if they do not; the message has both sizes and the way out.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise InputError(f"{folder}: {_told(needed)} needed, {_told(free)} free on its disk; {way_out}")
+        raise InputError(f"{folder}: {_readable(needed)} needed, {_readable(free)} free on its disk; {way_out}")
 
 
-def _told(size: int) -> str:
-    """A size in words.
+def _readable(size: int) -> str:
+    """Return a size with its unit.
 
-    >>> _told(15_053_000_000)
+    >>> _readable(15_053_000_000)
     '15.1 GB'
-    >>> _told(512)
+    >>> _readable(512)
     '0.5 KB'
     """
     for unit, factor in (("GB", 10**9), ("MB", 10**6)):

@@ -1,6 +1,6 @@
-"""The CSV files that pass from stage to stage: UTF-8, one header line, one row an image.
+"""The CSV files passed between stages: UTF-8, one header line, one row per image.
 
-A spreadsheet opens them. A text that it would take for a formula has an apostrophe before it, which `read` takes away.
+A spreadsheet can open them: a text that would be a formula there gets an apostrophe in front, which `read` removes.
 """
 
 import csv
@@ -15,15 +15,15 @@ class Row(NamedTuple):
     """One accepted image in manifest.csv.
 
     Attributes:
-        path: its place below the collected images, with slashes.
-        label: its class.
-        part: train, val or test; empty where the set has no parts of its own.
-        bytes: the file's size.
+        path: relative to the collected images, with slashes.
+        label: class name.
+        part: train, val or test; empty if the set has no parts of its own.
+        bytes: size of the file.
         sha256: of the file's bytes.
-        width: in pixels, as it is used (upright).
-        height: in pixels, as it is used (upright).
-        mode: Pillow's name of how the file stores its pixels.
-        note: what has to be converted; empty where nothing has.
+        width: in pixels, of the upright image.
+        height: in pixels, of the upright image.
+        mode: Pillow's name of the file's pixel format.
+        note: conversions on loading; empty if there are none.
     """
 
     path: str
@@ -38,21 +38,21 @@ class Row(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """One file in rejected.csv that is not used, and why."""
+    """One file in rejected.csv, and the reason."""
 
     path: str
     reason: str
 
 
 class Alike(NamedTuple):
-    """One image in groups.csv that is in a group of duplicates.
+    """One image in groups.csv, a member of a group of duplicates.
 
     Attributes:
-        path: its place below the collected images.
+        path: relative to the collected images.
         group: number of the group, from 1.
-        kind: exact (the same bytes) or near (encoded anew, resized, slightly cropped, brightened) as `of` says; empty
-            where none before it in the group is linked to it.
-        of: the image that it is a duplicate of; empty where `kind` is.
+        kind: exact (the same bytes) or near (encoded anew, resized, slightly cropped, brightened), in relation to `of`;
+            empty for an image that duplicates none before it in the group.
+        of: the image that it duplicates; empty if `kind` is.
     """
 
     path: str
@@ -76,17 +76,17 @@ class Indexed(NamedTuple):
     label: str
 
 
-# What begins a formula, and what is put before one.
+# Characters that start a formula, and the one that marks a text. A text that starts with the mark gets another.
 _FORMULA = ("=", "+", "-", "@", "'")
 _TEXT = "'"
-# What many rows have in common.
+# Columns with few different values.
 _SHARED = ("label", "part", "mode", "note")
 
 RowT = TypeVar("RowT", Row, Rejected, Alike, Assigned, Indexed)
 
 
 def write(file: Path, kind: type[RowT], rows: Iterable[RowT]) -> None:
-    """Write rows of one kind below a line of their fields' names."""
+    """Write rows of one type below a header line."""
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(kind._fields)
@@ -94,10 +94,10 @@ def write(file: Path, kind: type[RowT], rows: Iterable[RowT]) -> None:
 
 
 def read(file: Path, kind: type[RowT]) -> list[RowT]:
-    """Read what `write` wrote.
+    """Read rows of one type, as `write` wrote them.
 
     Raises:
-        InputError: where the file is missing or is not a table of these rows.
+        InputError: if the file is missing or is not a table of these rows.
     """
     try:
         with file.open(encoding="utf-8", newline="") as stream:
@@ -113,7 +113,7 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
 
 
 def _plain(row: Iterable[str | int]) -> list[str | int]:
-    """A row of which no text is a formula.
+    """Return a row with every formula marked as a text.
 
     >>> _plain(["=1+1.png", "it's", "'", 5])
     ["'=1+1.png", "it's", "''", 5]
@@ -122,17 +122,18 @@ def _plain(row: Iterable[str | int]) -> list[str | int]:
 
 
 def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:
-    """Make each line a row as it comes; of a million, what is the same in many is held once."""
-    made = dict(zip(kind._fields, get_type_hints(kind).values(), strict=True))
-    numbers = [place for place, name in enumerate(made) if made[name] is int]
-    shared = [place for place, name in enumerate(made) if name in _SHARED]
-    held: dict[str, str] = {}
+    """Yield each line as a row."""
+    types = dict(zip(kind._fields, get_type_hints(kind).values(), strict=True))
+    numeric = [column for column, name in enumerate(types) if types[name] is int]
+    shared = [column for column, name in enumerate(types) if name in _SHARED]
+    # One object per different value: a million rows would hold a million equal strings.
+    interned: dict[str, str] = {}
     for line in lines:
-        if len(line) != len(made):
+        if len(line) != len(types):
             raise ValueError
         row: list[Any] = [cell[1:] if cell.startswith(_TEXT) else cell for cell in line]
-        for place in shared:
-            row[place] = held.setdefault(row[place], row[place])
-        for place in numbers:
-            row[place] = int(row[place])
+        for column in shared:
+            row[column] = interned.setdefault(row[column], row[column])
+        for column in numeric:
+            row[column] = int(row[column])
         yield kind._make(row)

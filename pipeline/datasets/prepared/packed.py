@@ -1,4 +1,4 @@
-"""All images of a set, decoded and resized once, in one array on disk that is read as memory is."""
+"""The packed set: all images, decoded and resized once, in one memory-mapped array."""
 
 import json
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed
 
-# ImageNet's, of images scaled to 0..1, red green blue: what the pre-trained networks were given.
+# ImageNet's statistics of images in 0..1, red green blue: the inputs of the pre-trained networks were normalized so.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed set as it is read.
+    """A packed set.
 
     Attributes:
-        images: uint8, (N, 3, S, S), red green blue, mapped from disk and read-only.
-        paths: N, as in the manifest.
-        labels: int64, (N,), places in `classes`.
+        images: uint8 (N, 3, S, S), red green blue, memory-mapped and read-only.
+        paths: N paths, as in the manifest.
+        labels: int64 (N,), indices of `classes`.
         classes: the class names, sorted.
-        mean: of each channel, of images scaled to 0..1.
-        std: of each channel, of images scaled to 0..1.
+        mean: per channel, of images scaled to 0..1.
+        std: per channel, of images scaled to 0..1.
         sha256: of images and index.
     """
 
@@ -42,20 +42,21 @@ class Packed:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open what `packing.pack` wrote; no image is read yet.
+        """Open the files of `packing.pack`; no image is read yet.
 
         Raises:
-            InputError: where a file is missing, damaged, or does not fit the others.
+            InputError: if a file is missing, damaged, or contradicts the others.
         """
         index = manifest.read(folder / paths.PACKED_INDEX, Indexed)
         try:
             meta = json.loads((folder / paths.PACKED_META).read_text(encoding="utf-8"))
+            # Mapped, so that a set larger than the memory can be read. Pickled arrays could run code.
             array = np.load(folder / paths.PACKED_ARRAY, mmap_mode="r", allow_pickle=False)
             shape = (len(index), 3, meta["image_size"], meta["image_size"])
             if array.shape != shape or array.dtype != np.uint8:
                 raise ValueError(f"{array.dtype} {array.shape} instead of uint8 {shape}")
-            places = {label: place for place, label in enumerate(meta["classes"])}
-            labels = np.array([places[row.label] for row in index], dtype=np.int64)
+            class_index = {label: number for number, label in enumerate(meta["classes"])}
+            labels = np.array([class_index[row.label] for row in index], dtype=np.int64)
             mean, std, sha256 = tuple(meta["mean"]), tuple(meta["std"]), str(meta["sha256"])
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: no such file; dvc repro makes it") from None

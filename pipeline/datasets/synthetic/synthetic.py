@@ -1,9 +1,8 @@
 """Synthetic pictures: nine kinds of spiders to adapt to, and other figures to pre-train on.
 
-The spiders differ in the proportions of their legs, the outline of the body and the marks on the abdomen;
-some pairs differ only in whether the marks are symmetric. The figures of the source set combine other
-outlines, other limbs and other marks, so that what a network learns from them (edges, strokes, marks) is of
-use on the spiders without having seen one.
+The spiders differ in the proportions of their legs, the outline of the body and the marks on the abdomen; some pairs
+differ only in the symmetry of the marks. The figures of the source set combine other outlines, limbs and marks, so
+that a network learns features from them (edges, strokes, marks) that transfer to spiders, without any spider.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from PIL import Image
 
 from pipeline.datasets.synthetic.drawing import (
     Canvas,
-    Colour,
+    Color,
     Points,
     Pose,
     Shapes,
@@ -30,14 +29,15 @@ from pipeline.datasets.synthetic.drawing import (
     vary,
 )
 
+# First part of each seed: spiders and source figures never share a random stream.
 _SPIDER_DOMAIN = 1
 _SOURCE_DOMAIN = 2
 
-# A figure turns by at most this angle in radians and lies at most this far from the middle of the picture.
+# Largest rotation in radians, and largest shift from the middle of the picture.
 _TURN = 0.75
 _DRIFT = 0.15
 
-_COATS: tuple[Colour, ...] = (
+_COATS: tuple[Color, ...] = (
     (62, 44, 34),
     (96, 62, 38),
     (44, 44, 48),
@@ -46,7 +46,7 @@ _COATS: tuple[Colour, ...] = (
     (112, 48, 36),
     (150, 116, 72),
 )
-_MARKINGS: tuple[Colour, ...] = (
+_MARKINGS: tuple[Color, ...] = (
     (238, 226, 186),
     (236, 202, 92),
     (226, 142, 76),
@@ -93,14 +93,14 @@ _SPIDER_TABLE: tuple[_Spider, ...] = (
 
 SPIDERS: tuple[str, ...] = tuple(spider.name for spider in _SPIDER_TABLE)
 
-# Directions of the four legs of the right side, from the front leg to the hind leg; 0 points ahead.
+# Directions in radians of the four right legs, from the front leg to the hind leg; 0 is straight ahead.
 _LEG_ANGLES = (0.55, 1.2, 1.85, 2.55)
 _HEAD = (0.0, -0.3)
 
 
 @dataclass(frozen=True)
 class _Limbs:
-    """Limbs around a source figure: directions in radians, their common length and width."""
+    """Limbs around a source figure: directions in radians, and their common length and width."""
 
     angles: tuple[float, ...]
     length: float
@@ -124,7 +124,7 @@ _SOURCE_LIMBS: tuple[_Limbs, ...] = (
     _Limbs((0.5, 1.57, 2.6, -0.5, -1.57, -2.6), 0.45, 0.1),
 )
 
-# Every combination is a class of its own, so no one trait tells a class: all of them must be learnt.
+# Every combination is a class, so no single trait identifies one: a network has to learn them all.
 _SOURCE_TABLE = tuple(product(_SOURCE_OUTLINES, _SOURCE_MARKS, _SOURCE_LIMBS))
 
 SOURCE_CLASSES: int = len(_SOURCE_TABLE)
@@ -135,13 +135,15 @@ def _check(kind: int, kinds: int, domain: str) -> None:
         raise ValueError(f"unknown {domain} kind {kind}: expected 0 to {kinds - 1}")
 
 
-def _paint_marks(canvas: Canvas, pose: Pose, marks: Shapes, coat: Colour, rng: np.random.Generator) -> None:
-    colour = blend(vary(choose(_MARKINGS, rng), rng, 12), coat, rng.uniform(0.0, 0.35))
+def _paint_marks(canvas: Canvas, pose: Pose, marks: Shapes, coat: Color, rng: np.random.Generator) -> None:
+    # Mixed with the coat, so that the contrast of marks varies.
+    color = blend(vary(choose(_MARKINGS, rng), rng, 12), coat, rng.uniform(0.0, 0.35))
     for mark in marks:
-        canvas.polygon(pose.place(mark + rng.normal(0, 0.03, 2)), colour)
+        # Shifted a little, so that positions vary within a class.
+        canvas.polygon(pose.place(mark + rng.normal(0, 0.03, 2)), color)
 
 
-def _paint_legs(canvas: Canvas, pose: Pose, spider: _Spider, colour: Colour, rng: np.random.Generator) -> None:
+def _paint_legs(canvas: Canvas, pose: Pose, spider: _Spider, color: Color, rng: np.random.Generator) -> None:
     bend = rng.uniform(0.1, 0.5)
     for side in (-1, 1):
         for angle, length in zip(_LEG_ANGLES, spider.legs, strict=True):
@@ -149,13 +151,14 @@ def _paint_legs(canvas: Canvas, pose: Pose, spider: _Spider, colour: Colour, rng
             turn = (-bend if angle < np.pi / 2 else bend) + rng.normal(0, 0.15)
             start = angle - turn * 0.8 + rng.normal(0, 0.1)
             joints = limb(np.array(_HEAD), side * start, length * rng.normal(1, 0.05), side * turn)
-            canvas.stroke(pose.place(joints), spider.leg_width * pose.scale, colour)
+            canvas.stroke(pose.place(joints), spider.leg_width * pose.scale, color)
 
 
 def _paint_spider(spider: _Spider, canvas: Canvas, rng: np.random.Generator) -> None:
     pose = random_pose(rng, scale=(0.68, 0.9), turn=_TURN, drift=_DRIFT)
     coat = vary(choose(_COATS, rng), rng, 14)
     dark = blend(coat, (0, 0, 0), rng.uniform(0.15, 0.4))
+    # From back to front: legs, abdomen, head, marks.
     _paint_legs(canvas, pose, spider, dark, rng)
     width, length = spider.abdomen
     abdomen = pose.within(width, length, (0.0, _HEAD[1] + 0.14 + length))
@@ -164,12 +167,12 @@ def _paint_spider(spider: _Spider, canvas: Canvas, rng: np.random.Generator) -> 
     _paint_marks(canvas, abdomen, spider.marks, coat, rng)
 
 
-def _paint_limbs(canvas: Canvas, pose: Pose, limbs: _Limbs, colour: Colour, rng: np.random.Generator) -> None:
+def _paint_limbs(canvas: Canvas, pose: Pose, limbs: _Limbs, color: Color, rng: np.random.Generator) -> None:
     for angle in limbs.angles:
         root = np.array([np.sin(angle), -np.cos(angle)]) * 0.25
         length = limbs.length * rng.normal(1, 0.06)
         joints = limb(root, angle + rng.normal(0, 0.12), length, rng.normal(0, 0.35))
-        canvas.stroke(pose.place(joints), limbs.width * pose.scale, colour)
+        canvas.stroke(pose.place(joints), limbs.width * pose.scale, color)
 
 
 def _paint_source(kind: int, canvas: Canvas, rng: np.random.Generator) -> None:
@@ -186,15 +189,15 @@ def draw_spider(kind: int, *, size: int, rng: np.random.Generator) -> Image.Imag
     """Draw a spider of one kind.
 
     Args:
-        kind: Position in ``SPIDERS``.
-        size: Width and height in pixels.
-        rng: The only source of randomness; it is advanced.
+        kind: index of `SPIDERS`.
+        size: width and height, in pixels.
+        rng: the only source of randomness; it is advanced.
 
     Returns:
         An RGB picture.
 
     Raises:
-        ValueError: If there is no such kind.
+        ValueError: if there is no such kind.
     """
     _check(kind, len(SPIDERS), "spider")
     spider = _SPIDER_TABLE[kind]
@@ -202,30 +205,30 @@ def draw_spider(kind: int, *, size: int, rng: np.random.Generator) -> Image.Imag
 
 
 def draw_source(kind: int, *, size: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a figure of the source set, which holds no spiders.
+    """Draw a figure of the source set, which has no spiders.
 
     Args:
-        kind: From 0 to ``SOURCE_CLASSES - 1``.
-        size: Width and height in pixels.
-        rng: The only source of randomness; it is advanced.
+        kind: from 0 to `SOURCE_CLASSES - 1`.
+        size: width and height, in pixels.
+        rng: the only source of randomness; it is advanced.
 
     Returns:
         An RGB picture.
 
     Raises:
-        ValueError: If there is no such kind.
+        ValueError: if there is no such kind.
     """
     _check(kind, SOURCE_CLASSES, "source")
     return scene(lambda canvas, generator: _paint_source(kind, canvas, generator), size=size, rng=rng)
 
 
 def spider_image(kind: int, index: int, *, size: int, seed: int) -> Image.Image:
-    """Draw the spider number ``index`` of a kind; the same arguments give the same pixels."""
+    """Draw spider number `index` of a kind; equal arguments give equal pixels."""
     _check(kind, len(SPIDERS), "spider")
     return draw_spider(kind, size=size, rng=np.random.default_rng([_SPIDER_DOMAIN, seed, kind, index]))
 
 
 def source_image(kind: int, index: int, *, size: int, seed: int) -> Image.Image:
-    """Draw the source figure number ``index`` of a kind; the same arguments give the same pixels."""
+    """Draw source figure number `index` of a kind; equal arguments give equal pixels."""
     _check(kind, SOURCE_CLASSES, "source")
     return draw_source(kind, size=size, rng=np.random.default_rng([_SOURCE_DOMAIN, seed, kind, index]))

@@ -1,4 +1,4 @@
-"""What an augmentation is, and how its uniform numbers become what it needs."""
+"""The type of an augmentation, and conversions of its uniform random parameters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One way to vary images, each by draws of its own.
+    """One random operation on images, with random parameters per image.
 
     Attributes:
-        draws: how many uniform numbers in [0, 1) an image takes.
-        apply: from images (N, 3, S, S), uint8 or float in 0..255, and their draws (N, draws) to images (N, 3, S, S)
-            of the same kind, or of float.
+        random_parameters: number P of uniform numbers in [0, 1) per image.
+        apply: takes images (N, 3, S, S), uint8 or float in 0..255, and random parameters (N, P); returns images
+            (N, 3, S, S) of the same type, or float.
     """
 
-    draws: int
+    random_parameters: int
     apply: Callable[[Tensor, Tensor], Tensor]
 
 
-def between(draws: Tensor, low: float, high: float) -> Tensor:
-    """Uniform in [0, 1) made uniform in [low, high)."""
-    return low + (high - low) * draws
+def between(random_parameters: Tensor, low: float, high: float) -> Tensor:
+    """Map uniform numbers in [0, 1) to [low, high)."""
+    return low + (high - low) * random_parameters
 
 
-def whole(draws: Tensor, count: Tensor | int) -> Tensor:
-    """Uniform in [0, 1) made one of the whole numbers 0 .. count - 1, each as likely, still of float.
+def whole(random_parameters: Tensor, count: Tensor | int) -> Tensor:
+    """Map uniform numbers in [0, 1) to the integers 0..count - 1, with equal probability, as floats.
 
     >>> import torch
     >>> whole(torch.tensor([0.0, 0.34, 0.99]), 3).tolist()
     [0.0, 1.0, 2.0]
     """
-    return (draws * count).floor()
+    return (random_parameters * count).floor()

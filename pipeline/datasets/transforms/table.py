@@ -1,6 +1,6 @@
-"""The augmentations of training images, one row each; importing them imports no torch.
+"""The table of augmentations of training images; it imports no torch.
 
-Where a recipe's augmentation is `none`, training images are varied by their crop alone, if at all.
+With the augmentation `none`, the random crop alone varies training images, if there is one.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from pipeline.core.choices import Choice
 from pipeline.core.types import Degrees, Rate, Real, Section
 
 NO_AUGMENTATION = "none"
-# SPA-GCA's: of 256 pixels 224 are cut out.
+# SPA-GCA's: a crop of 224 of 256 pixels.
 CROP = "crop256"
 
 
 class CscaAugmentation(Section):
-    """Color jitter by up to these fractions, a flip, a rotation by up to so many degrees."""
+    """Largest changes of color as fractions, and largest rotation in degrees, besides a flip."""
 
     brightness: Rate
     contrast: Rate
@@ -27,13 +27,13 @@ class CscaAugmentation(Section):
 
 
 class HierarchicalAugmentation(CscaAugmentation):
-    """The same, and scaling by up to this fraction."""
+    """Largest changes of color and scale as fractions, and largest rotation in degrees, besides a flip."""
 
     scale: Rate
 
 
 class AnimalsAugmentation(Section):
-    """A flip, translation and scaling by up to these fractions, a rotation in degrees, a crop by area and aspect."""
+    """Largest rotation in degrees, translation and scaling as fractions, and bounds of a crop's area and aspect."""
 
     rotation: Degrees
     translation: Rate
@@ -47,7 +47,7 @@ class AugmentationChoice(Choice):
     """One augmentation.
 
     Attributes:
-        make: "module:function", which takes the options by keyword and returns the augmentations in their order.
+        make: "module:function", which takes the options by keyword and returns the operations in order.
     """
 
     make: str
@@ -57,29 +57,29 @@ AUGMENTATIONS: dict[str, AugmentationChoice] = {
     "flip": AugmentationChoice(
         title="a horizontal flip",
         description="every second image is mirrored",
-        make="pipeline.datasets.transforms.views:flip",
+        make="pipeline.datasets.transforms.image_transform:flip",
     ),
     "csca": AugmentationChoice(
         title="color jitter, flip and rotation",
         description="CSCA's: color jitter, flip and rotation, in the order in which the paper names them",
         options=CscaAugmentation,
-        make="pipeline.datasets.transforms.views:csca",
+        make="pipeline.datasets.transforms.image_transform:csca",
     ),
     "hierarchical": AugmentationChoice(
         title="flip, rotation, scaling and color jitter",
         description="the hierarchical paper's: flip, rotation, scaling, color jitter; its padded crop is crop_padding",
         options=HierarchicalAugmentation,
-        make="pipeline.datasets.transforms.views:hierarchical",
+        make="pipeline.datasets.transforms.image_transform:hierarchical",
     ),
     "animals": AugmentationChoice(
         title="flip, translation, rotation, scaling and a crop of varying proportions",
         description="the animals paper's: flip, translation, rotation, scaling and a crop of varying proportions",
         options=AnimalsAugmentation,
-        make="pipeline.datasets.transforms.views:animals",
+        make="pipeline.datasets.transforms.image_transform:animals",
     ),
     CROP: AugmentationChoice(
         title="the crop alone",
         description="SPA-GCA's: a random crop alone, 224 of 256 pixels where crop_size says nothing else",
-        make="pipeline.datasets.transforms.views:crop_alone",
+        make="pipeline.datasets.transforms.image_transform:crop_alone",
     ),
 }

@@ -6,11 +6,11 @@ from pipeline.networks.attention.se import SqueezeExcitation
 
 
 class ChannelAttention(SqueezeExcitation):
-    """Squeeze and excitation under CSCA's name and at its place; the maths and the options are the same.
+    """Squeeze and excitation under CSCA's name and at its position; equation and options are the same.
 
     Source:
-        CSCA, the row CA of its table. The paper defines no module: squeeze and excitation's form on the mean, r = 16
-        and no biases are ours.
+        CSCA, row CA of its table. The paper defines no module: squeeze and excitation on the mean, r = 16 and the
+        absence of biases are ours.
     """
 
     name: ClassVar[str] = "ca"

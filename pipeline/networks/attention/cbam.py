@@ -11,7 +11,7 @@ from pipeline.networks.attention.spatial import SpatialAttention
 
 
 class MeanAndMaximum(SqueezeExcitation):
-    """CBAM's first part: weigh every channel by what the channels' means and maxima say.
+    """CBAM's first part: channel weights from the channels' means and maxima.
 
     a = gate(MLP(mean_hw x) + MLP(max_hw x)),  y_c = a_c x_c  with one MLP(p) = W2 relu(W1 p), no biases
 
@@ -25,18 +25,18 @@ class MeanAndMaximum(SqueezeExcitation):
     name: ClassVar[str] = "cbam"
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the gate takes, (N, C)."""
+        """Return the gate's input, (N, C)."""
         return super().logits(x) + self.mlp(x.amax((2, 3)))
 
 
 class CBAM(Series):
-    """Weigh the channels, then the positions of what that gave: `MeanAndMaximum`, then `SpatialAttention`.
+    """Channel weights, then position weights of the result: `MeanAndMaximum`, then `SpatialAttention`.
 
     Args:
         channels: C.
-        reduction: r of the channels' MLP; C/r is rounded down.
-        kernel_size: of the spatial part, odd.
-        gate_init: of both gates: `paper` (sigmoid) or `identity`, see `make_gate`.
+        reduction: r of the channel MLP; C/r is rounded down.
+        kernel_size: kernel size of the spatial part, odd.
+        gate_init: type of both gates: `paper` (sigmoid) or `identity`, see `make_gate`.
 
     Shape:
         Input and output (N, C, H, W), any H, W >= 1.
@@ -45,14 +45,15 @@ class CBAM(Series):
         InputError: for a reduction that leaves no channel, an even kernel and an unknown gate.
 
     Source:
-        ECSM section 3.2.3, after Woo et al. 2018. ECSM gives neither r nor k: 8 is what fits its Table 6, 7 is CBAM's.
-        Departure: neither biases nor a batch norm, which CBAM's own code has and Table 6 leaves no room for.
+        ECSM section 3.2.3, after Woo et al. 2018. ECSM states neither r nor k: 8 fits its Table 6, 7 is CBAM's.
+        Departure: no biases and no batch norm, which CBAM's own code has, but which do not fit Table 6.
     """
 
     name: ClassVar[str] = "cbam"
 
     def __init__(self, channels: int, *, reduction: int = 8, kernel_size: int = 7, gate_init: str = "paper") -> None:
-        padding(self.name, kernel_size)  # the part would refuse it under its own name
+        # Checked here, so that the message names cbam and not its part.
+        padding(self.name, kernel_size)
         channel = MeanAndMaximum(channels, reduction=reduction, gate_init=gate_init)
         spatial = SpatialAttention(channels, kernel_size=kernel_size, gate_init=gate_init)
         super().__init__(channels, {"channel": channel, "spatial": spatial})

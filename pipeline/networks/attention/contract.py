@@ -1,4 +1,4 @@
-"""What every attention mechanism keeps to, and how its weights reach the features."""
+"""The interface of attention mechanisms, and how their weights are applied to features."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module, ABC):
-    """Takes C channels and keeps (N, C, H, W).
+    """Base of all mechanisms: takes features of C channels and keeps their shape.
 
     Attributes:
-        name: the mechanism's row in the table, which errors name.
+        name: the mechanism's row in the table, part of its error messages.
         channels: C.
 
     Shape:
@@ -26,27 +26,27 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """What the mechanism weighs its input with.
+        """Return the weights that the mechanism applies to its input.
 
         Args:
-            x: features (N, C, H, W), the same that `forward` takes. Nothing is changed, in train mode neither.
+            x: features (N, C, H, W), as `forward` takes them. No state of the module changes, also not in train mode.
 
         Returns:
-            `channel` (N, C), `position` (N, H, W) or `channel_position` (N, C, H, W); those of a series are prefixed
-            by the part, as `spatial.position`.
+            `channel` (N, C), `position` (N, H, W) or `channel_position` (N, C, H, W); in a series prefixed by the
+            part's name, as in `spatial.position`.
         """
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features, weighed by the maps."""
+        """Return the features times the maps."""
         return weigh(x, self.maps(x))
 
 
 class Series(Attention):
-    """Mechanisms one after the other; each sees what the one before it gave.
+    """Mechanisms in sequence; the input of each is the output of the one before.
 
     Args:
         channels: C.
-        parts: by the name that prefixes their maps and parameters, in the order in which they run.
+        parts: mechanisms in order, by the name that prefixes their maps and parameters.
     """
 
     def __init__(self, channels: int, parts: Mapping[str, Attention]) -> None:
@@ -55,15 +55,15 @@ class Series(Attention):
             self.add_module(name, part)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """Each part's maps of what that part really gets."""
-        shown: dict[str, Tensor] = {}
+        """Return the maps of each part for that part's own input."""
+        maps: dict[str, Tensor] = {}
         for name, part in self._parts():
-            shown |= {f"{name}.{kind}": weights for kind, weights in part.maps(x).items()}
+            maps |= {f"{name}.{kind}": weights for kind, weights in part.maps(x).items()}
             x = part(x)
-        return shown
+        return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the last part gives."""
+        """Return the output of the last part."""
         for _, part in self._parts():
             x = part(x)
         return x
@@ -72,8 +72,8 @@ class Series(Attention):
         return ((name, cast(Attention, part)) for name, part in self.named_children())
 
 
-# How each kind of map is laid over (N, C, H, W).
-LAID: dict[str, Callable[[Tensor], Tensor]] = {
+# The shape of each kind of map, extended to broadcast over (N, C, H, W).
+BROADCAST: dict[str, Callable[[Tensor], Tensor]] = {
     "channel": lambda weights: weights[:, :, None, None],
     "position": lambda weights: weights[:, None],
     "channel_position": lambda weights: weights,
@@ -83,5 +83,5 @@ LAID: dict[str, Callable[[Tensor], Tensor]] = {
 def weigh(x: Tensor, maps: Mapping[str, Tensor]) -> Tensor:
     """Multiply features (N, C, H, W) by each map."""
     for kind, weights in maps.items():
-        x = x * LAID[kind](weights)
+        x = x * BROADCAST[kind](weights)
     return x

@@ -1,4 +1,4 @@
-"""CSCA: channel and spatial attention in one unit."""
+"""CSCA: channel and spatial attention in one module."""
 
 from typing import ClassVar
 
@@ -15,10 +15,10 @@ MODES = ("joint", "sequential")
 
 
 class CSCA(Series):
-    """Weigh every value by what its channel and its position say.
+    """Weights of values from their channel and their position.
 
     With the logits s (N, C) of `SqueezeExcitation` and t (N, H, W) of `SpatialAttention`:
-    `joint`: y_chw = gate(s_c(x) + t_hw(x)) x_chw, both from the same input, applied once
+    `joint`: y_chw = gate(s_c(x) + t_hw(x)) x_chw, both from the same input, multiplied once
     `sequential`: z_chw = gate(s_c(x)) x_chw,  y_chw = gate(t_hw(z)) z_chw
 
     Both modes have the same parameters under the same names.
@@ -26,8 +26,8 @@ class CSCA(Series):
     Args:
         channels: C.
         mode: `joint` or `sequential`.
-        reduction: r of the channels' MLP; C/r is rounded down.
-        kernel_size: of the spatial part, odd.
+        reduction: r of the channel MLP; C/r is rounded down.
+        kernel_size: kernel size of the spatial part, odd.
         gate_init: `paper` (sigmoid) or `identity`, see `make_gate`.
 
     Shape:
@@ -55,7 +55,7 @@ class CSCA(Series):
     ) -> None:
         if mode not in MODES:
             raise InputError(f"attention {self.name!r}: mode {mode!r} is not known; known: {', '.join(MODES)}")
-        # The parts would refuse these under their own names.
+        # Checked here, so that messages name csca and not its parts.
         reduced(self.name, channels, reduction)
         padding(self.name, kernel_size)
         parts = {
@@ -67,12 +67,13 @@ class CSCA(Series):
         self.gate = make_gate(gate_init)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """`joint`: `channel_position` (N, C, H, W). `sequential`: `channel.channel` and `spatial.position`."""
+        """Return `channel_position` (N, C, H, W), or in mode `sequential` `channel.channel` and `spatial.position`."""
         if self.mode == "sequential":
             return super().maps(x)
+        # Shapes (N, C, 1, 1) and (N, 1, H, W): the sum broadcasts to (N, C, H, W).
         logits = self.channel.logits(x)[:, :, None, None] + self.spatial.logits(x)[:, None]
         return {"channel_position": self.gate(logits)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features, weighed once or twice."""
+        """Return the features times the maps, in mode `sequential` part by part."""
         return super().forward(x) if self.mode == "sequential" else weigh(x, self.maps(x))

@@ -10,15 +10,15 @@ from pipeline.networks.attention.spatial import SpatialAttention
 
 
 class ECSM(Series):
-    """Weigh the channels, then the positions, then relate all positions to each other.
+    """Channel weights, then position weights, then self-attention over positions.
 
     y = SelfAttention(SpatialAttention(EfficientChannel(x)))
 
     Args:
         channels: C.
         reduction: r of self-attention's queries and keys.
-        kernel_size: of the spatial part, odd.
-        gate_init: of the two gates: `paper` (sigmoid) or `identity`, see `make_gate`.
+        kernel_size: kernel size of the spatial part, odd.
+        gate_init: type of the two gates: `paper` (sigmoid) or `identity`, see `make_gate`.
 
     Shape:
         Input and output (N, C, H, W), any H, W >= 1.
@@ -27,14 +27,14 @@ class ECSM(Series):
         InputError: for a reduction that leaves no channel, an even kernel and an unknown gate.
 
     Source:
-        ECSM section 3.2.5. Departure: the 4,154,123 parameters of its Table 3 are met by no such structure; these are
-        the 5,245,546 (at C = 2048) that fit its Table 6.
+        ECSM section 3.2.5. Departure: no such structure has the 4,154,123 parameters of its Table 3; this one has the
+        5,245,546 (at C = 2048) that fit its Table 6.
     """
 
     name: ClassVar[str] = "ecsm"
 
     def __init__(self, channels: int, *, reduction: int = 8, kernel_size: int = 7, gate_init: str = "paper") -> None:
-        # The parts would refuse these under their own names.
+        # Checked here, so that messages name ecsm and not its parts.
         reduced(self.name, channels, reduction)
         padding(self.name, kernel_size)
         parts = {

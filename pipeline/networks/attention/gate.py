@@ -1,4 +1,4 @@
-"""What makes a weight of a logit."""
+"""Gates, which turn logits into weights."""
 
 from collections.abc import Callable
 
@@ -18,27 +18,28 @@ GATES: dict[str, Gate] = {"paper": torch.sigmoid, "identity": _twice_sigmoid}
 
 
 def make_gate(gate_init: str, *last: nn.Module) -> Gate:
-    """The gate, and the start of the layers that feed it.
+    """Return the gate, and initialize the layers that compute its logits.
 
-    `paper`: sigmoid(z), which starts near 1/2 and so scales pre-trained activations down wherever it is put.
-    `identity`: 2 sigmoid(z) with z = 0 at first, so that the network starts as the pre-trained one.
+    `paper`: sigmoid(z), about 1/2 at the start of training, which scales pre-trained activations down.
+    `identity`: 2 sigmoid(z) with z = 0 at the start, so that the network starts equal to the pre-trained one.
 
     Args:
         gate_init: a row of `GATES`.
-        last: the layers whose sum z is; `identity` sets all their parameters to zero, `paper` leaves them as they are.
+        last: the layers whose outputs sum to z; `identity` sets all their parameters to zero, `paper` none.
 
     Returns:
-        A function of z, of any shape, element by element.
+        An elementwise function of z, of any shape.
 
     Raises:
         InputError: for an unknown name, listing the known ones.
 
     Source:
-        `paper` is each paper's own; `identity` is ours.
+        `paper` is the gate of each mechanism's paper; `identity` is ours.
     """
     if gate_init not in GATES:
         raise InputError(f"gate_init: {gate_init!r} is not known; known: {', '.join(GATES)}")
     if gate_init == "identity":
+        # z = 0 at the start: 2 sigmoid(0) = 1.
         for layer in last:
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)

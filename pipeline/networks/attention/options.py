@@ -1,4 +1,4 @@
-"""Options of the mechanisms: their types, and checks that need a network's channels. Imports no torch."""
+"""Options of the mechanisms: their types, and checks against a network's channels; imports no torch."""
 
 from typing import Literal
 
@@ -9,65 +9,65 @@ PositionName = Literal["every_stage", "residual_block", "last_stage"]
 GateInit = Literal["paper", "identity"]
 
 
-class Placed(Section):
-    """Options that every attention mechanism has: where its modules go."""
+class PositionOption(Section):
+    """Options of every attention mechanism: the position of its modules."""
 
     position: PositionName
 
 
-class Gated(Placed):
-    """`paper`: gates start near one half; `identity`: at one, so that the network starts as it was."""
+class Gated(PositionOption):
+    """Initial value of the gates: `paper` about 1/2; `identity` 1, which leaves the network as it was."""
 
     gate_init: GateInit
 
 
 class ReducedOptions(Gated):
-    """A bottleneck of 1 / `reduction` of the channels."""
+    """Bottleneck with 1 / `reduction` of the channels."""
 
     reduction: Count
 
 
 class SpatialOptions(Gated):
-    """The side of the convolution over positions."""
+    """Kernel size of the convolution over positions."""
 
     kernel_size: Kernel
 
 
 class CbamOptions(ReducedOptions):
-    """Both."""
+    """Bottleneck of the channels and kernel size of the convolution over positions."""
 
     kernel_size: Kernel
 
 
-class SelfOptions(Placed):
-    """Queries and keys of 1 / `reduction` of the channels."""
+class SelfOptions(PositionOption):
+    """Queries and keys with 1 / `reduction` of the channels."""
 
     reduction: Count
 
 
 class CscaOptions(CbamOptions):
-    """One map for channels and positions together, or one after the other."""
+    """Mode: one map for channels and positions together, or one each in sequence."""
 
     mode: Literal["joint", "sequential"]
 
 
 class HierarchicalOptions(ReducedOptions):
-    """Whether past maps are one more map, and how slowly their mean moves."""
+    """Memory, the running mean of past maps as another input, and its momentum."""
 
     temporal_memory: bool
     memory_momentum: Rate
 
 
 def reduced(name: str, channels: int, reduction: int) -> int:
-    """How many channels a reduction leaves, rounded down.
+    """Return C/r, rounded down.
 
     Args:
-        name: the mechanism's, for the error.
+        name: the mechanism, for the message.
         channels: C.
         reduction: r.
 
     Raises:
-        InputError: for a reduction under 1 or one that leaves no channel.
+        InputError: for a reduction under 1, or one that leaves no channel.
 
     >>> reduced("se", 2048, 16)
     128
@@ -84,14 +84,14 @@ def reduced(name: str, channels: int, reduction: int) -> int:
 
 
 def padding(name: str, kernel_size: int) -> int:
-    """The zeros on each side with which a convolution keeps the map's size.
+    """Return the padding on each side with which a convolution keeps the map's size.
 
     Raises:
-        InputError: for a kernel that has no middle.
+        InputError: for a kernel size that is even or under 1.
 
     >>> padding("spatial", 7)
     3
     """
     if kernel_size < 1 or kernel_size % 2 == 0:
-        raise InputError(f"attention {name!r}: kernel_size {kernel_size} has no middle; give an odd number")
+        raise InputError(f"attention {name!r}: kernel_size {kernel_size} is not a positive odd number; give one")
     return kernel_size // 2

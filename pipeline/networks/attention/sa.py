@@ -6,10 +6,10 @@ from pipeline.networks.attention.spatial import SpatialAttention
 
 
 class UnitSpatialAttention(SpatialAttention):
-    """Spatial attention under CSCA's name and at its place; the maths and the options are the same.
+    """Spatial attention under CSCA's name and at its position; equation and options are the same.
 
     Source:
-        CSCA, the row SA of its table. The paper defines no module: the mean, the maximum and the 7x7 convolution are
+        CSCA, row SA of its table. The paper defines no module: the mean, the maximum and the 7x7 convolution are
         ours, after CBAM.
     """
 

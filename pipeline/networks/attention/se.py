@@ -10,7 +10,7 @@ from pipeline.networks.attention.options import reduced
 
 
 class SqueezeExcitation(Attention):
-    """Weigh every channel by what the channels' means say together.
+    """Channel weights from the means of all channels.
 
     p = mean_hw x,  a = gate(W2 relu(W1 p)),  y_c = a_c x_c  with W1 (C/r, C) and W2 (C, C/r), no biases
 
@@ -26,7 +26,7 @@ class SqueezeExcitation(Attention):
         InputError: for a reduction that leaves no channel, and for an unknown gate.
 
     Source:
-        ECSM Eq. 1-3. The paper gives no r: 16 is what fits its Table 6. Departure: none.
+        ECSM Eq. 1-3. The paper states no r: 16 fits its Table 6. Departure: none.
     """
 
     name: ClassVar[str] = "se"
@@ -40,14 +40,14 @@ class SqueezeExcitation(Attention):
         self.gate = make_gate(gate_init, self.excite)
 
     def mlp(self, pooled: Tensor) -> Tensor:
-        """Both layers, from one value a channel (N, C) to logits (N, C)."""
+        """Apply both layers to one value per channel: (N, C) -> logits (N, C)."""
         logits: Tensor = self.excite(self.relu(self.squeeze(pooled)))
         return logits
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the gate takes, (N, C)."""
+        """Return the gate's input, (N, C)."""
         return self.mlp(x.mean((2, 3)))
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """`channel`: a (N, C)."""
+        """Return `channel`: a (N, C)."""
         return {"channel": self.gate(self.logits(x))}

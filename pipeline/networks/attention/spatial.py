@@ -11,9 +11,9 @@ from pipeline.networks.attention.options import padding
 
 
 class SpatialAttention(Attention):
-    """Weigh every position by what the channels' mean and maximum say around it.
+    """Position weights from the channels' mean and maximum in the neighborhood.
 
-    a = gate(conv_kxk [mean_c x; max_c x]),  y = a x  with zeros beyond the border, no bias
+    a = gate(conv_kxk [mean_c x; max_c x]),  y = a x  with zero padding, no bias
 
     Args:
         channels: C.
@@ -27,7 +27,7 @@ class SpatialAttention(Attention):
         InputError: for an even kernel, and for an unknown gate.
 
     Source:
-        ECSM section 3.2.2, which names no pooling and no size: these are CBAM's (Woo et al. 2018, section 3.2).
+        ECSM section 3.2.2, which states no pooling and no kernel size: both are CBAM's (Woo et al. 2018, section 3.2).
         Departure: none.
     """
 
@@ -39,11 +39,11 @@ class SpatialAttention(Attention):
         self.gate = make_gate(gate_init, self.conv)
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the gate takes, (N, H, W)."""
+        """Return the gate's input, (N, H, W)."""
         pooled = torch.stack((x.mean(1), x.amax(1)), dim=1)  # (N, 2, H, W)
         logits: Tensor = self.conv(pooled)
         return logits.squeeze(1)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
-        """`position`: a (N, H, W)."""
+        """Return `position`: a (N, H, W)."""
         return {"position": self.gate(self.logits(x))}

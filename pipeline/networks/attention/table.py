@@ -1,4 +1,4 @@
-"""The attention mechanisms and the positions that they go to, one row each, without importing torch."""
+"""The attention mechanisms and their positions in a network, one row each; imports no torch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Position(Choice):
-    """One position for attention modules.
+    """One position of attention modules.
 
     Attributes:
-        function: "module:name" of the function that lists a network's sites for them.
+        function: "module:name" of the function that lists the sites of a network at this position.
     """
 
     function: str
 
     def sites(self, network: "Network", shapes: Mapping[str, tuple[int, ...]]) -> "list[Site]":
-        """Return where in the network modules go; imports torch.
+        """List the sites of a network; imports torch.
 
         Args:
-            network: without attention.
-            shapes: as `insertion.shapes` returns them.
+            network: a network without attention.
+            shapes: output shapes by step, as `insertion.shapes` returns them.
         """
         sites: list[Site] = load(self.function)(network, shapes)
         return sites
@@ -58,9 +58,9 @@ class Mechanism(Choice):
     """One attention mechanism, or none.
 
     Attributes:
-        module: "module:Class", called with C and the mechanism's own options by keyword; empty for none.
-        position: a row of `POSITIONS`, where its paper puts it; empty for none.
-        weighs_positions: whether a map under 2 x 2 leaves it nothing to weigh.
+        module: "module:Class", called with C and, by keyword, the mechanism's options; empty for none.
+        position: the position in its paper, a row of `POSITIONS`; empty for none.
+        weighs_positions: whether it needs maps of at least 2 x 2 positions.
     """
 
     module: str = ""
@@ -69,7 +69,7 @@ class Mechanism(Choice):
 
     @property
     def make(self) -> "Callable[..., Attention]":
-        """The class; imports torch."""
+        """The mechanism's class; reading this imports torch."""
         module: Callable[..., Attention] = load(self.module)
         return module
 

@@ -12,7 +12,7 @@ EFFICIENTNET_B0 = Backbone(
         Step("classifier", "head"),
     ),
     classifier="classifier",
-    taps=(
+    hooked_layers=(
         "features.2.1.block.3.0",
         "features.3.1.block.3.0",
         "features.5.2.block.3.0",

@@ -1,4 +1,4 @@
-"""GoogLeNet (Szegedy et al. 2015): its blocks are inception groups 3, 4a-4c, 4d-4e and 5, its stem all before them."""
+"""GoogLeNet (Szegedy et al. 2015): blocks are inception groups 3, 4a-4c, 4d-4e, 5, the stem all layers before."""
 
 from typing import cast
 
@@ -9,7 +9,7 @@ from pipeline.networks.backbones.structure import Backbone, Step, any_size, aver
 
 
 def _input(model: nn.Module, x: Tensor) -> Tensor:
-    """Change ImageNet's normalization to the one that the published weights were trained with."""
+    """Convert ImageNet's normalization to that of the published weights' training."""
     transformed: Tensor = cast(models.GoogLeNet, model)._transform_input(x)
     return transformed
 
@@ -30,7 +30,7 @@ GOOGLENET = Backbone(
         *steps(head=["dropout", "fc"]),
     ),
     classifier="fc",
-    taps=("inception3b", "inception4c", "inception4e", "inception5b"),
+    hooked_layers=("inception3b", "inception4c", "inception4e", "inception5b"),
     classifier_only=("dropout",),
     unused=("aux1.", "aux2."),
 )

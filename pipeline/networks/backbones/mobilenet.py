@@ -12,5 +12,5 @@ MOBILENET_V2 = Backbone(
         Step("classifier", "head"),
     ),
     classifier="classifier",
-    taps=("features.5.conv.2", "features.9.conv.2", "features.13.conv.2", "features.17.conv.2"),
+    hooked_layers=("features.5.conv.2", "features.9.conv.2", "features.13.conv.2", "features.17.conv.2"),
 )

@@ -11,13 +11,13 @@ from pipeline.networks.backbones.structure import Backbone, Step, any_size, aver
 def resnet(
     build: Callable[..., nn.Module], imagenet: models.WeightsEnum, *, blocks: Sequence[int], last_convolution: str
 ) -> Backbone:
-    """Define a network of ResNet's structure and names.
+    """Define a backbone with ResNet's structure and names.
 
     Args:
         build: torchvision's builder.
-        imagenet: its weights.
-        blocks: how many there are in each of the four groups.
-        last_convolution: the name of the last one in a block.
+        imagenet: its ImageNet weights.
+        blocks: number of blocks in each of the four groups.
+        last_convolution: name of the last convolution in a block.
     """
     layers = {
         f"block{number}": [f"layer{number}.{block}" for block in range(count)]
@@ -32,7 +32,7 @@ def resnet(
             Step("fc", "head"),
         ),
         classifier="fc",
-        taps=tuple(f"{names[-1]}.{last_convolution}" for names in layers.values()),
+        hooked_layers=tuple(f"{names[-1]}.{last_convolution}" for names in layers.values()),
     )
 
 

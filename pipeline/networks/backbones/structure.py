@@ -1,10 +1,10 @@
 """A pre-trained network as an ordered list of steps, each of a stage, in torchvision's own structure and names.
 
-Every parameter belongs to exactly one step; strategies freeze by stage, phases may freeze up to any step, and the loop
-may run the frozen steps apart from those that train.
+Every parameter belongs to exactly one step. Strategies freeze whole stages, phases may freeze up to any step, and the
+training loop may run the frozen steps separately.
 
-The stages follow the resolution as ResNet's do: all down to a quarter of the input's side is `stem`, and the last
-feature map is at the end of `block4`.
+Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the input's side, and `block4` ends with
+the last feature map.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ Values = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """The smallest unit that is frozen, run or cached.
+    """The smallest unit that can be frozen, run or cached.
 
     Attributes:
-        name: the module's name in the model, or a name for more than one module.
+        name: name of the module in the model, or of a group of modules.
         stage: `stem`, `block1` ... `block4`, `pool`, `attention` or `head`.
-        owns: the modules and parameters whose values are this step's; by default the module of its name.
-        apply: runs the step on the output of the one before it; by default the module of its name.
+        owns: names of the modules and parameters that belong to the step; by default the module of its name.
+        apply: function of model and input that runs the step; by default the module of its name.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Step:
     apply: Callable[[nn.Module, Tensor], Tensor] | None = None
 
     def run(self, model: nn.Module, x: Tensor) -> Tensor:
-        """Run this step alone."""
+        """Run this step only."""
         return self.apply(model, x) if self.apply else model.get_submodule(self.name)(x)
 
     def holds(self, name: str) -> bool:
-        """Return whether the parameter or module of this name is this step's."""
+        """Return whether the parameter or module of this name belongs to the step."""
         return any(name == own or name.startswith(f"{own}.") for own in self.owns or (self.name,))
 
 
@@ -53,23 +53,23 @@ class Backbone:
     """The definition of one backbone.
 
     Attributes:
-        build: makes the network with random values for images of one side.
-        imagenet: torchvision's ImageNet weights for it: URL, file name with hash.
-        steps: in the order in which they run; the last is the classifier's.
-        classifier: the name of the classifier, which every pre-trained file may carry and we replace.
-        taps: at four depths, a convolution whose output is taken before its batch norm (SPA-GCA Table 3; GoogLeNet's
-            and ViT's: a whole block's output), for regularizers and pictures.
-        classifier_only: modules that run in front of torchvision's own classifier alone.
-        hidden: beginnings of the names of the classifier's layers in front of its last.
-        unused: beginnings of names in pre-trained files that this network has no module for.
-        fit: changes pre-trained values to suit images of one side.
+        build: builds the network with random values for an image size.
+        imagenet: torchvision's ImageNet weights: URL, file name with hash.
+        steps: steps in forward order; the last is the classifier's.
+        classifier: name of the classifier; pre-trained files may hold its weights, which our heads do not use.
+        hooked_layers: modules at four depths whose outputs regularizers compare and pictures use: convolutions, before
+            their batch norm (SPA-GCA Table 3), in GoogLeNet and ViT whole blocks.
+        classifier_only: modules that only torchvision's own classifier uses.
+        hidden: prefixes of the names of the classifier's layers before its last.
+        unused: prefixes of names in pre-trained files for which the network has no module.
+        fit: converts pre-trained weights to an image size.
     """
 
     build: Callable[[int], nn.Module]
     imagenet: models.WeightsEnum
     steps: tuple[Step, ...]
     classifier: str
-    taps: tuple[str, ...]
+    hooked_layers: tuple[str, ...]
     classifier_only: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -77,12 +77,12 @@ class Backbone:
 
 
 def any_size(build: Callable[..., nn.Module], **options: object) -> Callable[[int], nn.Module]:
-    """Return a builder for a network that takes images of any size."""
+    """Return a builder that ignores the image size, for a network that takes any."""
     return lambda _image_size: build(weights=None, **options)
 
 
 def steps(**stages: Sequence[str]) -> tuple[Step, ...]:
-    """Return a step for each module, listed by stage.
+    """Return one step per module, from module names by stage.
 
     >>> [(step.name, step.stage) for step in steps(stem=["conv1", "bn1"], block1=["layer1"])]
     [('conv1', 'stem'), ('bn1', 'stem'), ('layer1', 'block1')]
@@ -91,7 +91,7 @@ def steps(**stages: Sequence[str]) -> tuple[Step, ...]:
 
 
 def features(**numbers: Sequence[int]) -> tuple[Step, ...]:
-    """Return a step for each module of a sequence called `features`, listed by stage.
+    """Return one step per module of the sequence `features`, from module numbers by stage.
 
     >>> [step.name for step in features(stem=(0, 1))]
     ['features.0', 'features.1']

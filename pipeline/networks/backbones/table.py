@@ -1,7 +1,7 @@
-"""The pre-trained networks, one row each, without importing torch.
+"""The pre-trained networks, one row each; imports no torch.
 
-Their ImageNet weights are torchvision's IMAGENET1K_V1: the classic training's, those that the papers' authors could
-have had.
+Their ImageNet weights are torchvision's IMAGENET1K_V1, of the classic training: the papers' authors could
+have used these.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.networks.backbones.structure import Backbone
 
-# The setting that a network's side comes from, for messages.
+# Name, in messages, of the setting that determines a network's image size.
 SIDE = "data.input_size (or what it follows, where it is auto)"
 
 
@@ -25,8 +25,8 @@ class BackboneRow(Choice):
 
     Attributes:
         definition: "module:NAME" of its `Backbone`.
-        places365: the address of its Places365 weights, where their authors publish some.
-        multiple_of: the image's side has to be a multiple of this.
+        places365: URL of its Places365 weights; empty where their authors publish none.
+        multiple_of: number of which the side of images must be a multiple.
     """
 
     definition: str
@@ -97,23 +97,23 @@ def backbone(name: str) -> "Backbone":
 
 
 def places365(name: str) -> str:
-    """Return the address of this backbone's Places365 weights.
+    """Return the URL of this backbone's Places365 weights.
 
     Raises:
-        InputError: where there are none, listing the backbones that have some.
+        InputError: for a backbone without such weights, listing those with some.
     """
-    address = row(BACKBONES, name, key="backbone").places365
-    if not address:
-        having = ", ".join(known for known, other in BACKBONES.items() if other.places365)
-        raise InputError(f"weights: there are no 'places365' weights for {name}; they exist for {having}")
-    return address
+    url = row(BACKBONES, name, key="backbone").places365
+    if not url:
+        available = ", ".join(known for known, other in BACKBONES.items() if other.places365)
+        raise InputError(f"weights: there are no 'places365' weights for {name}; they exist for {available}")
+    return url
 
 
 def check_size(name: str, image_size: int, *, key: str = SIDE) -> None:
-    """Refuse a side that this backbone does not take; `key` names it in the message.
+    """Raise for an image size that this backbone does not take; `key` names the setting in the message.
 
     Raises:
-        InputError: for an unknown name, and with the nearest side that does.
+        InputError: for an unknown backbone, and for a size it does not take, with the nearest one that it does.
     """
     step = row(BACKBONES, name, key="backbone").multiple_of
     if image_size % step:
@@ -122,7 +122,7 @@ def check_size(name: str, image_size: int, *, key: str = SIDE) -> None:
 
 
 def make(name: str, image_size: int, *, key: str = SIDE) -> "nn.Module":
-    """Build this backbone for images of this side, with random values; `key` names the side in messages.
+    """Build this backbone for an image size, with random values; `key` names the setting in messages.
 
     Raises:
         InputError: see `check_size`.

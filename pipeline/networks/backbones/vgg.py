@@ -1,4 +1,4 @@
-"""VGG (Simonyan and Zisserman 2015): its five groups of convolutions are the stem and the four blocks."""
+"""VGG (Simonyan and Zisserman 2015): stem and blocks are its five groups of convolutions."""
 
 from pipeline.core.vision import models
 from pipeline.networks.backbones.structure import Backbone, Step, any_size, average_pool, features
@@ -13,5 +13,5 @@ VGG16 = Backbone(
     ),
     classifier="classifier",
     hidden=("classifier.0.", "classifier.3."),
-    taps=("features.7", "features.14", "features.21", "features.28"),
+    hooked_layers=("features.7", "features.14", "features.21", "features.28"),
 )

@@ -1,4 +1,4 @@
-"""ViT (Dosovitskiy et al. 2021): one resolution throughout, so that three encoder layers count as a block."""
+"""ViT (Dosovitskiy et al. 2021): one resolution throughout; three encoder layers form a block."""
 
 import math
 from typing import cast
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from pipeline.core.vision import models
 from pipeline.networks.backbones.structure import Backbone, Step, Values
 
-# The side of a patch.
+# Side of a patch in pixels.
 PATCH = 16
 
 
 def _tokens(model: nn.Module, x: Tensor) -> Tensor:
-    """Embed patches as tokens behind the class token, with their places: (N, 3, S, S) -> (N, 1 + S²/256, 768)."""
+    """Embed patches and positions, after a class token: (N, 3, S, S) -> (N, 1 + S²/256, 768)."""
     vit = cast(models.VisionTransformer, model)
     tokens = torch.cat([vit.class_token.expand(len(x), -1, -1), vit._process_input(x)], dim=1)
     embedded: Tensor = vit.encoder.dropout(tokens + vit.encoder.pos_embedding)
@@ -27,6 +27,7 @@ def _first_token(_model: nn.Module, x: Tensor) -> Tensor:
 
 def _steps() -> tuple[Step, ...]:
     layers = [Step(f"encoder.layers.encoder_layer_{number}", f"block{1 + number // 3}") for number in range(12)]
+    # The class token and the position embeddings are parameters outside the modules that steps are named after.
     tokens = ("conv_proj", "class_token", "encoder.pos_embedding", "encoder.dropout")
     return (
         Step("conv_proj", "stem", owns=tokens, apply=_tokens),
@@ -38,9 +39,10 @@ def _steps() -> tuple[Step, ...]:
 
 
 def _fit(values: Values, image_size: int) -> Values:
-    """Interpolate place embeddings of another image size, bicubically, by torchvision; other shapes stay."""
-    places = values.get("encoder.pos_embedding", torch.empty(0)).shape
-    if len(places) != 3 or places[0] != 1 or math.isqrt(places[1] - 1) ** 2 != places[1] - 1:
+    """Interpolate position embeddings of another image size, bicubically; torchvision's function."""
+    shape = values.get("encoder.pos_embedding", torch.empty(0)).shape
+    # Anything but a square of patches after one class token stays, so that `check_backbone` reports its shape.
+    if len(shape) != 3 or shape[0] != 1 or math.isqrt(shape[1] - 1) ** 2 != shape[1] - 1:
         return values
     return dict(models.vision_transformer.interpolate_embeddings(image_size, PATCH, {**values}))
 
@@ -50,6 +52,6 @@ VIT_B_16 = Backbone(
     imagenet=models.ViT_B_16_Weights.IMAGENET1K_V1,
     steps=_steps(),
     classifier="heads",
-    taps=tuple(f"encoder.layers.encoder_layer_{number}" for number in (2, 5, 8, 11)),
+    hooked_layers=tuple(f"encoder.layers.encoder_layer_{number}" for number in (2, 5, 8, 11)),
     fit=_fit,
 )

@@ -1,4 +1,4 @@
-"""The heads, which map a backbone's features to class scores, one row each, without importing torch."""
+"""The heads, which map a backbone's features to class scores, one row each; imports no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class Head(Choice):
     """One head.
 
     Attributes:
-        module: "module:name" of its builder, called with the number of features (after pooling) or channels (before
-            it), `classes`, and the head's own options by keyword; or, where it keeps the classifier, with that.
-        takes_maps: whether its input is the feature maps (N, C, H, W) in place of their averages (N, C).
-        keeps_classifier: whether it is made of the backbone's own classifier, behind the backbone's own pooling.
+        module: "module:name" of its builder, called with the number of input features and, by keyword, `classes` and
+            the head's options; a head that keeps the classifier is built from that instead of a number.
+        takes_maps: whether its input is feature maps (N, C, H, W) instead of their averages (N, C).
+        keeps_classifier: whether it consists of the backbone's own pooling and classifier.
     """
 
     module: str
@@ -34,7 +34,7 @@ class Head(Choice):
 
     @property
     def make(self) -> "Callable[..., nn.Module]":
-        """The builder; imports torch."""
+        """The builder; reading this imports torch."""
         builder: Callable[..., nn.Module] = load(self.module)
         return builder
 

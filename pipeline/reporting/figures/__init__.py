@@ -15,7 +15,7 @@ from pipeline.reporting.figures.photographs import (
     caption,
     explained,
     feature_maps,
-    gallery,
+    image_grid,
     middle,
     overlay,
 )
@@ -39,7 +39,7 @@ __all__ = [
     "count_bars",
     "explained",
     "feature_maps",
-    "gallery",
+    "image_grid",
     "loss_curves",
     "methods",
     "middle",

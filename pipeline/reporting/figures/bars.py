@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
+from pipeline.core.records import Counted
 from pipeline.reporting.aggregate import ClassScore
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
@@ -16,7 +17,7 @@ SHOWN_BARS = 40
 
 
 def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
-    """Precision and recall of each class as SVG: bars of means, lines for the range over repeats.
+    """Draw precision and recall of each class as SVG: bars of means, lines for the range over repeats.
 
     The best F1 is at the top; of more than 40 classes the 40 with the lowest are drawn.
     """
@@ -54,7 +55,7 @@ def _write_support(axes: Axes, scores: Sequence[ClassScore]) -> None:
 
 
 def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
-    """How many images each class has, the largest first (`animals` paper, Figure 2).
+    """Draw the number of images of each class, the largest first (`animals` paper, Figure 2).
 
     Of more than 40 classes the bars stand side by side without their names.
 
@@ -81,17 +82,17 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
     return out.getvalue()
 
 
-def stage_bars(stages: Mapping[str, Mapping[str, int]], theme: Theme = LIGHT) -> bytes:
-    """How many numbers of each stage train and how many are frozen, in the order in which they run.
+def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT) -> bytes:
+    """Draw how many parameters of each stage train and how many are frozen, in the order in which they run.
 
     Args:
-        stages: by their names `trainable` and `frozen`.
+        stages: numbers by stage.
         theme: the colours.
     """
     with drawing(theme, 5.0, 0.9 + 0.32 * len(stages)) as (figure, out):
         axes = figure.add_subplot()
         places = np.arange(len(stages))
-        trains, frozen = ([counted[kind] for counted in stages.values()] for kind in ("trainable", "frozen"))
+        trains, frozen = zip(*((counted.trainable, counted.frozen) for counted in stages.values()), strict=True)
         axes.barh(places, trains, height=0.7, color=theme.first, label="trains")
         bars = axes.barh(places, frozen, left=trains, height=0.7, color=theme.faint, label="frozen")
         axes.bar_label(bars, [f"{sum(both):,}" for both in zip(trains, frozen, strict=True)], padding=4)

@@ -18,7 +18,7 @@ NAMED_CLASSES = 40
 
 
 def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LIGHT) -> bytes:
-    """Counts of (actual, predicted) as SVG, each row's colour by its part of the row; an empty cell is blank.
+    """Draw counts of (actual, predicted) as SVG, colored by the fraction of the row; an empty cell is blank.
 
     Up to 20 classes have their counts written, up to 40 all their names, and more every so many.
     """
@@ -42,7 +42,7 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
 
 
 def _tint(theme: Theme) -> list[Any]:
-    """The colour of the rarest confusion: near the paper, yet seen."""
+    """Return the color of the rarest confusion: near the background, yet visible."""
     return [LinearSegmentedColormap.from_list("tint", [theme.paper, theme.first])(0.2)]
 
 

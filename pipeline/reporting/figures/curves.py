@@ -6,7 +6,7 @@ from types import MappingProxyType
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from pipeline.reporting.aggregate import Curve
+from pipeline.reporting.curves import Curve
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
 # Okabe and Ito's, which the colour-blind tell apart; further curves have the same with another line.
@@ -22,7 +22,7 @@ def loss_curves(
     unit: str = "epoch",
     starts: Mapping[str, int] = NO_STARTS,
 ) -> bytes:
-    """Loss as SVG: mean line and range over the repeats, training and validation.
+    """Draw loss as SVG: mean line and range over the repeats, training and validation.
 
     Args:
         curves: by their names in history.csv.
@@ -49,7 +49,7 @@ def accuracy_curves(
     unit: str = "epoch",
     starts: Mapping[str, int] = NO_STARTS,
 ) -> bytes:
-    """Accuracy as SVG, with the test part's after the last epoch or iteration (0..1) as a line.
+    """Draw accuracy as SVG, with the test accuracy after the last epoch or iteration (0..1) as a line.
 
     Args:
         curves: by their names in history.csv.
@@ -93,7 +93,7 @@ def _mark_phases(axes: Axes, starts: Mapping[str, int], theme: Theme) -> None:
 def methods(
     curves: Mapping[str, Curve], quantity: str, theme: Theme = LIGHT, *, unit: str = "epoch", percent: bool = True
 ) -> bytes:
-    """One curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
+    """Draw one curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
 
     Args:
         curves: by what the legend calls them; more than seven take up the first colours again with another line.

@@ -1,4 +1,4 @@
-"""What every figure shares: colours, names on one line, a figure with settings of its own, bytes without a date."""
+"""Colors, names on one line, figures with settings of their own, and bytes without a date, for all figures."""
 
 import io
 import warnings
@@ -35,7 +35,7 @@ PNG = LIGHT._replace(form="png")
 
 
 def shortened(name: str, limit: int = 26) -> str:
-    """A name on one line, without what XML cannot hold, and without its middle where it is too long.
+    """Return a name on one line, without characters that XML cannot hold, and without its middle if it is too long.
 
     >>> shortened("Trichonephila clavata (female)", 20)
     'Trichoneph… (female)'
@@ -48,7 +48,7 @@ def shortened(name: str, limit: int = 26) -> str:
 
 @contextmanager
 def drawing(theme: Theme, width: float, height: float) -> Iterator[tuple[Figure, io.BytesIO]]:
-    """A figure of so many inches with matplotlib's own settings, not the user's, and literal names."""
+    """Yield a figure of so many inches with matplotlib's own settings, not the user's, and literal names."""
     settings = {
         "svg.hashsalt": "orbweaver",
         "svg.fonttype": "none",

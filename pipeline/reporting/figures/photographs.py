@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from PIL import Image
 
-from pipeline.reporting.aggregate import Example
+from pipeline.reporting.examples import Example
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
 ImageArray = npt.NDArray[np.uint8]
@@ -24,8 +24,8 @@ class Shown(NamedTuple):
     image: ImageArray
 
 
-def gallery(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
-    """Images with "actual -> predicted confidence" below as PNG, six a row."""
+def image_grid(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
+    """Draw images with "actual -> predicted confidence" below as PNG, six a row."""
     rows = max(math.ceil(len(shown) / GALLERY_COLUMNS), 1)
     with drawing(theme, 1.75 * GALLERY_COLUMNS, 2.3 * rows) as (figure, out):
         for place, one in enumerate(shown, start=1):
@@ -38,7 +38,7 @@ def gallery(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
 
 
 def caption(example: Example) -> str:
-    """What a gallery says of an image, on two lines.
+    """Return the caption of an image, on two lines.
 
     >>> print(caption(Example(1, "a/1.png", "wasp", "bee", 0.934)))
     wasp
@@ -49,24 +49,24 @@ def caption(example: Example) -> str:
 
 
 def middle(image: ImageArray, side: int) -> ImageArray:
-    """The square of this side in the middle of an image (3, S, S), which is what is shown in testing."""
+    """Return the central square of this side of an image (3, S, S), as in testing."""
     start = max(0, (image.shape[1] - side) // 2)
     return image[:, start : start + side, start : start + side]
 
 
-def overlay(image: ImageArray, found: ImageArray) -> ImageArray:
-    """An image without its colours (3, S, S) under a map (h, w) of 0..255, from dark to bright.
+def overlay(image: ImageArray, heatmap: ImageArray) -> ImageArray:
+    """Return an image (3, S, S) in gray under a map (h, w) of 0..255, from dark to bright.
 
     The map is stretched to the image's size, so that a coarse one looks smooth.
     """
-    stretched = Image.fromarray(found).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
+    stretched = Image.fromarray(heatmap).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
     colours = colormaps["inferno"](np.asarray(stretched))[..., :3].transpose(2, 0, 1)
     grey = image.mean(axis=0, keepdims=True) / 255
     return np.asarray(np.rint(255 * (0.45 * grey + 0.55 * colours)), dtype=np.uint8)
 
 
 def explained(rows: Sequence[tuple[Shown, Mapping[str, ImageArray]]], theme: Theme = LIGHT) -> bytes:
-    """One row an image with the maps that are laid over it as PNG: the image, then each map under its name.
+    """Draw a row an image as PNG: the image, then each map laid over it, under its name.
 
     Args:
         rows: images with their overlays (3, S, S) by name; a map that an image has not is left blank.
@@ -96,7 +96,7 @@ def _image(axes: Axes, image: ImageArray | None, *, above: str = "", below: str 
 def feature_maps(
     image: ImageArray, stages: Mapping[str, ImageArray], places: Mapping[str, str], theme: Theme = LIGHT
 ) -> bytes:
-    """Feature maps by depth as PNG: a column a stage, the mean over the channels first and single channels below.
+    """Draw feature maps by depth as PNG: a column a stage, the mean over the channels first and single channels below.
 
     Args:
         image: (3, S, S).
@@ -115,9 +115,9 @@ def feature_maps(
         panels[0, 0].imshow(image.transpose(1, 2, 0))
         panels[0, 0].set_title("image", fontsize="small")
         for column, (stage, maps) in enumerate(stages.items(), start=1):
-            for row, found in enumerate(maps):
+            for row, one in enumerate(maps):
                 axes = panels[row, column]
-                axes.imshow(found, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
+                axes.imshow(one, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
                 if column == 1:

@@ -9,7 +9,7 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
 
 
 def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
-    """How often predictions of each confidence are right, beside the line where both agree, and how many there are.
+    """Draw how often predictions of each confidence are right, with the line where both agree, and their numbers.
 
     Args:
         bins: as `calibration.bins` gives them; empty ones are left out above and have no bar below.

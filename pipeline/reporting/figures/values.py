@@ -12,25 +12,27 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
 Distribution = Mapping[str, list[float]]
 
 
-def value_distributions(found: Mapping[str, Distribution], labels: Mapping[str, str], theme: Theme = LIGHT) -> bytes:
-    """One panel a tensor with the distribution of its values, at the start, after training and at random.
+def value_distributions(
+    distributions: Mapping[str, Distribution], labels: Mapping[str, str], theme: Theme = LIGHT
+) -> bytes:
+    """Draw a panel a tensor with the distribution of its values, at the start, after training and at random.
 
     Args:
-        found: by the tensor's name `edges` and, for each key of `labels`, the part of the values in each bin.
+        distributions: by the tensor's name `edges` and, for each key of `labels`, the part of the values in each bin.
         labels: what each is called; the first is filled, the others are lines.
         theme: the colours.
 
     Source:
         ECSM Figure 9.
     """
-    with drawing(theme, 2.75 * len(found) + 0.4, 2.7) as (figure, out):
-        panels = figure.subplots(1, len(found), squeeze=False)[0]
-        for axes, (name, distribution) in zip(panels, found.items(), strict=True):
+    with drawing(theme, 2.75 * len(distributions) + 0.4, 2.7) as (figure, out):
+        panels = figure.subplots(1, len(distributions), squeeze=False)[0]
+        for axes, (name, distribution) in zip(panels, distributions.items(), strict=True):
             _panel(axes, distribution, labels, theme)
             axes.set_title(name, fontsize="medium")
         panels[0].set_ylabel("part of the values (%)")
-        handles, told = panels[0].get_legend_handles_labels()
-        figure.legend(handles, told, loc="outside upper center", ncols=len(told), frameon=False)
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
         save(figure, out, theme.form)
     return out.getvalue()
 
@@ -47,16 +49,16 @@ def _panel(axes: Axes, distribution: Distribution, labels: Mapping[str, str], th
     axes.grid(axis="y")
 
 
-def channel_weights(found: Mapping[str, npt.NDArray[np.float32]], theme: Theme = LIGHT) -> bytes:
-    """How much attention weighs each channel, the most first: the mean over images and its range.
+def channel_weights(maps: Mapping[str, npt.NDArray[np.float32]], theme: Theme = LIGHT) -> bytes:
+    """Draw how much attention weighs each channel, the largest first: the mean over images and its range.
 
     Args:
-        found: by the map's name (N, C) weights.
+        maps: by the map's name (N, C) weights.
         theme: the colours.
     """
     with drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
-        for color, (name, weights) in zip((theme.first, theme.second, theme.ink), found.items(), strict=False):
+        for color, (name, weights) in zip((theme.first, theme.second, theme.ink), maps.items(), strict=False):
             order = np.argsort(-weights.mean(axis=0), kind="stable")
             ordered = weights[:, order]
             ranks = np.arange(1, weights.shape[1] + 1)

@@ -1,4 +1,4 @@
-"""What holds for every row of the table."""
+"""Facts that hold for every row of the table."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -14,7 +14,7 @@ from pipeline.networks.attention.table import ATTENTIONS
 N, C, H, W = 2, 16, 7, 5
 MECHANISMS = sorted(name for name, row in ATTENTIONS.items() if row.module)
 
-# Every row, the readings of CSCA and hierarchical's memory; reductions that leave several of few channels.
+# Every row, both modes of CSCA, and hierarchical's memory; reductions that leave several of the few channels.
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "se": ("se", {"reduction": 4}),
     "eca": ("eca", {}),
@@ -55,8 +55,8 @@ def made(case: str, **options: object) -> Attention:
     return ATTENTIONS[name].make(C, **{**own, **options})
 
 
-def stirred(case: str, **options: object) -> Attention:
-    """With every parameter drawn, also those that start at zero."""
+def randomized(case: str, **options: object) -> Attention:
+    """Draw every parameter at random, also those that start at zero."""
     attention = made(case, **options)
     for parameter in attention.parameters():
         nn.init.normal_(parameter, std=0.5)
@@ -106,14 +106,14 @@ def test_a_mechanism_that_weighs_no_positions_takes_a_single_one(name: str) -> N
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_memory_in_channels_last_gives_the_same(case: str) -> None:
-    attention = stirred(case).eval()
+    attention = randomized(case).eval()
     expected = attention(images())
     attention = attention.to(memory_format=torch.channels_last)
-    given = attention(images().contiguous(memory_format=torch.channels_last))
-    torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-5)
+    actual = attention(images().contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
-# What is added to every key leaves a softmax as it was, and what is added to every value leaves a deviation so.
+# A constant added to all keys does not change the softmax, nor one added to all values the deviation.
 CANCELLED = ("key.bias", "change.bias")
 
 
@@ -122,7 +122,7 @@ def test_every_parameter_has_a_finite_gradient_that_is_not_zero(case: str) -> No
     attention = made(case)
     for name, parameter in attention.named_parameters():
         if name.endswith("gamma"):
-            # While it is 0, as it starts, self-attention's queries, keys and values have no say.
+            # At its initial 0, self-attention's queries, keys and values have no gradient.
             nn.init.constant_(parameter, 0.5)
     (attention(images()) * images().sin()).sum().backward()
     for name, parameter in attention.named_parameters():
@@ -133,8 +133,8 @@ def test_every_parameter_has_a_finite_gradient_that_is_not_zero(case: str) -> No
 
 
 @pytest.mark.parametrize("case", ["self", "ecsm", "hierarchical"])
-def test_the_biases_that_cancel_have_no_say(case: str) -> None:
-    attention = stirred(case).double()
+def test_the_biases_that_cancel_have_no_effect(case: str) -> None:
+    attention = randomized(case).double()
     before = attention(images().double())
     cancelled = [parameter for name, parameter in attention.named_parameters() if name.endswith(CANCELLED)]
     assert len(cancelled) == 1
@@ -142,7 +142,7 @@ def test_the_biases_that_cancel_have_no_say(case: str) -> None:
     torch.testing.assert_close(attention(images().double()), before, rtol=0, atol=1e-9)
 
 
-def test_only_the_scalar_of_self_attention_moves_at_first() -> None:
+def test_only_the_scalar_of_self_attention_has_a_gradient_at_first() -> None:
     attention = made("self")
     attention(images()).square().sum().backward()
     moved = {name for name, parameter in attention.named_parameters() if parameter.grad is None or parameter.grad.any()}
@@ -162,7 +162,7 @@ def test_a_map_without_any_change_has_a_finite_gradient(level: float) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in attention.parameters())
 
 
-def test_a_small_change_on_a_high_level_is_seen_under_autocast() -> None:
+def test_a_small_change_on_a_high_level_has_an_effect_under_autocast() -> None:
     torch.manual_seed(0)
     attention = HierarchicalAttention(C, reduction=4)
     nn.init.normal_(attention.change.weight, std=0.01)
@@ -171,8 +171,8 @@ def test_a_small_change_on_a_high_level_is_seen_under_autocast() -> None:
     attention.join.weight.data = torch.tensor([0.0, 0.0, 0.0, 20.0])[None, :, None, None]
     nn.init.constant_(attention.join.bias, -10.0)
     with torch.autocast("cpu", torch.bfloat16):
-        seen = attention.maps(images())["position"].float()
-    torch.testing.assert_close(seen, attention.maps(images())["position"], rtol=0, atol=0.04)
+        position = attention.maps(images())["position"].float()
+    torch.testing.assert_close(position, attention.maps(images())["position"], rtol=0, atol=0.04)
 
 
 @pytest.mark.parametrize("case", GATED)
@@ -181,7 +181,7 @@ def test_an_identity_gate_changes_nothing_at_first(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", GATED)
-def test_the_papers_gate_weighs_from_the_start(case: str) -> None:
+def test_the_papers_gate_changes_features_from_the_start(case: str) -> None:
     assert not torch.allclose(made(case, gate_init="paper")(images()), images(), rtol=0, atol=1e-2)
 
 
@@ -212,15 +212,15 @@ def test_maps_have_the_promised_kinds_and_shapes(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ONE_GATE)
-def test_what_is_applied_is_what_is_shown(case: str) -> None:
-    attention = stirred(case)
+def test_the_maps_returned_are_the_maps_applied(case: str) -> None:
+    attention = randomized(case)
     maps = attention.maps(images())
     assert torch.equal(attention(images()), weigh(images(), maps))
 
 
 @pytest.mark.parametrize("case", ["cbam", "csca-sequential"])
-def test_a_series_of_gates_applies_what_it_shows(case: str) -> None:
-    attention = stirred(case)
+def test_a_series_of_gates_applies_the_maps_that_it_returns(case: str) -> None:
+    attention = randomized(case)
     x = images()
     for kind, weights in attention.maps(images()).items():
         x = weigh(x, {kind.rpartition(".")[2]: weights})
@@ -228,29 +228,29 @@ def test_a_series_of_gates_applies_what_it_shows(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["cbam", "ecsm", "csca-sequential"])
-def test_a_parts_maps_are_of_what_that_part_gets(case: str) -> None:
-    attention = stirred(case)
+def test_a_parts_maps_are_those_of_the_parts_own_input(case: str) -> None:
+    attention = randomized(case)
     assert isinstance(attention, Series)
-    seen = {}
+    inputs_of = {}
     for name, part in attention.named_children():
-        part.register_forward_pre_hook(lambda part, inputs, name=name: seen.__setitem__(name, inputs[0]))
+        part.register_forward_pre_hook(lambda part, inputs, name=name: inputs_of.__setitem__(name, inputs[0]))
     attention(images())
     maps = attention.maps(images())
-    assert len(seen) > 1
+    assert len(inputs_of) > 1
     for kind, weights in maps.items():
         part, _, own = kind.rpartition(".")
-        assert torch.equal(weights, attention.get_submodule(part).maps(seen[part])[own])
-    assert not any(torch.equal(a, b) for a, b in pairwise(seen.values()))
+        assert torch.equal(weights, attention.get_submodule(part).maps(inputs_of[part])[own])
+    assert not any(torch.equal(a, b) for a, b in pairwise(inputs_of.values()))
 
 
 @pytest.mark.parametrize(("case", "kind"), [("self", "position"), ("ecsm", "self.position")])
-def test_what_self_attention_takes_sums_to_one(case: str, kind: str) -> None:
-    torch.testing.assert_close(stirred(case).maps(images())[kind].sum((1, 2)), torch.ones(N))
+def test_the_map_of_self_attention_sums_to_one(case: str, kind: str) -> None:
+    torch.testing.assert_close(randomized(case).maps(images())[kind].sum((1, 2)), torch.ones(N))
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_copy_gives_the_same_and_shares_nothing(case: str) -> None:
-    attention = stirred(case).eval()
+    attention = randomized(case).eval()
     copy = deepcopy(attention)
     expected = attention(images())
     assert torch.equal(copy(images()), expected)
@@ -262,22 +262,22 @@ def test_a_copy_gives_the_same_and_shares_nothing(case: str) -> None:
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_a_mechanism_can_be_exported(case: str) -> None:
-    attention = stirred(case).eval()
+    attention = randomized(case).eval()
     exported = torch.export.export(attention, (images(),)).module()
     torch.testing.assert_close(exported(images()), attention(images()), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_saved_values_give_the_same_network_again(case: str) -> None:
-    attention, other = stirred(case).eval(), made(case).eval()
+    attention, other = randomized(case).eval(), made(case).eval()
     other.load_state_dict(attention.state_dict())
     assert torch.equal(other(images()), attention(images()))
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_no_two_saved_values_share_their_memory(case: str) -> None:
-    places = [value.data_ptr() for value in made(case).state_dict().values()]
-    assert len(places) == len(set(places))
+    addresses = [value.data_ptr() for value in made(case).state_dict().values()]
+    assert len(addresses) == len(set(addresses))
 
 
 @pytest.mark.parametrize("case", sorted(CASES))

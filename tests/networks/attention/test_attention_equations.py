@@ -32,7 +32,7 @@ GATES: dict[str, Gate] = {"paper": sigmoid, "identity": twice_sigmoid}
 
 
 def made(name: str, **options: object) -> Attention:
-    """A mechanism in float64 whose every parameter is drawn, whatever it starts as."""
+    """A mechanism in float64 with all parameters random, also those with another initial value."""
     torch.manual_seed(0)
     attention = ATTENTIONS[name].make(C, **options).double().eval()
     for parameter in attention.parameters():
@@ -86,7 +86,7 @@ def mlp(w: dict[str, list], pooled: Sequence[float], prefix: str = "") -> list[f
 
 
 def conv(x: Features, kernels: list, bias: Sequence[float] | None = None, stride: int = 1) -> Features:
-    """A square convolution with zeros beyond the border, as many as keep the size at stride 1."""
+    """A square convolution with the zero padding that keeps the size at stride 1."""
     channels, rows, columns = size(x)
     k = range(len(kernels[0][0]))
     pad = len(k) // 2
@@ -146,7 +146,7 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def matches(w: dict[str, list], x: Features, prefix: str = "") -> list[list[float]]:
-    """How much each position takes from each: [query][key]."""
+    """Weights of self-attention: [query][key]."""
     keys = projected(w, x, f"{prefix}key")
     return [softmax(matrix_times(keys, query)) for query in projected(w, x, f"{prefix}query")]
 
@@ -177,18 +177,18 @@ def csca_sequential(w: dict[str, list], x: Features, gate: Gate = sigmoid) -> Fe
 
 
 def bilinear(plane: Plane, height: int, width: int) -> Plane:
-    """Corners of the outer pixels aligned, not their centres."""
+    """Bilinear resizing, with the corners of the outer pixels aligned, not their centers."""
 
-    def places(target: int, source: int) -> list[tuple[int, int, float]]:
-        centres = [max(0.0, (t + 0.5) * source / target - 0.5) for t in range(target)]
-        return [(int(s), min(int(s) + 1, source - 1), s - int(s)) for s in centres]
+    def neighbors(target: int, source: int) -> list[tuple[int, int, float]]:
+        centers = [max(0.0, (t + 0.5) * source / target - 0.5) for t in range(target)]
+        return [(int(s), min(int(s) + 1, source - 1), s - int(s)) for s in centers]
 
     return [
         [
             (1 - p) * ((1 - q) * plane[i0][j0] + q * plane[i0][j1]) + p * ((1 - q) * plane[i1][j0] + q * plane[i1][j1])
-            for j0, j1, q in places(width, len(plane[0]))
+            for j0, j1, q in neighbors(width, len(plane[0]))
         ]
-        for i0, i1, p in places(height, len(plane))
+        for i0, i1, p in neighbors(height, len(plane))
     ]
 
 
@@ -208,17 +208,17 @@ def deviation(plane: Plane) -> Plane:
 
 def hierarchical(w: dict[str, list], x: Features, gate: Gate = sigmoid) -> Features:
     _, rows, columns = size(x)
-    views, features = [], x
+    parts, features = [], x
     for s in ("0", "1"):
         halved = conv(features, w[f"down.{s}.weight"], w[f"down.{s}.bias"], stride=2)
         features = [mapped(plane, lambda z: max(0.0, z)) for plane in halved]
         scale = conv(features, w[f"scales.{s}.weight"], w[f"scales.{s}.bias"])[0]
-        views.append(bilinear(mapped(scale, sigmoid), len(rows), len(columns)))
-    views.append(mapped(conv(x, w["relevance.weight"], w["relevance.bias"])[0], sigmoid))
-    views.append(mapped(deviation(conv(x, w["change.weight"], w["change.bias"])[0]), sigmoid))
+        parts.append(bilinear(mapped(scale, sigmoid), len(rows), len(columns)))
+    parts.append(mapped(conv(x, w["relevance.weight"], w["relevance.bias"])[0], sigmoid))
+    parts.append(mapped(deviation(conv(x, w["change.weight"], w["change.bias"])[0]), sigmoid))
     if "memory" in w:
-        views.append(bilinear(w["memory"][0][0], len(rows), len(columns)))
-    joined = conv(views, w["join.weight"], w["join.bias"])[0]
+        parts.append(bilinear(w["memory"][0][0], len(rows), len(columns)))
+    joined = conv(parts, w["join.weight"], w["join.bias"])[0]
     return scaled(x, lambda c, i, j: gate(joined[i][j]))
 
 
@@ -290,7 +290,7 @@ def test_the_kernel_of_efficient_channel_attention_grows_with_the_channels(chann
     assert kernel_size(channels) == size
 
 
-def test_self_attentions_map_says_how_much_each_position_is_taken_from() -> None:
+def test_self_attentions_map_is_the_mean_weight_of_each_position_as_a_key() -> None:
     attention = made("self")
     w = weights(attention)
     received = [over_queries(matches(w, image)) for image in images().tolist()]
@@ -308,7 +308,7 @@ def test_channel_attention_in_residual_units_is_squeeze_and_excitation() -> None
     assert torch.equal(se(images()), ca(images()))
 
 
-def test_spatial_attention_in_residual_units_is_that_at_the_tail() -> None:
+def test_spatial_attention_in_residual_units_is_that_after_the_last_stage() -> None:
     last, unit = made("spatial"), made("sa")
     unit.load_state_dict(last.state_dict())
     assert torch.equal(last(images()), unit(images()))

@@ -1,4 +1,4 @@
-"""What a mechanism cannot be made with."""
+"""Arguments that a mechanism refuses."""
 
 import inspect
 
@@ -46,8 +46,10 @@ def test_a_reduction_that_does_not_divide_is_rounded_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", SIZED)
 @pytest.mark.parametrize("size", [4, 0, -1])
-def test_a_kernel_without_a_middle_is_refused(name: str, size: int) -> None:
-    with pytest.raises(InputError, match=f"^attention '{name}': kernel_size {size} has no middle; give an odd number$"):
+def test_a_kernel_size_that_is_not_odd_and_positive_is_refused(name: str, size: int) -> None:
+    with pytest.raises(
+        InputError, match=f"^attention '{name}': kernel_size {size} is not a positive odd number; give one$"
+    ):
         ATTENTIONS[name].make(C, kernel_size=size)
 
 

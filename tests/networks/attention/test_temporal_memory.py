@@ -25,43 +25,43 @@ def memory(attention: HierarchicalAttention) -> Tensor:
     return attention.memory.clone()
 
 
-def test_there_is_none_unless_asked_for() -> None:
+def test_by_default_there_is_no_memory() -> None:
     plain = HierarchicalAttention(C, reduction=2)
     assert plain.memory is None
     assert "memory" not in plain.state_dict()
 
 
 @pytest.mark.parametrize(("gate_init", "start"), [("paper", 0.5), ("identity", 1.0)])
-def test_it_starts_as_the_gate_of_zero(gate_init: str, start: float) -> None:
+def test_the_memory_starts_as_the_gate_of_zero(gate_init: str, start: float) -> None:
     assert torch.equal(memory(made(gate_init=gate_init)), torch.full((1, 1, 7, 7), start))
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_it_is_the_running_mean_of_the_batches_mean_maps(momentum: float) -> None:
+def test_the_memory_is_the_running_mean_of_the_batches_mean_maps(momentum: float) -> None:
     attention = made(memory_momentum=momentum)
     expected = memory(attention)
     for seed in (1, 2):
-        seen = attention.maps(images(seed=seed))["position"].detach().mean(0)
-        expected = momentum * expected + (1 - momentum) * seen
+        mean_map = attention.maps(images(seed=seed))["position"].detach().mean(0)
+        expected = momentum * expected + (1 - momentum) * mean_map
         attention(images(seed=seed))
         torch.testing.assert_close(memory(attention), expected)
 
 
-def test_it_stands_still_in_eval_mode() -> None:
+def test_the_memory_does_not_change_in_eval_mode() -> None:
     attention = made().eval()
     before = memory(attention)
     attention(images())
     assert torch.equal(memory(attention), before)
 
 
-def test_showing_maps_does_not_move_it_in_train_mode() -> None:
+def test_returning_maps_does_not_change_the_memory_in_train_mode() -> None:
     attention = made()
     before = memory(attention)
     attention.maps(images())
     assert torch.equal(memory(attention), before)
 
 
-def test_what_it_holds_changes_the_map() -> None:
+def test_the_content_of_the_memory_changes_the_map() -> None:
     attention = made().eval()
     before = attention.maps(images())["position"]
     assert attention.memory is not None
@@ -71,23 +71,23 @@ def test_what_it_holds_changes_the_map() -> None:
     assert (difference[:, 0, 0] == 0).all()
 
 
-def test_no_gradient_reaches_it() -> None:
+def test_no_gradient_reaches_the_memory() -> None:
     attention = made()
     attention(images()).sum().backward()
     attention(images()).sum().backward()
     assert not memory(attention).requires_grad
 
 
-def test_it_takes_in_maps_of_any_size_by_averaging() -> None:
+def test_maps_of_any_size_are_averaged_to_the_size_of_the_memory() -> None:
     attention = made(memory_momentum=0.0)
-    seen = attention.maps(images(14, 14))["position"].detach().mean(0)
+    mean_map = attention.maps(images(14, 14))["position"].detach().mean(0)
     attention(images(14, 14))
-    expected = seen.reshape(7, 2, 7, 2).mean((1, 3))
+    expected = mean_map.reshape(7, 2, 7, 2).mean((1, 3))
     torch.testing.assert_close(memory(attention)[0, 0], expected)
 
 
 @pytest.mark.parametrize("size", [(4, 3), (7, 7), (14, 9)])
-def test_saved_memory_serves_features_of_any_size(size: tuple[int, int]) -> None:
+def test_saved_memory_fits_features_of_any_size(size: tuple[int, int]) -> None:
     attention, other = made(), made()
     for seed in (1, 2):
         attention(images(seed=seed))
@@ -96,7 +96,7 @@ def test_saved_memory_serves_features_of_any_size(size: tuple[int, int]) -> None
     assert torch.equal(other.eval()(images(*size)), attention.eval()(images(*size)))
 
 
-def test_it_keeps_its_own_precision_under_autocast() -> None:
+def test_the_memory_keeps_its_precision_under_autocast() -> None:
     attention = made()
     before = memory(attention)
     with torch.autocast("cpu", torch.bfloat16):

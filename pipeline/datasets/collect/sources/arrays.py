@@ -1,4 +1,4 @@
-"""Sets that are arrays and no image files: CIFAR-10 and CIFAR-100, read by torchvision, and scikit-learn's digits."""
+"""Sets published as arrays, not as image files: CIFAR-10 and CIFAR-100 (by torchvision), scikit-learn's digits."""
 
 import warnings
 from dataclasses import replace
@@ -10,36 +10,36 @@ import numpy as np
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet, Picture
 from pipeline.datasets.collect.sources.places import WHOLE, folder_named
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.splits import PerClass
 
 
 def cifar10(folder: Path) -> list[Picture]:
-    """CIFAR-10: `cifar-10-batches-py/`, 32 x 32 RGB.
+    """Read CIFAR-10: `cifar-10-batches-py/`, 32 x 32 RGB.
 
     Raises:
-        InputError: where a file is missing or not the published one.
+        InputError: if a file is missing or not the published one.
     """
     return _cifar(folder, "CIFAR10")
 
 
 def cifar100(folder: Path) -> list[Picture]:
-    """CIFAR-100 with its 100 fine labels: `cifar-100-python/`, 32 x 32 RGB.
+    """Read CIFAR-100 with its 100 fine labels: `cifar-100-python/`, 32 x 32 RGB.
 
     Raises:
-        InputError: where a file is missing or not the published one.
+        InputError: if a file is missing or not the published one.
     """
     return _cifar(folder, "CIFAR100")
 
 
 def digits(_folder: Path) -> list[Picture]:
-    """scikit-learn's handwritten digits, which come with it: 8 x 8 grey, their 17 levels spread over 0 to 255."""
+    """Read the handwritten digits that scikit-learn contains: 8 x 8 gray, their 17 levels scaled to 0..255."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
     pixels = np.rint(data.images * (255 / 16)).astype(np.uint8)
-    labelled = enumerate(zip(pixels, data.target, strict=True))
-    return [Picture(f"{label}/{number:05}.png", str(label), "", image) for number, (image, label) in labelled]
+    labeled = enumerate(zip(pixels, data.target, strict=True))
+    return [Picture(f"{label}/{number:05}.png", str(label), "", image) for number, (image, label) in labeled]
 
 
 _CIFAR_TERMS = "No licence is stated; its authors ask for the technical report to be cited."
@@ -115,7 +115,7 @@ def _cifar(folder: Path, kind: str) -> list[Picture]:
     pictures: list[Picture] = []
     for part in ("train", "test"):
         with warnings.catch_warnings():
-            # The files are of an old NumPy, of whose ways a new one complains.
+            # An old NumPy pickled the files; new ones warn about it.
             warnings.simplefilter("ignore")
             data = reader(root, train=part == "train")
         for number, (image, target) in enumerate(zip(data.data, data.targets, strict=True)):
@@ -125,7 +125,7 @@ def _cifar(folder: Path, kind: str) -> list[Picture]:
 
 
 def _check_files(folder: Path, reader: Any) -> None:
-    """The files are pickles: only those with the published MD5 are opened, which torchvision sees to as well."""
+    """Check the published MD5 of every file: they are pickles, which run code when opened. torchvision checks again."""
     from pipeline.core.vision import datasets
 
     files = [*reader.train_list, *reader.test_list, (reader.meta["filename"], reader.meta["md5"])]

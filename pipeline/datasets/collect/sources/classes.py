@@ -7,7 +7,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.splits import PerClass
 
 ITALIAN = {
@@ -25,7 +25,7 @@ ITALIAN = {
 
 
 def caltech_wanted(name: str) -> bool:
-    """Whether a file of Caltech-256's archive is one of its photographs: a JPEG directly in a class's folder.
+    """Return whether a file of Caltech-256's archive is a photograph: a JPEG directly in a class folder.
 
     The archive also holds a leftover in 198.spider and a folder of copies in 056.dog.
     """
@@ -34,10 +34,10 @@ def caltech_wanted(name: str) -> bool:
 
 
 def caltech(folder: Path) -> Layout:
-    """Caltech-256: `256_ObjectCategories/` with a folder a class, clutter included; labels without numbers.
+    """Read Caltech-256: `256_ObjectCategories/` with one folder per class, clutter included; labels without numbers.
 
     Raises:
-        InputError: where that folder is missing.
+        InputError: if that folder is missing.
     """
     top = folder_named(folder, "256_ObjectCategories")
     images = [path.relative_to(top).as_posix() for path in top.glob("*/*.jpg") if not path.name.startswith(".")]
@@ -46,7 +46,7 @@ def caltech(folder: Path) -> Layout:
 
 
 CALTECH_30 = DataSet(
-    title="Caltech-256",
+    title="Caltech-256, 30 training images a class",
     description="256 kinds of objects and clutter, 30 training and 20 test images drawn of each class",
     home="https://data.caltech.edu/records/nyy15-4j048",
     terms="Creative Commons Attribution 4.0.",
@@ -67,6 +67,7 @@ CALTECH_30 = DataSet(
 )
 CALTECH_60 = replace(
     CALTECH_30,
+    title="Caltech-256, 60 training images a class",
     description="256 kinds of objects and clutter, 60 training and 20 test images drawn of each class",
     counts=Counts(30607, 257 * 60, 257 * 20),
     paper="SPA-GCA: 60 training and 20 test images drawn of each class, clutter included",
@@ -75,22 +76,26 @@ CALTECH_60 = replace(
 
 
 def animals(folder: Path) -> Layout:
-    """Animals-10: a folder a class, in `raw-img/` or directly; Italian names become English, English ones stay.
+    """Read Animals-10: one folder per class, in `raw-img/` or directly, with Italian or English names.
+
+    Labels are the English names.
 
     Raises:
-        InputError: for a folder of another name, or two of the same animal.
+        InputError: if a folder has another name, or two are of the same animal.
     """
     top = next((path for path in sorted(folder.rglob("raw-img")) if path.is_dir()), folder)
+    # Other names pass unchanged, to be refused below.
     english = {path: ITALIAN.get(path.name, path.name) for path in sorted(top.iterdir()) if path.is_dir()}
-    kept = {path: label for path, label in english.items() if not path.name.startswith((".", "__"))}
-    unknown = [path.name for path, label in kept.items() if label not in ITALIAN.values()]
+    labels = {path: label for path, label in english.items() if not path.name.startswith((".", "__"))}
+    unknown = [path.name for path, label in labels.items() if label not in ITALIAN.values()]
     if unknown:
         raise InputError(f"the folder {unknown[0]!r} is none of {', '.join(ITALIAN)}; {WHOLE}")
-    if len(set(kept.values())) < len(kept):
-        raise InputError(f"Italian and English folders of one animal among {', '.join(p.name for p in kept)}; keep one")
+    if len(set(labels.values())) < len(labels):
+        names = ", ".join(path.name for path in labels)
+        raise InputError(f"Italian and English folders of one animal among {names}; keep one")
     files = [
         Named(file.relative_to(top).as_posix(), label, "")
-        for path, label in kept.items()
+        for path, label in labels.items()
         for file in path.iterdir()
         if file.is_file() and not file.name.startswith(".")
     ]

@@ -6,24 +6,24 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, lines, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
 
 def cub(folder: Path) -> Layout:
-    """CUB-200-2011: `images.txt` and the lists beside it, images in `images/`.
+    """Read CUB-200-2011: `images.txt` and the lists next to it, images in `images/`.
 
     Raises:
-        InputError: where a list or an image is missing or the lists do not go together.
+        InputError: if a list or an image is missing, or the lists contradict each other.
     """
     root = file_named(folder, "images.txt").parent
     return layout(root / "images", cub_names(root))
 
 
 def cub_names(root: Path) -> list[Named]:
-    """Every image of CUB-200-2011's lists, which give it a number; labels without the classes' own numbers.
+    """Return every image of CUB-200-2011's lists; labels without the numbers of the classes.
 
     Raises:
-        InputError: where a list is missing or does not fit the others.
+        InputError: if a list is missing or contradicts the others.
     """
     names, numbers, trains, classes = (
         _numbered(root, name)
@@ -38,7 +38,7 @@ def cub_names(root: Path) -> list[Named]:
 
 
 def cub_wanted(name: str) -> bool:
-    """Whether a file of the archive is a photograph or a list of them: parts, attributes and sketches are not."""
+    """Return whether a file of the archive is a photograph or a list; bird parts, attributes and sketches are not."""
     inside = name.removeprefix("./").removeprefix("CUB_200_2011/")
     return inside.startswith("images/") or ("/" not in inside and inside.endswith(".txt"))
 
@@ -68,19 +68,19 @@ CUB = DataSet(
 
 
 def mit(folder: Path) -> Layout:
-    """MIT Indoor 67: `TrainImages.txt`, `TestImages.txt`, and `Images/` with a folder a class.
+    """Read MIT Indoor 67: `TrainImages.txt`, `TestImages.txt`, and `Images/` with one folder per class.
 
     Raises:
-        InputError: where a list or an image is missing.
+        InputError: if a list or an image is missing.
     """
     return layout(folder_named(folder, "Images"), mit_names(folder))
 
 
 def mit_names(folder: Path) -> list[Named]:
-    """Every image of the two lists; the class is its folder.
+    """Return every image of the two lists; its class is its folder.
 
     Raises:
-        InputError: where a list is missing or names an image without a class.
+        InputError: if a list is missing or names an image without a class.
     """
     images: list[Named] = []
     for name, part in (("TrainImages.txt", "train"), ("TestImages.txt", "test")):
@@ -112,7 +112,7 @@ MIT = DataSet(
 
 
 def _numbered(root: Path, name: str) -> dict[str, str]:
-    """A list whose lines are a number, a space and a value."""
+    """Return a list whose lines are a number, a space and a value."""
     pairs = [line.partition(" ") for line in lines(root, name)]
     wrong = [number for number, (_, space, _) in enumerate(pairs, 1) if not space]
     if wrong:

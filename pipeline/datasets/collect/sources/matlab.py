@@ -12,26 +12,26 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, shortened
-from pipeline.datasets.download.fetching import Download
+from pipeline.datasets.download.download import Download
 
-# What SciPy's reader lets through on damaged files, besides its own error; version 7.3 is another format.
+# Errors of SciPy's reader on damaged files, besides its own; NotImplementedError is for version 7.3, another format.
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, EOFError, NotImplementedError, struct.error, zlib.error)
 
 
 def dogs(folder: Path) -> Layout:
-    """Stanford Dogs: `train_list.mat`, `test_list.mat`, and `Images/` with a folder a class.
+    """Read Stanford Dogs: `train_list.mat`, `test_list.mat`, and `Images/` with one folder per class.
 
     Raises:
-        InputError: where a list or an image is missing.
+        InputError: if a list or an image is missing.
     """
     return layout(folder_named(folder, "Images"), dogs_names(folder))
 
 
 def dogs_names(folder: Path) -> list[Named]:
-    """Every image of the two lists; labels are the folders' names without ImageNet's number.
+    """Return every image of the two lists; labels are the folders' names without ImageNet's number.
 
     Raises:
-        InputError: where a list is missing, cannot be read or has no `file_list`.
+        InputError: if a list is missing, cannot be read or has no `file_list`.
     """
     listed = {part: _column(folder, f"{part}_list.mat", "file_list") for part in ("train", "test")}
     kinds = {name.partition("/")[0] for names in listed.values() for name in names}
@@ -69,23 +69,23 @@ DOGS = DataSet(
 
 
 def cars(folder: Path) -> Layout:
-    """Stanford Cars: the development kit, the test part's labels, and the folders `cars_train` and `cars_test`.
+    """Read Stanford Cars: development kit, labels of the test part, folders `cars_train` and `cars_test`.
 
     Raises:
-        InputError: where a list or an image is missing.
+        InputError: if a list or an image is missing.
     """
-    found = []
+    files = []
     for part, images in cars_names(folder).items():
-        place = f"cars_{part}"
-        found += layout(folder_named(folder, place), images, below=f"{place}/").files
-    return Layout(sorted(found, key=lambda file: file.path), [])
+        name = f"cars_{part}"
+        files += layout(folder_named(folder, name), images, prefix=f"{name}/").files
+    return Layout(sorted(files, key=lambda file: file.path), [])
 
 
 def cars_names(folder: Path) -> dict[str, list[Named]]:
-    """Every image of the annotations, by part; classes are numbered from 1.
+    """Return every image of the annotations, by part.
 
     Raises:
-        InputError: where annotations are missing, cannot be read or name a class that `cars_meta.mat` does not.
+        InputError: if annotations are missing, cannot be read or name a class that `cars_meta.mat` does not.
     """
     labels = _column(folder, "cars_meta.mat", "class_names")
     images: dict[str, list[Named]] = {}
@@ -93,6 +93,7 @@ def cars_names(folder: Path) -> dict[str, list[Named]]:
         table = _variable(folder, name, "annotations")
         if not {"fname", "class"} <= set(table.dtype.names or ()):
             raise InputError(f"{name}: its annotations have no fname and class; {WHOLE}")
+        # MATLAB numbers classes from 1.
         numbers = [int(number) for number in table["class"]]
         if not all(1 <= number <= len(labels) for number in numbers):
             raise InputError(f"{name}: a class that cars_meta.mat does not name; {WHOLE}")
@@ -147,7 +148,7 @@ def _column(folder: Path, name: str, variable: str) -> list[str]:
 
 
 def _variable(folder: Path, name: str, variable: str) -> "np.ndarray[Any, Any]":
-    """A variable of a MATLAB file, one-dimensional."""
+    """Return a variable of a MATLAB file, one-dimensional."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 

@@ -1,4 +1,4 @@
-"""SPIDER9-IMAGE, which is not public: the user's folder, its nine names, and what the paper prints of it."""
+"""SPIDER9-IMAGE, which is not public: the user's folder, its nine classes, and the paper's numbers of images."""
 
 from pathlib import Path
 
@@ -20,20 +20,20 @@ PRINTED = {
     "Cyrtophora": (164, 70),
 }
 
-# Table 8's name of Thomisidae.
+# Table 8 prints Thomisidae so.
 _MISPRINTS = {"hominidae": "Thomisidae"}
 
 
 def read(folder: Path) -> Layout:
-    """The user's class folders under the paper's names, however they are spelled.
+    """Read the user's class folders, with the paper's class names as labels.
 
     Raises:
-        InputError: where the folder cannot be used, or its classes are not the nine.
+        InputError: if the folder cannot be used, or its classes are not the nine.
     """
     layout = own.layout(folder)
-    names = {label: _known(label) for label in sorted({found.label for found in layout.files})}
+    names = {label: _printed_name(label) for label in sorted({file.label for file in layout.files})}
     _check(folder, names)
-    return Layout([found._replace(label=names[found.label]) for found in layout.files], layout.left_out)
+    return Layout([file._replace(label=names[file.label]) for file in layout.files], layout.left_out)
 
 
 SPIDERS = DataSet(
@@ -53,8 +53,8 @@ SPIDERS = DataSet(
 )
 
 
-def _known(label: str) -> str:
-    """A class by its printed name: case, and spaces, underscores and hyphens, do not count. Empty if unknown."""
+def _printed_name(label: str) -> str:
+    """Return the printed name of a class, whatever its case, spaces, underscores and hyphens; empty if unknown."""
     names = {_plain(name): name for name in PRINTED} | _MISPRINTS
     return names.get(_plain(label), "")
 

@@ -1,0 +1,48 @@
+"""Files of a trained network: its weights under torchvision's names, and the settings to build it again."""
+
+from pathlib import Path
+
+from pipeline.assembly import networks
+from pipeline.core import paths
+from pipeline.core.recipe import Recipe, Sizes
+from pipeline.core.records import ModelRecord
+from pipeline.networks.build import build
+from pipeline.networks.network import Network
+from pipeline.training import checkpoints
+
+WEIGHTS, MODEL = "weights.safetensors", "model.json"
+
+
+def save(folder: Path, recipe: Recipe, network: Network, classes: list[str]) -> None:
+    """Write a trained network into a folder.
+
+    Args:
+        folder: an empty folder.
+        recipe: the recipe of the network.
+        network: the trained network.
+        classes: class names in the order of its scores.
+    """
+    checkpoints.save(network.model.state_dict(), folder / WEIGHTS)
+    # Of all options these alone change the structure.
+    options = {family: recipe.options[family] for family in ("attention", "head")}
+    model = ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
+    model.write(folder / MODEL)
+
+
+def load(repeat: int) -> Network:
+    """Build the trained network of a repeat from its files."""
+    model = _read(repeat)
+    plan = networks.plan_of(model.network, model.options, classes=len(model.classes), image_size=model.sizes.input)
+    network = build(plan, pretrained=None)
+    network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / WEIGHTS))
+    return network
+
+
+def sizes(repeat: int) -> Sizes:
+    """Return the image sides of the network of a repeat."""
+    return _read(repeat).sizes
+
+
+def _read(repeat: int) -> ModelRecord:
+    file = paths.trained(repeat) / MODEL
+    return ModelRecord.parse(file.read_bytes(), file)

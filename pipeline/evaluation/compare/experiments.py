@@ -1,0 +1,124 @@
+"""Types of compared experiments, and of the results of a comparison."""
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
+
+# The default score of a comparison.
+ACCURACY = "accuracy"
+
+
+class Trial(NamedTuple):
+    """One repeat of an experiment.
+
+    Attributes:
+        right: whether the prediction is right, by path of the test image; never empty.
+        train: number of training images.
+        scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
+        seconds: training time; None if unknown.
+    """
+
+    right: Mapping[str, bool]
+    train: int
+    scores: Mapping[str, float] = {}
+    seconds: float | None = None
+
+    def score(self, metric: str) -> float:
+        """Return the value of a score."""
+        return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
+
+
+class Experiment(NamedTuple):
+    """One experiment with its repeats.
+
+    Attributes:
+        name: the user's name for it.
+        trials: one or more, by number of the repeat.
+        parameters: number of parameters that trained; None if unknown.
+        settings: its settings, flat.
+        images: identity of each image by path, such as its class and its file's hash; if empty, only paths are
+            compared.
+    """
+
+    name: str
+    trials: Mapping[int, Trial]
+    parameters: int | None = None
+    settings: Mapping[str, Any] = {}
+    images: Mapping[str, str] = {}
+
+
+class Summary(NamedTuple):
+    """Mean score of one experiment.
+
+    Attributes:
+        name: of the experiment.
+        n: number of repeats.
+        mean: of the score.
+        sd: standard deviation with n - 1; None for a single repeat.
+        interval: the 95 % interval that `Comparison.over` describes, clipped to the range of the score; None where
+            there is none, as for equal values.
+        seconds: mean training time; None if unknown.
+        parameters: as in `Experiment`.
+    """
+
+    name: str
+    n: int
+    mean: float
+    sd: float | None
+    interval: Interval | None
+    seconds: float | None
+    parameters: int | None
+
+
+class Pair(NamedTuple):
+    """Difference of two experiments over the repeats that both have.
+
+    Attributes:
+        a: name of the first experiment.
+        b: name of the second.
+        repeats: numbers of the common repeats.
+        difference: mean of a's score minus b's.
+        test: the paired t test over the repeats, corrected where the splits vary; None for a single repeat.
+        p: of that test, or of McNemar's for a single repeat; None if there is neither.
+        holm: p adjusted by Holm's method for the number of pairs; None with p.
+        mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
+        bootstrap: interval, over images, of the difference of accuracies; None for other scores.
+        smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
+        verdict: the result in words.
+    """
+
+    a: str
+    b: str
+    repeats: tuple[int, ...]
+    difference: float
+    test: TTest | None
+    p: float | None
+    holm: float | None
+    mcnemar: dict[int, McNemar]
+    bootstrap: Interval | None
+    smallest: float | None
+    verdict: str
+
+    def interval(self) -> Interval | None:
+        """Return the interval that decides: over repeats if there are several, else over images."""
+        return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
+
+
+class Comparison(NamedTuple):
+    """Results of a comparison.
+
+    Attributes:
+        metric: name of the score.
+        over: a sentence on the population of the intervals and tests.
+        summaries: one per experiment, in the order of the arguments.
+        pairs: one per pair of experiments.
+        differing: settings that differ, with the value of each experiment; None for one without the setting.
+    """
+
+    metric: str
+    over: str
+    summaries: list[Summary]
+    pairs: list[Pair]
+    differing: dict[str, list[Any]]

@@ -1,0 +1,204 @@
+"""Confidence intervals and tests of differences, by scipy and statsmodels; reads no file.
+
+Scores over repeats are of two kinds. If every repeat draws a new random split, the training parts overlap, so that the
+values are not independent and their plain standard error is too small: Nadeau and Bengio (2003, Inference for the
+Generalization Error, Machine Learning 52, 239-281) raise the variance of the mean from sd^2 / n to
+sd^2 (1 / n + test / train). If the test part is the same in every repeat and only the seed varies, there is nothing to
+correct (`test=0` here): the interval is then of the mean over seeds on these very test images, and does not hold for
+other images.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+FloatArray = npt.NDArray[np.float64]
+
+# Two-sided error of every interval and test.
+ALPHA = 0.05
+# Spread relative to the values below which it is rounding alone.
+NO_SPREAD = 1e-12
+# Numbers that the bootstrap draws at a time, 64 MB.
+DRAWN_AT_ONCE = 8_000_000
+
+
+class Interval(NamedTuple):
+    """Ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+    def covers_zero(self) -> bool:
+        """Return whether the interval contains 0 or is not known (NaN)."""
+        # Negated, so that NaN covers 0.
+        return not (self.low > 0 or self.high < 0)
+
+
+class TTest(NamedTuple):
+    """A paired t test over n repeats.
+
+    Attributes:
+        statistic: t.
+        p: two-sided.
+        mean: of the differences.
+        low: lower end of the 95 % interval of the mean.
+        high: upper end.
+        n: number of repeats.
+    """
+
+    statistic: float
+    p: float
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def covers_zero(self) -> bool:
+        """Return whether the interval contains 0 or is not known (NaN)."""
+        return Interval(self.low, self.high).covers_zero()
+
+
+class McNemar(NamedTuple):
+    """McNemar's exact test: numbers of images that only a and only b gets right, and the two-sided p."""
+
+    only_a: int
+    only_b: int
+    p: float
+
+
+def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
+    """Return the 95 % interval of the mean of n repeats: mean +- t_{n-1} sd sqrt(1/n + test/train).
+
+    Args:
+        values: n >= 2 scores.
+        train: number of training images, > 0.
+        test: number of test images if each repeat draws a new split; 0 if the test part is the same in all repeats,
+            for the plain t interval.
+
+    Raises:
+        ValueError: for fewer than two values.
+
+    >>> ecsm = [90.95, 89.78, 90.06, 90.64, 89.47]
+    >>> [round(end, 2) for end in interval(ecsm, train=1618, test=686)]
+    [88.84, 91.52]
+    >>> [round(end, 2) for end in interval(ecsm, train=1618, test=0)]
+    [89.42, 90.94]
+    """
+    array = np.asarray(values, dtype=np.float64)
+    margin = stats.t.isf(ALPHA / 2, len(array) - 1) * standard_error(array, train=train, test=test)
+    return Interval(float(array.mean() - margin), float(array.mean() + margin))
+
+
+def standard_error(values: FloatArray, *, train: float, test: float) -> float:
+    """Return the standard error of the mean of n values with Nadeau and Bengio's correction, see `interval`."""
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} value: a spread needs two")
+    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + test / train))
+
+
+def wilson(right: int, total: int) -> Interval:
+    """Return Wilson's 95 % interval of a fraction: the accuracy of one trained network on all images like these.
+
+    >>> [round(end, 4) for end in wilson(15, 148)]
+    [0.0624, 0.1605]
+    """
+    low, high = proportion_confint(right, total, alpha=ALPHA, method="wilson")
+    return Interval(float(low), float(high))
+
+
+def corrected_t(differences: Sequence[float], *, train: float, test: float) -> TTest:
+    """Test whether the mean of paired differences is 0: Nadeau and Bengio's corrected resampled t test.
+
+    Equal differences have no spread: statistic and interval are NaN then, and p is 1.
+
+    Args:
+        differences: for each of n >= 2 repeats the one score minus the other, on the same split.
+        train: as for `interval`.
+        test: as for `interval`; 0 for the plain paired t test.
+
+    Raises:
+        ValueError: for fewer than two differences.
+
+    >>> gains = [0.6, 0.89, 0.59, 1.75, 0.29]  # ECSM minus self-attention, ECSM paper, Table 7
+    >>> result = corrected_t(gains, train=1618, test=686)
+    >>> round(result.mean, 3), round(result.p, 2)
+    (0.824, 0.14)
+    """
+    array = np.asarray(differences, dtype=np.float64)
+    mean, error = float(array.mean()), standard_error(array, train=train, test=test)
+    if error < NO_SPREAD * max(1.0, abs(mean)):
+        return TTest(np.nan, 1.0, mean, np.nan, np.nan, len(array))
+    statistic = mean / error
+    p = float(2 * stats.t.sf(abs(statistic), len(array) - 1))
+    return TTest(statistic, p, mean, *interval(differences, train=train, test=test), n=len(array))
+
+
+def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
+    """Test whether two networks have the same accuracy on the same images, by the images that only one gets right.
+
+    Args:
+        right_a: (n,) whether a gets each image right.
+        right_b: (n,) the same for b, images in the same order.
+
+    >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
+    McNemar(only_a=3, only_b=1, p=0.625)
+    """
+    a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    # Only the discordant images decide; the other two cells complete the table.
+    table = [[int((a & b).sum()), only_a], [only_b, int((~a & ~b).sum())]]
+    return McNemar(only_a, only_b, float(_mcnemar(table, exact=True).pvalue))
+
+
+def bootstrap_difference(
+    right_a: npt.ArrayLike,
+    right_b: npt.ArrayLike,
+    *,
+    tested: npt.ArrayLike | None = None,
+    seed: int,
+    resamples: int = 9_999,
+) -> Interval:
+    """Return a 95 % percentile interval of the difference of two accuracies, by drawing images with replacement.
+
+    The trained networks are fixed, the test images vary. An image of several repeats is drawn with all of its
+    predictions, since they are not independent.
+
+    Args:
+        right_a: (n,) in how many repeats a gets each image right; n >= 2.
+        right_b: (n,) the same for b, images in the same order.
+        tested: (n,) number of repeats that test each image; 1 each by default.
+        seed: of the draws.
+        resamples: number of draws.
+
+    Returns:
+        The interval of a's fraction of right predictions minus b's.
+    """
+    a, b = np.asarray(right_a, dtype=np.float64), np.asarray(right_b, dtype=np.float64)
+    times = np.ones_like(a) if tested is None else np.asarray(tested, dtype=np.float64)
+    result = stats.bootstrap(
+        (a - b, times),
+        lambda gains, tests, axis: gains.sum(axis=axis) / tests.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, DRAWN_AT_ONCE // len(a)),
+        method="percentile",
+        confidence_level=1 - ALPHA,
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p values adjusted by Holm's step-down method, which bounds the family-wise error.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []

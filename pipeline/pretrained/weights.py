@@ -1,0 +1,140 @@
+"""Pre-trained weights: where they are from, and whether they fit the backbone."""
+
+import pickle
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.core import compiler
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
+from pipeline.core.vision import models
+from pipeline.networks import build
+from pipeline.networks.backbones.table import backbone, make, places365
+from pipeline.pretrained import drawn
+from pipeline.training import checkpoints
+
+# The side for which values are checked; those that depend on the side are fitted to it.
+CHECKED_SIZE = 224
+
+
+class Pretrained(NamedTuple):
+    """Pre-trained values by torchvision's names, where they are from and the SHA-256 of the file read, if one was."""
+
+    values: dict[str, Tensor]
+    origin: str
+    file_sha256: str = ""
+
+
+def get(recipe: Recipe, file: Path) -> Pretrained:
+    """Return the weights that a recipe names.
+
+    Args:
+        recipe: its backbone and weights.
+        file: the user's own, for the weights `file`.
+
+    Raises:
+        InputError: for a file that is damaged, and an address that does not answer.
+    """
+    return ORIGINS[recipe.network.weights](recipe, file)
+
+
+def fitting(pretrained: Pretrained, name: str) -> dict[str, Tensor]:
+    """Return the values of a backbone, and of the hidden layers of its classifier where it has some.
+
+    Raises:
+        InputError: where they are not those of this backbone.
+    """
+    row = backbone(name)
+    values = build.backbone_weights(pretrained.values, row)
+    with compiler.meta_device():
+        plain = make(name, CHECKED_SIZE)
+    build.check_backbone(plain, row, row.fit(values, CHECKED_SIZE), origin=pretrained.origin)
+    return values | build.hidden_layers(pretrained.values, row)
+
+
+def nothing(_recipe: Recipe, _file: Path) -> Pretrained:
+    """Return no values: the backbone keeps its random ones."""
+    return Pretrained({}, "none")
+
+
+def from_file(_recipe: Recipe, file: Path) -> Pretrained:
+    """Read the user's own file."""
+    return Pretrained(checkpoints.read(file), f"file {file.name}", checkpoints.sha256(file))
+
+
+def from_places365(recipe: Recipe, _file: Path) -> Pretrained:
+    """Read the Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
+    url = places365(recipe.network.backbone)
+    path = fetch(url)
+    return Pretrained(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
+
+
+def fetch(url: str) -> Path:
+    """Fetch a file into torch's cache, unless it is there.
+
+    Raises:
+        InputError: where the address does not answer.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not cached.is_file():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(cached))
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            raise _not_downloaded(url, error) from None
+    return cached
+
+
+def _not_downloaded(url: str, error: Exception) -> InputError:
+    return InputError(
+        f"weights: {url} could not be downloaded ({error}); go online once, or give a file of your own: "
+        "-S weights=file -S weights_file=/path/to/it"
+    )
+
+
+def from_torchvision(recipe: Recipe, _file: Path) -> Pretrained:
+    """Read torchvision's ImageNet weights, from its cache or its own address."""
+    weights = backbone(recipe.network.backbone).imagenet
+    return Pretrained(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
+
+
+def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
+    """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked each time.
+
+    Raises:
+        InputError: where the address does not answer or what came is not what was published.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        values: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise _not_downloaded(weights.url, error) from None
+    except RuntimeError as error:
+        raise InputError(f"weights: {weights.url} was refused: {error}") from None
+    except pickle.UnpicklingError:
+        raise InputError(f"weights: {cached} is damaged; delete it, and it is downloaded anew") from None
+    if not checkpoints.sha256(cached).startswith(cached.stem.rpartition("-")[2]):
+        raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
+    return values
+
+
+def from_drawings(recipe: Recipe, _file: Path) -> Pretrained:
+    """Train the backbone on drawn shapes."""
+    options = recipe.options_of("weights")
+    values = drawn.trained(recipe.network.backbone, options, device=recipe.device, threads=recipe.threads)
+    return Pretrained(values, f"drawn source domain, seed {options['seed']}, {options['images']} images")
+
+
+# A row of `WEIGHTS` each.
+ORIGINS: dict[str, Callable[[Recipe, Path], Pretrained]] = {
+    "none": nothing,
+    "file": from_file,
+    "imagenet": from_torchvision,
+    "places365": from_places365,
+    "synthetic": from_drawings,
+}

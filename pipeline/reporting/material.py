@@ -1,0 +1,34 @@
+"""All that a report is made from."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting.figures import Shown
+
+
+class Material(NamedTuple):
+    """All that a report is made from.
+
+    Attributes:
+        repeats: one or more, of the same experiment.
+        cite: the paper that the recipe is from, as params.yaml has it.
+        dataset: dataset.json.
+        class_images: each class's number of images in the whole set.
+        rejected: (path, reason) of the files that were left out.
+        right: typical right predictions with their images.
+        wrong: confident wrong ones.
+        health: what is worth knowing of the set before it is used, as `datasets.health.examine` gives it.
+        augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
+            not.
+    """
+
+    repeats: Sequence[Repeat]
+    cite: str
+    dataset: Mapping[str, Any]
+    class_images: Mapping[str, int]
+    rejected: Sequence[tuple[str, str]]
+    right: Sequence[Shown]
+    wrong: Sequence[Shown]
+    health: Mapping[str, Any]
+    augmented: bytes = b""

@@ -1,0 +1,68 @@
+"""Remarks that a reader must know before relying on an experiment's number: pure."""
+
+from collections.abc import Iterator, Sequence
+
+from pipeline.core.recipe import NONE, Train
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
+from pipeline.reporting.collapses import Collapse
+from pipeline.reporting.material import Material
+
+
+def limits(material: Material) -> list[str]:
+    """Return what limits the result, a sentence or two each."""
+    repeats = material.repeats
+    images = round(sum(one.scores.test_images for one in repeats) / len(repeats))
+    own_parts = bool(material.dataset["has_parts"]) and not _drawn_by_class(material)
+    return [
+        confidence_intervals.note(repeats, own_parts=own_parts),
+        f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
+        "The network of the last epoch is what is tested, once; no test image had a part in training or in "
+        "choosing an epoch.",
+        *_of_images(material),
+        *_of_training(repeats),
+    ]
+
+
+def _of_images(material: Material) -> Iterator[str]:
+    if material.dataset["set"] == "synthetic":
+        yield (
+            "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
+        )
+    overlap = (material.dataset.get("published") or {}).get("known_overlap")
+    if overlap and material.repeats[0].record.recipe.network.weights == "imagenet":
+        yield f"The set and the pre-training data overlap: {overlap} So the accuracy here is higher than on new images."
+
+
+def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
+    if _is_balanced(repeats[0].record.recipe.train):
+        yield (
+            "Training gave rare classes more weight than they have among the images, and accuracy favors frequent "
+            "ones: macro-F1, beside it, counts every class the same."
+        )
+    if any(one.runtime.git_dirty for one in repeats):
+        yield "Files differed from the recorded commit when this was trained: the commit alone does not give it back."
+    if cases := collapses.collapses(repeats):
+        yield collapsed(cases)
+    if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
+        yield f"Without a test image, so not judged: {', '.join(empty)}."
+
+
+def collapsed(cases: Sequence[Collapse]) -> str:
+    """Return that a regularizer says little, with the worst case."""
+    worst = max(cases, key=lambda one: one.share)
+    where = "the layer holds" if worst.alone else "one place of it holds"
+    others = f", and in {len(cases) - 1} more cases" if len(cases) > 1 else ""
+    return (
+        f"The weights of {worst.method} have collapsed: at {worst.layer} {where} {tables.percent(worst.share, 0)} of "
+        f"the weight in repeat {worst.repeat}{others}. It then keeps little of the network near the pre-trained one."
+    )
+
+
+def _is_balanced(train: Train) -> bool:
+    return bool(wording.sampling(train.sampler) or wording.class_weights(train.class_weights))
+
+
+def _drawn_by_class(material: Material) -> bool:
+    """Return whether so many images of each class are drawn, anew in each repeat."""
+    return material.repeats[0].record.recipe.data.split.per_class != NONE

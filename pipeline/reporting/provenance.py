@@ -1,0 +1,138 @@
+"""Where a result came from, and the commands that give it back."""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+from pipeline.core.files import flat
+from pipeline.core.recipe import TrainingSettings
+from pipeline.datasets.collect.sets import SETS
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting.aggregate import device
+from pipeline.reporting.tables import Table
+
+# The setting whose value is a word or a section.
+WORD_OR_SECTION = "data.split.per_class"
+
+
+def settings(values: Mapping[str, Any]) -> Table:
+    """Return nested settings, one dotted name a row; the parts of a list of sections by their number."""
+    rows = [(leaf, _value(inner)) for name, value in flat(values) for leaf, inner in _leaves(name, value)]
+    return Table(("setting", "value"), rows, numbers_from=2)
+
+
+def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    sections = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else None
+    if sections is None:
+        yield name, value
+        return
+    for number, section in enumerate(sections):
+        yield from flat(section, f"{name}.{number}.")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def runs(repeats: Sequence[Repeat]) -> Table:
+    """Return what differs between repeats: key, seed, parts, device, time and commit of each."""
+    header = ("repeat", "seed", "train / val / test", "device", "started (UTC)", "commit", "key")
+    return Table(header, [_origin(one) for one in repeats], numbers_from=7)
+
+
+def _origin(one: Repeat) -> tuple[str, ...]:
+    parts = one.record.parts
+    return (
+        str(one.number),
+        str(one.record.seed),
+        f"{parts.train:,} / {parts.val:,} / {parts.test:,}",
+        device(one),
+        f"{one.runtime.started.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        commit(one) or "none",
+        one.record.key[:12],
+    )
+
+
+def commit(one: Repeat) -> str:
+    """Return the commit that trained a repeat, twelve digits, with a plus where files differed from it."""
+    short = one.runtime.git_commit[:12]
+    return f"{short}+" if short and one.runtime.git_dirty else short
+
+
+def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """Return what identifies data, weights, code and the packages."""
+    record = repeats[0].record
+    names = dict.fromkeys(name for one in repeats for name in one.runtime.versions)
+    return [
+        ("Data, SHA-256", repeats[0].runtime.data_sha256),
+        ("Starting weights", record.weights.origin),
+        ("Starting weights, SHA-256", record.weights.sha256 or "none"),
+        ("Training code, SHA-256", distinct(one.record.code for one in repeats)),
+        *((name, distinct(one.runtime.versions.get(name, "none") for one in repeats)) for name in names),
+    ]
+
+
+def distinct(values: Iterable[str]) -> str:
+    """Return each value once, in their order."""
+    return ", ".join(dict.fromkeys(values))
+
+
+def reproduce(repeats: Sequence[Repeat]) -> list[str]:
+    """Return the commands that give the result back, as far as the record says.
+
+    With a clean commit `dvc repro` does; else params.yaml may have been other than the commit's, so every value
+    of the recipe is spelled out. Places are the user's own and not in the record, so he puts them in.
+    """
+    newest = max(repeats, key=lambda one: one.runtime.started)
+    trained_at = newest.runtime.git_commit
+    checkout = [f"git checkout {trained_at}"] if trained_at else []
+    if trained_at and not any(one.runtime.git_dirty for one in repeats):
+        return [*checkout, "dvc repro"]
+    recipe, name = newest.record.recipe, newest.record.recipe_name
+    # `++` sets what a recipe states and what it does not; nothing that differs for a data set is left to win over it.
+    values: dict[str, Any] = {f"++recipes.{name}.per_data": {}}
+    values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
+    values |= {"repeats": [one.number for one in repeats], "threads": newest.record.threads}
+    if key := SETS[recipe.data.set].needed_place:
+        values[key] = f"YOUR_{key.upper()}"
+    if recipe.network.weights == "file":
+        values["weights_file"] = "YOUR_FILE"
+    words = [f"-S {shlex.quote(f'{name}={_override(value)}')}" for name, value in values.items()]
+    return [*checkout, " \\\n  ".join([f"dvc exp run -S recipe={name}", *words])]
+
+
+def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
+    """Yield the values of a resolved recipe as a section of params.yaml states them."""
+    values = recipe.model_dump(mode="json")
+    phases = [phase.model_dump(include={"freeze", "amount", "lr"}) for phase in recipe.train.phases]
+    values["train"]["phases"] = phases if recipe.in_phases else []
+    for key, value in flat(values):
+        section, _, last = key.rpartition(".")
+        if section == WORD_OR_SECTION:
+            if last == "train":
+                yield section, values["data"]["split"]["per_class"]
+        else:
+            yield key, value
+
+
+def _override(value: Any) -> str:
+    """Return a value as DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
+
+    >>> _override([{"freeze": "1", "amount": 10}])
+    '[{freeze:"1",amount:10}]'
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(_inside, value))}]"
+    if isinstance(value, Mapping):
+        return _inside(value)
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _inside(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{_inside(part)}' for key, part in value.items())}}}"
+    return json.dumps(value)

@@ -1,0 +1,44 @@
+"""Predictions and validation scores of a network in eval mode."""
+
+import contextlib
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.training.contract import Examples, Row, Settings, Trainable
+from pipeline.training.features import Features
+
+
+@torch.no_grad()
+def predict(
+    network: Trainable, features: Features, rows: Tensor, settings: Settings, *, device: torch.device
+) -> Tensor:
+    """Return class scores (n, K) of these rows (n,) in eval mode, float32 on the CPU."""
+    network.eval()
+    scores = []
+    for batch in rows.split(settings.batch_size):
+        with autocast(settings, device):
+            # Softmax and loss of bf16 scores would lose digits.
+            scores.append(network.run(features(batch), start=features.prefix).float())
+    return torch.cat(scores).cpu()
+
+
+def autocast(settings: Settings, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return the context manager under which forward passes run in the settings' precision."""
+    if settings.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def validate(network: Trainable, features: Features, examples: Examples, settings: Settings) -> Row:
+    """Return loss and accuracy on the validation rows; empty if there are none."""
+    if not len(examples.val):
+        return {}
+    scores = predict(network, features, examples.val, settings, device=examples.images.device)
+    labels = examples.labels[examples.val]
+    return {
+        "val_loss": F.cross_entropy(scores, labels).item(),
+        "val_accuracy": (scores.argmax(1) == labels).double().mean().item(),
+    }
