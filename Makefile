@@ -88,7 +88,7 @@ tables: setup ## fill what follows from the code in the tables of README.md and 
 	python docs/tables.py
 
 picture: repro develop ## take README.md's picture of the report anew, with Chromium
-	python tests/reporting/picture.py
+	PYTHONPATH=tests python tests/reporting/picture.py
 
 mlflow: setup ## bring MLflow up to date with the experiments, then open its pages
 	orbweaver mlflow

@@ -67,7 +67,7 @@ def test_experiments_whose_files_are_not_in_the_cache_are_left_out(
     experimented.enter(monkeypatch)
     shutil.rmtree(".dvc/cache")
     assert said(sync.command).splitlines() == [
-        "HEAD: left out: metrics/train/1/history.csv: not in DVC's cache",
-        *(f"experiment {name}: left out: metrics/train/1/history.csv: not in DVC's cache" for name in CHOSEN),
+        "HEAD: left out: metrics/train/1/record.json: not in DVC's cache",
+        *(f"experiment {name}: left out: metrics/train/1/record.json: not in DVC's cache" for name in CHOSEN),
         "MLflow: 1 experiment added, 3 with files missing",
     ]
