@@ -20,6 +20,7 @@ from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
+from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
@@ -50,7 +51,10 @@ COLUMNS: dict[str, dict[str, Callable[[str], str]]] = {
         "trained": lambda name: _count(name, "trainable"),
         "frozen": lambda name: _count(name, "frozen"),
     },
-    "backbone": {"attention goes": lambda name: _positions(name)},
+    "backbone": {
+        "attention goes": lambda name: _positions(name),
+        "weights": lambda name: ", ".join(f"`{weights}`" for weights in BACKBONES[name].published()),
+    },
     "attention": {"position": lambda name: f"`{ATTENTIONS[name].position}`" if ATTENTIONS[name].position else ""},
 }
 

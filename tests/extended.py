@@ -84,9 +84,14 @@ def answers() -> Answers:
         "unknown": unknown(),
         "missing": {key: refusal(lambda key=key: config.check(changed(key))) for key in OPTIONS},  # type: ignore[misc]
         "options": {key: described(choice)["settings"] for key, choice in OPTIONS.items()},
-        "context": described("backbone=mobilenet_v3_large", "attention=context", "freeze=3b"),
+        "context": described("backbone=mobilenet_v3_large", "weights=imagenet", "attention=context", "freeze=3b"),
         "residual_block": {
-            backbone: described(f"backbone={backbone}", "attention=se", "options.attention.se.position=residual_block")
+            backbone: described(
+                f"backbone={backbone}",
+                "weights=imagenet",
+                "attention=se",
+                "options.attention.se.position=residual_block",
+            )
             for backbone in BACKBONES
         },
         "last_stage": described("attention=context", f"{context}.position=last_stage", f"{context}.gate_init=identity"),

@@ -111,10 +111,11 @@ def source(weights_file: str) -> None:
     place = Path(weights_file)
     if weights == "file" and place.read_text(encoding="utf-8") == OF_ANOTHER_NETWORK:
         raise InputError(f"file {place.name}: not the values of this backbone; name the one that they are of")
-    content = digest(recipe["network"]["backbone"], weights, recipe["options"]["weights"], digest_of(str(place)))
+    content = digest(recipe["network"]["backbone"], weights, digest_of(str(place)))
     if weights != "none":
         write("models/source/weights.safetensors", content)
-    write("models/source/source.json", {"origin": weights, "sha256": "" if weights == "none" else content})
+    described = {"origin": weights, "license": "", "sha256": "" if weights == "none" else content}
+    write("models/source/source.json", {"weights": described})
 
 
 def train(repeat: int) -> None:
@@ -127,7 +128,7 @@ def train(repeat: int) -> None:
         "device": "cpu",
         "threads": threads,
         "data": {"set": recipe["data"]["set"], "classes": packed["classes"], "images": len(parts)},
-        "weights": {"origin": weights["origin"], "sha256": weights["sha256"]},
+        "weights": weights["weights"],
         "code": "c" * 64,
     }
     counted = {"trainable": 10, "frozen": 90}

@@ -142,7 +142,8 @@ def test_no_path_of_a_machine_and_no_registry_is_named(file: Path) -> None:
 def test_every_server_of_a_download_is_named() -> None:
     text = (ROOT / "docs/network-access.md").read_text(encoding="utf-8")
     downloads = [url for row in SETS.values() for download in row.downloads for url in download.urls]
-    weights = [backbone(name).imagenet.url for name in BACKBONES] + [row.places365 for row in BACKBONES.values()]
+    imagenet = [weights.url for name in BACKBONES if (weights := backbone(name).imagenet)]
+    weights = imagenet + [row.places365 for row in BACKBONES.values()]
     hosts = {urlsplit(url).hostname for url in [*downloads, *weights] if url}
     assert len(hosts) > 5
     rows = [readme.cells(line)[1] for line in text.splitlines() if line.startswith(("| `data", "| `weights"))]
@@ -168,5 +169,5 @@ def test_the_guides_commands_are_of_its_own_names_and_of_tests_that_are_there() 
     for words in (words for words in commands if "-S" in words or "-k" in words):
         named = {after.rpartition("=")[2] for before, after in pairwise(words) if before in ("-S", "-k")}
         assert named
-        assert named - {"identity", "224", "/path/to/a/copy"} <= names
+        assert named - {"identity", "imagenet", "224", "/path/to/a/copy"} <= names
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))

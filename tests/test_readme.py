@@ -42,6 +42,8 @@ OUT_OF_REACH = {
     "dvc exp run -S recipe=spa_gca -S data=mit67": DOWNLOAD,
     "dvc exp run -S recipe=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
+    "dvc exp run -S data=folder -S folder=/data/spiders": PHOTOGRAPHS,
+    "dvc exp run -S recipe=ecsm -S backbone=efficientnet_lite0 -S weights=bundled": PHOTOGRAPHS,
     """dvc exp run -S recipe=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,
     """dvc exp run -S recipe=ecsm -S "folder='/data/L\\'épeire'\"""": PHOTOGRAPHS,
     "dvc exp run -S recipe=ecsm -S backbone=resnet18 -S weights=file -S weights_file=/models/resnet18.safetensors": (

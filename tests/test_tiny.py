@@ -56,7 +56,7 @@ def test_what_is_written_is_params_yaml_and_what_it_resolves_to_as_the_stage_wri
 ) -> None:
     tiny.enter(tmp_path, monkeypatch)
     tiny.write_params(freeze="3c")
-    assert config.load().values == tiny.values(freeze="3c")
+    assert config.load().values == tiny.narrow_values(freeze="3c")
     written = paths.RECIPE.read_bytes()
     assert Recipe.read() == tiny.experiment(freeze="3c")
     validate.main()
@@ -71,7 +71,7 @@ def test_changes_of_one_test_are_not_seen_by_the_next() -> None:
     tiny.values()["recipes"]["quick"]["train"]["lr"] = "fast"
     tiny.shipped()["recipes"]["quick"]["train"]["lr"] = "fast"
     tiny.recipe("quick")["recipes"]["quick"]["train"]["budget"]["amount"] = "long"
-    tiny.small()["options"]["weights"]["synthetic"]["lr"] = "fast"
+    tiny.small()["options"]["data"]["synthetic"]["size"] = "large"
     assert tiny.shipped() == yaml.safe_load(tiny.FILE.read_text(encoding="utf-8"))
 
 

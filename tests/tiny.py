@@ -9,6 +9,7 @@ import functools
 import importlib
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ ROOT = Path(pipeline.__file__).parents[1]
 FILE = ROOT / "params.yaml"
 # The side of the images.
 SIDE = 48
+# Random values of the narrow ResNet-18, where git does not look; see `make_weights_file`.
+WEIGHTS_FILE = ROOT / "build/tests/resnet18.safetensors"
 # The channels of a narrow ResNet's four blocks: no two alike, and none fewer than a reduction of params.yaml.
 WIDTHS = (16, 24, 32, 48)
 ONE_EPOCH = {"unit": "epochs", "amount": 1}
@@ -72,7 +75,6 @@ def small() -> dict[str, Any]:
     """Return what makes any recipe small, at the top of the file: few drawn images, one repeat, one thread."""
     options = copy.deepcopy(_read(FILE)["options"])
     options["data"]["synthetic"] = {"images_per_class": 6, "size": SIDE, "seed": 0}
-    options["weights"]["synthetic"] |= {"images": 100, "image_size": SIDE}
     return {"repeats": [1], "device": "cpu", "threads": 1, "options": options}
 
 
@@ -88,13 +90,21 @@ def every_recipe(**axes: Any) -> dict[str, Any]:
     return whole | {"recipes": whole["recipes"] | values()["recipes"]} | axes
 
 
+def narrow_values(changes: Mapping[str, Any] | None = None, **axes: Any) -> dict[str, Any]:
+    """Return `values` with a network that `narrow` makes small, and its random values for pre-trained ones."""
+    network = {"network.backbone": "resnet18", "network.weights": "file"}
+    pretrained = axes.get("weights", "file") == "file" and axes.get("freeze") != "scratch"
+    place = {"weights_file": str(make_weights_file())} if pretrained else {}
+    return values(network | dict(changes or {}), **place | axes)
+
+
 def resolved(changes: Mapping[str, Any] | None = None, **axes: Any) -> Resolved:
-    """Return `values`, checked and resolved."""
-    return config.resolve(config.check(values(changes, **axes)))
+    """Return `narrow_values`, checked and resolved."""
+    return config.resolve(config.check(narrow_values(changes, **axes)))
 
 
 def experiment(changes: Mapping[str, Any] | None = None, **axes: Any) -> Recipe:
-    """Return the resolved recipe of `values`."""
+    """Return the resolved recipe of `narrow_values`."""
     return resolved(changes, **axes).recipe
 
 
@@ -117,8 +127,8 @@ def resolve_settings() -> None:
 
 
 def write_params(changes: Mapping[str, Any] | None = None, **axes: Any) -> None:
-    """Put `values` into params.yaml of the project where this process is."""
-    write(values(changes, **axes))
+    """Put `narrow_values` into params.yaml of the project where this process is."""
+    write(narrow_values(changes, **axes))
 
 
 def enter(root: Path, patch: pytest.MonkeyPatch) -> Path:
@@ -193,6 +203,24 @@ def _narrow() -> Any:
             return super()._make_layer(block, narrow[planes], blocks, **options)
 
     return Narrow
+
+
+def make_weights_file() -> Path:
+    """Return the file of the narrow ResNet-18's random values, which this writes unless it is there."""
+    if WEIGHTS_FILE.exists():
+        return WEIGHTS_FILE
+    import torch
+
+    from pipeline.training import checkpoints
+
+    WEIGHTS_FILE.parent.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = resnet()
+    # In one step, since another worker may read it.
+    with tempfile.NamedTemporaryFile(dir=WEIGHTS_FILE.parent, delete=False) as own:
+        checkpoints.save(network.state_dict(), Path(own.name))
+    return Path(own.name).replace(WEIGHTS_FILE)
 
 
 def narrow(patch: pytest.MonkeyPatch) -> None:

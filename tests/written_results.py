@@ -84,7 +84,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "device": "cpu",
         "threads": 2,
         "data": {"set": data_set, "classes": list(classes), "images": 8},
-        "weights": {"origin": "drawn source domain", "sha256": "ef" * 32},
+        "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "sha256": "ef" * 32},
         "code": "12" * 32,
     }
     counted = {

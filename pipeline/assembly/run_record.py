@@ -1,6 +1,5 @@
 """All that a result follows from, and all that may differ between two equal runs."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +19,7 @@ from pipeline.core.records import (
     PartSizes,
     Record,
     Runtime,
-    WeightsRecord,
+    SourceRecord,
 )
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
@@ -61,7 +60,7 @@ def run_record(
         on: where it trains.
         repeat: its number.
     """
-    pretrained = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
+    source = SourceRecord.parse(paths.SOURCE_RECORD.read_bytes(), paths.SOURCE_RECORD)
     phases = regularizers.phase_records(recipe, network)
     record = Record(
         key="",
@@ -72,7 +71,7 @@ def run_record(
         device=on.device.type,
         threads=on.threads,
         data=DataRecord(set=recipe.data.set, classes=tuple(data.classes), images=len(data.paths)),
-        weights=WeightsRecord(origin=pretrained["origin"], sha256=pretrained.get("sha256", "")),
+        weights=source.weights,
         code=provenance.code_hash(),
         phases=phases,
         parameters=ParameterCounts(**freezing.count(network), regularizer=regularizers.own_parameters(phases)),

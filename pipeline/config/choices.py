@@ -40,7 +40,6 @@ TABLES: dict[str, Mapping[str, Choice]] = {
 # The sections of `options`, and the setting whose choices have options there.
 FAMILIES = {
     "data": "data.set",
-    "weights": "network.weights",
     "augmentation": "data.augmentation",
     "attention": "network.attention",
     "head": "network.head",

@@ -39,9 +39,6 @@ def reads_place(data: str) -> str:
 def _combinations(resolved: Resolved) -> Iterator[str]:
     axes, recipe = resolved.settings.axes, resolved.recipe
     network, method = recipe.network, recipe.regularizer.method
-    if recipe.data.set == "folder" and recipe.recipe == "quick":
-        size = recipe.data.image_size
-        yield f"recipe 'quick' is for drawings: photographs become {size} x {size}; add -S recipe=ecsm"
     if axes.freeze == SCRATCH and axes.weights not in (AUTO, NONE):
         yield f"weights is not read: freeze is {SCRATCH!r}, which begins with random values"
     if network.weights == NONE and network.freeze != EVERYTHING:

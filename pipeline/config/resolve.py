@@ -59,6 +59,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_data(layers)
     _resolve_phases(layers)
     _resolve_weights(layers)
+    rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
     others = {"repeats": list(axes.repeats), "device": axes.device, "threads": axes.threads}
     values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}

@@ -7,6 +7,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.transforms.table import CROP
+from pipeline.networks.backbones import table
 from pipeline.networks.strategies import HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS
 
@@ -64,6 +65,16 @@ def check_phases(axes: Axes, layers: Layers) -> None:
             f"{layers.origin('train.lr')}: {lr} is not the first phase's {phases[0]['lr']}; "
             f"scale all with -S lr={lr:g}, or set both"
         )
+
+
+def check_weights(layers: Layers) -> None:
+    """Refuse weights that nobody has published for the backbone.
+
+    Raises:
+        InputError: naming both, those that there are, and the backbones that have some.
+    """
+    name, weights = layers.get("network.backbone"), layers.get("network.weights")
+    table.check_weights(name, weights, key=f"{paths.PARAMS}: {layers.origin('network.weights')}")
 
 
 def check_crop(recipe: Recipe, layers: Layers) -> None:

@@ -206,7 +206,7 @@ class Recipe(TrainingSettings):
     threads: Count | Literal["auto"]
 
     def settings(self) -> TrainingSettings:
-        """Return what a trained network follows from, without the options of drawn images and of weights."""
+        """Return what a trained network follows from, without the options of drawn images."""
         return TrainingSettings(
             data=self.data,
             network=self.network,

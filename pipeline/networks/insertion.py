@@ -16,6 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.vision import models
 from pipeline.networks.attention.contract import Attention
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS, Mechanism
+from pipeline.networks.backbones import efficientnet_lite
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 
@@ -25,6 +26,7 @@ LAST_NORM: dict[type[nn.Module], str] = {
     models.resnet.Bottleneck: "bn3",
     models.mobilenetv2.InvertedResidual: "conv.3",
     models.efficientnet.MBConv: "block.3.1",
+    efficientnet_lite.InvertedResidual: "bn3",
 }
 
 # A feature map with a smaller side has one position only, and nothing to weight positions by.

@@ -1,25 +1,12 @@
 """The sources of pre-trained weights, one row each; imports no torch. The stage `source` gets the weights."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from pipeline.core.choices import Choice
-from pipeline.core.types import Count, Positive, Section, Seed, Whole
-
-
-class SyntheticOptions(Section):
-    """The synthetic source domain of drawn shapes, and the training of a network on it from random values."""
-
-    images: Annotated[Whole, Field(ge=100)]
-    image_size: Annotated[Whole, Field(ge=48, le=512)]
-    seed: Seed
-    epochs: Count
-    batch_size: Count
-    lr: Positive
-
 
 WEIGHTS: dict[str, Choice] = {
+    "bundled": Choice(
+        title="bundled ImageNet weights",
+        description="installed with this project, for efficientnet_lite0; needs no network",
+    ),
     "imagenet": Choice(
         title="ImageNet's weights",
         description="torchvision's, kept in torch's own cache, the hash checked each time",
@@ -30,15 +17,12 @@ WEIGHTS: dict[str, Choice] = {
     ),
     "file": Choice(
         title="weights from a file",
-        description=".safetensors, or .pth read without running code, under torchvision's names",
-    ),
-    "synthetic": Choice(
-        title="weights from drawn shapes",
-        options=SyntheticOptions,
-        description="trained here on drawn shapes that are no spiders",
+        description=".safetensors, or .pth read without running code, under the backbone's own names",
     ),
     "none": Choice(
         title="no pre-trained weights",
         description="random values",
     ),
 }
+# Those that were trained on ImageNet's images, which other sets may share.
+OF_IMAGENET = ("bundled", "imagenet")

@@ -14,8 +14,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.vision import models
 from pipeline.networks import build
-from pipeline.networks.backbones.table import backbone, make, places365
-from pipeline.pretrained import drawn
+from pipeline.networks.backbones.table import BACKBONES, backbone, make
 from pipeline.training import checkpoints
 
 # The side for which values are checked; those that depend on the side are fitted to it.
@@ -23,11 +22,19 @@ CHECKED_SIZE = 224
 
 
 class Pretrained(NamedTuple):
-    """Pre-trained values by torchvision's names, where they are from and the SHA-256 of the file read, if one was."""
+    """Pre-trained values.
+
+    Attributes:
+        values: by the backbone's own names.
+        origin: where they are from.
+        file_sha256: of the file that was read; "" where none was.
+        license: of the weights; "" where their publisher states none.
+    """
 
     values: dict[str, Tensor]
     origin: str
     file_sha256: str = ""
+    license: str = ""
 
 
 def get(recipe: Recipe, file: Path) -> Pretrained:
@@ -69,7 +76,7 @@ def from_file(_recipe: Recipe, file: Path) -> Pretrained:
 
 def from_places365(recipe: Recipe, _file: Path) -> Pretrained:
     """Read the Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
-    url = places365(recipe.network.backbone)
+    url = BACKBONES[recipe.network.backbone].places365
     path = fetch(url)
     return Pretrained(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
 
@@ -100,6 +107,7 @@ def _not_downloaded(url: str, error: Exception) -> InputError:
 def from_torchvision(recipe: Recipe, _file: Path) -> Pretrained:
     """Read torchvision's ImageNet weights, from its cache or its own address."""
     weights = backbone(recipe.network.backbone).imagenet
+    assert weights is not None  # `check_weights` has refused all others.
     return Pretrained(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
 
 
@@ -123,18 +131,31 @@ def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
     return values
 
 
-def from_drawings(recipe: Recipe, _file: Path) -> Pretrained:
-    """Train the backbone on drawn shapes."""
-    options = recipe.options_of("weights")
-    values = drawn.trained(recipe.network.backbone, options, device=recipe.device, threads=recipe.threads)
-    return Pretrained(values, f"drawn source domain, seed {options['seed']}, {options['images']} images")
+def from_package(recipe: Recipe, _file: Path) -> Pretrained:
+    """Read the weights that are installed with this project, under the names of this project's network."""
+    name = recipe.network.backbone
+    packaged = BACKBONES[name].bundled
+    assert packaged is not None  # `check_weights` has refused all others.
+    path = packaged.place()
+    way_out = "delete .venv, and `make setup` installs it anew"
+    if not path.is_file():
+        raise InputError(f"weights: {path} is not there; {way_out}")
+    if (digest := checkpoints.sha256(path)) != packaged.sha256:
+        raise InputError(
+            f"weights: {path} is not the file of {packaged.package}: SHA-256 {digest} instead of {packaged.sha256}; "
+            f"{way_out}"
+        )
+    own = backbone(name).bundled_names
+    parted = [(*theirs.rpartition("."), value) for theirs, value in checkpoints.read(path).items()]
+    values = {f"{own[module]}.{leaf}": value for module, _, leaf, value in parted}
+    return Pretrained(values, f"package {packaged.package}, {path.name}", digest, packaged.license)
 
 
 # A row of `WEIGHTS` each.
 ORIGINS: dict[str, Callable[[Recipe, Path], Pretrained]] = {
+    "bundled": from_package,
     "none": nothing,
     "file": from_file,
     "imagenet": from_torchvision,
     "places365": from_places365,
-    "synthetic": from_drawings,
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.recipe import NONE, Train
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.networks.weights import OF_IMAGENET
 from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
@@ -30,7 +31,7 @@ def _of_images(material: Material) -> Iterator[str]:
             "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
         )
     overlap = (material.dataset.get("published") or {}).get("known_overlap")
-    if overlap and material.repeats[0].record.recipe.network.weights == "imagenet":
+    if overlap and material.repeats[0].record.recipe.network.weights in OF_IMAGENET:
         yield f"The set and the pre-training data overlap: {overlap} So the accuracy here is higher than on new images."
 
 

@@ -70,6 +70,7 @@ def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     return [
         ("Data, SHA-256", repeats[0].runtime.data_sha256),
         ("Starting weights", record.weights.origin),
+        ("Starting weights, license", record.weights.license or "not stated"),
         ("Starting weights, SHA-256", record.weights.sha256 or "none"),
         ("Training code, SHA-256", distinct(one.record.code for one in repeats)),
         *((name, distinct(one.runtime.versions.get(name, "none") for one in repeats)) for name in names),

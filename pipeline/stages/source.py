@@ -3,11 +3,10 @@
 import sys
 from pathlib import Path
 
-from pipeline.core import paths, seeding
+from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import write_json
 from pipeline.core.recipe import Recipe
-from pipeline.networks.backbones.table import backbone
+from pipeline.core.records import SourceRecord, WeightsRecord
 from pipeline.pretrained import weights
 from pipeline.training import checkpoints
 
@@ -21,18 +20,17 @@ def main(arguments: list[str]) -> None:
     (file,) = arguments
     recipe = Recipe.read()
     name = recipe.network.backbone
-    # What is not known, or a device that is not here, is refused now, before a later stage has lost its outputs.
-    backbone(name)
-    seeding.choose_device(recipe.device)
     pretrained = weights.get(recipe, Path(file))
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
-        record = {"origin": pretrained.origin, "backbone": name, "file_sha256": pretrained.file_sha256}
+        sha256 = ""
         if pretrained.values:
             stored = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(weights.fitting(pretrained, name), stored)
-            record["sha256"] = checkpoints.sha256(stored)
-        write_json(target / paths.SOURCE_RECORD.name, record)
+            sha256 = checkpoints.sha256(stored)
+        described = WeightsRecord(origin=pretrained.origin, license=pretrained.license, sha256=sha256)
+        record = SourceRecord(backbone=name, weights=described, file_sha256=pretrained.file_sha256)
+        record.write(target / paths.SOURCE_RECORD.name)
     print(f"source: {pretrained.origin}")
 
 

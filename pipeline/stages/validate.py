@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pipeline import config
 from pipeline.config import Resolved
-from pipeline.core import paths
+from pipeline.config.choices import AUTO
+from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_yaml
 from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.collect import bringing, sets
+from pipeline.networks.backbones.table import BACKBONES
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 HEADER = "Written by the stage validate from params.yaml: the experiment as it is, which all later stages read."
@@ -22,6 +24,8 @@ def main() -> None:
     """Check params.yaml and the places that it names, remark on what is not read, and write the resolved recipe."""
     resolved = config.resolve(config.load())
     check_places(resolved)
+    if resolved.recipe.device not in (AUTO, "cpu"):
+        seeding.choose_device(resolved.recipe.device)
     if needs_building(resolved.recipe):
         check_network(resolved.recipe)
     for remark in config.remarks(resolved):
@@ -45,6 +49,9 @@ def check_places(resolved: Resolved) -> None:
     bringing.check(data, settings.place_of(sets.known(data).given_by))
     if resolved.recipe.network.weights == "file":
         check_weights_file(settings.axes.weights_file)
+    packaged = BACKBONES[resolved.recipe.network.backbone].bundled
+    if resolved.recipe.network.weights == "bundled" and packaged:
+        packaged.place()
 
 
 def needs_building(recipe: Recipe) -> bool:
@@ -54,7 +61,6 @@ def needs_building(recipe: Recipe) -> bool:
         recipe.regularizer.method not in (NONE, "l2", "l2_fe")
         or network.attention != NONE
         or network.freeze == PHASES
-        or network.weights == "places365"
         or network.backbone == "vit_b_16"
     )
 
@@ -67,15 +73,7 @@ def check_network(recipe: Recipe) -> None:
             no channel, a phase whose layer is not there, a regularizer without feature maps to compare.
     """
     from pipeline.assembly import networks, regularizers
-    from pipeline.core import compiler
-    from pipeline.networks.backbones.table import make, places365
 
-    if recipe.network.weights == "places365":
-        places365(recipe.network.backbone)
-    if recipe.network.weights == "synthetic":
-        size = recipe.options_of("weights")["image_size"]
-        with compiler.meta_device():
-            make(recipe.network.backbone, size, key="options.weights.synthetic.image_size")
     for phase in regularizers.phase_records(recipe, networks.structure(recipe, classes=2)):
         if phase.hooked_layers == ():
             print(

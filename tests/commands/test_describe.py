@@ -57,6 +57,7 @@ def test_ecsm_table_5_is_counted_exactly(strategy: str, trainable: int, frozen: 
                 "vgg16": 138_357_544,
                 "googlenet": 6_624_904,
                 "efficientnet_b0": 5_288_548,
+                "efficientnet_lite0": 4_652_008,
                 "vit_b_16": 86_567_656,
                 "mobilenet_v2": 3_504_872,
                 "resnet101": 44_549_160,
@@ -176,7 +177,7 @@ def test_the_text_says_what_is_frozen_and_counts() -> None:
     told = describe("-S", "freeze=3b").output
     assert "block2     frozen" in told
     assert "block3     yes" in told
-    assert "trainable 10,498,057, frozen 692,672" in told
+    assert "trainable 3,327,033, frozen 97,520" in told
 
 
 def test_the_file_itself_is_left_as_it_is() -> None:
@@ -207,7 +208,7 @@ def test_the_classes_of_a_published_set_are_known_without_its_images(name: str) 
 def test_a_published_set_is_described_without_its_images() -> None:
     found = json.loads(describe("-S", "data=cars", "--json").output)
     assert found["classes"] == 196
-    assert found["layers"][-1]["parameters"] == 512 * 196 + 196
+    assert found["layers"][-1]["parameters"] == 1280 * 196 + 196
 
 
 def test_numbers_by_class_are_shown_with_where_they_come_from() -> None:

@@ -27,7 +27,7 @@ def own(tmp_path):
     for number in range(16):
         file = tmp_path / f"own/{'cat' if number < 12 else 'dog'}/{number:02}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        image = spider_image(number % 9, number, size=72, seed=1)
+        image = spider_image(number % 9, number, size=104, seed=1)
         (image.convert("P") if number == 15 else image).save(file)
     (tmp_path / "own/cat/notes.txt").write_text("no image", encoding="utf-8")
     return tmp_path / "own"
@@ -64,7 +64,7 @@ def test_json_holds_every_finding_with_its_files(own):
 
 
 def test_the_recipes_image_size_says_which_images_are_small(own):
-    words = ["-S", "data=folder", "-S", f"folder='{own}'", "-S", "recipes.quick.data.image_size=80", "--json"]
+    words = ["-S", "data=folder", "-S", f"folder='{own}'", "-S", "recipes.quick.data.image_size=112", "--json"]
     found = json.loads(CliRunner().invoke(doctor.command, words).stdout)
     small = next(one for one in found["findings"] if one["what"] == "images smaller than image_size")
     assert small["count"] == 16

@@ -31,7 +31,7 @@ def test_every_recipe_states_what_is_changed_most_so_that_one_recipe_alone_can_b
     place = f"recipes.{name}"
     words = [f"{place}.train.batch_size=7", f"{place}.data.image_size=288", f"{place}.network.head=linear"]
     words += [f"{place}.data.set=digits", f"{place}.network.backbone=resnet18", f"{place}.network.freeze=2"]
-    words += [f"{place}.train.budget.amount=12", f"{place}.train.lr=1e-5"]
+    words += [f"{place}.train.budget.amount=12", f"{place}.train.lr=1e-5", f"{place}.network.weights=imagenet"]
     recipe = read([f"recipe={name}", *words]).recipe
     assert (recipe.train.batch_size, recipe.data.image_size, recipe.network.head) == (7, 288, "linear")
     assert (recipe.data.set, recipe.network.backbone, recipe.network.freeze) == ("digits", "resnet18", "2")

@@ -63,7 +63,7 @@ def test_the_readmes_small_budget_is_what_params_yaml_takes() -> None:
     small = cells.plan(definition.find("ecsm-table5"), sets=re.findall(r"-S (\S+)", line))
     assert {cell.resolved.recipe.data.set for cell in small} == {"synthetic"}
     trained = [(cell.resolved.recipe.network.freeze, cell.resolved.recipe.network.weights) for cell in small]
-    assert trained == [*((freeze, "synthetic") for freeze in ("1", "2", "3a", "3b", "3c")), ("2", "none")]
+    assert trained == [*((freeze, "bundled") for freeze in ("1", "2", "3a", "3b", "3c")), ("2", "none")]
     assert cells.trainings(small) == 30
 
 

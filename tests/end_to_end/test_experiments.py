@@ -89,7 +89,10 @@ def test_a_failing_stage_says_why_in_one_line_and_its_output_comes_back(stubbed:
 @pytest.mark.slow
 def test_a_regularizer_is_one_word_and_a_recipe_another(stubbed: Clone) -> None:
     stubbed.recipes("quick", "ecsm")
-    told = stubbed.typed("dvc exp run -S regularizer=delta", "-S recipe=ecsm -S data=synthetic -S weights=synthetic")
+    told = stubbed.typed(
+        "dvc exp run -S regularizer=delta",
+        "-S recipe=ecsm -S data=synthetic -S backbone=efficientnet_lite0 -S weights=bundled",
+    )
     # The images are the same ones, divided alike.
     assert sorted(ran(told)) == sorted(stages() - stages("collect", "split"))
     record = json.loads((stubbed.root / "metrics/train/1/record.json").read_text(encoding="utf-8"))

@@ -44,8 +44,7 @@ def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(
     before = (stubbed.root / "params.yaml").read_bytes()
     for answer in ("0 cells were there, 6 ran, 0 failed", "6 cells were there, 0 ran, 0 failed"):
         told = stubbed.typed(
-            "orbweaver study run ecsm-table5 -S recipe=quick -S options.data.synthetic.images_per_class=8 "
-            "-S options.weights.synthetic.images=500 -S budget=1",
+            "orbweaver study run ecsm-table5 -S recipe=quick -S options.data.synthetic.images_per_class=8 -S budget=1",
             "-S 'repeats=[1]' -j 2",
         )
         assert answer in told

@@ -15,8 +15,16 @@ from pipeline.networks.insertion import insert, last_norms, shapes
 from pipeline.networks.network import Network
 
 MECHANISMS = sorted(name for name, row in ATTENTIONS.items() if row.module)
-CONVOLUTIONAL = ["resnet18", "resnet50", "vgg16", "googlenet", "efficientnet_b0", "mobilenet_v2"]
-RESIDUAL = {"resnet18": 8, "resnet34": 16, "resnet50": 16, "resnet101": 33, "mobilenet_v2": 10, "efficientnet_b0": 9}
+CONVOLUTIONAL = ["resnet18", "resnet50", "vgg16", "googlenet", "efficientnet_b0", "efficientnet_lite0", "mobilenet_v2"]
+RESIDUAL = {
+    "resnet18": 8,
+    "resnet34": 16,
+    "resnet50": 16,
+    "resnet101": 33,
+    "mobilenet_v2": 10,
+    "efficientnet_b0": 9,
+    "efficientnet_lite0": 9,
+}
 
 
 pytestmark = pytest.mark.usefixtures("narrow")

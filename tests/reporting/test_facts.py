@@ -50,7 +50,7 @@ def record(number, recipe, *, origin="torchvision", **changes):
     values = {
         "recipe_name": "ecsm",
         "device": "cuda",
-        "weights": {"origin": origin, "sha256": ""},
+        "weights": {"origin": origin, "license": "", "sha256": ""},
         "phases": [{"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}],
         "parameters": {"trainable": 1000, "frozen": 0, "regularizer": 0},
         "flops": {"network": 8_178_000_000},
@@ -246,12 +246,13 @@ def test_of_a_set_of_ones_own_nothing_published_is_told(published):
 OVERLAP = "The set and the pre-training data overlap: It is a part of ImageNet, labels included: "
 
 
-def test_dogs_from_imagenet_weights_are_said_to_be_known_to_them():
-    (note,) = [note for note in notes.limits(imagenet_dogs()) if note.startswith(OVERLAP)]
+@pytest.mark.parametrize("weights", ["imagenet", "bundled"])
+def test_dogs_from_imagenet_weights_are_said_to_be_known_to_them(weights):
+    (note,) = [note for note in notes.limits(imagenet_dogs(weights)) if note.startswith(OVERLAP)]
     assert note.endswith(" So the accuracy here is higher than on new images.")
 
 
-@pytest.mark.parametrize("weights", ["none", "synthetic", "places365"])
+@pytest.mark.parametrize("weights", ["none", "file", "places365"])
 def test_dogs_from_other_weights_overlap_with_nothing(weights):
     assert not any("overlap" in note for note in notes.limits(imagenet_dogs(weights)))
 

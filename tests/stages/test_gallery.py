@@ -10,8 +10,9 @@ from PIL import Image
 
 from pipeline.assembly import augmentation_grid
 from pipeline.assembly.transforms import train_transform
+from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.prepared.packed import MEAN, STD, Packed
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.training.images import Images
 
 SIDE, STEP = augmentation_grid.SIDE, augmentation_grid.SIDE + augmentation_grid.GAP

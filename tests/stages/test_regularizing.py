@@ -1,7 +1,6 @@
 """Every regularizer through the stage's own functions, on twelve small images of three classes."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -21,9 +20,10 @@ from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
+from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import PhaseRecord, Record
-from pipeline.datasets.prepared.packed import MEAN, STD, Packed
+from pipeline.core.records import PhaseRecord, Record, SourceRecord, WeightsRecord
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import freezing
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
@@ -91,7 +91,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pretrained = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
         paths.SOURCE.mkdir(parents=True)
         checkpoints.save(pretrained, paths.SOURCE_WEIGHTS)
-        paths.SOURCE_RECORD.write_text(json.dumps({"origin": "drawn", "sha256": "e" * 64}), encoding="utf-8")
+        described = WeightsRecord(origin="random values", license="", sha256="e" * 64)
+        SourceRecord(backbone="resnet18", weights=described, file_sha256="").write(paths.SOURCE_RECORD)
         yield root
 
 
@@ -435,7 +436,7 @@ def test_filters_are_not_weighed_where_layers_are_no_convolutions(backbone: str)
         regularizers.phase_records(experiment, networks.structure(experiment, classes=3))
 
 
-@pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0"])
+@pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v2", "vgg16", "efficientnet_b0", "efficientnet_lite0"])
 def test_every_convolutional_backbone_has_layers_that_a_method_takes(backbone: str) -> None:
     [part] = compared("gca", {"network.backbone": backbone, "data.input_size": 64}, freeze="2")
     assert len(part.hooked_layers or ()) == 4

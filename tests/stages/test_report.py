@@ -245,7 +245,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "is over such repeats on these very test images",
         "repeat 2: 50.0 %",
         "3b: blocks 3 and 4 and the head train",
-        "synthetic (drawn source domain)",
+        "bundled (package weights 1.0)",
         "and 5 more, in data/collected/rejected.csv",
         "epochs, batches of 32",
         "1,234",
@@ -284,7 +284,7 @@ def attending_page(tmp_path_factory):
 @pytest.mark.parametrize(
     "told",
     [
-        "resnet18 with cbam attention, in phases",
+        "efficientnet_lite0 with cbam attention, in phases",
         "cbam in every residual block, r 8",
         "1 epoch: strategy 1 and the attention at 0.001 (12,810 numbers train)",
         "1 epoch: from layer4 on and the attention at 0.0001 (98,765 numbers train)",

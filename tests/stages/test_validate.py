@@ -2,6 +2,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat, read_yaml
 from pipeline.datasets.collect.sources.spiders import PRINTED
+from pipeline.networks.backbones.table import BACKBONES
 from pipeline.stages import validate
 
 
@@ -32,9 +34,9 @@ def validated(recipe: str = "quick", changes: Mapping[str, Any] | None = None, *
 
 
 DELTAS_BATCHES = "recipes.quick.options.regularizer.delta.batches is in its place"
-VIT = {"backbone": "vit_b_16", "recipe": "ecsm", "data": "synthetic", "attention": "none", "weights": "synthetic"}
-ODD_SIZE = {"changes": {"options.weights.synthetic.image_size": 50}}
-ODD_SIZE_REFUSED = "options.weights.synthetic.image_size: 50 is not a multiple of 16, as vit_b_16 needs; 48 is"
+VIT = {"backbone": "vit_b_16", "recipe": "ecsm", "data": "synthetic", "attention": "none", "weights": "none"}
+ODD_SIZE = {"image_size": 50}
+ODD_SIZE_REFUSED = "50 is not a multiple of 16, as vit_b_16 needs; 48 is"
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,7 @@ def test_the_file_is_the_same_on_every_machine(gpu: bool, cores: int, monkeypatc
 @pytest.mark.parametrize(
     ("recipe", "spelt"),
     [
-        ("quick", {"data": "synthetic", "freeze": "3b", "lr": 3e-4, "budget": 8, "batch_size": 32, "head": "linear"}),
+        ("quick", {"data": "synthetic", "freeze": "3b", "lr": 2e-3, "budget": 8, "batch_size": 32, "head": "linear"}),
         ("spa_gca", {"data": "synthetic", "image_size": 256, "regularizer": "spa_gca", "attention": "none"}),
         ("animals", {"data": "synthetic", "freeze": "phases", "lr": 1e-3, "budget": 50, "augmentation": "animals"}),
     ],
@@ -146,9 +148,22 @@ def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"attention": "se", "backbone": "vit_b_16"}, "attention: 'se' needs feature maps"),
-        ({"attention": "cbam", "backbone": "vgg16"}, "this backbone has no residual blocks for 'cbam'"),
-        ({"weights": "places365", "backbone": "vgg16"}, "there are no 'places365' weights for vgg16; they exist for"),
+        ({"attention": "se", "backbone": "vit_b_16", "weights": "imagenet"}, "attention: 'se' needs feature maps"),
+        ({"attention": "cbam", "backbone": "vgg16", "weights": "none"}, "this backbone has no residual blocks for 'c"),
+        (
+            {"weights": "places365", "backbone": "vgg16"},
+            "params.yaml: weights: there are no 'places365' weights for vgg16; add -S weights=imagenet, or take a "
+            "backbone that has some: resnet18, resnet50",
+        ),
+        (
+            {"backbone": "resnet18"},
+            "params.yaml: recipes.quick.network.weights: there are no 'bundled' weights for resnet18; add "
+            "-S weights=imagenet, or take a backbone that has some: efficientnet_lite0",
+        ),
+        (
+            {"weights": "imagenet"},
+            "there are no 'imagenet' weights for efficientnet_lite0; add -S weights=bundled, or take a backbone",
+        ),
         (VIT | ODD_SIZE, ODD_SIZE_REFUSED),
         ({"recipe": "animals", "data": "synthetic", "backbone": "resnet18"}, "freeze: 'features.12' is neither a"),
     ],
@@ -160,6 +175,14 @@ def test_parts_of_a_network_that_do_not_fit_are_refused_before_anything_runs(
     with pytest.raises(InputError) as caught:
         validate.main()
     assert message in str(caught.value)
+    assert not paths.RECIPE.exists()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps" if not torch.backends.mps.is_available() else "cuda"])
+def test_a_device_that_is_not_here_is_refused_before_anything_runs(device: str) -> None:
+    write_params(device=device)
+    with pytest.raises(InputError, match=f"device: '{device}' is not on this machine"):
+        validate.main()
     assert not paths.RECIPE.exists()
 
 
@@ -181,15 +204,28 @@ def test_what_is_given_but_not_read_is_said(capsys: pytest.CaptureFixture[str]) 
     validate.main()
     told = capsys.readouterr().out
     assert "folder is not read: data is 'synthetic'; add -S data=folder" in told
-    assert "weights_file is not read: weights is 'synthetic'; add -S weights=file" in told
+    assert "weights_file is not read: weights is 'bundled'; add -S weights=file" in told
 
 
-def test_photographs_under_the_recipe_for_drawings_are_remarked_on(
+def test_the_quick_recipe_takes_photographs_without_a_remark(
     photographs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_params(data="folder", folder=str(photographs))
     validate.main()
-    assert "photographs become 64 x 64; add -S recipe=ecsm" in capsys.readouterr().out
+    assert capsys.readouterr().out == ""
+
+
+def test_bundled_weights_that_are_not_installed_are_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = BACKBONES["efficientnet_lite0"]
+    assert row.bundled is not None
+    gone = replace(row, bundled=replace(row.bundled, module="efficientnet_gone"))
+    monkeypatch.setitem(BACKBONES, "efficientnet_lite0", gone)
+    write_params()
+    with pytest.raises(InputError, match=r"which is not installed; `make setup` installs it, or take others: "):
+        validate.main()
+    assert not paths.RECIPE.exists()
+    write_params(weights="none", freeze="2")
+    validate.main()
 
 
 KAGGLE = "https://www.kaggle.com/datasets/alessiocorrado99/animals10"

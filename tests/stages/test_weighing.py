@@ -18,8 +18,9 @@ from pipeline.assembly import channel_weights, networks, training_plan
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
+from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.prepared.packed import MEAN, STD, Packed
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.build import build
 from pipeline.training import contract
 

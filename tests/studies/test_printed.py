@@ -35,7 +35,8 @@ def printed(name: str) -> dict[str, definition.Printed]:
 
 
 def test_every_results_table_is_a_study() -> None:
-    assert set(definition.names()) == {
+    ours = {"quick-strategies", "quick-regularizers"}
+    assert set(definition.names()) - ours == {
         "animals",
         "csca-table1",
         "ecsm-table5",

@@ -184,8 +184,8 @@ def test_runs_are_named_by_what_is_special_about_them_and_described_by_their_ans
     files.experiment(tracked)
     tracking.publish(HERE)
     found = by_repeat(runs)
-    assert found[None].data.tags["mlflow.runName"] == "resnet18 3b · quick"
-    assert found["2"].data.tags["mlflow.runName"] == "resnet18 3b · quick · repeat 2"
+    assert found[None].data.tags["mlflow.runName"] == "efficientnet_lite0 3b · quick"
+    assert found["2"].data.tags["mlflow.runName"] == "efficientnet_lite0 3b · quick · repeat 2"
     note = found[None].data.tags["mlflow.note.content"]
     assert note.startswith("Test accuracy **65.0 ± 10.0 (sd) %** over 2 repeats on synthetic, 6 test images each.")
 
@@ -262,7 +262,7 @@ def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, nam
     old = json.loads(file.read_text(encoding="utf-8"))
     del old["format"]
     file.write_text(json.dumps(old), encoding="utf-8")
-    message = rf"^metrics/{name}: has no format, and format 1 is read; `dvc repro` makes it anew$"
+    message = rf"^metrics/{name}: has no format, and format 2 is read; `dvc repro` makes it anew$"
     with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
 

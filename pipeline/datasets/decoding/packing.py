@@ -11,14 +11,13 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from pipeline.core import paths
+from pipeline.core import imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding.images import RefusedError, Resize, load, resized
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.decoding.space import check_room
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
-from pipeline.datasets.prepared.packed import MEAN, STD
 
 # A JPEG may be decoded at twice the target or more, which leaves enough for antialiasing.
 _DRAFT = 2
@@ -50,8 +49,8 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
         "images": len(rows),
         "image_size": size,
         "resize": resize,
-        "mean": MEAN,
-        "std": STD,
+        "mean": imagenet.MEAN,
+        "std": imagenet.STD,
         "classes": sorted({row.label for row in rows}),
         "sha256": digest.hexdigest(),
     }

@@ -13,10 +13,6 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed
 
-# ImageNet's statistics of images in 0..1, red green blue: the inputs of the pre-trained networks were normalized so.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-
 
 @dataclass(frozen=True)
 class Packed:

@@ -112,13 +112,6 @@ def bar(start: tuple[float, float], end: tuple[float, float], width: float) -> P
     return np.stack([first + side, last + side, last - side, first - side])
 
 
-def star(corners: int, depth: float) -> Points:
-    """Return the outline of a star with inner corners at `depth` of the radius (1 is a polygon)."""
-    points = _circle(2 * corners)
-    points[1::2] *= depth
-    return points
-
-
 def blend(first: Color, second: Color, share: float) -> Color:
     """Return a mix of two colors, with `share` in 0..1 of the second."""
     mixed = [round(a + (b - a) * share) for a, b in zip(first, second, strict=True)]

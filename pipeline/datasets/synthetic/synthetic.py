@@ -1,12 +1,10 @@
-"""Synthetic pictures: nine kinds of spiders to adapt to, and other figures to pre-train on.
+"""Synthetic pictures: nine kinds of spiders to adapt a network to.
 
-The spiders differ in the proportions of their legs, the outline of the body and the marks on the abdomen; some pairs
-differ only in the symmetry of the marks. The figures of the source set combine other outlines, limbs and marks, so
-that a network learns features from them (edges, strokes, marks) that transfer to spiders, without any spider.
+They differ in the proportions of their legs, the outline of the body and the marks on the abdomen; some pairs differ
+only in the symmetry of the marks.
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from PIL import Image
@@ -14,7 +12,6 @@ from PIL import Image
 from pipeline.datasets.synthetic.drawing import (
     Canvas,
     Color,
-    Points,
     Pose,
     Shapes,
     bar,
@@ -24,14 +21,12 @@ from pipeline.datasets.synthetic.drawing import (
     random_pose,
     scene,
     spot,
-    star,
     superellipse,
     vary,
 )
 
-# First part of each seed: spiders and source figures never share a random stream.
+# First part of each seed, so that no other use of a seed shares the random stream.
 _SPIDER_DOMAIN = 1
-_SOURCE_DOMAIN = 2
 
 # Largest rotation in radians, and largest shift from the middle of the picture.
 _TURN = 0.75
@@ -98,43 +93,6 @@ _LEG_ANGLES = (0.55, 1.2, 1.85, 2.55)
 _HEAD = (0.0, -0.3)
 
 
-@dataclass(frozen=True)
-class _Limbs:
-    """Limbs around a source figure: directions in radians, and their common length and width."""
-
-    angles: tuple[float, ...]
-    length: float
-    width: float
-
-
-_SOURCE_OUTLINES: tuple[Points, ...] = (
-    star(3, 0.62) * np.array([0.62, 0.62]),
-    star(5, 0.5) * np.array([0.6, 0.6]),
-    superellipse(0.0, 6.0) * np.array([0.44, 0.5]),
-    superellipse(0.0, 1.0) * np.array([0.5, 0.66]),
-)
-_SOURCE_MARKS: tuple[Shapes, ...] = (
-    tuple(spot(x, y, 0.18) for x, y in ((0, -0.5), (-0.42, 0.1), (0.42, 0.1), (0, 0.55))),
-    tuple(bar((-0.6, y), (0.6, y), 0.2) for y in (-0.4, 0.0, 0.4)),
-    tuple(bar((-0.6, y), (0.0, y), 0.2) for y in (-0.4, 0.0, 0.4)),
-    (bar((-0.6, -0.3), (0.0, 0.4), 0.22), bar((0.6, -0.3), (0.0, 0.4), 0.22), spot(0.0, -0.35, 0.2)),
-)
-_SOURCE_LIMBS: tuple[_Limbs, ...] = (
-    _Limbs((0.9, 2.2, -0.9, -2.2), 0.75, 0.05),
-    _Limbs((0.5, 1.57, 2.6, -0.5, -1.57, -2.6), 0.45, 0.1),
-)
-
-# Every combination is a class, so no single trait identifies one: a network has to learn them all.
-_SOURCE_TABLE = tuple(product(_SOURCE_OUTLINES, _SOURCE_MARKS, _SOURCE_LIMBS))
-
-SOURCE_CLASSES: int = len(_SOURCE_TABLE)
-
-
-def _check(kind: int, kinds: int, domain: str) -> None:
-    if not 0 <= kind < kinds:
-        raise ValueError(f"unknown {domain} kind {kind}: expected 0 to {kinds - 1}")
-
-
 def _paint_marks(canvas: Canvas, pose: Pose, marks: Shapes, coat: Color, rng: np.random.Generator) -> None:
     # Mixed with the coat, so that the contrast of marks varies.
     color = blend(vary(choose(_MARKINGS, rng), rng, 12), coat, rng.uniform(0.0, 0.35))
@@ -167,31 +125,14 @@ def _paint_spider(spider: _Spider, canvas: Canvas, rng: np.random.Generator) -> 
     _paint_marks(canvas, abdomen, spider.marks, coat, rng)
 
 
-def _paint_limbs(canvas: Canvas, pose: Pose, limbs: _Limbs, color: Color, rng: np.random.Generator) -> None:
-    for angle in limbs.angles:
-        root = np.array([np.sin(angle), -np.cos(angle)]) * 0.25
-        length = limbs.length * rng.normal(1, 0.06)
-        joints = limb(root, angle + rng.normal(0, 0.12), length, rng.normal(0, 0.35))
-        canvas.stroke(pose.place(joints), limbs.width * pose.scale, color)
-
-
-def _paint_source(kind: int, canvas: Canvas, rng: np.random.Generator) -> None:
-    outline, marks, limbs = _SOURCE_TABLE[kind]
-    pose = random_pose(rng, scale=(0.85, 1.1), turn=_TURN, drift=_DRIFT)
-    coat = vary(choose(_COATS, rng), rng, 14)
-    dark = blend(coat, (0, 0, 0), rng.uniform(0.15, 0.4))
-    _paint_limbs(canvas, pose, limbs, dark, rng)
-    canvas.polygon(pose.place(outline), coat)
-    _paint_marks(canvas, pose.within(0.42, 0.42, (0.0, 0.0)), marks, coat, rng)
-
-
-def draw_spider(kind: int, *, size: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a spider of one kind.
+def spider_image(kind: int, index: int, *, size: int, seed: int) -> Image.Image:
+    """Draw spider number `index` of a kind; equal arguments give equal pixels.
 
     Args:
         kind: index of `SPIDERS`.
+        index: its number.
         size: width and height, in pixels.
-        rng: the only source of randomness; it is advanced.
+        seed: of all spiders.
 
     Returns:
         An RGB picture.
@@ -199,36 +140,8 @@ def draw_spider(kind: int, *, size: int, rng: np.random.Generator) -> Image.Imag
     Raises:
         ValueError: if there is no such kind.
     """
-    _check(kind, len(SPIDERS), "spider")
+    if not 0 <= kind < len(SPIDERS):
+        raise ValueError(f"unknown spider kind {kind}: expected 0 to {len(SPIDERS) - 1}")
     spider = _SPIDER_TABLE[kind]
+    rng = np.random.default_rng([_SPIDER_DOMAIN, seed, kind, index])
     return scene(lambda canvas, generator: _paint_spider(spider, canvas, generator), size=size, rng=rng)
-
-
-def draw_source(kind: int, *, size: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a figure of the source set, which has no spiders.
-
-    Args:
-        kind: from 0 to `SOURCE_CLASSES - 1`.
-        size: width and height, in pixels.
-        rng: the only source of randomness; it is advanced.
-
-    Returns:
-        An RGB picture.
-
-    Raises:
-        ValueError: if there is no such kind.
-    """
-    _check(kind, SOURCE_CLASSES, "source")
-    return scene(lambda canvas, generator: _paint_source(kind, canvas, generator), size=size, rng=rng)
-
-
-def spider_image(kind: int, index: int, *, size: int, seed: int) -> Image.Image:
-    """Draw spider number `index` of a kind; equal arguments give equal pixels."""
-    _check(kind, len(SPIDERS), "spider")
-    return draw_spider(kind, size=size, rng=np.random.default_rng([_SPIDER_DOMAIN, seed, kind, index]))
-
-
-def source_image(kind: int, index: int, *, size: int, seed: int) -> Image.Image:
-    """Draw source figure number `index` of a kind; equal arguments give equal pixels."""
-    _check(kind, SOURCE_CLASSES, "source")
-    return draw_source(kind, size=size, rng=np.random.default_rng([_SOURCE_DOMAIN, seed, kind, index]))

