@@ -24,6 +24,7 @@ def inexact(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads, exact = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     torch.use_deterministic_algorithms(False)
     yield
     torch.use_deterministic_algorithms(exact)
@@ -36,6 +37,7 @@ def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
         assert seeding.make_exact(threads=threads, device="cpu") == threads == torch.get_num_threads()
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
+    assert not torch.utils.deterministic.fill_uninitialized_memory
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 

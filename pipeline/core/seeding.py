@@ -38,6 +38,9 @@ def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
 
     # As `use_deterministic_algorithms`, which besides imports torch's compiler, seconds, to set an option of it.
     torch.set_deterministic_debug_mode("default" if device.startswith("mps") else "error")
+    # Each new tensor would be filled once before an operation fills it with its result, and no operation here reads
+    # what it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if threads != "auto":
         torch.set_num_threads(threads)

@@ -202,7 +202,7 @@ def test_scratch_is_everything_without_pre_trained_weights() -> None:
 
 
 def test_one_phase_is_what_a_recipe_without_phases_has() -> None:
-    assert phases(experiment("quick")) == [("3b", 8, 2e-3, "none", False)]
+    assert phases(experiment("quick")) == [("3b", 5, 2e-3, "none", False)]
 
 
 def test_a_strategy_takes_the_place_of_phases() -> None:

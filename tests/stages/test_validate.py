@@ -80,7 +80,7 @@ def test_the_file_is_the_same_on_every_machine(gpu: bool, cores: int, monkeypatc
 @pytest.mark.parametrize(
     ("recipe", "spelt"),
     [
-        ("quick", {"data": "synthetic", "freeze": "3b", "lr": 2e-3, "budget": 8, "batch_size": 32, "head": "linear"}),
+        ("quick", {"data": "synthetic", "freeze": "3b", "lr": 2e-3, "budget": 5, "batch_size": 32, "head": "linear"}),
         ("spa_gca", {"data": "synthetic", "image_size": 256, "regularizer": "spa_gca", "attention": "none"}),
         ("animals", {"data": "synthetic", "freeze": "phases", "lr": 1e-3, "budget": 50, "augmentation": "animals"}),
     ],

@@ -54,13 +54,11 @@ class Renormalize(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        scale = [std / OWN_STD for std in imagenet.STD]
+        shift = [(mean - OWN_MEAN) / OWN_STD for mean in imagenet.MEAN]
         # Not persistent, so that files of weights have timm's names and no other.
-        self.register_buffer("scale", self._by_channel(imagenet.STD) / OWN_STD, persistent=False)
-        self.register_buffer("shift", (self._by_channel(imagenet.MEAN) - OWN_MEAN) / OWN_STD, persistent=False)
-
-    @staticmethod
-    def _by_channel(values: tuple[float, ...]) -> Tensor:
-        return torch.tensor(values).view(-1, 1, 1)
+        self.register_buffer("scale", torch.tensor(scale).view(-1, 1, 1), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale and shift each channel."""
