@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +56,13 @@ def test_a_device_that_is_not_here_is_refused_with_what_is() -> None:
         seeding.choose_device("cuda:1")
     assert seeding.choose_device("auto") in ("cpu", "mps")
     assert seeding.choose_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(("given", "count"), [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, None)])
+def test_threads_spin_a_little_while_they_wait_unless_the_user_says_otherwise(
+    given: dict[str, str], count: str | None
+) -> None:
+    others = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    found = "import os, pipeline; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", found], env=others | given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [given.get("OMP_WAIT_POLICY", "passive"), str(count)]
