@@ -113,7 +113,7 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     values = recipe.settings().model_dump(mode="json")
     # The phases have an entry of their own.
     del values["train"]["phases"]
-    values["options"] |= {family: recipe.options[family] for family in ("data",)}
+    values["options"]["data"] = recipe.options["data"]
     others = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
     origins |= {name: (value, name) for name, value in others.items()}
