@@ -55,7 +55,7 @@ def pixels(side: int, height: int | None = None) -> Tensor:
 
 
 # Odd sides, and sides that become odd on the way down: there 'same' padding is not that of a centered convolution.
-@pytest.mark.parametrize("shape", [(64,), (65,), (96,), (97, 71), (128,), (160, 90), (224,)])
+@pytest.mark.parametrize("shape", [(65,), (96,), (97, 71), (128,)])
 def test_the_scores_are_those_of_timms_network(
     network: EfficientNetLite0, oracle: nn.Module, shape: tuple[int, ...]
 ) -> None:
