@@ -19,8 +19,8 @@ from pipeline.core.records import (
     PartSizes,
     Record,
     Runtime,
-    SourceRecord,
 )
+from pipeline.core.source_record import SourceRecord
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing

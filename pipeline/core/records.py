@@ -1,4 +1,4 @@
-"""Typed files of the stages: source.json, and of a repeat record.json, model.json, the run time's file and scores.json.
+"""Typed files in which the stages record a repeat: record.json, model.json, the run time's file and scores.json.
 
 record.json holds what the result follows from, and is blind to the labels of test images: with other ones, what
 training leaves is the same, byte for byte. What differs between two equal runs is in the run time's file, and so
@@ -35,20 +35,6 @@ class WeightsRecord(Section):
     origin: str
     license: str
     sha256: str
-
-
-class SourceRecord(RecordFile):
-    """source.json: the pre-trained weights as the stage `source` has put them into their file.
-
-    Attributes:
-        backbone: whose they are.
-        weights: what is recorded of them in every repeat.
-        file_sha256: of the file that they were read from; "" where there was none.
-    """
-
-    backbone: Name
-    weights: WeightsRecord
-    file_sha256: str
 
 
 class Counted(Section):

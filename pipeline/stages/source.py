@@ -6,7 +6,8 @@ from pathlib import Path
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import SourceRecord, WeightsRecord
+from pipeline.core.records import WeightsRecord
+from pipeline.core.source_record import SourceRecord
 from pipeline.pretrained import weights
 from pipeline.training import checkpoints
 

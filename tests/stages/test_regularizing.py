@@ -22,7 +22,8 @@ from pipeline.core import loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import PhaseRecord, Record, SourceRecord, WeightsRecord
+from pipeline.core.records import PhaseRecord, Record, WeightsRecord
+from pipeline.core.source_record import SourceRecord
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import freezing
 from pipeline.networks.build import build

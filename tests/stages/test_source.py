@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.records import SourceRecord
+from pipeline.core.source_record import SourceRecord
 from pipeline.networks.backbones.table import BACKBONES, backbone
 from pipeline.networks.weights import WEIGHTS
 from pipeline.pretrained import weights

@@ -1,0 +1,19 @@
+"""source.json: what the stage `source` says of the pre-trained weights that it has put into a file."""
+
+from pipeline.core.record_file import RecordFile
+from pipeline.core.records import WeightsRecord
+from pipeline.core.types import Name
+
+
+class SourceRecord(RecordFile):
+    """source.json.
+
+    Attributes:
+        backbone: whose the weights are.
+        weights: what is recorded of them in every repeat.
+        file_sha256: of the file that they were read from; "" where there was none.
+    """
+
+    backbone: Name
+    weights: WeightsRecord
+    file_sha256: str
