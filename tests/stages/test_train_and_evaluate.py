@@ -105,6 +105,25 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
     assert len(contents[0]) == 5
 
 
+def test_no_result_follows_from_memory_that_nothing_was_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what torch's deterministic mode fills new memory with, and `make_exact` leaves out, nothing differs."""
+    train.main(["1"])
+    before = trained()
+    exact = seeding.make_exact
+
+    def filled(*, threads: Any, device: str) -> int:
+        used = exact(threads=threads, device=device)
+        monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+        return used
+
+    monkeypatch.setattr(seeding, "make_exact", filled)
+    train.main(["1"])
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    after = trained()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:
     train.main(["1"])
     found = record()
