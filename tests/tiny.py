@@ -33,10 +33,10 @@ ROOT = Path(pipeline.__file__).parents[1]
 FILE = ROOT / "params.yaml"
 # The side of the images.
 SIDE = 48
-# Random values of the narrow ResNet-18, where git does not look; see `make_weights_file`.
-WEIGHTS_FILE = ROOT / "build/tests/resnet18.safetensors"
 # The channels of a narrow ResNet's four blocks: no two alike, and none fewer than a reduction of params.yaml.
 WIDTHS = (16, 24, 32, 48)
+# Random values of the narrow ResNet-18, where git does not look; see `make_weights_file`.
+WEIGHTS_FILE = ROOT / f"build/tests/resnet18-{'-'.join(map(str, WIDTHS))}.safetensors"
 ONE_EPOCH = {"unit": "epochs", "amount": 1}
 
 

@@ -31,7 +31,8 @@ def bundled() -> weights.Pretrained:
 
 @pytest.fixture(scope="module")
 def oracle() -> nn.Module:
-    timm = pytest.importorskip("timm")
+    import timm
+
     model: nn.Module = timm.create_model("tf_efficientnet_lite0")
     model.load_state_dict(bundled().values)
     return model
