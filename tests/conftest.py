@@ -153,7 +153,7 @@ def empty_database(shared):
         with pytest.MonkeyPatch.context() as patch:
             clean(patch)
             patch.chdir(folder)
-            tracking.initialise()
+            tracking.initialize()
 
     return shared("empty store", make) / "mlflow.db"
 

@@ -37,7 +37,7 @@ def serve(environment: Mapping[str, str], *, port: int) -> None:
     if tracking.is_server(place):
         print(f"MLflow: {tracking.shown(place)}")
         return
-    page = CHARTS.format(port=port, experiment=tracking.initialise())
+    page = CHARTS.format(port=port, experiment=tracking.initialize())
     print(f"MLflow: {page} (Ctrl-C ends it)", flush=True)
     words = ["-m", "mlflow", "server", "--backend-store-uri", place, "--workers", "1", "--port", str(port)]
     os.execve(sys.executable, [sys.executable, *words], {**LIGHT, **environment})

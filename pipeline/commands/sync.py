@@ -38,7 +38,7 @@ def sync() -> None:
     """
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
-    tracking.initialise()
+    tracking.initialize()
     outcomes: dict[str, str] = {}
     for experiment in experiments(Path.cwd()):
         try:

@@ -154,7 +154,7 @@ def shown(text: str) -> str:
     return re.sub(r"//[^/@]*@", "//", text)
 
 
-def initialise() -> str:
+def initialize() -> str:
     """Make the store and our experiment in it, where they are lacking; gives its ID there.
 
     Raises:

@@ -145,10 +145,10 @@ def cars_meta() -> bytes:
     return matlab(class_names=cells(CARS_CLASSES).T)
 
 
-def cars_annotations(kinds: list[int], *, labelled: bool = True) -> bytes:
+def cars_annotations(kinds: list[int], *, labeled: bool = True) -> bytes:
     """Return a struct array with one image per class, in order; the kit's own test annotations have no class."""
-    names = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *["class"] * labelled, "fname"]
-    rows = [(1, 2, 11, 7, *[kind] * labelled, f"{number:05}.jpg") for number, kind in enumerate(kinds, 1)]
+    names = ["bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", *["class"] * labeled, "fname"]
+    rows = [(1, 2, 11, 7, *[kind] * labeled, f"{number:05}.jpg") for number, kind in enumerate(kinds, 1)]
     return matlab(annotations=np.array(rows, [(name, "O") for name in names])[None, :])
 
 
@@ -157,7 +157,7 @@ def cars() -> dict[str, bytes]:
     train = [kind for kind in range(1, 197) for _ in range(2)]
     test = list(range(1, 197))
     kit = {"cars_meta.mat": cars_meta(), "cars_train_annos.mat": cars_annotations(train)}
-    kit |= {"cars_test_annos.mat": cars_annotations(test, labelled=False), "README.txt": b"Cars\n"}
+    kit |= {"cars_test_annos.mat": cars_annotations(test, labeled=False), "README.txt": b"Cars\n"}
     folders = {"cars_train": len(train), "cars_test": len(test)}
     files = {
         f"{part}.tgz": tarred({f"{part}/{n:05}.jpg": photograph(f"{part} {n}") for n in range(1, count + 1)})

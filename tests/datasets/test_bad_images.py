@@ -159,12 +159,12 @@ REFUSED = {
     "an animated WebP": Kind(animation("WEBP"), r"2 frames; save the one that is meant"),
     "an animated AVIF": Kind(animation("AVIF"), r"2 frames; save the one that is meant"),
     "a TIFF of several pages": Kind(animation("TIFF"), r"2 frames; save the one that is meant"),
-    "grey of 16 bits": Kind(
+    "gray of 16 bits": Kind(
         pixels("PNG", np.zeros((8, 8), np.uint16)), r"pixels of mode I;16; save it as RGB with 8 bits a channel"
     ),
-    "grey of 32 bits": Kind(pixels("TIFF", np.zeros((8, 8), np.int32)), r"pixels of mode I; save it as RGB"),
-    "grey of floats": Kind(pixels("TIFF", np.zeros((8, 8), np.float32)), r"pixels of mode F; save it as RGB"),
-    "colours in Lab": Kind(mode("LAB", "TIFF"), r"pixels of mode LAB; save it as RGB"),
+    "gray of 32 bits": Kind(pixels("TIFF", np.zeros((8, 8), np.int32)), r"pixels of mode I; save it as RGB"),
+    "gray of floats": Kind(pixels("TIFF", np.zeros((8, 8), np.float32)), r"pixels of mode F; save it as RGB"),
+    "colors in Lab": Kind(mode("LAB", "TIFF"), r"pixels of mode LAB; save it as RGB"),
     "a bomb of 400 million pixels": Kind(
         content(png(png_header(20_000, 20_000), b"")), r"more than 89,478,485 pixels; make it smaller first"
     ),
@@ -182,7 +182,7 @@ USED = {
     "a JPEG with a preview in its header": Kind(content(with_preview(JPEG)), ""),
     "a JPEG with other bytes behind": Kind(content(JPEG + b"and a sound recording"), ""),
     "a JPEG with zeros behind, as of a recovered card": Kind(content(JPEG + bytes(5000)), ""),
-    "a JPEG in grey": Kind(mode("L", "JPEG"), "grey to RGB"),
+    "a JPEG in gray": Kind(mode("L", "JPEG"), "gray to RGB"),
     "a JPEG in four inks": Kind(mode("CMYK", "JPEG"), "CMYK to RGB"),
     "a JPEG in four inks that Photoshop did not mark": Kind(
         content(without_adobe(encoded(image=noise().convert("CMYK")))), "CMYK to RGB"
@@ -190,19 +190,19 @@ USED = {
     "a JPEG that lies on its side": Kind(content(encoded(exif=turned(TURNED_LEFT))), "rotated by EXIF"),
     "a JPEG with an orientation that there is not": Kind(content(encoded(exif=turned(9))), ""),
     "a JPEG with broken EXIF": Kind(content(encoded(exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")), ""),
-    "a JPEG with a broken colour profile": Kind(content(encoded(icc_profile=b"no profile")), ""),
+    "a JPEG with a broken color profile": Kind(content(encoded(icc_profile=b"no profile")), ""),
     "a phone's JPEG with a second picture": Kind(
         content(encoded("MPO", save_all=True, append_images=[noise(20, 20)])), "first of 2 pictures"
     ),
-    "a PNG with a broken colour profile": Kind(content(encoded("PNG", icc_profile=b"no profile")), ""),
+    "a PNG with a broken color profile": Kind(content(encoded("PNG", icc_profile=b"no profile")), ""),
     "a PNG of one pixel": Kind(content(encoded("PNG", noise(1, 1))), ""),
     "a PNG of one row": Kind(content(encoded("PNG", noise(5000, 1))), ""),
     "a PNG of one column": Kind(content(encoded("PNG", noise(1, 5000))), ""),
-    "a PNG of 16 bits a colour": Kind(
+    "a PNG of 16 bits a color": Kind(
         content(png(png_header(1, 1, bits=16), zlib.compress(bytes(7)))), "16 bits a channel to 8"
     ),
-    "a PNG of few colours": Kind(mode("P"), "palette to RGB"),
-    "a PNG of few colours, one of them transparent": Kind(mode("P", transparency=0), "transparency on white"),
+    "a PNG of few colors": Kind(mode("P"), "palette to RGB"),
+    "a PNG of few colors, one of them transparent": Kind(mode("P", transparency=0), "transparency on white"),
     "a transparent PNG": Kind(mode("RGBA"), "transparency on white"),
     "a PNG in black and white": Kind(mode("1"), "black and white to RGB"),
     "a GIF of one frame": Kind(content(encoded("GIF")), "palette to RGB"),

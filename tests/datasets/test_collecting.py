@@ -196,7 +196,7 @@ def test_a_picture_is_written_as_it_is_and_recorded(target, shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     (row,) = save([_picture("test/cat/1.png", pixels, "test")], target)
     content = (target / "test/cat/1.png").read_bytes()
-    mode, note = ("RGB", "") if len(shape) == 3 else ("L", "grey to RGB")
+    mode, note = ("RGB", "") if len(shape) == 3 else ("L", "gray to RGB")
     sha256 = hashlib.sha256(content).hexdigest()
     assert row == Row("test/cat/1.png", "cat", "test", len(content), sha256, 12, 8, mode, note)
     with Image.open(target / "test/cat/1.png") as image:

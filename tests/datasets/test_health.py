@@ -50,10 +50,10 @@ def test_images_smaller_than_they_are_packed_are_found():
 
 
 def test_what_is_rejected_and_what_is_converted_is_listed_with_its_reason():
-    findings = _findings([_row("a/1", note="grey to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
+    findings = _findings([_row("a/1", note="gray to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
     assert findings == {
         "files that are not used": (["a/2: empty: 0 bytes"], False),
-        "images that are converted": (["a/1: grey to RGB"], False),
+        "images that are converted": (["a/1: gray to RGB"], False),
     }
 
 

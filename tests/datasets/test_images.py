@@ -44,7 +44,7 @@ def test_a_lossless_image_comes_as_it_is_whatever_its_name(tmp_path, name):
         ("CMYK", "tif", "CMYK to RGB"),
         ("P", "png", "palette to RGB"),
         ("P", "gif", "palette to RGB"),
-        ("L", "jpg", "grey to RGB"),
+        ("L", "jpg", "gray to RGB"),
         ("1", "png", "black and white to RGB"),
         ("YCbCr", "tif", "YCbCr to RGB"),
         ("LA", "png", "transparency on white"),
@@ -64,7 +64,7 @@ def test_what_is_transparent_becomes_white(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
-def test_a_transparent_colour_becomes_white(tmp_path, mode):
+def test_a_transparent_color_becomes_white(tmp_path, mode):
     image = Image.new(mode, (4, 4))
     key = image.getpixel((0, 0))
     loaded = load(_saved(tmp_path, "a.png", image, transparency=key))
@@ -87,7 +87,7 @@ def test_exif_rotation_is_applied(tmp_path, suffix, orientation):
     np.testing.assert_array_equal(loaded.image, upright)
 
 
-def test_sixteen_bit_colour_becomes_eight_with_a_note(tmp_path):
+def test_sixteen_bit_color_becomes_eight_with_a_note(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(_png(struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0), b"\0" + struct.pack(">3H", 0xFFFF, 0x8000, 0)))
     loaded = load(file)

@@ -58,7 +58,7 @@ def test_no_name_is_a_formula_of_a_spreadsheet(tmp_path, name):
 
 
 def test_what_many_rows_have_in_common_is_held_once(tmp_path):
-    rows = [Row(f"a class/{n}.jpg", "a class", "train", n, "00", 1, 1, "RGB", "grey to RGB") for n in range(2)]
+    rows = [Row(f"a class/{n}.jpg", "a class", "train", n, "00", 1, 1, "RGB", "gray to RGB") for n in range(2)]
     write(tmp_path / "x.csv", Row, rows)
     one, other = read(tmp_path / "x.csv", Row)
     assert all(getattr(one, name) is getattr(other, name) for name in ("label", "part", "mode", "note"))
@@ -90,7 +90,7 @@ def test_a_missing_file_names_what_makes_it(tmp_path):
     "content",
     [
         b"",
-        b"path,colour\na,b\n",
+        b"path,color\na,b\n",
         b"path,label\na\n",
         b"path,label\na,b,c\n",
         b'path,label\n"a\n',

@@ -103,8 +103,8 @@ def test_groups_are_numbered_in_the_order_of_their_first_images(folder):
 
 
 def test_flat_images_of_other_grey_are_not_alike(folder):
-    for grey in (60, 62, 200):
-        Image.new("L", (64, 64), grey).save(folder / f"{grey}.png")
+    for gray in (60, 62, 200):
+        Image.new("L", (64, 64), gray).save(folder / f"{gray}.png")
     assert _found(folder) == []
 
 

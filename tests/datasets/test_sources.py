@@ -273,8 +273,8 @@ def test_a_matlab_file_that_cannot_be_read_is_named(dogs, damage):
 
 
 def test_annotations_without_labels_are_refused(cars):
-    unlabelled = miniatures.cars_annotations([1, 2, 3, 4, 5], labelled=False)
-    (cars / "stanford_cars/cars_test_annos_withlabels.mat").write_bytes(unlabelled)
+    unlabeled = miniatures.cars_annotations([1, 2, 3, 4, 5], labeled=False)
+    (cars / "stanford_cars/cars_test_annos_withlabels.mat").write_bytes(unlabeled)
     with pytest.raises(InputError, match=r"^cars_test_annos_withlabels.mat: its annotations have no fname and class; "):
         matlab.cars(cars)
 

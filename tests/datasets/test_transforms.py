@@ -53,8 +53,8 @@ def test_images_that_nothing_crops_or_resizes_are_untouched_in_testing(augmentat
 def test_testing_shows_the_centre_resized_as_torchvision_does() -> None:
     images = pictures(3)
     actual = build("csca", crop_size=19, input_size=11).eval_transform(images)
-    centre = reference.center_crop(images, [19]).float()
-    by_hand = torch.stack([reference.resize(image, [11], antialias=True) for image in centre])
+    center = reference.center_crop(images, [19]).float()
+    by_hand = torch.stack([reference.resize(image, [11], antialias=True) for image in center])
     torch.testing.assert_close(actual, by_hand, rtol=0, atol=1e-4)
 
 

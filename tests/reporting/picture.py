@@ -13,8 +13,8 @@ PICTURES = {"light": Path("docs/report.png"), "dark": Path("docs/report-dark.png
 if __name__ == "__main__":
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        for colours, file in PICTURES.items():
-            page = browser.new_page(viewport={"width": SIZES["wide"], "height": 768}, color_scheme=colours)
+        for colors, file in PICTURES.items():
+            page = browser.new_page(viewport={"width": SIZES["wide"], "height": 768}, color_scheme=colors)
             page.goto(PAGE.resolve().as_uri())
             with Image.open(io.BytesIO(page.screenshot())) as image:
                 image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(file, optimize=True)

@@ -46,11 +46,11 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="module", params=[(size, colours) for size in SIZES for colours in ("light", "dark")], ids=str)
+@pytest.fixture(scope="module", params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
 def opened(chromium, address, request):
-    """The page at one size and in one scheme of colours, with what it said and asked for."""
-    size, colours = request.param
-    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colours)
+    """The page at one size and in one scheme of colors, with what it said and asked for."""
+    size, colors = request.param
+    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colors)
     page.told, page.asked = [], []
     page.on("console", lambda message: page.told.append(message.text))
     page.on("pageerror", lambda error: page.told.append(str(error)))

@@ -234,8 +234,8 @@ def test_methods_are_named_beside_their_curves():
 def test_of_many_methods_no_two_curves_look_alike():
     drawn = figures.methods({f"method {n}": one_curve() for n in range(12)}, "loss").decode()
     lines = re.findall(r"style=\"fill: none;( stroke-dasharray: [^;]*;)?[^\"]* stroke: (#\w+)", drawn)
-    coloured = {line for line in lines if line[1] not in ("#1c2128", "#d5dae1")}
-    assert len(coloured) >= 12
+    colored = {line for line in lines if line[1] not in ("#1c2128", "#d5dae1")}
+    assert len(colored) >= 12
 
 
 def test_a_map_is_laid_over_the_image_bright_where_it_is_high():

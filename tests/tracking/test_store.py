@@ -44,7 +44,7 @@ def test_what_the_user_has_set_stays(clone, monkeypatch):
 
 
 def test_two_processes_may_make_the_store_at_once(clone):
-    words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialise()"]
+    words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialize()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
     assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 2
@@ -55,7 +55,7 @@ def test_two_processes_may_make_the_store_at_once(clone):
 
 def test_a_store_that_was_killed_while_it_was_made_is_made_anew(clone, runs):
     Path(".mlflow.db.partial").write_bytes(b"half of a database")
-    tracking.initialise()
+    tracking.initialize()
     assert runs() == []
     assert not Path(".mlflow.db.partial").exists()
 
@@ -64,26 +64,26 @@ def test_a_database_of_another_version_is_told_with_the_way_out(tracked):
     with contextlib.closing(sqlite3.connect("mlflow.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'older'")
     with pytest.raises(InputError, match=r"another version of MLflow; .* `mlflow db upgrade 'sqlite:///.*mlflow\.db'`"):
-        tracking.initialise()
+        tracking.initialize()
 
 
 def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, monkeypatch):
     tracked.rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
     with pytest.raises(InputError, match=r"keeps artifacts in file://.*clone.*/mlruns.*; delete it, it can be rebuilt"):
-        tracking.initialise()
+        tracking.initialize()
 
 
 def test_a_file_that_is_no_database_is_told_in_a_line(clone, capfd):
     Path("mlflow.db").write_text("not a database, but long enough to look like one" * 99, encoding="utf-8")
     with pytest.raises(InputError, match=r"mlflow\.db: .*file is not a database"):
-        tracking.initialise()
+        tracking.initialize()
     assert capfd.readouterr().err == ""
 
 
 def test_the_users_experiment_name_is_taken(tracked, monkeypatch, runs):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "spiders")
-    tracking.initialise()
+    tracking.initialize()
     with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:
         assert ("spiders",) in connection.execute("SELECT name FROM experiments").fetchall()
 

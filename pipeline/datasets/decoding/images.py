@@ -17,7 +17,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG200
 _CONVERSIONS = {
     "RGB": "",
     "1": "black and white to RGB",
-    "L": "grey to RGB",
+    "L": "gray to RGB",
     "P": "palette to RGB",
     "CMYK": "CMYK to RGB",
     "YCbCr": "YCbCr to RGB",

@@ -1,7 +1,7 @@
 """Figures as bytes, the same for the same input: SVG for charts, PNG for photographs.
 
 Every figure is drawn on matplotlib's objects without pyplot, so nothing global stays behind. A theme gives it
-the colours of a light or a dark screen. Text stays text in an SVG: a reader's own fonts write the names that
+the colors of a light or a dark screen. Text stays text in an SVG: a reader's own fonts write the names that
 matplotlib's font has no letters for.
 """
 

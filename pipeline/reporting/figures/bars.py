@@ -61,7 +61,7 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
 
     Args:
         counts: images by class.
-        theme: the colours.
+        theme: the colors.
     """
     ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     names, sizes = [shortened(name) for name, _ in ordered], [size for _, size in ordered]
@@ -87,7 +87,7 @@ def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT) -> bytes:
 
     Args:
         stages: numbers by stage.
-        theme: the colours.
+        theme: the colors.
     """
     with drawing(theme, 5.0, 0.9 + 0.32 * len(stages)) as (figure, out):
         axes = figure.add_subplot()

@@ -26,9 +26,9 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
     with drawing(theme, side + 2.2, side + 1.4) as (figure, out):
         axes = figure.add_subplot()
         parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        colours = LinearSegmentedColormap.from_list("part", [*_tint(theme), theme.first])
+        colors = LinearSegmentedColormap.from_list("part", [*_tint(theme), theme.first])
         image = axes.imshow(
-            np.ma.masked_equal(parts, 0), cmap=colours, vmin=0, vmax=1, interpolation="none", aspect="equal"
+            np.ma.masked_equal(parts, 0), cmap=colors, vmin=0, vmax=1, interpolation="none", aspect="equal"
         )
         _name_classes(axes, classes)
         if len(classes) <= NUMBERED_CLASSES:

@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
 
-# Okabe and Ito's, which the colour-blind tell apart; further curves have the same with another line.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
+# Okabe and Ito's, which the color-blind tell apart; further curves have the same with another line.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 LINES = ("-", "--", ":", "-.")
 NO_STARTS: Mapping[str, int] = MappingProxyType({})
 
@@ -26,7 +26,7 @@ def loss_curves(
 
     Args:
         curves: by their names in history.csv.
-        theme: the colours.
+        theme: the colors.
         unit: what they are over, `epoch` or `iteration`.
         starts: with which of these each phase or half but the first begins, by its name; a line stands before each.
     """
@@ -54,7 +54,7 @@ def accuracy_curves(
     Args:
         curves: by their names in history.csv.
         test_accuracy: the mean over the repeats.
-        theme: the colours.
+        theme: the colors.
         unit: as for `loss_curves`.
         starts: likewise.
     """
@@ -96,17 +96,17 @@ def methods(
     """Draw one curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
 
     Args:
-        curves: by what the legend calls them; more than seven take up the first colours again with another line.
+        curves: by what the legend calls them; more than seven take up the first colors again with another line.
         quantity: what the values are.
-        theme: the colours.
+        theme: the colors.
         unit: as for `loss_curves`.
         percent: whether the values are parts of one, to be shown in percent.
     """
     with drawing(theme, 6.4, 3.9) as (figure, out):
         axes = figure.add_subplot()
         for place, (name, curve) in enumerate(curves.items()):
-            color = COLOURS[place % len(COLOURS)]
-            line = LINES[place // len(COLOURS) % len(LINES)]
+            color = COLORS[place % len(COLORS)]
+            line = LINES[place // len(COLORS) % len(LINES)]
             marker = "o" if len(curve.epochs) < 4 else ""
             axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=shortened(name))
             if len(curve.repeats) > 1:

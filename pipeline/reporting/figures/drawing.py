@@ -15,9 +15,9 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Theme(NamedTuple):
-    """Colours of a figure, and what a chart is written as, `svg` or `png`.
+    """Colors of a figure, and what a chart is written as, `svg` or `png`.
 
-    The two series are Okabe and Ito's, which the colour-blind tell apart.
+    The two series are Okabe and Ito's, which the color-blind tell apart.
     """
 
     paper: str

@@ -60,9 +60,9 @@ def overlay(image: ImageArray, heatmap: ImageArray) -> ImageArray:
     The map is stretched to the image's size, so that a coarse one looks smooth.
     """
     stretched = Image.fromarray(heatmap).resize(image.shape[:0:-1], Image.Resampling.BILINEAR)
-    colours = colormaps["inferno"](np.asarray(stretched))[..., :3].transpose(2, 0, 1)
-    grey = image.mean(axis=0, keepdims=True) / 255
-    return np.asarray(np.rint(255 * (0.45 * grey + 0.55 * colours)), dtype=np.uint8)
+    colors = colormaps["inferno"](np.asarray(stretched))[..., :3].transpose(2, 0, 1)
+    gray = image.mean(axis=0, keepdims=True) / 255
+    return np.asarray(np.rint(255 * (0.45 * gray + 0.55 * colors)), dtype=np.uint8)
 
 
 def explained(rows: Sequence[tuple[Shown, Mapping[str, ImageArray]]], theme: Theme = LIGHT) -> bytes:
@@ -70,7 +70,7 @@ def explained(rows: Sequence[tuple[Shown, Mapping[str, ImageArray]]], theme: The
 
     Args:
         rows: images with their overlays (3, S, S) by name; a map that an image has not is left blank.
-        theme: the colours.
+        theme: the colors.
     """
     names = list(dict.fromkeys(name for _, overlays in rows for name in overlays))
     with drawing(theme, 1.75 * (len(names) + 1), 2.05 * len(rows) + 0.3) as (figure, out):
@@ -102,7 +102,7 @@ def feature_maps(
         image: (3, S, S).
         stages: by stage (1 + k, h, w) maps of 0..255.
         places: a word on each stage, such as its resolution.
-        theme: the colours.
+        theme: the colors.
 
     Source:
         ECSM Figure 10.

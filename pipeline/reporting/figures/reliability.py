@@ -13,7 +13,7 @@ def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
 
     Args:
         bins: as `calibration.bins` gives them; empty ones are left out above and have no bar below.
-        theme: the colours.
+        theme: the colors.
     """
     some = [one for one in bins if one.predictions]
     with drawing(theme, 4.8, 4.2) as (figure, out):

@@ -20,7 +20,7 @@ def value_distributions(
     Args:
         distributions: by the tensor's name `edges` and, for each key of `labels`, the part of the values in each bin.
         labels: what each is called; the first is filled, the others are lines.
-        theme: the colours.
+        theme: the colors.
 
     Source:
         ECSM Figure 9.
@@ -38,11 +38,11 @@ def value_distributions(
 
 
 def _panel(axes: Axes, distribution: Distribution, labels: Mapping[str, str], theme: Theme) -> None:
-    colours = (theme.first, theme.second, theme.ink)
+    colors = (theme.first, theme.second, theme.ink)
     edges = distribution["edges"]
     for place, (key, label) in enumerate(labels.items()):
         style = {"fill": True, "alpha": 0.4} if place == 0 else {"linestyle": ("-", ":")[place - 1]}
-        axes.stairs(distribution[key], edges, color=colours[place], label=label, **style)
+        axes.stairs(distribution[key], edges, color=colors[place], label=label, **style)
     axes.set(xlabel="value", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
@@ -54,7 +54,7 @@ def channel_weights(maps: Mapping[str, npt.NDArray[np.float32]], theme: Theme = 
 
     Args:
         maps: by the map's name (N, C) weights.
-        theme: the colours.
+        theme: the colors.
     """
     with drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()

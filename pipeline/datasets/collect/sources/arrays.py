@@ -42,7 +42,7 @@ def digits(_folder: Path) -> list[Picture]:
     return [Picture(f"{label}/{number:05}.png", str(label), "", image) for number, (image, label) in labeled]
 
 
-_CIFAR_TERMS = "No licence is stated; its authors ask for the technical report to be cited."
+_CIFAR_TERMS = "No license is stated; its authors ask for the technical report to be cited."
 _CIFAR_CITATION = "Krizhevsky 2009, Learning multiple layers of features from tiny images, technical report"
 CIFAR10 = DataSet(
     title="CIFAR-10",
