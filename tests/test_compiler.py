@@ -73,6 +73,7 @@ def test_no_stage_and_no_command_loads_it_and_afterward_it_compiles_and_exports(
     assert printed(EVERYTHING + LOADED + COMPILED) == ["[]", "False"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "use",
     [

@@ -187,6 +187,7 @@ def test_after_a_merge_either_side_of_the_generated_files_will_do(stubbed: Clone
     assert "up to date" in stubbed.run("dvc", "repro")
 
 
+@pytest.mark.slow
 def test_metrics_of_two_commits_are_compared_without_dvcs_cache(stubbed: Clone, tmp_path: Path) -> None:
     stubbed.run("dvc", "exp", "run", *sets("freeze=3c"))
     stubbed.commit()

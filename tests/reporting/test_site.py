@@ -54,6 +54,7 @@ def test_the_pages_are_light_or_dark_as_the_reader_has_it(opened, site):
     assert (sum(behind[:3]) < 200) == dark
 
 
+@pytest.mark.slow
 def test_the_search_works_without_a_server(opened, site):
     opened.goto((site / "index.html").as_uri())
     opened.locator(".md-header [for=__search], .md-search__button").locator("visible=true").first.click()
