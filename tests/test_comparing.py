@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, power, statistics
-from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare import comparison, crossed, pairs, power, statistics
+from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.statistics import McNemar
 
 
@@ -49,7 +49,7 @@ def test_an_interval_holds_no_value_that_its_score_cannot_have():
 def test_an_interval_of_differences_is_as_wide_as_it_is():
     good, poor = ({1: trial([right] * 4), 2: trial([right, right, right, 1])} for right in (1, 0))
     [result] = comparison.compare([Experiment("good", good), Experiment("poor", poor)]).pairs
-    assert result.interval() == statistics.interval([1, 0.75], train=100, test=0)
+    assert result.interval() == (result.test.low, result.test.high)
     assert result.interval().high > 1
 
 
@@ -61,12 +61,57 @@ def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
     assert result.smallest == power.smallest_detectable(differences, train=100, test=60)
 
 
-def test_where_the_test_part_is_the_same_in_all_repeats_nothing_is_corrected_and_the_text_says_so():
+def table(share):
+    """Whether each of three repeats gets each image right."""
+    return np.array([drawn(share, seed=n) for n in (1, 2, 3)], dtype=float)
+
+
+def test_where_the_test_part_is_the_same_in_all_repeats_seeds_and_images_are_tested_at_once():
     pair = [experiment("good", 0.9, fixed=True), experiment("poor", 0.5, fixed=True)]
     result = comparison.compare(pair)
-    values = [[one.trials[n].score("accuracy") for n in (1, 2, 3)] for one in pair]
-    assert result.pairs[0].p == pytest.approx(stats.ttest_rel(*values).pvalue)
-    assert "over seeds, on these very images" in result.over
+    gains = table(0.9) - table(0.5)
+    assert result.pairs[0].test == crossed.crossed_test(gains)
+    assert result.pairs[0].smallest == power.smallest_detectable_crossed(gains)
+    assert result.summaries[1].interval == crossed.crossed_interval(table(0.5))
+    assert "tests are over seeds and test images at once" in result.over
+
+
+def test_the_images_are_paired_by_their_paths_in_whatever_order_they_stand():
+    a, b = (experiment(name, share, fixed=True) for name, share in (("a", 0.9), ("b", 0.5)))
+    turned = b._replace(trials={n: t._replace(right=dict(reversed(t.right.items()))) for n, t in b.trials.items()})
+    assert comparison.compare([a, turned]).pairs[0].test == comparison.compare([a, b]).pairs[0].test
+
+
+def test_another_score_on_one_test_part_is_judged_on_these_very_images_and_says_so():
+    levels = {"a": (0.9, 0.91, 0.92), "b": (0.1, 0.12, 0.11)}
+    pair = [
+        Experiment(name, {n: trial([1, 0], macro_f1=value) for n, value in enumerate(values, 1)})
+        for name, values in levels.items()
+    ]
+    result = comparison.compare(pair, "macro_f1")
+    assert result.pairs[0].p == pytest.approx(stats.ttest_rel(*levels.values()).pvalue)
+    assert result.pairs[0].verdict == "a is better on these test images"
+    assert result.over.endswith("t tests are over seeds, on these very images.")
+
+
+def test_training_images_that_each_repeat_draws_anew_are_told():
+    pair = [experiment(name, 0.5, fixed=True, redraws=True) for name in ("a", "b")]
+    told = comparison.compare(pair).over
+    assert told.startswith("All repeats have the same test images, and each draws its own training images: ")
+    assert "over draws of training images, seeds and test images at once" in told
+
+
+@pytest.mark.parametrize("images", [2, 3])
+def test_a_few_images_that_all_seeds_tell_alike_are_no_evidence(images):
+    """Seeds alone would say p = .0004 where one seed's answer differs at a third image; McNemar's p is .25 or more."""
+    right = [[n >= images for n in range(60)] for _ in range(3)]
+    right[0][images] = False
+    poor = Experiment("poor", {repeat: trial(row) for repeat, row in enumerate(right, 1)})
+    good = Experiment("good", {repeat: trial([1] * 60) for repeat in (1, 2, 3)})
+    [result] = comparison.compare([good, poor]).pairs
+    assert statistics.corrected_t([1 - np.mean(row) for row in right], train=1, test=0).p < 0.03
+    assert result.verdict == "no detectable difference"
+    assert result.p > 0.05
 
 
 def test_where_splits_are_drawn_the_text_says_so(pair):
@@ -84,8 +129,15 @@ def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     a, b = (experiment(name, share, fixed=True, repeats=(1, 2)) for name, share in (("a", 0.8), ("b", 0.6)))
     [result] = comparison.compare([a, b]).pairs
     right_a, right_b = (sum(drawn(share, seed=n).astype(float) for n in (1, 2)) for share in (0.8, 0.6))
-    expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=comparison.SEED)
+    expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=pairs.SEED)
     assert result.bootstrap == expected
+
+
+def test_the_bootstrap_may_be_left_out_where_repeats_decide():
+    a, b = (experiment(name, share, fixed=True) for name, share in (("a", 0.8), ("b", 0.6)))
+    assert comparison.compare([a, b], resample=False).pairs[0].bootstrap is None
+    one = [each._replace(trials={1: each.trials[1]}) for each in (a, b)]
+    assert comparison.compare(one, resample=False).pairs[0].bootstrap is not None
 
 
 def test_a_single_repeat_is_judged_by_its_images_alone():
@@ -95,7 +147,7 @@ def test_a_single_repeat_is_judged_by_its_images_alone():
     [compared] = result.pairs
     assert compared.test is None
     assert compared.mcnemar == {1: McNemar(15, 0, compared.p)}
-    assert compared.verdict == "a is better"
+    assert compared.verdict == "a's network is better; other seeds are not tried"
     assert result.summaries[0].interval == statistics.wilson(20, 25)
     assert compared.smallest == power.smallest_detectable_on_one_part(15, 25)
 
@@ -117,7 +169,7 @@ def test_a_difference_between_two_may_not_be_one_among_many():
     three = [Trial({f"{n:02}": n >= wrong for n in range(40)}, train=90) for wrong in (0, 0, 6)]
     alone = comparison.compare([Experiment(name, {1: one}) for name, one in zip("ac", three[::2], strict=True)])
     among = comparison.compare([Experiment(name, {1: one}) for name, one in zip("abc", three, strict=True)])
-    assert alone.pairs[0].verdict == "a is better"
+    assert alone.pairs[0].verdict.startswith("a's network is better")
     assert [pair.holm for pair in among.pairs] == statistics.holm([pair.p for pair in among.pairs])
     assert among.pairs[1].verdict == "no detectable difference among 3 pairs"
 
@@ -167,7 +219,7 @@ def test_of_a_loss_the_smaller_is_better(metric, better):
         return Experiment(name, {n: trial([1, 0], **{metric: value}) for n, value in enumerate(values, 1)})
 
     [result] = comparison.compare([scored("a", 0.1, 0.2, 0.31), scored("b", 0.8, 0.9, 1.0)], metric).pairs
-    assert result.verdict == f"{better} is better"
+    assert result.verdict == f"{better} is better on these test images"
 
 
 def test_a_single_repeat_of_another_score_has_no_verdict():

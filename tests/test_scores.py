@@ -7,7 +7,7 @@ from pipeline.commands import compare
 from pipeline.core.errors import InputError
 from pipeline.evaluation import scores as scoring
 from pipeline.evaluation.compare import comparison
-from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.predictions import calibration
 from pipeline.evaluation.scores import SCORES, Score, scores
 
@@ -130,7 +130,16 @@ def test_every_score_is_that_of_scikit_learn_to_the_last_bit(seed):
     assert result["balanced_accuracy"] == each[1][each[3] > 0].mean()
     assert result["confusion"] == metrics.confusion_matrix(actual, predicted, labels=labels).tolist()
     if classes > 5:
-        assert result["top5_accuracy"] == metrics.top_k_accuracy_score(actual, logits, k=5, labels=labels)
+        # With the classes turned round, of equal logits the earlier comes first there too.
+        turned = metrics.top_k_accuracy_score(classes - 1 - actual, logits[:, ::-1], k=5, labels=labels)
+        assert result["top5_accuracy"] == turned
+
+
+@pytest.mark.parametrize("label", range(7))
+def test_of_equal_logits_the_top_five_take_the_same_order_as_the_prediction(label):
+    """A network that says the same of all classes predicts the first, and the first five are its top five."""
+    result = scores(np.array([label]), np.zeros((1, 7)), list("abcdefg"))
+    assert (result["accuracy"], result["top5_accuracy"]) == (label == 0, label < 5)
 
 
 @pytest.mark.parametrize(("classes", "applies"), [(5, False), (6, True)])
@@ -195,7 +204,7 @@ def test_a_new_row_is_all_that_a_new_score_takes(monkeypatch):
         for name, values in rates.items()
     }
     result = comparison.compare([Experiment(name, trials[name]) for name in rates], "error_rate")
-    assert result.pairs[0].verdict == "good is better"
+    assert result.pairs[0].verdict == "good is better on these test images"
     assert result.summaries[1].interval.high == 1
     assert "error_rate (%)" in compare.as_text(result)
 

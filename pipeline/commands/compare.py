@@ -14,7 +14,8 @@ from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, repeats
-from pipeline.evaluation.compare.comparison import Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare.crossed import CrossedTest
+from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import confidence_intervals, tables
@@ -144,7 +145,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
     )
     rows = [_pair(pair, result.metric) for pair in result.pairs]
     yield Table(header, rows, numbers_from=1)
-    if result.metric == comparison.ACCURACY:
+    if result.metric == ACCURACY:
         tested = [(pair, repeat, one) for pair in result.pairs for repeat, one in pair.mcnemar.items()]
         counts = [
             (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", f"{one.p:.3f}")
@@ -153,8 +154,8 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         yield Table(
             ("pair", "repeat", "only the first right", "only the second", "McNemar's p"), counts, numbers_from=1
         )
-        drawn = [(_title(pair), _ends(pair.bootstrap, result.metric)) for pair in result.pairs]
-        yield Table(("pair", "difference over images, 95 % bootstrap interval (%)"), drawn, numbers_from=1)
+        drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
+        yield Table(("pair", "over images alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
 
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
@@ -162,6 +163,14 @@ def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     smallest = "none" if pair.smallest is None else _number(pair.smallest, metric)
     ends = _ends(pair.interval(), metric)
     return (_title(pair), _number(pair.difference, metric), ends, *probabilities, smallest, pair.verdict)
+
+
+def _over_repeats(pair: Pair) -> str:
+    """Return the interval of the difference for these very test images, where all repeats have the same."""
+    if not isinstance(pair.test, CrossedTest):
+        return "none" if pair.test is None else "as above"
+    half = pair.test.over_repeats
+    return _ends(Interval(pair.difference - half, pair.difference + half), ACCURACY)
 
 
 def _title(pair: Pair) -> str:

@@ -26,11 +26,13 @@ def accuracy(predictions: Predictions) -> float:
 def top5_accuracy(predictions: Predictions) -> float | None:
     """Return the fraction of images whose class is among the five largest logits; None for K <= 5.
 
-    Of equal logits the later class comes first, as in scikit-learn.
+    Of equal logits the earlier class comes first, as in the prediction, so that it is never below the accuracy. This
+    departs from scikit-learn's `top_k_accuracy_score`, where the later one does.
     """
     if predictions.logits.shape[1] <= TOP:
         return None
-    first = np.argsort(predictions.logits, axis=1, kind="stable")[:, -TOP:]
+    # A stable sort of the negated logits keeps equal ones in the order of the classes.
+    first = np.argsort(-predictions.logits, axis=1, kind="stable")[:, :TOP]
     return float((first == predictions.actual[:, None]).any(axis=1).mean())
 
 

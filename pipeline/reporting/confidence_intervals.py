@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.core.files import flat
+from pipeline.core.recipe import NONE
 from pipeline.evaluation.compare import comparison
-from pipeline.evaluation.compare.comparison import Experiment, Trial
+from pipeline.evaluation.compare.experiments import Experiment, Trial, draws_splits
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
@@ -27,6 +28,7 @@ def trial(one: Repeat) -> Trial:
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     """Return all repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
+    split = record.recipe.data.split
     settings = dict(flat(record.recipe.model_dump(mode="json")))
     if len(record.phases) == 1:
         # Of a single phase all values are settings of their own.
@@ -38,16 +40,15 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
         trials={one.number: trial(one) for one in repeats},
         parameters=record.parameters.trainable,
         settings=settings | others | {f"{key}, SHA-256": value for key, value in code.items()},
+        redraws=split.per_class != NONE or split.val > 0,
     )
 
 
 def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
     """The 95 % interval of each score that has one: of the mean over the repeats, or Wilson's of a single accuracy."""
-    trials = {one.number: trial(one) for one in repeats}
+    compared = experiment("", repeats)
     by_score = {
-        name: comparison.summary(Experiment("", trials), name).interval
-        for name in SCORES
-        if name in repeats[0].scores.by_name
+        name: comparison.summary(compared, name).interval for name in SCORES if name in repeats[0].scores.by_name
     }
     return {name: interval for name, interval in by_score.items() if interval}
 
@@ -59,39 +60,37 @@ def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
     return values | {"accuracy": values["accuracy"] | (ends._asdict() if ends else {})}
 
 
-def note(repeats: Sequence[Repeat], *, own_parts: bool) -> str:
-    """Return the note on what the number's ± and its interval are of.
-
-    Args:
-        repeats: one or more.
-        own_parts: whether all repeats use the set's own parts.
-    """
+def note(repeats: Sequence[Repeat]) -> str:
+    """Return the note on what the number's ± and its interval are of."""
     ends = intervals(repeats).get("accuracy")
     if len(repeats) == 1:
         return (
             "A single repeat has no spread: how much of this value is chance is not known. More repeats in params.yaml "
             f"tell. Wilson's 95 % interval, {percents(ends)}, is of this one network, over other test images alone."
         )
-    varies = "the set's own parts and its own seed" if own_parts else "its own random split and seed"
-    sd = f"± is the standard deviation (with n − 1) over {len(repeats)} repeats, each with {varies}."
+    compared = experiment("", repeats)
+    sd = f"± is the standard deviation (with n − 1) over {len(repeats)} repeats, each with {_varies(compared)}."
     if ends is None:
-        return f"{sd} It is 0, which gives no interval. {_wilson(repeats[0])}"
-    if comparison.draws_splits(Experiment("", {one.number: trial(one) for one in repeats})):
+        [wilson] = intervals(repeats[:1]).values()
+        return (
+            f"{sd} It is 0, which gives no interval. What other images would change, Wilson's 95 % interval of repeat "
+            f"{repeats[0].number} alone tells: {percents(wilson)}."
+        )
+    if draws_splits(compared):
         return (
             f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats, and corrected for training "
             "parts that overlap (Nadeau and Bengio 2003)."
         )
-    return (
-        f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats on these very test images. "
-        f"{_wilson(repeats[0])}"
-    )
+    return f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats and other test images at once."
 
 
-def _wilson(one: Repeat) -> str:
-    ends = intervals([one])["accuracy"]
-    return (
-        f"What other images would change, Wilson's 95 % interval of repeat {one.number} alone tells: {percents(ends)}."
-    )
+def _varies(compared: Experiment) -> str:
+    """Return what each repeat has of its own."""
+    if draws_splits(compared):
+        return "its own random split and seed"
+    if compared.redraws:
+        return "its own draw of the training images and its own seed, and the same test images"
+    return "the set's own parts and its own seed"
 
 
 def percents(ends: Interval | None) -> str:

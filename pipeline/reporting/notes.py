@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.recipe import NONE, Train
+from pipeline.core.recipe import Train
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.weights import OF_IMAGENET
 from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
@@ -14,9 +14,8 @@ def limits(material: Material) -> list[str]:
     """Return what limits the result, a sentence or two each."""
     repeats = material.repeats
     images = round(sum(one.scores.test_images for one in repeats) / len(repeats))
-    own_parts = bool(material.dataset["has_parts"]) and not _drawn_by_class(material)
     return [
-        confidence_intervals.note(repeats, own_parts=own_parts),
+        confidence_intervals.note(repeats),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",
@@ -62,8 +61,3 @@ def collapsed(cases: Sequence[Collapse]) -> str:
 
 def _is_balanced(train: Train) -> bool:
     return bool(wording.sampling(train.sampler) or wording.class_weights(train.class_weights))
-
-
-def _drawn_by_class(material: Material) -> bool:
-    """Return whether so many images of each class are drawn, anew in each repeat."""
-    return material.repeats[0].record.recipe.data.split.per_class != NONE

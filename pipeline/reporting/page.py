@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pipeline.evaluation.compare.comparison import ACCURACY
+from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import (

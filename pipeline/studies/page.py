@@ -64,7 +64,7 @@ def _best(group: Group) -> str:
     against, note = results.compared(group)
     if note:
         return f"{sentence}; the cells cannot be compared."
-    ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.pair.a, one.pair.b)]
+    ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.a, one.b)]
     others = len(group.results) - 1
     return f"{sentence}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, statistics
-from pipeline.evaluation.compare.comparison import Pair, Summary
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.experiments import Experiment, Pair, Summary
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate
+from pipeline.reporting import aggregate, confidence_intervals
 from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
@@ -29,13 +29,9 @@ class Result(NamedTuple):
     missing: str = ""
     printed: Printed | None = None
 
-    def experiment(self) -> comparison.Experiment:
+    def experiment(self) -> Experiment:
         """Return the experiment as it is compared: each test image right or not, in each repeat."""
-        return comparison.Experiment(
-            self.cell,
-            {one.number: _trial(one) for one in self.repeats},
-            parameters=self.repeats[0].record.parameters.trainable,
-        )
+        return confidence_intervals.experiment(self.cell, self.repeats)
 
     def summary(self) -> Summary:
         """Return the accuracy over the repeats, with its interval."""
@@ -44,15 +40,6 @@ class Result(NamedTuple):
     def seconds(self) -> aggregate.Spread:
         """Return training's seconds over the repeats."""
         return aggregate.speed_spreads(self.repeats)["train_seconds"]
-
-
-def _trial(one: Repeat) -> comparison.Trial:
-    return comparison.Trial(
-        right={row["path"]: row["actual"] == row["predicted"] for row in one.predictions},
-        train=one.record.parts.train,
-        scores={},
-        seconds=one.runtime.train_seconds,
-    )
 
 
 class Group(NamedTuple):
@@ -85,29 +72,25 @@ def groups(results: Sequence[Result], baseline: str) -> list[Group]:
     ]
 
 
-class Difference(NamedTuple):
-    """One cell's accuracy less another's, with Holm's p over the group's comparisons, and the verdict in words."""
+def differences(group: Group) -> list[Pair]:
+    """Return every cell against the baseline, then the best against the others.
 
-    pair: Pair
-    holm: float | None
-    verdict: str
-
-
-def differences(group: Group) -> list[Difference]:
-    """Return every cell against the baseline, then the best against the others; Holm's correction is over all of these.
+    Which cell is the best is known from the same results, so Holm's correction and the verdicts are over all pairs of
+    the group, also those that are not returned.
 
     Raises:
         InputError: two cells were not tested on the same images.
     """
+    best, baseline = best_of(group), group.baseline
+    others = [one.cell for one in group.results if one.cell not in (best, baseline)]
+    # In this order every pair that is wanted is the one cell less the other.
+    ordered = list(dict.fromkeys([best, *others, baseline])) if best != baseline else [*others, baseline]
     experiments = {one.cell: one.experiment() for one in group.results}
-    pairs = [
-        comparison.compare([experiments[a], experiments[b]]).pairs[0] for a, b in _wanted(group, best=best_of(group))
-    ]
-    raised = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
-    return [
-        Difference(pair, holm := None if pair.p is None else next(raised), _verdict(pair, holm, of=len(pairs)))
-        for pair in pairs
-    ]
+    compared = comparison.compare([experiments[cell] for cell in ordered], resample=False).pairs
+    found = {(pair.a, pair.b): pair for pair in compared}
+    against_baseline = [(one.cell, baseline) for one in group.results if one.cell != baseline]
+    against_others = [(best, cell) for cell in others] if best != baseline else []
+    return [found[names] for names in against_baseline + against_others]
 
 
 def best_of(group: Group) -> str:
@@ -115,26 +98,13 @@ def best_of(group: Group) -> str:
     return max(group.results, key=lambda one: one.summary().mean).cell
 
 
-def _wanted(group: Group, *, best: str) -> list[tuple[str, str]]:
-    others = [one.cell for one in group.results if one.cell != group.baseline]
-    against_baseline = [(cell, group.baseline) for cell in others]
-    return against_baseline + [(best, cell) for cell in others if best not in (cell, group.baseline)]
-
-
-def _verdict(pair: Pair, holm: float | None, *, of: int) -> str:
-    interval = pair.interval()
-    if interval is not None and not interval.covers_zero() and holm is not None and holm > statistics.ALPHA:
-        return f"{comparison.NO_DIFFERENCE} among {of} comparisons"
-    return pair.verdict
-
-
 def over(results: Sequence[Result]) -> str:
     """Return what the intervals and tests are of, in a sentence."""
     there = [one for one in results if one.repeats]
-    return comparison.compare([there[0].experiment()]).over if there else NO_CELL
+    return comparison.over([one.experiment() for one in there]) if there else NO_CELL
 
 
-def compared(group: Group) -> tuple[list[Difference], str]:
+def compared(group: Group) -> tuple[list[Pair], str]:
     """Return the differences, or none and why."""
     try:
         return differences(group), ""

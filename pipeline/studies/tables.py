@@ -4,52 +4,93 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate
 from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
-from pipeline.studies.results import Difference, Result
+from pipeline.studies.results import Result
 
 MISSING = "missing"
 NONE = "–"
+# What is told of a cell of ours.
+OURS = ("accuracy", "n", "interval", "val_accuracy", "val_loss", "loss", "seconds", "trainable", "frozen", "in_all")
+# Columns of ours that every study has.
+ALWAYS = ("accuracy (%)", "n", "95 % interval", "training (s)", "trainable")
+# Columns of ours that only stand beside what was printed.
+BESIDE = {
+    "frozen": "frozen, as printed",
+    "in all (M)": "in all, as printed (M)",
+    "test loss": "loss, as printed",
+    "validation loss": "loss, as printed",
+}
 
 
 def results(members: Sequence[Result]) -> Table:
-    """Return accuracy, time and parameters of each cell; columns of what no paper printed are left out."""
+    """Return accuracy, loss, time and parameters of each cell, each beside what was printed.
+
+    Columns that are empty in all cells are left out, such as those of what no paper printed, and ours where they would
+    stand alone, but accuracy, time and trainable parameters.
+    """
     columns = {name: [row[name] for row in map(_row, members)] for name in _row(members[0])}
-    kept = {name: cells for name, cells in columns.items() if "printed" not in name or set(cells) != {NONE}}
+    kept = {name: cells for name, cells in columns.items() if set(cells) - {NONE, MISSING} or name in ALWAYS}
+    kept = {name: cells for name, cells in kept.items() if BESIDE.get(name, name) in kept}
     rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]
     return Table(tuple(kept), rows, numbers_from=1)
 
 
 def _row(one: Result) -> dict[str, str]:
     printed = one.printed or Printed()
-    ours = _ours(one) if one.repeats else dict.fromkeys(("accuracy", "n", "interval", "seconds", "trainable"), MISSING)
+    ours = _ours(one) if one.repeats else dict.fromkeys(OURS, MISSING)
     return {
         "cell": one.cell,
         "accuracy (%)": ours["accuracy"],
         "n": ours["n"],
         "95 % interval": ours["interval"],
+        "validation accuracy (%)": ours["val_accuracy"],
         "as printed (%)": _as_printed(printed.accuracy, printed.sd),
+        "test loss": ours["loss"],
+        "validation loss": ours["val_loss"],
+        "loss, as printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
         "training (s)": ours["seconds"],
         "as printed (s)": NONE if printed.seconds is None else f"{printed.seconds:,.0f}",
         "trainable": ours["trainable"],
-        "trainable, as printed": _parameters(printed),
+        "trainable, as printed": NONE if printed.trainable is None else f"{printed.trainable:,}",
+        "frozen": ours["frozen"],
         "frozen, as printed": NONE if printed.frozen is None else f"{printed.frozen:,}",
-        "loss, as printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
+        "in all (M)": ours["in_all"],
+        "in all, as printed (M)": NONE if printed.parameters_millions is None else f"{printed.parameters_millions:.1f}",
     }
 
 
 def _ours(one: Result) -> dict[str, str]:
-    summary, seconds = one.summary(), one.seconds()
-    spread = "" if seconds.sd is None else f" ± {deviation(seconds.sd)}"
-    return {
-        "accuracy": _mean_and_sd(summary.mean, summary.sd),
-        "n": str(summary.n),
-        "interval": _interval(summary.interval),
-        "seconds": f"{three_figures(seconds.mean)}{spread}",
-        "trainable": NONE if summary.parameters is None else f"{summary.parameters:,}",
-    }
+    summary, seconds, counts = one.summary(), one.seconds(), one.repeats[0].record.parameters
+    losses = aggregate.score_spreads(one.repeats)["nll"]
+    values = (
+        _mean_and_sd(summary.mean, summary.sd),
+        str(summary.n),
+        _interval(summary.interval),
+        *_validated(one),
+        _spread(losses),
+        f"{three_figures(seconds.mean)}{'' if seconds.sd is None else f' ± {deviation(seconds.sd)}'}",
+        f"{counts.trainable:,}",
+        f"{counts.frozen:,}",
+        f"{(counts.trainable + counts.frozen) / 1e6:.1f}",
+    )
+    return dict(zip(OURS, values, strict=True))
+
+
+def _validated(one: Result) -> tuple[str, str]:
+    """Return accuracy and loss of the network of the last epoch on the validation part, where there is one."""
+    last = [repeat.history[-1] for repeat in one.repeats]
+    if not all(row.get("val_accuracy") and row.get("val_loss") for row in last):
+        return NONE, NONE
+    accuracy = aggregate.spread(float(row["val_accuracy"]) for row in last)
+    return _mean_and_sd(accuracy.mean, accuracy.sd), _spread(aggregate.spread(float(row["val_loss"]) for row in last))
+
+
+def _spread(loss: aggregate.Spread) -> str:
+    return f"{loss.mean:.2f}" + ("" if loss.sd is None else f" ± {loss.sd:.2f}")
 
 
 def _mean_and_sd(mean: float, sd: float | None) -> str:
@@ -66,12 +107,6 @@ def _as_printed(accuracy: float | None, sd: float | None) -> str:
     return NONE if accuracy is None else f"{accuracy:.2f}" + ("" if sd is None else f" ± {sd:.2f}")
 
 
-def _parameters(printed: Printed) -> str:
-    if printed.trainable is not None:
-        return f"{printed.trainable:,}"
-    return NONE if printed.parameters_millions is None else f"{printed.parameters_millions} M in all"
-
-
 def repeats(cells: Sequence[Result]) -> Table:
     """Return each repeat's accuracy, and each run's as printed where there is one."""
     numbers = sorted({one.number for result in cells for one in result.repeats})
@@ -86,22 +121,21 @@ def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str
     return (result.cell, *(ours.get(n, MISSING) for n in numbers), *(printed + [NONE] * (runs - len(printed))))
 
 
-def differences(compared: Sequence[Difference]) -> Table:
+def differences(compared: Sequence[Pair]) -> Table:
     """Each comparison: the difference with its interval, p, Holm's p, what could have been seen, and the verdict."""
     header = ("comparison", "verdict", "difference (points)", "95 % interval", "p", "p, Holm", "smallest seen (points)")
     return Table(header, [_difference(one) for one in compared], numbers_from=2)
 
 
-def _difference(one: Difference) -> tuple[str, ...]:
-    pair = one.pair
+def _difference(pair: Pair) -> tuple[str, ...]:
     smallest = NONE if pair.smallest is None else f"{100 * pair.smallest:.2f}"
     return (
         f"{pair.a} less {pair.b}",
-        one.verdict,
+        pair.verdict,
         f"{100 * pair.difference:+.2f}",
         _interval(pair.interval()),
         _p(pair.p),
-        _p(one.holm),
+        _p(pair.holm),
         smallest,
     )
 

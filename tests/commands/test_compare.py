@@ -7,7 +7,7 @@ import pytest
 from pipeline import tracking
 from pipeline.commands import compare
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare import pairs, statistics
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
@@ -70,7 +70,7 @@ def test_what_is_not_finite_is_null_in_json(two):
 
     write_answers(two / "other", "one")
     [pair] = json.loads(said("one", "other", "--json"), parse_constant=refuse)["pairs"]
-    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, comparison.NO_DIFFERENCE)
+    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, pairs.NO_DIFFERENCE)
 
 
 def test_another_score_may_be_compared(two):

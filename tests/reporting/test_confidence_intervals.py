@@ -1,14 +1,17 @@
+import numpy as np
 import pytest
 import written_results
 
-from pipeline.evaluation.compare import statistics
+from pipeline.evaluation.compare import crossed, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
 
 RECIPE = written_results.settings_of("quick", {"train.lr": 0.1})
+# CIFAR-100 with ten images a class, drawn in each repeat, and its own test part.
+DRAWING = written_results.settings_of("hierarchical", {})
 
 
-def repeat(number, right, *, of=10, fixed=False, **scores):
+def repeat(number, right, *, of=10, fixed=False, recipe=RECIPE, **scores):
     names = [f"{'all' if fixed else number}/{n}.png" for n in range(of)]
     rows = [{"path": name, "correct": str(int(n < right))} for n, name in enumerate(names)]
     parameters = {"trainable": 7, "frozen": 0, "regularizer": 0}
@@ -16,7 +19,7 @@ def repeat(number, right, *, of=10, fixed=False, **scores):
     equal = dict.fromkeys(("accuracy", "macro_f1"), right / of)
     return Repeat(
         number,
-        written_results.record_of(number, RECIPE, classes=["a", "b"], **counted),
+        written_results.record_of(number, recipe, classes=["a", "b"], **counted),
         written_results.runtime_of(train_seconds=2.0),
         written_results.scores_of(**equal | scores),
         history=[],
@@ -30,11 +33,13 @@ def test_over_drawn_splits_every_score_has_the_corrected_interval():
     assert found["accuracy"] == found["macro_f1"] == pytest.approx(expected)
 
 
-def test_over_the_same_test_images_the_interval_is_plain():
+def test_over_the_same_test_images_the_interval_of_the_accuracy_is_over_these_too():
     found = confidence_intervals.intervals(
         [repeat(number, right, fixed=True) for number, right in ((1, 5), (2, 7), (3, 6))]
     )
-    assert found["accuracy"] == pytest.approx(statistics.interval([0.5, 0.7, 0.6], train=30, test=0))
+    right = np.array([[n < right for n in range(10)] for right in (5, 7, 6)], dtype=float)
+    assert found["accuracy"] == crossed.crossed_interval(right)
+    assert found["macro_f1"] == pytest.approx(statistics.interval([0.5, 0.7, 0.6], train=30, test=0))
 
 
 def test_a_single_repeat_has_wilsons_interval_of_its_accuracy_alone():
@@ -52,18 +57,20 @@ def test_the_summary_has_the_ends_of_the_accuracys_interval():
     ("repeats", "told"),
     [
         ([repeat(1, 5), repeat(2, 7)], "corrected for training parts that overlap (Nadeau and Bengio 2003)."),
-        ([repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)], "is over such repeats on these very test images."),
+        ([repeat(1, 5), repeat(2, 7)], "over 2 repeats, each with its own random split and seed."),
+        ([repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)], "is over such repeats and other test images at once."),
+        ([repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)], "each with the set's own parts and its own seed."),
         (
-            [repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)],
-            "interval of repeat 1 alone tells: 23.7 to 76.3\u00a0%.",
+            [repeat(1, 5, fixed=True, recipe=DRAWING), repeat(2, 7, fixed=True, recipe=DRAWING)],
+            "each with its own draw of the training images and its own seed, and the same test images.",
         ),
         ([repeat(1, 5), repeat(2, 5)], "It is 0, which gives no interval. What other images would change, Wilson's"),
         ([repeat(1, 5)], "Wilson's 95 % interval, 23.7 to 76.3\u00a0%, is of this one network"),
     ],
-    ids=["splits", "seeds", "other images", "no spread", "one"],
+    ids=["splits", "of splits", "one test part", "of seeds", "of drawn training images", "no spread", "one"],
 )
 def test_the_note_says_what_the_interval_is_of(repeats, told):
-    assert told in confidence_intervals.note(repeats, own_parts=False)
+    assert told in confidence_intervals.note(repeats)
 
 
 def test_an_experiment_is_compared_by_its_images_scores_cost_and_settings():
@@ -71,3 +78,10 @@ def test_an_experiment_is_compared_by_its_images_scores_cost_and_settings():
     assert found.trials[2].score("accuracy") == 0.7
     assert (found.trials[2].score("nll"), found.trials[2].train, found.trials[2].seconds) == (0.5, 30, 2.0)
     assert (found.parameters, found.settings["train.lr"], found.settings["threads"]) == (7, 0.1, 2)
+
+
+@pytest.mark.parametrize(("changes", "redraws"), [({}, False), ({"data.split.val": 0.1}, True)])
+def test_training_images_are_drawn_anew_where_a_validation_part_is_cut_from_them(changes, redraws):
+    recipe = written_results.settings_of("quick", changes)
+    assert confidence_intervals.experiment("mine", [repeat(1, 5, recipe=recipe)]).redraws == redraws
+    assert confidence_intervals.experiment("few", [repeat(1, 5, recipe=DRAWING)]).redraws

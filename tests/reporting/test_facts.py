@@ -198,7 +198,6 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
     [
         (material(repeat()), "A single repeat has no spread: how much of this value is chance is not known."),
         (material(repeat(1), repeat(2)), "over 2 repeats, each with its own random split and seed"),
-        (material(repeat(1), repeat(2), has_parts=True), "each with the set's own parts and its own seed"),
         (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
         (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),

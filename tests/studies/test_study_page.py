@@ -6,10 +6,11 @@ import pytest
 import written_results
 from matplotlib.axes import Axes
 
+from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.studies import charts, page, results, tables
-from pipeline.studies.definition import Study
+from pipeline.studies.definition import Printed, Study
 from pipeline.studies.results import Result
 
 IMAGES = 40
@@ -39,17 +40,18 @@ def repeat(number: int, right: int, *, data: str = "d", unit: str = "epochs") ->
     taken = ["a" if place < right else "b" for place in range(IMAGES)]
     numbers = {"precision": 1.0, "recall": right / IMAGES, "f1": 0.5, "support": IMAGES}
     counted = {
-        "parameters": {"trainable": 1234, "frozen": 0, "regularizer": 0},
+        "parameters": {"trainable": 1234, "frozen": 2_000_000, "regularizer": 0},
         "parts": {"train": 93, "val": 0, "test": IMAGES},
     }
     return Repeat(
         number=number,
         record=written_results.record_of(number, RECIPES[unit], data_set="synthetic", classes=["a", "b"], **counted),
         runtime=written_results.runtime_of(train_seconds=10.0 + number, images_per_second=1.0, data_sha256=data),
-        scores=written_results.scores_of(accuracy=right / IMAGES, classes={"a": numbers, "b": numbers}),
+        scores=written_results.scores_of(accuracy=right / IMAGES, nll=0.3, classes={"a": numbers, "b": numbers}),
         history=[{"epoch": "1", "iteration": "84", "train_loss": "0.5", "train_accuracy": "0.8"}],
         predictions=[
-            {"path": f"{number}/{place}.png", "actual": "a", "predicted": one} for place, one in enumerate(taken)
+            {"path": f"{number}/{place}.png", "actual": "a", "predicted": one, "correct": str(int(one == "a"))}
+            for place, one in enumerate(taken)
         ],
     )
 
@@ -74,7 +76,34 @@ def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str
     assert rows["head"]["trainable"] == "1,234"
     assert rows["head"]["trainable, as printed"] == "2,149,426"
     assert rows["all"]["accuracy (%)"] == "missing"
-    assert "loss, as printed" not in table.header
+    assert not {"frozen", "in all (M)", "test loss", "validation loss", "validation accuracy (%)"} & set(table.header)
+
+
+ALL_COLUMNS = (
+    *("cell", "accuracy (%)", "n", "95 % interval", "validation accuracy (%)", "as printed (%)"),
+    *("test loss", "validation loss", "loss, as printed", "training (s)", "as printed (s)"),
+    *("trainable", "trainable, as printed", "frozen", "frozen, as printed", "in all (M)", "in all, as printed (M)"),
+)
+
+
+def test_every_printed_column_has_ours_beside_it_also_of_the_validation_part() -> None:
+    """As in Table I of hierarchical, whose accuracy and loss are most likely of validation images."""
+    printed = Printed(accuracy=78.5, loss=0.54, seconds=60, trainable=9, frozen=1, parameters_millions=28.7)
+    rows = [{"epoch": "1", "val_accuracy": "0.5", "val_loss": "9"}, {"val_accuracy": "0.75", "val_loss": "0.625"}]
+    validated = [repeat(n, 20)._replace(history=rows) for n in (1, 2)]
+    table = tables.results([Result("mine", validated, printed=printed)])
+    assert table.header == ALL_COLUMNS
+    told = dict(zip(table.header, table.rows[0], strict=True))
+    assert (told["validation accuracy (%)"], told["validation loss"]) == ("75.00 ± 0.00", "0.62 ± 0.00")
+    assert (told["test loss"], told["loss, as printed"]) == ("0.30 ± 0.00", "0.54")
+    assert (told["frozen"], told["frozen, as printed"]) == ("2,000,000", "1")
+    assert (told["in all (M)"], told["in all, as printed (M)"]) == ("2.0", "28.7")
+
+
+def test_a_validation_part_is_told_also_where_nothing_is_printed() -> None:
+    table = tables.results([trained("head"), cell("top", 20)])
+    place = table.header.index("validation accuracy (%)")
+    assert [row[place] for row in table.rows] == ["50.00", tables.NONE]
 
 
 def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
@@ -99,9 +128,23 @@ def test_differences_that_are_all_equal_have_no_interval() -> None:
 def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
     group = results.groups([cell("head", 20, 21, 20), cell("top", 36, 38, 37), cell("all", 30, 31, 29)], "head")[0]
     found = results.differences(group)
-    assert [(one.pair.a, one.pair.b) for one in found] == [("top", "head"), ("all", "head"), ("top", "all")]
-    assert all(one.holm >= one.pair.p for one in found)
-    assert max(one.holm / one.pair.p for one in found) == pytest.approx(3)
+    assert [(one.a, one.b) for one in found] == [("top", "head"), ("all", "head"), ("top", "all")]
+    assert [one.holm for one in found] == pytest.approx(statistics.holm([one.p for one in found]))
+
+
+def test_holms_p_is_over_all_pairs_also_those_that_are_not_told() -> None:
+    rights = {"head": (20, 21, 20), "top": (36, 38, 37), "all": (30, 31, 29), "none": (10, 12, 10)}
+    group = results.groups([cell(name, *right) for name, right in rights.items()], "head")[0]
+    found = results.differences(group)
+    everything = comparison.compare([one.experiment() for one in group.results]).pairs
+    assert (len(found), len(everything)) == (5, 6)
+    by_names = {frozenset((one.a, one.b)): one.holm for one in everything}
+    assert [one.holm for one in found] == pytest.approx([by_names[frozenset((one.a, one.b))] for one in found])
+
+
+def test_where_the_baseline_is_the_best_each_other_is_told_once_against_it() -> None:
+    group = results.groups([cell("head", 36, 38, 37), cell("top", 20, 21, 20), cell("all", 30, 31, 29)], "head")[0]
+    assert [(one.a, one.b) for one in results.differences(group)] == [("top", "head"), ("all", "head")]
 
 
 def test_cells_on_other_images_are_not_compared() -> None:

@@ -1,6 +1,6 @@
 """Comparison of experiments on the same test images, from the prediction of each image; reads no file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
@@ -8,46 +8,48 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import power, statistics
-from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary, Trial
-from pipeline.evaluation.compare.statistics import Interval, McNemar
+from pipeline.evaluation.compare import pairs, statistics
+from pipeline.evaluation.compare.crossed import crossed_interval
+from pipeline.evaluation.compare.experiments import (
+    ACCURACY,
+    Comparison,
+    Experiment,
+    Summary,
+    answers,
+    draws_splits,
+    part_sizes,
+)
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
 
-__all__ = ["ACCURACY", "Comparison", "Experiment", "Pair", "Summary", "Trial"]
-
-NO_DIFFERENCE = "no detectable difference"
-# Seed of the bootstrap: the same files give the same interval.
-SEED = 0
 SPLITS = (
     "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
     "correction for training parts that overlap."
 )
-SEEDS = (
-    "All repeats have the same test images: intervals and t tests are over seeds, on these very images; "
-    "McNemar's test and the bootstrap say what other images would change."
-)
 ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
 
 
-def compare(experiments: Sequence[Experiment], metric: str = ACCURACY) -> Comparison:
+def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resample: bool = True) -> Comparison:
     """Compare experiments that were tested on the same images.
 
     Args:
         experiments: one or more, with different names.
         metric: accuracy, or a score that every trial has.
+        resample: whether pairs of several repeats get a bootstrap interval over images too, which takes seconds a pair
+            for thousands of images.
 
     Raises:
         InputError: a repeat's test images are not the same in all that have it, two experiments have no repeat in
             common, or a trial lacks the score.
     """
     check(experiments, metric)
-    drawn = {one.name: draws_splits(one) for one in experiments}
-    pairs = [_pair(a, b, metric, drawn=drawn[a.name]) for a, b in combinations(experiments, 2)]
+    drawn = any(map(draws_splits, experiments))
+    compared = [pairs.pair(a, b, metric, drawn=drawn, resample=resample) for a, b in combinations(experiments, 2)]
     return Comparison(
         metric=metric,
-        over=_over(experiments),
+        over=over(experiments, metric),
         summaries=[summary(one, metric) for one in experiments],
-        pairs=_judged(pairs, metric),
+        pairs=pairs.judged(compared, metric, drawn=drawn),
         differing=differing(experiments),
     )
 
@@ -91,34 +93,32 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
             )
 
 
-def draws_splits(one: Experiment) -> bool:
-    """Return whether the repeats of an experiment test different images."""
-    first, *others = one.trials.values()
-    return any(trial.right.keys() != first.right.keys() for trial in others)
-
-
-def _over(experiments: Sequence[Experiment]) -> str:
+def over(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
+    """Return in a sentence what the intervals and tests are of."""
     if all(len(one.trials) == 1 for one in experiments):
         return ONE
-    return SPLITS if any(map(draws_splits, experiments)) else SEEDS
+    if any(map(draws_splits, experiments)):
+        return SPLITS
+    redraws = any(one.redraws for one in experiments)
+    each = ", and each draws its own training images" if redraws else ""
+    varies = "draws of training images, seeds" if redraws else "seeds"
+    tests = "tests are" if metric == ACCURACY else "t tests are"
+    images = " and test images at once" if metric == ACCURACY else ", on these very images"
+    return f"All repeats have the same test images{each}: intervals and {tests} over {varies}{images}."
 
 
 def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     """Return one experiment's mean score over its repeats, with its interval.
 
-    The interval is corrected where splits are drawn, plain where the test part stays the same, and Wilson's for the
-    accuracy of a single repeat. Its ends are clipped to the range of the score (0 to 1; NLL 0 to infinity), which the
-    t distribution does not know. Intervals of differences are not clipped.
+    The interval is corrected where splits are drawn. Where the test part stays the same, that of the accuracy is over
+    repeats and images at once, of other scores over repeats; of a single repeat the accuracy has Wilson's. Its ends are
+    clipped to the range of the score (0 to 1; NLL 0 to infinity), which the t distribution does not know. Intervals of
+    differences are not clipped.
     """
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]
     seconds = [trial.seconds for trial in trials if trial.seconds is not None]
-    interval = None
-    # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.
-    if len(values) > 1 and not np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
-        interval = statistics.interval(values, **_parts(trials, drawn=draws_splits(one)))
-    elif len(values) == 1 and metric == ACCURACY:
-        interval = statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
+    interval = _interval(one, values, metric)
     return Summary(
         name=one.name,
         n=len(values),
@@ -130,89 +130,20 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     )
 
 
+def _interval(one: Experiment, values: Sequence[float], metric: str) -> Interval | None:
+    trials, drawn = list(one.trials.values()), draws_splits(one)
+    if metric == ACCURACY and len(values) == 1:
+        return statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
+    if metric == ACCURACY and not drawn:
+        return crossed_interval(answers(trials))
+    # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.
+    if len(values) == 1 or np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
+        return None
+    return statistics.interval(values, **part_sizes(trials, drawn=drawn))
+
+
 def _clipped(interval: Interval, metric: str) -> Interval:
     return Interval(max(interval.low, 0.0), min(interval.high, SCORES[metric].highest))
-
-
-def _parts(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
-    """Return the mean sizes of the parts as arguments of `statistics`; `test` is 0 where nothing is to be corrected."""
-    test = fmean(len(trial.right) for trial in trials) if drawn else 0
-    return {"train": fmean(trial.train for trial in trials), "test": test}
-
-
-def _pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool) -> Pair:
-    repeats = tuple(sorted(a.trials.keys() & b.trials.keys()))
-    of_a, of_b = ([one.trials[repeat] for repeat in repeats] for one in (a, b))
-    differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
-    parts = _parts([*of_a, *of_b], drawn=drawn)
-    test = statistics.corrected_t(differences, **parts) if len(repeats) > 1 else None
-    tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
-    tested = tested if metric == ACCURACY else {}
-    # A single repeat has McNemar's p alone.
-    p = test.p if test else next((one.p for one in tested.values()), None)
-    return Pair(
-        a=a.name,
-        b=b.name,
-        repeats=repeats,
-        difference=fmean(differences),
-        test=test,
-        p=p,
-        holm=None,
-        mcnemar=tested,
-        bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY else None,
-        smallest=_smallest(differences, parts, tested, images=len(of_a[0].right)),
-        verdict="",
-    )
-
-
-def mcnemar(a: Trial, b: Trial) -> McNemar:
-    """Return McNemar's exact test on the images of one repeat."""
-    return statistics.mcnemar(list(a.right.values()), [b.right[path] for path in a.right])
-
-
-def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
-    """Return the bootstrap interval, over images, of the difference of accuracies; None for fewer than two images."""
-    number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
-    if len(number) < 2:
-        return None
-    # Counts (n,) per image over the repeats: an image is drawn with all repeats that test it.
-    right_a, right_b, tested = np.zeros((3, len(number)))
-    for a, b in zip(of_a, of_b, strict=True):
-        for path in a.right:
-            row = number[path]
-            right_a[row] += a.right[path]
-            right_b[row] += b.right[path]
-            tested[row] += 1
-    return statistics.bootstrap_difference(right_a, right_b, tested=tested, seed=SEED)
-
-
-def _smallest(
-    differences: Sequence[float], parts: Mapping[str, float], tested: Mapping[int, McNemar], *, images: int
-) -> float | None:
-    if len(differences) > 1:
-        return power.smallest_detectable(differences, **parts)
-    for one in tested.values():
-        return power.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
-    return None
-
-
-def _judged(pairs: Sequence[Pair], metric: str) -> list[Pair]:
-    """Return the pairs with Holm's p values and verdicts."""
-    adjusted = iter(statistics.holm([pair.p for pair in pairs if pair.p is not None]))
-    corrected = [pair if pair.p is None else pair._replace(holm=next(adjusted)) for pair in pairs]
-    return [pair._replace(verdict=_verdict(pair, metric, of=len(pairs))) for pair in corrected]
-
-
-def _verdict(pair: Pair, metric: str, *, of: int) -> str:
-    interval = pair.interval()
-    if interval is None:
-        return "one repeat does not tell"
-    if interval.covers_zero():
-        return NO_DIFFERENCE
-    if pair.holm is not None and pair.holm > statistics.ALPHA:
-        return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE
-    better = pair.a if (pair.difference > 0) != SCORES[metric].lower_is_better else pair.b
-    return f"{better} is better"
 
 
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:

@@ -1,9 +1,12 @@
 """Types of compared experiments, and of the results of a comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from pipeline.evaluation.compare.crossed import CrossedTest, FloatArray
 from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
 # The default score of a comparison.
@@ -40,6 +43,7 @@ class Experiment(NamedTuple):
         settings: its settings, flat.
         images: identity of each image by path, such as its class and its file's hash; if empty, only paths are
             compared.
+        redraws: whether each repeat draws its own training images, even where all have the same test images.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Experiment(NamedTuple):
     parameters: int | None = None
     settings: Mapping[str, Any] = {}
     images: Mapping[str, str] = {}
+    redraws: bool = False
 
 
 class Summary(NamedTuple):
@@ -80,11 +85,14 @@ class Pair(NamedTuple):
         b: name of the second.
         repeats: numbers of the common repeats.
         difference: mean of a's score minus b's.
-        test: the paired t test over the repeats, corrected where the splits vary; None for a single repeat.
+        test: the test over the repeats: the corrected paired t test where the splits vary; where the test part is the
+            same, of the accuracy over repeats and images at once, of other scores the plain paired t test; None for a
+            single repeat.
         p: of that test, or of McNemar's for a single repeat; None if there is neither.
-        holm: p adjusted by Holm's method for the number of pairs; None with p.
+        holm: p adjusted by Holm's method for all pairs of the comparison; None with p.
         mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
-        bootstrap: interval, over images, of the difference of accuracies; None for other scores.
+        bootstrap: interval, over images alone, of the difference of accuracies; None for other scores, and where it was
+            not asked for.
         smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
         verdict: the result in words.
     """
@@ -93,7 +101,7 @@ class Pair(NamedTuple):
     b: str
     repeats: tuple[int, ...]
     difference: float
-    test: TTest | None
+    test: TTest | CrossedTest | None
     p: float | None
     holm: float | None
     mcnemar: dict[int, McNemar]
@@ -102,7 +110,7 @@ class Pair(NamedTuple):
     verdict: str
 
     def interval(self) -> Interval | None:
-        """Return the interval that decides: over repeats if there are several, else over images."""
+        """Return the interval that decides: of the test over repeats if there are several, else over images."""
         return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
 
 
@@ -122,3 +130,21 @@ class Comparison(NamedTuple):
     summaries: list[Summary]
     pairs: list[Pair]
     differing: dict[str, list[Any]]
+
+
+def draws_splits(one: Experiment) -> bool:
+    """Return whether the repeats of an experiment test different images."""
+    first, *others = one.trials.values()
+    return any(trial.right.keys() != first.right.keys() for trial in others)
+
+
+def part_sizes(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
+    """Return the mean sizes of the parts as arguments of `statistics`; `test` is 0 where nothing is to be corrected."""
+    test = fmean(len(trial.right) for trial in trials) if drawn else 0
+    return {"train": fmean(trial.train for trial in trials), "test": test}
+
+
+def answers(trials: Sequence[Trial]) -> FloatArray:
+    """Return (n, m) whether each of n repeats gets each of its m common test images right, by order of the paths."""
+    paths = sorted(trials[0].right)
+    return np.array([[trial.right[path] for path in paths] for trial in trials], dtype=np.float64)

@@ -1,12 +1,14 @@
 """The smallest differences that a comparison can detect."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy import optimize, stats
 from statsmodels.stats.power import TTestPower
 
+from pipeline.evaluation.compare.crossed import FloatArray, crossed
 from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, standard_error
 
 # Fraction of comparisons that are to detect a true difference.
@@ -32,8 +34,31 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
     error, n = standard_error(values, train=train, test=test), len(values)
     if error < NO_SPREAD * max(1.0, abs(float(values.mean()))):
         return None
+    return _effect(n) * error
+
+
+def smallest_detectable_crossed(gains: FloatArray) -> float | None:
+    """Return the smallest true mean difference that `crossed.crossed_test` detects in about 80 % of such experiments.
+
+    What the repeats' variance alone and the images' alone would need is added as squares, as the test adds half-widths.
+
+    Args:
+        gains: (n, m) as for `crossed.crossed_test`.
+
+    Returns:
+        The difference, in the unit of `gains`; None without any spread.
+    """
+    parts = crossed(gains)
+    images, floor = _effect(parts.m) ** 2, _effect(parts.m) ** 2 * parts.of_images
+    both = _effect(parts.n) ** 2 * parts.of_repeats + images * parts.of_images_alone
+    return float(np.sqrt(max(both, floor))) or None
+
+
+@cache
+def _effect(n: int) -> float:
+    """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
     effect = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
-    return float(effect) * float(np.sqrt(n)) * error
+    return float(effect) * float(np.sqrt(n))
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:

@@ -5,7 +5,7 @@ values are not independent and their plain standard error is too small: Nadeau a
 Generalization Error, Machine Learning 52, 239-281) raise the variance of the mean from sd^2 / n to
 sd^2 (1 / n + test / train). If the test part is the same in every repeat and only the seed varies, there is nothing to
 correct (`test=0` here): the interval is then of the mean over seeds on these very test images, and does not hold for
-other images.
+other images; `crossed` has the intervals that hold for both.
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ def standard_error(values: FloatArray, *, train: float, test: float) -> float:
     return float(values.std(ddof=1) * np.sqrt(1 / len(values) + test / train))
 
 
-def wilson(right: int, total: int) -> Interval:
+def wilson(right: float, total: int) -> Interval:
     """Return Wilson's 95 % interval of a fraction: the accuracy of one trained network on all images like these.
 
     >>> [round(end, 4) for end in wilson(15, 148)]

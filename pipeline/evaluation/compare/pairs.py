@@ -1,0 +1,122 @@
+"""The difference of two experiments on the same test images, its tests, and the verdict in words."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+
+from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.crossed import CrossedTest, crossed_test
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, answers, part_sizes
+from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.scores import SCORES
+
+NO_DIFFERENCE = "no detectable difference"
+# Seed of the bootstrap: the same files give the same interval.
+SEED = 0
+
+
+def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bool) -> Pair:
+    """Return the difference of two experiments over their common repeats, of which there is one at least.
+
+    Args:
+        a: the first.
+        b: the second, with the same test images in each common repeat.
+        metric: the score.
+        drawn: whether repeats test different images.
+        resample: whether several repeats get a bootstrap interval too.
+
+    Returns:
+        The pair, without Holm's p and a verdict.
+    """
+    repeats = tuple(sorted(a.trials.keys() & b.trials.keys()))
+    of_a, of_b = ([one.trials[repeat] for repeat in repeats] for one in (a, b))
+    tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
+    tested = tested if metric == ACCURACY else {}
+    differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
+    test, smallest = _tested(of_a, of_b, metric, drawn=drawn)
+    if len(repeats) == 1:
+        smallest = _smallest_on_one_part(tested, images=len(of_a[0].right))
+    # A single repeat has McNemar's p alone.
+    p = test.p if test else next((one.p for one in tested.values()), None)
+    return Pair(
+        a=a.name,
+        b=b.name,
+        repeats=repeats,
+        difference=fmean(differences),
+        test=test,
+        p=p,
+        holm=None,
+        mcnemar=tested,
+        bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
+        smallest=smallest,
+        verdict="",
+    )
+
+
+def _tested(
+    of_a: Sequence[Trial], of_b: Sequence[Trial], metric: str, *, drawn: bool
+) -> tuple[TTest | CrossedTest | None, float | None]:
+    """Return the test of the difference over the repeats, and the smallest that it detects; for one repeat neither."""
+    if len(of_a) < 2:
+        return None, None
+    if metric == ACCURACY and not drawn and len(of_a[0].right) > 1:
+        gains = answers(of_a) - answers(of_b)
+        return crossed_test(gains), power.smallest_detectable_crossed(gains)
+    differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
+    parts = part_sizes([*of_a, *of_b], drawn=drawn)
+    return statistics.corrected_t(differences, **parts), power.smallest_detectable(differences, **parts)
+
+
+def _smallest_on_one_part(tested: dict[int, McNemar], *, images: int) -> float | None:
+    for one in tested.values():
+        return power.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
+    return None
+
+
+def mcnemar(a: Trial, b: Trial) -> McNemar:
+    """Return McNemar's exact test on the images of one repeat."""
+    return statistics.mcnemar(list(a.right.values()), [b.right[path] for path in a.right])
+
+
+def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
+    """Return the bootstrap interval, over images, of the difference of accuracies; None for fewer than two images."""
+    number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
+    if len(number) < 2:
+        return None
+    # Counts (n,) per image over the repeats: an image is drawn with all repeats that test it.
+    right_a, right_b, tested = np.zeros((3, len(number)))
+    for a, b in zip(of_a, of_b, strict=True):
+        for path in a.right:
+            row = number[path]
+            right_a[row] += a.right[path]
+            right_b[row] += b.right[path]
+            tested[row] += 1
+    return statistics.bootstrap_difference(right_a, right_b, tested=tested, seed=SEED)
+
+
+def judged(pairs: Sequence[Pair], metric: str, *, drawn: bool) -> list[Pair]:
+    """Return the pairs with verdicts, and with p values by Holm's method for all of them together.
+
+    Which of the pairs a reader looks at may then depend on the results, such as the best against the others: the
+    probability of a wrong "is better" anywhere stays below 5 %.
+    """
+    adjusted = iter(statistics.holm([one.p for one in pairs if one.p is not None]))
+    corrected = [one if one.p is None else one._replace(holm=next(adjusted)) for one in pairs]
+    return [one._replace(verdict=_verdict(one, metric, of=len(pairs), drawn=drawn)) for one in corrected]
+
+
+def _verdict(one: Pair, metric: str, *, of: int, drawn: bool) -> str:
+    interval = one.interval()
+    if interval is None:
+        return "one repeat does not tell"
+    if interval.covers_zero():
+        return NO_DIFFERENCE
+    if one.holm is not None and one.holm > statistics.ALPHA:
+        return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE
+    better = one.a if (one.difference > 0) != SCORES[metric].lower_is_better else one.b
+    if one.test is None:
+        return f"{better}'s network is better; other seeds are not tried"
+    if isinstance(one.test, TTest) and not drawn:
+        return f"{better} is better on these test images"
+    return f"{better} is better"
