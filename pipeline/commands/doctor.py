@@ -90,15 +90,15 @@ def look(resolved: Resolved, target: Path) -> Seen:
     row = sets.known(name)
     place = resolved.settings.place_of(row.given_by)
     if row.given_by == "folder" and not row.is_published:
-        files, left_out = bringing.read_own(row, place)
-        rows, refused = collecting.inspect(files)
-        rejected = sorted(refused + [Rejected(*out) for out in left_out])
+        layout = bringing.read_own(row, place)
+        rows, refused = collecting.inspect(layout.files)
+        rejected = sorted(refused + [Rejected(*out) for out in layout.left_out])
         return Seen(
             Path(resolved.settings.axes.folder),
             bringing.title_of(row, place),
             rows,
             rejected,
-            _fault(files, rows, rejected),
+            _fault(layout.files, rows, rejected),
         )
     target.mkdir()
     drawing = resolved.recipe.options_of("data")

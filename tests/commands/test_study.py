@@ -83,10 +83,33 @@ def test_what_a_cell_reads_beside_its_recipe_changes_its_key(word: str) -> None:
     assert before.key != after.key
 
 
-def test_cells_of_two_studies_that_are_the_same_experiment_have_the_same_key() -> None:
-    sixth = {cell.name: cell.key for cell in planned("ecsm-table6")}
-    (eighth,) = planned("ecsm-table8")
-    assert eighth.key == sixth["ecsm"]
+DATA = ("dogs", "cub200", "caltech256_30", "caltech256_60", "mit67")
+SHARED = [
+    ["ecsm-table5 3b", "ecsm-table6 resnet50", "ecsm-table9 resnet50"],
+    ["ecsm-table6 ecsm", "ecsm-table8 ecsm", "ecsm-table9 ecsm"],
+    ["spa_gca-table5 caltech256_30-gca", "spa_gca-table6 r4"],
+    *([f"spa_gca-table4 {data}-spa_gca", f"spa_gca-table7 {data}-spa_gca"] for data in DATA),
+]
+
+
+def test_what_two_tables_of_a_paper_have_in_common_is_one_experiment() -> None:
+    """A cell is found by its key in whichever study it ran, so it is trained once."""
+    by_key: dict[str, list[str]] = {}
+    for name in definition.names():
+        for cell in planned(name):
+            by_key.setdefault(cell.key, []).append(f"{name} {cell.name}")
+    assert sorted(cells for cells in by_key.values() if len(cells) > 1) == sorted(SHARED)
+
+
+def test_tables_train_on_all_training_images_and_curves_by_epoch_have_a_study_of_their_own() -> None:
+    with_validation = {
+        name for name in definition.names() for cell in planned(name) if cell.resolved.recipe.data.split.val
+    }
+    assert with_validation == {"animals-figure3", "ecsm-convergence", "spa_gca-figure2"}
+    for name in with_validation:
+        study = definition.find(name).study
+        assert not study.printed
+        assert any("a validation part cut from the training part" in slip for slip in study.slips)
 
 
 def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once() -> None:

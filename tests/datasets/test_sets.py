@@ -234,7 +234,7 @@ def _own_spiders(root: Path, names=tuple(PRINTED), images: int = 2) -> Path:
     return root
 
 
-def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path):
+def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path, capsys):
     own = _own_spiders(
         tmp_path / "own", ["trichonephila_clavata", "Hominidae", *list(PRINTED)[1:5], *list(PRINTED)[6:]]
     )
@@ -242,6 +242,7 @@ def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path):
     title, rows, rejected = mini.bring("spiders", own)
     assert (title, {row.label for row in rows}) == ("SPIDER9-IMAGE", set(PRINTED))
     assert [tuple(entry) for entry in rejected] == [("notes.txt", "lies beside the class folders")]
+    assert "collect: note: the folder 'Hominidae' is read as Thomisidae" in capsys.readouterr().out
 
 
 def test_spiders_are_checked_before_anything_runs(tmp_path):

@@ -333,6 +333,7 @@ NINE = list(spiders.PRINTED)
         ("Lycosa", "LYCOSA"),
         ("Thomisidae", "Hominidae"),
         ("Thomisidae", "hominidae"),
+        ("Missulena", "Miussulena"),
     ],
 )
 def test_a_spiders_name_may_be_spelled_otherwise(tmp_path, printed, spelled):
@@ -340,6 +341,13 @@ def test_a_spiders_name_may_be_spelled_otherwise(tmp_path, printed, spelled):
     layout = spiders.read(root)
     assert _labels(layout) == set(NINE)
     assert {file.path.split("/")[0] for file in layout.files if file.label == printed} == {spelled}
+
+
+def test_a_misprint_of_the_paper_is_noted_and_another_spelling_is_not(tmp_path):
+    root = _spiders(tmp_path, ["Miussulena" if name == "Missulena" else name.lower() for name in NINE])
+    assert spiders.read(root).notes == (
+        "the folder 'Miussulena' is read as Missulena, which ECSM's Table 8 misprints so",
+    )
 
 
 def test_eight_spiders_are_refused_with_the_one_that_is_missing(tmp_path):

@@ -44,6 +44,8 @@ def bring_own(request: Request) -> Collected:
     layout = read_own(row, request.place)
     if row.is_published:
         published.check_classes(request.name, layout)
+    for line in layout.notes:
+        print(f"collect: note: {line}")
     return Collected(title_of(row, request.place), *published.copied(layout, request.target))
 
 

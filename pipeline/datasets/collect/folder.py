@@ -43,10 +43,11 @@ class LeftOut(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The files of a folder, usable and not; both sorted by path."""
+    """The files of a folder, usable and not, both sorted by path; and what else is worth saying of it, in lines."""
 
     files: list[ImageFile]
     left_out: list[LeftOut]
+    notes: tuple[str, ...] = ()
 
 
 class _ClassFolder(NamedTuple):

@@ -20,12 +20,12 @@ PRINTED = {
     "Cyrtophora": (164, 70),
 }
 
-# Table 8 prints Thomisidae so.
-_MISPRINTS = {"hominidae": "Thomisidae"}
+# As Table 8 prints them.
+_MISPRINTS = {"hominidae": "Thomisidae", "miussulena": "Missulena"}
 
 
 def read(folder: Path) -> Layout:
-    """Read the user's class folders, with the paper's class names as labels.
+    """Read the user's class folders, with the paper's class names as labels; a misprint of Table 8 is noted.
 
     Raises:
         InputError: if the folder cannot be used, or its classes are not the nine.
@@ -33,7 +33,12 @@ def read(folder: Path) -> Layout:
     layout = own.layout(folder)
     names = {label: _printed_name(label) for label in sorted({file.label for file in layout.files})}
     _check(folder, names)
-    return Layout([file._replace(label=names[file.label]) for file in layout.files], layout.left_out)
+    notes = tuple(
+        f"the folder {label!r} is read as {name}, which ECSM's Table 8 misprints so"
+        for label, name in names.items()
+        if _plain(label) in _MISPRINTS
+    )
+    return Layout([file._replace(label=names[file.label]) for file in layout.files], layout.left_out, notes)
 
 
 SPIDERS = DataSet(
