@@ -450,9 +450,9 @@ VARIED = {"data.image_size": 256, "data.crop_size": 224, "data.input_size": 224}
     [
         (VARIED, {}, "the crop: packed at 256 px, cut to 224 px (in training at random)"),
         (
-            VARIED | {"data.augmentation": "crop256"},
+            VARIED | {"data.augmentation": "flip"},
             {},
-            "crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)",
+            "flip: a horizontal flip, and the crop: packed at 256 px, cut to 224 px (in training at random)",
         ),
         (
             {"data.augmentation": "csca"},
