@@ -466,6 +466,12 @@ def test_what_makes_training_images_differ_from_epoch_to_epoch_is_told_with_its_
     assert wording.varied(settings(changes).data, strengths) == told
 
 
+@pytest.mark.parametrize(("axes", "flipped"), [({}, "flip: a horizontal flip, and "), ({"augmentation": "none"}, "")])
+def test_spa_gca_flips_and_crops_as_the_methods_that_it_is_compared_with_unless_the_user_says_none(axes, flipped):
+    data = written_results.settings_of("spa_gca", **axes).data
+    assert wording.varied(data, {}) == f"{flipped}the crop: packed at 256 px, cut to 224 px (in training at random)"
+
+
 def test_versions_that_differ_between_repeats_are_all_told():
     assert dict(provenance.hashes([repeat(1), repeat(2)]))["torch"] == "2.1, 2.2"
 
