@@ -15,7 +15,6 @@ from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.collect import leaks
 from pipeline.datasets.collect.sets import SETS
-from pipeline.datasets.transforms.table import CROP
 from pipeline.networks.strategies import EVERYTHING, HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
@@ -139,9 +138,8 @@ def shares(amounts: list[int], total: int) -> list[int]:
 
 def _resolve_data(layers: Layers) -> None:
     data, row = layers.values["data"], SETS[layers.get("data.set")]
-    size = data["image_size"]
     if data["crop_size"] == AUTO:
-        data["crop_size"] = size * 7 // 8 if data["augmentation"] == CROP else size
+        data["crop_size"] = data["image_size"]
     if data["input_size"] == AUTO:
         data["input_size"] = data["crop_size"]
     data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))

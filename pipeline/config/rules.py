@@ -6,7 +6,6 @@ from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE, PHASES, Recipe
-from pipeline.datasets.transforms.table import CROP
 from pipeline.networks.backbones import table
 from pipeline.networks.strategies import HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS
@@ -78,23 +77,16 @@ def check_weights(layers: Layers) -> None:
 
 
 def check_crop(recipe: Recipe, layers: Layers) -> None:
-    """Refuse a crop that is larger than the image, or a random one of all that there is.
+    """Refuse a crop that is larger than the image.
 
     Raises:
         InputError: naming the sizes, and the way out.
     """
     data = recipe.data
-    room = data.image_size + 2 * data.crop_padding
-    key = layers.origin("data.crop_size")
-    if data.crop_size > room:
+    if data.crop_size > data.image_size + 2 * data.crop_padding:
         raise _refused(
-            f"{key}: crop_size {data.crop_size} is more than image_size {data.image_size} with crop_padding "
-            f"{data.crop_padding} on each side; make it smaller, or auto"
-        )
-    if data.augmentation == CROP and data.crop_size == room:
-        raise _refused(
-            f"augmentation: {CROP} crops at random, and crop_size {data.crop_size} is all there is to crop from; make "
-            f"{key} smaller, or auto"
+            f"{layers.origin('data.crop_size')}: crop_size {data.crop_size} is more than image_size {data.image_size} "
+            f"with crop_padding {data.crop_padding} on each side; make it smaller, or auto"
         )
 
 

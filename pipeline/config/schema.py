@@ -52,9 +52,8 @@ class SplitSettings(recipe.Fractions):
 class DataSettings(recipe.Images):
     """As in params.yaml.
 
-    `crop_size: auto` is `image_size`, or seven eighths of it (224 of 256) with the augmentation `crop256`;
-    `input_size: auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a published set whose parts, or
-    numbers of images by class, are those of its papers.
+    `crop_size: auto` is `image_size`, so that nothing is cropped; `input_size: auto` is `crop_size`; `on_leak: auto` is
+    `refuse`, but `allow` for a published set whose parts, or numbers of images by class, are those of its papers.
     """
 
     set: Annotated[Name, one_of("data.set")]

@@ -28,7 +28,8 @@ def channel_weights(importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
         InputError: for a loss increase that is not finite.
 
     Source:
-        DELTA's published code. Departure: none; the standard deviation is the population's (divided by C).
+        DELTA's published code. Departure: none in this step; the standard deviation is the population's (divided by
+        C). On which images and network importance is measured differs, see `assembly.channel_weights`.
 
     >>> channel_weights({"conv": torch.tensor([2.0, 2.0])})
     {'conv': tensor([0.5000, 0.5000])}
@@ -64,7 +65,8 @@ class Delta(ChannelAlignment):
 
     Source:
         SPA-GCA section 1; DELTA. Departures: the batch mean, where DELTA's code has the batch sum, so that its alpha
-        for batches of 64 is 1/64 of ours at `delta`; the factor 1/2 is from that code, also in `raw`.
+        for batches of 64 is 1/64 of ours at `delta`; the factor 1/2 is from that code, also in `raw`. The weights are
+        measured on still images, see `assembly.channel_weights`.
     """
 
     name: ClassVar[str] = "delta"

@@ -52,8 +52,9 @@ def filter_importance(
         InputError: for a name that the network lacks, a module that is not a convolution, no images, and k under 1.
 
     Source:
-        DELTA, its published code: four training batches, on a network of which only the head was trained. Departure:
-        the mean is over images, not over batches, whose sizes may differ.
+        DELTA, its published code: four training batches, on a network of which only the head was trained, in eval mode.
+        Departure: the mean is over images, not over batches, whose sizes may differ. What `assembly.channel_weights`
+        passes departs further: still images, and a network whose batch norms were in eval mode before, too.
     """
     if filters_at_once < 1:
         raise InputError(f"regularizer 'delta': filters_at_once {filters_at_once} is under 1; give 1 or more")

@@ -9,7 +9,9 @@ class L2FE(L2):
     """No loss term: freezing restricts training to the head, the recipe sets its number of epochs.
 
     Source:
-        SPA-GCA Table 4, L2-FE. Departure: none.
+        SPA-GCA Table 4, L2-FE; budget and schedule from the code of DELTA and AFA. Departure: batch norms keep their
+        pre-trained statistics, as frozen layers do here; in that code they are in train mode, so that their statistics
+        follow the new images although their parameters are fixed.
     """
 
     name: ClassVar[str] = "l2_fe"

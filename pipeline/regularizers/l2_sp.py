@@ -36,7 +36,9 @@ class L2SP(Regularizer):
             alpha or beta out of range.
 
     Source:
-        L2-SP; SPA-GCA Table 4. `kernels` follows the authors' code, `all` its later ports. Departure: none.
+        L2-SP; SPA-GCA Table 4. `kernels` is what its authors' code covers by default, with the alpha and beta
+        of its script. `all` is what the code of DELTA and of AFA covers, every parameter but the head's: the recipe
+        `spa_gca` takes it, since Table 4's row was likelier made with that code. Departure: none.
     """
 
     name: ClassVar[str] = "l2_sp"

@@ -68,7 +68,7 @@ METHODS: dict[str, Method] = {
     ),
     "l2_sp": Method(
         title="L2-SP",
-        description="holds the convolutions' weights",
+        description="holds the convolutions' kernels, or all but the head",
         options=options.L2SpOptions,
         module="pipeline.regularizers.l2_sp:L2SP",
         needs=("network", "inserted", "head"),

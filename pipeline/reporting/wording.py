@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.core.choices import Choice
 from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, TrainingSettings
 from pipeline.core.records import Counted, PhaseRecord
-from pipeline.datasets.transforms.table import AUGMENTATIONS, CROP
+from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.strategies import HEAD, OTHER_STRATEGIES, SCRATCH, STRATEGIES, is_scratch
 from pipeline.regularizers.table import METHODS
@@ -155,11 +155,8 @@ def varied(data: Data, strengths: Mapping[str, float]) -> str:
     listed = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in strengths.items())
     named = augmentation(data.augmentation) + (f" ({listed})" if listed else "")
     image, crop, _ = data.sizes
-    cuts = sizes(data.sizes, padding=data.crop_padding)
-    if data.augmentation == CROP:
-        return f"{named}, {cuts}"
-    crops = image + 2 * data.crop_padding > crop
-    return ", and ".join(filter(None, (named, f"the crop: {cuts}" if crops else "")))
+    cuts = f"the crop: {sizes(data.sizes, padding=data.crop_padding)}" if image + 2 * data.crop_padding > crop else ""
+    return ", and ".join(filter(None, (named, cuts)))
 
 
 def shown_as_packed(sides: Sizes) -> bool:

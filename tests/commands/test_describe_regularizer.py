@@ -94,7 +94,18 @@ def test_a_method_without_maps_is_told_among_the_values_alone() -> None:
     told = found("regularizer=l2_sp", *SMALL)
     assert "hooked_layers" not in told["phases"][0]
     assert "compares" not in as_text(told)
-    assert told["settings"]["options.regularizer.l2_sp.covers"]["value"] == "kernels"
+    assert told["settings"]["options.regularizer.l2_sp.covers"]["value"] == "all"
+
+
+def test_l2_sp_holds_kernels_as_its_authors_do_but_in_the_recipe_that_compares_it_with_delta() -> None:
+    covers = [
+        found("regularizer=l2_sp", recipe=recipe, classes=3)["settings"]["options.regularizer.l2_sp.covers"]
+        for recipe in ("quick", "spa_gca")
+    ]
+    assert [(one["value"], one["from"]) for one in covers] == [
+        ("kernels", "options.regularizer.l2_sp.covers"),
+        ("all", f"{OPTIONS}.l2_sp.covers"),
+    ]
 
 
 def test_phases_with_a_method_are_told_as_phases() -> None:

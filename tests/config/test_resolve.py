@@ -164,18 +164,11 @@ def test_sizes_follow_one_another_where_they_are_left_open() -> None:
     assert experiment("quick", {"data.crop_size": 48}).data.sizes == (96, 48, 48)
 
 
-@pytest.mark.parametrize(("image_size", "crop_size", "crop"), [(256, "auto", 224), (224, "auto", 196), (256, 200, 200)])
-def test_the_crop_of_spa_gca_may_be_named_as_an_augmentation(image_size: int, crop_size: int | str, crop: int) -> None:
-    changes = {"data.image_size": image_size, "data.crop_size": crop_size}
-    data = experiment("quick", changes, augmentation="crop256").data
-    assert (data.crop_size, data.input_size) == (crop, crop)
-
-
-def test_a_crop_that_leaves_nothing_to_draw_is_no_augmentation() -> None:
-    line = refusal("quick", {"data.crop_size": 96}, augmentation="crop256")
-    assert (
-        "crop256 crops at random, and crop_size 96 is all there is to crop from; make recipes.quick.data.crop" in line
-    )
+@pytest.mark.parametrize("augmentation", [name for name in TABLES["data.augmentation"] if name != "auto"])
+def test_no_augmentation_says_where_to_crop(augmentation: str) -> None:
+    changes = {"data.image_size": 256}
+    assert experiment("quick", changes, augmentation=augmentation).data.sizes == (256, 256, 256)
+    assert experiment("quick", changes | {"data.crop_size": 224}, augmentation=augmentation).data.sizes.crop == 224
 
 
 def test_sizes_that_do_not_fit_each_other_are_told_with_their_key() -> None:

@@ -85,6 +85,7 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
             "regularizer: 'fm' is not one of auto, none, l2, l2_fe, l2_sp, delta, ast, act, afa, spa",
         ),
         ("head", "stock", "head: 'stock' is not one of auto, mlp1024, linear, conv1x1, torchvision"),
+        ("augmentation", "crop256", "'crop256' is not one of auto, none, flip, csca, hierarchical, animals"),
         ("lr", 0, "lr: 0: should be greater than 0"),
         ("lr", "fast", "lr: 'fast': a number is needed"),
         ("batch_size", 1.5, "batch_size: 1.5: a whole number is needed"),

@@ -18,11 +18,10 @@ OPTIONS: dict[str, dict[str, float]] = {
     "flip": {},
     "csca": {**JITTER, "rotation": 15},
     "hierarchical": {**JITTER, "rotation": 15, "scale": 0.1},
-    "crop256": {},
     "animals": {"rotation": 15, "translation": 0.1, "scale": 0.1, "crop_scale": 0.8, "crop_ratio": 1.25},
 }
 NOTHING = {"crop_scale": 1.0, "crop_ratio": 1.0}
-VARYING = sorted(OPTIONS.keys() - {"none", "crop256"})
+VARYING = sorted(OPTIONS.keys() - {"none"})
 EVERY_OPTION = [(augmentation, option) for augmentation, options in OPTIONS.items() for option in options]
 
 
@@ -84,9 +83,9 @@ def test_a_flip_without_crop_takes_the_only_draw_and_keeps_uint8() -> None:
     assert torch.equal(transform.train_transform(images, own), expected)
 
 
-def test_the_crop_alone_is_torchvisions_crop_of_224_at_a_place_of_each_images_own() -> None:
+def test_a_crop_without_augmentation_is_torchvisions_at_a_place_of_each_images_own() -> None:
     images = pictures(8, side=64)
-    transform = build("crop256", image_size=64, crop_size=56, input_size=56)
+    transform = build(image_size=64, crop_size=56, input_size=56)
     own = random_parameters(8, transform)
     places = (own * 9).long().tolist()
     by_hand = torch.stack([reference.crop(image, *place, 56, 56) for image, place in zip(images, places, strict=True)])
@@ -169,7 +168,7 @@ def test_transformed_images_keep_to_the_range_of_pixels(augmentation: str) -> No
 
 
 def test_an_unknown_augmentation_lists_the_known_ones() -> None:
-    known = "flip, csca, hierarchical, animals, crop256"
+    known = "flip, csca, hierarchical, animals"
     with pytest.raises(InputError, match=rf"^augmentation: 'mixup' is not known; known: {known}$"):
         build_transform(image_size=8, crop_size=8, crop_padding=0, input_size=8, augmentation="mixup", options={})
 

@@ -449,9 +449,9 @@ VARIED = {"data.image_size": 256, "data.crop_size": 224, "data.input_size": 224}
     [
         (VARIED, {}, "the crop: packed at 256 px, cut to 224 px (in training at random)"),
         (
-            VARIED | {"data.augmentation": "crop256"},
+            VARIED | {"data.augmentation": "flip"},
             {},
-            "crop256: the crop alone, packed at 256 px, cut to 224 px (in training at random)",
+            "flip: a horizontal flip, and the crop: packed at 256 px, cut to 224 px (in training at random)",
         ),
         (
             {"data.augmentation": "csca"},
@@ -463,6 +463,12 @@ VARIED = {"data.image_size": 256, "data.crop_size": 224, "data.input_size": 224}
 )
 def test_what_makes_training_images_differ_from_epoch_to_epoch_is_told_with_its_strengths(changes, strengths, told):
     assert wording.varied(settings(changes).data, strengths) == told
+
+
+@pytest.mark.parametrize(("axes", "flipped"), [({}, "flip: a horizontal flip, and "), ({"augmentation": "none"}, "")])
+def test_spa_gca_flips_and_crops_as_the_methods_that_it_is_compared_with_unless_the_user_says_none(axes, flipped):
+    data = written_results.settings_of("spa_gca", **axes).data
+    assert wording.varied(data, {}) == f"{flipped}the crop: packed at 256 px, cut to 224 px (in training at random)"
 
 
 def test_versions_that_differ_between_repeats_are_all_told():

@@ -15,6 +15,7 @@ from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown
+from pipeline.reporting.figures.curves import accuracy_limits
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
 
@@ -120,6 +121,57 @@ def test_each_further_part_of_the_training_has_a_line_and_its_name(draw):
     vertical = re.compile(rb'd="M ([\d.]+) [\d.]+ \nL \1 [\d.]+ \n" clip-path')
     assert len(vertical.findall(marked)) == len(vertical.findall(plain)) + 2
     assert set(texts(marked)) - set(texts(plain)) == {"phase 2", "half 3: gca"}
+
+
+def percents(mean, low=None, high=None):
+    """A curve over epochs of values in percent, its range the values themselves if none is given."""
+    steps, columns = (
+        list(range(1, len(mean) + 1)),
+        [[one / 100 for one in column or mean] for column in (mean, low, high)],
+    )
+    return Curve(steps, steps, columns[0], low=columns[1], high=columns[2], repeats={1: {}, 2: {}})
+
+
+@pytest.mark.parametrize(
+    ("curves", "others", "expected"),
+    [
+        ([percents([84, 86]), percents([85, 88])], [], (83.8, 88.2)),
+        ([percents([85, 87], [80, 86], [86, 90])], [], (79.5, 90.5)),
+        ([percents([84, 88])], [0.92], (83.6, 92.4)),
+        ([percents([84, 88])], [0.64], (62.8, 89.2)),
+        ([percents([86.2, 86.3, 86.25])], [], (85.25, 87.25)),
+        ([percents([100])], [1.0], (98, 100)),
+        ([percents([0, 0])], [], (0, 2)),
+        ([percents([50, 100])], [], (45, 100)),
+        ([percents([0, 100])], [], (0, 100)),
+    ],
+)
+def test_an_axis_of_accuracies_fits_values_and_ranges_and_is_two_points_or_wider(curves, others, expected):
+    limits = accuracy_limits(curves, *others)
+    assert [100 * limit for limit in limits] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("mean", "ticks"),
+    [
+        ([84, 88], ["84", "85", "86", "87", "88"]),
+        ([86.2, 86.3], ["85.5", "86.0", "86.5", "87.0"]),
+        ([99.9, 100], ["98.0", "98.5", "99.0", "99.5", "100.0"]),
+        ([1, 100], ["0", "20", "40", "60", "80", "100"]),
+    ],
+)
+def test_ticks_are_round_percents_that_no_accuracy_exceeds(mean, ticks):
+    for drawn in (
+        figures.methods({"l2": percents(mean)}, "accuracy"),
+        figures.accuracy_curves({"train_loss": percents([500, 300]), "train_accuracy": percents(mean)}, mean[0] / 100),
+    ):
+        written = texts(drawn)
+        # The ticks of the horizontal axis come first.
+        assert [text for text in written[written.index("epoch") + 1 :] if text[0].isdigit()] == ticks
+
+
+def test_losses_of_several_methods_begin_at_zero():
+    assert "0.0" in texts(figures.methods({"l2": percents([320, 300])}, "loss", percent=False))
 
 
 @pytest.mark.parametrize(

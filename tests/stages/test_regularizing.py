@@ -331,7 +331,9 @@ def test_the_reference_runs_once_an_image_and_half_where_images_repeat(whole: Ra
 
 
 @pytest.mark.parametrize(
-    "changes", [{"train.feature_cache_mb": 0}, {"data.augmentation": "flip"}], ids=["no room", "flips"]
+    "changes",
+    [{"train.feature_cache_mb": 0}, {"data.augmentation": "flip"}, {"data.crop_size": 32}],
+    ids=["no room", "flips", "crops"],
 )
 def test_the_reference_runs_each_epoch_where_nothing_is_cached(changes: Any) -> None:
     trained_run = run(recipe("spa", changes))

@@ -77,13 +77,13 @@ def settings(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**(values | changes))
 
 
-def examples(*, count: int = 21, val: int = 5, augmentation: str = "none") -> contract.Examples:
+def examples(*, count: int = 21, val: int = 5, augmentation: str = "none", crop_size: int = 16) -> contract.Examples:
     numbers = np.random.default_rng(0)
     array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
     labels = torch.from_numpy(numbers.integers(0, 3, count + val))
     rows = torch.arange(count + val)
     transform = build_transform(
-        image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
+        image_size=16, crop_size=crop_size, crop_padding=0, input_size=16, augmentation=augmentation, options={}
     )
     images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=transform)
     return contract.Examples(images, labels, rows[:count], rows[count:])
@@ -103,13 +103,13 @@ def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None
     assert not torch.equal(trained[0], trained[2])
 
 
-@pytest.mark.parametrize("augmentation", ["none", "flip"])
-def test_cached_features_give_the_same_network_as_computing_them_each_epoch(augmentation: str) -> None:
-    """With augmentation, features of the validation part alone are cached."""
+@pytest.mark.parametrize("varied", [{}, {"augmentation": "flip"}, {"crop_size": 12}], ids=["still", "flip", "crop"])
+def test_cached_features_give_the_same_network_as_computing_them_each_epoch(varied: dict[str, Any]) -> None:
+    """With augmentation or a random crop, features of the validation part alone are cached."""
     trained = []
     for megabytes in (64, 0):
         network = Small(frozen=True)
-        data = examples(augmentation=augmentation)
+        data = examples(**varied)
         result = loop.fit(network, data, settings(feature_cache_mb=megabytes), seed=1)
         assert (result.cache_seconds > 0) == bool(megabytes)
         trained.append(weights(network))
@@ -125,10 +125,10 @@ def test_cached_features_run_the_frozen_part_once_for_each_image() -> None:
     assert calls == {64: 1 + 2, 0: 3 * 2}
 
 
-def test_nothing_is_cached_with_augmentation_or_without_room() -> None:
-    varied = examples(val=0, augmentation="flip")
+def test_nothing_is_cached_with_augmentation_or_a_random_crop_or_without_room() -> None:
     network = Small(frozen=True)
-    assert loop.fit(network, varied, settings(), seed=1).cache_seconds == 0
+    for varied in (examples(val=0, augmentation="flip"), examples(val=0, crop_size=12)):
+        assert loop.fit(network, varied, settings(), seed=1).cache_seconds == 0
     rows = torch.arange(26)
     large = Images(np.zeros((26, 3, 256, 256), np.uint8), rows, mean=MEAN, std=STD, device=CPU)
     cached = [Features(network, large, rows, limit_mb=megabytes, batch_size=8).cached for megabytes in (1, 8)]

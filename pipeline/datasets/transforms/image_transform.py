@@ -93,8 +93,8 @@ class ImageTransform:
         return resized
 
 
-def crop_alone() -> tuple[Augmentation, ...]:
-    """Build SPA-GCA's augmentation: nothing besides the random crop of the train transform."""
+def none() -> tuple[Augmentation, ...]:
+    """Build no operation: the random crop of the train transform, if there is one, is all that varies an image."""
     return ()
 
 
@@ -158,7 +158,7 @@ def build_transform(
         InputError: if the augmentation is unknown, or the crop does not fit into the padded image.
     """
     is_augmented = augmentation != NO_AUGMENTATION
-    make = load(row(AUGMENTATIONS, augmentation, key="augmentation").make) if is_augmented else crop_alone
+    make = load(row(AUGMENTATIONS, augmentation, key="augmentation").make) if is_augmented else none
     positions = image_size + 2 * crop_padding - crop_size + 1
     if positions < 1:
         raise InputError(

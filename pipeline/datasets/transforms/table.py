@@ -12,8 +12,6 @@ from pipeline.core.choices import Choice
 from pipeline.core.types import Degrees, Rate, Real, Section
 
 NO_AUGMENTATION = "none"
-# SPA-GCA's: a crop of 224 of 256 pixels.
-CROP = "crop256"
 
 
 class CscaAugmentation(Section):
@@ -76,10 +74,5 @@ AUGMENTATIONS: dict[str, AugmentationChoice] = {
         description="the animals paper's: flip, translation, rotation, scaling and a crop of varying proportions",
         options=AnimalsAugmentation,
         make="pipeline.datasets.transforms.image_transform:animals",
-    ),
-    CROP: AugmentationChoice(
-        title="the crop alone",
-        description="SPA-GCA's: a random crop alone, 224 of 256 pixels where crop_size says nothing else",
-        make="pipeline.datasets.transforms.image_transform:crop_alone",
     ),
 }

@@ -1,6 +1,6 @@
 """Loss and accuracy over the epochs or iterations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from matplotlib.axes import Axes
@@ -13,6 +13,9 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shor
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 LINES = ("-", "--", ":", "-.")
 NO_STARTS: Mapping[str, int] = MappingProxyType({})
+# Two points of accuracy. A narrower axis would draw the noise of a constant curve as large as a trend.
+NARROWEST = 0.02
+MARGIN = 0.05
 
 
 def loss_curves(
@@ -51,6 +54,8 @@ def accuracy_curves(
 ) -> bytes:
     """Draw accuracy as SVG, with the test accuracy after the last epoch or iteration (0..1) as a line.
 
+    The axis fits the values, see `accuracy_limits`.
+
     Args:
         curves: by their names in history.csv.
         test_accuracy: the mean over the repeats.
@@ -63,9 +68,10 @@ def accuracy_curves(
         _series(axes, curves, "accuracy", theme, unit)
         _mark_phases(axes, starts, theme)
         axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label=f"test, after the last {unit}")
-        axes.set(xlabel=unit, ylabel="accuracy (%)", ylim=(0, 1.03))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-        axes.legend(frameon=False, loc="lower right")
+        axes.set(xlabel=unit, ylabel="accuracy (%)")
+        shown = [curve for name, curve in curves.items() if name.endswith("accuracy")]
+        _fit_percent(axes, accuracy_limits(shown, test_accuracy))
+        axes.legend(frameon=False)
         save(figure, out, theme.form)
     return out.getvalue()
 
@@ -80,6 +86,35 @@ def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme
                 axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(axis="y")
+
+
+def accuracy_limits(curves: Iterable[Curve], *others: float) -> tuple[float, float]:
+    """Return the limits of an axis of accuracies, within 0..1: all values and ranges, with a margin.
+
+    Args:
+        curves: with their ranges over the repeats.
+        others: further accuracies that are drawn.
+
+    Returns:
+        Lowest and highest, a margin of a twentieth of the values' range from them and at least `NARROWEST` apart.
+    """
+    values = [*others, *(value for curve in curves for value in (*curve.low, *curve.high))]
+    low, high = min(values), max(values)
+    span = min(max((1 + 2 * MARGIN) * (high - low), NARROWEST), 1.0)
+    bottom = min(max((low + high - span) / 2, 0.0), 1.0 - span)
+    return bottom, bottom + span
+
+
+def _fit_percent(axes: Axes, limits: tuple[float, float]) -> None:
+    """Set the limits of a vertical axis of parts of one and write its ticks as percent, all with as many digits."""
+    low, high = limits
+    locator = MaxNLocator(8, steps=[1, 2, 5, 10])
+    # Half points are the finest ticks of the narrowest axis.
+    first, second, *_ = locator.tick_values(low, high)
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if second - first > 0.009 else 1, symbol=None))
+    # Above, room for a line's width: a line at 100 % is seen whole.
+    axes.set_ylim(low, high + 0.03 * (high - low))
 
 
 def _mark_phases(axes: Axes, starts: Mapping[str, int], theme: Theme) -> None:
@@ -100,7 +135,8 @@ def methods(
         quantity: what the values are.
         theme: the colors.
         unit: as for `loss_curves`.
-        percent: whether the values are parts of one, to be shown in percent.
+        percent: whether the values are parts of one, to be shown in percent on an axis that fits them, see
+            `accuracy_limits`; all others are on an axis from zero.
     """
     with drawing(theme, 6.4, 3.9) as (figure, out):
         axes = figure.add_subplot()
@@ -112,10 +148,10 @@ def methods(
             if len(curve.repeats) > 1:
                 axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel=unit, ylabel=f"{quantity} (%)" if percent else quantity)
-        axes.set_ylim(bottom=0)
         if percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-            axes.set_ylim(top=1.03)
+            _fit_percent(axes, accuracy_limits(curves.values()))
+        else:
+            axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
         figure.legend(loc="outside right upper", frameon=False)
