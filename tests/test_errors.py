@@ -62,7 +62,7 @@ def at_work(before: str = "") -> Iterator[subprocess.Popen[str]]:
         yield child
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> None:
     with at_work() as child:
         started = time.monotonic()

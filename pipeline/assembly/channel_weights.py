@@ -14,30 +14,35 @@ cached output of the frozen layers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
+from pipeline.assembly.resumption import Resumption
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
+from pipeline.core.stopping import StoppedError, StopRequest
 from pipeline.networks import freezing
 from pipeline.networks.build import NO_ATTENTION, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
 from pipeline.regularizers.filter_importance import filter_importance
 from pipeline.training import checkpoints, contract, loop, sampling
+from pipeline.training.resuming import NOTHING_KEPT, Keeper
 
 METHOD = "delta"
+# Seconds between two looks at the request to stop while another process is waited for.
+LOOK_EVERY = 0.5
 
 
 def channels(
@@ -48,6 +53,7 @@ def channels(
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
     follows_from: Mapping[str, Any],
+    keeping: Resumption,
 ) -> dict[str, Tensor]:
     """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 
@@ -58,6 +64,7 @@ def channels(
         classes: K, the number of scores.
         pretrained: backbone weights of the pre-trained network; None for random values.
         follows_from: the other inputs of the result (data, weights, device, threads) as plain data.
+        keeping: how the state is kept.
 
     Raises:
         InputError: see `filter_importance` and `channel_weights`.
@@ -79,15 +86,20 @@ def channels(
         }
     )
     # Of repeats that run at the same time one computes, the others wait and read.
-    with _locked_file(key) as file:
+    with _locked_file(key, keeping.stop) as file:
         if cached := _cached(file):
             print(f"train: channel weights of {len(hooked_layers)} layers read from {paths.CHANNELS}", flush=True)
             return cached
-        network = trained_head(recipe, examples, classes=classes, pretrained=pretrained)
-        importance = measure_importance(recipe, network, examples, hooked_layers)
+        head_keeper, weighing_keeper = (
+            keeping.keeper({"channels": key, "part": part}, name="train") for part in ("head", "weighing")
+        )
+        network = trained_head(recipe, examples, classes=classes, pretrained=pretrained, keeper=head_keeper)
+        importance = measure_importance(recipe, network, examples, hooked_layers, keeper=weighing_keeper)
         computed = {layer: weights.cpu() for layer, weights in channel_weights(importance).items()}
         with paths.written_whole(file) as target:
             checkpoints.save(computed, target)
+        head_keeper.remove()
+        weighing_keeper.remove()
     return computed
 
 
@@ -100,7 +112,12 @@ def _cached(file: Path) -> dict[str, Tensor]:
 
 
 def trained_head(
-    recipe: Recipe, examples: contract.Examples, *, classes: int, pretrained: Mapping[str, Tensor] | None
+    recipe: Recipe,
+    examples: contract.Examples,
+    *,
+    classes: int,
+    pretrained: Mapping[str, Tensor] | None,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> Network:
     """Return the pre-trained network with a trained head and all other values unchanged."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
@@ -115,12 +132,18 @@ def trained_head(
             head_settings(recipe),
             seed=seeding.derive("channels", "order"),
             name="head",
+            keeper=keeper,
         )
     return network
 
 
 def measure_importance(
-    recipe: Recipe, network: Network, examples: contract.Examples, hooked_layers: Sequence[str]
+    recipe: Recipe,
+    network: Network,
+    examples: contract.Examples,
+    hooked_layers: Sequence[str],
+    *,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> dict[str, Tensor]:
     """Return the loss increase (C,) on some training batches without each filter, by layer."""
     options, size = _options(recipe), recipe.train.batch_size
@@ -129,7 +152,9 @@ def measure_importance(
     batches = [
         (examples.images.batch(part), examples.labels[part].to(examples.images.device)) for part in rows.split(size)
     ]
-    with tqdm(total=len(rows), unit=" images", desc="channels", disable=None) as progress:
+    saved = keeper.load()
+    done = saved["images"] if saved else 0
+    with tqdm(total=len(rows), initial=done, unit=" images", desc="channels", disable=None) as progress:
         importance = filter_importance(
             network,
             [f"model.{layer}" for layer in hooked_layers],
@@ -137,6 +162,8 @@ def measure_importance(
             lambda scores, targets: F.cross_entropy(scores, targets, reduction="none"),
             filters_at_once=options["filters_at_once"],
             progress=lambda _done, _total: progress.update(),
+            saved=saved,
+            offer=keeper.offer,
         )
     return {layer: importance[f"model.{layer}"] for layer in hooked_layers}
 
@@ -147,9 +174,21 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 
 @contextmanager
-def _locked_file(key: str) -> Iterator[Path]:
-    """Yield the cache's file for this key, locked against other processes."""
+def _locked_file(key: str, stop: StopRequest) -> Iterator[Path]:
+    """Yield the cache's file for this key, locked against other processes.
+
+    Raises:
+        StoppedError: where the process is asked to stop while it waits.
+    """
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{key}.lock"):
+    lock = FileLock(folder / f"{key}.lock")
+    while not lock.is_locked:
+        with suppress(Timeout):
+            lock.acquire(timeout=LOOK_EVERY)
+        if stop.reason and not lock.is_locked:
+            raise StoppedError(stop, "while another process weighs the channels; the same command goes on")
+    try:
         yield folder / f"{key}.safetensors"
+    finally:
+        lock.release()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.assembly import channel_weights, networks, regularizers
+from pipeline.assembly.resumption import Resumption
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
 from pipeline.core.records import Record
@@ -27,6 +28,7 @@ def loss_terms(
     *,
     data_sha256: str,
     eval_examples: Callable[[], contract.Examples],
+    keeping: Resumption,
 ) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return a builder of the loss term per phase; an empty list if no phase adds a term.
 
@@ -36,6 +38,7 @@ def loss_terms(
         record: the record of the run, see `run_record`.
         data_sha256: digest of the packed set.
         eval_examples: builds the training images with the eval transform, for DELTA's channel weights.
+        keeping: how the state of their computation is kept.
     """
     classes = len(record.data.classes)
     methods = {phase.regularizer for phase in recipe.train.phases}
@@ -53,6 +56,7 @@ def loss_terms(
             classes=classes,
             pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
             follows_from=_origin(record, data_sha256),
+            keeping=keeping,
         )
     return LossTerms(recipe, network, reference=reference, repeat=record.repeat, channel_weights=weights).makers()
 

@@ -60,7 +60,8 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_weights(layers)
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
-    others = {"repeats": list(axes.repeats), "device": axes.device, "threads": axes.threads}
+    others = {name: getattr(axes, name) for name in ("device", "threads", "checkpoint_every")}
+    others |= {"repeats": list(axes.repeats)}
     values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}
     try:
         recipe = Recipe.model_validate(values)

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
 from pipeline.core import recipe
 from pipeline.core.recipe import InputSide, Side
-from pipeline.core.types import Count, Name, Positive, Section, Seed
+from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed
 from pipeline.networks.strategies import OTHER_STRATEGIES
 
 Auto = Literal["auto"]
@@ -136,6 +136,7 @@ class Axes(Section):
     repeats: Annotated[tuple[Seed, ...], Field(min_length=1)]
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
     threads: Count | Auto
+    checkpoint_every: NotNegative
 
 
 class _File(Axes):

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
+
 OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.image_size or train.feature_cache_mb"
 
 
@@ -21,16 +23,16 @@ def one_line_errors(name: str) -> Iterator[None]:
     """Turn an error inside into one line on standard error and a non-zero exit.
 
     `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and a full GPU become a
-    line; Ctrl-C, SIGTERM and a terminal that closes end with 130; anything else is a mistake of this program and keeps
-    its traceback.
+    line; Ctrl-C, SIGTERM, SIGUSR1 and a terminal that closes end with 130, or 75 where the state was kept; anything
+    else is a mistake of this program and keeps its traceback.
 
     Args:
         name: what is running, for the line's beginning.
 
     Raises:
-        SystemExit: with 1, or 130 where the run was interrupted.
+        SystemExit: with 1; 130 where the run was interrupted; the status of `StoppedError`.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS[1:]:
         # Under `nohup` the terminal may close.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _terminate)
@@ -48,6 +50,9 @@ def one_line_errors(name: str) -> Iterator[None]:
             raise
         print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
         raise SystemExit(1) from None
+    except StoppedError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        raise SystemExit(error.status) from None
     except KeyboardInterrupt:
         print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None

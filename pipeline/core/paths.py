@@ -42,6 +42,7 @@ MLFLOW_DATABASE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlruns")
 MLFLOW_LOCK = Path(".dvc/tmp/mlflow.lock")
 CHANNELS = Path(".dvc/tmp/channels")
+CHECKPOINTS = Path(".dvc/tmp/checkpoints")
 
 
 def split_file(repeat: int) -> Path:

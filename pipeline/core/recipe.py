@@ -197,6 +197,7 @@ class Recipe(TrainingSettings):
         repeats: the numbers of the repeats.
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
+        checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
     """
 
     recipe: Name
@@ -204,6 +205,7 @@ class Recipe(TrainingSettings):
     repeats: tuple[Seed, ...]
     device: Name
     threads: Count | Literal["auto"]
+    checkpoint_every: NotNegative
 
     def settings(self) -> TrainingSettings:
         """Return what a trained network follows from, without the options of drawn images."""

@@ -1,7 +1,7 @@
 """A regularizer on the forward passes of two networks, in the form of a loss term of the training loop."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,15 @@ class FeatureRegularizer:
         # Detached: the maps outlive this step, its autograd graph must not.
         self._last = {layer: values.detach() for layer, values in target.items()}, reference
         return scores, self._regularizer(target, reference, self._network.model)
+
+    def state(self) -> dict[str, Any]:
+        """Return the values of the method and of the reference network."""
+        return {"method": self._regularizer.state_dict(), "reference": self._reference.model.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` returned."""
+        self._regularizer.load_state_dict(state["method"])
+        self._reference.model.load_state_dict(state["reference"])
 
     @torch.no_grad()
     def diagnosis(self) -> dict[str, float]:

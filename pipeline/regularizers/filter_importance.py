@@ -1,7 +1,9 @@
 """Filter importance: the increase of the loss when one filter of a convolution is zeroed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ from pipeline.regularizers.precision import upcast_float32
 Loss = Callable[[Tensor, Tensor], Tensor]
 # Called with the number of images done and their total.
 Progress = Callable[[int, int], object]
+# Called with functions that return the state so far, and in words how far that is.
+Offer = Callable[[Callable[[], Mapping[str, Any]], Callable[[], str]], object]
 
 
 @torch.no_grad()
@@ -25,6 +29,8 @@ def filter_importance(
     *,
     filters_at_once: int = 128,
     progress: Progress | None = None,
+    saved: Mapping[str, Any] | None = None,
+    offer: Offer = lambda _state, _where: None,
 ) -> dict[str, Tensor]:
     """Compute, for each filter, the loss with its weights at zero minus the loss of the whole network, image mean.
 
@@ -44,6 +50,8 @@ def filter_importance(
         loss: one value per sample, as cross entropy with `reduction="none"`.
         filters_at_once: k.
         progress: called after every image.
+        saved: a state that `offer` was given, to go on from.
+        offer: called after every image with a function that returns the state; may raise to stop.
 
     Returns:
         By layer, (C,); negative for a filter whose removal lowers the loss.
@@ -63,12 +71,17 @@ def filter_importance(
     if total == 0:
         raise InputError("regularizer 'delta': no images to measure filter importance on; give at least one batch")
     sums = {layer: torch.zeros_like(upcast_float32(conv.weight[:, 0, 0, 0])) for layer, conv in convolutions.items()}
+    if saved:
+        sums = {layer: saved["sums"][layer].to(values.device) for layer, values in sums.items()}
     with _eval_mode(network):
         for done, (image, label, whole) in enumerate(_one_by_one(network, batches, loss), start=1):
+            if saved and done <= saved["images"]:
+                continue
             for layer, conv in convolutions.items():
                 sums[layer] += upcast_float32(_ablated(network, conv, image, label, loss, filters_at_once) - whole)
             if progress:
                 progress(done, total)
+            offer(partial(dict, images=done, sums=sums), partial("after image {} of {}".format, done, total))
     return {layer: values / total for layer, values in sums.items()}
 
 

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from pipeline import tracking
-from pipeline.assembly import augmentation_grid, networks, trained
+from pipeline.assembly import augmentation_grid, networks, resumption, trained
 from pipeline.assembly.loss_terms import loss_terms
+from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import Machine, inference_speed, machine, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
-from pipeline.core import paths, seeding
+from pipeline.core import paths, seeding, stopping
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.loop_settings import loop_settings
@@ -28,6 +29,7 @@ from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
 from pipeline.training import contract, loop
+from pipeline.training.resuming import Keeper
 
 
 def main(arguments: list[str]) -> None:
@@ -38,10 +40,16 @@ def main(arguments: list[str]) -> None:
     parts = read_parts(data, repeat=repeat)
     network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
+    resumption.check_room(network)
     before = first_values(network.model)
     started = datetime.now(UTC)
-    with tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats) as live:
-        outcome = run(recipe, network, data, parts, record, on=on, live=live)
+    with (
+        tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats) as live,
+        stopping.noted() as stop,
+    ):
+        keeping = Resumption(stop, recipe.checkpoint_every)
+        keeper = keeping.keeper(resumption.follows_from(record, parts, data.sha256), name="train")
+        outcome = run(recipe, network, data, parts, record, on=on, live=live, keeping=keeping, keeper=keeper)
     with paths.written_whole(paths.trained(repeat)) as target:
         target.mkdir()
         trained.save(target, recipe, network, data.classes)
@@ -51,6 +59,7 @@ def main(arguments: list[str]) -> None:
     speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
     with paths.written_whole(paths.runtime_file(repeat)) as target:
         runtime_record(outcome, on, speed, data.sha256, started=started).write(target)
+    keeper.remove()
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
@@ -71,8 +80,10 @@ def run(
     *,
     on: Machine,
     live: tracking.LiveRun,
+    keeping: Resumption,
+    keeper: Keeper,
 ) -> contract.TrainResult:
-    """Run the loop on this repeat's training part.
+    """Run the loop on this repeat's training part, from its last checkpoint where there is one.
 
     Raises:
         InputError: for a loss that is not finite, naming epoch, step and the batch's files.
@@ -80,7 +91,9 @@ def run(
     examples = partial(training_examples, data, parts, on.device)
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
-        terms = loss_terms(recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples)
+        terms = loss_terms(
+            recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
+        )
         return loop.fit(
             network,
             examples(train_transform(recipe)),
@@ -88,6 +101,7 @@ def run(
             seed=record.seed,
             plan=training_plan(recipe, network, terms),
             on_epoch=lambda row: live.log(row, int(row["epoch"])),
+            keeper=keeper,
         )
     except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None

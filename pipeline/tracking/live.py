@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.records import Record
+from pipeline.core.stopping import StoppedError
 from pipeline.tracking import content, labels
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
@@ -50,7 +51,7 @@ def follow(record: Record, *, data_sha256: str, repeats: Sequence[int]) -> Itera
     try:
         yield live
         status = "FINISHED"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StoppedError):
         status = "KILLED"
         raise
     finally:

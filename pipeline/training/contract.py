@@ -19,6 +19,8 @@ class Trainable(Runnable, Protocol):
     def train(self, mode: bool = True) -> Any: ...
     def eval(self) -> Any: ...
     def groups(self) -> Mapping[str, list[nn.Parameter]]: ...
+    def state_dict(self) -> Mapping[str, Tensor]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> Any: ...
 
 
 class LossTerm(Protocol):
@@ -39,6 +41,12 @@ class LossTerm(Protocol):
 
     def diagnosis(self) -> dict[str, float]:
         """Return diagnostics of the last batch by name; names contain a slash."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the term's own values and the reference's, as `load_state` of a new one takes them."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` returned."""
 
 
 class Settings(optim.Settings, Protocol):

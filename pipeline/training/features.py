@@ -27,15 +27,23 @@ class FeatureCache:
         rows: every row that will be read.
         limit: upper bound of the size, in bytes.
         batch_size: rows per call of `compute`.
+        on_batch: called before each of these calls; may raise to stop.
 
     Attributes:
         seconds: the time that filling took; 0 if nothing is cached.
     """
 
     def __init__(
-        self, compute: Callable[[Tensor], Mapping[str, Tensor]], rows: Tensor, *, limit: int, batch_size: int
+        self,
+        compute: Callable[[Tensor], Mapping[str, Tensor]],
+        rows: Tensor,
+        *,
+        limit: int,
+        batch_size: int,
+        on_batch: Callable[[], object] = lambda: None,
     ) -> None:
         self.seconds = 0.0
+        self._on_batch = on_batch
         self._position = torch.empty(0, dtype=torch.long)
         self._cached: dict[str, Tensor] | None = None
         if limit and len(rows):
@@ -68,6 +76,7 @@ class FeatureCache:
             return
         cached = {name: _allocate(one, len(rows)) for name, one in first.items()}
         for start in range(0, len(rows), batch_size):
+            self._on_batch()
             batch = rows[start : start + batch_size]
             for name, values in compute(batch).items():
                 cached[name][start : start + len(batch)] = values
@@ -92,15 +101,29 @@ class Features:
         rows: every row that will be read without augmentation.
         limit_mb: upper bound of the cache in MiB, on a GPU at most half of the free memory; 0 caches nothing.
         batch_size: images per forward pass that fills the cache.
+        on_batch: called before each of these passes; may raise to stop.
     """
 
-    def __init__(self, network: Runnable, images: Images, rows: Tensor, *, limit_mb: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        network: Runnable,
+        images: Images,
+        rows: Tensor,
+        *,
+        limit_mb: int,
+        batch_size: int,
+        on_batch: Callable[[], object] = lambda: None,
+    ) -> None:
         self.prefix = network.frozen_prefix()
         self._network = network
         self._images = images
         limit = min(limit_mb * 2**20, images.free_memory() // 2) if self.prefix else 0
         self._cache = FeatureCache(
-            lambda rows: {"features": self._compute(rows)}, rows, limit=limit, batch_size=batch_size
+            lambda rows: {"features": self._compute(rows)},
+            rows,
+            limit=limit,
+            batch_size=batch_size,
+            on_batch=on_batch,
         )
 
     @property

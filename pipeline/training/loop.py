@@ -1,13 +1,12 @@
 """The training loop: one network, one packed array, one budget in one or more phases.
 
-Needs torch, numpy, tqdm and the standard library alone, so that it also runs where nothing else is installed. In shapes
-N is the batch, K the number of classes.
+Needs torch, numpy, tqdm and the standard library alone. In shapes N is the batch, K the number of classes.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
 
@@ -19,11 +18,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from pipeline.core import seeding
-from pipeline.training import optim, sampling
+from pipeline.training import caches, optim, phase_shares, resuming, sampling
 from pipeline.training.contract import (
     Examples,
     LossTerm,
-    NotFiniteError,
     PhasePlan,
     Row,
     Settings,
@@ -31,14 +29,16 @@ from pipeline.training.contract import (
     TrainingPlan,
     TrainResult,
 )
+from pipeline.training.epoch import Epoch
 from pipeline.training.features import FeatureCache, Features
 from pipeline.training.predict import autocast, validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
+from pipeline.training.resuming import NOTHING_KEPT, Keeper, State
 
 
 @dataclass
 class _Run:
-    """The state of one call of `fit`."""
+    """The state of one call of `fit`; `saved` is a checkpoint that is still to be taken up."""
 
     network: Trainable
     examples: Examples
@@ -49,11 +49,15 @@ class _Run:
     on_epoch: Callable[[Row], object]
     result: TrainResult
     name: str
+    keeper: Keeper
+    started: float
+    saved: State | None = None
 
 
 class _PhaseState(NamedTuple):
-    """The objects that a phase builds when it begins."""
+    """The objects that a phase builds when it begins, and its number."""
 
+    number: int
     features: Features
     loss_term: LossTerm | None
     reference: FeatureCache | None
@@ -71,6 +75,7 @@ def fit(
     plan: TrainingPlan | None = None,
     on_epoch: Callable[[Row], object] = lambda _row: None,
     name: str = TRAINING,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> TrainResult:
     """Train for the whole budget; the last iterate is the result.
 
@@ -80,135 +85,127 @@ def fit(
         settings: a recipe's `train` section.
         seed: of the order of images, the augmentation and dropout.
         plan: phases, rates by group, sampling; by default one phase in which every image counts the same.
-        on_epoch: called with each epoch's row of the history.
+        on_epoch: called with each epoch's row of the history, those before a resumption too.
         name: for the progress bar, and at the start of each epoch's line unless it is `train`.
+        keeper: gives a checkpoint of this training, to go on from, and takes one after each step. A resumed training
+            ends with the same values, bit for bit.
 
     Raises:
         NotFiniteError: at the end of the epoch in which the loss first was not finite.
+        StoppedError: from the keeper, after a step.
     """
-    started = time.perf_counter()
     torch.manual_seed(seeding.derive("dropout", seed))
     plan = plan or TrainingPlan()
     phases = plan.phases or (PhasePlan(settings.budget.amount, settings.lr),)
-    steps = [_steps(examples, settings, phase.amount) for phase in phases]
-    result = TrainResult()
-    with progress_bar(sum(steps), name) as progress:
-        run = _Run(network, examples, settings, plan, seed, progress, on_epoch, result, name)
-        for number, phase in enumerate(phases):
-            _fit_phase(run, phase, *_share(phases, steps, number))
+    steps = [phase_shares.steps(examples, settings, phase.amount) for phase in phases]
+    saved = keeper.load()
+    result = resuming.result_of(saved)
+    started = time.perf_counter() - result.seconds
+    with progress_bar(sum(steps), name, initial=resuming.steps_done(saved)) as progress:
+        run = _Run(network, examples, settings, plan, seed, progress, on_epoch, result, name, keeper, started, saved)
+        for row in result.history:
+            on_epoch(row)
+        if saved and resuming.phase_of(saved) == len(phases):
+            network.load_state_dict(saved["network"])
+        for number in range(resuming.phase_of(saved), len(phases)):
+            _fit_phase(run, phases, steps, number)
     result.seconds = time.perf_counter() - started
+    keeper.finished(partial(resuming.finished_state, network, result, phases=len(phases)), lambda: "at its end")
     return result
 
 
-def _steps(examples: Examples, settings: Settings, amount: int) -> int:
-    images, unit = len(examples.train), settings.budget.unit
-    return optim.total_steps(unit=unit, amount=amount, images=images, batch_size=settings.batch_size)
-
-
-def _share(phases: Sequence[PhasePlan], steps: Sequence[int], number: int) -> tuple[list[int], int]:
-    """Return the steps of all phases that have one schedule with this phase, and its index among them."""
-    first = next(n for n in range(number, -1, -1) if n == 0 or not phases[n].continues)
-    end = next((n for n in range(number + 1, len(phases)) if not phases[n].continues), len(phases))
-    return list(steps[first:end]), number - first
-
-
-def _fit_phase(run: _Run, phase: PhasePlan, parts: list[int], number: int) -> None:
+def _fit_phase(run: _Run, phases: Sequence[PhasePlan], steps: Sequence[int], number: int) -> None:
     """Train whole epochs until the phase's steps are used up; epochs are counted through all phases."""
-    steps, batch_size = parts[number], run.settings.batch_size
-    phase.start()
+    saved, run.saved = run.saved, None
+    if saved:
+        # Before the phase freezes and caches what depends on them.
+        run.network.load_state_dict(saved["network"])
+    phases[number].start()
     # A local: the cache of one phase is freed before the next fills its own.
-    state = _begin(run, phase, parts, done=sum(parts[:number]))
-    while steps > 0:
-        epoch = len(run.result.history) + 1
-        # The last epoch of a budget in iterations stops early.
-        rows = sampling.order(run.examples, run.plan, seed=run.seed, epoch=epoch)[: steps * batch_size]
-        batches = list(rows.split(batch_size))
-        steps -= len(batches)
-        _fit_epoch(run, state, rows, batches, epoch=epoch)
+    state = _begin(run, phases[number], phase_shares.share(phases, steps, number), saved, number=number)
+    left = saved["epoch"]["steps_left"] if saved else steps[number]
+    while left > 0:
+        epoch = _epoch(run, state, left)
+        if saved:
+            epoch.take_up(saved["epoch"], run.examples.images.device)
+            saved = None
+        left -= len(epoch.batches)
+        _fit_epoch(run, state, epoch)
 
 
-def _begin(run: _Run, phase: PhasePlan, parts: Sequence[int], *, done: int) -> _PhaseState:
+def _epoch(run: _Run, state: _PhaseState, steps_left: int) -> Epoch:
+    number, batch_size = len(run.result.history) + 1, run.settings.batch_size
+    lr = optim.rate(state.optimizer, run.plan.lr_factors)
+    # The last epoch of a budget in iterations stops early.
+    rows = sampling.order(run.examples, run.plan, seed=run.seed, epoch=number)[: steps_left * batch_size]
+    return Epoch(number, steps_left, list(rows.split(batch_size)), lr)
+
+
+def _begin(
+    run: _Run, phase: PhasePlan, share: tuple[list[int], int], saved: State | None, *, number: int
+) -> _PhaseState:
     loss_term = phase.loss_term()
+    if loss_term and saved:
+        loss_term.load_state(saved["loss_term"])
     groups = dict(run.network.groups())
     if loss_term:
         groups[optim.REGULARIZER] = list(loss_term.parameters())
     # A new optimizer even where the schedule goes on: its running means are of the phase before.
     optimizer = optim.make_optimizer(groups, run.settings, lr=phase.lr, factors=run.plan.lr_factors)
-    schedule = optim.make_schedule(optimizer, run.settings, parts, done=done)
-    features = _features(run)
-    reference = _reference(run, loss_term, features) if loss_term else None
+    parts, place = share
+    schedule = optim.make_schedule(optimizer, run.settings, parts, done=sum(parts[:place]))
+    run.network.eval()
+    features = caches.prefix_features(run.network, run.examples, run.settings, run.keeper)
+    reference = None
+    if loss_term:
+        reference = caches.reference_maps(loss_term, features, run.examples, run.settings, run.keeper)
     run.result.cache_seconds += features.seconds + (reference.seconds if reference else 0.0)
     weights = sampling.class_weights(run.examples, run.plan)
-    return _PhaseState(features, loss_term, reference, optimizer, schedule, weights)
+    if saved:
+        resuming.restore(saved, optimizer, schedule, run.examples.images.device)
+    return _PhaseState(number, features, loss_term, reference, optimizer, schedule, weights)
 
 
-def _features(run: _Run) -> Features:
-    """Return the frozen prefix's features, cached for rows that are the same in every epoch."""
-    examples, settings = run.examples, run.settings
-    repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
-    limit, size = settings.feature_cache_mb, settings.batch_size
-    run.network.eval()
-    with autocast(settings, examples.images.device):
-        return Features(run.network, examples.images, torch.cat(repeated), limit_mb=limit, batch_size=size)
-
-
-def _reference(run: _Run, loss_term: LossTerm, features: Features) -> FeatureCache:
-    """Return the reference's tensors of rows that are the same in every epoch, cached in the room that features leave.
-
-    Rows that are augmented are left out: their tensors differ from epoch to epoch.
-    """
-    examples, settings = run.examples, run.settings
-    free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
-    with autocast(settings, examples.images.device):
-        return FeatureCache(
-            lambda rows: loss_term.reference(features(rows), start=features.prefix),
-            examples.train[:0] if examples.images.varies else examples.train,
-            limit=max(0, free),
-            batch_size=settings.batch_size,
-        )
-
-
-def _fit_epoch(run: _Run, state: _PhaseState, rows: Tensor, batches: list[Tensor], *, epoch: int) -> None:
-    """Train on the batches of these rows, validate, and append the epoch's row to the history."""
-    result, lr = run.result, optim.rate(state.optimizer, run.plan.lr_factors)
+def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
+    """Train on the epoch's batches, validate, and append the epoch's row to the history."""
+    result = run.result
     done = result.history[-1]["iteration"] if result.history else 0
-    started = time.perf_counter()
-    random_parameters = run.examples.images.random_parameters(rows, seed=run.seed, epoch=epoch)
-    sums, correct = _train(run, state, batches, random_parameters)
-    row = {"epoch": float(epoch), "iteration": done + len(batches), "lr": lr}
-    row |= _training_scores(sums, correct, batches, epoch)
+    started = time.perf_counter() - epoch.seconds
+    _train(run, state, epoch, started)
+    row = {"epoch": float(epoch.number), "iteration": done + len(epoch.batches), "lr": epoch.lr}
+    row |= epoch.scores()
     result.epoch_seconds.append(time.perf_counter() - started)
-    result.images_trained += len(rows)
-    row |= state.loss_term.diagnosis() if state.loss_term else {}
-    row |= validate(run.network, state.features, run.examples, run.settings)
+    result.images_trained += epoch.images
+    row |= epoch.diagnosis
+    on_batch = partial(_offer, run, state, epoch)
+    row |= validate(run.network, state.features, run.examples, run.settings, on_batch=on_batch)
     result.history.append(row)
     run.on_epoch(row)
     print_epoch(row, run.progress, run.name)
 
 
-def _train(
-    run: _Run, state: _PhaseState, batches: list[Tensor], random_parameters: Tensor | None
-) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
-    """Train one epoch; return each batch's sums of the terms by name and its correct predictions, on the device."""
-    sums: dict[str, list[Tensor]] = {}
-    correct = []
-    device = run.examples.images.device
+def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
+    """Train the steps of an epoch that are left."""
+    device, rows = run.examples.images.device, torch.cat(epoch.batches)
+    random_parameters = run.examples.images.random_parameters(rows, seed=run.seed, epoch=epoch.number)
+    steps = list(zip(epoch.batches, _per_batch(random_parameters, epoch.batches), strict=True))
     run.network.train()
-    for rows, parameters in zip(batches, _per_batch(random_parameters, batches), strict=True):
-        labels = run.examples.labels[rows].to(device)  # (N,)
+    for batch, parameters in steps[epoch.done :]:
+        labels = run.examples.labels[batch].to(device)  # (N,)
         with autocast(run.settings, device):
-            logits, added = _forward(run, state, rows, parameters)  # (N, K)
+            logits, added = _forward(run, state, batch, parameters)  # (N, K)
             terms = {"loss": _loss(logits.float(), labels, state.class_weights), **added}
         state.optimizer.zero_grad(set_to_none=True)
         reduce(add, terms.values()).backward()
         state.optimizer.step()
         state.schedule.step()
-        # Left on the device: reading a value would wait for it in every step.
-        for name, term in terms.items():
-            sums.setdefault(f"train_{name}", []).append(term.detach() * len(rows))
-        correct.append((logits.detach().argmax(1) == labels).sum())
+        epoch.add(terms, logits, labels)
         run.progress.update()
-    return sums, correct
+        if epoch.ended and state.loss_term:
+            # Of the last batch, which a checkpoint does not hold.
+            epoch.diagnosis = state.loss_term.diagnosis()
+        epoch.seconds = time.perf_counter() - started
+        _offer(run, state, epoch)
 
 
 def _per_batch(random_parameters: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
@@ -237,13 +234,17 @@ def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     return F.cross_entropy(logits, labels, weight=weights, reduction="none").mean()
 
 
-def _training_scores(sums: Mapping[str, list[Tensor]], correct: list[Tensor], batches: list[Tensor], epoch: int) -> Row:
-    """Return one epoch's means; the only place where the loop waits for the device."""
-    totals = {name: torch.stack(parts).cpu().double() for name, parts in sums.items()}
-    broken = (~torch.stack(list(totals.values())).isfinite().all(0)).nonzero().flatten().tolist()
-    if broken:
-        raise NotFiniteError(epoch, broken[0] + 1, batches[broken[0]].tolist())
-    images = sum(map(len, batches))
-    means = {name: parts.sum().item() / images for name, parts in totals.items()}
-    row = {"train_loss": means.pop("train_loss"), "train_accuracy": torch.stack(correct).sum().item() / images}
-    return row | means
+def _offer(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
+    run.keeper.offer(lambda: _checkpoint(run, state, epoch), epoch.where)
+
+
+def _checkpoint(run: _Run, state: _PhaseState, epoch: Epoch) -> State:
+    """Return all that the rest of the training follows from, beside its arguments, and what it has left so far."""
+    return {
+        "phase": state.number,
+        "network": run.network.state_dict(),
+        "loss_term": state.loss_term.state() if state.loss_term else {},
+        "epoch": epoch.state(),
+        **resuming.optimizer_state(state.optimizer, state.schedule, run.examples.images.device),
+        **resuming.result_state(run.result, seconds=time.perf_counter() - run.started),
+    }

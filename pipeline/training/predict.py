@@ -1,6 +1,7 @@
 """Predictions and validation scores of a network in eval mode."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,12 +14,19 @@ from pipeline.training.features import Features
 
 @torch.no_grad()
 def predict(
-    network: Trainable, features: Features, rows: Tensor, settings: Settings, *, device: torch.device
+    network: Trainable,
+    features: Features,
+    rows: Tensor,
+    settings: Settings,
+    *,
+    device: torch.device,
+    on_batch: Callable[[], object] = lambda: None,
 ) -> Tensor:
-    """Return class scores (n, K) of these rows (n,) in eval mode, float32 on the CPU."""
+    """Return class scores (n, K) of these rows (n,) in eval mode, float32 on the CPU; `on_batch` may raise to stop."""
     network.eval()
     scores = []
     for batch in rows.split(settings.batch_size):
+        on_batch()
         with autocast(settings, device):
             # Softmax and loss of bf16 scores would lose digits.
             scores.append(network.run(features(batch), start=features.prefix).float())
@@ -32,11 +40,19 @@ def autocast(settings: Settings, device: torch.device) -> contextlib.AbstractCon
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def validate(network: Trainable, features: Features, examples: Examples, settings: Settings) -> Row:
-    """Return loss and accuracy on the validation rows; empty if there are none."""
+def validate(
+    network: Trainable,
+    features: Features,
+    examples: Examples,
+    settings: Settings,
+    *,
+    on_batch: Callable[[], object] = lambda: None,
+) -> Row:
+    """Return loss and accuracy on the validation rows; empty if there are none. `on_batch` may raise to stop."""
     if not len(examples.val):
         return {}
-    scores = predict(network, features, examples.val, settings, device=examples.images.device)
+    device = examples.images.device
+    scores = predict(network, features, examples.val, settings, device=device, on_batch=on_batch)
     labels = examples.labels[examples.val]
     return {
         "val_loss": F.cross_entropy(scores, labels).item(),

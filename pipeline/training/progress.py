@@ -11,9 +11,9 @@ from pipeline.training.contract import Row
 TRAINING = "train"
 
 
-def progress_bar(steps: int, name: str) -> "tqdm[Any]":
-    """Return a progress bar with rate and time left, disabled where there is no terminal."""
-    return tqdm(total=steps, unit="step", desc=name, disable=None)
+def progress_bar(steps: int, name: str, *, initial: int = 0) -> "tqdm[Any]":
+    """Return a progress bar with rate and time left, `initial` steps done, disabled where there is no terminal."""
+    return tqdm(total=steps, initial=initial, unit="step", desc=name, disable=None)
 
 
 def print_epoch(row: Row, progress: "tqdm[Any]", name: str) -> None:

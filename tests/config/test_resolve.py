@@ -54,7 +54,7 @@ def test_a_value_is_the_recipes_else_the_defaults(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_nothing_is_left_open_but_what_each_machine_decides(name: str) -> None:
     left = {key for key, value in flat(experiment(name).model_dump()) if value == "auto"}
-    assert left == {"device", "threads"}
+    assert left == {"device", "threads", "checkpoint_every"}
 
 
 @pytest.mark.parametrize("value", [1, "1"])
@@ -93,7 +93,7 @@ def test_an_axis_wins_in_every_recipe_and_is_the_origin(name: str, axis: str) ->
 
 
 def test_every_axis_of_the_file_that_is_of_a_recipe_is_tried() -> None:
-    beside = {"recipe", "folder", "archive", "weights_file", "repeats", "device", "threads"}
+    beside = {"recipe", "folder", "archive", "weights_file", "repeats", "device", "threads", "checkpoint_every"}
     assert set(AXIS_VALUES) == set(AXES) == set(tiny.shipped()) - beside - {"defaults", "options", "recipes"}
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.datasets.transforms.image_transform import build_transform
+from pipeline.training import caches as training_caches
 from pipeline.training import contract, loop, sampling
 from pipeline.training.features import Features
 from pipeline.training.images import Images
@@ -262,7 +263,7 @@ def test_one_phases_cache_is_freed_before_the_next_begins(monkeypatch: pytest.Mo
         caches.append(weakref.ref(features))
         return features
 
-    monkeypatch.setattr(loop, "Features", recorded)
+    monkeypatch.setattr(training_caches, "Features", recorded)
     network = Small(frozen=False)
     loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert alive == [[], [False]]

@@ -11,7 +11,7 @@ from pipeline import config
 from pipeline.assembly.training_plan import training_plan
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
-from pipeline.training import loop, optim
+from pipeline.training import optim, phase_shares
 
 # The training images of Stanford Dogs.
 DOGS = 12_000
@@ -31,7 +31,7 @@ def rates(recipe: Recipe, *, images: int = DOGS) -> list[float]:
     steps = [optim.total_steps(unit=unit, amount=p.amount, images=images, batch_size=size) for p in phases]
     lrs = []
     for number, phase in enumerate(phases):
-        parts, place = loop._share(phases, steps, number)
+        parts, place = phase_shares.share(phases, steps, number)
         group = {"backbone": list(nn.Linear(1, 1).parameters())}
         optimizer = optim.make_optimizer(group, train, lr=phase.lr, factors={})
         schedule = optim.make_schedule(optimizer, train, parts, done=sum(parts[:place]))

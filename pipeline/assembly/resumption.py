@@ -1,0 +1,67 @@
+"""Where a training keeps its state, under a key over all that it follows from, and whether there is room for it."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from pipeline.core import paths, provenance, seeding
+from pipeline.core.errors import InputError
+from pipeline.core.records import Record
+from pipeline.core.stopping import StopRequest
+from pipeline.training.kept_state import KeptState, remove_old
+
+# A checkpoint has two more numbers a weight, of the optimizer, and the reference's; the next one is written beside it.
+COPIES = 8
+# Curves, record and pictures.
+OTHERS = 64 * 2**20
+
+
+class Resumption(NamedTuple):
+    """How a stage keeps the state of its long computations.
+
+    Attributes:
+        stop: the request to stop.
+        minutes: how often a state is written; 0 for only where the stage is asked to stop.
+    """
+
+    stop: StopRequest
+    minutes: float
+
+    def keeper(self, content: Mapping[str, Any], *, name: str) -> KeptState:
+        """Return the keeper of one computation, in the user's own clone also for DVC's temporary copies.
+
+        Args:
+            content: all that the computation follows from, as plain data; equal content is the same computation.
+            name: the stage, for its lines.
+        """
+        folder = paths.root() / paths.CHECKPOINTS
+        remove_old(folder)
+        # Other versions compute other digits.
+        key = seeding.digest({"content": dict(content), "versions": provenance.versions()})
+        return KeptState(folder / key[:32], minutes=self.minutes, stop=self.stop, name=name)
+
+
+def follows_from(record: Record, parts: Mapping[str, Tensor], data_sha256: str) -> dict[str, Any]:
+    """Return all that a repeat's training follows from, as plain data."""
+    rows = {part: parts[part].tolist() for part in ("train", "val")}
+    return {"record": record.model_dump(mode="json"), "rows": rows, "data_sha256": data_sha256}
+
+
+def check_room(network: nn.Module) -> None:
+    """Check, before a training begins, that its checkpoints and its result fit on the disks.
+
+    Raises:
+        InputError: naming the folder, the room there and the room needed.
+    """
+    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    for folder, need in ((paths.root() / paths.CHECKPOINTS, COPIES * size), (Path("models"), size + OTHERS)):
+        there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+        free = shutil.disk_usage(there).free
+        if free < need:
+            raise InputError(
+                f"{folder}: {free / 2**20:,.0f} MiB are free on its disk, and a training of this network needs "
+                f"{need / 2**20:,.0f}; make room, or move the project to a larger disk"
+            )

@@ -1,0 +1,62 @@
+"""Signals that ask a long computation to stop: noted, so that it can keep its state before it does."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Ctrl-C, a scheduler's or a shutdown's end, a terminal that closes, a scheduler's early warning.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+INTERRUPTED = 130
+# EX_TEMPFAIL of sysexits.h: try again.
+STOPPED = 75
+
+
+class StoppedError(Exception):
+    """Error of a computation that was asked to stop, after it has kept its state.
+
+    Attributes:
+        status: the status with which the process ends: 130 after Ctrl-C, else 75.
+    """
+
+    def __init__(self, request: "StopRequest", what: str) -> None:
+        super().__init__(f"stopped by {request.reason} {what}")
+        self.status = INTERRUPTED if request.reason == signal.SIGINT.name else STOPPED
+
+
+class StopRequest:
+    """Whether the process has been asked to stop, and by which signal; empty while it has not."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+
+@contextmanager
+def noted() -> Iterator[StopRequest]:
+    """Note the first signal to stop inside; a second one interrupts at once, as it would without.
+
+    Outside the main thread, where Python has no signals, nothing is noted.
+
+    Yields:
+        The request, which a computation looks at between its steps.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    # Under `nohup` the terminal may close.
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    taken = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+
+    def note(number: int, _frame: object) -> None:
+        if request.reason:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+        request.reason = signal.Signals(number).name
+
+    for number in taken:
+        signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)

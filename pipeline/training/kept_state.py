@@ -1,0 +1,151 @@
+"""The state of a long computation in files: written beside and moved into place, and checked when read.
+
+A file's name is its number and the SHA-256 of its content. So a file that a crash or a disk has damaged is known by its
+name alone, and never taken up.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.core.stopping import StoppedError, StopRequest
+from pipeline.training.resuming import State
+
+# Of the time that goes by, at most a fiftieth is for writing.
+LEAST_SHARE = 50
+# A state of a computation that ends sooner is not worth its writing.
+SHORT_SECONDS = 30.0
+KEPT_DAYS = 30
+SUFFIX = ".pt"
+
+
+class KeptState:
+    """A keeper (see `resuming.Keeper`) that keeps the last state in a folder.
+
+    Args:
+        folder: of this computation alone; its name stands for all that the computation follows from.
+        minutes: how often a state is written, or seldomer where writing takes more than a fiftieth of the time; 0 for
+            only where the process is asked to stop.
+        stop: the request to stop.
+        name: the stage, for its lines.
+    """
+
+    def __init__(self, folder: Path, *, minutes: float, stop: StopRequest, name: str) -> None:
+        self._folder = folder
+        self._minutes = minutes
+        self._stop = stop
+        self._name = name
+        self._number = 0
+        self._begun = self._last = time.monotonic()
+        self._cost = 0.0
+        self._full = False
+
+    def load(self) -> State | None:
+        """Return the last state that is whole; files that are not are named and removed."""
+        self._begun = self._last = time.monotonic()
+        for file in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
+            if (state := _read(file)) is None:
+                print(f"{self._name}: {file} is damaged, its content is not what its name says; left out", flush=True)
+                file.unlink()
+                continue
+            self._number = int(file.stem.partition("-")[0])
+            written = time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
+            print(f"{self._name}: goes on from the checkpoint of {written}, {state['where']}", flush=True)
+            kept: State = state["state"]
+            return kept
+        return None
+
+    def offer(self, state: Callable[[], State], where: Callable[[], str]) -> None:
+        """Keep the state if it is time to, or the process has been asked to stop.
+
+        Raises:
+            StoppedError: after keeping it, where it has been asked to.
+        """
+        if self._stop.reason:
+            kept = self._write(state(), where())
+            way_out = "; the same command goes on from here" if kept else "; its state could not be kept"
+            raise StoppedError(self._stop, f"{where()}{way_out}")
+        if self._minutes and time.monotonic() - self._last >= max(60 * self._minutes, LEAST_SHARE * self._cost):
+            self._write(state(), where())
+
+    def check(self) -> None:
+        """Raise where the process has been asked to stop; what was kept before is there.
+
+        Raises:
+            StoppedError: naming the signal.
+        """
+        if self._stop.reason:
+            raise StoppedError(self._stop, "between two checkpoints; the same command goes on from the last")
+
+    def finished(self, state: Callable[[], State], where: Callable[[], str]) -> None:
+        """Keep the result until it is where it belongs, as its writing may fail; a short computation's is not kept."""
+        if self._number or time.monotonic() - self._begun > SHORT_SECONDS:
+            self._write(state(), where())
+
+    def remove(self) -> None:
+        """Remove the state; the computation has ended."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, state: State, where: str) -> bool:
+        """Write a state in place of the one before; return whether that went well. A full disk stops nothing."""
+        started = time.monotonic()
+        partial = self._folder / ".partial"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                torch.save({"where": where, "state": dict(state)}, stream)
+                stream.flush()
+                # Before its name is there: after a loss of power there is this file or the one before.
+                os.fsync(stream.fileno())
+            before = list(self._folder.glob(f"*{SUFFIX}"))
+            self._number += 1
+            partial.replace(self._folder / f"{self._number:08d}-{_digest(partial)}{SUFFIX}")
+            for file in before:
+                file.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:
+            # torch turns what the disk says into a RuntimeError of its own.
+            partial.unlink(missing_ok=True)
+            if not self._full:
+                print(f"{self._name}: no checkpoint could be written to {self._folder}: {error}", flush=True)
+            self._full = True
+            return False
+        finally:
+            self._last = time.monotonic()
+            self._cost = self._last - started
+        return True
+
+
+def remove_old(folder: Path) -> None:
+    """Remove the states of computations of which nothing was heard for 30 days."""
+    for old in _older(folder, KEPT_DAYS * 24 * 3600):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _older(folder: Path, seconds: float) -> Iterator[Path]:
+    for one in folder.glob("*/"):
+        # Another process may take a folder away in the meantime.
+        times = [file.stat().st_mtime for file in [one, *one.glob("*")] if file.exists()]
+        if times and time.time() - max(times) > seconds:
+            yield one
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """Return a file's content; None where it is not what its name says."""
+    try:
+        if _digest(file) != file.stem.partition("-")[2]:
+            return None
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError:
+        return None
+    return content
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,234 @@
+"""A training that is cut ends as one that was not, in this process; `tests/faults` kills real ones."""
+
+import hashlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tiny
+import yaml
+
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.stopping import STOPPED, StoppedError
+from pipeline.stages import train
+from pipeline.training import kept_state
+from pipeline.training.kept_state import KeptState
+
+pytestmark = pytest.mark.usefixtures("project")
+TWO_EPOCHS = {"train.budget": {"unit": "epochs", "amount": 2}}
+# 36 images: four steps an epoch.
+SMALL_BATCHES = {"train.batch_size": 10}
+PHASES = [{"freeze": 1, "amount": 1, "lr": 1.0e-3}, {"freeze": "layer3.0", "amount": 1, "lr": 1.0e-4}]
+CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "cached features": ({}, {"freeze": "3b"}),
+    "everything": ({"train.optimizer": "sgd", "train.schedule": "step"}, {"freeze": "2"}),
+    "augmentation and weighted sampling": (
+        {"data.augmentation": "flip", "train.sampler": "weighted", "train.class_weights": "balanced"},
+        {"freeze": "3c"},
+    ),
+    "dropout and a validation part": ({"data.split.val": 0.2}, {"head": "mlp1024", "freeze": "1"}),
+    "phases": ({"train.phases": PHASES}, {"freeze": "phases"}),
+    "temporal memory": ({}, {"attention": "hierarchical", "freeze": "3b"}),
+    "afa": ({}, {"regularizer": "afa", "freeze": "2"}),
+    "spa_gca": ({"data.augmentation": "flip"}, {"regularizer": "spa_gca", "freeze": "3b"}),
+    "delta": ({}, {"regularizer": "delta", "freeze": "2"}),
+    "iterations": ({"train.budget": {"unit": "iterations", "amount": 5}}, {"regularizer": "l2_sp", "freeze": "2"}),
+}
+
+
+def write(case: str) -> None:
+    changes, axes = CASES[case]
+    options = tiny.small()["options"]
+    options["attention"]["hierarchical"]["temporal_memory"] = True
+    options["regularizer"]["delta"]["batches"] = 1
+    tiny.write_params(TWO_EPOCHS | SMALL_BATCHES | changes, options=options, **axes)
+
+
+def outputs() -> dict[str, str]:
+    """Return the digests of all that a training leaves, but for its times."""
+    folders = (paths.trained(1), paths.training_metrics(1))
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def trained_in_pieces(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> int:
+    """Train, asked to stop after so many steps again and again; return how often."""
+    offer = KeptState.offer
+
+    def stopping(self: KeptState, *arguments: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+        offer(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptState, "offer", stopping)
+        for count in range(200):
+            seen = 0
+            try:
+                train.main(["1"])
+            except StoppedError:
+                continue
+            return count
+    raise AssertionError("it does not end")
+
+
+def check(case: str, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
+    write(case)
+    train.main(["1"])
+    undisturbed = outputs()
+    for folder in (paths.trained(1), paths.training_metrics(1), paths.CHANNELS):
+        shutil.rmtree(folder, ignore_errors=True)
+    assert trained_in_pieces(monkeypatch, steps=steps) >= 2
+    assert outputs() == undisturbed
+    assert not list(paths.CHECKPOINTS.iterdir())
+
+
+@pytest.mark.parametrize("case", ["everything", "phases", "spa_gca"])
+def test_a_training_that_is_stopped_now_and_then_ends_with_the_same_bytes(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(case, monkeypatch, steps=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bytes(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(case, monkeypatch, steps=1)
+
+
+def stopped_once(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Train two steps of four; return the files of the checkpoint."""
+    offer, seen = KeptState.offer, []
+
+    def stopping(self: KeptState, *arguments: Any) -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        offer(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptState, "offer", stopping)
+        told = r"^stopped by SIGUSR1 in epoch 1, after step 2 of 4; the same command goes on from here$"
+        with pytest.raises(StoppedError, match=told) as stopped:
+            train.main(["1"])
+        assert stopped.value.status == STOPPED
+    return sorted(paths.CHECKPOINTS.rglob("*.pt"))
+
+
+def test_a_damaged_checkpoint_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("everything")
+    [file] = stopped_once(monkeypatch)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    train.main(["1"])
+    told = capsys.readouterr().out
+    assert f"{file} is damaged, its content is not what its name says; left out" in told
+    assert "goes on" not in told
+    assert paths.trained(1).exists()
+
+
+@pytest.mark.parametrize("changes", [{"train.lr": 2e-3}, {"train.batch_size": 9}], ids=["rate", "batch"])
+def test_another_experiment_never_goes_on_from_it(
+    changes: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("everything")
+    [file] = stopped_once(monkeypatch)
+    tiny.write_params(TWO_EPOCHS | SMALL_BATCHES | CASES["everything"][0] | changes, freeze="2")
+    train.main(["1"])
+    assert "goes on" not in capsys.readouterr().out
+    # It waits for its own experiment.
+    assert file.exists()
+
+
+def test_where_it_goes_on_is_said_and_curves_in_mlflow_have_every_epoch_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unfollowed: list[tuple[Any, int]]
+) -> None:
+    write("everything")
+    offer, seen = KeptState.offer, []
+
+    def stopping(self: KeptState, *arguments: Any) -> None:
+        seen.append(1)
+        if len(seen) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        offer(self, *arguments)
+
+    monkeypatch.setattr(KeptState, "offer", stopping)
+    with pytest.raises(StoppedError):
+        train.main(["1"])
+    assert [step for _, step in unfollowed] == [1]
+    unfollowed.clear()
+    capsys.readouterr()
+    train.main(["1"])
+    # The run of the process that is gone is replaced.
+    assert [step for _, step in unfollowed] == [1, 2]
+    assert ", in epoch 2, after step 1 of 4\n" in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_written_now_and_then_while_nothing_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("everything")
+    written: list[str] = []
+    monkeypatch.setattr(kept_state, "LEAST_SHARE", 0)
+    monkeypatch.setattr(KeptState, "_write", lambda _self, _state, where: written.append(where))
+    values = yaml.safe_load(paths.RECIPE.read_text(encoding="utf-8"))
+    paths.RECIPE.write_text(yaml.dump(values | {"checkpoint_every": 1e-9}), encoding="utf-8")
+    train.main(["1"])
+    assert written[:2] == ["in epoch 1, after step 1 of 4", "in epoch 1, after step 2 of 4"]
+    written.clear()
+    paths.RECIPE.write_text(yaml.dump(values | {"checkpoint_every": 0}), encoding="utf-8")
+    train.main(["1"])
+    assert written == []
+
+
+def test_where_the_result_cannot_be_written_the_next_run_does_not_train_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("everything")
+    monkeypatch.setattr(kept_state, "SHORT_SECONDS", 0.0)
+
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device", "models/trained/1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.assembly.trained.save", full)
+        with pytest.raises(OSError, match="No space left"):
+            train.main(["1"])
+    capsys.readouterr()
+    train.main(["1"])
+    told = capsys.readouterr().out
+    assert ", at its end" in told
+    assert "epoch" not in told
+    assert len((paths.training_metrics(1) / "history.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_full_disk_is_named_before_the_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("everything")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: SimpleNamespace(free=2**20))
+    with pytest.raises(InputError, match=r"^.*checkpoints: 1 MiB are free on its disk, and a training of this network"):
+        train.main(["1"])
+
+
+def test_a_checkpoint_of_which_nothing_was_heard_for_a_month_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("everything")
+    old, young = (paths.CHECKPOINTS / name for name in ("old", "young"))
+    for folder, days in ((old, 31), (young, 29)):
+        folder.mkdir(parents=True)
+        file = folder / "1.pt"
+        file.touch()
+        for place in (file, folder):
+            os.utime(place, (time.time() - 24 * 3600 * days,) * 2)
+    train.main(["1"])
+    assert (old.exists(), young.exists()) == (False, True)

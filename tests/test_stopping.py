@@ -1,0 +1,57 @@
+"""Signals that ask to stop are noted, and the second one interrupts."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from pipeline.core import stopping
+from pipeline.core.stopping import StoppedError, StopRequest
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_first_signal_is_noted_and_the_second_interrupts(number: signal.Signals) -> None:
+    with stopping.noted() as request:
+        assert request.reason == ""
+        os.kill(os.getpid(), number)
+        assert request.reason == number.name
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_the_handlers_are_those_of_before_afterwards() -> None:
+    before = [signal.getsignal(number) for number in stopping.SIGNALS]
+    with pytest.raises(ZeroDivisionError), stopping.noted():
+        _ = 1 / 0
+    assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping.noted() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert request.reason == ""
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_in_another_thread_nothing_is_noted_and_nothing_fails() -> None:
+    seen: list[StopRequest] = []
+
+    def work() -> None:
+        with stopping.noted() as request:
+            seen.append(request)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen[0].reason == ""
+
+
+@pytest.mark.parametrize(("reason", "status"), [("SIGINT", 130), ("SIGTERM", 75), ("SIGUSR1", 75), ("SIGHUP", 75)])
+def test_the_status_tells_ctrl_c_from_a_scheduler(reason: str, status: int) -> None:
+    request = StopRequest()
+    request.reason = reason
+    assert StoppedError(request, "in epoch 1").status == status
