@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pipeline.assembly import networks, regularizers
+from pipeline.assembly.machine import Machine
 from pipeline.core import compiler, paths, provenance, seeding
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import (
@@ -32,19 +32,6 @@ from pipeline.training import contract
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
 KEYED = {"recipe", "device", "threads", "data", "weights", "code"}
-
-
-class Machine(NamedTuple):
-    """The device and the CPU threads of a run."""
-
-    device: torch.device
-    threads: int
-
-
-def machine(recipe: Recipe) -> Machine:
-    """Choose the device, fix the threads and have everything computed the same way each time."""
-    device = torch.device(seeding.choose_device(recipe.device))
-    return Machine(device, seeding.make_exact(threads=recipe.threads, device=device.type))
 
 
 def run_record(
@@ -107,8 +94,7 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
     batch = torch.zeros(recipe.train.batch_size, 3, side, side, device=on.device)
     batch = batch.to(memory_format=torch.channels_last)
     both = {"network": network, "without_attention": plain.to(on.device)}
-    precision = torch.bfloat16 if recipe.train.precision == "bf16" else torch.float32
-    rates = cost.images_per_second(both, batch, seconds=MEASURED_SECONDS, precision=precision)
+    rates = cost.images_per_second(both, batch, seconds=MEASURED_SECONDS, precision=on.precision)
     return {name: round(rate, 2) for name, rate in rates.items()}
 
 
