@@ -31,7 +31,7 @@ from pipeline.training import contract
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
-KEYED = {"recipe", "device", "threads", "data", "weights", "code"}
+KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code"}
 
 
 def run_record(
@@ -56,6 +56,8 @@ def run_record(
         seed=repeat,
         recipe=recipe.settings(),
         device=on.device.type,
+        device_model=device_model(on.device),
+        precision=on.precision,
         threads=on.threads,
         data=DataRecord(set=recipe.data.set, classes=tuple(data.classes), images=len(data.paths)),
         weights=source.weights,
@@ -110,7 +112,7 @@ def runtime_record(
         epoch_seconds=tuple(round(value, 4) for value in outcome.epoch_seconds),
         images_per_second=round(outcome.images_trained / busy, 2),
         inference_images_per_second=dict(inference),
-        device_name=device_name(on.device),
+        device_name=device_model(on.device) or provenance.processor(),
         threads=on.threads,
         versions=provenance.versions(),
         git_commit=commit,
@@ -121,6 +123,6 @@ def runtime_record(
     )
 
 
-def device_name(device: torch.device) -> str:
-    """Return what the device calls itself."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+def device_model(device: torch.device) -> str:
+    """Return the model of a GPU of CUDA; "" of any other device, see `Record`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""
