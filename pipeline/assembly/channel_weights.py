@@ -57,7 +57,7 @@ def channels(
         hooked_layers: convolutions of the pre-trained network.
         classes: K, the number of scores.
         pretrained: backbone weights of the pre-trained network; None for random values.
-        follows_from: the other inputs of the result (data, weights, device, threads) as plain data.
+        follows_from: the other inputs of the result (data, weights, device, precision, threads) as plain data.
 
     Raises:
         InputError: see `filter_importance` and `channel_weights`.

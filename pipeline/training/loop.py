@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from pipeline.core import seeding
+from pipeline.core.precision import autocast
 from pipeline.training import optim, sampling
 from pipeline.training.contract import (
     Examples,
@@ -32,7 +33,7 @@ from pipeline.training.contract import (
     TrainResult,
 )
 from pipeline.training.features import FeatureCache, Features
-from pipeline.training.predict import autocast, validate
+from pipeline.training.predict import validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
 
 
@@ -148,7 +149,7 @@ def _features(run: _Run) -> Features:
     repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
     limit, size = settings.feature_cache_mb, settings.batch_size
     run.network.eval()
-    with autocast(settings, examples.images.device):
+    with autocast(settings.precision, examples.images.device.type):
         return Features(run.network, examples.images, torch.cat(repeated), limit_mb=limit, batch_size=size)
 
 
@@ -159,7 +160,7 @@ def _reference(run: _Run, loss_term: LossTerm, features: Features) -> FeatureCac
     """
     examples, settings = run.examples, run.settings
     free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
-    with autocast(settings, examples.images.device):
+    with autocast(settings.precision, examples.images.device.type):
         return FeatureCache(
             lambda rows: loss_term.reference(features(rows), start=features.prefix),
             examples.train[:0] if examples.images.varies else examples.train,
@@ -196,7 +197,7 @@ def _train(
     run.network.train()
     for rows, parameters in zip(batches, _per_batch(random_parameters, batches), strict=True):
         labels = run.examples.labels[rows].to(device)  # (N,)
-        with autocast(run.settings, device):
+        with autocast(run.settings.precision, device.type):
             logits, added = _forward(run, state, rows, parameters)  # (N, K)
             terms = {"loss": _loss(logits.float(), labels, state.class_weights), **added}
         state.optimizer.zero_grad(set_to_none=True)
