@@ -15,7 +15,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,6 +29,7 @@ from pipeline.assembly import loss_terms, networks, training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.loop_settings import loop_settings
+from pipeline.core.precision import Precision, in_force
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import build
@@ -45,7 +46,8 @@ def main() -> None:
     """Time the methods of the command line, print a table, and write it with device and versions."""
     args = arguments()
     device = torch.device(seeding.choose_device(args.device))
-    threads = seeding.make_exact(threads="auto", device=device.type)
+    precision = in_force(args.precision, device)
+    threads = seeding.make_exact(threads="auto", device=device.type, precision=precision)
     rounds = [{method: seconds_per_step(method, args, device) for method in args.methods} for _ in range(args.rounds)]
     rows = [row(method, rounds) for method in args.methods]
     for one in rows:
@@ -53,7 +55,7 @@ def main() -> None:
     weighing = seconds_per_image(args, device)
     print(f"channel weights of DELTA: {weighing:.3g} s per image")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
-    machine = {"device": name, "threads": threads, "versions": provenance.versions()}
+    machine = {"device": name, "threads": threads, "precision": precision, "versions": provenance.versions()}
     settings = {key: value for key, value in vars(args).items() if key != "out"}
     result = {"machine": machine, "settings": settings, "rows": rows, "delta_seconds_an_image": round(weighing, 4)}
     args.out.mkdir(parents=True, exist_ok=True)
@@ -71,7 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=20, help="timed steps per round, after as many without timing")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--precision", choices=get_args(Precision), default="tf32")
     parser.add_argument("--methods", nargs="+", choices=single, default=[m for m in single if m != "l2_fe"])
     parser.add_argument("--weighed", type=int, default=8, help="images for DELTA's channel weights")
     parser.add_argument("--device", default="auto")

@@ -6,8 +6,8 @@ Needs torch, torchvision, numpy and tqdm alone, so it also runs on a GPU machine
 
 Every result is the median of timed epochs after a first one that is not counted, with their range. The plain loop is a
 hand-written one: a DataLoader over decoded uint8 images in memory, normalized on the device, `requires_grad = False`
-for frozen layers, without cached features, and not deterministic. On a GPU fp32 has PyTorch's default meaning:
-convolutions may use TF32.
+for frozen layers, without cached features, and not deterministic. Both compute in the same precision, `tf32` as `fp32`
+where the device has no TF32.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from pipeline.core import provenance, seeding
+from pipeline.core.precision import Precision, autocast, in_force, set_float32
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import freeze
 from pipeline.networks.strategies import STRATEGIES
@@ -69,7 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--epochs", type=int, default=4, help="timed epochs after one that is not counted")
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
-    parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--precisions", nargs="+", choices=get_args(Precision), default=["tf32", "bf16"])
     parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=["1", "2", "3a", "3b", "3c"])
     parser.add_argument("--cache-mb", type=int, default=16384, help="size of the feature cache")
     parser.add_argument("--device", default="auto")
@@ -84,7 +85,7 @@ def measure(
     *,
     strategy: str,
     batch: int,
-    precision: str,
+    precision: Precision,
     args: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return one row of the result: images per second over the timed epochs."""
@@ -93,14 +94,14 @@ def measure(
     plan = Plan(args.backbone, "linear", classes=CLASSES, image_size=args.size, head_options={"dropout": 0.0})
     network = build(plan, pretrained=None).to(device)
     freeze(network, strategy)
-    recipe = settings(batch, precision, args.epochs + 1, args.cache_mb)
+    recipe = settings(batch, in_force(precision, device), args.epochs + 1, args.cache_mb)
     seconds, cache = LOOPS[loop](network, array, labels, recipe, device)
     rates = [len(array) / value for value in seconds[1:]]
     row = {
         "loop": loop,
         "strategy": strategy,
         "batch": batch,
-        "precision": precision,
+        "precision": recipe.precision,
         "images_per_second": round(statistics.median(rates), 1),
         "slowest": round(min(rates), 1),
         "fastest": round(max(rates), 1),
@@ -119,7 +120,7 @@ def ours(
     device: torch.device,
 ) -> tuple[list[float], float]:
     """Run the pipeline's loop as the stages do; return the seconds of each epoch and of filling the cache."""
-    seeding.make_exact(threads="auto", device=device.type)
+    seeding.make_exact(threads="auto", device=device.type, precision=recipe.precision)
     rows = torch.arange(len(array))
     images = Images(array, rows, mean=MEAN, std=STD, device=device)
     result = loop.fit(network, contract.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
@@ -136,6 +137,7 @@ def plain(
     """Run the hand-written loop; return the seconds of each epoch, and 0 as it has no cache."""
     # The pipeline's loop, timed before, turns them on.
     torch.use_deterministic_algorithms(False)
+    set_float32(recipe.precision)
     loader = DataLoader(TensorDataset(torch.from_numpy(array), labels), recipe.batch_size, shuffle=True)
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=recipe.lr)
     return list(_plain_epochs(network, loader, optimizer, recipe, device)), 0.0
@@ -155,7 +157,7 @@ def _plain_epochs(
         total = torch.zeros((), device=device)
         for pixels, answers in loader:
             images = (pixels.to(device).float() / 255 - mean) / std
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            with autocast(recipe.precision, device.type):
                 loss = F.cross_entropy(network(images).float(), answers.to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -166,7 +168,7 @@ def _plain_epochs(
         yield time.perf_counter() - started
 
 
-def settings(batch: int, precision: str, epochs: int, cache_mb: int) -> SimpleNamespace:
+def settings(batch: int, precision: Precision, epochs: int, cache_mb: int) -> SimpleNamespace:
     """Return settings of the loop: Adam at a constant rate."""
     return SimpleNamespace(
         budget=SimpleNamespace(unit="epochs", amount=epochs),

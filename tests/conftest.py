@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import tiny
+import torch
 import written_results
 from filelock import FileLock
 
@@ -222,6 +223,15 @@ def narrow(monkeypatch):
 def uncharted(monkeypatch):
     """Reports without charts."""
     tiny.draw_no_charts(monkeypatch)
+
+
+@pytest.fixture
+def float32():
+    """Returns what float32 means on CUDA, by operation; in the end it means what it does without being asked."""
+    backends = torch.backends
+    places = {"products": backends.cuda.matmul, "convolutions": backends.cudnn.conv, "recurrent": backends.cudnn.rnn}
+    yield lambda: {name: place.fp32_precision for name, place in places.items()}
+    backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = False, True
 
 
 @pytest.fixture(scope="session")

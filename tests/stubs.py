@@ -126,6 +126,8 @@ def train(repeat: int) -> None:
     recorded = {
         "recipe": {name: recipe[name] for name in ("data", "network", "train", "regularizer", "options")},
         "device": "cpu",
+        "device_model": "",
+        "precision": "fp32",
         "threads": threads,
         "data": {"set": recipe["data"]["set"], "classes": packed["classes"], "images": len(parts)},
         "weights": weights["weights"],

@@ -25,7 +25,7 @@ from pipeline.evaluation.explanations import class_activation
 from pipeline.training import optim
 from pipeline.training.table import OPTIMIZERS
 
-seeding.make_exact(threads=1, device="cpu")
+seeding.make_exact(threads=1, device="cpu", precision="fp32")
 plan = Plan("resnet18", "linear", 2, 64, {"dropout": 0.0}, "cbam", None, {"reduction": 8, "kernel_size": 7})
 with compiler.meta_device():
     cost.flops(build(plan, pretrained=None), 64)

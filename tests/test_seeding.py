@@ -36,7 +36,7 @@ def inexact(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("inexact")
 def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
     for threads in (2, 1):
-        assert seeding.make_exact(threads=threads, device="cpu") == threads == torch.get_num_threads()
+        assert seeding.make_exact(threads=threads, device="cpu", precision="fp32") == threads == torch.get_num_threads()
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert not torch.utils.deterministic.fill_uninitialized_memory
@@ -46,7 +46,7 @@ def test_making_exact_sets_determinism_and_threads_and_says_how_many() -> None:
 @pytest.mark.usefixtures("inexact")
 def test_auto_keeps_torchs_own_number_of_threads() -> None:
     torch.set_num_threads(2)
-    assert seeding.make_exact(threads="auto", device="cpu") == 2
+    assert seeding.make_exact(threads="auto", device="cpu", precision="fp32") == 2
 
 
 def test_a_device_that_is_not_here_is_refused_with_what_is() -> None:

@@ -82,6 +82,8 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
     content = {
         "recipe": recipe.model_dump(mode="json"),
         "device": "cpu",
+        "device_model": "",
+        "precision": "fp32",
         "threads": 2,
         "data": {"set": data_set, "classes": list(classes), "images": 8},
         "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "sha256": "ef" * 32},

@@ -63,7 +63,7 @@ def channels(
         hooked_layers: convolutions of the pre-trained network.
         classes: K, the number of scores.
         pretrained: backbone weights of the pre-trained network; None for random values.
-        follows_from: the other inputs of the result (data, weights, device, threads) as plain data.
+        follows_from: the other inputs of the result (data, weights, device, precision, threads) as plain data.
         keeping: how the state is kept.
 
     Raises:

@@ -63,7 +63,9 @@ def loss_terms(
 
 def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
     """Return the inputs of channel weights besides settings; with random weights, the repeat is one of them."""
-    plain = record.model_dump(mode="json", include={"data", "weights", "device", "threads"})
+    plain = record.model_dump(
+        mode="json", include={"data", "weights", "device", "device_model", "precision", "threads"}
+    )
     return plain | {"data_sha256": data_sha256} | ({} if record.weights.sha256 else {"repeat": record.repeat})
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pipeline.assembly import networks, regularizers
+from pipeline.assembly.machine import Machine
 from pipeline.core import compiler, paths, provenance, seeding
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import (
@@ -31,20 +31,7 @@ from pipeline.training import contract
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
-KEYED = {"recipe", "device", "threads", "data", "weights", "code"}
-
-
-class Machine(NamedTuple):
-    """The device and the CPU threads of a run."""
-
-    device: torch.device
-    threads: int
-
-
-def machine(recipe: Recipe) -> Machine:
-    """Choose the device, fix the threads and have everything computed the same way each time."""
-    device = torch.device(seeding.choose_device(recipe.device))
-    return Machine(device, seeding.make_exact(threads=recipe.threads, device=device.type))
+KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code"}
 
 
 def run_record(
@@ -69,6 +56,8 @@ def run_record(
         seed=repeat,
         recipe=recipe.settings(),
         device=on.device.type,
+        device_model=device_model(on.device),
+        precision=on.precision,
         threads=on.threads,
         data=DataRecord(set=recipe.data.set, classes=tuple(data.classes), images=len(data.paths)),
         weights=source.weights,
@@ -107,8 +96,7 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
     batch = torch.zeros(recipe.train.batch_size, 3, side, side, device=on.device)
     batch = batch.to(memory_format=torch.channels_last)
     both = {"network": network, "without_attention": plain.to(on.device)}
-    precision = torch.bfloat16 if recipe.train.precision == "bf16" else torch.float32
-    rates = cost.images_per_second(both, batch, seconds=MEASURED_SECONDS, precision=precision)
+    rates = cost.images_per_second(both, batch, seconds=MEASURED_SECONDS, precision=on.precision)
     return {name: round(rate, 2) for name, rate in rates.items()}
 
 
@@ -124,7 +112,7 @@ def runtime_record(
         epoch_seconds=tuple(round(value, 4) for value in outcome.epoch_seconds),
         images_per_second=round(outcome.images_trained / busy, 2),
         inference_images_per_second=dict(inference),
-        device_name=device_name(on.device),
+        device_name=device_model(on.device) or provenance.processor(),
         threads=on.threads,
         versions=provenance.versions(),
         git_commit=commit,
@@ -135,6 +123,6 @@ def runtime_record(
     )
 
 
-def device_name(device: torch.device) -> str:
-    """Return what the device calls itself."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+def device_model(device: torch.device) -> str:
+    """Return the model of a GPU of CUDA; "" of any other device, see `Record`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

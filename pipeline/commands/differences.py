@@ -13,7 +13,8 @@ NOT_COMPARED = (paths.runtime_file(0).parent.as_posix(), paths.RECIPE.as_posix()
 CODE = "pipeline/"
 # Set for the second run, where the first may have left them open: how many threads, which repeats.
 SET_BY_US = frozenset({"threads", "repeats"})
-RECORDED = {"seed", "device", "threads"}
+# The device's model is in its name, which is compared with the rest of the machine.
+RECORDED = {"seed", "device", "precision", "threads"}
 
 
 class Output(NamedTuple):
@@ -72,7 +73,7 @@ def _values(files: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
-    """Yield seed, device and threads of the stage's own repeat."""
+    """Yield seed, device, precision and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
         one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, rerun)

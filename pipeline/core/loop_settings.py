@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.core.precision import Precision
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 
@@ -20,7 +21,7 @@ class LoopSettings:
     weight_decay: float
     schedule: str
     schedule_options: Mapping[str, Any]
-    precision: str
+    precision: Precision
     feature_cache_mb: int
 
 

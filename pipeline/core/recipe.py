@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.precision import Precision
 from pipeline.core.types import Budget, Count, Fraction, Name, NotNegative, Positive, Rate, Section, Seed, Whole
 
 # No attention, no regularizer, no augmentation, no pre-trained weights.
@@ -133,7 +134,7 @@ class Loop(Section):
     freeze_bn_stats: bool
     sampler: Name
     class_weights: Name
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
     feature_cache_mb: Megabytes
 
 

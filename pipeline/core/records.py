@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
+from pipeline.core.precision import Precision
 from pipeline.core.recipe import Network, Sizes, TrainingSettings
 from pipeline.core.record_file import Moment, RecordFile, Sparse
 from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed, Whole
@@ -95,12 +96,16 @@ class Record(RecordFile):
     """record.json: what the result of a repeat follows from, and counts.
 
     Attributes:
-        key: a hash over recipe, device, threads, data, weights and code.
+        key: a hash over recipe, device and its model, threads, data, weights and code.
         recipe_name: its section in params.yaml.
         repeat: its number.
         seed: what it was seeded by.
         recipe: the settings.
         device: the kind of device, such as "cuda".
+        device_model: of a GPU of CUDA, such as "NVIDIA H100 80GB HBM3", for which cuDNN chooses other kernels than for
+            another model, so that digits differ; "" elsewhere. A CPU's name decides no digit, its instructions do, and
+            equal results on two CPUs are to be equal files with one key; the name is in the run time's file.
+        precision: that which held: "fp32" where "tf32" was asked of a device without TF32.
         threads: CPU threads.
         data: the images.
         weights: the pre-trained weights.
@@ -118,6 +123,8 @@ class Record(RecordFile):
     seed: Seed
     recipe: TrainingSettings
     device: Name
+    device_model: str
+    precision: Precision
     threads: Count
     data: DataRecord
     weights: WeightsRecord

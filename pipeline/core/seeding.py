@@ -1,4 +1,4 @@
-"""Seeds, threads and determinism: set once at the start of a stage, and recorded."""
+"""Seeds, threads, precision and determinism: set once at the start of a stage, and recorded."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 from typing import Literal
 
 from pipeline.core.errors import InputError
+from pipeline.core.precision import Precision, set_float32
 
 SEEDS = 2**63
 
@@ -20,8 +21,8 @@ def derive(*parts: int | str) -> int:
     return int.from_bytes(digest[:8], "big") % SEEDS
 
 
-def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
-    """Make torch use deterministic algorithms and a known number of CPU threads.
+def make_exact(*, threads: int | Literal["auto"], device: str, precision: Precision) -> int:
+    """Make torch use deterministic algorithms, a known number of CPU threads and a known precision.
 
     One thread more or less changes a trained network in its last digits, so the number is part of the record.
 
@@ -29,6 +30,7 @@ def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
         threads: how many; `auto` keeps torch's own choice, every core at hand.
         device: where the run computes. On Apple's GPUs torch has no deterministic form of some layers, ResNet's
             max-pooling among them, and would refuse to train; there it is not asked for.
+        precision: as in force on the device, see `pipeline.core.precision`.
 
     Returns:
         The number in force.
@@ -42,6 +44,7 @@ def make_exact(*, threads: int | Literal["auto"], device: str) -> int:
     # what it has not written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
+    set_float32(precision)
     if threads != "auto":
         torch.set_num_threads(threads)
     return torch.get_num_threads()

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core import compiler
+from pipeline.core.precision import Precision, autocast
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 
@@ -28,7 +29,7 @@ def flops(network: Network, image_size: int) -> int:
 
 @torch.no_grad()
 def images_per_second(
-    networks: Mapping[str, Network], images: Tensor, *, seconds: float, precision: torch.dtype = torch.float32
+    networks: Mapping[str, Network], images: Tensor, *, seconds: float, precision: Precision = "fp32"
 ) -> dict[str, float]:
     """Measure images per second of the forward pass in eval mode: the median of at least three passes.
 
@@ -38,11 +39,11 @@ def images_per_second(
         networks: by name; train or eval mode is restored.
         images: one batch (N, 3, S, S) on the networks' device.
         seconds: duration of all measurements, after one pass of each network that is not counted.
-        precision: float32, or the smaller type of torch's autocast.
+        precision: as in force there, see `pipeline.core.precision`; what float32 means is not set here.
     """
     modes = {name: network.training for name, network in networks.items()}
     times: dict[str, list[float]] = {name: [] for name in networks}
-    with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+    with autocast(precision, images.device.type):
         for network in networks.values():
             # A first pass allocates memory and chooses kernels.
             _timed(network.eval(), images)

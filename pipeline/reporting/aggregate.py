@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core.errors import InputError
+from pipeline.core.precision import Precision
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
 
 IntArray = npt.NDArray[np.int64]
 
+# As the page calls them.
+PRECISIONS: Mapping[Precision, str] = {"fp32": "float32", "tf32": "TF32", "bf16": "bfloat16"}
 SPEEDS = ("train_seconds", "images_per_second")
 # Of a record, what all repeats of an experiment have in common.
 SHARED = ("recipe_name", "recipe", "data", "weights")
@@ -130,8 +133,8 @@ def speed_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
 
 
 def device(one: Repeat) -> str:
-    """Return the name and the kind of the device that a repeat was trained on."""
-    return f"{one.runtime.device_name} ({one.record.device})"
+    """Return the name and the kind of the device that a repeat was trained on, and the precision that held there."""
+    return f"{one.runtime.device_name} ({one.record.device}, {PRECISIONS[one.record.precision]})"
 
 
 def forward_passes(repeats: Sequence[Repeat]) -> list[Passes]:

@@ -33,7 +33,7 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     if len(record.phases) == 1:
         # Of a single phase all values are settings of their own.
         del settings["train.phases"]
-    others = record.model_dump(include={"recipe_name", "device", "threads"})
+    others = record.model_dump(include={"recipe_name", "device", "device_model", "precision", "threads"})
     code = {"data": repeats[0].runtime.data_sha256, "weights": record.weights.sha256, "code": record.code}
     return Experiment(
         name,

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.assembly import trained
+from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
-from pipeline.core import paths, seeding
+from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.loop_settings import loop_settings
@@ -27,8 +28,7 @@ def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
-    device = torch.device(seeding.choose_device(recipe.device))
-    seeding.make_exact(threads=recipe.threads, device=device.type)
+    device = machine(recipe).device
     data = Packed.open(paths.PACKED)
     test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
     number = {name: row for row, name in enumerate(data.paths)}

@@ -13,8 +13,9 @@ from torch import Tensor
 from pipeline import tracking
 from pipeline.assembly import augmentation_grid, networks, resumption, trained
 from pipeline.assembly.loss_terms import loss_terms
+from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import Resumption
-from pipeline.assembly.run_record import Machine, inference_speed, machine, run_record, runtime_record
+from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import paths, seeding, stopping

@@ -58,6 +58,7 @@ def _labels(record: Record) -> dict[str, str]:
     return {
         "recipe": record.recipe_name,
         "device": record.device,
+        "precision": record.precision,
         "mlflow.source.name": NAME,
         "data": recipe.data.set,
         "backbone": recipe.network.backbone,

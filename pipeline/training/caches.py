@@ -2,9 +2,9 @@
 
 import torch
 
+from pipeline.core.precision import autocast
 from pipeline.training.contract import Examples, LossTerm, Settings
 from pipeline.training.features import FeatureCache, Features, Runnable
-from pipeline.training.predict import autocast
 from pipeline.training.resuming import Keeper
 
 
@@ -19,7 +19,7 @@ def prefix_features(network: Runnable, examples: Examples, settings: Settings, k
     """
     repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
     limit, size = settings.feature_cache_mb, settings.batch_size
-    with autocast(settings, examples.images.device):
+    with autocast(settings.precision, examples.images.device.type):
         return Features(
             network, examples.images, torch.cat(repeated), limit_mb=limit, batch_size=size, on_batch=keeper.check
         )
@@ -33,7 +33,7 @@ def reference_maps(
     Rows that are augmented are left out: their tensors differ from epoch to epoch.
     """
     free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
-    with autocast(settings, examples.images.device):
+    with autocast(settings.precision, examples.images.device.type):
         return FeatureCache(
             lambda rows: loss_term.reference(features(rows), start=features.prefix),
             examples.train[:0] if examples.images.varies else examples.train,

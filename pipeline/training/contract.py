@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from pipeline.core.precision import Precision
 from pipeline.training import optim
 from pipeline.training.features import Runnable
 from pipeline.training.images import Images
@@ -59,7 +60,7 @@ class Settings(optim.Settings, Protocol):
     @property
     def batch_size(self) -> int: ...
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> Precision: ...
     @property
     def feature_cache_mb(self) -> int: ...
 

@@ -1,6 +1,6 @@
 """The training loop: one network, one packed array, one budget in one or more phases.
 
-Needs torch, numpy, tqdm and the standard library alone. In shapes N is the batch, K the number of classes.
+In shapes N is the batch, K the number of classes.
 """
 
 import time
@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from pipeline.core import seeding
+from pipeline.core.precision import autocast
 from pipeline.training import caches, optim, phase_shares, resuming, sampling
 from pipeline.training.contract import (
     Examples,
@@ -31,7 +32,7 @@ from pipeline.training.contract import (
 )
 from pipeline.training.epoch import Epoch
 from pipeline.training.features import FeatureCache, Features
-from pipeline.training.predict import autocast, validate
+from pipeline.training.predict import validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
 from pipeline.training.resuming import NOTHING_KEPT, Keeper, State
 
@@ -87,8 +88,7 @@ def fit(
         plan: phases, rates by group, sampling; by default one phase in which every image counts the same.
         on_epoch: called with each epoch's row of the history, those before a resumption too.
         name: for the progress bar, and at the start of each epoch's line unless it is `train`.
-        keeper: gives a checkpoint of this training, to go on from, and takes one after each step. A resumed training
-            ends with the same values, bit for bit.
+        keeper: of the checkpoint to go on from, asked after each step; the result is the same, bit for bit.
 
     Raises:
         NotFiniteError: at the end of the epoch in which the loss first was not finite.
@@ -192,7 +192,7 @@ def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
     run.network.train()
     for batch, parameters in steps[epoch.done :]:
         labels = run.examples.labels[batch].to(device)  # (N,)
-        with autocast(run.settings, device):
+        with autocast(run.settings.precision, device.type):
             logits, added = _forward(run, state, batch, parameters)  # (N, K)
             terms = {"loss": _loss(logits.float(), labels, state.class_weights), **added}
         state.optimizer.zero_grad(set_to_none=True)

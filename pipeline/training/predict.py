@@ -1,13 +1,12 @@
 """Predictions and validation scores of a network in eval mode."""
 
-import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.core.precision import autocast
 from pipeline.training.contract import Examples, Row, Settings, Trainable
 from pipeline.training.features import Features
 
@@ -27,17 +26,10 @@ def predict(
     scores = []
     for batch in rows.split(settings.batch_size):
         on_batch()
-        with autocast(settings, device):
+        with autocast(settings.precision, device.type):
             # Softmax and loss of bf16 scores would lose digits.
             scores.append(network.run(features(batch), start=features.prefix).float())
     return torch.cat(scores).cpu()
-
-
-def autocast(settings: Settings, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Return the context manager under which forward passes run in the settings' precision."""
-    if settings.precision == "fp32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
 
 
 def validate(

@@ -73,6 +73,11 @@ def test_a_changed_seed_of_the_training_is_named():
     assert causes(found) == ("models/trained/1", ["seed 1 in the run, 2 here"])
 
 
+def test_another_precision_that_held_is_named():
+    found = another(outs=["models/trained/1"], records={1: RECORD.model_copy(update={"precision": "tf32"})})
+    assert causes(found) == ("models/trained/1", ["precision fp32 in the run, tf32 here"])
+
+
 def test_changed_code_is_named_and_open_threads_are_not():
     found = another(outs=["models/trained/1"])
     found.stages["train@1"]["deps"][1]["md5"] = "s2"

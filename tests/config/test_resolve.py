@@ -54,7 +54,7 @@ def test_a_value_is_the_recipes_else_the_defaults(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_nothing_is_left_open_but_what_each_machine_decides(name: str) -> None:
     left = {key for key, value in flat(experiment(name).model_dump()) if value == "auto"}
-    assert left == {"device", "threads", "checkpoint_every"}
+    assert left == {"device", "threads"}
 
 
 @pytest.mark.parametrize("value", [1, "1"])

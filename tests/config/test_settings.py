@@ -114,6 +114,7 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ("recipe", "unwritten", "recipe: 'unwritten' is not one of quick, ecsm"),
         ("device", "gpu", "device: 'gpu': is not one of auto, cuda"),
         ("threads", 0, "threads: 0: "),
+        ("defaults.train.precision", "float32", "precision: 'float32' is not one of fp32, tf32, bf16"),
         ("folder", 'a "b"', "folder: 'a \"b\"': a shell would read its '\"'; rename it"),
         ("archive", "/sets/$x", "archive: '/sets/$x': a shell would read its '$'"),
         ("options.attention.sa.kernel_size", 4, "options.attention.sa.kernel_size: 4: an odd number is needed"),

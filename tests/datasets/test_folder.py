@@ -31,7 +31,7 @@ def _refused(folder: Path, message: str) -> None:
 
 
 def test_class_folders_are_classes(tmp_path):
-    files, left_out = layout(_classes(tmp_path, *CLASSES))
+    files, left_out, _ = layout(_classes(tmp_path, *CLASSES))
     assert [(file.path, file.label, file.part) for file in files] == [
         ("cat/0.jpg", "cat", ""),
         ("cat/1.jpg", "cat", ""),
@@ -85,7 +85,7 @@ def test_names_are_kept_as_they_are(tmp_path, name):
 def test_what_systems_and_we_put_there_is_passed_over(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "README.md", ".gitignore", ".DS_Store", "cat/Thumbs.db", "cat/._0.jpg")
     _touch(tmp_path, "cat/desktop.ini", ".git/config", "__MACOSX/cat/0.jpg")
-    files, left_out = layout(tmp_path)
+    files, left_out, _ = layout(tmp_path)
     assert (len(files), left_out) == (4, [])
 
 
@@ -114,7 +114,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 def test_a_file_name_that_is_not_utf8_is_left_out(tmp_path):
     _classes(tmp_path, *CLASSES)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/cat/caf\xe9.jpg")).touch()
-    files, left_out = layout(tmp_path)
+    files, left_out, _ = layout(tmp_path)
     assert len(files) == 4
     assert left_out == [LeftOut("cat/caf\\xe9.jpg", "its name is not UTF-8; rename it")]
 

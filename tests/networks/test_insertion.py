@@ -1,6 +1,6 @@
 import inspect
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tiny
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.core.precision import Precision
 from pipeline.evaluation import cost
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
 from pipeline.networks.build import Plan, build
@@ -246,8 +247,8 @@ def test_operations_grow_by_those_of_the_attention() -> None:
     assert attended - plain == sum(2 * 2 * c * (c // 16) for c in tiny.WIDTHS)
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision: torch.dtype) -> None:
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision: Precision) -> None:
     networks = {"one": made(), "other": made(attention="se").eval()}
     before = deepcopy(networks)
     speeds = cost.images_per_second(networks, torch.randn(4, 3, 64, 64), seconds=0.01, precision=precision)

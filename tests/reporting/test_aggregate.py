@@ -165,7 +165,7 @@ def test_a_single_phase_has_no_start_worth_a_mark():
 def measured(number, network, without, *, device="GPU"):
     speeds = {"network": network, "without_attention": without}
     runtime = {"inference_images_per_second": speeds, "device_name": device}
-    return repeat(number, runtime=runtime, record={"device": "cuda"})
+    return repeat(number, runtime=runtime, record={"device": "cuda", "precision": "tf32"})
 
 
 def test_the_forward_pass_has_the_median_of_the_repeats_and_of_their_own_ratios():
@@ -177,7 +177,10 @@ def test_the_forward_pass_has_the_median_of_the_repeats_and_of_their_own_ratios(
 
 def test_the_speeds_of_two_devices_are_never_mixed():
     found = aggregate.forward_passes([measured(1, 50.0, 100.0), measured(2, 5.0, 8.0, device="slow")])
-    assert [(one.device, one.network.median) for one in found] == [("GPU (cuda)", 50.0), ("slow (cuda)", 5.0)]
+    assert [(one.device, one.network.median) for one in found] == [
+        ("GPU (cuda, TF32)", 50.0),
+        ("slow (cuda, TF32)", 5.0),
+    ]
 
 
 def test_without_attention_no_forward_pass_was_measured():

@@ -78,6 +78,7 @@ def test_an_experiment_is_compared_by_its_images_scores_cost_and_settings():
     assert found.trials[2].score("accuracy") == 0.7
     assert (found.trials[2].score("nll"), found.trials[2].train, found.trials[2].seconds) == (0.5, 30, 2.0)
     assert (found.parameters, found.settings["train.lr"], found.settings["threads"]) == (7, 0.1, 2)
+    assert (found.settings["device_model"], found.settings["precision"]) == ("", "fp32")
 
 
 @pytest.mark.parametrize(("changes", "redraws"), [({}, False), ({"data.split.val": 0.1}, True)])

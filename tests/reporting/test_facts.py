@@ -50,6 +50,7 @@ def record(number, recipe, *, origin="torchvision", **changes):
     values = {
         "recipe_name": "ecsm",
         "device": "cuda",
+        "precision": "tf32",
         "weights": {"origin": origin, "license": "", "sha256": ""},
         "phases": [{"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}],
         "parameters": {"trainable": 1000, "frozen": 0, "regularizer": 0},
@@ -335,7 +336,7 @@ def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
 def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():
     told = dict(facts.training([repeat(1), repeat(2)]))
     assert told["Time a repeat"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
-    assert told["Device"] == "GPU (cuda)"
+    assert told["Device"] == "GPU (cuda, TF32)"
     assert "Frozen part, computed once" not in told
 
 

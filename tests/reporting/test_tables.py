@@ -85,12 +85,17 @@ def test_the_cost_of_attention_is_told_with_range_number_device_and_ratio():
     assert found.header == ("forward pass", "this network", "without attention", "ratio")
     assert found.rows == [
         ("operations an image (billions)", "3.65", "3.64", "1.003"),
-        ("images/s on GPU (cuda), n = 2", "100 (90 to 110)", "105 (100 to 110)", "0.950 (0.900 to 1.000)"),
+        ("images/s on GPU (cuda, float32), n = 2", "100 (90 to 110)", "105 (100 to 110)", "0.950 (0.900 to 1.000)"),
     ]
 
 
 def test_the_cost_in_a_single_repeat_has_no_range():
-    assert tables.cost([attending(1, 90.0, 100.0)]).rows[1] == ("images/s on GPU (cuda), n = 1", "90", "100", "0.900")
+    assert tables.cost([attending(1, 90.0, 100.0)]).rows[1] == (
+        "images/s on GPU (cuda, float32), n = 1",
+        "90",
+        "100",
+        "0.900",
+    )
 
 
 def test_without_attention_there_is_no_cost_to_tell():

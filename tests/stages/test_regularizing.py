@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from pipeline.assembly import channel_weights, loss_terms, networks, regularizers
-from pipeline.assembly.run_record import Machine, run_record
+from pipeline.assembly.machine import Machine
+from pipeline.assembly.run_record import run_record
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import loop_settings, paths
@@ -40,7 +41,7 @@ METHODS = sorted(TABLE)
 LAYERS = [f"layer{number}.1.conv2" for number in (1, 2, 3, 4)]
 PARTS = {"train": torch.arange(12), "val": torch.arange(0), "test": torch.arange(0)}
 ONE_STEP = {"unit": "iterations", "amount": 1}
-MACHINE = Machine(torch.device("cpu"), 1)
+MACHINE = Machine(torch.device("cpu"), 1, "fp32")
 
 
 def packed() -> Packed:

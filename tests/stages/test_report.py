@@ -288,7 +288,7 @@ def attending_page(tmp_path_factory):
         "1 epoch: strategy 1 and the attention at 0.001 (12,810 numbers train)",
         "1 epoch: from layer4 on and the attention at 0.0001 (98,765 numbers train)",
         "What attention costs in the forward pass alone",
-        "images/s on A <CPU> (cpu), n = 3 92 (91 to 93) 100 (100 to 100) 0.920 (0.910 to 0.930)",
+        "images/s on A <CPU> (cpu, float32), n = 3 92 (91 to 93) 100 (100 to 100) 0.920 (0.910 to 0.930)",
         "train.phases.1.freeze layer4",
     ],
 )
@@ -326,7 +326,7 @@ def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
     report.main()
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
     assert "| Phase 2 | 1 epoch: strategy 2 at 0.001 (7 numbers train) |" in text
-    assert "| images/s on A \\<CPU\\> (cpu), n = 1 | 90 | 100 | 0.900 |" in text
+    assert "| images/s on A \\<CPU\\> (cpu, float32), n = 1 | 90 | 100 | 0.900 |" in text
 
 
 def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):

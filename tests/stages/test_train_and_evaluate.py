@@ -4,9 +4,9 @@ import contextlib
 import csv
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from pipeline import tracking
 from pipeline.assembly import trained as trained_networks
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.precision import set_float32
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
 from pipeline.datasets.prepared import manifest
@@ -111,8 +112,8 @@ def test_no_result_follows_from_memory_that_nothing_was_written_to(monkeypatch: 
     before = trained()
     exact = seeding.make_exact
 
-    def filled(*, threads: Any, device: str) -> int:
-        used = exact(threads=threads, device=device)
+    def filled(**asked: Any) -> int:
+        used = exact(**asked)
         monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
         return used
 
@@ -122,6 +123,16 @@ def test_no_result_follows_from_memory_that_nothing_was_written_to(monkeypatch: 
     after = trained()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("stage", [train, evaluate])
+def test_every_stage_that_computes_says_what_float32_is_on_cuda(
+    stage: ModuleType, float32: Callable[[], dict[str, str]]
+) -> None:
+    train.main(["1"])
+    set_float32("tf32")
+    stage.main(["1"])
+    assert set(float32().values()) == {"ieee"}
 
 
 def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() -> None:

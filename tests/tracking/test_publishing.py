@@ -262,7 +262,7 @@ def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, nam
     old = json.loads(file.read_text(encoding="utf-8"))
     del old["format"]
     file.write_text(json.dumps(old), encoding="utf-8")
-    message = rf"^metrics/{name}: has no format, and format 2 is read; `dvc repro` makes it anew$"
+    message = rf"^metrics/{name}: has no format, and format 3 is read; `dvc repro` makes it anew$"
     with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.core.precision import set_float32
 from pipeline.datasets.transforms.image_transform import build_transform
 from pipeline.training import caches as training_caches
 from pipeline.training import contract, loop, sampling
@@ -344,6 +345,19 @@ def test_bf16_runs_and_ends_near_fp32() -> None:
     ]
     assert losses[0] != losses[1]
     assert math.isclose(*losses, rel_tol=0.05)
+
+
+@pytest.mark.usefixtures("float32")
+def test_on_the_cpu_tf32_computes_the_very_same_as_fp32() -> None:
+    ends = []
+    for precision in ("fp32", "tf32"):
+        set_float32(precision)
+        network = Small(frozen=True)
+        result = loop.fit(network, examples(), settings(precision=precision), seed=1)
+        ends.append((result.history, network.state_dict()))
+    (history, values), (other_history, others) = ends
+    assert history == other_history
+    assert all(torch.equal(value, others[name]) for name, value in values.items())
 
 
 def test_one_line_an_epoch_is_printed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
