@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -13,10 +12,8 @@ from pipeline.core.records import Record
 from pipeline.core.stopping import StopRequest
 from pipeline.training.kept_state import KeptState, remove_old
 
-# A checkpoint has two more numbers a weight, of the optimizer, and the reference's; the next one is written beside it.
-COPIES = 8
-# Curves, record and pictures.
-OTHERS = 64 * 2**20
+# Bytes of curves, record and pictures, generously.
+OTHERS = 16 * 2**20
 
 
 class Resumption(NamedTuple):
@@ -51,17 +48,18 @@ def follows_from(record: Record, parts: Mapping[str, Tensor], data_sha256: str) 
 
 
 def check_room(network: nn.Module) -> None:
-    """Check, before a training begins, that its checkpoints and its result fit on the disks.
+    """Check, before a training begins, that its result fits on the disk.
+
+    Its checkpoints may not: then a line says so, and the training goes on without.
 
     Raises:
         InputError: naming the folder, the room there and the room needed.
     """
-    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    for folder, need in ((paths.root() / paths.CHECKPOINTS, COPIES * size), (Path("models"), size + OTHERS)):
-        there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
-        free = shutil.disk_usage(there).free
-        if free < need:
-            raise InputError(
-                f"{folder}: {free / 2**20:,.0f} MiB are free on its disk, and a training of this network needs "
-                f"{need / 2**20:,.0f}; make room, or move the project to a larger disk"
-            )
+    folder = paths.trained(1).parent
+    need = OTHERS + sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    free = shutil.disk_usage(next(place for place in folder.resolve().parents if place.exists())).free
+    if free < need:
+        raise InputError(
+            f"{folder}: {free / 2**20:,.0f} MiB are free on its disk, and the trained network needs "
+            f"{need / 2**20:,.0f}; make room, and the same command goes on"
+        )
