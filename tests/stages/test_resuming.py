@@ -92,7 +92,7 @@ def check(case: str, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
     assert not list(paths.CHECKPOINTS.iterdir())
 
 
-@pytest.mark.parametrize("case", ["everything", "phases", "spa_gca"])
+@pytest.mark.parametrize("case", ["dropout and a validation part", "phases", "spa_gca"])
 def test_a_training_that_is_stopped_now_and_then_ends_with_the_same_bytes(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
