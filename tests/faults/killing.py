@@ -28,7 +28,7 @@ TRAIN = ("python", "-m", "pipeline.stages.train", "1")
 PREPARED = ("split@1", "preprocess", "source")
 # Seconds within which a process that is asked to stop has kept its state and ended.
 PATIENCE = 5.0
-PHASES = [{"freeze": 1, "amount": 6, "lr": 2e-3}, {"freeze": "3c", "amount": 10, "lr": 2e-4}]
+PHASES = [{"freeze": 1, "amount": 6, "lr": 1e-3}, {"freeze": "3c", "amount": 10, "lr": 1e-4}]
 
 VARIANTS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "plain": ({}, {}),

@@ -39,6 +39,7 @@ def main() -> None:
                     passed += 1
                 except AssertionError as error:
                     failures.append(f"{name}, seed {seed}: {error}")
+                    tqdm.write(failures[-1])
         rows.append(f"| {name} | {given.times} | {passed} | {given.seed} to {given.seed + given.times - 1} |")
         print(rows[-1], flush=True)
     print("\n".join(["", "| fault | n | passed | seeds |", "| --- | --- | --- | --- |", *rows, *failures]))
