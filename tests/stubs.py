@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import provenance
+from pipeline.core import places, provenance
 from pipeline.core.errors import InputError, one_line_errors
-from pipeline.core.files import read_yaml
+from pipeline.core.files import read_yaml, repeat_argument
 from pipeline.core.records import Record, Runtime, Scores
 
 CLASSES = ("Araneus diadematus", "Plator")
@@ -71,12 +71,12 @@ def read_json(place: str) -> dict[str, Any]:
     return found
 
 
-def collect(folder: str, _archive: str) -> None:
+def collect() -> None:
     recipe = read()
     data = recipe["data"]
     content = digest(data["set"], data["duplicates"], data["on_leak"], recipe["options"]["data"])
     if data["set"] == "folder":
-        content = digest(content, digest_of(folder))
+        content = digest(content, digest_of(places.own("folder")))
     names = [(f"{number % 2}/{number}.png", CLASSES[number % 2]) for number in range(IMAGES)]
     for path, _ in names:
         write(f"data/collected/images/{path}", digest(content, path))
@@ -105,10 +105,10 @@ def preprocess() -> None:
     write("data/packed/meta.json", {"sha256": digest_of("data/packed/images.npy"), "classes": classes})
 
 
-def source(weights_file: str) -> None:
+def source() -> None:
     recipe = read()
     weights = recipe["network"]["weights"]
-    place = Path(weights_file)
+    place = Path(places.own("weights_file"))
     if weights == "file" and place.read_text(encoding="utf-8") == OF_ANOTHER_NETWORK:
         raise InputError(f"file {place.name}: not the values of this backbone; name the one that they are of")
     content = digest(recipe["network"]["backbone"], weights, digest_of(str(place)))
@@ -240,9 +240,9 @@ def main(stage: str, arguments: Sequence[str]) -> None:
     """Run a stage: of the repeat that is given, or of all where dvc.yaml gives none."""
     with one_line_errors(stage):
         if stage in OF_ALL:
-            OF_ALL[stage](*arguments)
+            OF_ALL[stage]()
             return
-        for repeat in map(int, arguments or read()["repeats"]):
+        for repeat in [repeat_argument(arguments)] if arguments else read()["repeats"]:
             OF_A_REPEAT[stage](repeat)
 
 

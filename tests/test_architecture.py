@@ -16,6 +16,7 @@ import yaml
 from pipeline import config
 from pipeline.core import paths
 from pipeline.core.files import flat
+from pipeline.datasets.collect import sets
 from pipeline.stages import validate
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,7 @@ STAGES: dict[str, Any] = DEFINITION["stages"]
 BEFORE_TRAINING = ("validate", "collect", "split", "preprocess", "source")
 # What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
 NO_RESULT = ("config", "reporting", "tracking", "studies", "commands")
-# The places that commands hand to a stage, since no resolved recipe holds them.
+# The places that a stage reads from params.yaml, since no resolved recipe holds them.
 PLACES = {"collect": ("folder", "archive"), "source": ("weights_file",)}
 CODE = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "pipeline").rglob("*.py"))}
 
@@ -61,17 +62,20 @@ def test_make_deps_changes_nothing_else_of_dvc_yaml() -> None:
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
 def test_a_stages_command_runs_its_module(stage: str) -> None:
-    repeat = " ${item.repeat}" if "matrix" in STAGES[stage] else ""
-    places = "".join(f' "${{{place}}}"' for place in PLACES.get(stage, ()))
-    assert STAGES[stage]["cmd"] == f"python -m pipeline.stages.{stage}{places}{repeat}"
+    repeat = " ${item}" if "matrix" in STAGES[stage] else ""
+    assert STAGES[stage]["cmd"] == f"python -m pipeline.stages.{stage}{repeat}"
 
 
 def test_only_places_and_repeats_are_put_into_dvc_yaml_from_params_yaml() -> None:
     named = set(re.findall(r"\$\{([^}]*)\}", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
-    assert named == {"repeats", "item.repeat", *(place for places in PLACES.values() for place in places)}
+    assert named == {"repeats", "item", "item.repeat", *(place for places in PLACES.values() for place in places)}
 
 
-def test_a_place_is_a_dependency_of_the_stage_that_is_handed_it() -> None:
+def test_a_place_is_a_dependency_of_the_stage_that_reads_it() -> None:
+    read = {file.stem: set(re.findall(r"places\.own\(([^)]*)\)", text)) for file, text in CODE.items()}
+    assert {stem for stem, keys in read.items() if keys} == set(PLACES)
+    assert (read["collect"], read["source"]) == ({"row.given_by"}, {'"weights_file"'})
+    assert {row.given_by for row in sets.SETS.values()} == {None, *PLACES["collect"]}
     for stage, places in PLACES.items():
         assert {f"${{{place}}}" for place in places} <= set(STAGES[stage]["deps"])
 
@@ -137,7 +141,7 @@ def test_only_config_validate_and_commands_read_params_yaml() -> None:
     readers = {file for file, text in CODE.items() if any(of_params.match(one) for one in mentions(text))}
     # Where its name is defined.
     others = {file for file in readers if room(file) not in ("config", "commands")}
-    assert others == {ROOT / "pipeline/core/paths.py", ROOT / "pipeline/stages/validate.py"}
+    assert others == {ROOT / f"pipeline/{name}.py" for name in ("core/paths", "core/places", "stages/validate")}
     assert {room(file) for file in readers} >= {"config", "commands"}
 
 

@@ -94,19 +94,14 @@ def test_stages_are_called_in_dvc_yamls_order_once_for_each_repeat_with_the_word
 
     monkeypatch.setattr(tiny.importlib, "import_module", Stage)
     monkeypatch.chdir(tmp_path)
-    places = {"folder": "/my photos", "archive": "/sets/é", "weights_file": "/w.pth"}
-    tiny.write_params(repeats=[4, 7], **places)
+    tiny.write_params(repeats=[4, 7])
     tiny.chain()
-    words: dict[str, list[str]] = {
-        "collect": [places["folder"], places["archive"]],
-        "source": [places["weights_file"]],
-    }
     expected: list[tuple[str, Any]] = []
     for name, stage in stages.items():
         for repeat in [4, 7] if "matrix" in stage else [4]:
-            arguments = [str(repeat)] if "matrix" in stage else words.get(name)
+            arguments = ["--repeat", str(repeat)] if "matrix" in stage else None
             expected.append((f"pipeline.stages.{name}", *([arguments] if arguments else [])))
     assert called == expected
     called.clear()
     tiny.chain("preprocess", "source")
-    assert called == [("pipeline.stages.preprocess",), ("pipeline.stages.source", [places["weights_file"]])]
+    assert called == [("pipeline.stages.preprocess",), ("pipeline.stages.source",)]

@@ -161,14 +161,12 @@ def chain(start: str | None = None, end: str | None = None) -> None:
     names = list(stages)
     first, last = names.index(start or names[0]), names.index(end or names[-1])
     axes = config.load().axes
-    words_of = {name: str(getattr(axes, name)) for name in ("folder", "archive", "weights_file")}
     for stage in (stages[name] for name in names[first : last + 1]):
         _python, _m, module, *words = shlex.split(stage["cmd"])
         main = importlib.import_module(module).main
         for repeat in axes.repeats if "matrix" in stage else axes.repeats[:1]:
-            known = {f"${{{name}}}": word for name, word in words_of.items()} | {"${item.repeat}": str(repeat)}
-            arguments = [known[word] for word in words]
-            main(arguments) if arguments else main()
+            assert words == (["${item}"] if "matrix" in stage else [])
+            main(["--repeat", str(repeat)]) if words else main()
 
 
 def resnet(depth: int = 18, *, classes: int = 1000) -> "nn.Module":

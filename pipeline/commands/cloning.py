@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
@@ -120,7 +120,7 @@ def _environment() -> Mapping[str, str]:
     """Return the user's environment, with this interpreter's programs first and the clone's own places."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_ELSEWHERE)}
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1"}
+    return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1", seeding.MORE_THREADS: "yes"}
 
 
 def _git(folder: Path, *words: str, given: str | None = None) -> str:

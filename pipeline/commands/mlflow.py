@@ -15,20 +15,25 @@ LIGHT = {
     "DO_NOT_TRACK": "true",
 }
 
+# MLflow's pages have no password, and show and change everything that the store holds.
+HOST = "127.0.0.1"
 # All runs' curves and scores side by side; by its plain address MLflow opens at what it has for language models.
-CHARTS = "http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+CHARTS = "http://{host}:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning&compareRunsMode=CHART"
 
 
 @click.command(name="mlflow")
 @click.option("--port", type=click.IntRange(1, 65535), default=5050, show_default=True, help="Where to listen.")
-def command(port: int) -> None:
+@click.option(
+    "--host", default=HOST, show_default=True, help="At which address; another than this lets other machines in."
+)
+def command(port: int, host: str) -> None:
     """Fill MLflow from the files, then serve its pages until Ctrl-C."""
     environment = dict(os.environ)
     sync()
-    serve(environment, port=port)
+    serve(environment, port=port, host=host)
 
 
-def serve(environment: Mapping[str, str], *, port: int) -> None:
+def serve(environment: Mapping[str, str], *, port: int, host: str = HOST) -> None:
     """Run MLflow's server on the local store; where a server keeps the runs, print its address.
 
     Without its job runner and with one worker it is 2 processes and 0.5 GB, by default 15 and 3 GB.
@@ -37,7 +42,8 @@ def serve(environment: Mapping[str, str], *, port: int) -> None:
     if tracking.is_server(place):
         print(f"MLflow: {tracking.shown(place)}")
         return
-    page = CHARTS.format(port=port, experiment=tracking.initialize())
+    page = CHARTS.format(host=f"[{host}]" if ":" in host else host, port=port, experiment=tracking.initialize())
     print(f"MLflow: {page} (Ctrl-C ends it)", flush=True)
-    words = ["-m", "mlflow", "server", "--backend-store-uri", place, "--workers", "1", "--port", str(port)]
+    words = ["-m", "mlflow", "server", "--backend-store-uri", place, "--workers", "1"]
+    words += ["--host", host, "--port", str(port)]
     os.execve(sys.executable, [sys.executable, *words], {**LIGHT, **environment})

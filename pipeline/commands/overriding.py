@@ -1,5 +1,6 @@
 """params.yaml with `-S` words put in by DVC's own grammar, the file itself as it is."""
 
+import itertools
 import json
 import re
 import tempfile
@@ -9,9 +10,13 @@ from typing import Any
 
 from pipeline import config
 from pipeline.config import Resolved
+from pipeline.core import paths, yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import cut
 from pipeline.datasets.collect import sets
 
+LONGEST_SHOWN = 100
+QUOTED = "KEY=VALUE is needed, and quotes around a value with signs in it, such as \"folder='/my photos'\""
 # A key of a recipe, in a word after -S without a sign in front.
 OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
 
@@ -32,27 +37,64 @@ def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Resolved]:
         InputError: as `read` does.
     """
     values = config.read()
+    if not isinstance(values, dict):
+        config.check(values)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "params.json"
         for overrides in cells:
             changed = values
             if overrides:
-                copy.write_text(json.dumps(values, default=str), encoding="utf-8")
+                copy.write_text(_as_json(values), encoding="utf-8")
                 _override(copy, overrides, values)
                 changed = json.loads(copy.read_text(encoding="utf-8"))
             yield config.resolve(config.check(changed))
 
 
+def _as_json(values: Any) -> str:
+    """Return the values as JSON; keys that it cannot have are refused as params.yaml's are."""
+    try:
+        return json.dumps(values, default=str)
+    except TypeError:
+        config.check(values)
+        raise
+
+
 def _override(copy: Path, overrides: Sequence[str], values: Mapping[str, Any]) -> None:
     from dvc.exceptions import DvcException
-    from dvc.utils.hydra import apply_overrides
+    from dvc.utils.hydra import apply_overrides, to_hydra_overrides
+    from hydra.errors import OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
 
+    for word in overrides:
+        _check_size(word)
+    words = cut(" ".join(f"-S {word}" for word in overrides), LONGEST_SHOWN)
     try:
+        if any(override.is_sweep_override() for override in to_hydra_overrides(list(overrides))):
+            raise InputError(f"{words}: one value is needed; several are for `dvc exp run --queue`")
         apply_overrides(copy, list(overrides))
-    except DvcException as error:
-        reason = str(error.__cause__ or error).partition("\n")[0].partition(". To append")[0].rstrip(".")
+    except OverrideParseException as error:
+        raise InputError(f"{words}: {cut(_first_line(error), LONGEST_SHOWN)}; {QUOTED}") from None
+    except (DvcException, OmegaConfBaseException) as error:
+        reason = _first_line(error.__cause__ or error).partition(". To append")[0].rstrip(".")
         way_out = _instead(overrides, values) or "the keys are those of params.yaml"
-        raise InputError(f"-S {' -S '.join(overrides)}: {reason}; {way_out}") from None
+        raise InputError(f"{words}: {cut(reason, LONGEST_SHOWN)}; {way_out}") from None
+
+
+def _check_size(word: str) -> None:
+    """Refuse a word that the parser of DVC's grammar would take minutes or its whole stack for."""
+    if len(word) > yaml_limits.LONGEST:
+        raise InputError(
+            f"-S {cut(word, LONGEST_SHOWN)}: at most {yaml_limits.LONGEST:,} are read; write it into {paths.PARAMS}"
+        )
+    depth = itertools.accumulate((sign in "[{(") - (sign in "]})") for sign in word)
+    if max(depth, default=0) > yaml_limits.DEEPEST:
+        raise InputError(
+            f"-S {cut(word, LONGEST_SHOWN)}: more than {yaml_limits.DEEPEST} brackets within each other; give fewer"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _instead(overrides: Sequence[str], values: Mapping[str, Any]) -> str:

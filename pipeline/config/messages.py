@@ -6,7 +6,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.core.shortening import cut, shown
+
 Place = tuple[str | int, ...]
+# Of a dotted name of keys; ours have fewer than 70 characters.
+LONGEST_KEY = 120
 PLAIN = {
     "int_parsing": "a whole number is needed",
     "int_from_float": "a whole number is needed",
@@ -19,6 +23,7 @@ PLAIN = {
     "dict_type": "the keys of this section are needed",
     "tuple_type": "a list is needed, such as [1]",
     "too_short": "needs at least one entry",
+    "too_long": "has {actual_length:,} entries; at most {max_length:,} are possible",
     "string_pattern_mismatch": "is not one of auto, cuda, cuda:0, cuda:1 ..., mps, cpu",
     "string_too_short": "may not be empty",
     "string_type": "text is needed",
@@ -38,7 +43,9 @@ def one_line(error: ValidationError, values: Any, model: type[BaseModel], key: C
     problems = error.errors()[::-1]
     problems.sort(key=lambda problem: problem["type"] != "model_type")
     by_place = {_location(problem["loc"], values): dict(problem) for problem in problems}
-    innermost = [(place, problem) for place, problem in by_place.items() if not _is_around(place, by_place)]
+    # A place around another says less than that.
+    around = {place[:count] for place in by_place for count in range(len(place))}
+    innermost = [(place, problem) for place, problem in by_place.items() if place not in around]
     lines = [_line(place, problem, model, key) for place, problem in innermost][::-1]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return f"{lines[0]}{more}"
@@ -49,29 +56,28 @@ def unknown(name: str, key: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
-    return f"unknown key {key!r}; {hint}"
-
-
-def _is_around(place: Place, others: Iterable[Place]) -> bool:
-    """Return whether another place is inside this one, and says more."""
-    return any(len(other) > len(place) and other[: len(place)] == place for other in others)
+    return f"unknown key {shown(key)}; {hint}"
 
 
 def _line(place: Place, problem: Mapping[str, Any], model: type[BaseModel], key: Callable[[str], str]) -> str:
-    name, value = ".".join(map(str, place)), problem["input"]
-    where = key(name) if name else ""
+    name, value = ".".join(map(str, place)), shown(problem["input"])
+    where = cut(key(name), LONGEST_KEY) if name else ""
     if problem["type"] == "extra_forbidden":
-        return unknown(str(place[-1]), where, _section(model, place[:-1]).model_fields)
+        return unknown(str(place[-1]), key(name), _section(model, place[:-1]).model_fields)
+    if problem["type"] == "invalid_key":
+        inside = f"{key('.'.join(map(str, place[:-1])))}: " if len(place) > 1 else ""
+        return f"{inside}the key {value} is no text; put it in quotes, or take it out"
     if problem["type"] == "missing":
         return f"key {where!r} is missing"
     if problem["type"] == "literal_error":
-        return f"{where}: {value!r} is not one of {_listed(problem['ctx']['expected'])}"
+        return f"{where}: {value} is not one of {_listed(problem['ctx']['expected'])}"
     message = PLAIN.get(problem["type"], str(problem["msg"])).removeprefix("Value error, ").removeprefix("Input ")
+    message = message.format_map(problem.get("ctx", {})) if problem["type"] in PLAIN else message
     if problem["type"] == "not_one_of":
-        return f"{where}: {value!r} {message}"
-    if isinstance(value, dict) and problem["type"] == "value_error":
+        return f"{where}: {value} {message}"
+    if isinstance(problem["input"], dict) and problem["type"] == "value_error":
         return f"{where}: {message}" if where else message
-    return f"{where}: {value!r}: {message}" if where else message
+    return f"{where}: {value}: {message}" if where else message
 
 
 def _location(loc: Place, values: Any) -> Place:

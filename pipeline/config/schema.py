@@ -8,12 +8,10 @@ from pydantic_core import PydanticCustomError
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
 from pipeline.core import recipe
 from pipeline.core.recipe import InputSide, Side
-from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed
+from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads
 from pipeline.networks.strategies import OTHER_STRATEGIES
 
 Auto = Literal["auto"]
-# What a shell would read in the command of a stage that a place is put into.
-READ_BY_THE_SHELL = '"$`\\\n'
 
 
 def one_of(setting: str, *others: str) -> AfterValidator:
@@ -29,8 +27,10 @@ def one_of(setting: str, *others: str) -> AfterValidator:
 
 
 def _safe(place: str) -> str:
-    if character := next((character for character in READ_BY_THE_SHELL if character in place), None):
-        raise ValueError(f"a shell would read its {character!r}; rename it, or link to it by another name")
+    if "${" in place:
+        raise ValueError("DVC would put a value in place of its '${'; rename it, or link to it by another name")
+    if character := next((character for character in place if not character.isprintable()), None):
+        raise ValueError(f"it has {character!r}, which cannot be seen; rename it, or link to it by another name")
     return place
 
 
@@ -46,7 +46,7 @@ Place = Annotated[str, Field(min_length=1), AfterValidator(_safe)]
 class SplitSettings(recipe.Fractions):
     """As in params.yaml; `per_class: auto` is the numbers of images that the papers draw of the set."""
 
-    per_class: recipe.PerClass | Literal["auto", "none"]
+    per_class: PerClass | Literal["auto", "none"]
 
 
 class DataSettings(recipe.Images):
@@ -78,8 +78,8 @@ class PhaseSettings(Section):
     """A part of the budget with its own freezing and rate; `amount` is in the budget's unit."""
 
     freeze: Annotated[Name, AfterValidator(_of_a_phase)]
-    amount: Count
-    lr: Positive
+    amount: Amount
+    lr: LearningRate
 
 
 class TrainSettings(recipe.Loop):
@@ -89,7 +89,7 @@ class TrainSettings(recipe.Loop):
     schedule: Annotated[Name, one_of("train.schedule")]
     sampler: Annotated[Name, one_of("train.sampler")]
     class_weights: Annotated[Name, one_of("train.class_weights")]
-    phases: tuple[PhaseSettings, ...]
+    phases: Annotated[tuple[PhaseSettings, ...], Field(max_length=recipe.MOST_PHASES)]
 
 
 class RegularizerSettings(recipe.Regularizer):
@@ -130,13 +130,13 @@ class Axes(Section):
     head: Annotated[Name, one_of("network.head", AUTO)]
     image_size: Side | Auto
     augmentation: Annotated[Name, one_of("data.augmentation", AUTO)]
-    lr: Positive | Auto
-    batch_size: Count | Auto
-    budget: Count | Auto
-    repeats: Annotated[tuple[Seed, ...], Field(min_length=1)]
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
-    threads: Count | Auto
-    checkpoint_every: NotNegative
+    lr: LearningRate | Auto
+    batch_size: BatchSize | Auto
+    budget: Amount | Auto
+    repeats: Repeats
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
+    threads: Threads | Auto
+    checkpoint_every: Minutes
 
 
 class _File(Axes):

@@ -11,6 +11,7 @@ from pipeline.config.layers import Layers
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.shortening import shown
 from pipeline.core.types import Section
 from pipeline.datasets.collect.sets import SETS
 from pipeline.training.table import SCHEDULES
@@ -82,10 +83,10 @@ def check(values: Any) -> Settings:
     axes = schema.Axes.model_validate({name: values[name] for name in schema.Axes.model_fields})
     if axes.recipe not in values["recipes"]:
         known = ", ".join(values["recipes"])
-        raise InputError(f"{paths.PARAMS}: recipe: {axes.recipe!r} is not one of {known}")
+        raise InputError(f"{paths.PARAMS}: recipe: {shown(axes.recipe)} is not one of {known}")
     if len(set(axes.repeats)) < len(axes.repeats):
         raise InputError(
-            f"{paths.PARAMS}: repeats: {list(axes.repeats)} names one twice; each repeat needs its own number"
+            f"{paths.PARAMS}: repeats: {shown(list(axes.repeats))} names one twice; each repeat needs its own number"
         )
     for recipe in values["recipes"]:
         _check_recipe(values, recipe)
@@ -108,7 +109,7 @@ def _check_recipe(values: Mapping[str, Any], recipe: str) -> None:
         place = f"recipes.{recipe}.per_data.{data}"
         if unknown := [section for section in changes if section not in SECTIONS]:
             raise InputError(
-                f"{paths.PARAMS}: {place}: {unknown[0]!r} cannot differ; known here: {', '.join(SECTIONS)}"
+                f"{paths.PARAMS}: {place}: {shown(unknown[0])} cannot differ; known here: {', '.join(SECTIONS)}"
             )
         section = changes.get("data")
         if isinstance(section, Mapping) and "set" in section:
@@ -128,7 +129,7 @@ def _check_names(layers: Layers) -> None:
                 raise InputError(f"{paths.PARAMS}: {messages.unknown(name, key, ('default', *SETS))}")
         if (schedule := options.get("schedule", "auto")) not in ("auto", *SCHEDULES):
             key, known = layers.origin(f"{place}.schedule"), ", ".join(["auto", *SCHEDULES])
-            raise InputError(f"{paths.PARAMS}: {key}: {schedule!r} is not one of {known}")
+            raise InputError(f"{paths.PARAMS}: {key}: {shown(schedule)} is not one of {known}")
 
 
 def _layers(values: Mapping[str, Any], recipe: str, data: str | None) -> Layers:

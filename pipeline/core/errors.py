@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.core import shortening
 from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
 
 OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.image_size or train.feature_cache_mb"
@@ -39,11 +40,11 @@ def one_line_errors(name: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"{name}: error: {shortening.line(f'{where}{error.strerror or error}')}", file=sys.stderr)
         raise SystemExit(1) from None
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import shown
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -23,30 +26,34 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def repeat_argument(arguments: Sequence[str]) -> int:
-    """Return the number of the repeat, the only argument of `python -m pipeline.stages.STAGE REPEAT`.
+    """Return the number of the repeat, from the only argument of a stage.
+
+    DVC writes `--repeat 1` for dvc.yaml's `${item}`, in quotes whatever the value is, so that no shell reads it.
 
     Raises:
-        InputError: where there is none, or it is no whole number.
+        InputError: where there is none, or it is no whole number as DVC names a stage's files by it.
     """
-    if len(arguments) != 1 or not arguments[0].isdecimal():
-        raise InputError(f"{' '.join(arguments)!r}: give the number of one repeat")
-    return int(arguments[0])
+    words = arguments[1:] if arguments[:1] == ["--repeat"] else arguments
+    if len(words) != 1 or not re.fullmatch(r"0|[1-9][0-9]{0,9}", words[0]):
+        raise InputError(f"repeats: {shown(' '.join(words))} is no number of a repeat; whole numbers from 0 are")
+    return int(words[0])
 
 
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file, read as DVC reads it: by YAML 1.2, where `1e-05` is a number.
 
     Raises:
-        InputError: for a file that is not YAML.
+        InputError: for a file that is not YAML, or is too large or deep to be read (`yaml_limits`).
         FileNotFoundError: where there is none.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    text = yaml_limits.read_text(path)
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+        return YAML(typ="safe").load(text)
+    except (YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not YAML: {yaml_limits.reason(error, text)}") from None
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:

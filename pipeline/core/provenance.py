@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import seeding, yaml_limits
+from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 
 LARGEST_CHANGES = 1_000_000
@@ -66,8 +68,10 @@ def committed(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe").load(_printed("show", f"HEAD:./{path.as_posix()}").decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError):
+        text = _printed("show", f"HEAD:./{path.as_posix()}").decode("utf-8")
+        yaml_limits.check(text, path)
+        return YAML(typ="safe").load(text)
+    except (InputError, YAMLError, ValueError):
         return None
 
 
@@ -97,8 +101,7 @@ def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
 
 def processor() -> str:
     """Return the CPU's name and how many cores of it this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor_name()}, {cores} cores"
+    return f"{_processor_name()}, {seeding.cores()} cores"
 
 
 def _processor_name() -> str:

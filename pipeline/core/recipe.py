@@ -14,7 +14,24 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.precision import Precision
-from pipeline.core.types import Budget, Count, Fraction, Name, NotNegative, Positive, Rate, Section, Seed, Whole
+from pipeline.core.types import (
+    Amount,
+    BatchSize,
+    Budget,
+    Factor,
+    Fraction,
+    LearningRate,
+    Minutes,
+    Name,
+    PerClass,
+    Rate,
+    Repeats,
+    Section,
+    Seed,
+    Strength,
+    Threads,
+    Whole,
+)
 
 # No attention, no regularizer, no augmentation, no pre-trained weights.
 NONE = "none"
@@ -25,17 +42,10 @@ SMALLEST_INPUT = 32
 Side = Annotated[Whole, Field(ge=16, le=1024)]
 InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
 Padding = Annotated[Whole, Field(ge=0, le=512)]
-Megabytes = Annotated[Whole, Field(ge=0)]
+Megabytes = Annotated[Whole, Field(ge=0, le=1_048_576)]
+MOST_PHASES = 100
 # The families of options that training reads; of the others, one is the data's and one is the weights'.
 TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "regularizer")
-
-
-class PerClass(Section):
-    """Images drawn of every class for each part; 0 takes the whole part of a set that has parts of its own."""
-
-    train: Annotated[Whole, Field(ge=0)]
-    test: Annotated[Whole, Field(ge=0)]
-    val: Annotated[Whole, Field(ge=0)]
 
 
 class Fractions(Section):
@@ -107,8 +117,8 @@ class Phase(Section):
     """
 
     freeze: Name
-    amount: Count
-    lr: Positive
+    amount: Amount
+    lr: LearningRate
     regularizer: Name
     continues: bool
 
@@ -116,19 +126,19 @@ class Phase(Section):
 class LrFactors(Section):
     """Factors of the learning rate in pre-trained layers, in inserted attention and in the head."""
 
-    backbone: Positive
-    attention: Positive
-    head: Positive
+    backbone: Factor
+    attention: Factor
+    head: Factor
 
 
 class Loop(Section):
     """The training loop."""
 
     budget: Budget
-    batch_size: Count
+    batch_size: BatchSize
     optimizer: Name
-    lr: Positive
-    weight_decay: NotNegative
+    lr: LearningRate
+    weight_decay: Strength
     schedule: Name
     lr_factors: LrFactors
     freeze_bn_stats: bool
@@ -141,7 +151,7 @@ class Loop(Section):
 class Train(Loop):
     """The training loop with its phases, one or more."""
 
-    phases: tuple[Phase, ...]
+    phases: Annotated[tuple[Phase, ...], Field(max_length=MOST_PHASES)]
 
 
 class Regularizer(Section):
@@ -203,10 +213,10 @@ class Recipe(TrainingSettings):
 
     recipe: Name
     cite: str
-    repeats: tuple[Seed, ...]
+    repeats: Repeats
     device: Name
-    threads: Count | Literal["auto"]
-    checkpoint_every: NotNegative
+    threads: Threads | Literal["auto"]
+    checkpoint_every: Minutes
 
     def settings(self) -> TrainingSettings:
         """Return what a trained network follows from, without the options of drawn images."""

@@ -9,6 +9,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.precision import Precision, set_float32
 
 SEEDS = 2**63
+# The variable that lets a training have more threads than cores.
+MORE_THREADS = "ORBWEAVER_MORE_THREADS"
 
 
 def derive(*parts: int | str) -> int:
@@ -48,6 +50,24 @@ def make_exact(*, threads: int | Literal["auto"], device: str, precision: Precis
     if threads != "auto":
         torch.set_num_threads(threads)
     return torch.get_num_threads()
+
+
+def cores() -> int:
+    """Return how many cores of the CPU this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_threads(threads: int | Literal["auto"]) -> None:
+    """Refuse more threads than there are cores, which only make a training slower.
+
+    A run that is made again on a smaller machine keeps its number, on which last digits depend: `orbweaver reproduce`
+    sets the variable `MORE_THREADS`.
+
+    Raises:
+        InputError: naming both numbers.
+    """
+    if threads != "auto" and threads > cores() and not os.environ.get(MORE_THREADS):
+        raise InputError(f"threads: {threads}: there are {cores()} cores at hand; give at most as many, or auto")
 
 
 def choose_device(name: str) -> str:

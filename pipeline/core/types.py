@@ -1,8 +1,8 @@
 """Types of settings: numbers within a range, and the base of every section."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 
 class Section(BaseModel):
@@ -34,7 +34,24 @@ Whole = Annotated[int, BeforeValidator(_number)]
 Positive = Annotated[Real, Field(gt=0)]
 NotNegative = Annotated[Real, Field(ge=0)]
 Count = Annotated[Whole, Field(ge=1)]
+# The longest trainings, in steps and in epochs; the papers' have 30,000 steps.
+Amount = Annotated[Count, Field(le=10_000_000)]
+MOST_EPOCHS = 100_000
+Threads = Annotated[Count, Field(le=1024)]
+# Up to a week.
+Minutes = Annotated[NotNegative, Field(le=10_080)]
+ImagesPerClass = Annotated[Whole, Field(ge=0, le=1_000_000)]
+BatchSize = Annotated[Count, Field(le=65_536)]
+LearningRate = Annotated[Positive, Field(le=1000)]
+# Of a term of the loss, of its decay, of a factor.
+Strength = Annotated[NotNegative, Field(le=1_000_000)]
+Factor = Annotated[Positive, Field(le=1_000_000)]
+# By which channels are divided.
+Reduction = Annotated[Count, Field(le=4096)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
+# The number of a repeat, which DVC reads as it is written: neither '01' nor 1.0 is one.
+RepeatNumber = Annotated[Seed, Strict()]
+Repeats = Annotated[tuple[RepeatNumber, ...], Field(min_length=1, max_length=1000)]
 # From 0 up to, but without, 1.
 Rate = Annotated[Real, Field(ge=0, lt=1)]
 # Between 0 and 1, both excluded.
@@ -48,4 +65,18 @@ class Budget(Section):
     """The length of a training."""
 
     unit: Literal["epochs", "iterations"]
-    amount: Count
+    amount: Amount
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.unit == "epochs" and self.amount > MOST_EPOCHS:
+            raise ValueError(f"{self.amount} epochs; at most {MOST_EPOCHS} are possible, or give iterations")
+        return self
+
+
+class PerClass(Section):
+    """Images drawn of every class for each part; 0 takes the whole part of a set that has parts of its own."""
+
+    train: ImagesPerClass
+    test: ImagesPerClass
+    val: ImagesPerClass

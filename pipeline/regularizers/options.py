@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pipeline.core.errors import InputError
-from pipeline.core.types import Budget, Count, Name, NotNegative, Section
+from pipeline.core.types import Budget, Count, Name, Reduction, Section, Strength
 
 if TYPE_CHECKING:
     from pipeline.regularizers.contract import Shapes
@@ -27,13 +27,13 @@ def _has_default(strengths: dict[str, float]) -> dict[str, float]:
 
 
 # Values by data set; `default` holds for those without one of their own.
-Strengths = Annotated[dict[str, NotNegative], BeforeValidator(_by_set), AfterValidator(_has_default)]
+Strengths = Annotated[dict[str, Strength], BeforeValidator(_by_set), AfterValidator(_has_default)]
 
 
 class MethodOptions(Section):
     """Weight decay of the optimizer, in place of `train.weight_decay` unless auto."""
 
-    weight_decay: NotNegative | Auto
+    weight_decay: Strength | Auto
 
 
 class L2FeOptions(MethodOptions):
@@ -48,7 +48,7 @@ class PenaltyOptions(MethodOptions):
     """Weights of the loss terms: `alpha` of staying near the pre-trained network, `beta` of the head penalty."""
 
     alpha: Strengths
-    beta: NotNegative
+    beta: Strength
 
 
 class L2SpOptions(PenaltyOptions):
@@ -72,8 +72,8 @@ class ChannelOptions(PenaltyOptions):
 class DeltaOptions(ChannelOptions):
     """Number of training batches to measure filter importance on, and of filters to zero in one forward pass."""
 
-    batches: Count
-    filters_at_once: Count
+    batches: Annotated[Count, Field(le=100_000)]
+    filters_at_once: Annotated[Count, Field(le=65_536)]
 
 
 class SpaOptions(PositionOptions):
@@ -85,7 +85,7 @@ class SpaOptions(PositionOptions):
 class GcaOptions(PositionOptions):
     """Number of hidden units: 1 / `reduction` of the channels."""
 
-    reduction: Count
+    reduction: Reduction
 
 
 class AfaOptions(MethodOptions):

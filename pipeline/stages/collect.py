@@ -1,12 +1,11 @@
 """Stage `collect`: bring one data set in, with a manifest and a list of what was left out."""
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.core import paths
-from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core import paths, places
+from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
 from pipeline.datasets.collect.dataset import Collected, Request
@@ -15,20 +14,14 @@ from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 
-def main(arguments: list[str]) -> None:
-    """Write the collected images, their manifest and duplicates, what was rejected, and a description.
-
-    Args:
-        arguments: `folder` and `archive` of params.yaml.
-    """
-    if len(arguments) != 2:
-        raise InputError(f"{' '.join(arguments)!r}: give the places of photographs and of a set's archive")
+def main() -> None:
+    """Write the collected images, their manifest and duplicates, what was rejected, and a description."""
     recipe = Recipe.read()
     name, choice = recipe.data.set, recipe.data.on_leak
     with paths.written_whole(paths.COLLECTED) as folder:
         target = folder / paths.IMAGES.name
         target.mkdir(parents=True)
-        title, rows, rejected = bring(recipe, target, *arguments)
+        title, rows, rejected = bring(recipe, target)
         alike = near_duplicates.find(rows, target)
         leaking = leaks.leaks(rows, alike)
         if choice == "refuse":
@@ -83,13 +76,15 @@ def summary(
     return lines
 
 
-def bring(recipe: Recipe, target: Path, folder: str, archive: str) -> Collected:
+def bring(recipe: Recipe, target: Path) -> Collected:
     """Bring the set in, saying its terms and what is published of it."""
     row = sets.known(recipe.data.set)
     if row.is_published:
         print(f"collect: {row.title}, {row.home}: {row.terms}", flush=True)
-    places = {"folder": folder, "archive": None if Path(archive) == paths.NO_ARCHIVE else archive, None: None}
-    request = Request(recipe.data.set, target, place=places[row.given_by], drawing=recipe.options_of("data"))
+    place = places.own(row.given_by) if row.given_by else None
+    if place and Path(place) == paths.NO_ARCHIVE:
+        place = None
+    request = Request(recipe.data.set, target, place=place, drawing=recipe.options_of("data"))
     collected = bringing.bring(request)
     if row.given_by == "folder" and recipe.data.duplicates == "refuse":
         collecting.check_duplicates(collected.rows, way_out="allow such pairs: -S defaults.data.duplicates=allow")
@@ -101,4 +96,4 @@ def bring(recipe: Recipe, target: Path, folder: str, archive: str) -> Collected:
 
 if __name__ == "__main__":
     with one_line_errors("collect"):
-        main(sys.argv[1:])
+        main()

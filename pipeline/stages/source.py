@@ -1,9 +1,8 @@
 """Stage `source`: make the pre-trained weights a tracked file of known content and origin."""
 
-import sys
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import paths, places
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import WeightsRecord
@@ -12,16 +11,11 @@ from pipeline.pretrained import weights
 from pipeline.training import checkpoints
 
 
-def main(arguments: list[str]) -> None:
-    """Get the weights that the recipe names, check that they fit its backbone, and store the trunk's.
-
-    Args:
-        arguments: `weights_file` of params.yaml.
-    """
-    (file,) = arguments
+def main() -> None:
+    """Get the weights that the recipe names, check that they fit its backbone, and store the trunk's."""
     recipe = Recipe.read()
     name = recipe.network.backbone
-    pretrained = weights.get(recipe, Path(file))
+    pretrained = weights.get(recipe, Path(places.own("weights_file")))
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
         sha256 = ""
@@ -37,4 +31,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     with one_line_errors("source"):
-        main(sys.argv[1:])
+        main()

@@ -6,7 +6,8 @@ import sys
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument
-from pipeline.core.recipe import PerClass, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.types import PerClass
 from pipeline.datasets.prepared import manifest, splits
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 

@@ -26,6 +26,7 @@ def main() -> None:
     check_places(resolved)
     if resolved.recipe.device not in (AUTO, "cpu"):
         seeding.choose_device(resolved.recipe.device)
+    seeding.check_threads(resolved.recipe.threads)
     if needs_building(resolved.recipe):
         check_network(resolved.recipe)
     for remark in config.remarks(resolved):

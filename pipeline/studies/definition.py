@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +11,14 @@ from typing import Annotated, Any, NamedTuple
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.core import yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import cut, shown
 
+# Each is a training or several.
+MOST_CELLS = 10_000
+# Of names that a message lists.
+LONGEST_LIST = 400
 FOLDER = Path("studies")
 # What DVC takes as the name of an experiment, of which a cell's name is a part.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -104,16 +111,20 @@ class Study(_Part):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Study":
+        if (count := math.prod(map(len, self.grid.values()))) > MOST_CELLS:
+            raise ValueError(f"grid: {count:,} combinations; at most {MOST_CELLS:,} are possible")
         cells = self.settings()
         if not cells:
             raise ValueError("cells: has none; name one, such as cells: {mine: {set: {freeze: 3b}}}, or give a grid")
         for name in cells:
             if not NAME.fullmatch(name):
-                raise ValueError(f"cells: {name!r} is no name; letters, digits, - and _ make one")
+                raise ValueError(f"cells: {shown(name)} is no name; letters, digits, - and _ make one")
         for name in [*self.printed, *([self.baseline] if self.baseline else [])]:
             if name not in cells:
                 where = "printed" if name in self.printed else "baseline"
-                raise ValueError(f"{where}: {name!r} is no cell; the cells are {', '.join(cells)}")
+                raise ValueError(
+                    f"{where}: {shown(name)} is no cell; the cells are {cut(', '.join(cells), LONGEST_LIST)}"
+                )
         return self
 
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -160,7 +171,7 @@ def find(given: str) -> Named:
     if not file.is_file():
         near = difflib.get_close_matches(given, names(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names()) or 'none'}; or give a .yaml file"
-        raise InputError(f"study {given!r}: there is no {file}; {hint}")
+        raise InputError(f"study {shown(given)}: there is no {file}; {hint}")
     if not NAME.fullmatch(file.stem):
         raise InputError(f"{file}: {file.stem!r} is no name for a study; letters, digits, - and _ make one")
     return Named(file.stem, file, load(file))
@@ -172,10 +183,11 @@ def load(file: Path) -> Study:
     Raises:
         InputError: naming the file, the key and what would do.
     """
+    text = yaml_limits.read_text(file)
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not YAML: {error}") from None
+        values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{file}: not YAML: {yaml_limits.reason(error, text)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{file}: a mapping of keys is needed: {', '.join(Study.model_fields)}")
     try:
@@ -191,11 +203,13 @@ def _told(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         known = list(_model(problem["loc"][:-1]).model_fields)
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"unknown key {place!r}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+        return f"unknown key {shown(place)}; " + (
+            f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        )
     if problem["type"] == "missing":
-        return f"key {place!r} is missing; add it"
+        return f"key {shown(place)} is missing; add it"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{place}: {problem['input']!r}: {message}" if place else message
+    return f"{cut(place, LONGEST_LIST)}: {shown(problem['input'])}: {message}" if place else message
 
 
 def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:

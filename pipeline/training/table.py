@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from pipeline.core.choices import Choice
-from pipeline.core.types import Fraction, Positive, Rate, Real, Section
+from pipeline.core.types import Factor, Fraction, Rate, Real, Section
 
 
 class AdamOptions(Section):
@@ -36,8 +36,8 @@ class SgdOptions(Section):
 class StepOptions(Section):
     """Fractions of the budget after which the rate is multiplied by `factor`."""
 
-    at: tuple[Fraction, ...]
-    factor: Positive
+    at: Annotated[tuple[Fraction, ...], Field(max_length=100)]
+    factor: Factor
 
 
 class CosineOptions(Section):

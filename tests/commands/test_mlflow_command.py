@@ -20,12 +20,23 @@ def test_the_server_is_started_on_the_local_store_without_its_job_runner(tracked
     store = ["--backend-store-uri", f"sqlite:///{tracked}/mlflow.db"]
     assert (program, words) == (
         sys.executable,
-        [sys.executable, "-m", "mlflow", "server", *store, "--workers", "1", "--port", "5001"],
+        [sys.executable, "-m", "mlflow", "server", *store, "--workers", "1", "--host", "127.0.0.1", "--port", "5001"],
     )
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "false"
     page = "#/experiments/1/runs?workflowType=machine_learning&compareRunsMode=CHART"
     assert capsys.readouterr().out == f"MLflow: http://127.0.0.1:5001/{page} (Ctrl-C ends it)\n"
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "http://0.0.0.0:5001/"), ("::1", "http://[::1]:5001/")])
+def test_another_address_is_the_users_word_alone(host, shown, tracked, became, capsys, monkeypatch):
+    monkeypatch.setattr(mlflow, "sync", lambda: None)
+    monkeypatch.setenv("MLFLOW_HOST", "192.0.2.1")
+    mlflow.command.main(["--port", "5001", "--host", host], standalone_mode=False)
+    mlflow.command.main(["--port", "5001"], standalone_mode=False)
+    hosts = [words[words.index("--host") + 1] for _, words, _ in became]
+    assert hosts == [host, "127.0.0.1"]
+    assert capsys.readouterr().out.startswith(f"MLflow: {shown}")
 
 
 def test_a_server_of_the_users_is_only_named(clone, became, capsys, monkeypatch):

@@ -24,8 +24,8 @@ REFUSED = {
 REFUSED_TOO = {
     "repeats=[1,1]": "names one twice",
     "attention=cbam backbone=vit_b_16 weights=none": "attention: 'cbam' needs feature maps",
-    """folder='/data/a"b'""": "a shell would read its '\"'; rename it, or link to it by another name",
-    "weights_file='/data/$HOME.pth'": "a shell would read its '$'; rename it, or link to it by another name",
+    "repeats=['1;touch x']": "repeats.0: '1;touch x': a whole number is needed",
+    "repeats=['$(touch x)']": "repeats.0: '$(touch x)': a whole number is needed",
 }
 
 

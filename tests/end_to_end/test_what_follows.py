@@ -215,13 +215,15 @@ def test_an_edit_of_messages_pages_tables_and_commands_trains_nothing_and_one_of
 
 
 @pytest.mark.slow
-def test_places_with_a_space_and_an_apostrophe_reach_the_stages(stubbed: Clone, tmp_path: Path) -> None:
-    folder = tmp_path / "mes photos d'été"
+def test_places_with_signs_that_a_shell_would_read_reach_the_stages_and_no_shell(
+    stubbed: Clone, tmp_path: Path
+) -> None:
+    folder = tmp_path / """mes photos d'été $(touch x) `touch x` "$HOME" \\ ; touch x"""
     for label in ("a", "b"):
         (folder / label).mkdir(parents=True)
         for number in range(2):
             (folder / label / f"{number} '.jpg").write_text(f"{label}{number}", encoding="utf-8")
-    weights, archive = tmp_path / "l'été 1.pth", tmp_path / "l'archive 1.tgz"
+    weights, archive = tmp_path / "l'été $(touch x) 1.pth", tmp_path / 'l"archive; touch x 1.tgz'
     for file in (weights, archive):
         file.write_text("content", encoding="utf-8")
     places = {"folder": folder, "weights_file": weights, "archive": archive}
@@ -234,6 +236,42 @@ def test_places_with_a_space_and_an_apostrophe_reach_the_stages(stubbed: Clone, 
     assert "collect" in ran(stubbed.run("dvc", "repro"))
     weights.write_text("another", encoding="utf-8")
     assert "source" in ran(stubbed.run("dvc", "repro"))
+    # Nor where `validate` has been passed over.
+    stubbed.run("dvc", "repro", "--force", "--single-item", "collect", "source")
+    assert not (stubbed.root / "x").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repeat", ["1; touch x", "$(touch x)", "'; touch x; '", "1\ntouch x\n", -1, 1.0, True, "01"])
+def test_a_repeat_is_a_whole_number_or_none_also_where_validate_was_passed_over(repeat: Any, stubbed: Clone) -> None:
+    before = stubbed.content()
+    stubbed.params(repeats=[repeat])
+    told = stubbed.run("dvc", "repro", "--single-item", "split", code=255)
+    assert "split: error: repeats: " in told or "\n" in str(repeat)
+    assert not (stubbed.root / "x").exists()
+    assert stubbed.content() == before
+
+
+# What DVC itself cannot read, and our line for it.
+UNREADABLE = {
+    "x:\n\ty: 1\n": "begins with a tab; YAML takes blanks alone",
+    "<<<<<<< HEAD\nx: 1\n=======\nx: 2\n>>>>>>> other\n": "is a mark of a conflict in a merge; settle it by hand",
+    "x: 2020-01-01\n": "unknown key 'x'",
+    f"x: {'[' * 2000}{']' * 2000}\n": "more than 20 sections or lists within each other",
+    f"x: {'9' * 5000}\n": "a key or value of 5,000 characters; at most 4,096 are read",
+}
+
+
+@pytest.mark.slow
+def test_where_dvc_cannot_read_params_yaml_nothing_is_lost_and_our_commands_say_why(stubbed: Clone) -> None:
+    before, file = stubbed.content(), stubbed.root / "params.yaml"
+    text = file.read_text(encoding="utf-8")
+    for more, line in UNREADABLE.items():
+        file.write_text(text + more, encoding="utf-8")
+        assert ran(stubbed.run("dvc", "repro", code=255)) == []
+        assert line in stubbed.run("orbweaver", "doctor", code=1)
+        assert file.read_text(encoding="utf-8") == text + more
+    assert stubbed.content() == before
 
 
 @pytest.mark.slow

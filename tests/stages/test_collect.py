@@ -13,7 +13,6 @@ import pytest
 import tiny
 from PIL import Image, ImageEnhance
 
-from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
@@ -29,13 +28,7 @@ def _params(**changes: object) -> None:
 
 
 def _collect() -> None:
-    collect.main(_places())
-
-
-def _places() -> list[str]:
-    """What DVC puts into the stage's command."""
-    axes = config.load().axes
-    return [axes.folder, axes.archive]
+    collect.main()
 
 
 def _image(file: Path, seed: int, size: int = 8) -> None:
@@ -237,7 +230,7 @@ def _run(stage: str, *arguments: str, **options: object) -> subprocess.Popen[str
 
 def test_an_error_is_one_line_and_a_non_zero_exit(tmp_path):
     _params(data="folder", folder=str(tmp_path / "none"))
-    with _run("collect", *_places()) as process:
+    with _run("collect") as process:
         out, err = process.communicate(timeout=60)
     assert (out, process.returncode) == ("", 1)
     assert re.fullmatch(r"collect: error: folder: '.*/none' does not exist; give [^\n]*\n", err)
@@ -263,7 +256,7 @@ def _wait_for(condition) -> None:
 
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 2.0)])
 def test_an_interrupted_run_stops_at_once_with_its_workers_and_leaves_nothing(many, number, after):
-    with _run("collect", *_places()) as process:
+    with _run("collect") as process:
         _wait_for(lambda: any(Path("data").glob(".collected.partial/images/*/*")))
         time.sleep(after)
         interrupted = time.monotonic()

@@ -16,7 +16,6 @@ import readme
 import tiny
 from serving import Server, serving
 
-from pipeline import config
 from pipeline.commands import overriding
 from pipeline.config import choices
 from pipeline.core import paths
@@ -74,9 +73,7 @@ def _place(name: str, own: Path) -> dict[str, str]:
 
 
 def _collect() -> None:
-    """The stage with the places of params.yaml, as DVC puts them into its command."""
-    axes = config.load().axes
-    collect.main([axes.folder, axes.archive])
+    collect.main()
 
 
 def _through(name: str, own: Path) -> tuple[str, str]:

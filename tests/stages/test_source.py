@@ -16,7 +16,6 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.source_record import SourceRecord
@@ -40,11 +39,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Pa
     return root
 
 
-def make_source() -> None:
-    """The stage, with the place of params.yaml, as DVC puts it into its command."""
-    source.main([config.load().axes.weights_file])
-
-
 def described() -> dict[str, str]:
     """What is recorded of the weights, and of the file that they are from."""
     found = SourceRecord.parse(paths.SOURCE_RECORD.read_bytes(), paths.SOURCE_RECORD)
@@ -57,7 +51,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
     file = tmp_path / "mine.safetensors"
     save_file({name: v.half() if v.is_floating_point() else v for name, v in values.items()}, file)
     tiny.write_params(weights="file", weights_file=str(file))
-    make_source()
+    source.main()
     stored = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert stored["conv1.weight"].dtype == torch.float32
     assert torch.equal(stored["conv1.weight"], values["conv1.weight"].half().float())
@@ -69,7 +63,7 @@ def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(
 def test_a_pth_file_is_read_without_running_code(tmp_path: Path, values: dict[str, torch.Tensor]) -> None:
     torch.save(values, tmp_path / "mine.pth")
     tiny.write_params(weights="file", weights_file=str(tmp_path / "mine.pth"))
-    make_source()
+    source.main()
     assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
 
 
@@ -79,13 +73,13 @@ def test_weights_of_another_architecture_are_refused_and_nothing_is_written(
     save_file(values, tmp_path / "eighteen.safetensors")
     tiny.write_params(weights="file", weights_file=str(tmp_path / "eighteen.safetensors"), backbone="resnet50")
     with pytest.raises(InputError, match=r"file eighteen\.safetensors: not the values of this backbone; \d+ missing: "):
-        make_source()
+        source.main()
     assert not list(Path.cwd().rglob("*source*"))
 
 
 def test_no_weights_are_a_record_without_a_file() -> None:
     tiny.write_params(weights="none")
-    make_source()
+    source.main()
     assert described()["origin"] == "none"
     assert not paths.SOURCE_WEIGHTS.exists()
 
@@ -129,8 +123,8 @@ class TestDownload:
         self, served: SimpleNamespace, values: dict[str, torch.Tensor]
     ) -> None:
         tiny.write_params(weights="imagenet")
-        make_source()
-        make_source()
+        source.main()
+        source.main()
         assert len(served.asked) == 1
         assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
         assert described()["origin"].startswith("torchvision ResNet18_Weights.IMAGENET1K_V1 http://127.0.0.1")
@@ -141,33 +135,33 @@ class TestDownload:
         served.file.write_bytes(served.file.read_bytes()[:-1] + b"x")
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"was refused: invalid hash value"):
-            make_source()
+            source.main()
         assert not list((tmp_path / "cache").rglob("*.pth"))
         assert not paths.SOURCE.exists()
 
     def test_a_cached_file_that_was_damaged_since_is_named(self, served: SimpleNamespace, tmp_path: Path) -> None:
         tiny.write_params(weights="imagenet")
-        make_source()
+        source.main()
         [cached] = (tmp_path / "cache").rglob("*.pth")
         content = bytearray(cached.read_bytes())
         content[len(content) // 2] ^= 1
         cached.write_bytes(content)
         with pytest.raises(InputError, match=r"delete it, and it is downloaded anew"):
-            make_source()
+            source.main()
         assert len(served.asked) == 1
 
     def test_an_address_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.file.unlink()
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
-            make_source()
+            source.main()
 
     def test_a_server_that_is_not_there_names_the_way_out(self, served: SimpleNamespace) -> None:
         served.server.shutdown()
         served.server.server_close()
         tiny.write_params(weights="imagenet")
         with pytest.raises(InputError, match=r"could not be downloaded .*-S weights=file -S weights_file=/path/to/it"):
-            make_source()
+            source.main()
 
 
 class TestPlaces365:
@@ -198,8 +192,8 @@ class TestPlaces365:
 
     def test_the_official_files_form_is_read_and_its_hash_recorded(self, official: SimpleNamespace) -> None:
         tiny.write_params(weights="places365")
-        make_source()
-        make_source()
+        source.main()
+        source.main()
         stored = checkpoints.read(paths.SOURCE_WEIGHTS)
         assert torch.equal(stored["conv1.weight"], official.state["conv1.weight"])
         assert not any(name.startswith(("module.", "fc.")) for name in stored)
@@ -211,14 +205,14 @@ class TestPlaces365:
         official.file.unlink()
         tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"could not be downloaded \(.*404.*\); go online once, or give a file"):
-            make_source()
+            source.main()
         assert not list((tmp_path / "cache").rglob("*.tar*"))
 
     def test_a_cut_file_is_refused(self, official: SimpleNamespace) -> None:
         official.file.write_bytes(official.file.read_bytes()[:-1000])
         tiny.write_params(weights="places365")
         with pytest.raises(InputError, match=r"not a whole PyTorch file"):
-            make_source()
+            source.main()
 
 
 def test_the_official_addresses_are_those_of_the_places_project() -> None:

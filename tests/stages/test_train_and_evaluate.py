@@ -80,15 +80,10 @@ def test_after_training_exactly_the_planned_tensors_have_changed_buffers_include
     assert {name for name in after if name not in before} == {"fc.weight", "fc.bias"}
 
 
-def make_source() -> None:
-    """The stage, without a file of the user's."""
-    source.main([str(paths.NO_WEIGHTS_FILE)])
-
-
 def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
     before = checkpoints.read(paths.SOURCE_WEIGHTS)
     tiny.write_params(freeze="scratch")
-    make_source()
+    source.main()
     train.main(["1"])
     after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
@@ -292,7 +287,7 @@ def test_trained_weights_fit_torchvisions_own_network(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(resnet, "RESNET18", FULL_SIZE)
     tiny.write_params(freeze="2", weights="none")
-    make_source()
+    source.main()
     train.main(["1"])
     torchvision.models.resnet18(num_classes=9).load_state_dict(trained())
 

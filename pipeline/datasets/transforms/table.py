@@ -37,7 +37,7 @@ class AnimalsAugmentation(Section):
     translation: Rate
     scale: Rate
     crop_scale: Annotated[Real, Field(gt=0, le=1)]
-    crop_ratio: Annotated[Real, Field(ge=1)]
+    crop_ratio: Annotated[Real, Field(ge=1, le=100)]
 
 
 @dataclass(frozen=True, kw_only=True)

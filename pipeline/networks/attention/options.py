@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pipeline.core.errors import InputError
-from pipeline.core.types import Count, Kernel, Rate, Section
+from pipeline.core.types import Kernel, Rate, Reduction, Section
 
 PositionName = Literal["every_stage", "residual_block", "last_stage"]
 GateInit = Literal["paper", "identity"]
@@ -24,7 +24,7 @@ class Gated(PositionOption):
 class ReducedOptions(Gated):
     """Bottleneck with 1 / `reduction` of the channels."""
 
-    reduction: Count
+    reduction: Reduction
 
 
 class SpatialOptions(Gated):
@@ -42,7 +42,7 @@ class CbamOptions(ReducedOptions):
 class SelfOptions(PositionOption):
     """Queries and keys with 1 / `reduction` of the channels."""
 
-    reduction: Count
+    reduction: Reduction
 
 
 class CscaOptions(CbamOptions):

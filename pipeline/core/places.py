@@ -1,0 +1,24 @@
+"""The places of the user's own files, which no resolved recipe holds: they differ from machine to machine.
+
+A stage reads them here, and not from its command, in which a shell would read them first. DVC knows them as `deps`.
+"""
+
+from typing import Literal
+
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
+from pipeline.core.shortening import shown
+
+
+def own(key: Literal["folder", "archive", "weights_file"]) -> str:
+    """Return a place as params.yaml has it, which the stage `validate` has checked.
+
+    Raises:
+        InputError: where that file has been changed since, and holds no such place.
+    """
+    values = read_yaml(paths.PARAMS)
+    place = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(place, str) or not place:
+        raise InputError(f"{paths.PARAMS}: {key}: {shown(place)} is no place; give a path")
+    return place

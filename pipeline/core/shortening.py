@@ -1,0 +1,48 @@
+"""Given values in messages: short, on one line, and without signs that a terminal would obey."""
+
+import re
+from datetime import date
+from typing import Any
+
+# Of a given value, and of a word or a whole message that may hold several.
+LONGEST_VALUE = 60
+LONGEST_WORD = 250
+LONGEST_MESSAGE = 1200
+
+
+def shown(value: Any) -> str:
+    """Return a value as Python writes it, the middle of a long one left out.
+
+    >>> shown("3b"), shown([1, 2]), shown("x" * 500)
+    ("'3b'", '[1, 2]', "'xxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxx' (500 characters)")
+    """
+    try:
+        text = str(value) if isinstance(value, date) else repr(value)
+    except ValueError:
+        # Python writes no whole number of more than 4,300 digits.
+        return "a number of more than 4,300 digits"
+    return cut(text, LONGEST_VALUE, f" ({len(value):,} characters)" if isinstance(value, str) else None)
+
+
+def cut(text: str, longest: int, size: str | None = None) -> str:
+    """Return a text of at most so many characters, with the middle of a longer one left out and its size behind it.
+
+    >>> cut("abcdefghijkl", 9), cut("abc", 9)
+    ('abc...jkl (12 characters)', 'abc')
+    """
+    if len(text) <= longest:
+        return text
+    kept = (longest - 3) // 2
+    return f"{text[:kept]}...{text[-kept:]}{size or f' ({len(text):,} characters)'}"
+
+
+def line(message: str) -> str:
+    r"""Return a message as one line, with long words and a long rest cut and control characters spelled out.
+
+    >>> print(line("folder:\n '/a\x1b[31m' is empty"))
+    folder: '/a\x1b[31m' is empty
+    """
+    words = " ".join(message.split())
+    words = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in words)
+    words = re.sub(rf"\S{{{LONGEST_WORD + 1},}}", lambda word: cut(word[0], LONGEST_WORD), words)
+    return cut(words, LONGEST_MESSAGE)
