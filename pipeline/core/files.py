@@ -8,6 +8,9 @@ from typing import Any
 
 from pipeline.core.errors import InputError
 
+# How git marks the two sides of what it could not merge.
+_CONFLICT = (b"<<<<<<< ", b"=======", b">>>>>>> ")
+
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested mappings with their dotted names.
@@ -40,13 +43,32 @@ def read_yaml(path: Path) -> Any:
         InputError: for a file that is not YAML.
         FileNotFoundError: where there is none.
     """
+    return parse_yaml(path.read_bytes(), path)
+
+
+def parse_yaml(content: bytes, place: Path) -> Any:
+    """Return what YAML holds, read as DVC reads it.
+
+    Args:
+        content: UTF-8.
+        place: where it is from, for messages.
+
+    Raises:
+        InputError: for what is not YAML, or has the marks of a merge that was not finished.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe").load(content.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+        for number, line in enumerate(content.splitlines(), start=1):
+            if line.startswith(_CONFLICT):
+                raise InputError(
+                    f"{place}: line {number}: {line.decode('utf-8', 'replace')!r} is left of a merge; choose one side "
+                    f"of each such place and take the marks out, or `git restore --source=HEAD {place}`"
+                ) from None
+        raise InputError(f"{place}: not YAML: {error}") from None
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:

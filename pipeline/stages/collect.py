@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> None:
         }
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
+        digests.seal(folder)
     for line in summary(rows, rejected, alike, leaking if choice == "allow" else []):
         print(f"collect: {line}")
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import WeightsRecord
@@ -28,10 +28,11 @@ def main(arguments: list[str]) -> None:
         if pretrained.values:
             stored = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(weights.fitting(pretrained, name), stored)
-            sha256 = checkpoints.sha256(stored)
+            sha256 = digests.sha256(stored)
         described = WeightsRecord(origin=pretrained.origin, license=pretrained.license, sha256=sha256)
         record = SourceRecord(backbone=name, weights=described, file_sha256=pretrained.file_sha256)
         record.write(target / paths.SOURCE_RECORD.name)
+        digests.seal(target)
     print(f"source: {pretrained.origin}")
 
 

@@ -1,6 +1,5 @@
 """Files of weights: safetensors, which cannot hold code, and PyTorch's format restricted to plain tensors."""
 
-import hashlib
 import pickle
 import struct
 import warnings
@@ -58,12 +57,6 @@ def read(path: Path) -> dict[str, Tensor]:
     if broken:
         raise InputError(f"{path}: {len(broken)} tensors hold values that are not finite, the first is {broken[0]}")
     return values
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cast(value: Tensor) -> Tensor:
