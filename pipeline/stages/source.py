@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.records import WeightsRecord
 from pipeline.core.source_record import SourceRecord
 from pipeline.pretrained import weights
@@ -25,7 +25,8 @@ def main(arguments: list[str]) -> None:
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
         sha256 = ""
-        if pretrained.values:
+        # By what was asked for: a file without values must not pass for no weights.
+        if recipe.network.weights != NONE:
             stored = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(weights.fitting(pretrained, name), stored)
             sha256 = digests.sha256(stored)
