@@ -26,7 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
-from pipeline.core import paths, provenance, seeding
+from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
@@ -88,13 +88,15 @@ def channels(
         computed = {layer: weights.cpu() for layer, weights in channel_weights(importance).items()}
         with paths.written_whole(file) as target:
             checkpoints.save(computed, target)
+        digests.seal(file)
     return computed
 
 
 def _cached(file: Path) -> dict[str, Tensor]:
-    """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
+    """Return the cached weights; empty if there are none or the file is not what was written, as after a full disk."""
     try:
-        return checkpoints.read(file) if file.exists() else {}
+        digests.check(file)
+        return checkpoints.read(file)
     except InputError:
         return {}
 

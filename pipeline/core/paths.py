@@ -80,7 +80,7 @@ def evaluation(repeat: int) -> Path:
 def digests(file: Path) -> Path:
     """Return the file with the digest of a file: one for its folder, or its own where it is an output by itself."""
     # Also below another root.
-    if file.parent.parts[-2:] in (SPLITS.parts, RUNTIMES.parts):
+    if any(file.parent.parts[-len(own.parts) :] == own.parts for own in (SPLITS, RUNTIMES, CHANNELS)):
         return file.with_name(file.name + DIGEST)
     return file.parent / SUMS
 
