@@ -17,6 +17,7 @@ import written_results
 from filelock import FileLock
 
 from pipeline import tracking
+from pipeline.core import digests
 from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
@@ -83,6 +84,7 @@ def write_repeat(root, record, *, accuracy, seconds):
     write_text(folder / "predictions.csv", "path,actual,predicted,confidence,correct\na.png,C#,C#,0.9,1\n")
     scores = written_results.scores_of([[3, 0], [0, 3]], CLASSES, classes=dict.fromkeys(CLASSES, numbers), **equal)
     scores.write(folder / "scores.json")
+    digests.seal(folder)
 
 
 def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accuracy=0.5):

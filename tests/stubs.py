@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import places, provenance
+from pipeline.core import digests, places, provenance
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import read_yaml, repeat_argument
 from pipeline.core.records import Record, Runtime, Scores
@@ -84,6 +84,7 @@ def collect() -> None:
     write_table("data/collected/rejected.csv", "path,reason", [])
     write_table("data/collected/groups.csv", "path,group,kind,of", [])
     write("data/collected/dataset.json", {"set": data["set"], "classes": CLASSES, "images": IMAGES})
+    digests.seal(Path("data/collected"))
 
 
 def split(repeat: int) -> None:
@@ -93,6 +94,7 @@ def split(repeat: int) -> None:
     tested = sorted(names, key=lambda path: digest(drawn, path))[: len(names) // 2]
     rows = [(path, "test" if path in tested else "train") for path in names]
     write_table(f"data/split/{repeat}.csv", "path,part", rows)
+    digests.seal(Path(f"data/split/{repeat}.csv"))
 
 
 def preprocess() -> None:
@@ -103,6 +105,7 @@ def preprocess() -> None:
     write_table("data/packed/index.csv", "path,label", names)
     classes = sorted({label for _, label in names})
     write("data/packed/meta.json", {"sha256": digest_of("data/packed/images.npy"), "classes": classes})
+    digests.seal(Path("data/packed"))
 
 
 def source() -> None:
@@ -116,6 +119,7 @@ def source() -> None:
         write("models/source/weights.safetensors", content)
     described = {"origin": weights, "license": "", "sha256": "" if weights == "none" else content}
     write("models/source/source.json", {"weights": described})
+    digests.seal(Path("models/source"))
 
 
 def train(repeat: int) -> None:
@@ -147,6 +151,7 @@ def train(repeat: int) -> None:
     write(f"metrics/train/{repeat}/record.json", record.dumped())
     curves = [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]
     write_table(f"metrics/train/{repeat}/history.csv", "epoch,iteration,lr,train_loss,train_accuracy", curves)
+    digests.seal(Path(f"metrics/train/{repeat}"))
     commit, dirty = provenance.commit()
     runtime = Runtime(
         train_seconds=round(time.monotonic(), 3),
@@ -164,12 +169,14 @@ def train(repeat: int) -> None:
         data_sha256=packed["sha256"],
     )
     write(f"metrics/runtime/{repeat}.json", runtime.dumped())
+    digests.seal(Path(f"metrics/runtime/{repeat}.json"))
     if os.environ.get(PUBLISHES):
         follow(record, packed["sha256"], recipe["repeats"], curves)
     write(
         f"models/trained/{repeat}/weights.safetensors", digest(record.dumped(), digest_of(f"data/split/{repeat}.csv"))
     )
     write(f"models/trained/{repeat}/model.json", {"network": recipe["network"]})
+    digests.seal(Path(f"models/trained/{repeat}"))
 
 
 def follow(record: Record, data_sha256: str, repeats: Sequence[int], curves: Iterable[Sequence[float]]) -> None:
@@ -204,6 +211,7 @@ def evaluate(repeat: int) -> None:
     )
     write(f"{folder}/scores.json", scores.dumped())
     write(f"{folder}/logits.npy", digest_of(f"models/trained/{repeat}", "data/packed"))
+    digests.seal(Path(folder))
 
 
 def report() -> None:

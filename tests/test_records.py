@@ -7,7 +7,7 @@ import pytest
 import written_results
 from pydantic import ValidationError
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.record_file import FORMAT
 from pipeline.core.records import Record, Scores
@@ -118,16 +118,32 @@ def test_a_repeat_is_read_from_its_five_files(tmp_path: Path) -> None:
     tested = tmp_path / paths.evaluation(1)
     written_results.write_csv(tested / "predictions.csv", ["path", "correct"], [("a.png", 1)])
     SCORES.write(tested / "scores.json")
+    digests.seal(tested)
     found = repeats.read(Folder(tmp_path), 1)
     assert (found.number, found.record, found.runtime, found.scores) == (1, RECORD, RUNTIME, SCORES)
     assert found.history == [{"epoch": "1", "iteration": "2", "train_loss": "0.5"}]
     assert found.predictions == [{"path": "a.png", "correct": "1"}]
     assert found.classes == list(RECORD.data.classes)
-    (tested / "predictions.csv").write_text("path,correct\n", encoding="utf-8")
-    with pytest.raises(
-        InputError, match=r"^metrics/evaluate/1/predictions\.csv: has no row; `dvc repro` makes it anew"
-    ):
-        repeats.read(Folder(tmp_path), 1)
     (tested / "scores.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"metrics/evaluate/1/scores\.json"):
         repeats.read(Folder(tmp_path), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no row"),
+        (b"path,correct\n", "has no row"),
+        (b"path,correct\na.png,1\nb.pn", "row 2 is not as long as the header"),
+        (b"path,correct\na.png,1,2\n", "row 1 is not as long as the header"),
+        (b'path,correct\n"a.png,1\n', "not a table: unexpected end of data"),
+        (b"path,correct\n\xff,1\n", "not a table: .* can't decode byte 0xff"),
+    ],
+)
+def test_a_table_that_is_none_is_told_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = paths.evaluation(1) / "predictions.csv"
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(content)
+    digests.seal((tmp_path / path).parent)
+    with pytest.raises(InputError, match=rf"^{path}: {message}.*; `dvc repro` makes it anew$"):
+        repeats.table(Folder(tmp_path), path)

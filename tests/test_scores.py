@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.commands import compare
+from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.evaluation import scores as scoring
 from pipeline.evaluation.compare import comparison
@@ -222,4 +223,5 @@ def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
     np.save(tmp_path / "logits.npy", logits)
     lines = ["path,actual,predicted", *(f"{n}.png,{classes[label]},x" for n, label in enumerate(actual))]
     (tmp_path / "predictions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    digests.seal(tmp_path)
     assert scoring.rescore(tmp_path, classes) == scores(actual, logits, classes)

@@ -8,6 +8,7 @@ import numpy as np
 import tiny
 
 from pipeline import config, tracking
+from pipeline.core import digests
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record, Runtime, Scores
 from pipeline.core.seeding import digest
@@ -55,6 +56,8 @@ def write_data():
     write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False, "published": None})
     write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
     np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
+    for folder in ("data/collected", "data/packed"):
+        digests.seal(Path(folder))
 
 
 ONE_PHASE = ({"freeze": "3b", "amount": 2, "lr": 0.001, "regularizer": "none", "trainable": 1234, "frozen": 5678},)
@@ -139,6 +142,8 @@ def write_trained(record, history, runtime, *, root=Path()):
     file = root / f"metrics/runtime/{record.repeat}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     runtime.write(file)
+    digests.seal(file)
+    digests.seal(folder)
     return folder
 
 
@@ -151,6 +156,7 @@ def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
     folder = write_trained(record, history, runtime_of(**measured))
     lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
     write_json(folder / "values.json", {"conv1.weight": lie, "bn1.weight": lie})
+    digests.seal(folder)
 
 
 def write_evaluation(repeat, predicted):
@@ -179,6 +185,7 @@ def write_pictures(folder, images):
     arrays = dict.fromkeys(names, maps) | {"attention.eca.channel": np.eye(len(images), 6, dtype=np.float32)}
     arrays |= {f"features.{stage}": np.ones((1, 4, 4, 4), dtype=np.uint8) for stage in ("stem", "block1")}
     np.savez_compressed(folder / "pictures.npz", **arrays)
+    digests.seal(folder)
 
 
 def write_all():

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.resumption import Resumption
-from pipeline.core import paths, provenance, seeding
+from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
@@ -98,15 +98,17 @@ def channels(
         computed = {layer: weights.cpu() for layer, weights in channel_weights(importance).items()}
         with paths.written_whole(file) as target:
             checkpoints.save(computed, target)
+        digests.seal(file)
         head_keeper.remove()
         weighing_keeper.remove()
     return computed
 
 
 def _cached(file: Path) -> dict[str, Tensor]:
-    """Return the cached weights; empty if there are none or the file is damaged, as after a full disk."""
+    """Return the cached weights; empty if there are none or the file is not what was written, as after a full disk."""
     try:
-        return checkpoints.read(file) if file.exists() else {}
+        digests.check(file)
+        return checkpoints.read(file)
     except InputError:
         return {}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from pipeline.core import compiler, paths, seeding
+from pipeline.core import compiler, digests, paths, seeding
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.recipe import Network as NetworkSettings
 from pipeline.networks.build import Plan, build
@@ -46,8 +46,10 @@ def plan_of(
 def initial(recipe: Recipe, *, classes: int, repeat: int) -> Network:
     """Build a repeat's initial network: pre-trained values, and random ones of its own seed for the rest."""
     torch.manual_seed(seeding.derive("network", repeat))
-    pretrained = None if recipe.network.weights == NONE else checkpoints.read(paths.SOURCE_WEIGHTS)
-    return build(plan(recipe, classes=classes), pretrained=pretrained)
+    if recipe.network.weights == NONE:
+        return build(plan(recipe, classes=classes), pretrained=None)
+    digests.check(paths.SOURCE_WEIGHTS)
+    return build(plan(recipe, classes=classes), pretrained=checkpoints.read(paths.SOURCE_WEIGHTS))
 
 
 def structure(recipe: Recipe, *, classes: int) -> Network:

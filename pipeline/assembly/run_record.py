@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.machine import Machine
-from pipeline.core import compiler, paths, provenance, seeding
+from pipeline.core import compiler, digests, paths, provenance, seeding
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import (
     Counted,
@@ -47,7 +47,7 @@ def run_record(
         on: where it trains.
         repeat: its number.
     """
-    source = SourceRecord.parse(paths.SOURCE_RECORD.read_bytes(), paths.SOURCE_RECORD)
+    source = SourceRecord.parse(digests.read(paths.SOURCE_RECORD), paths.SOURCE_RECORD)
     phases = regularizers.phase_records(recipe, network)
     record = Record(
         key="",

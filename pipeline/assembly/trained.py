@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.assembly import networks
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.recipe import Recipe, Sizes
 from pipeline.core.records import ModelRecord
 from pipeline.networks.build import build
@@ -27,14 +27,17 @@ def save(folder: Path, recipe: Recipe, network: Network, classes: list[str]) -> 
     options = {family: recipe.options[family] for family in ("attention", "head")}
     model = ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
     model.write(folder / MODEL)
+    digests.seal(folder)
 
 
 def load(repeat: int) -> Network:
     """Build the trained network of a repeat from its files."""
+    weights = paths.trained(repeat) / WEIGHTS
+    digests.check(weights)
     model = _read(repeat)
     plan = networks.plan_of(model.network, model.options, classes=len(model.classes), image_size=model.sizes.input)
     network = build(plan, pretrained=None)
-    network.model.load_state_dict(checkpoints.read(paths.trained(repeat) / WEIGHTS))
+    network.model.load_state_dict(checkpoints.read(weights))
     return network
 
 
@@ -45,4 +48,4 @@ def sizes(repeat: int) -> Sizes:
 
 def _read(repeat: int) -> ModelRecord:
     file = paths.trained(repeat) / MODEL
-    return ModelRecord.parse(file.read_bytes(), file)
+    return ModelRecord.parse(digests.read(file), file)

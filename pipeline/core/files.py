@@ -46,14 +46,32 @@ def read_yaml(path: Path) -> Any:
         InputError: for a file that is not YAML, or is too large or deep to be read (`yaml_limits`).
         FileNotFoundError: where there is none.
     """
+    return _loaded(yaml_limits.read_text(path), path)
+
+
+def parse_yaml(content: bytes, place: Path) -> Any:
+    """Return what YAML of any size holds, such as what DVC writes, read as DVC reads it.
+
+    Args:
+        content: UTF-8.
+        place: where it is from, for messages.
+
+    Raises:
+        InputError: for what is not YAML, or has the marks of a merge that was not finished.
+    """
+    text = content.decode("utf-8", "replace")
+    yaml_limits.check_merged(text, place)
+    return _loaded(text, place)
+
+
+def _loaded(text: str, place: Path) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    text = yaml_limits.read_text(path)
     try:
         return YAML(typ="safe").load(text)
     except (YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not YAML: {yaml_limits.reason(error, text)}") from None
+        raise InputError(f"{place}: not YAML: {yaml_limits.reason(error, text)}") from None
 
 
 def write_yaml(path: Path, values: Mapping[str, Any], *, header: str) -> None:

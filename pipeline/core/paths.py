@@ -20,6 +20,10 @@ REJECTED = COLLECTED / "rejected.csv"
 DATASET = COLLECTED / "dataset.json"
 GROUPS = COLLECTED / "groups.csv"
 
+# each file below is an output by itself
+SPLITS = Path("data/split")
+RUNTIMES = Path("metrics/runtime")
+
 PACKED = Path("data/packed")
 PACKED_ARRAY = "images.npy"
 PACKED_INDEX = "index.csv"
@@ -31,6 +35,10 @@ SOURCE_RECORD = SOURCE / "source.json"
 
 # next to the curves of a repeat
 AUGMENTED = "augmented.png"
+
+# the digests of a folder's files, and the end of the name of a single file's
+SUMS = "SHA256SUMS"
+DIGEST = ".sha256"
 
 SUMMARY = Path("metrics/summary.json")
 CURVES = Path("metrics/curves.csv")
@@ -47,7 +55,7 @@ CHECKPOINTS = Path(".dvc/tmp/checkpoints")
 
 def split_file(repeat: int) -> Path:
     """Return the CSV file with the part of each image in a repeat."""
-    return Path(f"data/split/{repeat}.csv")
+    return SPLITS / f"{repeat}.csv"
 
 
 def trained(repeat: int) -> Path:
@@ -62,12 +70,20 @@ def training_metrics(repeat: int) -> Path:
 
 def runtime_file(repeat: int) -> Path:
     """Return the JSON file of all that differs between two equal runs: times, device, versions, commit."""
-    return Path(f"metrics/runtime/{repeat}.json")
+    return RUNTIMES / f"{repeat}.json"
 
 
 def evaluation(repeat: int) -> Path:
     """Return the folder of the test results of a repeat."""
     return Path(f"metrics/evaluate/{repeat}")
+
+
+def digests(file: Path) -> Path:
+    """Return the file with the digest of a file: one for its folder, or its own where it is an output by itself."""
+    # Also below another root.
+    if any(file.parent.parts[-len(own.parts) :] == own.parts for own in (SPLITS, RUNTIMES, CHANNELS)):
+        return file.with_name(file.name + DIGEST)
+    return file.parent / SUMS
 
 
 def root() -> Path:

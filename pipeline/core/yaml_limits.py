@@ -42,13 +42,25 @@ def check(text: str, path: Path) -> None:
     """
     from ruamel.yaml.error import YAMLError
 
-    if mark := CONFLICT.search(text):
-        place = text.count("\n", 0, mark.start()) + 1
-        raise InputError(f"{path}: line {place} is a mark of a conflict in a merge; settle it by hand, then go on")
+    check_merged(text, path)
     try:
         _check_sizes(text, path)
     except YAMLError as error:
         raise InputError(f"{path}: not YAML: {reason(error, text)}") from None
+
+
+def check_merged(text: str, path: Path) -> None:
+    """Refuse a text with the marks of a merge that was not finished.
+
+    Raises:
+        InputError: naming the line and the ways out.
+    """
+    if mark := CONFLICT.search(text):
+        place = text.count("\n", 0, mark.start()) + 1
+        raise InputError(
+            f"{path}: line {place} is a mark of a conflict in a merge; choose one side of each such place and take the "
+            f"marks out, or `git restore --source=HEAD {path}`"
+        )
 
 
 def reason(error: Exception, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
+from pipeline.core import digests
 from pipeline.core.choices import Choice
 from pipeline.core.errors import InputError
 from pipeline.evaluation.predictions import BINS, FloatArray, IntArray, Predictions
@@ -176,7 +177,11 @@ def rescore(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         The same as `scores` returned in the evaluation.
+
+    Raises:
+        InputError: for a file that is not what the evaluation wrote.
     """
+    digests.check(folder / "predictions.csv", folder / "logits.npy")
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
         labels = [row["actual"] for row in csv.DictReader(stream)]
     place = {name: number for number, name in enumerate(classes)}

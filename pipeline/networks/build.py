@@ -142,10 +142,10 @@ def load_backbone(
 
 
 def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor], *, origin: str) -> None:
-    """Raise unless the weights have exactly the names and shapes of this model's backbone.
+    """Raise unless the weights have exactly the names and shapes of this model's backbone, and numbers of its kind.
 
     Raises:
-        InputError: in one line that lists missing and surplus names and differing shapes.
+        InputError: in one line that lists missing and surplus names, differing shapes, and whole numbers.
     """
     own, other = backbone_weights(model.state_dict(), row), backbone_weights(values, row)
     # Files saved before torch counted batches lack these counts, and no layer here uses them.
@@ -155,14 +155,22 @@ def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor]
         for name in own.keys() & other.keys()
         if other[name].shape != own[name].shape
     ]
+    whole = [
+        f"{name} {str(other[name].dtype).removeprefix('torch.')}"
+        for name in own.keys() & other.keys()
+        if own[name].is_floating_point() and not other[name].is_floating_point()
+    ]
     problems = {
         "missing": sorted(own.keys() - other.keys() - optional),
         "surplus": sorted(other.keys() - own.keys()),
         "of another shape": sorted(differing),
+        "of whole numbers": sorted(whole),
     }
     messages = [f"{len(names)} {problem}: {_abbreviate(names)}" for problem, names in problems.items() if names]
     if messages:
-        raise InputError(f"{origin}: not the values of this backbone; {'; '.join(messages)}")
+        raise InputError(
+            f"{origin}: not the values of this backbone; {'; '.join(messages)}; name their own backbone or others"
+        )
 
 
 def _abbreviate(names: list[str], limit: int = 12) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pipeline.core import compiler
+from pipeline.core import compiler, digests
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.vision import models
@@ -71,14 +71,14 @@ def nothing(_recipe: Recipe, _file: Path) -> Pretrained:
 
 def from_file(_recipe: Recipe, file: Path) -> Pretrained:
     """Read the user's own file."""
-    return Pretrained(checkpoints.read(file), f"file {file.name}", checkpoints.sha256(file))
+    return Pretrained(checkpoints.read(file), f"file {file.name}", digests.sha256(file))
 
 
 def from_places365(recipe: Recipe, _file: Path) -> Pretrained:
     """Read the Places365 authors' own file, from torch's cache or its own address; no hash of it is published."""
     url = BACKBONES[recipe.network.backbone].places365
     path = fetch(url)
-    return Pretrained(checkpoints.read(path), f"Places365 {url}", checkpoints.sha256(path))
+    return Pretrained(checkpoints.read(path), f"Places365 {url}", digests.sha256(path))
 
 
 def fetch(url: str) -> Path:
@@ -126,7 +126,7 @@ def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
         raise InputError(f"weights: {weights.url} was refused: {error}") from None
     except pickle.UnpicklingError:
         raise InputError(f"weights: {cached} is damaged; delete it, and it is downloaded anew") from None
-    if not checkpoints.sha256(cached).startswith(cached.stem.rpartition("-")[2]):
+    if not digests.sha256(cached).startswith(cached.stem.rpartition("-")[2]):
         raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
     return values
 
@@ -140,7 +140,7 @@ def from_package(recipe: Recipe, _file: Path) -> Pretrained:
     way_out = "delete .venv, and `make setup` installs it anew"
     if not path.is_file():
         raise InputError(f"weights: {path} is not there; {way_out}")
-    if (digest := checkpoints.sha256(path)) != packaged.sha256:
+    if (digest := digests.sha256(path)) != packaged.sha256:
         raise InputError(
             f"weights: {path} is not the file of {packaged.package}: SHA-256 {digest} instead of {packaged.sha256}; "
             f"{way_out}"

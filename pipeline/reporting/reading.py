@@ -1,5 +1,6 @@
 """From the files of a working tree to what a report is made from."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health
@@ -44,6 +45,8 @@ def material(recipe: Recipe) -> Material:
     """
     read = [repeats.read(Folder(Path()), number) for number in recipe.repeats]
     aggregate.check_same_experiment(read)
+    digests.check(paths.MANIFEST, paths.REJECTED, paths.GROUPS)
+    digests.check(paths.PACKED / paths.PACKED_INDEX, paths.PACKED / paths.PACKED_ARRAY)
     rows = list(manifest.read(paths.MANIFEST, manifest.Row))
     rejected = list(manifest.read(paths.REJECTED, manifest.Rejected))
     counts = Counter(row.label for row in rows)
@@ -70,7 +73,7 @@ def material(recipe: Recipe) -> Material:
 def _augmented(one: Repeat) -> bytes:
     """Return training images as a repeat's training varied them, a PNG; nothing where it did not."""
     sheet = paths.training_metrics(one.number) / paths.AUGMENTED
-    return sheet.read_bytes() if sheet.exists() else b""
+    return digests.read(sheet) if sheet.exists() else b""
 
 
 def explained(one: Repeat) -> Explanations:
@@ -83,7 +86,7 @@ def explained(one: Repeat) -> Explanations:
     trained, tested = paths.training_metrics(one.number), paths.evaluation(one.number)
     described = _json(tested / "pictures.json")
     images = _with_images([examples.example(one.number, row) for row in described["images"]])
-    with np.load(tested / "pictures.npz", allow_pickle=False) as file:
+    with np.load(io.BytesIO(digests.read(tested / "pictures.npz")), allow_pickle=False) as file:
         arrays = dict(file)
     side = one.record.recipe.data.crop_size
     return Explanations(
@@ -107,7 +110,7 @@ def _with_images(listed: Sequence[Example]) -> list[Shown]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(digests.read(path))
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}; `dvc repro` makes it anew") from None
     return values

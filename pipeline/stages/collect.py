@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.core import paths, places
+from pipeline.core import digests, paths, places
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
@@ -44,6 +44,7 @@ def main() -> None:
         }
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
+        digests.seal(folder)
     for line in summary(rows, rejected, alike, leaking if choice == "allow" else []):
         print(f"collect: {line}")
 

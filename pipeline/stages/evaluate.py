@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from pipeline.assembly import trained
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Scores
-from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.networks.network import Network
@@ -30,9 +29,7 @@ def main(arguments: list[str]) -> None:
     recipe = Recipe.read()
     device = machine(recipe).device
     data = Packed.open(paths.PACKED)
-    test = [image for image in manifest.read(paths.split_file(repeat), manifest.Assigned) if image.part == "test"]
-    number = {name: row for row, name in enumerate(data.paths)}
-    rows = [number[image.path] for image in test]
+    rows = [row for row, image in data.assigned(paths.split_file(repeat)) if image.part == "test"]
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
     logits = class_scores(network, images, rows, recipe)
@@ -47,6 +44,7 @@ def main(arguments: list[str]) -> None:
         write_table(target / "predictions.csv", predicted)
         scored.write(target / "scores.json")
         explained_images.write(target, explained)
+        digests.seal(target)
     print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 

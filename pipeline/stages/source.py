@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.core import paths, places
+from pipeline.core import digests, paths, places
 from pipeline.core.errors import one_line_errors
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.records import WeightsRecord
 from pipeline.core.source_record import SourceRecord
 from pipeline.pretrained import weights
@@ -19,13 +19,15 @@ def main() -> None:
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
         sha256 = ""
-        if pretrained.values:
+        # By what was asked for: a file without values must not pass for no weights.
+        if recipe.network.weights != NONE:
             stored = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(weights.fitting(pretrained, name), stored)
-            sha256 = checkpoints.sha256(stored)
+            sha256 = digests.sha256(stored)
         described = WeightsRecord(origin=pretrained.origin, license=pretrained.license, sha256=sha256)
         record = SourceRecord(backbone=name, weights=described, file_sha256=pretrained.file_sha256)
         record.write(target / paths.SOURCE_RECORD.name)
+        digests.seal(target)
     print(f"source: {pretrained.origin}")
 
 

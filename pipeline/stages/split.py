@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument
 from pipeline.core.recipe import Recipe
@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> None:
     """Write the split file of the repeat that the only argument numbers."""
     repeat = repeat_argument(arguments)
     settings = Recipe.read().data.split
+    digests.check(paths.MANIFEST, paths.DATASET, paths.GROUPS)
     rows = manifest.read(paths.MANIFEST, Row)
     described = json.loads(paths.DATASET.read_text(encoding="utf-8"))
     published = described["published"]
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> None:
             print(f"split: {line}")
     with paths.written_whole(paths.split_file(repeat)) as file:
         manifest.write(file, Assigned, assigned)
+    digests.seal(paths.split_file(repeat))
 
 
 def per_class(numbers: PerClass | str) -> splits.PerClass | None:

@@ -18,13 +18,12 @@ from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
-from pipeline.core import paths, seeding, stopping
+from pipeline.core import digests, paths, seeding, stopping
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
-from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
@@ -60,15 +59,19 @@ def main(arguments: list[str]) -> None:
     speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
     with paths.written_whole(paths.runtime_file(repeat)) as target:
         runtime_record(outcome, on, speed, data.sha256, started=started).write(target)
+    digests.seal(paths.runtime_file(repeat))
     keeper.remove()
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
-    """Return the rows of the packed array in each part; `train` is never empty."""
+    """Return the rows of the packed array in each part; `train` is never empty.
+
+    Raises:
+        InputError: for a split that is not what its stage wrote, or is of other images.
+    """
     rows: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    number = {name: row for row, name in enumerate(data.paths)}
-    for image in manifest.read(paths.split_file(repeat), manifest.Assigned):
-        rows[image.part].append(number[image.path])
+    for row, image in data.assigned(paths.split_file(repeat)):
+        rows[image.part].append(row)
     return {part: torch.tensor(members, dtype=torch.long) for part, members in rows.items()}
 
 
@@ -128,6 +131,7 @@ def write_history(
         (target / "values.json").write_text(json.dumps(first) + "\n", encoding="utf-8")
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)
+        digests.seal(target)
 
 
 if __name__ == "__main__":

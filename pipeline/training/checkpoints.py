@@ -1,6 +1,5 @@
 """Files of weights: safetensors, which cannot hold code, and PyTorch's format restricted to plain tensors."""
 
-import hashlib
 import pickle
 import struct
 import warnings
@@ -13,6 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core.errors import InputError
+from pipeline.training import plain_tensors
+
+WAY_OUT = "a network's state_dict of floating-point tensors is needed: save it again, or name another file"
 
 WRAPPERS = ("state_dict", "model")
 
@@ -47,34 +49,37 @@ def read(path: Path) -> dict[str, Tensor]:
     training does, is unwrapped.
 
     Raises:
-        InputError: for a file that is missing, cut short, of another kind, not plain tensors (a pickle that would run
-            code is never run), or with values that are not finite.
+        InputError: for a file that is missing, cut short, of another kind, without a tensor, not of plain tensors (a
+            pickle that would run code is never run), or with values that are not finite.
     """
     if not path.is_file():
         raise InputError(f"weights_file: {str(path)!r} is not a file")
-    values = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
-    values = {name.removeprefix("module."): _cast(value) for name, value in values.items()}
+    stored = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+    values = {name.removeprefix("module."): value for name, value in stored.items()}
+    if not values:
+        raise InputError(f"{path}: holds no tensor; {WAY_OUT}")
+    if twice := [name for name in values if {name, f"module.{name}"} <= stored.keys()]:
+        raise InputError(f"{path}: holds {twice[0]} both with and without module. in front; {WAY_OUT}")
+    if fault := plain_tensors.fault(values):
+        raise InputError(f"{path}: {fault}; {WAY_OUT}")
+    values = {name: _cast(value) for name, value in values.items()}
     broken = [name for name, value in values.items() if not bool(value.isfinite().all())]
     if broken:
-        raise InputError(f"{path}: {len(broken)} tensors hold values that are not finite, the first is {broken[0]}")
+        raise InputError(
+            f"{path}: {len(broken)} tensors hold values that are not finite, the first is {broken[0]}; {WAY_OUT}"
+        )
     return values
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _cast(value: Tensor) -> Tensor:
-    # Counters, such as a batch norm's number of batches, stay whole numbers.
-    return value.to(torch.float32) if value.is_floating_point() else value
+    # Counters, such as a batch norm's number of batches, stay whole numbers. A sign that is only noted would be lost.
+    return value.resolve_neg().to(torch.float32) if value.is_floating_point() else value
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         values: dict[str, Tensor] = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, LookupError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from None
     return values
 

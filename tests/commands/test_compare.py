@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.commands import compare
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import pairs, statistics
 
@@ -20,10 +21,12 @@ def write_answers(root, name, *, missing=""):
         lines = [line for line in lines if not missing or not line.startswith(missing)]
         file = root / f"metrics/evaluate/{repeat}/predictions.csv"
         file.write_text("\n".join(["path,actual,predicted,confidence,correct", *lines]) + "\n", encoding="utf-8")
+        digests.seal(file.parent)
     rows = [f"{repeat}/{n}.png,a,{repeat}{n}" for repeat in (1, 2) for n in range(10)]
     file = root / "data/collected/manifest.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(["path,label,sha256", *rows]) + "\n", encoding="utf-8")
+    digests.seal(file.parent)
 
 
 @pytest.fixture
@@ -107,6 +110,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(clone):
 def test_an_experiment_of_an_older_format_is_refused_by_its_name(two):
     file = Path("other/metrics/train/2/record.json")
     file.write_text(file.read_text(encoding="utf-8").replace('"format": 3', '"format": 0'), encoding="utf-8")
+    paths.digests(file).unlink()
     message = r"^other: metrics/train/2/record\.json: has format 0, and format 3 is read; `dvc repro` makes it anew$"
     with pytest.raises(InputError, match=message):
         said("one", "other")

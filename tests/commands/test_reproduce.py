@@ -9,6 +9,7 @@ import yaml
 
 from pipeline import tracking
 from pipeline.commands import cloning, reproduce
+from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.records import MachineRecord
 from pipeline.tracking import lookup
@@ -102,10 +103,12 @@ def test_a_dirty_run_of_which_no_change_was_kept_says_so(clone, files):
     runtime = json.loads(Path("metrics/runtime/2.json").read_text(encoding="utf-8"))
     runtime |= {"git_dirty": True, "git_changes": None, "started": "2026-02-02T03:04:05+00:00"}
     Path("metrics/runtime/2.json").write_text(json.dumps(runtime), encoding="utf-8")
+    digests.seal(Path("metrics/runtime/2.json"))
     assert tracking.made_from(tracking.read(HERE), [1, 2]).changes is None
     assert tracking.made_from(tracking.read(HERE), [1]).changes == ""
     runtime["git_changes"] = "diff"
     Path("metrics/runtime/2.json").write_text(json.dumps(runtime), encoding="utf-8")
+    digests.seal(Path("metrics/runtime/2.json"))
     assert tracking.made_from(tracking.read(HERE), [1, 2]).changes == "diff"
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.prepared.manifest import Assigned, Indexed, Rejected, Row, read, write
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Indexed, Rejected, Row, read, write
 from pipeline.datasets.prepared.splits import split
 
 NAMES = [
@@ -107,5 +107,19 @@ def test_a_number_must_be_one(tmp_path):
     write(tmp_path / "x.csv", Row, [Row("a", "a", "", 1, "", 1, 1, "", "")])
     text = (tmp_path / "x.csv").read_text().replace(",1,", ",many,")
     (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(InputError, match=r"not a table of path,label,part,bytes"):
+    with pytest.raises(InputError, match=r"x\.csv: 'a': bytes: 'many' is not a whole number; dvc repro makes it anew$"):
         read(tmp_path / "x.csv", Row)
+
+
+@pytest.mark.parametrize("number", ["", "-1", "1_0", " 1", "1.0", "²", "٣"])
+def test_a_number_is_of_digits_alone(tmp_path, number):
+    (tmp_path / "x.csv").write_text(f"path,group,kind,of\na,{number},,\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"'a': group: .* is not a whole number"):
+        read(tmp_path / "x.csv", Alike)
+
+
+def test_a_part_that_there_is_not_is_named_with_its_image(tmp_path):
+    (tmp_path / "x.csv").write_text("path,label,part\na.png,a,train\nb.png,a,t2ain\n", encoding="utf-8")
+    message = r"x\.csv: 'b\.png': part: 't2ain' is not one of train, val, test; dvc repro makes it anew$"
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "x.csv", Assigned)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import packing, parallel
 from pipeline.datasets.decoding.images import load, resized
@@ -18,8 +19,9 @@ from pipeline.datasets.prepared.packed import Packed
 SIZE = 16
 
 
-def _row(path: str) -> Row:
-    return Row(path, path.split("/")[0], "", 1, path, 1, 1, "RGB", "")
+def _row(source, file) -> Row:
+    path = file.relative_to(source).as_posix()
+    return Row(path, path.split("/")[0], "", 1, digests.sha256(file), 1, 1, "RGB", "")
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def source(tmp_path):
 @pytest.fixture
 def rows(source):
     files = sorted(file for file in source.rglob("*") if file.is_file())
-    return [_row(file.relative_to(source).as_posix()) for file in files]
+    return [_row(source, file) for file in files]
 
 
 @pytest.fixture
@@ -122,8 +124,24 @@ def test_a_large_set_is_packed_in_little_memory(rows, source, target, monkeypatc
 
 
 def test_an_image_that_was_changed_since_is_named(rows, source, target):
+    file = source / "b/1.png"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"^.*images/b/1.png: damaged: .* and manifest\.csv has .*`dvc repro`"):
+        _pack(rows, source, target)
+
+
+def test_an_image_that_cannot_be_decoded_any_more_is_named(rows, source, target):
     (source / "b/1.png").write_bytes(b"")
+    rows[2] = _row(source, source / "b/1.png")
     with pytest.raises(InputError, match=r"^.*images/b/1.png: empty: 0 bytes; dvc repro collects it anew$"):
+        _pack(rows, source, target)
+
+
+def test_an_image_that_is_gone_is_named(rows, source, target):
+    (source / "b/1.png").unlink()
+    with pytest.raises(InputError, match=r"^.*images/b/1.png: no such file; `dvc repro` collects it anew$"):
         _pack(rows, source, target)
 
 
@@ -138,7 +156,7 @@ def test_a_disk_without_room_is_reported_before_anything_is_decoded(rows, source
 @pytest.mark.parametrize("name", ["images.npy", "index.csv", "meta.json"])
 def test_a_missing_file_is_named(rows, source, target, name):
     (_pack(rows, source, target) / name).unlink()
-    with pytest.raises(InputError, match=rf"^.*{name}: no such file; dvc repro makes it$"):
+    with pytest.raises(InputError, match=rf"^.*{name}: no such file; `dvc repro` makes it$"):
         Packed.open(target)
 
 
@@ -158,5 +176,8 @@ def test_a_missing_file_is_named(rows, source, target, name):
 def test_files_that_do_not_fit_are_refused(rows, source, target, name, change):
     file = _pack(rows, source, target) / name
     file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(InputError, match=rf"^.*{name}: damaged: its SHA-256 is \w+\.\.\., and SHA256SUMS has"):
+        Packed.open(target)
+    digests.seal(target)
     with pytest.raises(InputError, match=r"^.*packed: not a packed set \(.*\); dvc repro makes it anew$"):
         Packed.open(target)

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.packed import Packed
@@ -26,8 +26,10 @@ def _collected(images: int, *, side: int = 40) -> None:
     Image.fromarray(pixels).save(paths.COLLECTED / "one.png", compress_level=1)
     for number in range(images):
         (folder / str(number)).symlink_to(Path("../../one.png"))
-    rows = [Row(f"a/{number}", "a", "", 1, "", side, side, "RGB", "") for number in range(images)]
+    sha256 = digests.sha256(paths.COLLECTED / "one.png")
+    rows = [Row(f"a/{number}", "a", "", 1, sha256, side, side, "RGB", "") for number in range(images)]
     manifest.write(paths.MANIFEST, Row, rows)
+    digests.seal(paths.COLLECTED)
 
 
 @pytest.fixture(autouse=True)

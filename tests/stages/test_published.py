@@ -18,14 +18,14 @@ from serving import Server, serving
 
 from pipeline.commands import overriding
 from pipeline.config import choices
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.published import described
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Assigned, Row
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.prepared.splits import PerClass
 from pipeline.stages import collect, preprocess, split, validate
@@ -273,6 +273,8 @@ def _collected(rows: list[Row], name: str | None) -> None:
     manifest.write(paths.MANIFEST, Row, rows)
     published = {"published": name and described(name), "on_leak": "allow"}
     paths.DATASET.write_text(json.dumps(published), encoding="utf-8")
+    manifest.write(paths.GROUPS, Alike, [])
+    digests.seal(paths.COLLECTED)
 
 
 def _rows(counts: dict[str, int]) -> list[Row]:

@@ -9,7 +9,7 @@ import written_results
 from written_results import CLASSES, TESTED, write_all, write_evaluation, write_json, write_params, write_training
 
 from pipeline import tracking
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.scores import SCORES, Score
@@ -125,6 +125,7 @@ def test_a_new_score_is_on_the_page_in_its_table_and_in_the_summary(results, mon
         file = Path(f"metrics/evaluate/{repeat}/scores.json")
         told = json.loads(file.read_text(encoding="utf-8"))
         write_json(file, told | {"error_rate": repeat / 10})
+        digests.seal(file.parent)
     text = made_page().text
     assert "error rate 20.0 % ± 10.0" in text
     assert "error rate (%)" in text
@@ -191,6 +192,7 @@ def test_training_images_are_shown_as_the_first_repeat_varied_them(results):
     for repeat in TESTED:
         write_training(repeat)
         Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet %d" % repeat)
+        digests.seal(Path(f"metrics/train/{repeat}"))
     page = made_page()
     (sheet,) = (image for image in page.all("img") if image["src"] == "data:image/png;base64,c2hlZXQgMQ==")
     strengths = tiny.shipped()["options"]["augmentation"]["csca"]
@@ -368,6 +370,7 @@ def dogs(results):
     file = Path("data/collected/dataset.json")
     own = json.loads(file.read_text(encoding="utf-8"))
     write_json(file, own | {"set": "dogs", "title": "Stanford Dogs", "published": described("dogs")})
+    digests.seal(file.parent)
     write_params([1, 2, 3], {"network.weights": "imagenet"})
     for repeat in TESTED:
         write_training(repeat)
@@ -423,12 +426,14 @@ def test_a_missing_file_is_named_with_the_way_out(results, lost):
 
 def test_a_cut_json_is_named(results):
     Path("metrics/evaluate/1/scores.json").write_text("{", encoding="utf-8")
+    digests.seal(Path("metrics/evaluate/1"))
     with pytest.raises(InputError, match=r"^metrics/evaluate/1/scores\.json: not JSON: .*; `dvc repro` makes it anew"):
         report.main()
 
 
 def test_a_table_without_rows_is_named(results):
     Path("metrics/train/1/history.csv").write_text("epoch,train_loss\n", encoding="utf-8")
+    digests.seal(Path("metrics/train/1"))
     with pytest.raises(InputError, match=r"^metrics/train/1/history\.csv: has no row; `dvc repro` makes it anew"):
         report.main()
 
@@ -436,6 +441,7 @@ def test_a_table_without_rows_is_named(results):
 def test_a_tested_image_that_was_not_packed_is_named(results):
     index = Path("data/packed/index.csv")
     index.write_text(index.read_text(encoding="utf-8").replace("2/0.png", "2/9.png"), encoding="utf-8")
+    digests.seal(index.parent)
     with pytest.raises(InputError, match=r"^data/packed/index\.csv: lacks '2/0\.png', which was tested"):
         report.main()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import manifest
@@ -27,6 +27,7 @@ def _described(on_leak: str = "refuse", *, published: bool = False) -> None:
     """What `collect` says of a set: one of which nothing is published, or one with numbers of images."""
     told = {"counts": {"images": 0, "train": 0, "test": 0}, "printed": {}} if published else None
     paths.DATASET.write_text(json.dumps({"published": told, "on_leak": on_leak}), encoding="utf-8")
+    digests.seal(paths.COLLECTED)
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_another_argument_than_a_repeat_is_refused(arguments):
 
 def test_a_missing_manifest_names_what_makes_it():
     paths.MANIFEST.unlink()
-    with pytest.raises(InputError, match=r"^data/collected/manifest.csv: no such file; dvc repro makes it$"):
+    with pytest.raises(InputError, match=r"^data/collected/manifest.csv: no such file; `dvc repro` makes it$"):
         main(["1"])
     assert not Path("data/split").exists()
 
@@ -142,6 +143,7 @@ def test_the_parts_of_a_published_set_are_told(drawn, capsys):
 def test_near_duplicates_stay_together_unless_they_are_let_be():
     alike = [Alike(row.path, 1, "near" if place else "", ROWS[0].path) for place, row in enumerate(ROWS[:10])]
     manifest.write(paths.GROUPS, Alike, alike)
+    digests.seal(paths.COLLECTED)
     held = {}
     for choice in ("refuse", "allow"):
         _described(on_leak=choice)

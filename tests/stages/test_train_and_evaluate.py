@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score
 
 from pipeline import tracking
 from pipeline.assembly import trained as trained_networks
-from pipeline.core import paths, provenance, seeding
+from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.precision import set_float32
 from pipeline.core.recipe import Recipe
@@ -98,7 +98,7 @@ def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_
         files = [*paths.trained(1).iterdir(), *paths.training_metrics(1).iterdir()]
         contents.append({file.as_posix(): file.read_bytes() for file in files})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 5
+    assert len(contents[0]) == 7
 
 
 def test_no_result_follows_from_memory_that_nothing_was_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert found.parameters.trainable > found.parameters.frozen > 0
     assert found.recipe == Recipe.read().settings()
     assert found.recipe.network.freeze == "3b"
-    assert found.weights.sha256 == checkpoints.sha256(paths.SOURCE_WEIGHTS)
+    assert found.weights.sha256 == digests.sha256(paths.SOURCE_WEIGHTS)
     assert len(found.code) == 64
     assert found.threads == 1
     assert str(Path.cwd()) not in found.dumped()
@@ -198,6 +198,7 @@ def test_other_code_weights_or_threads_have_another_key(change: str, monkeypatch
         told = json.loads(paths.SOURCE_RECORD.read_text(encoding="utf-8"))
         told["weights"]["sha256"] = "0" * 64
         paths.SOURCE_RECORD.write_text(json.dumps(told), encoding="utf-8")
+        digests.seal(paths.SOURCE)
     train.main(["1"])
     assert record().key != before
 
@@ -229,6 +230,7 @@ def test_the_labels_of_test_images_do_not_reach_training() -> None:
     other = {label: labels[(place + 1) % len(labels)] for place, label in enumerate(labels)}
     changed = [row._replace(label=other[row.label]) if row.path in test else row for row in rows]
     manifest.write(index, manifest.Indexed, changed)
+    digests.seal(paths.PACKED)
     train.main(["1"])
     assert (paths.trained(1) / "weights.safetensors").read_bytes() == before
 
@@ -419,6 +421,8 @@ def relabel(part: str) -> None:
     for file, kind in ((paths.split_file(1), manifest.Assigned), (paths.MANIFEST, manifest.Row)):
         found = manifest.read(file, kind)
         manifest.write(file, kind, [row._replace(label=label.get(row.path, row.label)) for row in found])
+    digests.seal(paths.split_file(1))
+    digests.seal(paths.COLLECTED)
     preprocess.main()
 
 

@@ -183,6 +183,18 @@ def test_the_label_of_an_image_outside_the_training_part_computes_no_new_weights
     assert len(trainings) == 1
 
 
+def test_a_file_with_a_wrong_byte_is_recomputed(
+    pretrained: dict[str, Tensor], clone: Path, trainings: list[int]
+) -> None:
+    first = weigh(recipe(), pretrained)
+    [file] = (clone / paths.CHANNELS).glob("*.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert torch.equal(weigh(recipe(), pretrained)[LAYERS[0]], first[LAYERS[0]])
+    assert len(trainings) == 2
+
+
 def test_a_broken_file_is_recomputed_or_named_with_the_way_out(
     pretrained: dict[str, Tensor], clone: Path, trainings: list[int]
 ) -> None:

@@ -8,6 +8,7 @@ import yaml
 from written_results import DATA
 
 from pipeline import tracking
+from pipeline.core import digests, paths
 from pipeline.tracking import labels, publishing
 from pipeline.tracking.results import key_of
 
@@ -244,6 +245,7 @@ def test_repeats_of_two_experiments_are_refused(clone, files):
     record = Path("metrics/train/2/record.json").read_bytes()
     files.experiment(clone, repeats=(1, 2))
     Path("metrics/train/2/record.json").write_bytes(record)
+    digests.seal(Path("metrics/train/2"))
     with pytest.raises(tracking.IncompleteError, match="not the summary of the repeats beside it"):
         tracking.publish(HERE)
 
@@ -262,6 +264,7 @@ def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, nam
     old = json.loads(file.read_text(encoding="utf-8"))
     del old["format"]
     file.write_text(json.dumps(old), encoding="utf-8")
+    paths.digests(file).unlink()
     message = rf"^metrics/{name}: has no format, and format 3 is read; `dvc repro` makes it anew$"
     with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
@@ -297,6 +300,7 @@ def test_a_network_that_diverged_is_shown(tracked, files, runs):
     files.experiment(tracked, repeats=(1,))
     curves = Path("metrics/train/1/history.csv")
     curves.write_text("epoch,train_loss,val_loss\n1,nan,\n2,inf,\n", encoding="utf-8")
+    digests.seal(curves.parent)
     tracking.publish(HERE)
     assert tracking.publish(HERE).outcome == "unchanged"
     assert [step for step, _ in history(identifiers(runs)["1"], "train_loss")] == [1, 2]

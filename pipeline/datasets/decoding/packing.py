@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from pipeline.core import imagenet, paths
+from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding.images import RefusedError, Resize, load, resized
 from pipeline.datasets.decoding.parallel import mapped
@@ -42,6 +42,7 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
     digest = hashlib.sha256()
     with (target / paths.PACKED_ARRAY).open("wb") as file:
         _write_images(_Hashed(file, digest), rows, functools.partial(_pixels, source, size, resize), shape)
+    array = digest.hexdigest()
     index = target / paths.PACKED_INDEX
     manifest.write(index, Indexed, (Indexed(row.path, row.label) for row in rows))
     digest.update(index.read_bytes())
@@ -56,6 +57,8 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
     }
     text = json.dumps(meta, ensure_ascii=False, indent=2)
     (target / paths.PACKED_META).write_text(text + "\n", encoding="utf-8")
+    # Without reading the array again.
+    digests.seal(target, {paths.PACKED_ARRAY: array})
 
 
 class _Hashed:
@@ -75,20 +78,24 @@ class _Hashed:
             raise
 
 
-def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[str], bytes], shape: tuple[int, ...]) -> None:
+def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[Row], bytes], shape: tuple[int, ...]) -> None:
     # A stream, not a memory map: a full disk would kill the process with SIGBUS.
     header = {"descr": npy.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
     npy.write_array_header_1_0(file, header)
-    with mapped(pixels, [row.path for row in rows]) as decoded:
+    with mapped(pixels, rows) as decoded:
         for data in tqdm(decoded, "preprocess", len(rows), unit=" images", disable=None):
             file.write(data)
 
 
-def _pixels(source: Path, size: int, resize: Resize, path: str) -> bytes:
+def _pixels(source: Path, size: int, resize: Resize, row: Row) -> bytes:
     """Return one image as the bytes of uint8 (3, S, S)."""
+    file = source / row.path
     try:
-        image = load(source / path, at_least=_DRAFT * size).image
+        digests.compare(file, digests.sha256(file), row.sha256, source.with_name(paths.MANIFEST.name))
+        image = load(file, at_least=_DRAFT * size).image
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; `dvc repro` collects it anew") from None
     except RefusedError as refusal:
-        raise InputError(f"{source / path}: {refusal}; dvc repro collects it anew") from None
+        raise InputError(f"{file}: {refusal}; dvc repro collects it anew") from None
     pixels = np.asarray(resized(image, size, resize))
     return pixels.transpose(2, 0, 1).tobytes()

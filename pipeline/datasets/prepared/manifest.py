@@ -6,9 +6,14 @@ A spreadsheet can open them: a text that would be a formula there gets an apostr
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from pipeline.core.errors import InputError
+
+# Texts with all values that a cell may have.
+Part = Annotated[str, "train", "val", "test"]
+OwnPart = Annotated[str, "train", "val", "test", ""]
+Kind = Annotated[str, "exact", "near", ""]
 
 
 class Row(NamedTuple):
@@ -28,7 +33,7 @@ class Row(NamedTuple):
 
     path: str
     label: str
-    part: str
+    part: OwnPart
     bytes: int
     sha256: str
     width: int
@@ -57,7 +62,7 @@ class Alike(NamedTuple):
 
     path: str
     group: int
-    kind: str
+    kind: Kind
     of: str
 
 
@@ -66,7 +71,7 @@ class Assigned(NamedTuple):
 
     path: str
     label: str
-    part: str
+    part: Part
 
 
 class Indexed(NamedTuple):
@@ -85,6 +90,10 @@ _SHARED = ("label", "part", "mode", "note")
 RowT = TypeVar("RowT", Row, Rejected, Alike, Assigned, Indexed)
 
 
+class _CellError(Exception):
+    """A value of another kind than its column's."""
+
+
 def write(file: Path, kind: type[RowT], rows: Iterable[RowT]) -> None:
     """Write rows of one type below a header line."""
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -97,7 +106,7 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
     """Read rows of one type, as `write` wrote them.
 
     Raises:
-        InputError: if the file is missing or is not a table of these rows.
+        InputError: if the file is missing, is not a table of these rows, or has a value of another kind.
     """
     try:
         with file.open(encoding="utf-8", newline="") as stream:
@@ -107,6 +116,8 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
             return list(_rows(lines, kind))
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; dvc repro makes it") from None
+    except _CellError as error:
+        raise InputError(f"{file}: {error}; dvc repro makes it anew") from None
     except (ValueError, csv.Error):
         columns = ",".join(kind._fields)
         raise InputError(f"{file}: not a table of {columns}; dvc repro makes it anew") from None
@@ -126,6 +137,8 @@ def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:
     types = dict(zip(kind._fields, get_type_hints(kind).values(), strict=True))
     numeric = [column for column, name in enumerate(types) if types[name] is int]
     shared = [column for column, name in enumerate(types) if name in _SHARED]
+    hints = get_type_hints(kind, include_extras=True)
+    known = {column: hints[name].__metadata__ for column, name in enumerate(types) if hints[name] is not types[name]}
     # One object per different value: a million rows would hold a million equal strings.
     interned: dict[str, str] = {}
     for line in lines:
@@ -134,6 +147,13 @@ def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:
         row: list[Any] = [cell[1:] if cell.startswith(_TEXT) else cell for cell in line]
         for column in shared:
             row[column] = interned.setdefault(row[column], row[column])
+        for column, values in known.items():
+            if row[column] not in values:
+                choices = ", ".join(value or "nothing" for value in values)
+                raise _CellError(f"{line[0]!r}: {kind._fields[column]}: {row[column]!r} is not one of {choices}")
         for column in numeric:
+            # Of digits alone: `int` takes "1_0" and " 1" too.
+            if not (row[column].isascii() and row[column].isdecimal()):
+                raise _CellError(f"{line[0]!r}: {kind._fields[column]}: {row[column]!r} is not a whole number")
             row[column] = int(row[column])
         yield kind._make(row)

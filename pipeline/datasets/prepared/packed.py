@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Indexed
+from pipeline.datasets.prepared.manifest import Assigned, Indexed
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ class Packed:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open the files of `packing.pack`; no image is read yet.
+        """Open the files of `packing.pack`, which are read once to compare their digests.
 
         Raises:
             InputError: if a file is missing, damaged, or contradicts the others.
         """
+        digests.check(*(folder / name for name in (paths.PACKED_INDEX, paths.PACKED_META, paths.PACKED_ARRAY)))
         index = manifest.read(folder / paths.PACKED_INDEX, Indexed)
         try:
             meta = json.loads((folder / paths.PACKED_META).read_text(encoding="utf-8"))
@@ -59,3 +60,16 @@ class Packed:
         except (ValueError, KeyError, TypeError, EOFError) as error:
             raise InputError(f"{folder}: not a packed set ({error}); dvc repro makes it anew") from None
         return cls(array, [row.path for row in index], labels, meta["classes"], mean, std, sha256)
+
+    def assigned(self, split: Path) -> list[tuple[int, Assigned]]:
+        """Return the entries of a split file, each with its row of `images`.
+
+        Raises:
+            InputError: if the file is not what its stage wrote, or names an image that is not packed.
+        """
+        digests.check(split)
+        number = {name: row for row, name in enumerate(self.paths)}
+        images = manifest.read(split, Assigned)
+        if unknown := [image.path for image in images if image.path not in number]:
+            raise InputError(f"{split}: {unknown[0]!r} is not in {paths.PACKED}; `dvc repro` makes both anew")
+        return [(number[image.path], image) for image in images]

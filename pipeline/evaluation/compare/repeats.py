@@ -3,11 +3,14 @@
 import csv
 import io
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
+from pipeline.core.record_file import RecordFile
 from pipeline.core.records import Record, Runtime, Scores
+
+RecordT = TypeVar("RecordT", bound=RecordFile)
 
 
 class Files(Protocol):
@@ -68,18 +71,38 @@ def read(files: Files, number: int) -> Repeat:
 
     Raises:
         FileNotFoundError: if a file is not available.
-        InputError: if a file does not have the form that its stage writes.
+        InputError: if a file is not what its stage wrote, or does not have the form that it writes.
     """
     record, runtime = paths.training_metrics(number) / "record.json", paths.runtime_file(number)
     scores = paths.evaluation(number) / "scores.json"
     return Repeat(
         number=number,
-        record=Record.parse(files.read(record), record),
-        runtime=Runtime.parse(files.read(runtime), runtime),
-        scores=Scores.parse(files.read(scores), scores),
+        record=_parsed(Record, files, record),
+        runtime=_parsed(Runtime, files, runtime),
+        scores=_parsed(Scores, files, scores),
         history=table(files, paths.training_metrics(number) / "history.csv"),
         predictions=table(files, paths.evaluation(number) / "predictions.csv"),
     )
+
+
+def _parsed(kind: type[RecordT], files: Files, path: Path) -> RecordT:
+    try:
+        return kind.parse(checked(files, path), path)
+    except FileNotFoundError:
+        # Older formats had no digests: that it is one of these says more than that there are none.
+        kind.parse(files.read(path), path)
+        raise
+
+
+def checked(files: Files, path: Path) -> bytes:
+    """Return the bytes of a file, compared with the digest beside it.
+
+    Raises:
+        FileNotFoundError: if the file is not available.
+        InputError: if it is not what its stage wrote.
+    """
+    # How a damaged file comes back depends on whether it is in the working tree.
+    return digests.read(path) if files == Folder(Path()) else digests.read(path, files.read)
 
 
 def table(files: Files, path: Path) -> list[dict[str, str]]:
@@ -87,9 +110,16 @@ def table(files: Files, path: Path) -> list[dict[str, str]]:
 
     Raises:
         FileNotFoundError: if the file is not available.
-        InputError: if it has no row.
+        InputError: if it is not what its stage wrote, has no row, or one of another length than the header's.
     """
-    rows = list(csv.DictReader(io.StringIO(files.read(path).decode("utf-8"), newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(checked(files, path).decode("utf-8"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table: {error}; `dvc repro` makes it anew") from None
     if not rows:
         raise InputError(f"{path}: has no row; `dvc repro` makes it anew")
+    for number, row in enumerate(rows, start=1):
+        # Of cells beyond the header the key is None, of missing ones the value.
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number} is not as long as the header; `dvc repro` makes it anew")
     return rows

@@ -1,0 +1,85 @@
+"""The way to have a damaged output back: from DVC's cache, or anew where its object there is damaged too."""
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import parse_yaml
+
+
+def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
+    """Return the commands that bring a file back that is not what its stage has written.
+
+    DVC takes an object of its cache for right that has the right name: neither `dvc checkout` nor `dvc repro --force`
+    replaces a damaged one, so it has to go first.
+
+    Args:
+        file: relative to the project's root.
+        sums: the file of its digest, which may be what is damaged.
+        read: reads a file of the revision that `file` is of.
+    """
+    # A file that is an output by itself has its digest in another one.
+    outs = [file, sums] if sums.suffix == paths.DIGEST else [sums.parent]
+    objects = _objects(file, sums, outs, read)
+    damaged = [one for one in objects if one.is_file() and _md5(one) != one.parent.name + one.name]
+    if read is not Path.read_bytes:
+        removed = f": `rm -f {_words(*damaged)}`" if damaged else ""
+        return f"DVC's cache holds it{removed}, then run the experiment again"
+    if damaged:
+        return f"DVC's cache holds wrong bytes too: `rm -rf {_words(*outs, *damaged)}`, then `dvc repro` makes it anew"
+    if objects and all(one.is_file() for one in objects):
+        return f"`rm -rf {_words(*outs)}`, then `dvc checkout {_words(*outs)}` restores it"
+    return f"`rm -rf {_words(*outs)}`, then `dvc repro` makes it anew"
+
+
+def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path], bytes]) -> list[Path]:
+    """Return the objects of DVC's cache that should hold a file and its digest; none where dvc.lock has no output."""
+    try:
+        hashes = dict(_outputs(read(paths.LOCK)))
+        if outs[0].as_posix() not in hashes:
+            return []
+        cache = _cache()
+        contents = [md5 for one in (file, sums) for md5 in _contents(one, outs[0], hashes, cache)]
+    # The message of the damage must not be lost for want of a hint.
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [cache / md5[:2] / md5[2:] for md5 in contents]
+
+
+def _outputs(lock: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the path and the MD5 of every output in dvc.lock."""
+    for stage in parse_yaml(lock, paths.LOCK)["stages"].values():
+        for out in stage.get("outs", ()):
+            yield out["path"], str(out.get("md5", ""))
+
+
+def _contents(file: Path, own: Path, hashes: dict[str, str], cache: Path) -> Iterator[str]:
+    """Yield the MD5 that DVC knows a file by, if it knows it."""
+    md5 = hashes.get(file.as_posix()) or hashes.get(own.as_posix())
+    if md5 and md5.endswith(".dir"):
+        entries = json.loads((cache / md5[:2] / md5[2:]).read_bytes())
+        yield from (entry["md5"] for entry in entries if entry["relpath"] == file.relative_to(own).as_posix())
+    elif md5:
+        yield md5
+
+
+def _cache() -> Path:
+    """Return where DVC keeps its objects by their MD5, as its settings have it."""
+    done = subprocess.run((sys.executable, "-m", "dvc", "cache", "dir"), capture_output=True, text=True, check=False)
+    place = done.stdout.strip()
+    return Path(place) / "files/md5" if place else paths.root() / ".dvc/cache/files/md5"
+
+
+def _words(*places: Path) -> str:
+    return shlex.join(map(str, places))
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
