@@ -128,7 +128,7 @@ def end_all_in(folder: Path, say: Callable[[str], None]) -> None:
     for number, end in enumerate((None, psutil.Process.terminate, psutil.Process.kill)):
         for process in (found := at_work_in(folder)):
             if number == 0:
-                say(f"waiting for {described(process)}, which a killed study left and which ends by itself")
+                say(f"waiting for {described(process.pid)}, which a killed study left and which ends by itself")
             elif end is not None:
                 _try(end, process)
         deadline = time.monotonic() + PATIENCE
@@ -152,14 +152,15 @@ def at_work_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def described(process: psutil.Process) -> str:
+def described(number: int) -> str:
     """Return words for a process, such as `process 1234 (dvc repro) since 14:03:10`."""
     try:
-        words = [Path(word).name if number < 2 else word for number, word in enumerate(process.cmdline())]
+        process = psutil.Process(number)
+        words = [Path(word).name if place < 2 else word for place, word in enumerate(process.cmdline())]
         told = " ".join(words[1:] if words and words[0].startswith("python") else words)[:60]
-        return f"process {process.pid} ({told}) since {clock(process.create_time())}"
+        return f"process {number} ({told}) since {clock(process.create_time())}"
     except psutil.Error:
-        return f"process {process.pid}"
+        return f"process {number}"
 
 
 def _try(end: Callable[[psutil.Process], None], process: psutil.Process) -> None:

@@ -9,18 +9,26 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.core.errors import InputError
+
 ASK_EVERY = 0.2
 
 
 @contextmanager
-def held(lock: Path, what: str, *, waiting: Callable[[str], None], patience: float = 0.0) -> Iterator[None]:
+def held(
+    lock: Path, what: str, *, waiting: Callable[[str], None], patience: float = 0.0, limit: float = -1.0
+) -> Iterator[None]:
     """Hold a lock for the block; the system lets go of it when the process ends, however it ends.
 
     Args:
         lock: the file; its folder is made.
         what: what this process does, for those who have to wait.
-        waiting: told once who holds it, if that lasts longer than `patience`; may raise.
+        waiting: told once who holds it, if that lasts longer than `patience`.
         patience: seconds to wait before.
+        limit: seconds to wait after that; below 0 without end.
+
+    Raises:
+        InputError: if it is held for longer than that.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     file = FileLock(lock)
@@ -28,7 +36,10 @@ def held(lock: Path, what: str, *, waiting: Callable[[str], None], patience: flo
         file.acquire(timeout=patience, poll_interval=min(ASK_EVERY, patience or ASK_EVERY))
     except Timeout:
         waiting(holder(lock))
-        file.acquire(poll_interval=ASK_EVERY)
+        try:
+            file.acquire(timeout=limit, poll_interval=ASK_EVERY)
+        except Timeout:
+            raise InputError(f"{lock}: still held by {holder(lock)}; wait until it has ended, then again") from None
     try:
         _told(lock).write_text(json.dumps({"pid": os.getpid(), "since": time.time(), "what": what}), encoding="utf-8")
         yield
