@@ -43,7 +43,8 @@ $(DEVELOP): $(READY) requirements-dev.lock
 	@uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
-repro: setup ## set up, then run the whole pipeline: dvc repro
+repro: setup ## set up, mend what a kill left, then run the whole pipeline: dvc repro
+	@python -m pipeline.commands.mending
 	dvc repro
 
 test: develop ## the tests that take minutes

@@ -207,7 +207,7 @@ def evaluate(repeat: int) -> None:
     equal = dict.fromkeys(("accuracy", "macro_f1", "balanced_accuracy"), share)
     others = {"test_images": len(tested), "classes": dict.fromkeys(classes, numbers)}
     scores = Scores.model_validate(
-        equal | others | {"confusion": [[right, 0], [len(tested) - right, 0]], "reliability": []}
+        equal | others | {"nll": 0.5, "confusion": [[right, 0], [len(tested) - right, 0]], "reliability": []}
     )
     write(f"{folder}/scores.json", scores.dumped())
     write(f"{folder}/logits.npy", digest_of(f"models/trained/{repeat}", "data/packed"))

@@ -105,6 +105,34 @@ def test_a_file_written_whole_replaces_the_old_one(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["b.txt"]
 
 
+def names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
+
+
+@pytest.mark.parametrize(("step", "left"), [(1, "old"), (2, ""), (3, "new")])
+def test_who_is_killed_while_a_folder_takes_the_place_of_another_leaves_the_old_or_the_new_one(
+    tmp_path: Path, step: int, left: str
+) -> None:
+    """The steps: the old one aside, the new one in, the old one away."""
+    code = (
+        "import os, pathlib, shutil, sys\nfrom pipeline.core import paths\n"
+        "target, steps = pathlib.Path(sys.argv[1]), []\n"
+        "def counted(function):\n    def call(*words, **named):\n        steps.append(1)\n"
+        f"        return function(*words, **named) if len(steps) < {step} else os._exit(9)\n    return call\n"
+        "with paths.written_whole(target) as place:\n    place.mkdir()\n    (place / 'new').touch()\n"
+        "    pathlib.Path.replace = counted(pathlib.Path.replace)\n    paths._remove = counted(paths._remove)\n"
+    )
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    done = subprocess.run([sys.executable, "-c", code, target], cwd=Path(__file__).parents[1], check=False)
+    assert done.returncode == 9
+    assert names(target) == ([left] if left else [])
+    with pytest.raises(InputError), written_whole(target):
+        raise InputError("the next writer does not come far")
+    assert names(tmp_path) == ["folder", f"folder/{left or 'old'}"]
+
+
 def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     target.mkdir()
@@ -118,4 +146,4 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: 
 
     with pytest.raises(KeyboardInterrupt):
         write()
-    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["folder", "folder/old"]
+    assert names(tmp_path) == ["folder", "folder/old"]

@@ -1,9 +1,11 @@
 """The console script `orbweaver`: one module a command, loaded when it is called."""
 
 from importlib import import_module
+from pathlib import Path
 
 import click
 
+from pipeline.commands import mending
 from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
@@ -32,11 +34,15 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands)
 @click.version_option(package_name="orbweaver")
-def orbweaver() -> None:
+@click.pass_context
+def orbweaver(context: click.Context) -> None:
     """Adapt a pre-trained network to a few hundred labeled images, with evidence.
 
     The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
     """
+    # `doctor` says and mends all by itself.
+    if context.invoked_subcommand != "doctor":
+        mending.prepare(Path.cwd(), lambda line: click.echo(f"orbweaver: {line}", err=True))
 
 
 def main() -> None:

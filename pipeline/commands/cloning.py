@@ -15,7 +15,7 @@ from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
-OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_")
+OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
 GIVEN_UP_SECONDS = 20.0
 
 
@@ -41,19 +41,9 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Pat
     _check_commit(root, commit)
     folder = Path(tempfile.mkdtemp(prefix="orbweaver-"))
     try:
-        _git(
-            root,
-            "clone",
-            "--quiet",
-            "--shared",
-            "--no-checkout",
-            str(root / _git(root, "rev-parse", "--show-cdup")),
-            str(folder / "clone"),
-        )
-        project = folder / "clone" / _git(root, "rev-parse", "--show-prefix")
-        _git(folder / "clone", "checkout", "--quiet", "--detach", commit)
+        project = make(root, folder / "clone", commit)
         if changes:
-            _git(project, "apply", "--whitespace=nowarn", given=changes)
+            git(project, "apply", "--whitespace=nowarn", given=changes)
         (project / paths.LOCK).unlink(missing_ok=True)
         yield project
     finally:
@@ -61,9 +51,17 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Pat
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def make(root: Path, clone: Path, commit: str) -> Path:
+    """Make a clone that shares git's objects with the user's; return the project's root in it."""
+    top = root / git(root, "rev-parse", "--show-cdup")
+    git(root, "clone", "--quiet", "--shared", "--no-checkout", str(top), str(clone))
+    git(clone, "checkout", "--quiet", "--detach", commit)
+    return clone / git(root, "rev-parse", "--show-prefix")
+
+
 def _check_commit(root: Path, commit: str) -> None:
     try:
-        _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+        git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     except InputError:
         raise InputError(
             f"commit {commit[:12]} is not in this clone: `git fetch` it from the clone that made the run"
@@ -72,11 +70,11 @@ def _check_commit(root: Path, commit: str) -> None:
 
 def resolved(root: Path, revision: str) -> str | None:
     """Return the commit of a name: git's own, or a DVC experiment's; None where there is none."""
-    names = _git(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/??/*/{revision}").split()
+    names = git(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/??/*/{revision}").split()
     if names:
         return names[0]
     try:
-        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except InputError:
         return None
 
@@ -90,7 +88,7 @@ def run_dvc(project: Path, *words: str) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "dvc", *words],
         cwd=project,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno(),
         start_new_session=True,
@@ -116,23 +114,26 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-def _environment() -> Mapping[str, str]:
+def environment() -> Mapping[str, str]:
     """Return the user's environment, with this interpreter's programs first and the clone's own places."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_ELSEWHERE)}
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1", seeding.MORE_THREADS: "yes"}
 
 
-def _git(folder: Path, *words: str, given: str | None = None) -> str:
+def git(folder: Path, *words: str, given: str | None = None) -> str:
     """Return the output of git.
 
     Raises:
         InputError: with git's own line, if it fails.
     """
     command: Sequence[str] = ("git", *words)
-    done = subprocess.run(
-        command, cwd=folder, env=_environment(), input=None if given is None else given.encode(), capture_output=True
-    )
+    done = subprocess.run(command, cwd=folder, env=environment(), input=_bytes(given), capture_output=True)
     if done.returncode:
         raise InputError(f"git {words[0]}: {done.stderr.decode('utf-8', 'replace').strip() or 'failed'}")
     return done.stdout.decode("utf-8", "surrogateescape").strip()
+
+
+def _bytes(given: str | None) -> bytes | None:
+    # As read below: names and content that are not UTF-8 stay as they are.
+    return None if given is None else given.encode("utf-8", "surrogateescape")

@@ -2,12 +2,14 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from pipeline import tracking
+from pipeline.commands import copies, file_systems, mending
 from pipeline.commands.overriding import read
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
@@ -42,17 +44,37 @@ class Seen(NamedTuple):
 @click.command()
 @click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every file.")
+@click.option(
+    "--mend", is_flag=True, help="Mend what a kill left in the project, a line for each; no look at the data."
+)
 @click.pass_context
-def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Look at the data set: counts, sizes, files that cannot be used, duplicates, and what to do about each.
+def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool) -> None:
+    """Look at the project, for what a kill left, and at the data set: counts, sizes, bad files, duplicates.
 
-    Your own folder is read where it is; another set is brought to a temporary place. Changes nothing in the project.
+    Your own folder is read where it is; another set is brought to a temporary place. Changes nothing without --mend.
     The exit status is 1 where what is found would stop a run, else 0.
     """
+    if mend:
+        mending.mend(Path.cwd(), click.echo)
+        return
+    for line in project_lines(Path.cwd()):
+        click.echo(line, err=True)
     report = examined(read(overrides))
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
+
+
+def project_lines(root: Path) -> Iterator[str]:
+    """Return a line for each process at work, leftover of a kill, and place that several machines may share."""
+    state = mending.look(root)
+    for process in state.at_work:
+        yield f"project: {copies.described(process.pid)} is at work here"
+    for one in state.found:
+        yield f"project: {one.what}; go back with `{mending.MEND}`, or by hand: {one.way_back}"
+    database = tracking.database()
+    for place in file_systems.shared(root, *([database] if database else [])):
+        yield f"project: {file_systems.advice(place)}"
 
 
 def examined(resolved: Resolved) -> dict[str, Any]:

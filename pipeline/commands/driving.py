@@ -1,8 +1,7 @@
-"""Running a study's cells, each as `dvc exp run --temp` in a process group of its own, a few at a time.
+"""Running a study's cells, each as `dvc exp run` in a clone and a process group of its own, a few at a time.
 
 DVC's queue would do the same, but its workers stop on a busy machine while tasks are queued, a task that fails while
-it is set up leaves no log, and stopping the workers would stop the user's own tasks. `--temp` runs in the same kind of
-copy, with the same cache, and its experiments are the same.
+it is set up leaves no log, and stopping the workers would stop the user's own tasks. Its experiments are the same.
 """
 
 import os
@@ -16,14 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.commands import copies
+from pipeline.commands.copies import Origin
 from pipeline.core import paths
+from pipeline.core.errors import InputError
 
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 LOOK_EVERY = 0.2
-# Seconds that a cell is given after each signal; DVC takes its copy away in the meantime.
+# Seconds that a cell is given after each signal.
 PATIENCE = 30
-SET_UP_PATIENCE = 120
 
 
 class Task(NamedTuple):
@@ -47,20 +48,24 @@ class Running:
 
     Args:
         task: what to run.
+        origin: what it is run in a copy of.
         log: where what it prints goes.
     """
 
-    def __init__(self, task: Task, log: Path) -> None:
+    def __init__(self, task: Task, origin: Origin, log: Path) -> None:
         self.task = task
-        self._log = log
+        self._origin = origin
+        self._log = log.resolve()
         log.parent.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "--name", task.experiment]
+        words = [sys.executable, "-m", "pipeline.commands.cell", "exp", "run", "--name", task.experiment]
         words += [word for one in task.overrides for word in ("-S", one)]
-        # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on at a good moment.
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+        # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on.
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        environment = os.environ | {"PATH": search, paths.ROOT_VARIABLE: str(origin.root)}
         with log.open("w", encoding="utf-8") as stream:
             self._child = subprocess.Popen(
                 words,
+                cwd=origin.copy(task.experiment),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -84,7 +89,12 @@ class Running:
         """Return how it ended; None while it runs."""
         if self._child.poll() is None:
             return None
-        return Ended(self.task, "" if self._child.returncode == 0 else self._failure())
+        failure = "" if self._child.returncode == 0 else self._failure()
+        try:
+            copies.bring_back(self._origin.root, self.task.experiment)
+        except InputError as error:
+            failure = failure or str(error)
+        return Ended(self.task, failure)
 
     def _failure(self) -> str:
         log = self._log.read_text(encoding="utf-8", errors="replace")
@@ -94,17 +104,12 @@ class Running:
         return f"{reason} (log: {self._log})"
 
     def stop(self) -> None:
-        """End it and all that it started.
-
-        While DVC sets an experiment up, it has the user's own files in its hands: that is waited for, as it takes
-        seconds. A second Ctrl-C waits no longer.
-        """
-        with suppress(KeyboardInterrupt):
-            _wait(lambda: bool(self.stages()) or self._child.poll() is not None, SET_UP_PATIENCE)
+        """End it and all that it started, and remove its copy; each Ctrl-C waits no longer for the last signal."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with suppress(KeyboardInterrupt):
                 if self._signalled(number):
-                    return
+                    break
+        copies.remove(self._origin.root, self.task.experiment)
 
     def _signalled(self, number: signal.Signals) -> bool:
         """Return whether nothing of it is left after this signal."""
@@ -132,8 +137,7 @@ def _wait(until: Callable[[], bool], seconds: float) -> bool:
 def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[int], None]) -> Generator[Ended]:
     """Run all, `jobs` at a time, and give each as it ends.
 
-    The next one starts when those before it train or have ended, so that what they share is made once and DVC sets up
-    one at a time.
+    The next one starts when those before it train or have ended, so that what they share is made once.
 
     Args:
         tasks: what to run.
@@ -145,12 +149,12 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
         KeyboardInterrupt: after all that runs has been stopped.
     """
     waiting, running, reported = list(tasks), list[Running](), dict[str, int]()
-    before = paths.PARAMS.read_bytes()
+    origin = Origin(Path.cwd())
     try:
         while waiting or running:
             if waiting and len(running) < jobs and all(one.is_training() for one in running):
                 task = waiting.pop(0)
-                running.append(Running(task, logs / f"{task.cell}.log"))
+                running.append(Running(task, origin, logs / f"{task.cell}.log"))
             for one in list(running):
                 end = one.ended()
                 count = one.task.trainings if end and not end.failure else one.trained()
@@ -162,9 +166,6 @@ def run(tasks: Sequence[Task], *, jobs: int, logs: Path, on_trained: Callable[[i
             time.sleep(LOOK_EVERY)
     finally:
         stop(running)
-        if running and paths.PARAMS.read_bytes() != before:
-            with paths.written_whole(paths.PARAMS) as target:
-                target.write_bytes(before)
 
 
 def stop(running: Sequence[Running]) -> None:

@@ -2,19 +2,19 @@
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from pipeline.commands import cells, driving
+from pipeline.commands import cells, copies, driving
 from pipeline.commands.cells import Cell
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.holding import held
 from pipeline.studies import definition
 
 STATE = Path(".dvc/tmp/studies")
@@ -82,7 +82,7 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
     started = time.monotonic()
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    with _alone():
+    with _alone(named.name):
         there = cells.finished(Path.cwd())
         left = [cell for cell in planned if cell.key not in there]
         try:
@@ -155,17 +155,22 @@ def _advance(bar: "tqdm[Any]", count: int) -> None:
         bar.refresh()
 
 
-def _alone() -> FileLock:
-    """Lock the clone: two studies at a time would run the same cells twice.
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold the clone: two studies at a time would run the same cells twice; then tidy up what a killed one left."""
 
-    Raises:
-        InputError: if another study runs here.
-    """
-    lock = paths.root() / STATE / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"{lock}: another study runs in this clone; wait for it, or run both with one -j 2") from None
-    return held
+    def say(line: str) -> None:
+        click.echo(f"study: {line}", err=True)
+
+    def waiting(who: str) -> None:
+        say(f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting")
+
+    root = paths.root()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(root / STATE / "lock", f"study run {name}", waiting=waiting))
+        except KeyboardInterrupt:
+            say("no longer waiting; the other study goes on")
+            raise SystemExit(130) from None
+        copies.take_over(root, say)
+        yield

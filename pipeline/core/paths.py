@@ -52,6 +52,11 @@ MLFLOW_LOCK = Path(".dvc/tmp/mlflow.lock")
 CHANNELS = Path(".dvc/tmp/channels")
 CHECKPOINTS = Path(".dvc/tmp/checkpoints")
 
+# What follows the name of a folder that is moved aside.
+OLD = ".old.partial"
+# Set where a study runs a cell, which DVC takes for a clone of its own.
+ROOT_VARIABLE = "ORBWEAVER_ROOT"
+
 
 def split_file(repeat: int) -> Path:
     """Return the CSV file with the part of each image in a repeat."""
@@ -87,13 +92,16 @@ def digests(file: Path) -> Path:
 
 
 def root() -> Path:
-    """Return the root of the user's own clone, also from inside DVC's temporary copies of it."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+    """Return the root of the user's own clone, also from inside temporary copies of it, DVC's or a study's."""
+    return Path(os.environ.get(ROOT_VARIABLE) or os.environ.get("DVC_ROOT", ".")).resolve()
 
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
     """Yield a temporary place next to `target`, and move what was written there to `target` only if nothing failed.
+
+    A file takes the place of another in one step. A folder takes two, between which neither is there: who is killed
+    then leaves both beside the target, and the next writer of it puts the old one back before it begins.
 
     Args:
         target: the file or folder to make; one of that name is replaced.
@@ -101,21 +109,34 @@ def written_whole(target: Path) -> Iterator[Path]:
     Yields:
         The path to write to; its parent exists, itself does not.
     """
-    partial = target.with_name(f".{target.name}.partial")
+    partial, aside = target.with_name(f".{target.name}.partial"), target.with_name(f".{target.name}{OLD}")
     target.parent.mkdir(parents=True, exist_ok=True)
+    _put_back(aside, target)
     _remove(partial)
     try:
         yield partial
-        # A file takes the place of a file in one step, without a moment in which neither is there.
-        if target.is_dir() or partial.is_dir():
-            _remove(target)
+        if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
+            target.replace(aside)
         partial.replace(target)
     finally:
+        _put_back(aside, target)
         _remove(partial)
 
 
+def _put_back(aside: Path, target: Path) -> None:
+    """Move what was moved aside back, or remove it where its place is taken."""
+    if os.path.lexists(target):
+        _remove(aside)
+    elif os.path.lexists(aside):
+        aside.replace(target)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if _is_folder(path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from pipeline.tracking.models import log_model, runs_without_model
 from pipeline.tracking.origin import Origin, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
 from pipeline.tracking.results import IncompleteError, complete, is_finished, read
-from pipeline.tracking.store import initialize, is_server, shown, uri
+from pipeline.tracking.store import database, initialize, is_server, shown, uri
 
 __all__ = [
     "Files",
@@ -22,6 +22,7 @@ __all__ = [
     "Origin",
     "Published",
     "complete",
+    "database",
     "follow",
     "initialize",
     "is_finished",

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from filelock import FileLock
-
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.holding import held
 from pipeline.tracking.content import Point
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
@@ -31,7 +31,8 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
-LOCK_SECONDS = 60.0
+# Before it is said who holds the store, and after that.
+QUIET_SECONDS, LOCK_SECONDS = 30.0, 600.0
 METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
 
 
@@ -55,15 +56,35 @@ class Store(NamedTuple):
 @contextmanager
 def opened() -> Iterator[Store]:
     """Open the store, or create it, under the lock of the clone."""
-    lock = paths.root() / paths.MLFLOW_LOCK
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock, timeout=LOCK_SECONDS):
-        place = uri()
-        database = _database(place)
+    place = uri()
+    # The import takes seconds, in which nobody else should have to wait.
+    _import_client(place)
+    database = _database(place)
+    with held(_lock(database), "MLflow's store", waiting=_wait, patience=QUIET_SECONDS, limit=LOCK_SECONDS):
         if database and not database.exists():
             _make(database)
         client = _client(place)
         yield Store(client, _experiment(client, place))
+
+
+def _lock(database: Path | None) -> Path:
+    """Return the clone's lock, or where several clones may have one database, that beside it."""
+    if database is None or database.parent == paths.root():
+        return paths.root() / paths.MLFLOW_LOCK
+    return database.with_name(f".{database.name}.lock")
+
+
+def _wait(who: str) -> None:
+    print(f"mlflow: waiting for {who}", file=sys.stderr, flush=True)
+
+
+def _import_client(place: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+
+        if _database(place):
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
 def _client(place: str) -> "MlflowClient":
@@ -106,6 +127,11 @@ def _make(database: Path) -> None:
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     """Make MLflow's tables without a wait after each of some hundred transactions: 0.5 to 2 s in place of 7 to 13."""
     connection.execute("PRAGMA synchronous=OFF")
+
+
+def database() -> Path | None:
+    """Return the file that holds the runs; None where a server does."""
+    return _database(uri())
 
 
 def _database(place: str) -> Path | None:

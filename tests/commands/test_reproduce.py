@@ -122,7 +122,7 @@ def test_the_verdict_ends_with_the_answer_in_one_line():
 
 
 def test_the_interpreter_of_the_clone_is_this_one():
-    assert cloning._environment()["PATH"].startswith(str(Path(sys.executable).parent))
+    assert cloning.environment()["PATH"].startswith(str(Path(sys.executable).parent))
 
 
 @pytest.mark.parametrize(("photographs", "absolute"), [((), False), (("a/1.jpg",), True)])

@@ -1,0 +1,21 @@
+"""A study's cell: DVC as the leader of a process group that ends with the study, also where that is killed.
+
+python -m pipeline.commands.cell WORDS OF DVC
+"""
+
+import sys
+
+from pipeline.core.following import end_group_with_parent
+
+
+def main(words: list[str]) -> int:
+    """Run DVC in this process; return its exit status."""
+    end_group_with_parent()
+    from dvc.cli import main as dvc
+
+    status: int = dvc(words)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,209 @@
+"""What `dvc exp run` leaves in the user's own files when it is killed, and the way back from it.
+
+It stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
+back, and runs the stages on a detached HEAD with the second applied. In git's objects the first stash outlives its
+place in the list, so that what was in params.yaml before is known.
+"""
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.commands import cloning, leftovers, stashes
+from pipeline.commands.leftovers import KEPT, Leftover
+from pipeline.commands.revisions import git
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
+
+EXEC = "refs/exps/exec"
+PENDING = "refs/exps/stash"
+ARGUMENTS = Path(".dvc/tmp/repro.dat")
+RUN = Path(".dvc/tmp/exps/run/workspace")
+
+
+def set_up(root: Path) -> Iterator[Leftover]:
+    """Find that DVC was killed while it had the user's changes in git's stash."""
+    if not leftovers.sets_up_cut(root):
+        return
+    began = (root / leftovers.RWLOCKS[1]).stat().st_mtime
+    stash, branch = stashes.since(root, began), stashes.branch(root)
+    steps = [*([f"git switch {branch}"] if branch else []), "git reset --hard", *(["git stash pop"] if stash else [])]
+    state = f"{paths.PARAMS} is not as you left it"
+    if stash:
+        state = f"your changes are in git's stash, {state}"
+    elif not _is_detached_by_dvc(root):
+        steps, state = ["none is needed"], "before it touched your files"
+    what = f"`dvc exp run` was killed while it set an experiment up: {state}"
+    yield Leftover(what, " && ".join(steps), lambda: _undo_set_up(root, stash, branch))
+
+
+def _undo_set_up(root: Path, stash: str, branch: str) -> str:
+    is_touched = bool(stash) or _is_detached_by_dvc(root)
+    folder = _keep(root, _changed(root) if is_touched else [])
+    stashes.attach(root, branch)
+    stashes.drop_dvcs_own(root)
+    if is_touched:
+        cloning.git(root, "reset", "--quiet", "--hard")
+    if stash:
+        place = next(f"stash@{{{number}}}" for number, one in enumerate(stashes.listed(root)) if one[0] == stash)
+        try:
+            cloning.git(root, "stash", "pop", "--quiet", "--index", place)
+        except InputError:
+            cloning.git(root, "stash", "pop", "--quiet", place)
+    _forget(root)
+    (root / leftovers.RWLOCKS[1]).unlink(missing_ok=True)
+    return f"all is as before{_kept_in(folder)}"
+
+
+def run(root: Path) -> Iterator[Leftover]:
+    """Find that DVC was killed while it ran an experiment in the user's own files."""
+    if leftovers.sets_up_cut(root) or not (left := _of_a_run(root)):
+        return
+    branch, files = stashes.branch(root), _half_applied(root)
+    params = next((before for path, before in files if path == paths.PARAMS.as_posix()), None)
+    what = "`dvc exp run` was killed" + (f", which leaves {_differing(root, params)}" if params is not None else "")
+    if branch:
+        what += f"; HEAD is detached from {branch}"
+    source = [f"--source={commit[:12]}"] if (commit := stashes.before_the_run(root)) else []
+    restore = shlex.join(["git", "restore", *source, *(path for path, _ in files)]) if files else ""
+    steps = [*([f"git switch {branch}"] if branch else []), *([restore] if restore else [])]
+    yield Leftover(what, " && ".join(steps) or f"git update-ref -d {left[0]}", lambda: _undo_run(root, branch))
+
+
+def _of_a_run(root: Path) -> list[str]:
+    """Return the references that DVC keeps while it runs an experiment; another one stays after each."""
+    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC) if not ref.endswith("/EXEC_HEAD")]
+
+
+def _undo_run(root: Path, branch: str) -> str:
+    files = _half_applied(root)
+    folder = _keep(root, [path for path, _ in files])
+    for path, before in files:
+        with paths.written_whole(root / path) as target:
+            target.write_bytes(before)
+    stashes.attach(root, branch)
+    stashes.drop_dvcs_own(root)
+    _forget(root)
+    cloning.git(root, "reset", "--quiet")
+    names = ", ".join(path for path, _ in files)
+    return f"{names} as before the run{_kept_in(folder)}" if files else "its references are removed"
+
+
+def pending(root: Path) -> Iterator[Leftover]:
+    """Find an experiment that was set up and not begun, which the next `dvc exp run` would run, and its arguments."""
+    if leftovers.sets_up_cut(root) or _of_a_run(root):
+        return
+    if git(root, "for-each-ref", PENDING):
+        what = f"{PENDING}: an experiment that was set up and not run; the next `dvc exp run` would run it as well"
+        yield Leftover(what, f"git update-ref -d {PENDING}", lambda: _forget(root))
+    elif git(root, "ls-files", ARGUMENTS.as_posix()):
+        what = f"{ARGUMENTS}: staged in git by a `dvc exp run` that was killed"
+        yield Leftover(what, f"git rm --cached {ARGUMENTS}", lambda: _forget(root))
+
+
+def damaged(root: Path) -> Iterator[Leftover]:
+    """Find that params.yaml or dvc.lock has no content, or is no YAML."""
+    for path in (paths.PARAMS, paths.LOCK):
+        file = root / path
+        if (
+            not file.exists()
+            or (fault := _fault(file)) is None
+            or not (before := stashes.content(root, "HEAD", path.as_posix()))
+        ):
+            continue
+        yield Leftover(f"{path}: {fault}", f"git restore {path}", _restorer(root, path, before))
+
+
+def _restorer(root: Path, path: Path, before: bytes) -> Callable[[], str]:
+    def mend() -> str:
+        folder = _keep(root, [path.as_posix()])
+        with paths.written_whole(root / path) as target:
+            target.write_bytes(before)
+        return f"as committed{_kept_in(folder)}"
+
+    return mend
+
+
+def _fault(file: Path) -> str | None:
+    try:
+        content = read_yaml(file)
+    except Exception as error:  # of any YAML library, and of bytes that are no text
+        return " ".join(str(error).split())[:120] or "no YAML"
+    return None if isinstance(content, dict) else "has no content"
+
+
+def _half_applied(root: Path) -> list[tuple[str, bytes]]:
+    """Return the files that are DVC's and not the user's as they were before, each with its content of then.
+
+    A file that neither is as DVC applied it, nor as committed, nor empty was changed since, and is the user's.
+    """
+    before = stashes.before_the_run(root)
+    changed = git(root, "diff", "--name-only", "--relative", "HEAD", before) if before else []
+    found = []
+    for path in {*changed, paths.PARAMS.as_posix()}:
+        then, now = stashes.content(root, before or "HEAD", path), _content(root / path)
+        if (
+            then is not None
+            and now != then
+            and now in (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
+        ):
+            found.append((path, then))
+    return sorted(found)
+
+
+def _differing(root: Path, before: bytes) -> str:
+    """Return the settings that a run left in params.yaml, such as `freeze: 3c (was auto)`."""
+    import yaml
+
+    try:
+        now, then = read_yaml(root / paths.PARAMS), yaml.safe_load(before)
+        changed = [key for key in now if now[key] != then.get(key)]
+        if not changed:
+            return f"{paths.PARAMS} as committed, without your changes"
+        told = ", ".join(f"{key}: {_short(now[key])} (was {_short(then.get(key))})" for key in changed)
+        return f"{told} in {paths.PARAMS}"
+    except Exception:  # not readable is what it may have been left as
+        return f"{paths.PARAMS} half written"
+
+
+def _short(value: object) -> str:
+    return str(value) if len(str(value)) <= 30 else f"{str(value)[:30]}..."
+
+
+def _is_detached_by_dvc(root: Path) -> bool:
+    return bool(stashes.branch(root)) or bool(git(root, "ls-files", ARGUMENTS.as_posix()))
+
+
+def _forget(root: Path) -> str:
+    """Remove DVC's references, arguments and note of a run that is no more."""
+    for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC, PENDING, "refs/exps/temp"):
+        cloning.git(root, "update-ref", "--no-deref", "-d", ref)
+    cloning.git(root, "rm", "--quiet", "--cached", "--force", "--ignore-unmatch", ARGUMENTS.as_posix())
+    (root / ARGUMENTS).unlink(missing_ok=True)
+    (root / RUN / "workspace.json").unlink(missing_ok=True)
+    return "removed"
+
+
+def _changed(root: Path) -> list[str]:
+    return git(root, "diff", "--name-only", "--relative", "HEAD")
+
+
+def _keep(root: Path, files: Sequence[str]) -> Path | None:
+    """Copy files as they are to a folder of their own; None where there is none to keep."""
+    present = [path for path in files if (root / path).is_file() and path != ARGUMENTS.as_posix()]
+    folder = KEPT / time.strftime("%Y-%m-%d-%H%M%S")
+    for path in present:
+        target = root / folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((root / path).read_bytes())
+    return folder if present else None
+
+
+def _kept_in(folder: Path | None) -> str:
+    return f"; what was there is in {folder}" if folder else ""
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
