@@ -1,13 +1,11 @@
 """Where a training keeps its state, under a key over all that it follows from, and whether there is room for it."""
 
-import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from pipeline.core import paths, provenance, seeding
-from pipeline.core.errors import InputError
+from pipeline.core import paths, provenance, seeding, space
 from pipeline.core.records import Record
 from pipeline.core.stopping import StopRequest
 from pipeline.training.kept_state import KeptState, remove_old
@@ -47,7 +45,7 @@ def follows_from(record: Record, parts: Mapping[str, Tensor], data_sha256: str) 
     return {"record": record.model_dump(mode="json"), "rows": rows, "data_sha256": data_sha256}
 
 
-def check_room(network: nn.Module) -> None:
+def check_result_fits(network: nn.Module) -> None:
     """Check, before a training begins, that its result fits on the disk.
 
     Its checkpoints may not: then a line says so, and the training goes on without.
@@ -56,10 +54,6 @@ def check_room(network: nn.Module) -> None:
         InputError: naming the folder, the room there and the room needed.
     """
     folder = paths.trained(1).parent
-    need = OTHERS + sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    free = shutil.disk_usage(next(place for place in folder.resolve().parents if place.exists())).free
-    if free < need:
-        raise InputError(
-            f"{folder}: {free / 2**20:,.0f} MiB are free on its disk, and the trained network needs "
-            f"{need / 2**20:,.0f}; make room, and the same command goes on"
-        )
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    space.check_room(folder, OTHERS + weights, way_out="make room, and the same command goes on")

@@ -1,18 +1,32 @@
 """Errors of the user: one line that names the thing, the value and the way out."""
 
+import errno
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipeline.core import shortening
 from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
 
+# A disk, or what a user may have of it, is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.image_size or train.feature_cache_mb"
 
 
 class InputError(Exception):
     """An input that cannot be used; the message is one line for the user."""
+
+
+def _room(error: OSError) -> str:
+    """Return how much room is left where a disk is full, and the way out; empty for another error."""
+    if error.errno not in FULL:
+        return ""
+    place = Path(error.filename or ".").absolute()
+    free = shutil.disk_usage(next(one for one in (place, *place.parents) if one.exists())).free
+    return f": {free / 2**20:,.1f} MiB are free there; make room, and the same command goes on"
 
 
 def _terminate(signum: int, _frame: object) -> None:
@@ -44,7 +58,8 @@ def one_line_errors(name: str) -> Iterator[None]:
         raise SystemExit(1) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: error: {shortening.line(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        line = shortening.line(f"{where}{error.strerror or error}")
+        print(f"{name}: error: {line}{_room(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":

@@ -114,13 +114,25 @@ def written_whole(target: Path) -> Iterator[Path]:
     _put_back(aside, target)
     _remove(partial)
     try:
-        yield partial
+        with naming(target):
+            yield partial
         if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
             target.replace(aside)
         partial.replace(target)
     finally:
         _put_back(aside, target)
         _remove(partial)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Name a file in an error of the disk that names none: a failed write, as on a full one, does not by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and not error.filename:
+            error.filename = str(file)
+        raise
 
 
 def _put_back(aside: Path, target: Path) -> None:

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     parts = read_parts(data, repeat=repeat)
     network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
-    resumption.check_room(network)
+    resumption.check_result_fits(network)
     before = first_values(network.model)
     started = datetime.now(UTC)
     with (

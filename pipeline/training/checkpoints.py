@@ -1,6 +1,8 @@
 """Files of weights: safetensors, which cannot hold code, and PyTorch's format restricted to plain tensors."""
 
+import os
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ from pipeline.training import plain_tensors
 
 WAY_OUT = "a network's state_dict of floating-point tensors is needed: save it again, or name another file"
 
+# How safetensors names an error of the operating system.
+_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 WRAPPERS = ("state_dict", "model")
 
 # Torch's message for a pickle that names anything but tensors and plain containers.
@@ -37,9 +41,18 @@ _DAMAGE = (
 
 
 def save(values: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors; equal values give equal bytes."""
-    # The file's bytes follow the order of the names.
-    save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
+    """Write tensors; equal values give equal bytes.
+
+    Raises:
+        OSError: as of a full disk, naming the file.
+    """
+    try:
+        # The file's bytes follow the order of the names.
+        save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
+    except SafetensorError as error:
+        if number := _OF_THE_SYSTEM.search(str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+        raise
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -12,11 +12,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
+from pipeline.core.space import check_room
 from pipeline.datasets.collect.dataset import Picture
 from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.decoding import images
 from pipeline.datasets.decoding.parallel import mapped
-from pipeline.datasets.decoding.space import check_room
 from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
+from pipeline.core.space import check_room
 from pipeline.datasets.decoding.images import RefusedError, Resize, load, resized
 from pipeline.datasets.decoding.parallel import mapped
-from pipeline.datasets.decoding.space import check_room
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
 

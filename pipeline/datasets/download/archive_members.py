@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.decoding.space import check_room
+from pipeline.core.space import check_room
 
 # Archives of a few tiny files are mostly padding, which compresses well beyond any ratio and is harmless.
 ALWAYS_ALLOWED = 16 * 2**20

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.decoding.space import check_room
+from pipeline.core.space import check_room
 from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.download.download import Download, mismatch
 from pipeline.datasets.download.partial_file import PartialFile

@@ -1,0 +1,35 @@
+"""A cut of `make faults`, which kills and fills at many more moments."""
+
+import random
+import sys
+from pathlib import Path
+
+import clones
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+import full_disk
+import killing
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("variant", ["plain", "spa_gca"])
+def test_a_training_that_is_killed_or_asked_to_stop_ends_as_an_undisturbed_one(variant: str, tmp_path: Path) -> None:
+    (tmp_path / "clone").mkdir()
+    clone = clones.make_clone(tmp_path / "clone", tmp_path)
+    killing.prepare(clone, variant)
+    training = killing.undisturbed(clone)
+    for seed, trial in enumerate(killing.TRIALS.values()):
+        trial(clone, training, random.Random(seed))
+
+
+def test_a_full_disk_is_told_in_a_line_and_costs_nothing(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    try:
+        with full_disk.small_disk(tmp_path) as disk:
+            prepared = full_disk.prepare(disk, tmp_path)
+            told = [full_disk.filled(prepared, stage, chance) for stage in ("source", "train", "evaluate", "report")]
+    except PermissionError as error:
+        pytest.skip(f"a full disk is not tried: {error}")
+    assert any("error:" in one for one in told)
