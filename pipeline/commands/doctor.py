@@ -10,6 +10,7 @@ import click
 
 from pipeline.commands.overriding import read
 from pipeline.config import Resolved
+from pipeline.core import lockfile
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.dataset import Request
@@ -49,6 +50,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool) -
     Your own folder is read where it is; another set is brought to a temporary place. Changes nothing in the project.
     The exit status is 1 where what is found would stop a run, else 0.
     """
+    lockfile.check()
     report = examined(read(overrides))
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if any(finding["stops"] for finding in report["findings"]):

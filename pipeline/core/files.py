@@ -64,10 +64,9 @@ def parse_yaml(content: bytes, place: Path) -> Any:
     except (YAMLError, UnicodeDecodeError) as error:
         for number, line in enumerate(content.splitlines(), start=1):
             if line.startswith(_CONFLICT):
-                raise InputError(
-                    f"{place}: line {number}: {line.decode('utf-8', 'replace')!r} is left of a merge; choose one side "
-                    f"of each such place and take the marks out, or `git restore --source=HEAD {place}`"
-                ) from None
+                mark = line[:40].decode("utf-8", "replace")
+                way_out = "keep one side of each such place, without the marks"
+                raise InputError(f"{place}: line {number}: {mark!r} is left of a merge; {way_out}") from None
         raise InputError(f"{place}: not YAML: {error}") from None
 
 
