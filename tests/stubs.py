@@ -123,6 +123,7 @@ def source() -> None:
 
 
 def train(repeat: int) -> None:
+    digests.check(Path("data/packed/images.npy"), Path(f"data/split/{repeat}.csv"))
     recipe = read()
     packed, weights = read_json("data/packed/meta.json"), read_json("models/source/source.json")
     parts = [row["part"] for row in read_table(f"data/split/{repeat}.csv")]

@@ -12,6 +12,7 @@ from pipeline import tracking
 from pipeline.commands import copies, file_systems, mending
 from pipeline.commands.overriding import read
 from pipeline.config import Resolved
+from pipeline.core import lockfile
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
 from pipeline.datasets.collect.dataset import Request
@@ -59,6 +60,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
         return
     for line in project_lines(Path.cwd()):
         click.echo(line, err=True)
+    lockfile.check()
     report = examined(read(overrides))
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if any(finding["stops"] for finding in report["findings"]):

@@ -54,12 +54,15 @@ def read(path: Path = paths.PARAMS) -> Any:
     """Return the values of params.yaml, unchecked.
 
     Raises:
-        InputError: for a file that is missing or is not YAML.
+        InputError: for a file that is missing, empty or not YAML.
     """
     try:
-        return read_yaml(path)
+        values = read_yaml(path)
     except FileNotFoundError:
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root") from None
+    if values is None:
+        raise InputError(f"{paths.PARAMS}: empty; `git restore {paths.PARAMS}` has the committed one back")
+    return values
 
 
 def load(path: Path = paths.PARAMS) -> Settings:

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
-from pipeline.core.files import parse_yaml
 
 
 def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
@@ -41,7 +40,7 @@ def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
 def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path], bytes]) -> list[Path]:
     """Return the objects of DVC's cache that should hold a file and its digest; none where dvc.lock has no output."""
     try:
-        hashes = dict(_outputs(read(paths.LOCK)))
+        hashes = dict(lockfile.outputs(lockfile.stages(read(paths.LOCK))))
         if outs[0].as_posix() not in hashes:
             return []
         cache = _cache()
@@ -50,13 +49,6 @@ def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path]
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
     return [cache / md5[:2] / md5[2:] for md5 in contents]
-
-
-def _outputs(lock: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the path and the MD5 of every output in dvc.lock."""
-    for stage in parse_yaml(lock, paths.LOCK)["stages"].values():
-        for out in stage.get("outs", ()):
-            yield out["path"], str(out.get("md5", ""))
 
 
 def _contents(file: Path, own: Path, hashes: dict[str, str], cache: Path) -> Iterator[str]:

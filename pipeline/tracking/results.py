@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from pipeline.core import paths
+from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.core.records import Record
 from pipeline.core.seeding import digest
@@ -94,16 +92,16 @@ def is_finished(files: Files) -> bool:
 def _locked(files: Files) -> dict[str, Any]:
     """Return the stages of dvc.lock; none where there is no dvc.lock."""
     try:
-        stages: dict[str, Any] = yaml.safe_load(files.read(paths.LOCK)).get("stages", {})
+        return dict(lockfile.stages(files.read(paths.LOCK)))
     except FileNotFoundError:
         return {}
-    return stages
+    except InputError as error:
+        raise IncompleteError(str(error)) from None
 
 
 def _dvc_hashes(stages: Mapping[str, Any]) -> dict[str, str]:
     """Return the MD5 of every output in dvc.lock, by its path."""
-    outs = (out for stage in stages.values() for out in stage.get("outs", ()))
-    return {out["path"]: str(out["md5"]) for out in outs if "md5" in out}
+    return dict(lockfile.outputs(stages))
 
 
 def _is_tested(stages: Mapping[str, Any], repeat: int) -> bool:

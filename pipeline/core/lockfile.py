@@ -1,0 +1,44 @@
+"""dvc.lock, which DVC writes after each stage: the hashes of what stages read and wrote."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.files import parse_yaml
+
+WAY_OUT = f"`git restore {paths.LOCK}` has the committed one back; or delete it, and `dvc repro` writes it anew"
+
+
+def check() -> None:
+    """Refuse a dvc.lock that DVC cannot read, as a kill or a merge leaves it; none at all is none yet.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if paths.LOCK.exists():
+        stages(paths.LOCK.read_bytes())
+
+
+def stages(content: bytes) -> Mapping[str, Any]:
+    """Return what dvc.lock has of each stage, by the stage's name.
+
+    Raises:
+        InputError: for a file that is empty, cut, or left of a merge, with the way out.
+    """
+    if not content.strip():
+        raise InputError(f"{paths.LOCK}: empty; {WAY_OUT}")
+    try:
+        values = parse_yaml(content, paths.LOCK)
+    except InputError as error:
+        raise InputError(f"{error}; {WAY_OUT}") from None
+    found = values.get("stages", {}) if isinstance(values, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(stage, dict) for stage in found.values()):
+        raise InputError(f"{paths.LOCK}: has no stages; {WAY_OUT}")
+    return found
+
+
+def outputs(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the MD5 of every output that has one."""
+    for stage in stages.values():
+        yield from ((out["path"], str(out["md5"])) for out in stage.get("outs", ()) if "md5" in out)

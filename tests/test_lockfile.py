@@ -1,0 +1,62 @@
+"""dvc.lock as a kill, a merge or an editor leaves it, and other files of YAML with the marks of a merge."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import config
+from pipeline.core import lockfile, paths
+from pipeline.core.errors import InputError
+
+WHOLE = "schema: '2.0'\nstages:\n  preprocess:\n    outs:\n    - {path: data/packed, md5: ab.dir}\n    - {path: log}\n"
+WAY_OUT = r"`git restore dvc\.lock` has the committed one back; or delete it, and `dvc repro` writes it anew$"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_whole_lock_gives_its_stages_and_the_hashes_of_outputs_that_have_one() -> None:
+    found = lockfile.stages(WHOLE.encode())
+    assert list(found) == ["preprocess"]
+    assert list(lockfile.outputs(found)) == [("data/packed", "ab.dir")]
+
+
+def test_before_the_first_run_there_is_none() -> None:
+    lockfile.check()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty"),
+        ("\n \n", "empty"),
+        ("\0" * 40, "not YAML: .*"),
+        (WHOLE[:40], "has no stages"),
+        (WHOLE[:75], "not YAML: .*"),
+        ("- a\n", "has no stages"),
+        ("stages: {a: 1}\n", "has no stages"),
+        ("<<<<<<< HEAD\n" + WHOLE, "line 1: '<<<<<<< HEAD' is left of a merge; keep one side .*"),
+        (WHOLE + ">>>>>>> other\n", "line 7: '>>>>>>> other' is left of a merge; keep one side .*"),
+    ],
+)
+def test_what_dvc_cannot_read_is_told_with_the_way_out(content: str, message: str) -> None:
+    paths.LOCK.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"(?s)^dvc\.lock: {message}; {WAY_OUT}"):
+        lockfile.check()
+
+
+def test_marks_of_a_merge_in_params_yaml_are_named_by_their_line() -> None:
+    text = "recipe: quick\n<<<<<<< Updated upstream\nlr: auto\n=======\nlr: 1e-3\n>>>>>>> Stashed changes\n"
+    paths.PARAMS.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^params\.yaml: line 2: '<<<<<<< Updated upstream' is left of a merge; keep"):
+        config.load()
+
+
+def test_an_emptied_params_yaml_is_told_with_the_way_out() -> None:
+    paths.PARAMS.write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: empty; `git restore params\.yaml` has the committed one back$"
+    ):
+        config.load()
