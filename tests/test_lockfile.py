@@ -37,8 +37,8 @@ def test_before_the_first_run_there_is_none() -> None:
         (WHOLE[:75], "not YAML: .*"),
         ("- a\n", "has no stages"),
         ("stages: {a: 1}\n", "has no stages"),
-        ("<<<<<<< HEAD\n" + WHOLE, "line 1: '<<<<<<< HEAD' is left of a merge; keep one side .*"),
-        (WHOLE + ">>>>>>> other\n", "line 7: '>>>>>>> other' is left of a merge; keep one side .*"),
+        ("<<<<<<< HEAD\n" + WHOLE, "line 1 is a mark of a conflict in a merge; choose one side .*"),
+        (WHOLE + ">>>>>>> other\n", "line 7 is a mark of a conflict in a merge; choose one side .*"),
     ],
 )
 def test_what_dvc_cannot_read_is_told_with_the_way_out(content: str, message: str) -> None:
@@ -50,7 +50,7 @@ def test_what_dvc_cannot_read_is_told_with_the_way_out(content: str, message: st
 def test_marks_of_a_merge_in_params_yaml_are_named_by_their_line() -> None:
     text = "recipe: quick\n<<<<<<< Updated upstream\nlr: auto\n=======\nlr: 1e-3\n>>>>>>> Stashed changes\n"
     paths.PARAMS.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"^params\.yaml: line 2: '<<<<<<< Updated upstream' is left of a merge; keep"):
+    with pytest.raises(InputError, match=r"^params\.yaml: line 2 is a mark of a conflict in a merge; choose one side"):
         config.load()
 
 

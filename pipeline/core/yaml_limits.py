@@ -58,8 +58,7 @@ def check_merged(text: str, path: Path) -> None:
     if mark := CONFLICT.search(text):
         place = text.count("\n", 0, mark.start()) + 1
         raise InputError(
-            f"{path}: line {place} is a mark of a conflict in a merge; choose one side of each such place and take the "
-            f"marks out, or `git restore --source=HEAD {path}`"
+            f"{path}: line {place} is a mark of a conflict in a merge; choose one side of each such place, without the marks"
         )
 
 

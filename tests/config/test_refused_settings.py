@@ -130,7 +130,7 @@ TOO_LONG = "characters; at most 4,096 are read"
     (
         "the last conflict mark",
         behind(">>>>>>> other\n"),
-        f"line {NEXT} is a mark of a conflict in a merge; settle it by",
+        f"line {NEXT} is a mark of a conflict in a merge; choose one side",
     ),
     ("two documents", behind("---\na: 1\n"), f"not YAML: line {NEXT}, column 1: found another document"),
     ("another YAML", f"%YAML 9.9\n---\n{whole()}", "not YAML: line 1, column 1: found incompatible YAML document"),

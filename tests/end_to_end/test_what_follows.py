@@ -255,7 +255,7 @@ def test_a_repeat_is_a_whole_number_or_none_also_where_validate_was_passed_over(
 # What DVC itself cannot read, and our line for it.
 UNREADABLE = {
     "x:\n\ty: 1\n": "begins with a tab; YAML takes blanks alone",
-    "<<<<<<< HEAD\nx: 1\n=======\nx: 2\n>>>>>>> other\n": "is a mark of a conflict in a merge; settle it by hand",
+    "<<<<<<< HEAD\nx: 1\n=======\nx: 2\n>>>>>>> other\n": "is a mark of a conflict in a merge; choose one side",
     "x: 2020-01-01\n": "unknown key 'x'",
     f"x: {'[' * 2000}{']' * 2000}\n": "more than 20 sections or lists within each other",
     f"x: {'9' * 5000}\n": "a key or value of 5,000 characters; at most 4,096 are read",
