@@ -57,9 +57,7 @@ def check_merged(text: str, path: Path) -> None:
     """
     if mark := CONFLICT.search(text):
         place = text.count("\n", 0, mark.start()) + 1
-        raise InputError(
-            f"{path}: line {place} is a mark of a conflict in a merge; choose one side of each such place, without the marks"
-        )
+        raise InputError(f"{path}: line {place} is a mark of a conflict in a merge; choose one side of each such place")
 
 
 def reason(error: Exception, text: str) -> str:

@@ -56,9 +56,9 @@ TOO_LONG = "characters; at most 4,096 are read"
 
 
 @table(
-    ("nothing", "", "a mapping of keys is needed, not NoneType"),
-    ("a comment", "# nothing\n", "a mapping of keys is needed, not NoneType"),
-    ("null", "null\n", "a mapping of keys is needed, not NoneType"),
+    ("nothing", "", "empty; `git restore params.yaml`"),
+    ("a comment", "# nothing\n", "empty; `git restore params.yaml`"),
+    ("null", "null\n", "empty; `git restore params.yaml`"),
     ("a list", "- 1\n- 2\n", "a mapping of keys is needed, not list"),
     ("text", "text\n", "a mapping of keys is needed, not str"),
     ("lists of aliases", behind(LISTS), TOO_MANY),
