@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import clones
 import full_disk
 import killing
+import whole_runs
 
 Trial = Callable[[random.Random], object]
 
@@ -37,12 +38,23 @@ def filled() -> Iterator[Trial]:
         yield lambda chance: full_disk.filled(prepared, chance.choice(full_disk.STAGES), chance)
 
 
+@contextmanager
+def repro() -> Iterator[Trial]:
+    """Give a whole run of DVC that is killed anywhere; the count of plain `dvc repro` is printed beside."""
+    ended: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        whole = whole_runs.prepare(Path(folder))
+        yield lambda chance: ended.append(whole_runs.repro_killed(whole, chance))
+    tqdm.write(f"plain `dvc repro` finished by itself in {ended.count('dvc')} of {len(ended)}")
+
+
 def kinds() -> Iterator[tuple[str, Callable[[], "Iterator[Trial]"]]]:
     """Yield every kind of fault with what sets it up."""
     for variant in killing.VARIANTS:
         for trial in killing.TRIALS:
             yield f"training, {variant}: {trial}", lambda v=variant, t=trial: killed(v, t)
     yield "full disk, any stage", filled
+    yield "kill -9 of dvc repro, then make repro", repro
 
 
 def main() -> None:
