@@ -418,8 +418,12 @@ def test_l2_sp_leaves_attention_and_head_free() -> None:
 
 
 def test_a_term_alone_that_is_not_finite_names_epoch_step_and_files() -> None:
+    experiment = recipe("gca")
+    # More than params.yaml may say.
+    own = {"gca": experiment.options_of("regularizer", "gca") | {"alpha": 1e38}}
+    huge = experiment.model_copy(update={"options": {**experiment.options, "regularizer": own}})
     with pytest.raises(InputError, match=r"^the loss is not finite in epoch 1, step [12]; a smaller lr .*\.png"):
-        run(recipe("gca", options={"alpha": 1e38}))
+        run(huge)
 
 
 @pytest.mark.parametrize("method", ["ast", "act", "spa", "gca", "spa_gca", "afa"])

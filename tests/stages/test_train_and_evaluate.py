@@ -241,7 +241,8 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
-    tiny.write_params({"train.lr": 1e30}, freeze="2")
+    factors = dict.fromkeys(("backbone", "attention", "head"), 1e6)
+    tiny.write_params({"train.lr": 1e3, "train.lr_factors": factors}, freeze="2")
     with pytest.raises(InputError) as caught:
         train.main(["1"])
     assert str(caught.value).startswith("the loss is not finite in epoch 1, step 2; a smaller lr often helps")
@@ -252,7 +253,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
 @pytest.mark.parametrize("given", [[], ["one"], ["1", "2"], ["-1"]])
 def test_a_repeat_is_named_by_one_number(given: list[str]) -> None:
     for stage in (train, evaluate):
-        with pytest.raises(InputError, match="give the number of one repeat"):
+        with pytest.raises(InputError, match="is no number of a repeat"):
             stage.main(given)
 
 
