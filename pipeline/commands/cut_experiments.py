@@ -78,7 +78,7 @@ def _of_a_run(root: Path) -> list[str]:
 
 
 def _undo_run(root: Path, branch: str) -> str:
-    files = _half_applied(root)
+    files, stash = _half_applied(root), stashes.before_the_run(root)
     folder = _keep(root, [path for path, _ in files])
     for path, before in files:
         with paths.written_whole(root / path) as target:
@@ -86,7 +86,8 @@ def _undo_run(root: Path, branch: str) -> str:
     stashes.attach(root, branch)
     stashes.drop_dvcs_own(root)
     _forget(root)
-    cloning.git(root, "reset", "--quiet")
+    # A stash's second parent is what was staged.
+    cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
     names = ", ".join(path for path, _ in files)
     return f"{names} as before the run{_kept_in(folder)}" if files else "its references are removed"
 
@@ -104,7 +105,9 @@ def pending(root: Path) -> Iterator[Leftover]:
 
 
 def damaged(root: Path) -> Iterator[Leftover]:
-    """Find that params.yaml or dvc.lock has no content, or is no YAML."""
+    """Find that params.yaml or dvc.lock has no content, or is no YAML, where nothing above has the way back."""
+    if leftovers.sets_up_cut(root) or _of_a_run(root):
+        return
     for path in (paths.PARAMS, paths.LOCK):
         file = root / path
         if (
