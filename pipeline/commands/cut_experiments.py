@@ -42,7 +42,6 @@ def set_up(root: Path) -> Iterator[Leftover]:
 def _undo_set_up(root: Path, stash: str, branch: str) -> str:
     is_touched = bool(stash) or _is_detached_by_dvc(root)
     folder = _keep(root, _changed(root) if is_touched else [])
-    stashes.attach(root, branch)
     stashes.drop_dvcs_own(root)
     if is_touched:
         cloning.git(root, "reset", "--quiet", "--hard")
@@ -52,7 +51,9 @@ def _undo_set_up(root: Path, stash: str, branch: str) -> str:
             cloning.git(root, "stash", "pop", "--quiet", "--index", place)
         except InputError:
             cloning.git(root, "stash", "pop", "--quiet", place)
+    stashes.attach(root, branch)
     _forget(root)
+    # What all this was known by goes last: a kill here too leaves what is to be mended.
     (root / leftovers.RWLOCKS[1]).unlink(missing_ok=True)
     return f"all is as before{_kept_in(folder)}"
 
@@ -147,11 +148,8 @@ def _half_applied(root: Path) -> list[tuple[str, bytes]]:
     found = []
     for path in {*changed, paths.PARAMS.as_posix()}:
         then, now = stashes.content(root, before or "HEAD", path), _content(root / path)
-        if (
-            then is not None
-            and now != then
-            and now in (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
-        ):
+        dvcs = (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
+        if then is not None and now != then and now in dvcs:
             found.append((path, then))
     return sorted(found)
 
