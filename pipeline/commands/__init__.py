@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import mending
 from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
@@ -42,6 +41,8 @@ def orbweaver(context: click.Context) -> None:
     """
     # `doctor` says and mends all by itself.
     if context.invoked_subcommand != "doctor":
+        from pipeline.commands import mending
+
         mending.prepare(Path.cwd(), lambda line: click.echo(f"orbweaver: {line}", err=True))
 
 

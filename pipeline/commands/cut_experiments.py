@@ -42,7 +42,6 @@ def set_up(root: Path) -> Iterator[Leftover]:
 def _undo_set_up(root: Path, stash: str, branch: str) -> str:
     is_touched = bool(stash) or _is_detached_by_dvc(root)
     folder = _keep(root, _changed(root) if is_touched else [])
-    stashes.attach(root, branch)
     stashes.drop_dvcs_own(root)
     if is_touched:
         cloning.git(root, "reset", "--quiet", "--hard")
@@ -52,7 +51,9 @@ def _undo_set_up(root: Path, stash: str, branch: str) -> str:
             cloning.git(root, "stash", "pop", "--quiet", "--index", place)
         except InputError:
             cloning.git(root, "stash", "pop", "--quiet", place)
+    stashes.attach(root, branch)
     _forget(root)
+    # What all this was known by goes last: a kill here too leaves what is to be mended.
     (root / leftovers.RWLOCKS[1]).unlink(missing_ok=True)
     return f"all is as before{_kept_in(folder)}"
 
@@ -78,7 +79,7 @@ def _of_a_run(root: Path) -> list[str]:
 
 
 def _undo_run(root: Path, branch: str) -> str:
-    files = _half_applied(root)
+    files, stash = _half_applied(root), stashes.before_the_run(root)
     folder = _keep(root, [path for path, _ in files])
     for path, before in files:
         with paths.written_whole(root / path) as target:
@@ -86,7 +87,8 @@ def _undo_run(root: Path, branch: str) -> str:
     stashes.attach(root, branch)
     stashes.drop_dvcs_own(root)
     _forget(root)
-    cloning.git(root, "reset", "--quiet")
+    # A stash's second parent is what was staged.
+    cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
     names = ", ".join(path for path, _ in files)
     return f"{names} as before the run{_kept_in(folder)}" if files else "its references are removed"
 
@@ -104,7 +106,9 @@ def pending(root: Path) -> Iterator[Leftover]:
 
 
 def damaged(root: Path) -> Iterator[Leftover]:
-    """Find that params.yaml or dvc.lock has no content, or is no YAML."""
+    """Find that params.yaml or dvc.lock has no content, or is no YAML, where nothing above has the way back."""
+    if leftovers.sets_up_cut(root) or _of_a_run(root):
+        return
     for path in (paths.PARAMS, paths.LOCK):
         file = root / path
         if (
@@ -144,11 +148,8 @@ def _half_applied(root: Path) -> list[tuple[str, bytes]]:
     found = []
     for path in {*changed, paths.PARAMS.as_posix()}:
         then, now = stashes.content(root, before or "HEAD", path), _content(root / path)
-        if (
-            then is not None
-            and now != then
-            and now in (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
-        ):
+        dvcs = (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
+        if then is not None and now != then and now in dvcs:
             found.append((path, then))
     return sorted(found)
 

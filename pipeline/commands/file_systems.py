@@ -40,6 +40,7 @@ SHARED = (
     *(
         "ocfs2",
         "gfs2",
+        "fuse.grpcfuse",
         "fuse.sshfs",
         "fuse.rclone",
         "fuse.s3fs",

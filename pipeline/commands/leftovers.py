@@ -62,6 +62,18 @@ def _is_of_dvc(process: psutil.Process) -> bool:
     return False
 
 
+def in_the_users_files(root: Path) -> set[int]:
+    """Return the numbers of the living processes of DVC that run stages in the user's own files, not in a copy."""
+    found = holders(root)
+    for process in at_work(root):
+        with suppress(psutil.Error):
+            words, here = process.cmdline(), Path(process.cwd()) == root.resolve()
+            runs = "repro" in words or ("exp" in words and "run" in words)
+            if here and runs and not {"--temp", "--queue"} & set(words):
+                found.add(process.pid)
+    return found
+
+
 def holders(root: Path) -> set[int]:
     """Return the numbers of the living processes that DVC's files of locks name."""
     return {one["pid"] for place in RWLOCKS for one in _entries(_locks(root / place)) if psutil.pid_exists(one["pid"])}

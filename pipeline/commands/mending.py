@@ -72,9 +72,9 @@ def prepare(root: Path, say: Callable[[str], None]) -> None:
 def wait_for_dvc(root: Path, say: Callable[[str], None]) -> None:
     """Wait while another DVC holds outputs of this clone."""
     told = set[int]()
-    while living := leftovers.holders(root):
+    while living := leftovers.in_the_users_files(root):
         for number in sorted(living - told):
-            say(f"{copies.described(number)} works on the outputs here; waiting for it, Ctrl-C ends the waiting")
+            say(f"{copies.described(number)} is at work here; waiting for it, Ctrl-C ends the waiting")
         told |= living
         time.sleep(LOOK_EVERY)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import tracking
+from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.holding import held
 from pipeline.tracking import store
 
 ROOT = Path(__file__).parents[2]
@@ -43,14 +45,39 @@ def test_what_the_user_has_set_stays(clone, monkeypatch):
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
 
 
-def test_two_processes_may_make_the_store_at_once(clone):
+@pytest.mark.parametrize("count", [2, pytest.param(16, marks=pytest.mark.slow)])
+def test_several_processes_may_make_the_store_at_once(clone, count):
     words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialize()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
-    assert [(process.communicate()[1], process.returncode) for process in started] == [(b"", 0)] * 2
+    started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(count)]
+    done = [(process.communicate()[1], process.returncode) for process in started]
+    # A busy machine may say who is waited for.
+    assert [code for _, code in done] == [0] * count
+    assert all(line.startswith(b"mlflow: waiting for process ") for said, _ in done for line in said.splitlines())
     with contextlib.closing(sqlite3.connect("mlflow.db")) as connection:
         found = connection.execute("SELECT name, artifact_location FROM experiments ORDER BY name").fetchall()
     assert found[1:] == [("orbweaver", (clone / "mlruns").as_uri())]
+
+
+def test_who_holds_the_store_for_too_long_is_named(clone, monkeypatch, capsys):
+    monkeypatch.setattr(store, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+    with (
+        held(clone / paths.MLFLOW_LOCK, "orbweaver sync", waiting=pytest.fail),
+        pytest.raises(InputError, match=rf"process {os.getpid()} \(orbweaver sync\) since .*; wait until it has ended"),
+    ):
+        tracking.initialize()
+    assert capsys.readouterr().err.startswith(f"mlflow: waiting for process {os.getpid()} (orbweaver sync) since ")
+
+
+def test_clones_with_one_database_take_turns(clone, monkeypatch, tmp_path):
+    place = tmp_path / "all" / "runs.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")
+    with held(place.with_name(".runs.db.lock"), "another clone", waiting=pytest.fail):
+        monkeypatch.setattr(store, "QUIET_SECONDS", 0.0)
+        monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
+        with pytest.raises(InputError, match="another clone"):
+            tracking.initialize()
 
 
 def test_a_store_that_was_killed_while_it_was_made_is_made_anew(clone, runs):
