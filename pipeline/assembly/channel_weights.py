@@ -26,7 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
-from pipeline.assembly.resumption import Resumption
+from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
@@ -53,7 +53,7 @@ def channels(
     classes: int,
     pretrained: Mapping[str, Tensor] | None,
     follows_from: Mapping[str, Any],
-    keeping: Resumption,
+    keeping: Resumption = NOT_KEPT,
 ) -> dict[str, Tensor]:
     """Return DELTA's channel weights by layer, (C,) on the CPU, from the cache or computed with progress.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.assembly import channel_weights, networks, regularizers
-from pipeline.assembly.resumption import Resumption
+from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import seeding
 from pipeline.core.recipe import Phase, Recipe
 from pipeline.core.records import Record
@@ -28,7 +28,7 @@ def loss_terms(
     *,
     data_sha256: str,
     eval_examples: Callable[[], contract.Examples],
-    keeping: Resumption,
+    keeping: Resumption = NOT_KEPT,
 ) -> list[Callable[[], FeatureRegularizer | None]]:
     """Return a builder of the loss term per phase; an empty list if no phase adds a term.
 

@@ -39,6 +39,10 @@ class Resumption(NamedTuple):
         return KeptState(folder / key[:32], minutes=self.minutes, stop=self.stop, name=name)
 
 
+# Nothing is written, as nobody asks to stop.
+NOT_KEPT = Resumption(StopRequest(), 0.0)
+
+
 def follows_from(record: Record, parts: Mapping[str, Tensor], data_sha256: str) -> dict[str, Any]:
     """Return all that a repeat's training follows from, as plain data."""
     rows = {part: parts[part].tolist() for part in ("train", "val")}

@@ -19,7 +19,7 @@ from pipeline.assembly.machine import Machine
 from pipeline.assembly.run_record import run_record
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
-from pipeline.core import loop_settings, paths
+from pipeline.core import digests, loop_settings, paths
 from pipeline.core.errors import InputError
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
@@ -95,6 +95,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         checkpoints.save(pretrained, paths.SOURCE_WEIGHTS)
         described = WeightsRecord(origin="random values", license="", sha256="e" * 64)
         SourceRecord(backbone="resnet18", weights=described, file_sha256="").write(paths.SOURCE_RECORD)
+        digests.seal(paths.SOURCE)
         yield root
 
 

@@ -195,7 +195,7 @@ def refused(file: Path, message: str) -> None:
     """The stage refuses the file in one line that begins with its name, and writes nothing."""
     tiny.write_params(weights="file", weights_file=str(file))
     with pytest.raises(InputError, match=rf"^(file )?\S*{file.name}: {message}") as caught:
-        source.main([str(file)])
+        source.main()
     assert "\n" not in str(caught.value)
     assert not list(Path.cwd().rglob("*source*"))
 
@@ -244,7 +244,7 @@ def test_what_is_unusual_and_means_the_same_is_taken(tmp_path: Path, whole: Valu
     assert negative.is_neg()
     torch.save({"state_dict": values | {"layer1.0.bn1.weight": negative}}, tmp_path / "w.pth")
     tiny.write_params(weights="file", weights_file=str(tmp_path / "w.pth"))
-    source.main([str(tmp_path / "w.pth")])
+    source.main()
     stored = checkpoints.read(paths.SOURCE_WEIGHTS)
     assert all(torch.equal(stored[name], values[name].float()) for name in stored)
     assert {name for name in values if not name.startswith("fc.")} == stored.keys()
@@ -260,9 +260,9 @@ def test_what_was_asked_for_decides_and_not_what_came(kind: str, monkeypatch: py
     tiny.write_params(weights=kind)
     if kind == "file":
         with pytest.raises(InputError, match=r"^nothing for file: not the values of this backbone; \d+ missing: "):
-            source.main(["models/none"])
+            source.main()
         assert not paths.SOURCE.exists()
     else:
-        source.main(["models/none"])
+        source.main()
         found = SourceRecord.parse(paths.SOURCE_RECORD.read_bytes(), paths.SOURCE_RECORD)
         assert found.weights.sha256 == ""
