@@ -14,7 +14,7 @@ from pipeline import tracking
 from pipeline.assembly import augmentation_grid, networks, resumption, trained
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.machine import Machine, machine
-from pipeline.assembly.resumption import Resumption
+from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
@@ -29,7 +29,7 @@ from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
 from pipeline.training import contract, loop
-from pipeline.training.resuming import Keeper
+from pipeline.training.resuming import NOTHING_KEPT, Keeper
 
 
 def main(arguments: list[str]) -> None:
@@ -84,8 +84,8 @@ def run(
     *,
     on: Machine,
     live: tracking.LiveRun,
-    keeping: Resumption,
-    keeper: Keeper,
+    keeping: Resumption = NOT_KEPT,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> contract.TrainResult:
     """Run the loop on this repeat's training part, from its last checkpoint where there is one.
 
