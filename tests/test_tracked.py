@@ -14,8 +14,9 @@ from pipeline.core.types import Section
 
 STAGES: dict[str, Any] = yaml.safe_load((tiny.ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 READERS = sorted(set(STAGES) - {"validate"})
-# How many repeats there are is for MLflow to show; one more trains none of the others again.
-SHOWN = {"train": {"repeats"}}
+# How many repeats there are is for MLflow to show; one more trains none of the others again. How often a checkpoint is
+# written changes no result.
+SHOWN = {"train": {"repeats", "checkpoint_every"}}
 # The network that evaluate depends on follows from these: the loop's settings come as one, and testing needs two.
 FOLLOWED = {"evaluate": {"train", "options.optimizer", "options.schedule"}}
 
