@@ -76,14 +76,37 @@ def in_the_users_files(root: Path) -> set[int]:
 
 def holders(root: Path) -> set[int]:
     """Return the numbers of the living processes that DVC's files of locks name."""
-    return {one["pid"] for place in RWLOCKS for one in _entries(_locks(root / place)) if psutil.pid_exists(one["pid"])}
+    return {one["pid"] for place in RWLOCKS for one in _entries(_locks(root / place)) if _holds(one, root / place)}
+
+
+def _holds(one: dict[str, Any], file: Path) -> bool:
+    """Return whether who is named in a file of locks still lives, and is not another process with that number.
+
+    One that began after the file was written is another, as is one that is at work elsewhere and no DVC: after a start
+    of the machine, and where a container has numbers of its own.
+    """
+    try:
+        process = psutil.Process(one["pid"])
+        if process.create_time() > file.stat().st_mtime + 1:
+            return False
+        return _is_of_dvc(process) or Path(process.cwd()).is_relative_to(_root(file))
+    except psutil.AccessDenied:
+        return True
+    except (psutil.Error, OSError):
+        return False
+
+
+def _root(file: Path) -> Path:
+    """Return the root of the clone that a file of locks is in."""
+    return next(folder.parent for folder in file.resolve().parents if folder.name == ".dvc")
 
 
 def sets_up_cut(root: Path) -> bool:
     """Return whether DVC was killed while it set an experiment up, with the user's files in its hands."""
-    write = (_locks(root / RWLOCKS[1]) or {}).get("write", {})
+    file = root / RWLOCKS[1]
+    write = (_locks(file) or {}).get("write", {})
     named = [write[key] for key in SETS_UP & set(write)]
-    return bool(named) and not any(psutil.pid_exists(one["pid"]) for one in named)
+    return bool(named) and not any(_holds(one, file) for one in named)
 
 
 def locks(root: Path) -> Iterator[Leftover]:
@@ -97,7 +120,7 @@ def locks(root: Path) -> Iterator[Leftover]:
             yield Leftover(f"{place}: unreadable, which stops every DVC command", f"rm {place}", _cleared(file), True)
             continue
         # Who set an experiment up is what the mending of that goes by.
-        dead = sorted({one["pid"] for one in _entries(_without_set_up(content)) if not psutil.pid_exists(one["pid"])})
+        dead = sorted({one["pid"] for one in _entries(_without_set_up(content)) if not _holds(one, file)})
         if dead:
             what = f"{place}: locks of {'processes' if len(dead) > 1 else 'process'} {_joined(dead)}, no longer there"
             yield Leftover(what, "none is needed: DVC passes over them", _cleared(file), True)
@@ -115,29 +138,40 @@ def _cleared(file: Path) -> Callable[[], str]:
     """Return what rewrites a file of locks with those of living processes alone, under the guard that DVC takes."""
 
     def mend() -> str:
+        from dvc.config import Config
+        from dvc.exceptions import DvcException
         from dvc.lock import make_lock
 
-        with make_lock(str(file.with_name("rwlock.lock")), tmp_dir=str(file.parent)):
-            content = _locks(file) or {}
-            kept: dict[str, Any] = {"read": {}, "write": {}}
-            for key, ones in content.get("read", {}).items():
-                if living := [one for one in ones if psutil.pid_exists(one["pid"])]:
-                    kept["read"][key] = living
-            for key, one in content.get("write", {}).items():
-                if psutil.pid_exists(one["pid"]) or key in SETS_UP:
-                    kept["write"][key] = one
-            with paths.written_whole(file) as target:
-                target.write_text(json.dumps(kept), encoding="utf-8")
+        guard = str(file.with_name("rwlock.lock"))
+        try:
+            hard = Config(str(_root(file) / ".dvc"))["core"].get("hardlink_lock", False)
+            with make_lock(guard, tmp_dir=str(file.parent), hardlink_lock=hard):
+                _keep_the_living(file)
+        except DvcException:
+            return f"left as it is, as another process holds {guard}"
         return "cleared"
 
     return mend
 
 
+def _keep_the_living(file: Path) -> None:
+    content = _locks(file) or {}
+    kept: dict[str, Any] = {"read": {}, "write": {}}
+    for key, ones in content.get("read", {}).items():
+        if living := [one for one in ones if _holds(one, file)]:
+            kept["read"][key] = living
+    for key, one in content.get("write", {}).items():
+        if _holds(one, file) or key in SETS_UP:
+            kept["write"][key] = one
+    with paths.written_whole(file) as target:
+        target.write_text(json.dumps(kept), encoding="utf-8")
+
+
 def _locks(file: Path) -> dict[str, Any] | None:
     """Return the content of a file of locks; None where it is none."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError, TypeError):
         content = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(content, dict):
+        if isinstance(content, dict) and all(isinstance(one.get("pid"), int) for one in _entries(content)):
             return content
     return None if file.exists() else {}
 

@@ -62,11 +62,14 @@ def mend(root: Path, say: Callable[[str], None]) -> None:
 
 
 def prepare(root: Path, say: Callable[[str], None]) -> None:
-    """Mend what is harmless, and say what else there is."""
+    """Mend what is harmless, and say what else there is; what cannot be mended stops no command."""
     if not (root / ".dvc").is_dir():
         return
     for one in look(root).found:
-        say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` goes back")
+        try:
+            say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` goes back")
+        except (InputError, OSError) as error:
+            say(f"{one.what}: not mended: {error}")
 
 
 def wait_for_dvc(root: Path, say: Callable[[str], None]) -> None:

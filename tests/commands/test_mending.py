@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from pipeline.commands import doctor, file_systems, leftovers, mending
 from pipeline.core.errors import InputError
@@ -99,14 +100,45 @@ def test_a_file_of_locks_without_content_is_cleared_unasked(place: Path) -> None
     assert json.loads(place.read_text(encoding="utf-8")) == {"read": {}, "write": {}}
 
 
-def test_locks_of_dead_processes_are_cleared_and_those_of_living_ones_stay() -> None:
-    place = leftovers.RWLOCKS[0]
-    write_locks(place, read={"a": DEAD, "b": os.getppid()}, write={"c": DEAD, "d": os.getppid()})
+def test_locks_of_dead_processes_are_cleared_and_those_of_living_ones_stay(
+    another_dvc: "subprocess.Popen[bytes]",
+) -> None:
+    place, living = leftovers.RWLOCKS[0], another_dvc.pid
+    write_locks(place, read={"a": DEAD, "b": living}, write={"c": DEAD, "d": living})
     lines: list[str] = []
     mending.prepare(Path.cwd(), lines.append)
     assert lines == [f"{place}: locks of process {DEAD}, no longer there: cleared"]
     content = json.loads(place.read_text(encoding="utf-8"))
     assert (list(content["read"]), list(content["write"])) == (["b"], ["d"])
+
+
+def test_a_process_that_has_the_number_of_a_dead_one_holds_no_lock(another_dvc: "subprocess.Popen[bytes]") -> None:
+    """One began after the file was written, the other is at work elsewhere and no DVC."""
+    place = leftovers.RWLOCKS[0]
+    write_locks(place, read={"a": another_dvc.pid}, write={"b": os.getppid()})
+    os.utime(place, (1e9, 1e9))
+    assert leftovers.holders(Path.cwd()) == set()
+    lines: list[str] = []
+    mending.prepare(Path.cwd(), lines.append)
+    assert json.loads(place.read_text(encoding="utf-8")) == {"read": {}, "write": {}}
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"read": 1}', '{"write": {"a": {"pid": "x"}}}', '{"write": {"a": 1}}', "\x00"]
+)
+def test_a_file_of_locks_with_any_content_is_read(content: str) -> None:
+    leftovers.RWLOCKS[0].write_text(content, encoding="utf-8")
+    assert mended() == [f"{leftovers.RWLOCKS[0]}: unreadable, which stops every DVC command: cleared"]
+
+
+def test_a_guard_that_another_process_holds_stops_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.1)
+    leftovers.RWLOCKS[0].touch()
+    lines: list[str] = []
+    with FileLock(".dvc/tmp/rwlock.lock"):
+        mending.prepare(Path.cwd(), lines.append)
+    assert ": left as it is, as another process holds " in lines[0]
+    assert leftovers.RWLOCKS[0].read_bytes() == b""
 
 
 def test_after_a_killed_run_the_users_settings_and_branch_are_back() -> None:
