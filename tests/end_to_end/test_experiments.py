@@ -24,8 +24,8 @@ REFUSED = {
 REFUSED_TOO = {
     "repeats=[1,1]": "names one twice",
     "attention=cbam backbone=vit_b_16 weights=none": "attention: 'cbam' needs feature maps",
-    "repeats=['1;touch x']": "repeats.0: '1;touch x': a whole number is needed",
-    "repeats=['$(touch x)']": "repeats.0: '$(touch x)': a whole number is needed",
+    "repeats=['1;id']": "repeats.0: '1;id': a whole number is needed",
+    "repeats=['$(id)']": "repeats.0: '$(id)': a whole number is needed",
 }
 
 
