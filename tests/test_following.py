@@ -124,3 +124,17 @@ def test_who_holds_a_lock_is_named_while_it_is_held(tmp_path: Path) -> None:
             assert told[0].startswith(f"process {other.pid} (study run table5) since ")
             assert holder(tmp_path / "a" / "lock").startswith(f"process {os.getpid()} (study run table6) since ")
     assert holder(tmp_path / "a" / "lock") == "another process"
+
+
+def test_a_group_whose_leader_begins_after_its_parent_has_ended_ends_too(tmp_path: Path) -> None:
+    """As a study's cell that was still being imported when the study was killed."""
+    code = (
+        "import subprocess, time\nfrom pipeline.core.following import end_group_with_parent\n"
+        f"child = subprocess.Popen(['sleep', '60'])\nend_group_with_parent({2**22 + 1})\nprint(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True) as leader:
+        child = int(leader.communicate()[0] or 0)
+    assert leader.returncode == -signal.SIGTERM
+    assert not child or is_gone(child, seconds=2)

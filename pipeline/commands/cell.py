@@ -1,6 +1,6 @@
 """A study's cell: DVC as the leader of a process group that ends with the study, also where that is killed.
 
-python -m pipeline.commands.cell WORDS OF DVC
+python -m pipeline.commands.cell NUMBER_OF_THE_STUDYS_PROCESS WORDS OF DVC
 """
 
 import sys
@@ -8,9 +8,9 @@ import sys
 from pipeline.core.following import end_group_with_parent
 
 
-def main(words: list[str]) -> int:
+def main(parent: str, words: list[str]) -> int:
     """Run DVC in this process; return its exit status."""
-    end_group_with_parent()
+    end_group_with_parent(int(parent))
     from dvc.cli import main as dvc
 
     status: int = dvc(words)
@@ -18,4 +18,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -57,7 +57,8 @@ class Running:
         self._origin = origin
         self._log = log.resolve()
         log.parent.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "pipeline.commands.cell", "exp", "run", "--name", task.experiment]
+        words = [sys.executable, "-m", "pipeline.commands.cell", str(os.getpid())]
+        words += ["exp", "run", "--name", task.experiment]
         words += [word for one in task.overrides for word in ("-S", one)]
         # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on.
         search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

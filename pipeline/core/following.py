@@ -47,9 +47,8 @@ def end_with_dvc() -> None:
     )
 
 
-def end_group_with_parent() -> None:
-    """Have this process, the leader of a group, end with all of it when its parent ends."""
-    parent = os.getppid()
+def end_group_with_parent(parent: int) -> None:
+    """Have this process, the leader of a group, end with all of it when its parent ends, or has ended before this."""
     _watch(lambda: os.getppid() == parent, lambda: os.killpg(os.getpgrp(), signal.SIGTERM))
 
 
