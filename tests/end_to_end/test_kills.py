@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import clones
@@ -52,7 +53,12 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def trains(root: Path) -> bool:
-    return any("pipeline.stages.train" in process.cmdline() for process in copies.at_work_in(root))
+    found = False
+    for process in copies.at_work_in(root):
+        # It may end in the meantime.
+        with suppress(psutil.Error):
+            found |= "pipeline.stages.train" in process.cmdline()
+    return found
 
 
 def is_killed(clone: Clone, child: "psutil.Popen", *, after: float) -> bool:

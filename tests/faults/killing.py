@@ -76,12 +76,12 @@ def undisturbed(clone: Clone) -> Training:
     """Train to the end."""
     clear(clone)
     started, ends = time.monotonic(), []
-    child = clone.start(*TRAIN)
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.startswith("epoch "):
-            ends.append(time.monotonic() - started)
-    assert child.wait() == 0
+    with clone.start(*TRAIN) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith("epoch "):
+                ends.append(time.monotonic() - started)
+    assert child.returncode == 0
     return Training(ends[0], ends[-1], digests(clone.root))
 
 
