@@ -95,7 +95,7 @@ def gains_of(right: Right) -> npt.NDArray[np.float32]:
 
 def main() -> None:
     """Print the table of docs/studies.md: errors without a difference, and the power, by repeats and test images."""
-    print("| repeats | test images | error (%) | 2 points | 3 points | 5 points |")
+    print("| repeats | test images | error (%) | 2 points found (%) | 3 points found (%) | 5 points found (%) |")
     print("| --- | --- | --- | --- | --- | --- |")
     for repeats, images in SIZES:
         errors = [rejected(one, repeats, images, draws=DRAWS) for one in VARIATIONS.values()]
