@@ -1,11 +1,12 @@
 """`kill -9` of DVC and of studies, and several at once: nothing of the user's is lost, no process is left."""
 
+import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import clones
@@ -53,15 +54,15 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def trains(root: Path) -> bool:
-    found = False
     for process in copies.at_work_in(root):
-        # It may end in the meantime.
-        with suppress(psutil.Error):
-            found |= "pipeline.stages.train" in process.cmdline()
-    return found
+        # One may end while it is looked at.
+        with contextlib.suppress(psutil.Error):
+            if "pipeline.stages.train" in process.cmdline():
+                return True
+    return False
 
 
-def is_killed(clone: Clone, child: "psutil.Popen", *, after: float) -> bool:
+def is_killed(clone: Clone, child: "subprocess.Popen[str]", *, after: float) -> bool:
     """Kill it after some seconds, and whatever it started has to end by itself; false where it had ended before."""
     time.sleep(after)
     if child.poll() is not None:
