@@ -104,6 +104,35 @@ def test_a_stage_waits_for_the_one_that_a_killed_dvc_left(start: Start, tmp_path
     assert lives(int(dvc.stdout.readline()))
 
 
+# As `collect` and `preprocess`: their workers are spawned, and import the stage anew.
+WITH_WORKERS = """
+import multiprocessing
+import pipeline.stages
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        print(pool.map(abs, [-1, -2]), flush=True)
+"""
+
+
+def test_the_workers_of_a_stage_do_not_wait_for_it(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(WITH_WORKERS, encoding="utf-8")
+    shell = f"{sys.executable} stage.py pipeline.stages.collect"
+    dvc = [sys.executable, "-c", "import os, subprocess; subprocess.run(['/bin/sh', '-c', os.environ['COMMAND']])"]
+    environment = os.environ | {following.STAGE: "collect", "PYTHONPATH": str(ROOT), "COMMAND": shell}
+    done = subprocess.run(
+        dvc,
+        cwd=tmp_path,
+        env=environment,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")
+
+
 def test_who_holds_a_lock_is_named_while_it_is_held(tmp_path: Path) -> None:
     told = []
     code = (

@@ -34,13 +34,14 @@ def end_with_dvc() -> None:
     """
     if STAGE not in os.environ or threading.current_thread() is not threading.main_thread():
         return
+    # Taken out: the stage's own workers import it anew, and follow it by themselves.
+    name = os.environ.pop(STAGE)
     parents = _parents_up_to_dvc()
     # DVC and its stages are one process group; who took an orphan in is of another.
     if not _is_of_our_group(parents[-1]):
-        _say(f"{os.environ[STAGE]}: the DVC that started it has ended, so it does not start")
+        _say(f"{name}: the DVC that started it has ended, so it does not start")
         raise SystemExit(1)
-    _watch(lambda: _parents(len(parents)) == parents, _end_this_process)
-    name = os.environ[STAGE]
+    _watch(lambda: _parents(len(parents)) == parents, lambda: _end_this_process(name))
     lock = LOCKS / f"{name.replace('/', '-')}.lock"
     _UNTIL_THE_END.enter_context(
         held(lock, name, waiting=lambda who: _say(f"{name}: {who} still ends; waiting for it"))
@@ -94,8 +95,8 @@ def _watch(lives: Callable[[], bool], end: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="following", daemon=True).start()
 
 
-def _end_this_process() -> None:
-    _say(f"{os.environ[STAGE]}: the DVC that started it has ended, so it ends too")
+def _end_this_process(name: str) -> None:
+    _say(f"{name}: the DVC that started it has ended, so it ends too")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os.kill(os.getpid(), signal.SIGKILL)
