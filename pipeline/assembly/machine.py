@@ -1,4 +1,4 @@
-"""What a stage computes on: the device, the CPU threads and the precision, chosen and set in one step."""
+"""The machine that a stage computes on: the device, the CPU threads and the precision, chosen and set in one step."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What `dvc exp run` leaves in the user's own files when it is killed, and the way back from it.
+"""Remains of a killed `dvc exp run` in the user's own files when it is killed, and the way back from it.
 
 It stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
 back, and runs the stages on a detached HEAD with the second applied. In git's objects the first stash outlives its
@@ -15,7 +15,7 @@ from pipeline.commands.leftovers import KEPT, Leftover
 from pipeline.commands.revisions import git
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.files import read_yaml
+from pipeline.core.files import parse_yaml, read_yaml
 
 EXEC = "refs/exps/exec"
 PENDING = "refs/exps/stash"
@@ -132,9 +132,10 @@ def _restorer(root: Path, path: Path, before: bytes) -> Callable[[], str]:
 
 def _fault(file: Path) -> str | None:
     try:
-        content = read_yaml(file)
-    except Exception as error:  # of any YAML library, and of bytes that are no text
-        return " ".join(str(error).split())[:120] or "no YAML"
+        # The limits of settings are not those of dvc.lock, which grows with the repeats.
+        content = parse_yaml(file.read_bytes(), file) if file.name == paths.LOCK.name else read_yaml(file)
+    except InputError as error:
+        return " ".join(str(error).split())[:120]
     return None if isinstance(content, dict) else "has no content"
 
 
@@ -156,17 +157,16 @@ def _half_applied(root: Path) -> list[tuple[str, bytes]]:
 
 def _differing(root: Path, before: bytes) -> str:
     """Return the settings that a run left in params.yaml, such as `freeze: 3c (was auto)`."""
-    import yaml
-
     try:
-        now, then = read_yaml(root / paths.PARAMS), yaml.safe_load(before)
-        changed = [key for key in now if now[key] != then.get(key)]
-        if not changed:
-            return f"{paths.PARAMS} as committed, without your changes"
-        told = ", ".join(f"{key}: {_short(now[key])} (was {_short(then.get(key))})" for key in changed)
-        return f"{told} in {paths.PARAMS}"
-    except Exception:  # not readable is what it may have been left as
+        now, then = read_yaml(root / paths.PARAMS), parse_yaml(before, paths.PARAMS)
+    except (InputError, FileNotFoundError):
+        now = then = None
+    if not isinstance(now, dict) or not isinstance(then, dict):
         return f"{paths.PARAMS} half written"
+    changes = [f"{key}: {_short(now[key])} (was {_short(then.get(key))})" for key in now if now[key] != then.get(key)]
+    if not changes:
+        return f"{paths.PARAMS} as committed, without your changes"
+    return f"{', '.join(changes)} in {paths.PARAMS}"
 
 
 def _short(value: object) -> str:

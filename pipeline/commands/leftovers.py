@@ -1,4 +1,4 @@
-"""What kills leave in a clone, and how each is mended; nothing that belongs to a living process is touched."""
+"""Leftovers of kills in a clone, and how each is mended; nothing that belongs to a living process is touched."""
 
 import json
 import os

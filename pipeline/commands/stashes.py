@@ -1,4 +1,4 @@
-"""What git tells of the user's changes that DVC had put away, and of where HEAD was."""
+"""Git's account of the user's changes that DVC had put away, and of where HEAD was."""
 
 import re
 import subprocess

@@ -1,8 +1,7 @@
 """Typed files in which the stages record a repeat: record.json, model.json, the run time's file and scores.json.
 
-record.json holds what the result follows from, and is blind to the labels of test images: with other ones, what
-training leaves is the same, byte for byte. What differs between two equal runs is in the run time's file, and so
-is the hash of the whole data set, which only testing reads in full.
+record.json is blind to the labels of test images: with other ones, training leaves the same, byte for byte. Differences
+of two equal runs, and the hash of the whole data set, which testing alone reads, are in the run time's file.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a phase computes once, before its first step, from images that are the same in every epoch."""
+"""Caches of a phase: what it computes once, before its first step, from images that are the same in every epoch."""
 
 import torch
 

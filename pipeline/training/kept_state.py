@@ -4,7 +4,6 @@ A file's name is its number and the SHA-256 of its content. So a file that a cra
 name alone, and never taken up.
 """
 
-import hashlib
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from pipeline.core import digests
 from pipeline.core.stopping import StoppedError, StopRequest
 from pipeline.training.resuming import State
 
@@ -105,7 +105,7 @@ class KeptState:
                 os.fsync(stream.fileno())
             before = list(self._folder.glob(f"*{SUFFIX}"))
             self._number += 1
-            partial.replace(self._folder / f"{self._number:08d}-{_digest(partial)}{SUFFIX}")
+            partial.replace(self._folder / f"{self._number:08d}-{digests.sha256(partial)}{SUFFIX}")
             for file in before:
                 file.unlink(missing_ok=True)
         except (OSError, RuntimeError) as error:
@@ -138,14 +138,9 @@ def _older(folder: Path, seconds: float) -> Iterator[Path]:
 def _read(file: Path) -> dict[str, Any] | None:
     """Return a file's content; None where it is not what its name says."""
     try:
-        if _digest(file) != file.stem.partition("-")[2]:
+        if digests.sha256(file) != file.stem.partition("-")[2]:
             return None
         content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         return None
     return content
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What tensors of a file of weights are, where they are not plain numbers that a network can start from."""
+"""Kinds of tensors in a file of weights that are not plain numbers that a network can start from."""
 
 from collections.abc import Mapping
 from itertools import pairwise

@@ -14,7 +14,7 @@ State = Mapping[str, Any]
 
 
 class Keeper(Protocol):
-    """What keeps the state of a training, or of another long computation, outside the process."""
+    """Keeper of the state of a training, or of another long computation, outside the process."""
 
     def load(self) -> State | None:
         """Return the last state that was kept; None where there is none."""

@@ -203,6 +203,16 @@ def test_settings_without_content_come_back_as_committed() -> None:
     assert state() == ("refs/heads/main", PARAMS, "2\n", "")
 
 
+def test_a_large_dvc_lock_is_none_that_a_kill_has_left() -> None:
+    """One of hundreds of repeats has more values than settings may have."""
+    content = "schema: '2.0'\nstages:\n" + "".join(f"  train@{n}:\n    cmd: x\n" for n in range(8_000))
+    Path("dvc.lock").write_text(content, encoding="utf-8")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "--message", "lock")
+    Path("dvc.lock").write_text(f"{content}  report:\n    cmd: x\n", encoding="utf-8")
+    assert mending.look(Path.cwd()).found == []
+
+
 def test_settings_with_conflict_marks_are_told_with_the_way_back() -> None:
     Path("params.yaml").write_text("<<<<<<< HEAD\nfreeze: 2\n=======\nfreeze: 3\n>>>>>>> other\n", encoding="utf-8")
     (found,) = mending.look(Path.cwd()).found
