@@ -30,7 +30,7 @@ LOOK_EVERY = 0.5
 
 
 class State(NamedTuple):
-    """The processes at work in a clone, and what kills left there; the latter is not looked for while anything works."""
+    """The processes at work in a clone, and what kills left there, which is not looked for while any works."""
 
     at_work: list[psutil.Process]
     found: list[Leftover]

@@ -1,7 +1,6 @@
 """Typed files in which the stages record a repeat: record.json, model.json, the run time's file and scores.json.
 
-record.json is blind to the labels of test images: with other ones, training leaves the same, byte for byte. Differences
-of two equal runs, and the hash of the whole data set, which testing alone reads, are in the run time's file.
+record.json is blind to the labels of test images; what those change, and what differs between equal runs, is elsewhere.
 """
 
 from collections.abc import Mapping
