@@ -58,26 +58,30 @@ def outputs() -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def trained_in_pieces(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> int:
-    """Train, asked to stop after so many steps again and again; return how often."""
-    offer = KeptState.offer
+def train_until_asked(monkeypatch: pytest.MonkeyPatch, *, steps: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """Train, and have the process asked to stop after so many steps."""
+    offer, done = KeptState.offer, 0
 
     def stopping(self: KeptState, *arguments: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
+        nonlocal done
+        done += 1
+        if done == steps:
+            os.kill(os.getpid(), number)
         offer(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(KeptState, "offer", stopping)
-        for count in range(200):
-            seen = 0
-            try:
-                train.main(["1"])
-            except StoppedError:
-                continue
-            return count
+        train.main(["1"])
+
+
+def trained_in_pieces(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> int:
+    """Train, asked to stop after so many steps again and again; return how often."""
+    for count in range(200):
+        try:
+            train_until_asked(monkeypatch, steps=steps)
+        except StoppedError:
+            continue
+        return count
     raise AssertionError("it does not end")
 
 
@@ -109,20 +113,10 @@ def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bytes(
 
 def stopped_once(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Train two steps of four; return the files of the checkpoint."""
-    offer, seen = KeptState.offer, []
-
-    def stopping(self: KeptState, *arguments: Any) -> None:
-        seen.append(1)
-        if len(seen) == 2:
-            os.kill(os.getpid(), signal.SIGUSR1)
-        offer(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(KeptState, "offer", stopping)
-        told = r"^stopped by SIGUSR1 in epoch 1, after step 2 of 4; the same command goes on from here$"
-        with pytest.raises(StoppedError, match=told) as stopped:
-            train.main(["1"])
-        assert stopped.value.status == STOPPED
+    line = r"^stopped by SIGUSR1 in epoch 1, after step 2 of 4; the same command goes on from here$"
+    with pytest.raises(StoppedError, match=line) as stopped:
+        train_until_asked(monkeypatch, steps=2, number=signal.SIGUSR1)
+    assert stopped.value.status == STOPPED
     return sorted(paths.CHECKPOINTS.rglob("*.pt"))
 
 
@@ -158,17 +152,8 @@ def test_where_it_goes_on_is_said_and_curves_in_mlflow_have_every_epoch_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unfollowed: list[tuple[Any, int]]
 ) -> None:
     write("everything")
-    offer, seen = KeptState.offer, []
-
-    def stopping(self: KeptState, *arguments: Any) -> None:
-        seen.append(1)
-        if len(seen) == 5:
-            os.kill(os.getpid(), signal.SIGTERM)
-        offer(self, *arguments)
-
-    monkeypatch.setattr(KeptState, "offer", stopping)
     with pytest.raises(StoppedError):
-        train.main(["1"])
+        train_until_asked(monkeypatch, steps=5)
     assert [step for _, step in unfollowed] == [1]
     unfollowed.clear()
     capsys.readouterr()
