@@ -13,7 +13,7 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, repeats
+from pipeline.evaluation.compare import comparison, pairs, power, repeats
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
@@ -106,8 +106,10 @@ def _plain(value: Any) -> Any:
 
 def as_text(result: Comparison) -> str:
     """Return the comparison as text: the experiments, each pair, and the settings that differ."""
-    parts = ["\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result), settings(result))]
-    return "\n\n".join([parts[0], result.over, *(part for part in parts[1:] if part)])
+    summary, *paired = ("\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result)))
+    readings = "\n".join(filter(None, map(pairs.reading, result.pairs)))
+    differing = "\n".join(aligned(settings(result)))
+    return "\n\n".join(filter(None, [summary, result.over, *paired, readings, differing]))
 
 
 def experiments(result: Comparison) -> Table:
@@ -141,6 +143,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         "p",
         "p (Holm)",
         "smallest to be seen",
+        *_price(result.metric),
         "",
     )
     rows = [_pair(pair, result.metric) for pair in result.pairs]
@@ -162,7 +165,13 @@ def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     probabilities = ["" if p is None else f"{p:.3f}" for p in (pair.p, pair.holm)]
     smallest = "none" if pair.smallest is None else _number(pair.smallest, metric)
     ends = _ends(pair.interval(), metric)
-    return (_title(pair), _number(pair.difference, metric), ends, *probabilities, smallest, pair.verdict)
+    needed = [tables.repeats_needed(pair)] if _price(metric) else []
+    return (_title(pair), _number(pair.difference, metric), ends, *probabilities, smallest, *needed, pair.verdict)
+
+
+def _price(metric: str) -> list[str]:
+    """Return the heading of the number of repeats that would show two points, for a score that has points."""
+    return [f"repeats to see {100 * power.ASKED:.0f} points"] if SCORES[metric].percent else []
 
 
 def _over_repeats(pair: Pair) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE
-from pipeline.evaluation.compare import comparison
-from pipeline.evaluation.compare.experiments import Experiment, Trial, draws_splits
+from pipeline.evaluation.compare import comparison, power
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
@@ -82,6 +82,35 @@ def note(repeats: Sequence[Repeat]) -> str:
             "parts that overlap (Nadeau and Bengio 2003)."
         )
     return f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats and other test images at once."
+
+
+def detectable(repeats: Sequence[Repeat]) -> str | None:
+    """Return the note on which differences a comparison of so many repeats would show; None without any spread.
+
+    The other experiment is not known: its accuracy is taken to vary as much as this one's, and independently, so that
+    their difference has twice the variance; on the same splits the two vary together, which gives less.
+    """
+    if len(repeats) < 2:
+        return None
+    compared = experiment("", repeats)
+    trials, drawn = list(compared.trials.values()), draws_splits(compared)
+    differences = [2**0.5 * one.score(ACCURACY) for one in trials]
+    sizes = part_sizes(trials, drawn=drawn)
+
+    def smallest(n: int) -> float | None:
+        return power.smallest_detectable(differences, train=sizes["train"], test=sizes["test"], repeats=n)
+
+    if (seen := smallest(len(repeats))) is None:
+        return None
+    needed = power.repeats_for(power.ASKED, smallest)
+    points = f"{100 * power.ASKED:.0f} points"
+    takes = f"{points} take about {needed:,} repeats" if needed else f"no number of repeats shows {points}"
+    alone = "" if drawn else ", as far as the seeds go; the test images, which are the same in each, add to that"
+    return (
+        f"In a comparison with an experiment that varies as much and independently, {len(repeats)} repeats show a "
+        f"difference from {100 * seen:.1f} points on, four times in five; {takes}{alone}. `orbweaver compare` tells it "
+        "of two experiments."
+    )
 
 
 def _varies(compared: Experiment) -> str:

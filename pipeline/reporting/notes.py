@@ -16,6 +16,7 @@ def limits(material: Material) -> list[str]:
     images = round(sum(one.scores.test_images for one in repeats) / len(repeats))
     return [
         confidence_intervals.note(repeats),
+        *filter(None, [confidence_intervals.detectable(repeats)]),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         "The network of the last epoch is what is tested, once; no test image had a part in training or in "
         "choosing an epoch.",

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core.records import Operations
+from pipeline.evaluation.compare import power
+from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting.aggregate import (
@@ -219,3 +221,10 @@ def findings(problems: Sequence[Mapping[str, Any]]) -> Table:
 def rejected(files: Sequence[tuple[str, str]]) -> Table:
     """Return the files that were left out, with the reason."""
     return Table(("file", "reason"), files, numbers_from=2)
+
+
+def repeats_needed(pair: Pair) -> str:
+    """Return how many repeats would show a difference of two points, in words where no number does."""
+    if pair.repeats_needed:
+        return f"{pair.repeats_needed:,}"
+    return "none" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"

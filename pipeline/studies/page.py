@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.evaluation.compare import pairs
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
 from pipeline.reporting.tables import Table, literal, markdown
@@ -15,10 +16,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Compared(NamedTuple):
-    """One group of cells on the page: its comparisons, or why there are none, and its curves."""
+    """One group of cells on the page: its comparisons and how to read them, or why there are none, and its curves."""
 
     group: Group
     table: Table | None
+    readings: Sequence[str]
     note: str
     charts: Mapping[str, Picture]
 
@@ -71,7 +73,9 @@ def _best(group: Group) -> str:
 
 def _compared(group: Group) -> Compared:
     differences, note = results.compared(group)
-    return Compared(group, tables.differences(differences) if differences else None, note, charts.charts(group.results))
+    table = tables.differences(differences) if differences else None
+    readings = [line for line in map(pairs.reading, differences) if line]
+    return Compared(group, table, readings, note, charts.charts(group.results))
 
 
 def page(values: Mapping[str, Any]) -> str:
@@ -109,4 +113,5 @@ def _listed(lines: Sequence[str]) -> str:
 def _comparison(one: Compared) -> list[str]:
     if not one.table and not one.note:
         return []
-    return [f"## Differences on {literal(one.group.name)}", markdown(one.table) if one.table else literal(one.note)]
+    shown = [markdown(one.table), *map(literal, one.readings)] if one.table else [literal(one.note)]
+    return [f"## Differences on {literal(one.group.name)}", *shown]

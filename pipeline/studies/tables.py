@@ -4,15 +4,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate
-from pipeline.reporting.tables import Table, deviation, three_figures
+from pipeline.reporting.tables import Table, deviation, repeats_needed, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
 
 MISSING = "missing"
 NONE = "–"
+SMALLEST = ("smallest seen (points)", f"repeats to see {100 * power.ASKED:.0f} points")
 # What is told of a cell of ours.
 OURS = ("accuracy", "n", "interval", "val_accuracy", "val_loss", "loss", "seconds", "trainable", "frozen", "in_all")
 # Columns of ours that every study has.
@@ -122,8 +124,8 @@ def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str
 
 
 def differences(compared: Sequence[Pair]) -> Table:
-    """Each comparison: the difference with its interval, p, Holm's p, what could have been seen, and the verdict."""
-    header = ("comparison", "verdict", "difference (points)", "95 % interval", "p", "p, Holm", "smallest seen (points)")
+    """Return a row a comparison: verdict, difference, interval, p, Holm's p, and what so many repeats could show."""
+    header = ("comparison", "verdict", "difference (points)", "95 % interval", "p", "p, Holm", *SMALLEST)
     return Table(header, [_difference(one) for one in compared], numbers_from=2)
 
 
@@ -137,6 +139,7 @@ def _difference(pair: Pair) -> tuple[str, ...]:
         _p(pair.p),
         _p(pair.holm),
         smallest,
+        repeats_needed(pair),
     )
 
 

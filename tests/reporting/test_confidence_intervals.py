@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import written_results
 
-from pipeline.evaluation.compare import crossed, statistics
+from pipeline.evaluation.compare import crossed, power, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
 
@@ -11,11 +11,11 @@ RECIPE = written_results.settings_of("quick", {"train.lr": 0.1})
 DRAWING = written_results.settings_of("hierarchical", {})
 
 
-def repeat(number, right, *, of=10, fixed=False, recipe=RECIPE, **scores):
+def repeat(number, right, *, of=10, train=30, fixed=False, recipe=RECIPE, **scores):
     names = [f"{'all' if fixed else number}/{n}.png" for n in range(of)]
     rows = [{"path": name, "correct": str(int(n < right))} for n, name in enumerate(names)]
     parameters = {"trainable": 7, "frozen": 0, "regularizer": 0}
-    counted = {"parameters": parameters, "parts": {"train": 30, "val": 0, "test": of}}
+    counted = {"parameters": parameters, "parts": {"train": train, "val": 0, "test": of}}
     equal = dict.fromkeys(("accuracy", "macro_f1"), right / of)
     return Repeat(
         number,
@@ -71,6 +71,31 @@ def test_the_summary_has_the_ends_of_the_accuracys_interval():
 )
 def test_the_note_says_what_the_interval_is_of(repeats, told):
     assert told in confidence_intervals.note(repeats)
+
+
+def test_the_note_on_what_a_comparison_would_show_takes_the_other_for_as_variable_and_independent():
+    parts = {"train": 3000, "test": 1000}
+    told = confidence_intervals.detectable([repeat(n, n, of=1000, train=3000) for n in (5, 9, 7)])
+    twice = [2**0.5 * value for value in (0.005, 0.009, 0.007)]
+    assert f"from {100 * power.smallest_detectable(twice, **parts):.1f} points on" in told
+    needed = power.repeats_for(0.02, lambda n: power.smallest_detectable(twice, **parts, repeats=n))
+    assert needed is not None
+    assert f"; 2 points take about {needed} repeats." in told
+
+
+def test_where_no_number_of_repeats_shows_two_points_that_is_said():
+    told = confidence_intervals.detectable([repeat(1, 2), repeat(2, 9), repeat(3, 7)])
+    assert "; no number of repeats shows 2 points." in told
+
+
+def test_on_one_test_part_the_images_add_to_what_the_seeds_hide():
+    told = confidence_intervals.detectable([repeat(1, 5, fixed=True), repeat(2, 7, fixed=True)])
+    assert "as far as the seeds go; the test images, which are the same in each, add to that." in told
+
+
+@pytest.mark.parametrize("repeats", [[repeat(1, 5)], [repeat(1, 5), repeat(2, 5)]], ids=["one", "no spread"])
+def test_without_a_spread_nothing_is_said_of_comparisons(repeats):
+    assert confidence_intervals.detectable(repeats) is None
 
 
 def test_an_experiment_is_compared_by_its_images_scores_cost_and_settings():

@@ -22,7 +22,16 @@ def site(shared):
     return shared("site", make) / "build/site"
 
 
-@pytest.fixture(params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
+# A screen of each kind, and the other two in the slow ring.
+SCREENS = [
+    ("phone", "dark"),
+    ("wide", "light"),
+    pytest.param(("phone", "light"), marks=pytest.mark.slow),
+    pytest.param(("wide", "dark"), marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=SCREENS, ids=str)
 def opened(chromium, request):
     """A browser's page of one size and scheme of colors, with what it said and asked for."""
     size, colors = request.param

@@ -94,6 +94,8 @@ class Pair(NamedTuple):
         bootstrap: interval, over images alone, of the difference of accuracies; None for other scores, and where it was
             not asked for.
         smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
+        repeats_needed: number of repeats of which 80 % of such comparisons detect two points; None for a single repeat
+            and for scores that are not in percent, and where no number up to 1,000 does.
         verdict: the result in words.
     """
 
@@ -107,6 +109,7 @@ class Pair(NamedTuple):
     mcnemar: dict[int, McNemar]
     bootstrap: Interval | None
     smallest: float | None
+    repeats_needed: int | None
     verdict: str
 
     def interval(self) -> Interval | None:

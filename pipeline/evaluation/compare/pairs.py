@@ -1,6 +1,6 @@
 """The difference of two experiments on the same test images, its tests, and the verdict in words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import numpy as np
@@ -34,9 +34,8 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
     tested = tested if metric == ACCURACY else {}
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
-    test, smallest = _tested(of_a, of_b, metric, drawn=drawn)
-    if len(repeats) == 1:
-        smallest = _smallest_on_one_part(tested, images=len(of_a[0].right))
+    test, smallest_of = _tested(of_a, of_b, metric, drawn=drawn)
+    smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, images=len(of_a[0].right))
     # A single repeat has McNemar's p alone.
     p = test.p if test else next((one.p for one in tested.values()), None)
     return Pair(
@@ -50,22 +49,27 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         mcnemar=tested,
         bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
         smallest=smallest,
+        repeats_needed=power.repeats_for(power.ASKED, smallest_of) if test and SCORES[metric].percent else None,
         verdict="",
     )
 
 
 def _tested(
     of_a: Sequence[Trial], of_b: Sequence[Trial], metric: str, *, drawn: bool
-) -> tuple[TTest | CrossedTest | None, float | None]:
-    """Return the test of the difference over the repeats, and the smallest that it detects; for one repeat neither."""
+) -> tuple[TTest | CrossedTest | None, Callable[[int], float | None]]:
+    """Return the test of the difference over the repeats, and the smallest that so many of them detect.
+
+    For one repeat there is no test, and nothing to tell the smallest from.
+    """
     if len(of_a) < 2:
-        return None, None
+        return None, lambda _: None
     if metric == ACCURACY and not drawn and len(of_a[0].right) > 1:
         gains = answers(of_a) - answers(of_b)
-        return crossed_test(gains), power.smallest_detectable_crossed(gains)
+        return crossed_test(gains), lambda n: power.smallest_detectable_crossed(gains, repeats=n)
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
     parts = part_sizes([*of_a, *of_b], drawn=drawn)
-    return statistics.corrected_t(differences, **parts), power.smallest_detectable(differences, **parts)
+    test = statistics.corrected_t(differences, **parts)
+    return test, lambda n: power.smallest_detectable(differences, **parts, repeats=n)
 
 
 def _smallest_on_one_part(tested: dict[int, McNemar], *, images: int) -> float | None:
@@ -120,3 +124,32 @@ def _verdict(one: Pair, metric: str, *, of: int, drawn: bool) -> str:
     if isinstance(one.test, TTest) and not drawn:
         return f"{better} is better on these test images"
     return f"{better} is better"
+
+
+def reading(one: Pair) -> str | None:
+    """Return how to read a verdict from which the tests of single repeats' images seem to differ; None if none does.
+
+    The verdict is about methods, over other seeds and images; McNemar's test and the bootstrap are about these very
+    networks, so that both can be right.
+    """
+    if one.test is None or not one.mcnemar:
+        return None
+    told = [repeat for repeat, tested in one.mcnemar.items() if tested.p < statistics.ALPHA]
+    resampled = one.bootstrap is not None and not one.bootstrap.covers_zero()
+    better = NO_DIFFERENCE not in one.verdict
+    if better and not told:
+        return (
+            f"{one.a} - {one.b}: no repeat's test images tell its two networks apart (McNemar's p >= "
+            f"{statistics.ALPHA} in each), but the repeats agree, and together they are the evidence: go by the verdict."
+        )
+    if better or not (told or resampled):
+        return None
+    tests = [
+        *([f"McNemar's test in {len(told)} of {len(one.mcnemar)} repeats"] if told else []),
+        *(["the bootstrap over images"] if resampled else []),
+    ]
+    finds = "find" if len(tests) > 1 else "finds"
+    return (
+        f"{one.a} - {one.b}: {' and '.join(tests)} {finds} a difference of these very networks, which other seeds"
+        " may not repeat: to choose a method go by the verdict, to choose between these networks by those tests."
+    )

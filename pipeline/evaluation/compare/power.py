@@ -1,23 +1,29 @@
-"""The smallest differences that a comparison can detect."""
+"""The smallest differences that a comparison can detect, and how many repeats a difference takes."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy import optimize, stats
-from statsmodels.stats.power import TTestPower
 
-from pipeline.evaluation.compare.crossed import FloatArray, crossed
+from pipeline.evaluation.compare.crossed import Crossed, FloatArray, crossed
 from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, standard_error
 
 # Fraction of comparisons that are to detect a true difference.
 POWER = 0.8
 # Probability of the numbers of discordant images that sums leave out.
 NEGLIGIBLE = 1e-9
+# The difference that a reader is told the price of: two points of a score in percent.
+ASKED = 0.02
+# More repeats than this are none that anybody trains.
+MOST_REPEATS = 1000
 
 
-def smallest_detectable(differences: Sequence[float], *, train: float, test: float) -> float | None:
+def smallest_detectable(
+    differences: Sequence[float], *, train: float, test: float, repeats: int | None = None
+) -> float | None:
     """Return the smallest true mean difference that `corrected_t` detects in 80 % of such experiments.
 
     At 5 %, two-sided; the standard deviation of these n differences is taken for the true one.
@@ -26,39 +32,71 @@ def smallest_detectable(differences: Sequence[float], *, train: float, test: flo
         differences: as for `corrected_t`.
         train: as for `interval`.
         test: as for `interval`.
+        repeats: number of repeats of such experiments, >= 2; n where none is given.
 
     Returns:
         The difference, in the unit of `differences`; None if they have no spread.
     """
     values = np.asarray(differences, dtype=np.float64)
-    error, n = standard_error(values, train=train, test=test), len(values)
-    if error < NO_SPREAD * max(1.0, abs(float(values.mean()))):
+    n = repeats or len(values)
+    if standard_error(values, train=train, test=test) < NO_SPREAD * max(1.0, abs(float(values.mean()))):
         return None
-    return _effect(n) * error
+    return _effect(n) * float(values.std(ddof=1) * np.sqrt(1 / n + test / train))
 
 
-def smallest_detectable_crossed(gains: FloatArray) -> float | None:
+def smallest_detectable_crossed(gains: FloatArray, *, repeats: int | None = None) -> float | None:
     """Return the smallest true mean difference that `crossed.crossed_test` detects in about 80 % of such experiments.
 
     What the repeats' variance alone and the images' alone would need is added as squares, as the test adds half-widths.
 
     Args:
         gains: (n, m) as for `crossed.crossed_test`.
+        repeats: number of repeats of such experiments on as many images, >= 2; n where none is given.
 
     Returns:
         The difference, in the unit of `gains`; None without any spread.
     """
-    parts = crossed(gains)
-    images, floor = _effect(parts.m) ** 2, _effect(parts.m) ** 2 * parts.of_images
-    both = _effect(parts.n) ** 2 * parts.of_repeats + images * parts.of_images_alone
+    return _smallest_crossed(crossed(gains), repeats or len(gains))
+
+
+def _smallest_crossed(parts: Crossed, repeats: int) -> float | None:
+    fewer = parts.n / repeats
+    images = _effect(parts.m) ** 2
+    both = _effect(repeats) ** 2 * parts.of_repeats * fewer + images * parts.of_images_alone
+    # The residual is the one part of the images' variance that further repeats average out.
+    floor = images * max(parts.of_images + parts.residual * (fewer - 1), 0.0)
     return float(np.sqrt(max(both, floor))) or None
+
+
+def repeats_for(difference: float, smallest: Callable[[int], float | None]) -> int | None:
+    """Return the smallest number of repeats with which a true difference is detected in 80 % of experiments.
+
+    Args:
+        difference: > 0.
+        smallest: returns the smallest difference that so many repeats detect, which falls with their number; None
+            where there is no spread to tell it from.
+
+    Returns:
+        2 to `MOST_REPEATS`; None if not even so many suffice, or nothing is known.
+
+    >>> repeats_for(0.02, lambda n: 0.08 / n**0.5)
+    16
+    """
+    if (fewest := smallest(2)) is None:
+        return None
+    if fewest <= difference:
+        return 2
+    numbers = range(2, MOST_REPEATS + 1)
+    place = bisect_left(numbers, -difference, key=lambda n: -(smallest(n) or 0.0))
+    return numbers[place] if place < len(numbers) else None
 
 
 @cache
 def _effect(n: int) -> float:
     """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
-    effect = TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER, alternative="two-sided")
-    return float(effect) * float(np.sqrt(n))
+    critical = stats.t.isf(ALPHA / 2, n - 1)
+    # By the side of the difference alone: a test that rejects on the other one is no detection.
+    return float(optimize.brentq(lambda errors: stats.nct.sf(critical, n - 1, errors) - POWER, 1, 100))
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:

@@ -1,0 +1,111 @@
+"""How many repeats a difference takes, and how a verdict is read beside other tests."""
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation.compare import comparison, pairs, power
+from pipeline.evaluation.compare.experiments import Experiment, Trial
+from pipeline.evaluation.compare.statistics import McNemar
+
+# A difference of five repeats, in points, whose standard deviation is about 1.4.
+GAINS = [0.01, 0.03, 0.005, 0.04, 0.02]
+
+
+def test_so_many_repeats_suffice_and_one_less_does_not():
+    needed = power.repeats_for(0.02, lambda n: power.smallest_detectable(GAINS, train=1, test=0, repeats=n))
+    enough, too_few = (power.smallest_detectable(GAINS, train=1, test=0, repeats=n) for n in (needed, needed - 1))
+    assert enough <= 0.02 < too_few
+
+
+def test_so_many_repeats_of_normal_differences_detect_it_in_eight_of_ten_experiments():
+    """By simulation, with scipy's own t test."""
+    from scipy import stats
+
+    needed = power.repeats_for(0.02, lambda n: power.smallest_detectable(GAINS, train=1, test=0, repeats=n))
+    drawn = np.random.default_rng(0).normal(0.02, np.std(GAINS, ddof=1), (20_000, needed))
+    found = float((stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean())
+    assert 0.79 < found < 0.88
+
+
+def test_where_training_parts_overlap_no_number_of_repeats_may_suffice():
+    far_apart = [10 * gain for gain in GAINS]
+    assert power.repeats_for(0.02, lambda n: power.smallest_detectable(far_apart, train=7, test=3, repeats=n)) is None
+    assert power.repeats_for(0.02, lambda n: power.smallest_detectable(far_apart, train=7, test=0, repeats=n)) > 100
+
+
+def test_two_repeats_are_the_fewest_and_without_a_spread_nothing_is_known():
+    assert power.repeats_for(0.5, lambda n: 0.1) == 2
+    assert power.repeats_for(0.02, lambda n: None) is None
+
+
+def table(right: float, *, repeats: int, images: int, seed: int) -> np.ndarray:
+    """Each image is easier or harder for all networks, and each network guesses on its own."""
+    random = np.random.default_rng(seed)
+    easy = right + 0.2 * (random.random(images) - 0.5)
+    return (random.random((repeats, images)) < easy).astype(float)
+
+
+def test_more_repeats_on_the_same_images_show_less_down_to_what_the_images_leave():
+    gains = table(0.9, repeats=4, images=200, seed=0) - table(0.85, repeats=4, images=200, seed=1)
+    smallest = [power.smallest_detectable_crossed(gains, repeats=n) for n in (2, 4, 8, 32, 10_000)]
+    assert smallest == sorted(smallest, reverse=True)
+    assert smallest[1] == power.smallest_detectable_crossed(gains)
+    assert smallest[-1] > 0.3 * smallest[-2] > 0
+
+
+def experiments(*right: np.ndarray) -> list[Experiment]:
+    """Experiments on the same images in every repeat."""
+    return [
+        Experiment(
+            name, {n: Trial({str(i): bool(v) for i, v in enumerate(row)}, train=100) for n, row in enumerate(one)}
+        )
+        for name, one in zip("ab", right, strict=True)
+    ]
+
+
+def test_a_pair_says_how_many_repeats_two_points_take():
+    right = table(0.9, repeats=4, images=200, seed=0), table(0.85, repeats=4, images=200, seed=1)
+    [pair] = comparison.compare(experiments(*right)).pairs
+    gains = right[0] - right[1]
+    needed = power.repeats_for(0.02, lambda n: power.smallest_detectable_crossed(gains, repeats=n))
+    assert pair.repeats_needed == needed
+
+
+def test_a_single_repeat_says_no_number():
+    right = table(0.9, repeats=1, images=200, seed=0), table(0.5, repeats=1, images=200, seed=1)
+    [pair] = comparison.compare(experiments(*right)).pairs
+    assert pair.repeats_needed is None
+
+
+@pytest.fixture
+def pair():
+    """A pair whose verdict finds nothing, nor does any other test."""
+    gains = table(0.9, repeats=3, images=60, seed=0), table(0.9, repeats=3, images=60, seed=1)
+    [found] = comparison.compare(experiments(*gains)).pairs
+    assert found.verdict == pairs.NO_DIFFERENCE
+    return found._replace(mcnemar={n: McNemar(3, 4, 1.0) for n in (1, 2, 3)})
+
+
+def test_where_all_tests_agree_nothing_is_to_be_read(pair):
+    assert pairs.reading(pair) is None
+    told = dict.fromkeys((1, 2, 3), McNemar(30, 2, 1e-6))
+    assert pairs.reading(pair._replace(verdict="a is better", mcnemar=told)) is None
+
+
+def test_where_single_networks_differ_and_the_methods_do_not_both_readings_are_given(pair):
+    told = pair.mcnemar | {2: McNemar(30, 2, 1e-6)}
+    line = pairs.reading(pair._replace(mcnemar=told))
+    assert line.startswith("a - b: McNemar's test in 1 of 3 repeats finds a difference of these very networks")
+    assert "to choose a method go by the verdict" in line
+    both = pairs.reading(pair._replace(mcnemar=told, bootstrap=pair.bootstrap._replace(low=0.01, high=0.02)))
+    assert "in 1 of 3 repeats and the bootstrap over images find a difference" in both
+
+
+def test_where_only_all_repeats_together_tell_it_that_is_said(pair):
+    line = pairs.reading(pair._replace(verdict="a is better"))
+    assert "no repeat's test images tell its two networks apart" in line
+    assert line.endswith("together they are the evidence: go by the verdict.")
+
+
+def test_another_score_has_no_such_tests_to_be_read(pair):
+    assert pairs.reading(pair._replace(mcnemar={}, bootstrap=None)) is None
