@@ -140,7 +140,8 @@ def reading(one: Pair) -> str | None:
     if better and not told:
         return (
             f"{one.a} - {one.b}: no repeat's test images tell its two networks apart (McNemar's p >= "
-            f"{statistics.ALPHA} in each), but the repeats agree, and together they are the evidence: go by the verdict."
+            f"{statistics.ALPHA} in each), but the repeats agree, and together they are the evidence: go by the "
+            "verdict."
         )
     if better or not (told or resampled):
         return None
