@@ -102,9 +102,9 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(as_json(values), encoding="utf-8")
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write CSV with the keys of all rows as its header, and whole numbers without a decimal point."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write CSV with these columns, then the other keys of the rows, and whole numbers without a decimal point."""
+    columns = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()

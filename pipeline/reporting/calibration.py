@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation.compare.repeats import Repeat
+
 BINS = 15
 
 
@@ -25,6 +27,12 @@ class Bin(NamedTuple):
     predictions: int
     confidence: float
     accuracy: float
+
+
+def of(repeats: Sequence[Repeat]) -> list[Bin]:
+    """Return the test predictions of all repeats by their confidence."""
+    rows = [row for one in repeats for row in one.predictions]
+    return bins([float(row["confidence"]) for row in rows], [row["correct"] == "1" for row in rows])
 
 
 def bins(confidence: Sequence[float], correct: Sequence[bool]) -> list[Bin]:

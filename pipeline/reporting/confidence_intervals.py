@@ -108,7 +108,7 @@ def detectable(repeats: Sequence[Repeat]) -> str | None:
     alone = "" if drawn else ", as far as the seeds go; the test images, which are the same in each, add to that"
     return (
         f"In a comparison with an experiment that varies as much and independently, {len(repeats)} repeats show a "
-        f"difference from {100 * seen:.1f} points on, four times in five; {takes}{alone}. `orbweaver compare` tells it "
+        f"difference from {100 * seen:.1f} points on, four times in five; {takes}{alone}. orbweaver compare tells it "
         "of two experiments."
     )
 

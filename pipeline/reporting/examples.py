@@ -1,11 +1,16 @@
 """Predictions that are worth a look: pure."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any, NamedTuple
 
+from pipeline.datasets.prepared.manifest import as_text
 from pipeline.evaluation.compare.repeats import Repeat
+
+# Columns of look_first.csv.
+LOOK_FIRST = ("path", "actual", "predicted", "confidence", "repeat", "wrong_in", "tested_in")
 
 
 class Example(NamedTuple):
@@ -18,14 +23,36 @@ class Example(NamedTuple):
     confidence: float
 
 
-def wrong_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:
-    """Return the wrong predictions with the highest confidence, each image once."""
+def wrong_examples(repeats: Sequence[Repeat], limit: int | None = None) -> list[Example]:
+    """Return the wrong predictions with the highest confidence, each image once; all of them without a limit."""
     wrong = [one for one in _examples(repeats) if one.actual != one.predicted]
     wrong.sort(key=lambda one: (-one.confidence, one.path, one.repeat))
     first_of_each: dict[str, Example] = {}
     for one in wrong:
         first_of_each.setdefault(one.path, one)
     return list(first_of_each.values())[:limit]
+
+
+def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
+    """Return the rows of look_first.csv: every image that was taken for another class, the most confident first.
+
+    Each has the most confident of its wrong predictions, and in how many of the repeats that test it it is wrong. It is
+    for a spreadsheet too, so no name is a formula there.
+    """
+    tested = Counter(row["path"] for one in repeats for row in one.predictions)
+    wrong = Counter(row["path"] for one in repeats for row in one.predictions if row["actual"] != row["predicted"])
+    return [
+        {
+            "path": as_text(one.path),
+            "actual": as_text(one.actual),
+            "predicted": as_text(one.predicted),
+            "confidence": f"{one.confidence:.6f}",
+            "repeat": str(one.repeat),
+            "wrong_in": str(wrong[one.path]),
+            "tested_in": str(tested[one.path]),
+        }
+        for one in wrong_examples(repeats)
+    ]
 
 
 def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:

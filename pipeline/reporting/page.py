@@ -16,10 +16,12 @@ from pipeline.reporting import (
     aggregate,
     confidence_intervals,
     curves,
+    examples,
     explained,
     facts,
     figures,
     notes,
+    numbers,
     provenance,
     tables,
     wording,
@@ -99,6 +101,9 @@ def _sections(material: Material) -> dict[str, Any]:
         "settings": provenance.settings(recipe.model_dump(mode="json")),
         "runs": provenance.runs(repeats),
         "hashes": provenance.hashes(repeats),
+        "wrong": len(examples.wrong_examples(repeats)),
+        "calibration": numbers.reliability(repeats),
+        "numbers": numbers.beside(material),
         "reproduce": provenance.reproduce(repeats),
     }
 

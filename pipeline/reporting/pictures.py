@@ -97,8 +97,7 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
         part, some = matrix[zoomed][:, zoomed], [names[place] for place in zoomed]
         yield "confused", (partial(figures.confusion_matrix, part, some), _confused_alt(some))
     yield "classes", (partial(figures.class_bars, scores), _bars_alt(scores))
-    rows = [row for one in repeats for row in one.predictions]
-    bins = calibration.bins([float(row["confidence"]) for row in rows], [row["correct"] == "1" for row in rows])
+    bins = calibration.of(repeats)
     yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
 
 

@@ -10,7 +10,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import write_table
 from pipeline.core.recipe import Recipe
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate, confidence_intervals, curves, page, pictures, reading, tables
+from pipeline.reporting import aggregate, confidence_intervals, curves, examples, page, pictures, reading, tables
 from pipeline.reporting.explained import Explanations
 from pipeline.reporting.material import Material
 
@@ -55,6 +55,7 @@ def write_report(folder: Path, material: Material, explained: Explanations) -> N
         (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
     predictions = [{"repeat": str(one.number)} | row for one in material.repeats for row in one.predictions]
     write_table(folder / "predictions.csv", predictions)
+    write_table(folder / "look_first.csv", examples.look_first(material.repeats), columns=examples.LOOK_FIRST)
     write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))
     write_text(folder / "index.html", page.page(material, charts, explained, maps))

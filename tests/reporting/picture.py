@@ -3,9 +3,9 @@
 import io
 from pathlib import Path
 
+from browser import CHROMIUM, QUIET, SIZES
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, QUIET, SIZES
 
 PAGE = Path("metrics/report/index.html")
 PICTURES = {"light": Path("docs/report.png"), "dark": Path("docs/report-dark.png")}

@@ -130,6 +130,22 @@ def test_wrong_examples_start_with_the_most_confident_and_name_an_image_once():
     assert found == [Example(2, "1", "a", "b", 0.95), Example(1, "2", "a", "b", 0.9)]
 
 
+def test_the_list_of_labels_to_look_at_has_every_wrong_image_and_how_often_it_is_wrong():
+    first = [prediction("1", "a", "b", 0.6), prediction("=2", "a", "b", 0.9), prediction("3", "a", "a", 0.99)]
+    second = [prediction("1", "a", "b", 0.95), prediction("=2", "a", "a", 0.6)]
+    rows = examples.look_first([repeat(1, predictions=first), repeat(2, predictions=second)])
+    told = {key: [row[key] for row in rows] for key in examples.LOOK_FIRST}
+    assert told == {
+        "path": ["1", "'=2"],
+        "actual": ["a", "a"],
+        "predicted": ["b", "b"],
+        "confidence": ["0.950000", "0.900000"],
+        "repeat": ["2", "1"],
+        "wrong_in": ["2", "1"],
+        "tested_in": ["2", "2"],
+    }
+
+
 def test_right_examples_are_of_median_confidence_in_each_class():
     rows = [prediction(str(n), "a", "a", n / 10) for n in (9, 5, 7)] + [prediction("w", "b", "a", 0.8)]
     assert [one.path for one in examples.right_examples([repeat(1, predictions=rows)], 12)] == ["7"]

@@ -1,28 +1,14 @@
-"""The page in a real browser, as a reader has it: Debian's Chromium, or the one that CHROMIUM names."""
+"""The page in a real browser, as a reader has it."""
 
-import os
-import shutil
 from itertools import pairwise
 
 import pytest
 import written_results
+from browser import NEEDED, SIZES, barriers, chromium
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-SIZES = {"wide": 1280, "phone": 390}
+__all__ = ["chromium"]
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium here, so the page is not opened; install one, or name it in CHROMIUM"
-)
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +20,6 @@ def address(shared):
             written_results.report_of(folder, patch)
 
     return (shared("report", make) / "metrics/report/index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
@@ -135,3 +111,15 @@ def test_the_page_can_be_printed(chromium, address):
     page.close()
     assert printed.startswith(b"%PDF")
     assert len(printed) > 20_000
+
+
+def test_nothing_on_the_page_keeps_a_reader_out(opened):
+    assert barriers(opened) == []
+
+
+def test_what_keeps_a_reader_out_is_found(chromium):
+    page = chromium.new_page()
+    page.set_content("<html><body><img src='data:,'><p style='color: #ccc'>faint</p></body></html>")
+    found = {name for name, *_ in barriers(page)}
+    page.close()
+    assert {"image-alt", "color-contrast"} <= found

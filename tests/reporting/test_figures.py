@@ -191,7 +191,7 @@ def test_curves_over_iterations_reach_as_far_as_these(draw):
 
 def test_a_single_epoch_is_drawn_as_a_point():
     point, line = (figures.loss_curves(curves(epochs)) for epochs in (1, 5))
-    markers = re.compile(rb"<use [^>]*fill: #0072b2")
+    markers = re.compile(rb"<use [^>]*fill: " + figures.LIGHT.first.encode())
     in_axes_and_legend = 2
     assert len(markers.findall(point)) == len(markers.findall(line)) + in_axes_and_legend
 
@@ -236,6 +236,39 @@ def test_the_image_grid_grows_by_a_row_after_six_images():
 
 def test_a_long_name_loses_its_middle():
     assert figures.shortened("Araneus diadematus var. alpina", 12) == "Araneu…lpina"
+
+
+@pytest.mark.parametrize("name", ["Trichonephila clavata (female)", "Araneus-diadematus_var_alpina_of_the_north"])
+def test_a_name_that_is_wrapped_is_whole(name):
+    lines = figures.wrapped(name, 20).split("\n")
+    assert max(map(len, lines)) <= 20
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+
+
+def test_a_name_of_more_than_four_lines_lacks_its_middle():
+    lines = figures.wrapped("x" * 255, 20).split("\n")
+    assert len(lines) <= 4
+    assert "…" in "".join(lines)
+
+
+def luminance(color: str) -> float:
+    """By WCAG 2."""
+    parts = (int(color[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("pair", ["first second", "first paper", "second paper", "ink paper", "full paper"])
+def test_the_colors_of_a_theme_are_told_apart_in_gray(theme, pair):
+    dark, light = sorted(luminance(getattr(theme, name)) for name in pair.split())
+    assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def test_curves_of_several_methods_differ_in_gray_by_their_lines():
+    of_methods = {f"method {n}": curve for n, curve in enumerate([curves(5)["train_accuracy"]] * 7)}
+    dashes = re.findall(r"stroke-dasharray: ([\d., ]+)", figures.methods(of_methods, "accuracy").decode())
+    assert len(set(dashes)) >= 3
 
 
 def test_a_name_of_two_lines_is_put_on_one():

@@ -2,13 +2,11 @@
 
 import pytest
 import test_docs
-from test_browser import CHROMIUM, SIZES, chromium
+from browser import NEEDED, SIZES, chromium
 
 __all__ = ["chromium"]
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium here, so the site is not opened; install one, or name it in CHROMIUM"
-)
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")

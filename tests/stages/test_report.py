@@ -174,6 +174,32 @@ def test_the_same_files_give_the_same_report(drawn, reported):
     assert Path("report/index.html") in first
 
 
+def test_every_photograph_has_its_files_name_and_the_wrong_ones_are_a_table_too(reported, page):
+    tested = {row["path"] for row in read_csv(reported / "metrics/report/predictions.csv")}
+    named = [word.strip() for word in page.words if word.strip() in tested]
+    galleries = [image for image in page.all("img") if "actual class" in image["alt"]]
+    explained = [image for image in page.all("img") if image["alt"].endswith("as the network is shown it")]
+    assert len(named) >= len(galleries) + len(explained) > 0
+    wrong = read_csv(reported / "metrics/report/look_first.csv")
+    assert wrong
+    assert {row["path"] for row in wrong} <= tested
+    assert f"has all {len(wrong)} images" in page.text
+
+
+def test_without_a_wrong_prediction_the_table_of_them_has_its_header_alone(results):
+    write_params([3])
+    report.main()
+    text = Path("metrics/report/look_first.csv").read_text(encoding="utf-8")
+    assert text == "path,actual,predicted,confidence,repeat,wrong_in,tested_in\n"
+
+
+def test_each_chart_has_its_numbers_beside_it_in_a_table(page):
+    captions = " ".join(page.words)
+    for name in ("counts", "loss", "accuracy", "stages"):
+        assert f"The numbers of the chart above: {name}" in captions
+    assert "The same in numbers" in captions
+
+
 def test_without_a_wrong_prediction_there_is_no_such_grid(photographed):
     write_params([3])
     assert "None: every test image was classified correctly." in made_page().text

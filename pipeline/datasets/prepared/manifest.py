@@ -129,7 +129,12 @@ def _plain(row: Iterable[str | int]) -> list[str | int]:
     >>> _plain(["=1+1.png", "it's", "'", 5])
     ["'=1+1.png", "it's", "''", 5]
     """
-    return [_TEXT + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row]
+    return [as_text(cell) if isinstance(cell, str) else cell for cell in row]
+
+
+def as_text(cell: str) -> str:
+    """Return a text as a spreadsheet shows it: with an apostrophe in front where it would be a formula."""
+    return _TEXT + cell if cell.startswith(_FORMULA) else cell
 
 
 def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:

@@ -8,7 +8,7 @@ matplotlib's font has no letters for.
 from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
 from pipeline.reporting.figures.confusion import confusion_matrix
 from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves, methods
-from pipeline.reporting.figures.drawing import DARK, LIGHT, PNG, Theme, shortened
+from pipeline.reporting.figures.drawing import DARK, LIGHT, PNG, Theme, shortened, wrapped
 from pipeline.reporting.figures.photographs import (
     ImageArray,
     Shown,
@@ -48,4 +48,5 @@ __all__ = [
     "shortened",
     "stage_bars",
     "value_distributions",
+    "wrapped",
 ]

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from pipeline.core.records import Counted
 from pipeline.reporting.aggregate import ClassScore
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, wrapped
 
 SHOWN_BARS = 40
 
@@ -27,7 +27,7 @@ def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
         places = np.arange(len(ordered))
         _bars(axes, places - 0.19, ordered, "precision", theme=theme)
         _bars(axes, places + 0.19, ordered, "recall", theme=theme)
-        axes.set_yticks(places, [shortened(one.name) for one in ordered])
+        axes.set_yticks(places, [wrapped(one.name) for one in ordered])
         axes.set(xlabel="%", xlim=(0, 1), ylim=(len(ordered) - 0.4, -0.6))
         axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))
         axes.tick_params(axis="y", length=0)
@@ -64,7 +64,7 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
         theme: the colors.
     """
     ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    names, sizes = [shortened(name) for name, _ in ordered], [size for _, size in ordered]
+    names, sizes = [wrapped(name) for name, _ in ordered], [size for _, size in ordered]
     named, places = len(ordered) <= SHOWN_BARS, np.arange(len(ordered))
     with drawing(theme, 5.0, 0.7 + 0.26 * len(ordered) if named else 2.6) as (figure, out):
         axes = figure.add_subplot()

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
 from pipeline.reporting.aggregate import IntArray
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened, text_over, wrapped
 
 NUMBERED_CLASSES = 20
 NAMED_CLASSES = 40
@@ -26,13 +26,13 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
     with drawing(theme, side + 2.2, side + 1.4) as (figure, out):
         axes = figure.add_subplot()
         parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        colors = LinearSegmentedColormap.from_list("part", [*_tint(theme), theme.first])
+        colors = LinearSegmentedColormap.from_list("part", [*_tint(theme), theme.full])
         image = axes.imshow(
             np.ma.masked_equal(parts, 0), cmap=colors, vmin=0, vmax=1, interpolation="none", aspect="equal"
         )
         _name_classes(axes, classes)
         if len(classes) <= NUMBERED_CLASSES:
-            _write_counts(axes, matrix, parts, theme)
+            _write_counts(axes, matrix, colors(parts))
         axes.set(xlabel="predicted class", ylabel="actual class")
         bar = figure.colorbar(image, ax=axes, label="part of the actual class (%)", shrink=0.7)
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
@@ -43,13 +43,15 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
 
 def _tint(theme: Theme) -> list[Any]:
     """Return the color of the rarest confusion: near the background, yet visible."""
-    return [LinearSegmentedColormap.from_list("tint", [theme.paper, theme.first])(0.2)]
+    return [LinearSegmentedColormap.from_list("tint", [theme.paper, theme.full])(0.2)]
 
 
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     step = 1 if len(classes) <= NAMED_CLASSES else math.ceil(len(classes) / 25)
     places = range(0, len(classes), step)
-    names = [shortened(classes[place]) for place in places]
+    # Beside many neighbors there is room for one line.
+    written = wrapped if len(classes) <= NUMBERED_CLASSES else shortened
+    names = [written(classes[place]) for place in places]
     axes.set_yticks(places, names)
     axes.set_xticks(places, names)
     turn = {"rotation": 90} if len(classes) > NUMBERED_CLASSES else {"rotation": 40, "ha": "right"}
@@ -60,7 +62,8 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
         axes.tick_params(length=0, pad=5)
 
 
-def _write_counts(axes: Axes, matrix: IntArray, parts: npt.NDArray[np.float64], theme: Theme) -> None:
+def _write_counts(axes: Axes, matrix: IntArray, colors: npt.NDArray[np.float64]) -> None:
+    """Write each count that is not zero, over its cell's color (N, N, 4)."""
     for row, column in np.argwhere(matrix):
-        color = theme.paper if parts[row, column] > 0.5 else theme.ink
+        color = text_over(tuple(colors[row, column]))
         axes.text(column, row, f"{matrix[row, column]}", color=color, ha="center", va="center")

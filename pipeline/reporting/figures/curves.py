@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipeline.reporting.curves import Curve
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, wrapped
 
-# Okabe and Ito's, which the color-blind tell apart; further curves have the same with another line.
+# Okabe and Ito's, which the color-blind tell apart. Where they are as light as each other, in gray, the lines differ.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 LINES = ("-", "--", ":", "-.")
 NO_STARTS: Mapping[str, int] = MappingProxyType({})
@@ -131,7 +131,7 @@ def methods(
     """Draw one curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
 
     Args:
-        curves: by what the legend calls them; more than seven take up the first colors again with another line.
+        curves: by what the legend calls them; each differs from the next in color and line, and 28 from each other.
         quantity: what the values are.
         theme: the colors.
         unit: as for `loss_curves`.
@@ -142,9 +142,9 @@ def methods(
         axes = figure.add_subplot()
         for place, (name, curve) in enumerate(curves.items()):
             color = COLORS[place % len(COLORS)]
-            line = LINES[place // len(COLORS) % len(LINES)]
+            line = LINES[place % len(LINES)]
             marker = "o" if len(curve.epochs) < 4 else ""
-            axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=shortened(name))
+            axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=wrapped(name))
             if len(curve.repeats) > 1:
                 axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel=unit, ylabel=f"{quantity} (%)" if percent else quantity)

@@ -1,6 +1,7 @@
 """Colors, names on one line, figures with settings of their own, and bytes without a date, for all figures."""
 
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +9,22 @@ from typing import NamedTuple
 from unicodedata import category
 
 from matplotlib import style
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 NOT_IN_XML = frozenset({"Cc", "Cs"})
+# Of a wrapped name.
+LINES = 4
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Theme(NamedTuple):
     """Colors of a figure, and what a chart is written as, `svg` or `png`.
 
-    The two series are Okabe and Ito's, which the color-blind tell apart.
+    The two series are a blue and an orange, which the color-blind tell apart, and of so different a lightness that a
+    print in gray tells them apart too: by WCAG's ratio 3 to 1 or more between each other and from the paper. `full` is
+    the whole of what a shade is a part of, and far enough from the paper to carry text in its color.
     """
 
     paper: str
@@ -25,13 +32,26 @@ class Theme(NamedTuple):
     faint: str
     first: str
     second: str
+    full: str
     form: str = "svg"
 
 
-LIGHT = Theme(paper="#ffffff", ink="#1c2128", faint="#d5dae1", first="#0072b2", second="#d55e00")
-DARK = Theme(paper="#171b21", ink="#e4e7eb", faint="#3b434e", first="#56b4e9", second="#e69f00")
+LIGHT = Theme(paper="#ffffff", ink="#1c2128", faint="#d5dae1", first="#00446e", second="#da7600", full="#00446e")
+DARK = Theme(paper="#171b21", ink="#e4e7eb", faint="#3b434e", first="#2f7fb0", second="#ffd27f", full="#9fd4f7")
 # For programs that take no SVG.
 PNG = LIGHT._replace(form="png")
+
+
+def text_over(color: ColorType) -> str:
+    """Return black or white, whichever stands out more from a color: by WCAG's ratio 4.5 to 1 or more from any.
+
+    >>> text_over("#ffd27f"), text_over("#00446e")
+    ('black', 'white')
+    """
+    parts = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(color))
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+    # Where (1 + 0.05) / (L + 0.05) = (L + 0.05) / 0.05.
+    return "black" if luminance > (1.05 * 0.05) ** 0.5 - 0.05 else "white"
 
 
 def shortened(name: str, limit: int = 26) -> str:
@@ -44,6 +64,16 @@ def shortened(name: str, limit: int = 26) -> str:
     if len(line) <= limit:
         return line
     return f"{line[: limit // 2]}…{line[-(limit // 2) + 1 :]}"
+
+
+def wrapped(name: str, width: int = 26) -> str:
+    """Return a name whole, on as many lines as it takes; only one of more than four lines lacks its middle.
+
+    >>> print(wrapped("Trichonephila clavata (female)", 20))
+    Trichonephila
+    clavata (female)
+    """
+    return "\n".join(textwrap.wrap(shortened(name, LINES * width - LINES), width))
 
 
 @contextmanager

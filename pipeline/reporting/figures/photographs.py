@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from pipeline.reporting.examples import Example
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shortened
+from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, wrapped
 
 ImageArray = npt.NDArray[np.uint8]
 GALLERY_COLUMNS = 6
@@ -38,13 +38,13 @@ def image_grid(shown: Sequence[Shown], theme: Theme = LIGHT) -> bytes:
 
 
 def caption(example: Example) -> str:
-    """Return the caption of an image, on two lines.
+    """Return the caption of an image: the actual class, and below it the predicted one with its confidence.
 
     >>> print(caption(Example(1, "a/1.png", "wasp", "bee", 0.934)))
     wasp
     → bee 0.93
     """
-    actual, predicted = shortened(example.actual, 22), shortened(example.predicted, 17)
+    actual, predicted = wrapped(example.actual, 22), wrapped(example.predicted, 17)
     return f"{actual}\n→ {predicted} {example.confidence:.2f}"
 
 

@@ -23,11 +23,15 @@ def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
         middles = [(one.low + one.high) / 2 for one in some]
         above.bar(middles, [one.accuracy for one in some], width * 0.92, color=theme.first, alpha=0.5, label="right")
         above.plot(
-            [one.confidence for one in some], [one.accuracy for one in some], "o", color=theme.second, label="mean"
+            [one.confidence for one in some],
+            [one.accuracy for one in some],
+            "o",
+            color=theme.second,
+            label="mean confidence",
         )
         above.set(ylabel="right (%)", ylim=(0, 1.03), xlim=(0, 1))
         above.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-        above.legend(frameon=False, loc="upper left")
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
         bars = below.bar(middles, [one.predictions for one in some], width * 0.92, color=theme.first)
         below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
         below.set(xlabel="confidence (%)", ylabel="predictions")

@@ -58,11 +58,12 @@ def channel_weights(maps: Mapping[str, npt.NDArray[np.float32]], theme: Theme = 
     """
     with drawing(theme, 4.8, 3.1) as (figure, out):
         axes = figure.add_subplot()
-        for color, (name, weights) in zip((theme.first, theme.second, theme.ink), maps.items(), strict=False):
+        colors, lines = (theme.first, theme.second, theme.ink), ("-", "--", ":")
+        for color, line, (name, weights) in zip(colors, lines, maps.items(), strict=False):
             order = np.argsort(-weights.mean(axis=0), kind="stable")
             ordered = weights[:, order]
             ranks = np.arange(1, weights.shape[1] + 1)
-            axes.plot(ranks, ordered.mean(axis=0), color=color, label=name)
+            axes.plot(ranks, ordered.mean(axis=0), line, color=color, label=name)
             axes.fill_between(
                 ranks, ordered.min(axis=0), ordered.max(axis=0), color=color, alpha=0.25, linewidth=0, rasterized=True
             )
