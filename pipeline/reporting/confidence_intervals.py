@@ -95,10 +95,10 @@ def detectable(repeats: Sequence[Repeat]) -> str | None:
     compared = experiment("", repeats)
     trials, drawn = list(compared.trials.values()), draws_splits(compared)
     differences = [2**0.5 * one.score(ACCURACY) for one in trials]
-    sizes = part_sizes(trials, drawn=drawn)
+    train, test = part_sizes(trials, drawn=drawn).values()
 
     def smallest(n: int) -> float | None:
-        return power.smallest_detectable(differences, train=sizes["train"], test=sizes["test"], repeats=n)
+        return power.smallest_detectable(differences, train=train, test=test, repeats=n)
 
     if (seen := smallest(len(repeats))) is None:
         return None
