@@ -29,6 +29,7 @@ DOWNLOAD = "downloads weights or images; test_published.py and test_source.py se
 DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
 SYNC = "test_sync.py calls it"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
+LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
 OUT_OF_REACH = {
     "source .venv/bin/activate": "the tests run in it",
@@ -43,6 +44,8 @@ OUT_OF_REACH = {
     "dvc exp run -S recipe=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
     "dvc exp run -S data=folder -S folder=/data/spiders": PHOTOGRAPHS,
+    "dvc exp run -n two-blocks -S freeze=3b -S image_size=96 -S budget=5": LIKE,
+    "orbweaver compare frozen two-blocks": LIKE,
     "dvc exp run -S recipe=ecsm -S backbone=efficientnet_lite0 -S weights=bundled": PHOTOGRAPHS,
     """dvc exp run -S recipe=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,
     """dvc exp run -S recipe=ecsm -S "folder='/data/L\\'épeire'\"""": PHOTOGRAPHS,
