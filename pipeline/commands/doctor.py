@@ -165,6 +165,6 @@ def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
         verdict = "a run stops at this: " if finding["stops"] else ""
         lines += ["", f"{finding['what']} ({finding['count']:,})", f"  what to do: {verdict}{finding['advice']}"]
         lines += [f"  {file}" for file in finding["files"][:SHOWN_FILES]]
-        if (more := finding["count"] - SHOWN_FILES) > 0:
+        if (more := len(finding["files"]) - SHOWN_FILES) > 0:
             lines.append(f"  and {more:,} more: --json lists all")
     return lines

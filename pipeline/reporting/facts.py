@@ -55,7 +55,7 @@ def data(material: Material) -> list[tuple[str, str]]:
         ("Classes", f"{len(images.classes):,}"),
         ("Images", f"{images.images:,}; {min(sizes):,} to {max(sizes):,} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
-        ("Files left out", f"{len(material.rejected):,}"),
+        ("Files left out", f"{material.dataset['rejected']:,}"),
         *_published(material.dataset.get("published") or {}),
     ]
 

@@ -48,7 +48,8 @@ def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
     assert lines[0] == "own: 16 images in 2 classes"
     assert f"  cat      12  {'█' * 40}" in lines
     assert f"  dog       4  {'█' * 13}" in lines
-    assert "files that are not used (1)" in lines
+    assert "files that are no photographs (1)" in lines
+    assert "  .txt 1" in lines
     assert "  dog/15.png: palette to RGB" in lines
     assert "uneven classes, 3.0 to 1 (2)" in lines
 
@@ -57,7 +58,7 @@ def test_json_holds_every_finding_with_its_files(own):
     found = _found(own)
     assert (found["set"], found["images"], found["classes"]) == ("folder", 16, {"cat": 12, "dog": 4})
     assert {one["what"]: one["count"] for one in found["findings"]} == {
-        "files that are not used": 1,
+        "files that are no photographs": 1,
         "uneven classes, 3.0 to 1": 2,
         "images that are converted": 1,
     }

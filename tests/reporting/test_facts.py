@@ -80,7 +80,7 @@ def phased(changes=(), *, phases=PHASES):
 
 
 def material(*repeats, **dataset):
-    told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
+    told = {"set": "folder", "title": "Spiders", "has_parts": False, "rejected": 1} | dataset
     images = {"class_images": {"a": 25, "b": 15}, "rejected": [("x.jpg", "cut")], "right": [], "wrong": []}
     return Material(repeats, "a paper, 2023", told, health={"findings": []}, **images)
 
