@@ -127,7 +127,7 @@ def test_what_is_rejected_is_listed_and_the_run_goes_on(own, capsys):
     _collect()
     assert capsys.readouterr().out.splitlines() == [
         "collect: 4 images in 2 classes",
-        "collect: 1 photograph cannot be used, all in data/collected/rejected.csv, the first 'cat/3.jpg': empty: 0 bytes",
+        f"collect: 1 photograph cannot be used, all in {paths.REJECTED}, the first 'cat/3.jpg': empty: 0 bytes",
         "collect: passed over, no photographs: .csv 1",
     ]
     assert manifest.read(paths.REJECTED, Rejected) == [
