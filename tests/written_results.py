@@ -89,7 +89,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "precision": "fp32",
         "threads": 2,
         "data": {"set": data_set, "classes": list(classes), "images": 8},
-        "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "sha256": "ef" * 32},
+        "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "file_sha256": "", "sha256": "ef" * 32},
         "code": "12" * 32,
     }
     counted = {
@@ -117,6 +117,7 @@ def runtime_of(**changes):
         "git_commit": "0123456789abcdef",
         "git_dirty": False,
         "git_changes": "",
+        "naming": {},
         "started": STARTED,
         "data_sha256": DATA,
     }

@@ -88,7 +88,7 @@ def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
     after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
     assert far > 0.5
-    assert record().weights == WeightsRecord(origin="none", license="", sha256="")
+    assert record().weights == WeightsRecord(origin="none", license="", file_sha256="", sha256="")
 
 
 def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
