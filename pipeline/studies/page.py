@@ -15,9 +15,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Compared(NamedTuple):
-    """One group of cells on the page: its comparisons, or why there are none, and its curves."""
+    """One group of cells on the page: its answer as a chart, comparisons or why there are none, and curves."""
 
     group: Group
+    answer: Picture
     table: Table | None
     note: str
     charts: Mapping[str, Picture]
@@ -39,6 +40,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "source": study.source,
         "commands": list(commands),
         "answer": answer(cells, grouped),
+        "images": [_images(group) for group in grouped],
         "over": results.over(cells),
         "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
         "results": tables.results(cells),
@@ -52,7 +54,19 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
 def answer(cells: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
     """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
     there = sum(bool(one.repeats) for one in cells)
-    return [f"{there} of {len(cells)} cells are there.", *map(_best, grouped)]
+    cached = [one.cell for one in cells if one.cached]
+    counted = f"{there} of {len(cells)} cells are there."
+    if cached:
+        noun = "cell" if len(cached) == 1 else "cells"
+        counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {', '.join(cached)}."
+    return [counted, *map(_best, grouped)]
+
+
+def _images(group: Group) -> str:
+    """Return which images a group of cells is on, and how many."""
+    record = group.results[0].repeats[0].record
+    of_set = "" if group.name == record.data.set else f" ({record.data.set})"
+    return f"{group.name}{of_set}: {record.data.images:,} images in {len(record.data.classes):,} classes"
 
 
 def _best(group: Group) -> str:
@@ -71,7 +85,8 @@ def _best(group: Group) -> str:
 
 def _compared(group: Group) -> Compared:
     differences, note = results.compared(group)
-    return Compared(group, tables.differences(differences) if differences else None, note, charts.charts(group.results))
+    table = tables.differences(differences) if differences else None
+    return Compared(group, charts.answer(group), table, note, charts.charts(group.results))
 
 
 def page(values: Mapping[str, Any]) -> str:
@@ -87,6 +102,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
     parts = [
         f"# {literal(values['title'])}",
         *source,
+        *(f"Images: {literal(line)}." for line in values["images"]),
         " ".join(literal(line) for line in values["answer"]),
         *(["\n".join(f"- missing: {literal(line)}" for line in values["missing"])] if values["missing"] else []),
         "## Results",

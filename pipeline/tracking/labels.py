@@ -58,7 +58,7 @@ def _labels(record: Record, naming: Naming) -> dict[str, str]:
         "attention": recipe.network.attention,
         "head": recipe.network.head,
         "regularizer": recipe.regularizer.method,
-        "budget": f"{budget.amount} {budget.unit}",
+        "budget": f"{budget.amount} {budget.unit.removesuffix('s') if budget.amount == 1 else budget.unit}",
     }
 
 

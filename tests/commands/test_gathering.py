@@ -19,7 +19,7 @@ def finished(clone, files, monkeypatch):
     """The files of one experiment in place of DVC's cache; gives what the cell's result is."""
     files.experiment(clone)
     monkeypatch.setattr(gathering.revisions, "Revision", lambda root, revision: tracking.Folder(Path()))
-    return lambda: gathering.results(STUDY, [CELL], {"k": "revision"})[0]
+    return lambda: gathering.results(STUDY, [CELL], {"k": "revision"}, logs=Path("logs"))[0]
 
 
 def test_a_cell_has_the_repeats_of_its_experiment(finished):
@@ -27,7 +27,7 @@ def test_a_cell_has_the_repeats_of_its_experiment(finished):
 
 
 def test_a_cell_that_has_not_run_says_so():
-    [result] = gathering.results(STUDY, [CELL], {})
+    [result] = gathering.results(STUDY, [CELL], {}, logs=Path("logs"))
     assert (result.repeats, result.missing) == ([], gathering.NOT_RUN)
 
 
