@@ -68,8 +68,8 @@ def _row(axes: Axes, place: int, dot: Dot, theme: Theme) -> None:
         axes.plot(dot.repeats, ticks, "|", color=theme.ink, markersize=9, alpha=0.6, label="a repeat")
     axes.plot(dot.mean, place, "o", color=theme.first, markersize=7, label="mean" if len(dot.repeats) > 1 else "value")
     if dot.printed is not None:
-        hollow = {"markerfacecolor": theme.paper, "markersize": 6, "markeredgewidth": 1.5}
-        axes.plot(dot.printed, place, "D", color=theme.second, label="as printed", **hollow)
+        (mark,) = axes.plot(dot.printed, place, "D", color=theme.second, label="as printed", markersize=6)
+        mark.set(markerfacecolor=theme.paper, markeredgewidth=1.5)
     above = axes.get_yaxis_transform()
     between = "" if math.isnan(dot.low) else f" ({_percent(dot.low)} to {_percent(dot.high)})"
     axes.text(0, place - 0.24, shortened(dot.cell, 40), transform=above, va="bottom")

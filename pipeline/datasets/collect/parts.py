@@ -14,6 +14,9 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 
+# The part whose images are for the end alone.
+TEST = "test"
+
 
 class ClassFolder(NamedTuple):
     """The folder of a class, in a part or, where the set has none, in no part: ""."""
@@ -53,14 +56,12 @@ def class_folders(folder: Path) -> list[ClassFolder]:
 
 def tested(classes: Iterable[ClassFolder]) -> str:
     """Return the name of the validation folder that is taken as the test part; "" where none is."""
-    return next(
-        (name for one in classes if one.part == "test" and part_of(name := one.folder.parent.name) == "val"), ""
-    )
+    return next((name for one in classes if one.part == TEST and part_of(name := one.folder.parent.name) == "val"), "")
 
 
 def tested_rows(rows: Sequence[Row]) -> dict[str, int]:
     """Return likewise, of collected images, each such folder's name with its number of images."""
-    tops = [row.path.partition("/")[0] for row in rows if row.part == "test"]
+    tops = [row.path.partition("/")[0] for row in rows if row.part == TEST]
     return {top: tops.count(top) for top in dict.fromkeys(tops) if part_of(top) == "val"}
 
 
