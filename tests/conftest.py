@@ -208,7 +208,7 @@ def unfollowed(monkeypatch):
     logged = []
 
     @contextlib.contextmanager
-    def follow(record, *, data_sha256, repeats):
+    def follow(record, *, data_sha256, repeats, naming):
         yield SimpleNamespace(log=lambda row, step: logged.append((row, step)))
 
     monkeypatch.setattr(tracking, "follow", follow)

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.core import digests, places, provenance
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import read_yaml, repeat_argument
+from pipeline.core.naming import Naming
 from pipeline.core.records import Record, Runtime, Scores
 
 CLASSES = ("Araneus diadematus", "Plator")
@@ -117,7 +118,7 @@ def source() -> None:
     content = digest(recipe["network"]["backbone"], weights, digest_of(str(place)))
     if weights != "none":
         write("models/source/weights.safetensors", content)
-    described = {"origin": weights, "license": "", "sha256": "" if weights == "none" else content}
+    described = {"origin": weights, "license": "", "file_sha256": "", "sha256": "" if weights == "none" else content}
     write("models/source/source.json", {"weights": described})
     digests.seal(Path("models/source"))
 
@@ -166,6 +167,7 @@ def train(repeat: int) -> None:
         git_commit=commit,
         git_dirty=dirty,
         git_changes=provenance.changes(),
+        naming=Naming.model_validate(recipe.get("naming", {})),
         started=datetime.now(UTC),
         data_sha256=packed["sha256"],
     )

@@ -40,7 +40,8 @@ def tracked(stage: str) -> list[str]:
 def written(monkeypatch: pytest.MonkeyPatch, folder: Path, values: dict[str, Any]) -> bytes:
     """Return what the stage `validate` writes for these values of params.yaml."""
     monkeypatch.chdir(folder)
-    validate.write(config.resolve(config.check(values)).recipe)
+    resolved = config.resolve(config.check(values))
+    validate.write(resolved.recipe.model_copy(update={"naming": config.naming(resolved)}))
     return paths.RECIPE.read_bytes()
 
 
@@ -93,11 +94,11 @@ def test_every_tracked_key_is_in_the_resolved_recipe_of_every_recipe(
                 place = place[part]
 
 
-def test_every_value_of_the_resolved_recipe_is_tracked_by_some_stage_but_how_often_a_checkpoint_is_written() -> None:
+def test_some_stage_tracks_every_value_of_the_recipe_but_how_often_checkpoints_are_written_and_names() -> None:
     keys = {key for stage in STAGES for key in tracked(stage)}
     values = {name for name, _ in flat(tiny.experiment().model_dump(mode="json"))}
     untracked = {name for name in values if not any(f"{name}.".startswith(f"{key}.") for key in keys)}
-    assert untracked == {"checkpoint_every"}
+    assert untracked == {"checkpoint_every", "naming.data"}
 
 
 def test_no_stage_that_comes_before_training_tracks_what_only_training_reads() -> None:

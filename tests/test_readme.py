@@ -44,6 +44,10 @@ OUT_OF_REACH = {
     "dvc exp run -S recipe=csca -S data=cars -S archive=/data/stanford_cars": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S folder=/data/spiders": PHOTOGRAPHS,
     "dvc exp run -S data=folder -S folder=/data/spiders": PHOTOGRAPHS,
+    "make setup": "make develop, which the tests need, begins with it",
+    "dvc exp run -n frozen -S data=folder -S folder=/data/spiders -S freeze=1 -S image_size=224 -S budget=50": (
+        "needs photographs of the user's own; test_real.py runs it"
+    ),
     "dvc exp run -n two-blocks -S freeze=3b -S image_size=96 -S budget=5": LIKE,
     "orbweaver compare frozen two-blocks": LIKE,
     "dvc exp run -S recipe=ecsm -S backbone=efficientnet_lite0 -S weights=bundled": PHOTOGRAPHS,

@@ -89,7 +89,7 @@ def record_of(repeat, recipe, *, data_set="folder", classes=CLASSES, **changes):
         "precision": "fp32",
         "threads": 2,
         "data": {"set": data_set, "classes": list(classes), "images": 8},
-        "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "sha256": "ef" * 32},
+        "weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "file_sha256": "", "sha256": "ef" * 32},
         "code": "12" * 32,
     }
     counted = {
@@ -117,6 +117,7 @@ def runtime_of(**changes):
         "git_commit": "0123456789abcdef",
         "git_dirty": False,
         "git_changes": "",
+        "naming": {},
         "started": STARTED,
         "data_sha256": DATA,
     }
@@ -147,12 +148,14 @@ def write_trained(record, history, runtime, *, root=Path()):
     return folder
 
 
-def write_training(repeat, *, dirty=False, phases=ONE_PHASE, speeds=()):
+def write_training(repeat, *, changed="", phases=ONE_PHASE, speeds=()):
+    """A repeat's training; `changed` is a file that differed from the commit."""
     columns = ("epoch", "iteration", "lr", "train_loss", "train_accuracy")
     history = [dict(zip(columns, row, strict=True)) for row in [(1, 1, 0.1, repeat, 0.5), (2, 2, 0.1, 0.5, 1)]]
     flops = {"network": 297_000_000} | ({"without_attention": 296_000_000} if speeds else {})
     record = record_of(repeat, Recipe.read().settings(), key="ab" * 32, phases=phases, flops=flops)
-    measured = {"train_seconds": 10.0 * repeat, "inference_images_per_second": dict(speeds), "git_dirty": dirty}
+    measured = {"train_seconds": 10.0 * repeat, "inference_images_per_second": dict(speeds)}
+    measured |= {"git_dirty": bool(changed), "git_changes": changed and f"diff --git a/{changed} b/{changed}\n"}
     folder = write_trained(record, history, runtime_of(**measured))
     lie = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
     write_json(folder / "values.json", {"conv1.weight": lie, "bn1.weight": lie})

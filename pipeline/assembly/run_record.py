@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.machine import Machine
 from pipeline.core import compiler, digests, paths, provenance, seeding
+from pipeline.core.naming import Naming
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import (
     Counted,
@@ -69,6 +70,8 @@ def run_record(
         parts=PartSizes(**{part: len(rows) for part, rows in parts.items()}),
     )
     content = record.model_dump(mode="json", include=KEYED)
+    # Equal values are equal weights, whatever file they came in.
+    del content["weights"]["file_sha256"]
     return record.model_copy(update={"key": seeding.digest(content)})
 
 
@@ -101,7 +104,13 @@ def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machi
 
 
 def runtime_record(
-    outcome: contract.TrainResult, on: Machine, inference: Mapping[str, float], data_sha256: str, *, started: datetime
+    outcome: contract.TrainResult,
+    on: Machine,
+    inference: Mapping[str, float],
+    data_sha256: str,
+    *,
+    started: datetime,
+    naming: Naming,
 ) -> Runtime:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
     commit, dirty = provenance.commit()
@@ -118,6 +127,7 @@ def runtime_record(
         git_commit=commit,
         git_dirty=dirty,
         git_changes=provenance.changes(),
+        naming=naming,
         started=started,
         data_sha256=data_sha256,
     )

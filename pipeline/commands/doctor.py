@@ -10,7 +10,7 @@ import click
 
 from pipeline import tracking
 from pipeline.commands import copies, file_systems, mending
-from pipeline.commands.overriding import read
+from pipeline.commands.overriding import read_images
 from pipeline.config import Resolved
 from pipeline.core import lockfile
 from pipeline.core.errors import InputError
@@ -61,7 +61,10 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
     for line in project_lines(Path.cwd()):
         click.echo(line, err=True)
     lockfile.check()
-    report = examined(read(overrides))
+    resolved, refused = read_images(overrides)
+    if refused:
+        click.echo(f"settings: a run would be refused, whatever its images are: {refused}", err=True)
+    report = examined(resolved)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
@@ -165,6 +168,6 @@ def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
         verdict = "a run stops at this: " if finding["stops"] else ""
         lines += ["", f"{finding['what']} ({finding['count']:,})", f"  what to do: {verdict}{finding['advice']}"]
         lines += [f"  {file}" for file in finding["files"][:SHOWN_FILES]]
-        if (more := finding["count"] - SHOWN_FILES) > 0:
+        if (more := len(finding["files"]) - SHOWN_FILES) > 0:
             lines.append(f"  and {more:,} more: --json lists all")
     return lines

@@ -21,10 +21,20 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
+# What a cell is for: without it the result was there.
+COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 LOOK_EVERY = 0.2
 # Seconds that a cell is given after each signal.
 PATIENCE = 30
+
+
+def was_cached(log: Path) -> bool:
+    """Return whether a cell trained and tested nothing, since DVC had the result; False where there is no log."""
+    if not log.is_file():
+        return False
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return bool(STAGE.search(text)) and not COMPUTED.search(text)
 
 
 class Task(NamedTuple):
@@ -37,10 +47,11 @@ class Task(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A cell that has ended: what was run, and why it failed, empty where it did not."""
+    """A cell that has ended: what was run, why it failed, empty where it did not, and whether its result was there."""
 
     task: Task
     failure: str
+    cached: bool
 
 
 class Running:
@@ -95,7 +106,7 @@ class Running:
             copies.bring_back(self._origin.root, self.task.experiment)
         except InputError as error:
             failure = failure or str(error)
-        return Ended(self.task, failure)
+        return Ended(self.task, failure, was_cached(self._log))
 
     def _failure(self) -> str:
         log = self._log.read_text(encoding="utf-8", errors="replace")

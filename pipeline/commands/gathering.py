@@ -1,5 +1,6 @@
 """A study's results from DVC's experiments, and its page as files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from tqdm import tqdm
 from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
+from pipeline.commands.driving import was_cached
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import repeats
 from pipeline.studies import page
@@ -18,10 +20,18 @@ from pipeline.studies.results import Result
 NOT_RUN = "not run yet, or not finished"
 
 
-def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str]) -> list[Result]:
-    """Return each cell with its repeats, as far as they are there."""
+def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *, logs: Path) -> list[Result]:
+    """Return each cell with its repeats, as far as they are there.
+
+    Args:
+        study: the study.
+        cells: its cells.
+        finished: the revision of each experiment, by the cell's key.
+        logs: the folder of what the cells printed when they ran.
+    """
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
-    return [_result(study, cell, finished.get(cell.key)) for cell in reading]
+    read = [_result(study, cell, finished.get(cell.key)) for cell in reading]
+    return [one._replace(cached=bool(one.repeats) and was_cached(logs / f"{one.cell}.log")) for one in read]
 
 
 def _result(study: Study, cell: Cell, revision: str | None) -> Result:
@@ -38,10 +48,12 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
-    """The page, its Markdown and its curves as files."""
+    """Write the page, its Markdown and its charts as files."""
     (folder / "figures").mkdir(parents=True)
     for one in content["groups"]:
-        for name, picture in one.charts.items():
-            (folder / "figures" / f"{one.group.name}-{name}.svg").write_bytes(picture.light)
+        # A folder of photographs may be named with any sign.
+        images = re.sub(r"[^\w.-]+", "_", one.group.name)
+        for name, picture in ({"answer": one.answer} | one.charts).items():
+            (folder / "figures" / f"{images}-{name}.svg").write_bytes(picture.light)
     (folder / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
     (folder / "index.html").write_text(page.page(content), encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import config
 from pipeline.config import Resolved
+from pipeline.config.choices import AUTO, AXES
 from pipeline.core import paths, yaml_limits
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import cut
@@ -17,6 +18,8 @@ from pipeline.datasets.collect import sets
 
 LONGEST_SHOWN = 100
 QUOTED = "KEY=VALUE is needed, and quotes around a value with signs in it, such as \"folder='/my photos'\""
+# The axes that images follow from; the others are of the network and its training.
+OF_IMAGES = ("data", "image_size")
 # A key of a recipe, in a word after -S without a sign in front.
 OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
 
@@ -31,10 +34,38 @@ def read(overrides: Sequence[str]) -> Resolved:
 
 
 def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Resolved]:
-    """Yield the same for many. The copies are JSON, which DVC reads and writes in a fraction of the time.
+    """Yield the same for many.
 
     Raises:
         InputError: as `read` does.
+    """
+    for values in _changed(cells):
+        yield config.resolve(config.check(values))
+
+
+def read_images(overrides: Sequence[str]) -> tuple[Resolved, str]:
+    """Return the experiment as `read` does, and why it would be refused for what does not concern its images.
+
+    Then all that does not is the recipe's own. The reason is empty where nothing would be refused.
+
+    Raises:
+        InputError: as `read` does, but for settings that exclude each other and leave the images as they are.
+    """
+    values = next(_changed([overrides]))
+    try:
+        return config.resolve(config.check(values)), ""
+    except InputError as refused:
+        others = dict.fromkeys((axis for axis in AXES if axis not in OF_IMAGES), AUTO)
+        try:
+            return config.resolve(config.check(values | others)), str(refused)
+        except InputError:
+            raise refused from None
+
+
+def _changed(cells: Iterable[Sequence[str]]) -> Iterator[Any]:
+    """Yield the values of params.yaml with overrides put in, for each cell.
+
+    The copies are JSON, which DVC reads and writes in a fraction of the time.
     """
     values = config.read()
     if not isinstance(values, dict):
@@ -47,7 +78,7 @@ def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Resolved]:
                 copy.write_text(_as_json(values), encoding="utf-8")
                 _override(copy, overrides, values)
                 changed = json.loads(copy.read_text(encoding="utf-8"))
-            yield config.resolve(config.check(changed))
+            yield changed
 
 
 def _as_json(values: Any) -> str:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pipeline.commands import cells, copies, driving
 from pipeline.commands.cells import Cell
+from pipeline.commands.driving import Ended
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
@@ -86,13 +87,16 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
         there = cells.finished(Path.cwd())
         left = [cell for cell in planned if cell.key not in there]
         try:
-            failures = _drive(named.name, planned, left, jobs=jobs) if left else []
+            ended = _drive(named.name, planned, left, jobs=jobs) if left else []
         except KeyboardInterrupt:
             click.echo("study: interrupted; nothing is left running, and the same command goes on", err=True)
             raise SystemExit(130) from None
+    failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]
+    cached = sum(one.cached and not one.failure for one in ended)
     click.echo(
         f"study {named.name}: {len(planned) - len(left)} cells were there, {len(left) - len(failures)} ran, "
         f"{len(failures)} failed, in {time.monotonic() - started:.0f} s"
+        + (f"; of those that ran, {cached} had their result in DVC's cache" if cached else "")
     )
     if failures:
         raise InputError(
@@ -119,7 +123,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    results = gathering.results(named.study, planned, cells.finished(Path.cwd()))
+    results = gathering.results(named.study, planned, cells.finished(Path.cwd()), logs=STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name
@@ -130,21 +134,21 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     click.echo(f"see {folder / 'index.html'}")
 
 
-def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[str]:
-    """Run the cells with a bar over their trainings; the failures, each with its cell's name."""
+def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[Ended]:
+    """Run the cells with a bar over their trainings; return how each ended."""
     tasks = [
         driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.resolved.recipe.repeats))
         for cell in left
     ]
-    failures, every = [], cells.trainings(planned)
+    every, all_ended = cells.trainings(planned), list[Ended]()
     with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
         run = driving.run(tasks, jobs=jobs, logs=STATE / study, on_trained=lambda count: _advance(bar, count))
         with closing(run):
             for ended in run:
-                if ended.failure:
-                    failures.append(f"{ended.task.cell}: {ended.failure}")
-                tqdm.write(f"failed: {failures[-1]}" if ended.failure else f"finished: {ended.task.cell}")
-    return failures
+                all_ended.append(ended)
+                name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
+                tqdm.write(f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}")
+    return all_ended
 
 
 def _advance(bar: "tqdm[Any]", count: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipeline.core.files import read_yaml
 LARGEST_CHANGES = 1_000_000
 # DVC writes it after each stage, so it differs while a pipeline runs; what it says is recorded by itself.
 NO_LOCK = ":(exclude)dvc.lock"
+# What a result follows from besides settings and data: a name each, or how names begin.
+SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "dvc", "mlflow")
 
 
@@ -60,6 +63,16 @@ def changes() -> str | None:
         return None if len(difference) > LARGEST_CHANGES else difference.decode("utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def changed_code(patch: str | None) -> tuple[str, ...]:
+    r"""Return the source files that a patch of `changes` is of, and not those that hold settings or results.
+
+    >>> changed_code("diff --git a/params.yaml b/params.yaml\n+x\ndiff --git a/pipeline/a.py b/pipeline/a.py\n")
+    ('pipeline/a.py',)
+    """
+    names = re.findall(r'^diff --git "?a/.*? "?b/(.*?)"?$', patch or "", re.MULTILINE)
+    return tuple(name for name in dict.fromkeys(names) if name.startswith(SOURCES))
 
 
 def committed(path: Path) -> Any:

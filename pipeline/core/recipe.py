@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.naming import UNNAMED, Naming
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
     Amount,
@@ -106,12 +107,12 @@ class Network(Section):
 
 
 class Phase(Section):
-    """A part of the budget with its own freezing, learning rate and regularizer.
+    """A part of the budget.
 
     Attributes:
         freeze: a strategy, or the name of the first layer that trains.
         amount: in the budget's unit.
-        lr: the first rate of the schedule that the phase is in.
+        lr: the first rate of the schedule that it is in.
         regularizer: the method.
         continues: whether the schedule of the phase before goes on.
     """
@@ -161,15 +162,7 @@ class Regularizer(Section):
 
 
 class TrainingSettings(Section):
-    """Settings from which a trained network follows.
-
-    Attributes:
-        data: the images.
-        network: the network.
-        train: the loop.
-        regularizer: the regularizer.
-        options: by family and choice, the options of the choices that were made.
-    """
+    """Settings from which a trained network follows; `options` are those of the choices that were made, by family."""
 
     data: Data
     network: Network
@@ -209,6 +202,7 @@ class Recipe(TrainingSettings):
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
         checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
+        naming: what tells it apart for people.
     """
 
     recipe: Name
@@ -217,6 +211,7 @@ class Recipe(TrainingSettings):
     device: Name
     threads: Threads | Literal["auto"]
     checkpoint_every: Minutes
+    naming: Naming = UNNAMED
 
     def settings(self) -> TrainingSettings:
         """Return what a trained network follows from, without the options of drawn images."""

@@ -11,7 +11,7 @@ from pipeline.core.files import as_json
 from pipeline.core.types import Section
 
 # Of all such files; another number where a key is added, dropped or means something else.
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 
 Moment = Annotated[
     AwareDatetime, PlainSerializer(lambda moment: moment.isoformat(timespec="seconds"), when_used="json")
@@ -29,7 +29,7 @@ class Sparse(Section):
 class RecordFile(Section):
     """A JSON file that begins with the number of its format."""
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
 
     @classmethod
     def parse(cls, content: bytes, place: Path) -> Self:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
+from pipeline.core.naming import Naming
 from pipeline.core.precision import Precision
 from pipeline.core.recipe import Network, Sizes, TrainingSettings
 from pipeline.core.record_file import Moment, RecordFile, Sparse
@@ -28,11 +29,13 @@ class WeightsRecord(Section):
     Attributes:
         origin: where they are from.
         license: theirs, as SPDX writes it; "" where their publisher states none.
-        sha256: of the file that they are in here; "" without weights.
+        file_sha256: of the file that they were read from; "" where there was none.
+        sha256: of the file that they are in here, cast and under this project's names; "" without weights.
     """
 
     origin: str
     license: str
+    file_sha256: str
     sha256: str
 
 
@@ -57,11 +60,10 @@ class PhaseRecord(Sparse):
         amount: in the budget's unit.
         lr: the first rate.
         regularizer: the method.
-        trainable: how many numbers train.
-        frozen: how many do not.
-        regularizer_parameters: how many the regularizer has itself; None where it compares no feature maps.
-        hooked_layers: the layers that it compares; None likewise.
-        idle_layers: those in front of all that trains, which are left out; None likewise.
+        trainable, frozen: how many numbers train, and how many do not.
+        regularizer_parameters: how many the regularizer has itself; None, as both below, where it compares no maps.
+        hooked_layers: the layers that it compares.
+        idle_layers: those in front of all that trains, which are left out.
     """
 
     freeze: Name
@@ -100,13 +102,10 @@ class Record(RecordFile):
         seed: what it was seeded by.
         recipe: the settings.
         device: the kind of device, such as "cuda".
-        device_model: of a GPU of CUDA, such as "NVIDIA H100 80GB HBM3", for which cuDNN chooses other kernels than for
-            another model, so that digits differ; "" elsewhere. A CPU's name decides no digit, its instructions do, and
-            equal results on two CPUs are to be equal files with one key; the name is in the run time's file.
+        device_model: of a GPU of CUDA, such as "NVIDIA H100 80GB HBM3", whose kernels decide digits; "" elsewhere: a
+            CPU's name decides none, and is in the run time's file.
         precision: that which held: "fp32" where "tf32" was asked of a device without TF32.
         threads: CPU threads.
-        data: the images.
-        weights: the pre-trained weights.
         code: a hash over the source files that the result follows from.
         phases: the training's, in order.
         parameters: numbers of the network.
@@ -173,6 +172,7 @@ class Runtime(RecordFile):
         git_commit: the commit that was checked out; "" outside git.
         git_dirty: whether tracked files differed from it.
         git_changes: how, as `git apply` takes it; None where it was not kept.
+        naming: what tells the experiment apart for people.
         started: when training began.
         data_sha256: of all images and labels, those of test images too.
     """
@@ -188,6 +188,7 @@ class Runtime(RecordFile):
     git_commit: str
     git_dirty: bool
     git_changes: str | None
+    naming: Naming
     started: Moment
     data_sha256: str
 
@@ -220,7 +221,6 @@ class Scores(RecordFile):
     """scores.json: each score by its name in `evaluation.scores.SCORES`, and what they are made of.
 
     Attributes:
-        test_images: how many.
         classes: scores of each class.
         confusion: images by actual (rows) and predicted class.
         reliability: the bins of the confidence that hold images.

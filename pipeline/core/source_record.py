@@ -11,9 +11,7 @@ class SourceRecord(RecordFile):
     Attributes:
         backbone: whose the weights are.
         weights: what is recorded of them in every repeat.
-        file_sha256: of the file that they were read from; "" where there was none.
     """
 
     backbone: Name
     weights: WeightsRecord
-    file_sha256: str

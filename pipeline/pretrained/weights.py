@@ -108,11 +108,15 @@ def from_torchvision(recipe: Recipe, _file: Path) -> Pretrained:
     """Read torchvision's ImageNet weights, from its cache or its own address."""
     weights = backbone(recipe.network.backbone).imagenet
     assert weights is not None  # `check_weights` has refused all others.
-    return Pretrained(download(weights), f"torchvision {type(weights).__name__}.{weights.name} {weights.url}")
+    values, digest = download(weights)
+    return Pretrained(values, f"torchvision {type(weights).__name__}.{weights.name} {weights.url}", digest)
 
 
-def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
+def download(weights: models.WeightsEnum) -> tuple[dict[str, Tensor], str]:
     """Fetch weights into torch's cache, unless they are there, with the hash in their file name checked each time.
+
+    Returns:
+        The values, and the file's SHA-256.
 
     Raises:
         InputError: where the address does not answer or what came is not what was published.
@@ -126,9 +130,9 @@ def download(weights: models.WeightsEnum) -> dict[str, Tensor]:
         raise InputError(f"weights: {weights.url} was refused: {error}") from None
     except pickle.UnpicklingError:
         raise InputError(f"weights: {cached} is damaged; delete it, and it is downloaded anew") from None
-    if not digests.sha256(cached).startswith(cached.stem.rpartition("-")[2]):
+    if not (digest := digests.sha256(cached)).startswith(cached.stem.rpartition("-")[2]):
         raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
-    return values
+    return values, digest
 
 
 def from_package(recipe: Recipe, _file: Path) -> Pretrained:

@@ -32,6 +32,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
     recipe, network, images = record.recipe, record.recipe.network, record.data
     return [
         ("Recipe", f"{record.recipe_name} ({material.cite})"),
+        *([("Changed in it", changed)] if (changed := material.repeats[0].runtime.naming.text()) else []),
         ("Strategy", wording.strategy(network)),
         ("Backbone", network.backbone),
         ("Starting weights", _weights(network.weights, record.weights.origin)),
@@ -55,7 +56,7 @@ def data(material: Material) -> list[tuple[str, str]]:
         ("Classes", f"{len(images.classes):,}"),
         ("Images", f"{images.images:,}; {min(sizes):,} to {max(sizes):,} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
-        ("Files left out", f"{len(material.rejected):,}"),
+        ("Files left out", f"{material.dataset['rejected']:,}"),
         *_published(material.dataset.get("published") or {}),
     ]
 
@@ -97,7 +98,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         ("Operations an image", _operations(record.flops.network)),
         ("Time a repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
-        ("Speed", tables.number_spread(speed, "images/s")),
+        (tables.speed_title(repeats), tables.number_spread(speed, "images/s")),
         ("Device", distinct(aggregate.device(one) for one in repeats)),
         ("CPU threads", distinct(str(one.runtime.threads) for one in repeats)),
     ]

@@ -15,7 +15,7 @@ class Material(NamedTuple):
         cite: the paper that the recipe is from, as params.yaml has it.
         dataset: dataset.json.
         class_images: each class's number of images in the whole set.
-        rejected: (path, reason) of the files that were left out.
+        rejected: (path, reason) of the files that were left out, all that are no photographs as one.
         right: typical right predictions with their images.
         wrong: confident wrong ones.
         health: what is worth knowing of the set before it is used, as `datasets.health.examine` gives it.

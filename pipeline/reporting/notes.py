@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.core.recipe import Train
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.weights import OF_IMAGENET
-from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
+from pipeline.reporting import aggregate, collapses, confidence_intervals, provenance, tables, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
 
@@ -41,8 +41,11 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
             "Training gave rare classes more weight than they have among the images, and accuracy favors frequent "
             "ones: macro-F1, beside it, counts every class the same."
         )
-    if any(one.runtime.git_dirty for one in repeats):
-        yield "Files differed from the recorded commit when this was trained: the commit alone does not give it back."
+    if files := provenance.changed_code(repeats):
+        yield (
+            f"Source files differed from the recorded commit when this was trained: {files}. The commit alone does not "
+            "give it back; `orbweaver reproduce` does where MLflow kept the changes."
+        )
     if cases := collapses.collapses(repeats):
         yield collapsed(cases)
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:

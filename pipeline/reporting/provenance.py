@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
+from pipeline.core import provenance
 from pipeline.core.files import flat
 from pipeline.core.recipe import TrainingSettings
 from pipeline.datasets.collect.sets import SETS
@@ -58,9 +59,19 @@ def _origin(one: Repeat) -> tuple[str, ...]:
 
 
 def commit(one: Repeat) -> str:
-    """Return the commit that trained a repeat, twelve digits, with a plus where files differed from it."""
+    """Return the commit that trained a repeat, twelve digits, with a plus where source files differed from it."""
     short = one.runtime.git_commit[:12]
-    return f"{short}+" if short and one.runtime.git_dirty else short
+    return f"{short}+" if short and changed_code([one]) else short
+
+
+def changed_code(repeats: Sequence[Repeat]) -> str:
+    """Return which source files differed from the recorded commit, in words; "" where none did.
+
+    Settings are not among them: the command of `reproduce` has those, however they came into params.yaml.
+    """
+    if any(one.runtime.git_dirty and one.runtime.git_changes is None for one in repeats):
+        return "files (which ones was too much to keep)"
+    return distinct(file for one in repeats for file in provenance.changed_code(one.runtime.git_changes))
 
 
 def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
@@ -71,7 +82,8 @@ def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         ("Data, SHA-256", repeats[0].runtime.data_sha256),
         ("Starting weights", record.weights.origin),
         ("Starting weights, license", record.weights.license or "not stated"),
-        ("Starting weights, SHA-256", record.weights.sha256 or "none"),
+        ("Starting weights, SHA-256 of their file", record.weights.file_sha256 or "none"),
+        ("Starting weights, SHA-256 of the copy in models/source", record.weights.sha256 or "none"),
         ("Training code, SHA-256", distinct(one.record.code for one in repeats)),
         *((name, distinct(one.runtime.versions.get(name, "none") for one in repeats)) for name in names),
     ]
@@ -85,25 +97,31 @@ def distinct(values: Iterable[str]) -> str:
 def reproduce(repeats: Sequence[Repeat]) -> list[str]:
     """Return the commands that give the result back, as far as the record says.
 
-    With a clean commit `dvc repro` does; else params.yaml may have been other than the commit's, so every value
-    of the recipe is spelled out. Places are the user's own and not in the record, so he puts them in.
+    They name what differs from the recipe's own values at the commit, and where there is no commit every value.
+    Places are the user's own and not in the record, so they are to be put in.
     """
     newest = max(repeats, key=lambda one: one.runtime.started)
     trained_at = newest.runtime.git_commit
-    checkout = [f"git checkout {trained_at}"] if trained_at else []
-    if trained_at and not any(one.runtime.git_dirty for one in repeats):
-        return [*checkout, "dvc repro"]
     recipe, name = newest.record.recipe, newest.record.recipe_name
-    # `++` sets what a recipe states and what it does not; nothing that differs for a data set is left to win over it.
-    values: dict[str, Any] = {f"++recipes.{name}.per_data": {}}
-    values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
+    if trained_at:
+        values = {_key(key): value for key, value in newest.runtime.naming.changes.items()}
+    else:
+        # `++` sets what a recipe states and what it does not; nothing that differs for a data set is left to win.
+        values = {f"++recipes.{name}.per_data": {}}
+        values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record.threads}
     if key := SETS[recipe.data.set].needed_place:
         values[key] = f"YOUR_{key.upper()}"
     if recipe.network.weights == "file":
         values["weights_file"] = "YOUR_FILE"
-    words = [f"-S {shlex.quote(f'{name}={_override(value)}')}" for name, value in values.items()]
+    words = [f"-S {shlex.quote(f'{key}={_override(value)}')}" for key, value in values.items()]
+    checkout = [f"git checkout {trained_at}"] if trained_at else []
     return [*checkout, " \\\n  ".join([f"dvc exp run -S recipe={name}", *words])]
+
+
+def _key(key: str) -> str:
+    """Return a key as it is set: what a recipe does not state at the commit has to be added to it."""
+    return f"++{key}" if key.startswith("recipes.") else key
 
 
 def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:

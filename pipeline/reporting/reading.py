@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.collect import health
+from pipeline.datasets.collect import health, left_out
 from pipeline.datasets.prepared import manifest
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Folder, Repeat
@@ -56,7 +56,7 @@ def material(recipe: Recipe) -> Material:
         cite=recipe.cite,
         dataset=dataset,
         class_images={name: counts[name] for name in read[0].classes},
-        rejected=[(row.path, row.reason) for row in rejected],
+        rejected=left_out.listed(rejected),
         right=_with_images(examples.right_examples(read, EXAMPLES)),
         wrong=_with_images(examples.wrong_examples(read, EXAMPLES)),
         health=health.examine(

@@ -9,6 +9,7 @@ from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
+from pipeline.reporting import wording
 from pipeline.reporting.aggregate import (
     ClassScore,
     Confusion,
@@ -131,9 +132,23 @@ def duration(seconds: float) -> str:
 def results(repeats: Sequence[Repeat]) -> Table:
     """Return scores and cost of each repeat, then their mean, deviation and the ends of the mean's 95 % interval."""
     headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores.by_name]
-    header = ("repeat", *headings, "test images", "training (s)", "images/s")
+    speed = "images/s, cached features" if _is_cached(repeats) else "images/s"
+    header = ("repeat", *headings, "test images", "training (s)", speed)
     rows = [_result(one) for one in repeats]
     return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
+
+
+def speed_title(repeats: Sequence[Repeat]) -> str:
+    """Return what the speed is of: from cached features the frozen layers, mostly the dearest, do not run."""
+    return "Speed on cached features, not of the whole network" if _is_cached(repeats) else "Speed"
+
+
+def _is_cached(repeats: Sequence[Repeat]) -> bool:
+    """Return whether training read the frozen layers' output from a cache: images that vary are computed anew."""
+    record = repeats[0].record
+    first = next(iter(record.stages.values()))
+    varied = wording.varied(record.recipe.data, record.recipe.options_of("augmentation"))
+    return not first.trainable and not varied and any(one.runtime.cache_seconds for one in repeats)
 
 
 def _result(one: Repeat) -> tuple[str, ...]:

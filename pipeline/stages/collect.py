@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.core import digests, paths, places
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.collect import bringing, collecting, leaks, near_duplicates, published, sets
+from pipeline.datasets.collect import bringing, collecting, leaks, left_out, near_duplicates, published, sets
 from pipeline.datasets.collect.dataset import Collected, Request
 from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.prepared import manifest
@@ -63,8 +63,8 @@ def summary(
     rows: Sequence[Row], rejected: Sequence[Rejected], alike: Sequence[Alike], allowed: Sequence[Leak]
 ) -> list[str]:
     """Return the numbers of images, rejections and duplicates, in lines."""
-    refused = f", {len(rejected)} files rejected ({paths.REJECTED})" if rejected else ""
-    lines = [f"{len(rows)} images in {len({row.label for row in rows})} classes{refused}"]
+    lines = [f"{len(rows)} images in {len({row.label for row in rows})} classes"]
+    lines += left_out.summary(rejected, paths.REJECTED)
     if copies := sum(bool(one.kind) for one in alike):
         lines.append(f"{copies} images are copies or near duplicates of others ({paths.GROUPS})")
     if not near_duplicates.is_compared(rows):

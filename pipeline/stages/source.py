@@ -24,8 +24,13 @@ def main() -> None:
             stored = target / paths.SOURCE_WEIGHTS.name
             checkpoints.save(weights.fitting(pretrained, name), stored)
             sha256 = digests.sha256(stored)
-        described = WeightsRecord(origin=pretrained.origin, license=pretrained.license, sha256=sha256)
-        record = SourceRecord(backbone=name, weights=described, file_sha256=pretrained.file_sha256)
+        described = WeightsRecord(
+            origin=pretrained.origin,
+            license=pretrained.license,
+            file_sha256=pretrained.file_sha256,
+            sha256=sha256,
+        )
+        record = SourceRecord(backbone=name, weights=described)
         record.write(target / paths.SOURCE_RECORD.name)
         digests.seal(target)
     print(f"source: {pretrained.origin}")

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     before = first_values(network.model)
     started = datetime.now(UTC)
     with (
-        tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats) as live,
+        tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats, naming=recipe.naming) as live,
         stopping.noted() as stop,
     ):
         keeping = Resumption(stop, recipe.checkpoint_every)
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     write_history(outcome, record, distributions(first), sheet)
     speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
     with paths.written_whole(paths.runtime_file(repeat)) as target:
-        runtime_record(outcome, on, speed, data.sha256, started=started).write(target)
+        runtime_record(outcome, on, speed, data.sha256, started=started, naming=recipe.naming).write(target)
     digests.seal(paths.runtime_file(repeat))
     keeper.remove()
 

@@ -31,7 +31,7 @@ def main() -> None:
         check_network(resolved.recipe)
     for remark in config.remarks(resolved):
         print(f"validate: note: {remark}")
-    write(resolved.recipe)
+    write(resolved.recipe.model_copy(update={"naming": config.naming(resolved)}))
 
 
 def write(recipe: Recipe) -> None:

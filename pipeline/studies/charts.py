@@ -1,12 +1,15 @@
-"""The curves of all cells together, for light and for dark screens and in words."""
+"""The answer and the curves of all cells together, for light and for dark screens and in words."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from pipeline.reporting import curves, figures, pictures
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.pictures import Picture
-from pipeline.studies.results import Result
+from pipeline.studies import dots
+from pipeline.studies.dots import Dot
+from pipeline.studies.results import Group, Result
 
 QUANTITIES = {
     "train_accuracy": "training accuracy",
@@ -14,6 +17,32 @@ QUANTITIES = {
     "val_accuracy": "validation accuracy",
     "val_loss": "validation loss (mean an image)",
 }
+
+
+def answer(group: Group) -> Picture:
+    """Return the accuracy of each cell of a group with its interval, beside what was printed."""
+    rows = [_dot(one) for one in group.results]
+    words = [f"{dot.cell} {100 * dot.mean:.2f} %{_between(dot)}" for dot in rows]
+    alt = f"Test accuracy of each cell on {group.name}, with its 95 % interval: {'; '.join(words)}."
+    return pictures.picture(partial(dots.accuracies, rows), alt)
+
+
+def _dot(one: Result) -> Dot:
+    summary = one.summary()
+    low, high = (summary.interval.low, summary.interval.high) if summary.interval else (math.nan, math.nan)
+    printed = one.printed.accuracy if one.printed else None
+    return Dot(
+        cell=one.cell,
+        mean=summary.mean,
+        low=low,
+        high=high,
+        repeats=[repeat.scores.accuracy for repeat in one.repeats],
+        printed=None if printed is None else printed / 100,
+    )
+
+
+def _between(dot: Dot) -> str:
+    return "" if math.isnan(dot.low) else f" ({100 * dot.low:.2f} to {100 * dot.high:.2f})"
 
 
 def charts(results: Sequence[Result]) -> dict[str, Picture]:

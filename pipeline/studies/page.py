@@ -16,9 +16,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Compared(NamedTuple):
-    """One group of cells on the page: its comparisons and how to read them, or why there are none, and its curves."""
+    """One group of cells on the page: its answer as a chart, its comparisons or why there are none, and its curves."""
 
     group: Group
+    answer: Picture
     table: Table | None
     readings: Sequence[str]
     note: str
@@ -41,6 +42,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "source": study.source,
         "commands": list(commands),
         "answer": answer(cells, grouped),
+        "images": [_images(group) for group in grouped],
         "over": results.over(cells),
         "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
         "results": tables.results(cells),
@@ -54,7 +56,19 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
 def answer(cells: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
     """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
     there = sum(bool(one.repeats) for one in cells)
-    return [f"{there} of {len(cells)} cells are there.", *map(_best, grouped)]
+    cached = [one.cell for one in cells if one.cached]
+    counted = f"{there} of {len(cells)} cells are there."
+    if cached:
+        noun = "cell" if len(cached) == 1 else "cells"
+        counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {', '.join(cached)}."
+    return [counted, *map(_best, grouped)]
+
+
+def _images(group: Group) -> str:
+    """Return which images a group of cells is on, and how many."""
+    record = group.results[0].repeats[0].record
+    of_set = "" if group.name == record.data.set else f" ({record.data.set})"
+    return f"{group.name}{of_set}: {record.data.images:,} images in {len(record.data.classes):,} classes"
 
 
 def _best(group: Group) -> str:
@@ -75,7 +89,7 @@ def _compared(group: Group) -> Compared:
     differences, note = results.compared(group)
     table = tables.differences(differences) if differences else None
     readings = [line for line in map(pairs.reading, differences) if line]
-    return Compared(group, table, readings, note, charts.charts(group.results))
+    return Compared(group, charts.answer(group), table, readings, note, charts.charts(group.results))
 
 
 def page(values: Mapping[str, Any]) -> str:
@@ -91,6 +105,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
     parts = [
         f"# {literal(values['title'])}",
         *source,
+        *(f"Images: {literal(line)}." for line in values["images"]),
         " ".join(literal(line) for line in values["answer"]),
         *(["\n".join(f"- missing: {literal(line)}" for line in values["missing"])] if values["missing"] else []),
         "## Results",

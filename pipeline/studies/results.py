@@ -22,12 +22,14 @@ class Result(NamedTuple):
         repeats: what was measured; none where the cell is missing.
         missing: why, in words; empty where it is not.
         printed: the paper's figures; None where it has none.
+        cached: whether it trained nothing when it ran, as its result was already there.
     """
 
     cell: str
     repeats: Sequence[Repeat]
     missing: str = ""
     printed: Printed | None = None
+    cached: bool = False
 
     def experiment(self) -> Experiment:
         """Return the experiment as it is compared: each test image right or not, in each repeat."""
@@ -46,7 +48,7 @@ class Group(NamedTuple):
     """Cells on the same images, which alone can be compared.
 
     Attributes:
-        name: the data set.
+        name: the data set; of the user's own photographs the name of their folder.
         results: the cells, in the study's order; none is missing.
         baseline: the name of the cell that the others are compared with.
     """
@@ -64,12 +66,17 @@ def groups(results: Sequence[Result], baseline: str) -> list[Group]:
             by_images.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
     return [
         Group(
-            members[0].repeats[0].record.data.set,
+            images_of(members[0].repeats[0]),
             members,
             baseline if any(one.cell == baseline for one in members) else members[0].cell,
         )
         for members in by_images.values()
     ]
+
+
+def images_of(one: Repeat) -> str:
+    """Return what a repeat's images are called."""
+    return one.runtime.naming.data or one.record.data.set
 
 
 def differences(group: Group) -> list[Pair]:

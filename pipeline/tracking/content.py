@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.records import Runtime, Scores
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
-from pipeline.tracking import labels, origin
+from pipeline.tracking import labels, metric_names, origin
 from pipeline.tracking.results import Results
 
 # What all repeats are made of, with DVC's hash of it as a tag.
@@ -55,12 +55,15 @@ class Content(NamedTuple):
 def parent_content(results: Results, files: Files) -> Content:
     """Return what the run of the experiment itself should hold."""
     first, numbers = results.repeats[0], [one.number for one in results.repeats]
+    naming = first.runtime.naming
     ended = max(_ended(one.runtime) for one in results.repeats)
     seeds = {"seeds": labels.text([one.record.seed for one in results.repeats])}
     statistics = list(_statistics(results.summary, ended))
     shown = {path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)}
-    note = {labels.NOTE: answer(results.summary, first.record, numbers)}
-    tags = labels.parent_tags(first.record) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
+    note = {labels.NOTE: answer(results.summary, first, numbers)}
+    tags = (
+        labels.parent_tags(first.record, naming) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
+    )
     return Content(
         tags=tags | note,
         params=labels.parent_params(first.record, first.runtime.data_sha256, numbers) | seeds,
@@ -82,7 +85,7 @@ def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
     for name, numbers in summary.items():
         for statistic, form in STATISTICS.items():
             if name != "repeats" and statistic in numbers:
-                yield Point(labels.valid_name(form.format(name)), float(numbers[statistic]), 0, when)
+                yield Point(metric_names.valid(form.format(name)), float(numbers[statistic]), 0, when)
 
 
 def _is_timing(point: Point) -> bool:
@@ -101,14 +104,15 @@ def _mean_curves(repeats: Sequence[Repeat]) -> Iterator[Point]:
             yield Point(name, fmean(measured), step, when[step])
 
 
-def answer(summary: Mapping[str, Any], record: Record, repeats: Sequence[int]) -> str:
+def answer(summary: Mapping[str, Any], first: Repeat, repeats: Sequence[int]) -> str:
     """Return what came out, in a line of Markdown."""
+    record = first.record
     accuracy = summary["accuracy"]
     spread = f" ± {100 * accuracy['sd']:.1f} (sd)" if "sd" in accuracy else ""
     noun = "repeats" if len(repeats) > 1 else "repeat"
     return (
         f"Test accuracy **{100 * accuracy['mean']:.1f}{spread} %** over {len(repeats)} {noun} on "
-        f"{record.recipe.data.set}, {record.parts.test} test images each. "
+        f"{first.runtime.naming.data or record.data.set}, {record.parts.test} test images each. "
         "The page is the artifact `report/index.html`; `orbweaver reproduce` with this run's ID makes it again."
     )
 
@@ -126,7 +130,9 @@ def child_content(one: Repeat, results: Results, files: Files) -> Content:
         paths.runtime_file(one.number),
     ]
     return Content(
-        tags=labels.child_tags(one.record) | _provenance_tags(one.runtime) | _hash_tags(tracked, results.hashes),
+        tags=labels.child_tags(one.record, one.runtime.naming)
+        | _provenance_tags(one.runtime)
+        | _hash_tags(tracked, results.hashes),
         params=labels.child_params(one.record, one.runtime.data_sha256),
         points=[*_curves(one), *_scores(one.scores, ended)],
         timings=[Point(name, getattr(one.runtime, name), 0, ended) for name in TIMINGS],
@@ -149,16 +155,17 @@ def _curves(one: Repeat) -> Iterator[Point]:
         when += round(1000 * passed)
         for name, text in row.items():
             if name not in NOT_CURVES and text:
-                yield Point(labels.valid_name(name), float(text), int(row["epoch"]), when)
+                yield Point(metric_names.valid(name), float(text), int(row["epoch"]), when)
 
 
 def _scores(scores: Scores, when: int) -> Iterator[Point]:
     """Yield numbers by their names; a class's under `precision/<class>` and so on."""
+    classes = metric_names.of_classes(scores.classes)
     for name, value in {**scores.by_name, "test_images": scores.test_images}.items():
-        yield Point(labels.valid_name(name), float(value), 0, when)
+        yield Point(metric_names.valid(name), float(value), 0, when)
     for label, numbers in scores.classes.items():
         for name, value in numbers.model_dump().items():
-            yield Point(labels.valid_name(f"{name}/{label}"), float(value), 0, when)
+            yield Point(metric_names.valid(f"{name}/{classes[label]}"), float(value), 0, when)
 
 
 def _provenance_tags(runtime: Runtime) -> dict[str, str]:
@@ -173,7 +180,7 @@ def _hash_tags(tracked: Mapping[str, Path], hashes: Mapping[str, str]) -> dict[s
 
 def _data(one: Repeat, hashes: Mapping[str, str]) -> tuple[str, str]:
     digest = hashes.get(paths.PACKED.as_posix(), one.runtime.data_sha256)
-    return one.record.data.set, digest[:LONGEST_DIGEST]
+    return one.runtime.naming.data or one.record.data.set, digest[:LONGEST_DIGEST]
 
 
 def _started(runtime: Runtime) -> int:

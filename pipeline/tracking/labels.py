@@ -1,14 +1,13 @@
 """Name, tags and parameters of a run of MLflow."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.core.files import flat
-from pipeline.core.recipe import NONE
+from pipeline.core.naming import Naming
 from pipeline.core.records import Record
-from pipeline.networks.strategies import SCRATCH, is_scratch
+from pipeline.tracking import metric_names
 
 # Of the record: what differs between the repeats of one experiment.
 OF_ONE_REPEAT = {"repeat", "seed", "parts"}
@@ -17,16 +16,7 @@ NAME = "orbweaver"
 KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
 PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
 NOTE = "mlflow.note.content"
-LONGEST_NAME, LONGEST_PARAM = 250, 6000
-
-
-def valid_name(name: str) -> str:
-    """Return a name that MLflow takes: letters, digits, `_ - . / :` and blanks stay, others become their code point.
-
-    >>> valid_name("precision/C#"), valid_name("f1/Éristale tenax")
-    ('precision/C_x23_', 'f1/Éristale tenax')
-    """
-    return re.sub(r"[^\w./: -]", lambda match: f"_x{ord(match[0]):x}_", name)[:LONGEST_NAME]
+LONGEST_PARAM = 6000
 
 
 def parent_params(record: Record, data_sha256: str, repeats: Iterable[int]) -> dict[str, str]:
@@ -44,7 +34,7 @@ def _params(record: Mapping[str, Any], data_sha256: str) -> dict[str, str]:
     others = {name: value for name, value in record.items() if name not in ("format", "key", "recipe")}
     others["data"] = record["data"] | {"classes": len(record["data"]["classes"]), "sha256": data_sha256}
     named = dict(flat(others)) | dict(flat(record["recipe"]))
-    return {valid_name(name): text(value)[:LONGEST_PARAM] for name, value in named.items()}
+    return {metric_names.valid(name): text(value)[:LONGEST_PARAM] for name, value in named.items()}
 
 
 def text(value: object) -> str:
@@ -52,37 +42,42 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _labels(record: Record) -> dict[str, str]:
+def _labels(record: Record, naming: Naming) -> dict[str, str]:
     """Return what to filter by in the UI."""
-    recipe = record.recipe
+    recipe, budget = record.recipe, record.recipe.train.budget
     return {
         "recipe": record.recipe_name,
+        "changes": naming.text(),
         "device": record.device,
         "precision": record.precision,
         "mlflow.source.name": NAME,
-        "data": recipe.data.set,
+        "data": naming.data or recipe.data.set,
         "backbone": recipe.network.backbone,
         "weights": recipe.network.weights,
         "strategy": recipe.network.freeze,
         "attention": recipe.network.attention,
+        "head": recipe.network.head,
         "regularizer": recipe.regularizer.method,
+        "budget": f"{budget.amount} {budget.unit.removesuffix('s') if budget.amount == 1 else budget.unit}",
     }
 
 
-def parent_tags(record: Record) -> dict[str, str]:
+def parent_tags(record: Record, naming: Naming) -> dict[str, str]:
     """Return what to find an experiment's run by."""
-    return _labels(record) | {RUN_NAME: run_name(record)}
+    return _labels(record, naming) | {RUN_NAME: run_name(record, naming)}
 
 
-def run_name(record: Record) -> str:
-    """Return what is special about an experiment, such as `resnet18 3b ecsm · quick`."""
-    network = record.recipe.network
-    strategy = SCRATCH if is_scratch(freeze=network.freeze, weights=network.weights) else network.freeze
-    words = (network.backbone, strategy, network.attention, record.recipe.regularizer.method)
-    return f"{' '.join(word for word in words if word != NONE)} · {record.recipe_name}"
+def run_name(record: Record, naming: Naming) -> str:
+    """Return the recipe and what the experiment changes of it, such as `quick freeze=3c budget=10`.
+
+    Photographs of the user's own are named where no change does, as the recipe `ecsm` has them by itself.
+    """
+    changed = any(word.startswith("data=") for word in naming.words())
+    data = [] if changed or naming.data in ("", record.recipe.data.set) else [f"data={naming.data}"]
+    return " ".join([record.recipe_name, *data, *([naming.text()] if naming.text() else [])])
 
 
-def child_tags(record: Record) -> dict[str, str]:
+def child_tags(record: Record, naming: Naming) -> dict[str, str]:
     """Return what to find a repeat's run by."""
-    name = f"{run_name(record)} · repeat {record.repeat}"
-    return _labels(record) | {RUN_NAME: name, REPEAT: str(record.repeat)}
+    name = f"{run_name(record, naming)} · repeat {record.repeat}"
+    return _labels(record, naming) | {RUN_NAME: name, REPEAT: str(record.repeat)}

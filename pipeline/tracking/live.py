@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.core.naming import UNNAMED, Naming
 from pipeline.core.records import Record
 from pipeline.core.stopping import StoppedError
-from pipeline.tracking import content, labels
+from pipeline.tracking import content, labels, metric_names
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
 from pipeline.tracking.results import key_of
@@ -30,7 +31,9 @@ SHOWN_AFTER_SECONDS = 10.0
 
 
 @contextmanager
-def follow(record: Record, *, data_sha256: str, repeats: Sequence[int]) -> Iterator["LiveRun"]:
+def follow(
+    record: Record, *, data_sha256: str, repeats: Sequence[int], naming: Naming = UNNAMED
+) -> Iterator["LiveRun"]:
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
     It is shown, all of it, once it has gone on for ten seconds: a shorter one is left to the report.
@@ -42,11 +45,12 @@ def follow(record: Record, *, data_sha256: str, repeats: Sequence[int]) -> Itera
         record: what the result follows from.
         data_sha256: of all images and labels.
         repeats: all repeats of the experiment, which are part of what it is.
+        naming: what tells it apart for people.
 
     Yields:
         What takes the rows of the curves.
     """
-    live = LiveRun(record, data_sha256, repeats)
+    live = LiveRun(record, data_sha256, repeats, naming)
     status: Status = "FAILED"
     try:
         yield live
@@ -61,9 +65,10 @@ def follow(record: Record, *, data_sha256: str, repeats: Sequence[int]) -> Itera
 class LiveRun:
     """The run of a training that goes on; made by `follow`."""
 
-    def __init__(self, record: Record, data_sha256: str, repeats: Sequence[int]) -> None:
+    def __init__(self, record: Record, data_sha256: str, repeats: Sequence[int], naming: Naming) -> None:
         quieten()
         self._record = record
+        self._naming = naming
         self._data_sha256 = data_sha256
         self._key = key_of(record, data_sha256, repeats)
         self._repeats = repeats
@@ -74,7 +79,7 @@ class LiveRun:
         """Add one row of the curves; returns at once."""
         now = _now()
         chosen = {name: value for name, value in row.items() if name not in content.NOT_CURVES}
-        self._points.put([Point(labels.valid_name(n), float(value), step, now) for n, value in chosen.items()])
+        self._points.put([Point(metric_names.valid(n), float(value), step, now) for n, value in chosen.items()])
 
     def close(self, status: Status) -> None:
         """Close the run with its status, and wait a little until all is sent."""
@@ -98,7 +103,7 @@ class LiveRun:
 
     def _begin_parent(self, store: Store, run: "Run | None") -> str:
         if run is None:
-            tags = labels.parent_tags(self._record) | {labels.KEY: self._key}
+            tags = labels.parent_tags(self._record, self._naming) | {labels.KEY: self._key}
             parent = make_run(store, tags, started=_now())
             log(store, parent, params=labels.parent_params(self._record, self._data_sha256, self._repeats))
             return parent
@@ -111,7 +116,7 @@ class LiveRun:
             store.client.delete_run(left.info.run_id)
         key = {labels.KEY: self._key}
         owner = {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
-        tags = labels.child_tags(self._record) | key | owner | {labels.PARENT: parent}
+        tags = labels.child_tags(self._record, self._naming) | key | owner | {labels.PARENT: parent}
         run = make_run(store, tags, started=_now())
         log(store, run, params=labels.child_params(self._record, self._data_sha256))
         return run

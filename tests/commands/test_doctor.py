@@ -3,11 +3,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
 import pipeline
 from pipeline.commands import doctor
+from pipeline.commands.overriding import read_images
+from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
 
@@ -48,7 +51,8 @@ def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
     assert lines[0] == "own: 16 images in 2 classes"
     assert f"  cat      12  {'█' * 40}" in lines
     assert f"  dog       4  {'█' * 13}" in lines
-    assert "files that are not used (1)" in lines
+    assert "files that are no photographs (1)" in lines
+    assert "  .txt 1" in lines
     assert "  dog/15.png: palette to RGB" in lines
     assert "uneven classes, 3.0 to 1 (2)" in lines
 
@@ -57,7 +61,7 @@ def test_json_holds_every_finding_with_its_files(own):
     found = _found(own)
     assert (found["set"], found["images"], found["classes"]) == ("folder", 16, {"cat": 12, "dog": 4})
     assert {one["what"]: one["count"] for one in found["findings"]} == {
-        "files that are not used": 1,
+        "files that are no photographs": 1,
         "uneven classes, 3.0 to 1": 2,
         "images that are converted": 1,
     }
@@ -119,3 +123,33 @@ def test_a_published_set_is_looked_at_in_a_temporary_place():
     found = json.loads(CliRunner().invoke(doctor.command, words).stdout)
     assert (found["set"], found["images"], len(found["classes"])) == ("digits", 1797, 10)
     assert sorted(place.name for place in Path().iterdir()) == ["params.yaml"]
+
+
+EVERY_RECIPE = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["recipes"]
+
+
+@pytest.mark.parametrize("word", TABLES["network.freeze"])
+def test_no_strategy_in_params_yaml_keeps_the_doctor_from_the_images_of_any_recipe(word):
+    put = Path("params.yaml").read_text(encoding="utf-8").replace("\nfreeze: auto", f"\nfreeze: {word}", 1)
+    Path("params.yaml").write_text(put, encoding="utf-8")
+    assert f"\nfreeze: {word}" in put
+    for recipe in EVERY_RECIPE:
+        resolved, refused = read_images([f"recipe={recipe}"])
+        assert resolved.recipe.recipe == recipe
+        if (word, recipe) in {("phases", "quick"), ("scratch", "spa_gca")}:
+            assert refused.startswith("params.yaml: freeze: ")
+        if (word, recipe) in {("1", "animals"), ("phases", "animals"), ("3b", "quick")}:
+            assert refused == ""
+
+
+def test_settings_that_a_run_would_refuse_are_one_line_and_the_images_are_looked_at(own):
+    done = _run(own, "-S", "freeze=phases")
+    assert done.exit_code == 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("settings: ")]
+    assert line.startswith("settings: a run would be refused, whatever its images are: params.yaml: freeze: 'phases'")
+    assert done.stdout.splitlines()[0] == "own: 16 images in 2 classes"
+
+
+def test_settings_of_the_images_that_are_wrong_stay_refused(own):
+    with pytest.raises(InputError, match=r"^params.yaml: image_size: "):
+        CliRunner().invoke(doctor.command, ["-S", "image_size=7", "-S", "freeze=phases"], catch_exceptions=False)

@@ -19,7 +19,7 @@ def finished(clone, files, monkeypatch):
     """The files of one experiment in place of DVC's cache; gives what the cell's result is."""
     files.experiment(clone)
     monkeypatch.setattr(gathering.revisions, "Revision", lambda root, revision: tracking.Folder(Path()))
-    return lambda: gathering.results(STUDY, [CELL], {"k": "revision"})[0]
+    return lambda: gathering.results(STUDY, [CELL], {"k": "revision"}, logs=Path("logs"))[0]
 
 
 def test_a_cell_has_the_repeats_of_its_experiment(finished):
@@ -27,7 +27,7 @@ def test_a_cell_has_the_repeats_of_its_experiment(finished):
 
 
 def test_a_cell_that_has_not_run_says_so():
-    [result] = gathering.results(STUDY, [CELL], {})
+    [result] = gathering.results(STUDY, [CELL], {}, logs=Path("logs"))
     assert (result.repeats, result.missing) == ([], gathering.NOT_RUN)
 
 
@@ -38,8 +38,8 @@ def test_a_cell_with_files_missing_says_where_they_come_from(finished):
 
 def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
     file = Path("metrics/evaluate/2/scores.json")
-    file.write_text(file.read_text(encoding="utf-8").replace('"format": 3', '"format": 0'), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
     paths.digests(file).unlink()
     assert finished().missing == (
-        "metrics/evaluate/2/scores.json: has format 0, and format 3 is read; `dvc repro` makes it anew"
+        "metrics/evaluate/2/scores.json: has format 0, and format 4 is read; `dvc repro` makes it anew"
     )

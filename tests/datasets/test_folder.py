@@ -179,13 +179,75 @@ def test_class_folders_next_to_parts_are_refused(tmp_path):
 @pytest.mark.parametrize(("part", "missing"), [("train", "test"), ("test", "train"), ("val", "train")])
 def test_a_part_without_its_counterpart_is_refused(tmp_path, part, missing):
     _classes(tmp_path / part, *CLASSES)
-    _refused(tmp_path, f"'{part}' without a part named {missing}; add it, or put all class folders into one .*")
+    place = re.escape(str(tmp_path / part))
+    way_out = f"add it, or give {place}, whose class folders are divided here"
+    _refused(tmp_path, f"'{part}' without a part named {missing}; {way_out}")
 
 
-def test_train_and_val_without_test_are_refused(tmp_path):
-    for part in ("train", "valid"):
-        _classes(tmp_path / part, *CLASSES)
-    _refused(tmp_path, "'train', 'valid' without a part named test; .*")
+@pytest.mark.parametrize("train", ["train", "training", "Train", "training_set"])
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "VAL"])
+def test_val_beside_train_is_the_test_part_where_there_is_no_other(tmp_path, train, val):
+    for part in (train, val):
+        _classes(tmp_path / part, *CLASSES, images=1)
+    files, _, notes = layout(tmp_path)
+    assert {(file.path.split("/")[0], file.part) for file in files} == {(train, "train"), (val, "test")}
+    assert notes == (
+        f"'{val}' is taken as the test part, as no folder is named test; it is opened once, after training",
+    )
+
+
+def test_val_beside_train_and_test_is_the_validation_part_without_a_word(tmp_path):
+    for part in ("Training", "Validation", "TESTING"):
+        _classes(tmp_path / part, *CLASSES, images=1)
+    files, _, notes = layout(tmp_path)
+    assert ({file.part for file in files}, notes) == ({"train", "val", "test"}, ())
+
+
+def test_a_class_that_val_lacks_is_told_by_its_folders_name_where_it_is_the_test_part(tmp_path):
+    _classes(tmp_path / "train", *CLASSES)
+    _classes(tmp_path / "val", "cat")
+    _refused(tmp_path, "the part val lacks the class 'dog'; every class needs images in train and in test")
+
+
+def test_test_images_without_labels_are_refused_with_what_to_give_in_their_place(tmp_path):
+    _touch(_classes(tmp_path / "train", *CLASSES).parent, "test/1.jpg", "test/2.jpg")
+    place = re.escape(str(tmp_path / "train"))
+    way_out = f"give it one a class, or give {place}, whose class folders are divided here"
+    _refused(tmp_path, f"the part 'test' holds no class folders; its images have no labels: {way_out}")
+    _classes(tmp_path / "valid", *CLASSES)
+    _refused(tmp_path, "the part 'test' holds no class folders; .* or move it away, and 'valid' is tested")
+
+
+def test_parts_one_folder_further_down_are_refused_with_their_place(tmp_path):
+    for part in ("train", "val", "test"):
+        _classes(tmp_path / "images" / part, *CLASSES)
+    _touch(tmp_path, "annotations/1.xml", "annotations/2.xml")
+    place = re.escape(str(tmp_path / "images"))
+    _refused(tmp_path, f"the parts 'test', 'train', 'val' are in 'images'; give {place}")
+
+
+def test_parts_in_every_class_are_refused(tmp_path):
+    for label in CLASSES:
+        _classes(tmp_path / label, "train", "test")
+    _refused(tmp_path, "'cat', 'dog' hold the parts 'test', 'train'; put the parts on top and .*, such as train/owl")
+
+
+def test_folders_in_each_other_as_an_archive_unpacks_to_are_reported(tmp_path):
+    _classes(tmp_path / "archive/photos/all", *CLASSES)
+    place = re.escape(str(tmp_path / "archive/photos/all"))
+    _refused(tmp_path, f"only one class, 'archive'; .*; or give {place}, which holds 'cat', 'dog'")
+
+
+def test_a_folder_that_leads_in_a_circle_is_one_class(tmp_path):
+    (tmp_path / "own/cat").mkdir(parents=True)
+    (tmp_path / "own/cat/again").symlink_to(tmp_path / "own/cat")
+    _refused(tmp_path / "own", "only one class, 'cat'; two are needed, one folder each")
+
+
+def test_a_part_with_its_own_name_in_it_is_refused_with_what_to_move(tmp_path):
+    for part in ("train", "test"):
+        _classes(tmp_path / part / part, *CLASSES)
+    _refused(tmp_path, "the part 'test' holds 'test' alone; move the folders in 'test' up")
 
 
 def test_two_validation_parts_are_refused(tmp_path):

@@ -1,6 +1,8 @@
 import pytest
 
+from pipeline.datasets.collect import leaks
 from pipeline.datasets.collect.health import examine
+from pipeline.datasets.collect.leaks import Leak
 from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
 
@@ -52,9 +54,37 @@ def test_images_smaller_than_they_are_packed_are_found():
 def test_what_is_rejected_and_what_is_converted_is_listed_with_its_reason():
     findings = _findings([_row("a/1", note="gray to RGB"), _row("b/1")], rejected=[Rejected("a/2", "empty: 0 bytes")])
     assert findings == {
-        "files that are not used": (["a/2: empty: 0 bytes"], False),
+        "photographs that cannot be used": (["a/2: empty: 0 bytes"], False),
         "images that are converted": (["a/1: gray to RGB"], False),
     }
+
+
+def test_annotations_are_one_line_by_kind_and_stand_behind_a_damaged_photograph():
+    annotations = [Rejected(f"a/{n}.xml", "not an image") for n in range(753)]
+    report = _examined([_row("a/1"), _row("b/1")], rejected=[*annotations, Rejected("b/9.jpg", "its end is missing")])
+    damaged, others = report["findings"]
+    assert (damaged["what"], damaged["count"]) == ("photographs that cannot be used", 1)
+    assert damaged["files"] == ["b/9.jpg: its end is missing"]
+    assert (others["what"], others["count"], others["files"]) == ("files that are no photographs", 753, [".xml 753"])
+    assert others["advice"].startswith("nothing")
+
+
+def test_what_was_dropped_is_not_to_be_mended():
+    leak = Leak("a/2", "train", "a/1", "test", "near")
+    (finding,) = _examined([_row("a/1"), _row("b/1")], rejected=leaks.rejections([leak]))["findings"]
+    assert (finding["what"], finding["advice"]) == (
+        "copies left out of an earlier part",
+        "nothing: data.on_leak is drop",
+    )
+    assert finding["files"] == ["a/2: left out of train: a near duplicate of 'a/1' in test"]
+
+
+def test_a_validation_folder_that_is_taken_as_the_test_part_is_a_finding_that_stops_nothing():
+    rows = [*(_row(f"train/{n}", part="train") for n in range(3)), *(_row(f"val/{n}", part="test") for n in range(4))]
+    (finding,) = _examined(rows)["findings"]
+    assert (finding["what"], finding["count"], finding["stops"]) == ("images taken as the test part", 4, False)
+    assert finding["files"][0].startswith("'val' is taken as the test part")
+    assert finding["advice"] == "nothing, if that is meant; else name the folders train, val and test"
 
 
 def test_duplicates_are_reported_by_kind_and_by_where_they_are():

@@ -59,3 +59,15 @@ def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(
     told = stubbed.typed("orbweaver study report ecsm-table5 -S folder=/data/spiders", put=photographs)
     assert "0 of 6 cells are there." in told
     assert "as printed" in page.read_text(encoding="utf-8")
+
+
+def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubbed: Clone) -> None:
+    stubbed.run("dvc", "exp", "run", "-S", "freeze=1", "-S", "repeats=[1]")
+    stubbed.run("git", "checkout", "--quiet", ".")
+    (stubbed.root / "mine.yaml").write_text(f"{MINE}  top: {{set: {{freeze: 3c}}}}\n", encoding="utf-8")
+    told = stubbed.run("orbweaver", "study", "run", "mine.yaml")
+    assert "finished: head (its result was there)" in told
+    assert re.search(r"2 ran, 0 failed, in \d+ s; of those that ran, 1 had their result in DVC's cache", told)
+    told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
+    assert "Nothing was trained for 1 cell, whose result was there before: head." in told
+    assert (stubbed.root / "metrics/studies/mine/figures/synthetic-answer.svg").exists()

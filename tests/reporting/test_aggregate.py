@@ -207,7 +207,9 @@ OTHER = {
     "recipe_name": {"record": {"recipe_name": "another"}},
     "recipe": {"record": {"recipe": written_results.settings_of("quick", freeze="3c")}},
     "data": {"record": {"classes": ["a", "c"]}},
-    "weights": {"record": {"weights": {"origin": "package weights 1.0", "license": "Apache-2.0", "sha256": "0" * 64}}},
+    "weights": {
+        "record": {"weights": {"origin": "package weights 1.0", "license": "", "file_sha256": "", "sha256": "0" * 64}}
+    },
 }
 
 

@@ -126,7 +126,7 @@ def material(near, *, phases=(("gca", 1),)):
     history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
     predictions = [{"path": f"{n}.png", "correct": str(n % 2)} for n in range(4)]
     one = Repeat(1, record, runtime, scores, history, predictions)
-    told = {"set": "folder", "title": "Spiders", "has_parts": False}
+    told = {"set": "folder", "title": "Spiders", "has_parts": False, "rejected": 0}
     return Material([one], "a paper", told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)
 
 

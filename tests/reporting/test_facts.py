@@ -14,7 +14,7 @@ from pipeline.datasets.collect.published import described
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
-from pipeline.reporting import facts, notes, provenance, wording
+from pipeline.reporting import facts, notes, provenance, tables, wording
 from pipeline.reporting.material import Material
 
 # ECSM's recipe without what the paper is about.
@@ -25,6 +25,10 @@ PHASES = [
     {"freeze": "1", "amount": 10, "lr": 1e-3, "regularizer": "none", "trainable": 12810, "frozen": 2257984},
     {"freeze": "features.12", "amount": 50, "lr": 1e-5, "regularizer": "none", "trainable": 2000000, "frozen": 270794},
 ]
+
+
+SETTINGS = "".join(f"diff --git a/{name} b/{name}\n-auto\n+3c\n" for name in ("params.yaml", "data/recipe.yaml"))
+CODE = f"{SETTINGS}diff --git a/pipeline/training/loop.py b/pipeline/training/loop.py\n+import os\n"
 
 
 def settings(changes):
@@ -51,7 +55,7 @@ def record(number, recipe, *, origin="torchvision", **changes):
         "recipe_name": "ecsm",
         "device": "cuda",
         "precision": "tf32",
-        "weights": {"origin": origin, "license": "", "sha256": ""},
+        "weights": {"origin": origin, "license": "", "file_sha256": "", "sha256": ""},
         "phases": [{"freeze": "3b", "amount": 60, "lr": 2e-4, "regularizer": "none", "trainable": 1000, "frozen": 0}],
         "parameters": {"trainable": 1000, "frozen": 0, "regularizer": 0},
         "flops": {"network": 8_178_000_000},
@@ -80,7 +84,7 @@ def phased(changes=(), *, phases=PHASES):
 
 
 def material(*repeats, **dataset):
-    told = {"set": "folder", "title": "Spiders", "has_parts": False} | dataset
+    told = {"set": "folder", "title": "Spiders", "has_parts": False, "rejected": 1} | dataset
     images = {"class_images": {"a": 25, "b": 15}, "rejected": [("x.jpg", "cut")], "right": [], "wrong": []}
     return Material(repeats, "a paper, 2023", told, health={"findings": []}, **images)
 
@@ -203,7 +207,9 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
         (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),
         (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
-        (material(repeat(git_dirty=True)), "Files differed from the recorded commit"),
+        (material(repeat(git_dirty=True, git_changes=CODE)), "Source files differed from the recorded commit"),
+        (material(repeat(git_dirty=True, git_changes=CODE)), "pipeline/training/loop.py. The commit alone does not"),
+        (material(repeat(git_dirty=True, git_changes=None)), "files (which ones was too much to keep)"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),
     ],
 )
@@ -213,6 +219,16 @@ def test_what_limits_the_result_is_said(given, note):
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
     assert len(notes.limits(material(repeat()))) == 3
+
+
+def test_settings_that_differ_from_the_commit_are_no_warning_since_the_command_has_them():
+    assert len(notes.limits(material(repeat(git_dirty=True, git_changes=SETTINGS)))) == 3
+
+
+def test_what_an_experiment_changes_of_its_recipe_is_told():
+    assert "Changed in it" not in dict(facts.experiment(material(repeat())))
+    naming = {"data": "spiders", "changes": {"freeze": "3c", "budget": 2}}
+    assert dict(facts.experiment(material(repeat(naming=naming))))["Changed in it"] == "freeze=3c budget=2"
 
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
@@ -477,11 +493,52 @@ def test_versions_that_differ_between_repeats_are_all_told():
 
 
 def test_weights_without_a_hash_say_so():
-    assert dict(provenance.hashes([repeat()]))["Starting weights, SHA-256"] == "none"
+    assert dict(provenance.hashes([repeat()]))["Starting weights, SHA-256 of their file"] == "none"
 
 
-def test_a_clean_commit_needs_no_more_than_repro():
-    assert provenance.reproduce([repeat()]) == ["git checkout c0ffee", "dvc repro"]
+def test_the_hash_of_the_file_and_that_of_its_copy_stand_side_by_side():
+    weights = {"origin": "file mine.pth", "license": "", "file_sha256": "ab" * 32, "sha256": "cd" * 32}
+    one = repeat()
+    told = provenance.hashes([one._replace(record=record(1, one.record.recipe, weights=weights))])
+    place = [name for name, _ in told].index("Starting weights, SHA-256 of their file")
+    assert told[place] == ("Starting weights, SHA-256 of their file", "ab" * 32)
+    assert told[place + 1] == ("Starting weights, SHA-256 of the copy in models/source", "cd" * 32)
+
+
+def test_the_command_names_what_differs_from_the_recipe_and_no_more():
+    assert provenance.reproduce([repeat()]) == [
+        "git checkout c0ffee",
+        "dvc exp run -S recipe=ecsm \\\n  -S 'repeats=[1]' \\\n  -S threads=2 \\\n  -S folder=YOUR_FOLDER",
+    ]
+    changes = {"freeze": "3c", "recipes.ecsm.train.weight_decay": 1e-4, "defaults.train.sampler": "weighted"}
+    _, command = provenance.reproduce([repeat(naming={"changes": changes})])
+    assert command.splitlines()[1:4] == [
+        "  -S freeze=3c \\",
+        "  -S ++recipes.ecsm.train.weight_decay=0.0001 \\",
+        "  -S defaults.train.sampler=weighted \\",
+    ]
+
+
+def test_speed_on_cached_features_is_called_that():
+    cached = {"cache_seconds": 1.5}
+    frozen = {"stages": {"stem": {"trainable": 0, "frozen": 10}, "head": {"trainable": 5, "frozen": 0}}}
+    own = repeat(**cached)
+
+    def told(recipe, **stages):
+        one = own._replace(record=record(1, recipe, **stages))
+        return {term for term, _ in facts.training([one])}, tables.results([one]).header[-1]
+
+    terms, header = told(settings({}), **frozen)
+    assert ("Speed on cached features, not of the whole network" in terms, header) == (
+        True,
+        "images/s, cached features",
+    )
+    for recipe, stages in [
+        (settings({"data.augmentation": "flip"}), frozen),
+        (settings({}), {"stages": {"stem": {"trainable": 10, "frozen": 0}}}),
+    ]:
+        terms, header = told(recipe, **stages)
+        assert ("Speed" in terms, header) == (True, "images/s")
 
 
 def test_the_newest_commit_is_the_one_to_check_out():

@@ -117,9 +117,13 @@ def test_markdown_takes_names_literally(name, written):
     assert tables.markdown(table).splitlines()[2] == f"| {written} |"
 
 
-@pytest.mark.parametrize(("dirty", "written"), [(False, "0123456789ab"), (True, "0123456789ab+")])
-def test_a_commit_is_short_and_marked_where_files_differed(dirty, written):
-    runtime = {"git_commit": "0123456789abcdef", "git_dirty": dirty}
+@pytest.mark.parametrize(
+    ("changed", "written"),
+    [("", "0123456789ab"), ("params.yaml", "0123456789ab"), ("pipeline/core/paths.py", "0123456789ab+")],
+)
+def test_a_commit_is_short_and_marked_where_source_files_differed(changed, written):
+    patch = f"diff --git a/{changed} b/{changed}\n" if changed else ""
+    runtime = {"git_commit": "0123456789abcdef", "git_dirty": bool(changed), "git_changes": patch}
     assert provenance.commit(result(1, 0.5, runtime=runtime)) == written
 
 

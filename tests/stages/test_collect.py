@@ -106,11 +106,30 @@ def test_own_parts_are_collected(own):
     assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["has_parts"]
 
 
+def test_val_beside_train_is_collected_as_the_test_part_with_a_remark(own, capsys):
+    for number, part in enumerate(["train", "val"]):
+        for label in ("cat", "dog"):
+            _image(own / f"{part}/{label}/1.png", 10 * number + len(label) + ord(label[0]))
+    for name in ("cat", "l'été, ö"):
+        shutil.rmtree(own / name)
+    _collect()
+    assert {row.path.split("/")[0]: row.part for row in manifest.read(paths.MANIFEST, Row)} == {
+        "train": "train",
+        "val": "test",
+    }
+    remark = "'val' is taken as the test part, as no folder is named test; it is opened once, after training"
+    assert f"collect: note: {remark}" in capsys.readouterr().out.splitlines()
+
+
 def test_what_is_rejected_is_listed_and_the_run_goes_on(own, capsys):
     (own / "cat/3.jpg").touch()
     (own / "labels.csv").touch()
     _collect()
-    assert capsys.readouterr().out == "collect: 4 images in 2 classes, 2 files rejected (data/collected/rejected.csv)\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "collect: 4 images in 2 classes",
+        f"collect: 1 photograph cannot be used, all in {paths.REJECTED}, the first 'cat/3.jpg': empty: 0 bytes",
+        "collect: passed over, no photographs: .csv 1",
+    ]
     assert manifest.read(paths.REJECTED, Rejected) == [
         Rejected("cat/3.jpg", "empty: 0 bytes"),
         Rejected("labels.csv", "lies beside the class folders"),

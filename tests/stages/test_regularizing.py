@@ -93,8 +93,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pretrained = {name: value for name, value in network.model.state_dict().items() if not name.startswith("fc.")}
         paths.SOURCE.mkdir(parents=True)
         checkpoints.save(pretrained, paths.SOURCE_WEIGHTS)
-        described = WeightsRecord(origin="random values", license="", sha256="e" * 64)
-        SourceRecord(backbone="resnet18", weights=described, file_sha256="").write(paths.SOURCE_RECORD)
+        described = WeightsRecord(origin="random values", license="", file_sha256="", sha256="e" * 64)
+        SourceRecord(backbone="resnet18", weights=described).write(paths.SOURCE_RECORD)
         digests.seal(paths.SOURCE)
         yield root
 

@@ -282,7 +282,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "ef" * 32,
         "2.15.0",
         "options.head.linear.dropout",
-        "git checkout 0123456789abcdef dvc repro",
+        "git checkout 0123456789abcdef dvc exp run -S recipe=quick",
     ],
 )
 def test_the_page_tells_what_was_done(page, told):
@@ -357,12 +357,12 @@ def test_the_markdown_summary_has_the_phases_and_the_cost_of_attention(results):
     assert "| images/s on A \\<CPU\\> (cpu, float32), n = 1 | 90 | 100 | 0.900 |" in text
 
 
-def test_a_changed_working_tree_is_told_and_the_axes_spelled_out(results):
-    write_training(3, dirty=True)
+@pytest.mark.parametrize(("changed", "told"), [("params.yaml", False), ("pipeline/training/loop.py", True)])
+def test_changed_code_is_told_and_changed_settings_are_not_since_the_command_has_them(results, changed, told):
+    write_training(3, changed=changed)
     text = made_page().text
-    assert "Files differed from the recorded commit" in text
+    assert ("Source files differed from the recorded commit when this was trained: pipeline/" in text) == told
     assert "dvc exp run -S recipe=quick" in text
-    assert "-S ++recipes.quick.data.set=synthetic" in text
     assert "-S 'repeats=[1,2,3]'" in text
 
 
@@ -377,7 +377,8 @@ def test_the_markdown_summary_has_result_and_classes(results):
 def test_the_markdown_summary_says_how_to_get_the_result_again(results):
     report.main()
     text = Path("metrics/report/summary.md").read_text(encoding="utf-8")
-    assert "```sh\ngit checkout 0123456789abcdef\ndvc repro\n```" in text
+    command = "dvc exp run -S recipe=quick \\\n  -S 'repeats=[1,2,3]' \\\n  -S threads=2"
+    assert f"```sh\ngit checkout 0123456789abcdef\n{command}" in text
     assert f"| Data, SHA-256 | {'cd' * 32} |" in text
 
 

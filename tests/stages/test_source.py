@@ -42,7 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, narrow: None) -> Pa
 def described() -> dict[str, str]:
     """What is recorded of the weights, and of the file that they are from."""
     found = SourceRecord.parse(paths.SOURCE_RECORD.read_bytes(), paths.SOURCE_RECORD)
-    return {**found.weights.model_dump(), "file_sha256": found.file_sha256}
+    return found.weights.model_dump()
 
 
 def test_a_half_precision_file_is_cast_and_its_hash_and_origin_are_recorded(

@@ -20,6 +20,7 @@ from pipeline import tracking
 from pipeline.assembly import trained as trained_networks
 from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.naming import Naming
 from pipeline.core.precision import set_float32
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
@@ -88,7 +89,7 @@ def test_scratch_uses_no_pretrained_value_and_says_so() -> None:
     after = trained()
     far = (before["conv1.weight"] - after["conv1.weight"]).norm() / before["conv1.weight"].norm()
     assert far > 0.5
-    assert record().weights == WeightsRecord(origin="none", license="", sha256="")
+    assert record().weights == WeightsRecord(origin="none", license="", file_sha256="", sha256="")
 
 
 def test_the_same_training_twice_gives_the_same_bytes_of_everything_but_the_run_time() -> None:
@@ -162,7 +163,9 @@ def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -
 
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
-    def slow(record: Record, *, data_sha256: str, repeats: tuple[int, ...]) -> Iterator[SimpleNamespace]:
+    def slow(
+        record: Record, *, data_sha256: str, repeats: tuple[int, ...], naming: Naming
+    ) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(log=lambda row, step: None)
         time.sleep(60)
 

@@ -16,6 +16,7 @@ from pipeline import config
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat, read_yaml
+from pipeline.core.naming import Naming
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.stages import validate
@@ -59,6 +60,7 @@ def photographs(tmp_path: Path) -> Path:
 def test_the_file_is_the_resolved_recipe_with_every_key_and_says_what_it_is() -> None:
     text = validated(freeze="3c").decode()
     resolved = config.resolve(config.load()).recipe
+    resolved = resolved.model_copy(update={"naming": Naming(data="synthetic", changes={"freeze": "3c"})})
     assert text.startswith("# Written by the stage validate from params.yaml: ")
     assert read_yaml(paths.RECIPE) == resolved.model_dump(mode="json")
     assert type(resolved).read() == resolved
@@ -101,8 +103,16 @@ def test_no_place_of_the_users_files_is_in_the_file(photographs: Path) -> None:
 
 def test_the_same_photographs_elsewhere_leave_every_byte_of_the_file(photographs: Path) -> None:
     before = validated(data="folder", folder=str(photographs))
-    moved = photographs.rename(photographs.with_name("moved"))
+    (photographs.parent / "elsewhere").mkdir()
+    moved = photographs.rename(photographs.parent / "elsewhere" / photographs.name)
     assert validated(data="folder", folder=str(moved)) == before
+    assert b"elsewhere" not in before
+    renamed = moved.rename(moved.with_name("spiders"))
+    again = validated(data="folder", folder=str(renamed))
+    assert again.splitlines() == [
+        b"  data: spiders" if old == b"  data: L'\xc3\xa9peire & co" else old for old in before.splitlines()
+    ]
+    assert again != before
 
 
 def test_an_option_of_a_choice_that_is_not_made_leaves_every_byte_of_the_file() -> None:
@@ -339,7 +349,8 @@ def test_what_a_recipe_changes_for_a_data_set_is_in_the_file_and_nothing_else_is
     for data in ("dogs", "mit67"):
         validated("spa_gca", data=data)
         files[data] = dict(flat(read_yaml(paths.RECIPE)))
-    differing = {key: value for key, value in files["mit67"].items() if files["dogs"][key] != value}
+    differing = {key: value for key, value in files["mit67"].items() if files["dogs"].get(key) != value}
+    assert (differing.pop("naming.data"), differing.pop("naming.changes.data")) == ("mit67", "mit67")
     strengths = {key: differing.pop(key) for key in list(differing) if key.endswith(".alpha")}
     assert differing == {"data.set": "mit67", "network.backbone": "resnet50", "network.weights": "places365"}
     assert strengths == {f"options.regularizer.{method}.alpha": 0.01 for method in ("spa", "gca")}

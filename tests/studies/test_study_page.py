@@ -1,11 +1,15 @@
 """The page of a study on made-up results."""
 
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import written_results
 from matplotlib.axes import Axes
 
+from pipeline.commands import driving
+from pipeline.core.naming import Naming
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
@@ -113,6 +117,63 @@ def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[st
     assert best.endswith("it is detectably better than 1 of 1 other.")
 
 
+def test_the_page_leads_with_a_chart_of_the_answer_that_words_tell_too(told: dict[str, object]) -> None:
+    html = page.page(told)
+    before, after = html.split("Test accuracy of each cell on synthetic, with its 95 % interval: ", 1)
+    place = told["results"].header.index("95 % interval")
+    head, top = (row[place] for row in told["results"].rows[:2])
+    assert after.startswith(f"head 50.83 % ({head}); top 92.50 % ({top}).")
+    assert "<table" not in before
+    assert before.count("<picture") == 1
+    chart = told["groups"][0].answer.light.decode()
+    for text in ("head", "top", "test accuracy (%)", "as printed", "95 % interval", "a repeat", "mean"):
+        assert f">{text}</text>" in chart
+    texts = re.findall(r">([^<>]+)</text>", chart)
+    assert "all" not in texts
+    assert sum(text.startswith(("50.8 (", "92.5 (")) for text in texts) == 2
+
+
+def test_one_repeat_has_a_value_without_interval_and_repeats_in_the_chart() -> None:
+    (group,) = results.groups([cell("head", 20), cell("top", 36)], "head")
+    picture = charts.answer(group._replace(results=[one._replace(printed=None) for one in group.results]))
+    texts = set(re.findall(r">([^<>]+)</text>", picture.light.decode()))
+    assert {"value", "head", "top"} <= texts
+    assert not {"a repeat", "mean", "as printed"} & texts
+
+
+def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
+    one = repeat(1, 20)
+    naming = Naming(data="clothing10", changes={"data": "folder"})
+    record = one.record.model_copy(update={"data": one.record.data.model_copy(update={"set": "folder"})})
+    named = one._replace(record=record, runtime=one.runtime.model_copy(update={"naming": naming}))
+    told = page.content("mine", STUDY, [Result("head", [named])], commands=AGAIN)
+    assert told["images"] == ["clothing10 (folder): 8 images in 2 classes"]
+    assert "Images: clothing10 (folder): 8 images in 2 classes." in page.page(told)
+    assert "On clothing10, head has a mean test accuracy of 50.00 %." in page.as_markdown(told)
+
+
+def test_cells_whose_result_was_there_are_counted_as_such() -> None:
+    found = [FOUND[0]._replace(cached=True), *FOUND[1:]]
+    count = page.content("mine", STUDY, found, commands=AGAIN)["answer"][0]
+    assert count == "2 of 3 cells are there. Nothing was trained for 1 cell, whose result was there before: head."
+
+
+@pytest.mark.parametrize(
+    ("log", "cached"),
+    [
+        ("Stage 'train@1' is cached - skipping run\nStage 'evaluate@1' didn't change, skipping\n", True),
+        ("Stage 'train@1' is cached - skipping run\nRunning stage 'report':\n", True),
+        ("Running stage 'train@1':\nRunning stage 'evaluate@1':\n", False),
+        ("Stage 'train@1' is cached - skipping run\nRunning stage 'evaluate@1':\n", False),
+        ("ERROR: no room\n", False),
+    ],
+)
+def test_a_cell_was_there_where_its_log_has_neither_training_nor_test(log: str, cached: bool, tmp_path: Path) -> None:
+    (tmp_path / "head.log").write_text(log, encoding="utf-8")
+    assert driving.was_cached(tmp_path / "head.log") == cached
+    assert not driving.was_cached(tmp_path / "none.log")
+
+
 def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
     group = results.groups([cell("head", 20, 25, 30), cell("top", 21, 24, 32)], "head")[0]
     (found,) = results.differences(group)
@@ -200,7 +261,7 @@ def test_the_page_loads_nothing_and_every_image_says_what_it_shows(told: dict[st
     html = page.page(told)
     reader.feed(html)
     images = [attributes for tag, attributes in reader.tags if tag == "img"]
-    assert len(images) == 2
+    assert len(images) == 3
     assert all(image["alt"] and image["src"].startswith("data:") for image in images)
     assert not [tag for tag, attributes in reader.tags if tag == "script" or "http" in str(attributes.get("href"))]
     for fact in ("Which &lt;layers&gt;?", "The runs average less.", "missing: all: not run yet", "90.95", "86.49"):

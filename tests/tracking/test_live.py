@@ -11,6 +11,7 @@ import pytest
 from written_results import DATA
 
 from pipeline import tracking
+from pipeline.core.naming import UNNAMED
 from pipeline.tracking import labels, live, store
 from pipeline.tracking.results import key_of
 
@@ -34,7 +35,7 @@ def child(runs):
 def leave_behind(record, *, host, process):
     """A run that its process left as it is."""
     with store.opened() as opened:
-        tags = labels.child_tags(record) | {labels.KEY: key_of(record, DATA, [1]), live.HOST: host}
+        tags = labels.child_tags(record, UNNAMED) | {labels.KEY: key_of(record, DATA, [1]), live.HOST: host}
         run = store.make_run(opened, tags | {live.PROCESS: str(process)}, started=1000)
         store.log(opened, run, points=[store.Point("train_loss", 9.0, 1, 1000)])
     return run

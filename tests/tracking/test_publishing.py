@@ -9,7 +9,7 @@ from written_results import DATA
 
 from pipeline import tracking
 from pipeline.core import digests, paths
-from pipeline.tracking import labels, publishing
+from pipeline.tracking import labels, metric_names, publishing
 from pipeline.tracking.results import key_of
 
 HERE = tracking.Folder(Path())
@@ -65,7 +65,7 @@ def test_a_repeats_run_has_its_curves_scores_and_where_they_come_from(tracked, f
     tracking.publish(HERE)
     run = by_repeat(runs)["2"]
     assert history(run.info.run_id, "train_loss") == [(1, pytest.approx(1 / 3)), (2, 0.25), (3, 0.2)]
-    assert run.data.metrics["precision/Araneus diadematus"] == run.data.metrics["precision/C_x23_"] == 0.7
+    assert run.data.metrics["precision/Araneus diadematus"] == run.data.metrics["precision/C sharp"] == 0.7
     expected = {"strategy": "3b", "dvc.data": "a" * 32 + ".dir", "mlflow.source.git.commit": "f" * 40}
     assert run.data.tags.items() >= expected.items()
     [data] = run.inputs.dataset_inputs
@@ -181,12 +181,12 @@ def test_an_experiments_run_has_the_curves_of_its_repeats_as_their_mean(tracked,
     assert history(identifiers(runs)[None], "train_loss") == wanted
 
 
-def test_runs_are_named_by_what_is_special_about_them_and_described_by_their_answer(tracked, files, runs):
+def test_a_run_that_changes_nothing_is_named_by_its_recipe_and_described_by_their_answer(tracked, files, runs):
     files.experiment(tracked)
     tracking.publish(HERE)
     found = by_repeat(runs)
-    assert found[None].data.tags["mlflow.runName"] == "efficientnet_lite0 3b · quick"
-    assert found["2"].data.tags["mlflow.runName"] == "efficientnet_lite0 3b · quick · repeat 2"
+    assert found[None].data.tags["mlflow.runName"] == "quick"
+    assert found["2"].data.tags["mlflow.runName"] == "quick · repeat 2"
     note = found[None].data.tags["mlflow.note.content"]
     assert note.startswith("Test accuracy **65.0 ± 10.0 (sd) %** over 2 repeats on synthetic, 6 test images each.")
 
@@ -265,7 +265,7 @@ def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, nam
     del old["format"]
     file.write_text(json.dumps(old), encoding="utf-8")
     paths.digests(file).unlink()
-    message = rf"^metrics/{name}: has no format, and format 3 is read; `dvc repro` makes it anew$"
+    message = rf"^metrics/{name}: has no format, and format 4 is read; `dvc repro` makes it anew$"
     with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
 
@@ -305,3 +305,32 @@ def test_a_network_that_diverged_is_shown(tracked, files, runs):
     assert tracking.publish(HERE).outcome == "unchanged"
     assert [step for step, _ in history(identifiers(runs)["1"], "train_loss")] == [1, 2]
     assert "val_loss" not in by_repeat(runs)["1"].data.metrics
+
+
+def test_names_and_tags_tell_experiments_of_one_recipe_apart(tracked, files, runs):
+    files.experiment(tracked)
+    file = Path("metrics/runtime/1.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["naming"] = {"data": "clothing10", "changes": {"data": "folder", "head": "mlp1024", "budget": 10}}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    digests.seal(file)
+    tracking.publish(HERE)
+    found = by_repeat(runs)
+    assert found[None].info.run_name == "quick data=clothing10 head=mlp1024 budget=10"
+    assert found["1"].info.run_name == "quick data=clothing10 head=mlp1024 budget=10 · repeat 1"
+    expected = {"data": "clothing10", "changes": "data=clothing10 head=mlp1024 budget=10", "head": "linear"}
+    assert found[None].data.tags.items() >= (expected | {"budget": "5 epochs", "recipe": "quick"}).items()
+    assert found["1"].inputs.dataset_inputs[0].dataset.name == "clothing10"
+
+
+def test_class_names_that_mlflow_refuses_are_readable_and_none_takes_the_place_of_another():
+    from mlflow.utils.validation import _validate_metric_name
+
+    names = metric_names.of_classes(
+        ["l'épeire", "l?épeire", "owl (♀)", "Ram C/V", "हिन्दी", "🕷", "..", "a" * 300, "a" * 301]
+    )
+    assert list(names.values())[:6] == ["l_épeire", "l_épeire 2", "owl female", "Ram C/V", "हनद", "spider"]
+    metrics = [metric_names.valid(f"precision/{name}") for name in names.values()]
+    assert len(set(metrics)) == len(names)
+    for metric in metrics:
+        _validate_metric_name(metric)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pipeline.core.errors import InputError
 from pipeline.core.space import check_room
+from pipeline.datasets.collect import left_out
 from pipeline.datasets.collect.dataset import Picture
 from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.decoding import images
@@ -190,7 +191,10 @@ def _row(file: Path, loaded: images.Loaded, path: str, label: str, part: str) ->
 def _first_reason(refused: Sequence[Rejected]) -> str:
     if not refused:
         return "the others are byte-equal copies"
-    return f"{len(refused)} rejected, the first {refused[0].path!r}: {refused[0].reason}"
+    # A damaged photograph before an annotation.
+    damaged, outside, dropped, others = left_out.divided(refused)
+    first = [*damaged, *outside, *dropped, *others][0]
+    return f"{len(refused)} rejected, the first {first.path!r}: {first.reason}"
 
 
 def _size(file: Path) -> int:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.datasets.collect import left_out, parts
 from pipeline.datasets.collect.leaks import Choice, leaks
 from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 
@@ -26,16 +27,19 @@ class Finding(NamedTuple):
         files: the images concerned, each with a reason or the image that it duplicates.
         advice: action for the user.
         stops: whether it stops a run.
+        files_in_all: how many files are concerned; None for as many as are listed.
     """
 
     what: str
     files: Sequence[str]
     advice: str
     stops: bool = False
+    files_in_all: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, with the number of files."""
-        return self._asdict() | {"files": list(self.files), "count": len(self.files)}
+        values = self._asdict() | {"files": list(self.files)}
+        return values | {"count": values.pop("files_in_all") or len(self.files)}
 
 
 def examine(
@@ -66,6 +70,7 @@ def examine(
     classes = Counter(row.label for row in rows)
     findings = [
         *_unusable(rejected),
+        *_tested(rows),
         *_repeated(rows, alike, on_leak, refuse_duplicates),
         *_uneven(classes),
         *_small(rows, image_size),
@@ -93,9 +98,25 @@ def _sizes(rows: Sequence[Row]) -> dict[str, list[int]]:
 
 
 def _unusable(rejected: Sequence[Rejected]) -> Iterator[Finding]:
-    if rejected:
-        files = [f"{one.path}: {one.reason}" for one in rejected]
-        yield Finding("files that are not used", files, "mend or remove them; the run goes on without them")
+    """Yield what is left out: damaged photographs by name and first, other files as one line."""
+    damaged, outside, dropped, others = left_out.divided(rejected)
+    for what, files, advice in (
+        ("photographs that cannot be used", damaged, "mend or remove them; the run goes on without them"),
+        ("photographs beside the class folders", outside, "move each into its class's folder, or remove it"),
+        ("copies left out of an earlier part", dropped, "nothing: data.on_leak is drop"),
+    ):
+        if files:
+            yield Finding(what, [f"{one.path}: {one.reason}" for one in files], advice)
+    if others:
+        advice = "nothing: they are passed over"
+        yield Finding("files that are no photographs", [left_out.endings(others)], advice, files_in_all=len(others))
+
+
+def _tested(rows: Sequence[Row]) -> Iterator[Finding]:
+    """Yield a validation folder that is taken as the test part."""
+    for name, images in parts.tested_rows(rows).items():
+        advice = "nothing, if that is meant; else name the folders train, val and test"
+        yield Finding("images taken as the test part", [parts.remark(name)], advice, files_in_all=images)
 
 
 def _uneven(classes: Counter[str]) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ Choice = Literal["refuse", "drop", "allow"]
 
 # A group stays in the part that is used last: the test part never shrinks in favor of training.
 _RANK = {"train": 0, "val": 1, "test": 2}
+# How the reason of a file that was dropped begins.
+DROPPED = "left out of "
 _WORDS = {"exact": "byte-equal to", "near": "a near duplicate of"}
 
 
@@ -89,6 +91,6 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
 def rejections(leaking: Sequence[Leak]) -> list[Rejected]:
     """Return the rows of rejected.csv for images that are dropped."""
     return [
-        Rejected(leak.path, f"left out of {leak.part}: {_WORDS[leak.kind]} {leak.of!r} in {leak.of_part}")
+        Rejected(leak.path, f"{DROPPED}{leak.part}: {_WORDS[leak.kind]} {leak.of!r} in {leak.of_part}")
         for leak in leaking
     ]

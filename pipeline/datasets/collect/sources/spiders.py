@@ -38,7 +38,9 @@ def read(folder: Path) -> Layout:
         for label, name in names.items()
         if _plain(label) in _MISPRINTS
     )
-    return Layout([file._replace(label=names[file.label]) for file in layout.files], layout.left_out, notes)
+    return Layout(
+        [file._replace(label=names[file.label]) for file in layout.files], layout.left_out, (*layout.notes, *notes)
+    )
 
 
 SPIDERS = DataSet(

@@ -1,0 +1,77 @@
+"""What an experiment has in place of its recipe's own values: from values, not from a difference of files."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.config import schema
+from pipeline.config.choices import AUTO, AXES
+from pipeline.config.resolve import Resolved, resolve
+from pipeline.config.settings import Settings
+from pipeline.core import paths, provenance
+from pipeline.core.errors import InputError
+from pipeline.core.files import flat
+from pipeline.core.naming import Naming
+from pipeline.core.recipe import Recipe
+from pipeline.datasets.collect.sets import SETS
+
+# Of more changes none is left out for having no effect: each takes a resolution of all settings.
+MOST_TRIED = 30
+BLOCKS = ("defaults", "options", "recipes")
+
+
+def naming(resolved: Resolved) -> Naming:
+    """Return what tells an experiment apart from others of its recipe."""
+    row, data = SETS[resolved.recipe.data.set], resolved.recipe.data.set
+    own = row.given_by == "folder" and not row.is_published
+    name = Path(resolved.settings.axes.folder).name if own else data
+    return Naming(data=name or data, changes=changes(resolved, provenance.committed(paths.PARAMS)))
+
+
+def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
+    """Return what an experiment has in place of its recipe's own values, by the key of params.yaml.
+
+    The recipe's own values are those with every axis at `auto`, with the commit's other blocks. What has no effect,
+    such as a value that is the recipe's own, is left out.
+
+    Args:
+        resolved: the experiment.
+        committed: params.yaml of the commit that is checked out; None outside git.
+    """
+    values = resolved.settings.values
+    known = isinstance(committed, Mapping) and resolved.recipe.recipe in (committed.get("recipes") or {})
+    before = committed if known else values
+    base = deepcopy(dict(values)) | {block: deepcopy(before[block]) for block in BLOCKS} | dict.fromkeys(AXES, AUTO)
+    found = {axis: values[axis] for axis in AXES if values[axis] != AUTO}
+    there = dict(flat({block: base[block] for block in BLOCKS}))
+    here = dict(flat({block: values[block] for block in BLOCKS}))
+    found |= {name: value for name, value in here.items() if name not in there or there[name] != value}
+    # A line that was taken out of the recipe lets the defaults decide: said as a line with their value.
+    own, plain = f"recipes.{resolved.recipe.recipe}.", dict(flat(resolved.recipe.plain()))
+    gone = [name for name in there if name.startswith(own) and name not in here]
+    found |= {name: plain[key] for name in gone if (key := name.removeprefix(own)) in plain}
+    for name in list(found) if len(found) <= MOST_TRIED else []:
+        fewer = {key: value for key, value in found.items() if key != name}
+        if _recipe(base, fewer) == resolved.recipe:
+            found = fewer
+    taken_back = {axis: AUTO for axis in AXES if before.get(axis, AUTO) != AUTO and values[axis] == AUTO}
+    return found | taken_back
+
+
+def _recipe(base: Mapping[str, Any], changed: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe that follows from values with some changed; None where they are refused."""
+    values = deepcopy(dict(base))
+    for name, value in changed.items():
+        *above, last = name.split(".")
+        section = values
+        for key in above:
+            section = section.setdefault(key, {})
+        section[last] = value
+    try:
+        axes = schema.Axes.model_validate({name: values[name] for name in schema.Axes.model_fields})
+        return resolve(Settings(axes, values)).recipe
+    except (InputError, ValidationError, KeyError, AttributeError, TypeError):
+        return None

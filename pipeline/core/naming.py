@@ -1,0 +1,49 @@
+"""What tells an experiment apart for people: its images' name, and what it changes of its recipe.
+
+No result follows from it, and no stage is run again for it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.shortening import cut
+from pipeline.core.types import Section
+
+AUTO = "auto"
+LONGEST = 160
+
+
+class Naming(Section):
+    """What tells an experiment apart.
+
+    Attributes:
+        data: the set; of the user's own photographs the last name of their folder, never the path to it.
+        changes: what it has in place of its recipe's own values, by the key of params.yaml; `auto` only takes back
+            what the commit has at the top of that file.
+    """
+
+    data: str = ""
+    changes: Mapping[str, Any] = {}
+
+    def words(self) -> tuple[str, ...]:
+        """Return the changes as KEY=VALUE, the key's last part, in the order of params.yaml.
+
+        >>> Naming(data="spiders", changes={"data": "folder", "lr": 0.0001, "defaults.train.schedule": "step"}).words()
+        ('data=spiders', 'lr=0.0001', 'schedule=step')
+        """
+        shown = {name: self.data if name == "data" else value for name, value in self.changes.items() if value != AUTO}
+        return tuple(f"{name.rpartition('.')[2]}={_text(value)}" for name, value in shown.items())
+
+    def text(self) -> str:
+        """Return the words in a line, cut where there are very many."""
+        return cut(" ".join(self.words()), LONGEST)
+
+
+UNNAMED = Naming()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,94 @@
+"""Files that a set leaves out, by what they are, so that no annotation stands in front of a damaged photograph."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pipeline.datasets.collect import leaks
+from pipeline.datasets.prepared.manifest import Rejected
+
+# How a file outside all class folders is told.
+OUTSIDE = "lies beside the class folders"
+# Endings of pictures, also of kinds that are not read: what has one of these, or none, was meant as a photograph.
+PICTURES = frozenset(
+    (
+        *("", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".ppm"),
+        *(".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".heic", ".heif", ".svg", ".psd", ".dng"),
+        *(".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".ico", ".tga"),
+    )
+)
+KINDS_SHOWN = 6
+
+
+class LeftOut(NamedTuple):
+    """The files that a set leaves out, each list sorted by path.
+
+    Attributes:
+        damaged: photographs that cannot be used.
+        outside: photographs beside the class folders.
+        dropped: copies in an earlier part of what is in a later one, as `on_leak: drop` has it.
+        others: annotations, tables, notebooks and whatever else no photograph is called.
+    """
+
+    damaged: list[Rejected]
+    outside: list[Rejected]
+    dropped: list[Rejected]
+    others: list[Rejected]
+
+
+def divided(rejected: Sequence[Rejected]) -> LeftOut:
+    """Return rejected files by what they are."""
+    kinds = LeftOut([], [], [], [])
+    for one in sorted(rejected):
+        kind = kinds.damaged
+        if one.reason.startswith(leaks.DROPPED):
+            kind = kinds.dropped
+        elif _ending(one.path) not in PICTURES:
+            kind = kinds.others
+        elif one.reason == OUTSIDE:
+            kind = kinds.outside
+        kind.append(one)
+    return kinds
+
+
+def endings(others: Sequence[Rejected]) -> str:
+    """Return how many files of each ending there are, the most frequent first.
+
+    >>> endings([Rejected("a/1.xml", ""), Rejected("b/1.XML", ""), Rejected("labels.csv", "")])
+    '.xml 2, .csv 1'
+    """
+    counts = Counter(_ending(one.path) for one in others).most_common()
+    more = f" and {len(counts) - KINDS_SHOWN} more kinds" if len(counts) > KINDS_SHOWN else ""
+    return ", ".join(f"{ending} {count:,}" for ending, count in counts[:KINDS_SHOWN]) + more
+
+
+def listed(rejected: Sequence[Rejected]) -> list[tuple[str, str]]:
+    """Return (file, reason): damaged photographs first, and what no photograph is as one line."""
+    damaged, outside, dropped, others = divided(rejected)
+    rows = [(one.path, one.reason) for one in [*damaged, *outside, *dropped]]
+    return rows + ([(endings(others), "no photographs, passed over")] if others else [])
+
+
+def summary(rejected: Sequence[Rejected], place: object) -> list[str]:
+    """Return the numbers of files that are left out, in lines; the first damaged photograph is named.
+
+    Args:
+        rejected: the files.
+        place: the table that lists them all.
+    """
+    damaged, outside, _, others = divided(rejected)
+    lines = []
+    if damaged:
+        noun = "photograph" if len(damaged) == 1 else "photographs"
+        first = f"{damaged[0].path!r}: {damaged[0].reason}"
+        lines.append(f"{len(damaged):,} {noun} cannot be used, all in {place}, the first {first}")
+    if outside:
+        lines.append(f"left out beside the class folders: {len(outside):,}, the first {outside[0].path!r}")
+    if others:
+        lines.append(f"passed over, no photographs: {endings(others)}")
+    return lines
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.casefold()

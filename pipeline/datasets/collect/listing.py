@@ -1,0 +1,61 @@
+"""Names in the user's folder: what is listed, walked and left alone, and how a name is shown on one line."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from unicodedata import category
+
+# What file managers, Windows, macOS and storage boxes leave behind; names that begin with a dot are passed over too.
+SYSTEM_FILES = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx", "@eadir"),
+    *("$recycle.bin", "system volume information", "lost+found"),
+}
+OUR_FILES = {"readme.md"}
+
+
+def listed(folder: Path, ignored: Iterable[str] = ()) -> list[Path]:
+    """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`."""
+    skipped = SYSTEM_FILES | set(ignored)
+    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return sorted(entry for entry in entries if entry.name.casefold() not in skipped)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted."""
+    return [entry for entry in listed(folder) if entry.is_dir()]
+
+
+def walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield all files below a folder; a link to a folder above itself is not followed."""
+    resolved = folder.resolve()
+    if resolved in above:
+        return
+    for entry in listed(folder):
+        if entry.is_dir():
+            yield from walk(entry, above | {resolved})
+        else:
+            yield entry
+
+
+def name_fault(name: str) -> str:
+    """Describe why a name cannot be in a CSV row; return an empty string if it can.
+
+    Names on disk are bytes; Python decodes those that are not UTF-8 to lone surrogates.
+    """
+    if name.isprintable():
+        return ""
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        return "is not UTF-8"
+    return "has control characters" if any(category(letter) == "Cc" for letter in name) else ""
+
+
+def escaped(name: str) -> str:
+    """Return a name on one line, with control characters and invalid bytes as escapes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(f"\\x{ord(letter):02x}" if category(letter) == "Cc" else letter for letter in text)
+
+
+def names(several: Iterable[str]) -> str:
+    """Return names in quotes, the first three and how many more there are."""
+    quoted = [repr(escaped(name)) for name in sorted(several)]
+    more = f" and {len(quoted) - 3} more" if len(quoted) > 3 else ""
+    return ", ".join(quoted[:3]) + more
