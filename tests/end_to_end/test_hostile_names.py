@@ -105,7 +105,7 @@ def test_pictures_hold_no_markup_of_a_name(named: Clone) -> None:
 
 
 def test_tables_give_the_names_back(named: Clone) -> None:
-    for name in ("metrics/evaluate/1/predictions.csv", "data/collected/manifest.csv", "data/packed/index.csv"):
+    for name in ("metrics/report/predictions.csv", "data/collected/manifest.csv", "data/packed/index.csv"):
         with (named.root / name).open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert rows
