@@ -18,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants faults check format docs audit lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants faults refusals check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,8 +53,11 @@ test: develop ## the tests that take minutes
 test-slow: develop ## the tests that take longer, and those on real photographs
 	$(PARALLEL) -m 'slow or real' --durations=25
 
-faults: develop ## kill, stop and fill at N random moments a kind: is anything lost? make faults N=50
-	OMP_NUM_THREADS=1 python tests/faults/run.py --times $(or $(N),10)
+faults: develop ## kill, stop and fill at N random moments a kind, all KINDS or some: make faults N=50 KINDS="flips study"
+	OMP_NUM_THREADS=1 python tests/faults/run.py --times $(or $(N),10) $(KINDS)
+
+refusals: develop ## print every setting, weights file and folder that tests have refused, with its line
+	@OMP_NUM_THREADS=1 python tests/refusals.py
 
 mutants: develop ## plant known faults one at a time: the tests have to catch each
 	python tests/mutants.py

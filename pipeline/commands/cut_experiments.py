@@ -41,12 +41,12 @@ def set_up(root: Path) -> Iterator[Leftover]:
 
 def _undo_set_up(root: Path, stash: str, branch: str) -> str:
     is_touched = bool(stash) or _is_detached_by_dvc(root)
-    folder = _keep(root, _changed(root) if is_touched else [])
+    folder = keep(root, _changed(root) if is_touched else [])
     stashes.drop_dvcs_own(root)
     if is_touched:
         cloning.git(root, "reset", "--quiet", "--hard")
     if stash:
-        place = next(f"stash@{{{number}}}" for number, one in enumerate(stashes.listed(root)) if one[0] == stash)
+        place = stashes.name(root, stash)
         try:
             cloning.git(root, "stash", "pop", "--quiet", "--index", place)
         except InputError:
@@ -55,12 +55,12 @@ def _undo_set_up(root: Path, stash: str, branch: str) -> str:
     _forget(root)
     # What all this was known by goes last: a kill here too leaves what is to be mended.
     (root / leftovers.RWLOCKS[1]).unlink(missing_ok=True)
-    return f"all is as before{_kept_in(folder)}"
+    return f"all is as before{kept_in(folder)}"
 
 
 def run(root: Path) -> Iterator[Leftover]:
     """Find that DVC was killed while it ran an experiment in the user's own files."""
-    if leftovers.sets_up_cut(root) or not (left := _of_a_run(root)):
+    if leftovers.sets_up_cut(root) or not (left := is_cut(root)):
         return
     branch, files = stashes.branch(root), _half_applied(root)
     params = next((before for path, before in files if path == paths.PARAMS.as_posix()), None)
@@ -73,14 +73,14 @@ def run(root: Path) -> Iterator[Leftover]:
     yield Leftover(what, " && ".join(steps) or f"git update-ref -d {left[0]}", lambda: _undo_run(root, branch))
 
 
-def _of_a_run(root: Path) -> list[str]:
+def is_cut(root: Path) -> list[str]:
     """Return the references that DVC keeps while it runs an experiment; another one stays after each."""
     return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC) if not ref.endswith("/EXEC_HEAD")]
 
 
 def _undo_run(root: Path, branch: str) -> str:
     files, stash = _half_applied(root), stashes.before_the_run(root)
-    folder = _keep(root, [path for path, _ in files])
+    folder = keep(root, [path for path, _ in files])
     for path, before in files:
         with paths.written_whole(root / path) as target:
             target.write_bytes(before)
@@ -90,12 +90,12 @@ def _undo_run(root: Path, branch: str) -> str:
     # A stash's second parent is what was staged.
     cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
     names = ", ".join(path for path, _ in files)
-    return f"{names} as before the run{_kept_in(folder)}" if files else "its references are removed"
+    return f"{names} as before the run{kept_in(folder)}" if files else "its references are removed"
 
 
 def pending(root: Path) -> Iterator[Leftover]:
     """Find an experiment that was set up and not begun, which the next `dvc exp run` would run, and its arguments."""
-    if leftovers.sets_up_cut(root) or _of_a_run(root):
+    if leftovers.sets_up_cut(root) or is_cut(root):
         return
     if git(root, "for-each-ref", PENDING):
         what = f"{PENDING}: an experiment that was set up and not run; the next `dvc exp run` would run it as well"
@@ -107,7 +107,7 @@ def pending(root: Path) -> Iterator[Leftover]:
 
 def damaged(root: Path) -> Iterator[Leftover]:
     """Find that params.yaml or dvc.lock has no content, or is no YAML, where nothing above has the way back."""
-    if leftovers.sets_up_cut(root) or _of_a_run(root):
+    if leftovers.sets_up_cut(root) or is_cut(root):
         return
     for path in (paths.PARAMS, paths.LOCK):
         file = root / path
@@ -122,10 +122,10 @@ def damaged(root: Path) -> Iterator[Leftover]:
 
 def _restorer(root: Path, path: Path, before: bytes) -> Callable[[], str]:
     def mend() -> str:
-        folder = _keep(root, [path.as_posix()])
+        folder = keep(root, [path.as_posix()])
         with paths.written_whole(root / path) as target:
             target.write_bytes(before)
-        return f"as committed{_kept_in(folder)}"
+        return f"as committed{kept_in(folder)}"
 
     return mend
 
@@ -148,7 +148,7 @@ def _half_applied(root: Path) -> list[tuple[str, bytes]]:
     changed = git(root, "diff", "--name-only", "--relative", "HEAD", before) if before else []
     found = []
     for path in {*changed, paths.PARAMS.as_posix()}:
-        then, now = stashes.content(root, before or "HEAD", path), _content(root / path)
+        then, now = stashes.content(root, before or "HEAD", path), content_now(root / path)
         dvcs = (b"", None, stashes.content(root, stashes.MERGE, path), stashes.content(root, "HEAD", path))
         if then is not None and now != then and now in dvcs:
             found.append((path, then))
@@ -191,7 +191,7 @@ def _changed(root: Path) -> list[str]:
     return git(root, "diff", "--name-only", "--relative", "HEAD")
 
 
-def _keep(root: Path, files: Sequence[str]) -> Path | None:
+def keep(root: Path, files: Sequence[str]) -> Path | None:
     """Copy files as they are to a folder of their own; None where there is none to keep."""
     present = [path for path in files if (root / path).is_file() and path != ARGUMENTS.as_posix()]
     folder = KEPT / time.strftime("%Y-%m-%d-%H%M%S")
@@ -202,9 +202,11 @@ def _keep(root: Path, files: Sequence[str]) -> Path | None:
     return folder if present else None
 
 
-def _kept_in(folder: Path | None) -> str:
+def kept_in(folder: Path | None) -> str:
+    """Return words for where files are kept."""
     return f"; what was there is in {folder}" if folder else ""
 
 
-def _content(file: Path) -> bytes | None:
+def content_now(file: Path) -> bytes | None:
+    """Return the content of a file; None where there is none."""
     return file.read_bytes() if file.is_file() else None

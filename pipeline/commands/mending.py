@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
-from pipeline.commands import copies, cut_experiments, leftovers
+from pipeline.commands import copies, cut_experiments, leftovers, passed_over
 from pipeline.commands.leftovers import Leftover
 from pipeline.core.errors import InputError, one_line_errors
 
@@ -20,6 +20,7 @@ FINDERS: tuple[Callable[[Path], Iterator[Leftover]], ...] = (
     cut_experiments.run,
     cut_experiments.pending,
     cut_experiments.damaged,
+    passed_over.changes,
     leftovers.temporary_copies,
     leftovers.partial_outputs,
 )

@@ -53,6 +53,24 @@ def listed(root: Path) -> list[tuple[str, str, str]]:
     return [(commit, moment, message) for commit, moment, message in (line.split(" ", 2) for line in lines)]
 
 
+def put_there_by_dvc(root: Path) -> list[str]:
+    """Return the commits of the user's changes that DVC put into git's stash and that still are there.
+
+    DVC stashes with libgit2, which ends the message of the commit of what is staged with two line ends, git with one.
+    """
+    theirs = [commit for commit, _, message in listed(root) if OF_DVC not in message]
+    return [commit for commit in theirs if _raw(root, f"{commit}^2").endswith(b"\n\n")]
+
+
+def _raw(root: Path, commit: str) -> bytes:
+    return subprocess.run(("git", "cat-file", "commit", commit), cwd=root, capture_output=True, check=False).stdout
+
+
+def name(root: Path, commit: str) -> str:
+    """Return git's name of a commit in its stash, such as `stash@{0}`."""
+    return next(f"stash@{{{number}}}" for number, one in enumerate(listed(root)) if one[0] == commit)
+
+
 def drop_dvcs_own(root: Path) -> None:
     """Drop DVC's own stash from git's list, where it is for a moment."""
     numbers = [number for number, (_, _, message) in enumerate(listed(root)) if OF_DVC in message]

@@ -11,6 +11,11 @@ from pipeline.core import yaml_limits
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import shown
 
+# Characters that start a formula in a spreadsheet, and the one that marks a text. A text that starts with the mark gets
+# another.
+FORMULA = ("=", "+", "-", "@", "'")
+MARK = "'"
+
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested mappings with their dotted names.
@@ -113,3 +118,12 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence
 
 def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def as_cell(value: Any) -> Any:
+    """Return a value for a table that people open: text that a spreadsheet would run has an apostrophe in front.
+
+    >>> as_cell("=1+1.png"), as_cell("it's"), as_cell("'"), as_cell(-5)
+    ("'=1+1.png", "it's", "''", -5)
+    """
+    return MARK + value if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -1,7 +1,5 @@
 """Pre-trained weights: where they are from, and whether they fit the backbone."""
 
-import pickle
-import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +11,16 @@ from pipeline.core import compiler, digests
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.vision import models
+from pipeline.datasets.download import fetching
+from pipeline.datasets.download.cache import Advice
+from pipeline.datasets.download.download import Download
 from pipeline.networks import build
 from pipeline.networks.backbones.table import BACKBONES, backbone, make
 from pipeline.training import checkpoints
 
 # The side for which values are checked; those that depend on the side are fitted to it.
 CHECKED_SIZE = 224
+ADVICE = Advice("TORCH_HOME", "go online once, or give a file of your own: -S weights=file -S weights_file=/path/to/it")
 
 
 class Pretrained(NamedTuple):
@@ -81,27 +83,21 @@ def from_places365(recipe: Recipe, _file: Path) -> Pretrained:
     return Pretrained(checkpoints.read(path), f"Places365 {url}", digests.sha256(path))
 
 
-def fetch(url: str) -> Path:
-    """Fetch a file into torch's cache, unless it is there.
+def fetch(url: str, begins: str = "") -> Path:
+    """Fetch a file into torch's cache, unless it is there; a transfer that was cut goes on where it was.
+
+    Args:
+        url: its address.
+        begins: the first digits of its SHA-256; "" where none is published.
 
     Raises:
-        InputError: where the address does not answer.
+        InputError: where the address does not give it.
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
-    if not cached.is_file():
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(cached))
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise _not_downloaded(url, error) from None
-    return cached
-
-
-def _not_downloaded(url: str, error: Exception) -> InputError:
-    return InputError(
-        f"weights: {url} could not be downloaded ({error}); go online once, or give a file of your own: "
-        "-S weights=file -S weights_file=/path/to/it"
-    )
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    cached = folder / Path(url).name
+    if cached.is_file():
+        return cached
+    return fetching.fetch(Download(cached.name, (url,), sha256_begins=begins), cache=folder, advice=ADVICE)
 
 
 def from_torchvision(recipe: Recipe, _file: Path) -> Pretrained:
@@ -121,17 +117,11 @@ def download(weights: models.WeightsEnum) -> tuple[dict[str, Tensor], str]:
     Raises:
         InputError: where the address does not answer or what came is not what was published.
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    try:
-        values: dict[str, Tensor] = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise _not_downloaded(weights.url, error) from None
-    except RuntimeError as error:
-        raise InputError(f"weights: {weights.url} was refused: {error}") from None
-    except pickle.UnpicklingError:
-        raise InputError(f"weights: {cached} is damaged; delete it, and it is downloaded anew") from None
-    if not (digest := digests.sha256(cached)).startswith(cached.stem.rpartition("-")[2]):
+    published = Path(weights.url).stem.rpartition("-")[2]
+    cached = fetch(weights.url, published)
+    if not (digest := digests.sha256(cached)).startswith(published):
         raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
+    values: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     return values, digest
 
 

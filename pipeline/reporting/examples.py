@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import Any, NamedTuple
 
-from pipeline.datasets.prepared.manifest import as_text
+from pipeline.core.files import as_cell
 from pipeline.evaluation.compare.repeats import Repeat
 
 # Columns of look_first.csv.
@@ -43,9 +43,9 @@ def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
     wrong = Counter(row["path"] for one in repeats for row in one.predictions if row["actual"] != row["predicted"])
     return [
         {
-            "path": as_text(one.path),
-            "actual": as_text(one.actual),
-            "predicted": as_text(one.predicted),
+            "path": as_cell(one.path),
+            "actual": as_cell(one.actual),
+            "predicted": as_cell(one.predicted),
             "confidence": f"{one.confidence:.6f}",
             "repeat": str(one.repeat),
             "wrong_in": str(wrong[one.path]),

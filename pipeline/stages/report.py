@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import write_table
+from pipeline.core.files import as_cell, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, confidence_intervals, curves, examples, page, pictures, reading, tables
@@ -54,7 +54,9 @@ def write_report(folder: Path, material: Material, explained: Explanations) -> N
     if material.augmented:
         (folder / "figures" / paths.AUGMENTED).write_bytes(material.augmented)
     predictions = [{"repeat": str(one.number)} | row for one in material.repeats for row in one.predictions]
-    write_table(folder / "predictions.csv", predictions)
+    write_table(
+        folder / "predictions.csv", [{name: as_cell(text) for name, text in row.items()} for row in predictions]
+    )
     write_table(folder / "look_first.csv", examples.look_first(material.repeats), columns=examples.LOOK_FIRST)
     write_text(folder / "health.json", json.dumps(material.health, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "summary.md", page.markdown(material))

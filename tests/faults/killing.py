@@ -153,4 +153,5 @@ def _same(clone: Clone, training: Training) -> None:
 
 
 Trial = Callable[[Clone, Training, random.Random], None]
-TRIALS: dict[str, Trial] = {"kill -9, twice": killed, "SIGTERM, SIGUSR1 or Ctrl-C": asked_to_stop}
+KILLED = "kill -9, twice"
+TRIALS: dict[str, Trial] = {KILLED: killed, "SIGTERM, SIGUSR1 or Ctrl-C": asked_to_stop}

@@ -8,6 +8,8 @@ import clones
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
+import experiments
+import flips
 import full_disk
 import killing
 
@@ -22,6 +24,18 @@ def test_a_training_that_is_killed_or_asked_to_stop_ends_as_an_undisturbed_one(v
     training = killing.undisturbed(clone)
     for seed, trial in enumerate(killing.TRIALS.values()):
         trial(clone, training, random.Random(seed))
+
+
+def test_a_wrong_byte_anywhere_is_named(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    with flips.finished(tmp_path) as cases:
+        for kind in chance.sample(cases, 5):
+            flips.flipped(kind, chance)
+
+
+def test_edits_that_a_kill_and_another_run_left_in_gits_stash_come_back(tmp_path: Path) -> None:
+    edited = experiments.prepare(tmp_path)
+    experiments.run_killed_and_another_run(edited, random.Random(0))
 
 
 def test_a_full_disk_is_told_in_a_line_and_costs_nothing(tmp_path: Path) -> None:

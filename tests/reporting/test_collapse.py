@@ -124,7 +124,10 @@ def material(near, *, phases=(("gca", 1),)):
     )
     runtime, scores = written_results.runtime_of(), written_results.scores_of()
     history = [row(1, near=near, far={}) | {"lr": "0.01", "train_loss": "1", "train_accuracy": "0.5"}]
-    predictions = [{"path": f"{n}.png", "correct": str(n % 2)} for n in range(4)]
+    predictions = [
+        {"path": f"{n}.png", "actual": "a", "predicted": "ba"[n % 2], "confidence": "0.5", "correct": str(n % 2)}
+        for n in range(4)
+    ]
     one = Repeat(1, record, runtime, scores, history, predictions)
     told = {"set": "folder", "title": "Spiders", "has_parts": False, "rejected": 0}
     return Material([one], "a paper", told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)

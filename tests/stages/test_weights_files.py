@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from refusals import note
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -197,6 +198,7 @@ def refused(file: Path, message: str) -> None:
     with pytest.raises(InputError, match=rf"^(file )?\S*{file.name}: {message}") as caught:
         source.main()
     assert "\n" not in str(caught.value)
+    note(str(caught.value))
     assert not list(Path.cwd().rglob("*source*"))
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -16,6 +16,18 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.download.download import Download, mismatch
 
 CACHE_VARIABLE = "ORBWEAVER_CACHE"
+
+
+class Advice(NamedTuple):
+    """The ways out that messages name.
+
+    Attributes:
+        variable: names another folder.
+        own_copy: how to do without a server.
+    """
+
+    variable: str = CACHE_VARIABLE
+    own_copy: str = "download it yourself and give archive: /path/to/it"
 
 
 def cache_folder() -> Path:
@@ -29,8 +41,8 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("orbweaver", appauthor=False)
 
 
-def make_folder(folder: Path) -> None:
-    """Create the cache folder.
+def make_folder(folder: Path, variable: str = CACHE_VARIABLE) -> None:
+    """Create the folder of a cache, which `variable` may set.
 
     Raises:
         InputError: if the system refuses.
@@ -39,12 +51,12 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder}: the cache cannot be made ({error.strerror}); name another folder in {CACHE_VARIABLE}"
+            f"{folder}: the cache cannot be made ({error.strerror}); name another folder in {variable}"
         ) from None
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path, variable: str = CACHE_VARIABLE) -> Iterator[None]:
     """Hold the lock of one cached file; wait, with a line on stderr, while another process holds it.
 
     Raises:
@@ -58,7 +70,7 @@ def locked(file: Path) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         raise InputError(
-            f"{file.parent}: the cache cannot be written ({error.strerror}); name another folder in {CACHE_VARIABLE}"
+            f"{file.parent}: the cache cannot be written ({error.strerror}); name another folder in {variable}"
         ) from None
     try:
         yield

@@ -7,6 +7,7 @@ from tqdm import tqdm
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.download import cache as cached
+from pipeline.datasets.download.cache import Advice
 from pipeline.datasets.download.download import Download, mismatch
 from pipeline.datasets.download.partial_file import PartialFile
 from pipeline.datasets.download.responses import RefusedError
@@ -14,11 +15,15 @@ from pipeline.datasets.download.transfer import Transfer, fetch_from
 
 STALLED_SECONDS = 30.0
 ATTEMPTS = 5
-_OWN_COPY = "download it yourself and give archive: /path/to/it"
 
 
 def fetch(
-    download: Download, *, cache: Path | None = None, timeout: float = STALLED_SECONDS, tries: int = ATTEMPTS
+    download: Download,
+    *,
+    cache: Path | None = None,
+    timeout: float = STALLED_SECONDS,
+    tries: int = ATTEMPTS,
+    advice: Advice = Advice(),  # noqa: B008
 ) -> Path:
     """Return the path of a file in the cache; download it if it is not there.
 
@@ -32,6 +37,7 @@ def fetch(
         cache: folder of the cache; `cache_folder()` if None.
         timeout: seconds to connect, and between two reads.
         tries: failures in a row without a new byte after which the next address is tried.
+        advice: the ways out that messages name.
 
     Raises:
         InputError: if no address gives the right file (with the failure of each), if the disk has no room (the
@@ -40,11 +46,11 @@ def fetch(
     file = (cache or cached.cache_folder()) / download.name
     if cached.contains(file, download):
         return file
-    cached.make_folder(file.parent)
-    with cached.locked(file):
+    cached.make_folder(file.parent, advice.variable)
+    with cached.locked(file, advice.variable):
         # Another process may have downloaded it while this one waited.
         if not cached.contains(file, download):
-            _download(download, file, timeout=timeout, attempts=tries)
+            _download(download, file, timeout=timeout, attempts=tries, advice=advice)
     return file
 
 
@@ -67,7 +73,7 @@ def local(download: Download, file: Path) -> Path:
     return file
 
 
-def _download(download: Download, file: Path, *, timeout: float, attempts: int) -> None:
+def _download(download: Download, file: Path, *, timeout: float, attempts: int, advice: Advice) -> None:
     # Importing requests takes a third of a second: too long for commands that only check settings.
     from requests import Session
 
@@ -75,7 +81,7 @@ def _download(download: Download, file: Path, *, timeout: float, attempts: int) 
     failures = []
     bar = tqdm(desc=download.name, unit="B", unit_scale=True, disable=None)
     with Session() as session, bar:
-        transfer = Transfer(download, part, session, bar, timeout, attempts)
+        transfer = Transfer(download, part, session, bar, timeout, attempts, advice.variable)
         # The address of the partial file comes first: any other would restart it.
         for url in sorted(download.urls, key=lambda url: url != part.origin.url):
             try:
@@ -86,4 +92,4 @@ def _download(download: Download, file: Path, *, timeout: float, attempts: int) 
             part.move_to(file)
             cached.remember(file, download)
             return
-    raise InputError(f"{download.name}: {'; '.join(failures) or 'no server is known to have it'}; {_OWN_COPY}")
+    raise InputError(f"{download.name}: {'; '.join(failures) or 'no server is known to have it'}; {advice.own_copy}")

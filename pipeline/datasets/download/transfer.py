@@ -32,6 +32,7 @@ class Transfer:
         bar: the progress bar.
         timeout: seconds to connect, and between two reads.
         attempts: failures in a row without a new byte after which an address is given up.
+        variable: names another folder of the cache.
     """
 
     download: Download
@@ -40,6 +41,7 @@ class Transfer:
     bar: "tqdm[Any]"
     timeout: float
     attempts: int
+    variable: str = CACHE_VARIABLE
 
 
 def fetch_from(url: str, transfer: Transfer) -> None:
@@ -115,7 +117,7 @@ def _prepare(transfer: Transfer) -> None:
     check_room(
         transfer.part.path.parent,
         max(total - size, 0),
-        way_out=f"free some, or name another folder in {CACHE_VARIABLE}",
+        way_out=f"free some, or name another folder in {transfer.variable}",
     )
     transfer.bar.total, transfer.bar.n = total or None, size
     transfer.bar.set_postfix_str("")
@@ -137,7 +139,7 @@ def _append(response: "Response", transfer: Transfer) -> None:
     except OSError as error:
         raise InputError(
             f"{transfer.part.path}: {error.strerror} at {_progress(transfer)}; free some, or name another folder in "
-            f"{CACHE_VARIABLE}; what has come is kept, and the next run goes on from there"
+            f"{transfer.variable}; what has come is kept, and the next run goes on from there"
         ) from None
     if missing:
         raise RetryableError(f"cut at {_progress(transfer)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from pipeline.core.errors import InputError
+from pipeline.core.files import MARK, as_cell
 
 # Texts with all values that a cell may have.
 Part = Annotated[str, "train", "val", "test"]
@@ -81,9 +82,6 @@ class Indexed(NamedTuple):
     label: str
 
 
-# Characters that start a formula, and the one that marks a text. A text that starts with the mark gets another.
-_FORMULA = ("=", "+", "-", "@", "'")
-_TEXT = "'"
 # Columns with few different values.
 _SHARED = ("label", "part", "mode", "note")
 
@@ -99,7 +97,7 @@ def write(file: Path, kind: type[RowT], rows: Iterable[RowT]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(kind._fields)
-        writer.writerows(map(_plain, rows))
+        writer.writerows([as_cell(cell) for cell in row] for row in rows)
 
 
 def read(file: Path, kind: type[RowT]) -> list[RowT]:
@@ -123,20 +121,6 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
         raise InputError(f"{file}: not a table of {columns}; dvc repro makes it anew") from None
 
 
-def _plain(row: Iterable[str | int]) -> list[str | int]:
-    """Return a row with every formula marked as a text.
-
-    >>> _plain(["=1+1.png", "it's", "'", 5])
-    ["'=1+1.png", "it's", "''", 5]
-    """
-    return [as_text(cell) if isinstance(cell, str) else cell for cell in row]
-
-
-def as_text(cell: str) -> str:
-    """Return a text as a spreadsheet shows it: with an apostrophe in front where it would be a formula."""
-    return _TEXT + cell if cell.startswith(_FORMULA) else cell
-
-
 def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:
     """Yield each line as a row."""
     types = dict(zip(kind._fields, get_type_hints(kind).values(), strict=True))
@@ -149,7 +133,7 @@ def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:
     for line in lines:
         if len(line) != len(types):
             raise ValueError
-        row: list[Any] = [cell[1:] if cell.startswith(_TEXT) else cell for cell in line]
+        row: list[Any] = [cell[1:] if cell.startswith(MARK) else cell for cell in line]
         for column in shared:
             row[column] = interned.setdefault(row[column], row[column])
         for column, values in known.items():

@@ -1,0 +1,133 @@
+"""The user's changes in git's stash where DVC was killed while it set an experiment up, and ran again since.
+
+The second run knows nothing of the first one's stash: it begins from what the kill left in the files, and removes what
+the mending of a set-up goes by.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.commands import cloning, copies, cut_experiments, leftovers, stashes
+from pipeline.commands.leftovers import Leftover
+from pipeline.commands.revisions import git
+from pipeline.core import paths
+
+SHOWN = 3
+# What DVC notes where it ends and HEAD was on no branch when it began.
+RAN_DETACHED = re.compile("dvc: Restore HEAD to '[0-9a-f]{40,64}'")
+# In git, and written anew by every run.
+WRITTEN_BY_STAGES = {place.as_posix() for place in (paths.RECIPE, paths.LOCK, paths.SUMMARY, paths.CURVES)}
+
+
+class Change(NamedTuple):
+    """One file of the user's changes.
+
+    Attributes:
+        path: relative to the project's root.
+        wanted: its content with the changes and all newer ones; None where it is to be removed.
+        clashes: whether newer changes are at the same lines, so that `wanted` is what is there.
+    """
+
+    path: str
+    wanted: bytes | None
+    clashes: bool
+
+
+def changes(root: Path) -> Iterator[Leftover]:
+    """Find the user's changes that only git's stash has, and HEAD off its branch where there were none."""
+    if leftovers.sets_up_cut(root) or cut_experiments.is_cut(root):
+        return
+    for commit in stashes.put_there_by_dvc(root):
+        place, files = stashes.name(root, commit), git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
+        what = f"{place}: your changes of {_some(files)}, left by a `dvc exp run` that was killed before the last one"
+        yield Leftover(what, f"git stash show --patch '{place}'", partial(_bring_back, root, commit))
+    if (branch := stashes.branch(root)) and any(RAN_DETACHED.match(line) for line in _reflog(root)):
+        what = f"HEAD is detached from {branch}, by a `dvc exp run` that was killed before the last one"
+        yield Leftover(what, f"git switch {branch}", partial(_attach, root, branch))
+
+
+def _reflog(root: Path) -> list[str]:
+    """Return the moves of HEAD since it was detached, the newest first."""
+    moves = git(root, "reflog", "-20", "--format=%gs", "HEAD")
+    detached = next((number for number, line in enumerate(moves) if line.startswith("checkout: ")), 0)
+    return moves[:detached]
+
+
+def _attach(root: Path, branch: str) -> str:
+    stashes.attach(root, branch)
+    return f"back on {branch}"
+
+
+def _some(files: Sequence[str]) -> str:
+    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    return ", ".join(files[:SHOWN]) + more
+
+
+def _bring_back(root: Path, commit: str) -> str:
+    """Put changes back into the files, newer ones kept; where both are at the same lines, nothing is changed."""
+    files = git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
+    found = [_change(root, commit, path) for path in files]
+    place = stashes.name(root, commit)
+    if clashing := [one.path for one in found if one.clashes]:
+        return (
+            f"left as it is, as {_some(clashing)} changed since at the same lines: look at both with "
+            f"`git diff '{place}' -- {clashing[0]}`, put into it what you want, then `git stash drop '{place}'`"
+        )
+    changed = [one for one in found if one.wanted != cut_experiments.content_now(root / one.path)]
+    folder = cut_experiments.keep(root, [one.path for one in changed])
+    for one in changed:
+        _write(root, commit, one)
+    staged_now = set(git(root, "diff", "--name-only", "--relative", "--cached", "HEAD"))
+    for path in git(root, "diff", "--name-only", "--relative", f"{commit}^", f"{commit}^2"):
+        if path not in staged_now:
+            cloning.git(root, "reset", "--quiet", f"{commit}^2", "--", path)
+    stashes.attach(root, stashes.branch(root))
+    cloning.git(root, "stash", "drop", "--quiet", place)
+    return f"back in your files{cut_experiments.kept_in(folder)}"
+
+
+def _change(root: Path, commit: str, path: str) -> Change:
+    """Return how a file gets its changes back.
+
+    What stages write, and what is as it was committed then, without content, or as the last experiment left it, is no
+    change of the user's.
+    """
+    now, before, then = (
+        cut_experiments.content_now(root / path),
+        stashes.content(root, f"{commit}^", path),
+        stashes.content(root, commit, path),
+    )
+    of_dvc = {None, b"", before, then}
+    if git(root, "rev-parse", "HEAD") == git(root, "rev-parse", f"{commit}^"):
+        newest = ("--sort=-committerdate", "--count=1", "--format=%(objectname)", copies.EXPERIMENTS)
+        of_dvc |= {stashes.content(root, last, path) for last in git(root, "for-each-ref", *newest)}
+    if now in of_dvc or path in WRITTEN_BY_STAGES:
+        return Change(path, then, clashes=False)
+    merged = None if before is None or then is None or now is None else _merged(now, before, then)
+    return Change(path, now if merged is None else merged, clashes=merged is None)
+
+
+def _merged(now: bytes, before: bytes, then: bytes) -> bytes | None:
+    """Return a text with both its changes; None where they are at the same lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("now", "before", "then")]
+        for file, content in zip(files, (now, before, then), strict=True):
+            file.write_bytes(content)
+        done = subprocess.run(("git", "merge-file", "-p", "--quiet", *files), capture_output=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+def _write(root: Path, commit: str, one: Change) -> None:
+    file = root / one.path
+    if one.wanted is None:
+        file.unlink(missing_ok=True)
+        return
+    with paths.written_whole(file) as target:
+        target.write_bytes(one.wanted)
+        if any(line.startswith("100755") for line in git(root, "ls-tree", commit, one.path)):
+            target.chmod(0o755)
