@@ -199,6 +199,13 @@ class TrainingSettings(Section):
         return dict(choices.get(choice, {}) if choice else next(iter(choices.values()), {}))
 
 
+class Own(Section):
+    """What the recipe says by itself, before anything is varied: its attention, and the amount of its budget."""
+
+    attention: Name
+    amount: Amount
+
+
 class Recipe(TrainingSettings):
     """The settings of one experiment.
 
@@ -209,6 +216,7 @@ class Recipe(TrainingSettings):
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
         checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
+        own: what the recipe says by itself; None in files of versions that did not write it.
     """
 
     recipe: Name
@@ -217,6 +225,7 @@ class Recipe(TrainingSettings):
     device: Name
     threads: Threads | Literal["auto"]
     checkpoint_every: Minutes
+    own: Own | None = None
 
     def settings(self) -> TrainingSettings:
         """Return what a trained network follows from, without the options of drawn images."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.recipe import Train
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.networks.attention import start
 from pipeline.networks.weights import OF_IMAGENET
 from pipeline.reporting import aggregate, collapses, confidence_intervals, tables, wording
 from pipeline.reporting.collapses import Collapse
@@ -21,6 +22,7 @@ def limits(material: Material) -> list[str]:
         "choosing an epoch.",
         *_of_images(material),
         *_of_training(repeats),
+        *_of_gates(material),
     ]
 
 
@@ -46,6 +48,13 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
         yield collapsed(cases)
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
         yield f"Without a test image, so not judged: {', '.join(empty)}."
+
+
+def _of_gates(material: Material) -> Iterator[str]:
+    recipe = material.repeats[0].record.recipe
+    if doubt := start.doubt(recipe, material.own):
+        key = f"options.attention.{recipe.network.attention}.gate_init"
+        yield f"{doubt[0].upper()}{doubt[1:]}. With -S {key}={start.IDENTITY} it starts from the network as it was."
 
 
 def collapsed(cases: Sequence[Collapse]) -> str:

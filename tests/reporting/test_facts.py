@@ -9,6 +9,7 @@ from pipeline import config
 from pipeline.commands import overriding
 from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Own
 from pipeline.core.records import PhaseRecord
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.compare.repeats import Repeat
@@ -213,6 +214,15 @@ def test_what_limits_the_result_is_said(given, note):
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
     assert len(notes.limits(material(repeat()))) == 3
+
+
+def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them():
+    given = material(repeat(changes=CBAM | {"options.attention": {"cbam": CBAM_OPTIONS}}))
+    [note] = [note for note in notes.limits(given) if "gates" in note]
+    assert note.startswith("Attention 'cbam' starts with gates near one half")
+    assert "frozen layers behind them cannot follow. With -S options.attention.cbam.gate_init=identity it" in note
+    own = given._replace(own=Own(attention="ecsm", amount=60))
+    assert any("the recipe has no such attention, so its budget of 60 epochs" in note for note in notes.limits(own))
 
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
