@@ -18,8 +18,10 @@ from pipeline.reporting.curves import unit
 # The last part of the training, by the sum of its learning rates: near the end of a schedule the loss rests because the
 # rate does.
 LAST = 0.2
-# The least fall of the loss in that part, of its value before; what it takes to be called learned.
-FALL, LEARNED = 0.05, 0.95
+# The least fall of the loss in that part, of its value before: with one of the other two signs, and with both.
+FALLS = {1: 0.05, 2: 0.01}
+# Of the training images, to be called learned.
+LEARNED = 0.95
 # Standard errors that a difference has to exceed.
 ERRORS = 2.0
 
@@ -52,7 +54,8 @@ def unfinished(repeats: Sequence[Repeat]) -> Unfinished | None:
     accuracy = fmean(float(one.history[-1]["train_accuracy"]) for one in repeats)
     unsure = [one for one in (underconfidence(repeat.scores) for repeat in repeats) if one is not None]
     confidence = fmean(unsure) if len(unsure) == len(repeats) else None
-    if fmean(known) < FALL or fmean(known) <= noise or (accuracy >= LEARNED and confidence is None):
+    signs = (accuracy < LEARNED) + (confidence is not None)
+    if not signs or fmean(known) < FALLS[signs] or fmean(known) <= noise:
         return None
     tested = fmean(one.scores.accuracy for one in repeats)
     return Unfinished(fmean(known), min(known), accuracy, confidence, tested)
