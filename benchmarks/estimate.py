@@ -20,20 +20,25 @@ from typing import cast
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import torch
+
 from pipeline.assembly import duration, networks
 from pipeline.assembly.duration import PartSizes
-from pipeline.assembly.machine import machine
+from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.run_record import run_record
 from pipeline.commands.overriding import read
 from pipeline.core import paths
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks.network import Network
 from pipeline.stages import collect, preprocess, source, split, train, validate
 from pipeline.tracking import LiveRun
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of each kind of spider, of which there are nine; seven in ten are trained on.
 IMAGES = 24
+# By how many images of noise the statistics of batch norms are set.
+NORMED = 8
 RECIPES = ("quick", "ecsm", "csca", "spa_gca", "hierarchical", "animals")
 
 
@@ -80,7 +85,8 @@ def resolved(name: str, size: int, budget: int | None) -> Recipe:
     """Return a recipe of params.yaml on few drawn spiders, with this side of what the network sees."""
     words = [f"recipe={name}", "data=synthetic", f"options.data.synthetic.images_per_class={IMAGES}", "weights=none"]
     side = f"recipes.{name}.data.input_size={size}" if name == "hierarchical" else f"image_size={size}"
-    return read([*words, side, "repeats=[1]", *([f"budget={budget}"] if budget else [])]).recipe
+    # A rate at which random values do not run off.
+    return read([*words, side, "lr=1.0e-6", "repeats=[1]", *([f"budget={budget}"] if budget else [])]).recipe
 
 
 def prepare(recipe: Recipe) -> None:
@@ -95,20 +101,34 @@ def prepare(recipe: Recipe) -> None:
         source.main()
 
 
+def network_of(recipe: Recipe, data: Packed, on: Machine) -> Network:
+    """Return the network with random values, and statistics of batch norms with which its maps are finite."""
+    network = networks.initial(recipe, classes=len(data.classes), repeat=1).to(on.device)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    side = recipe.data.input_size
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(NORMED, 3, side, side, device=on.device))
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
+    return network
+
+
 def predict(recipe: Recipe) -> float:
     """Return the seconds that the training of the project's repeat is said to take."""
     on, data = machine(recipe), Packed.open(paths.PACKED)
     parts = train.read_parts(data, repeat=1)
-    network = networks.initial(recipe, classes=len(data.classes), repeat=1).to(on.device)
     sizes = PartSizes(len(parts["train"]), len(parts["val"]))
+    network = network_of(recipe, data, on)
     return duration.seconds_a_repeat(recipe, network, sizes, classes=len(data.classes), on=on)
 
 
 def trained(recipe: Recipe) -> float:
     """Train the project's repeat, and return the seconds of the loop, as the page has them."""
     on, data = machine(recipe), Packed.open(paths.PACKED)
-    parts = train.read_parts(data, repeat=1)
-    network = networks.initial(recipe, classes=len(data.classes), repeat=1).to(on.device)
+    parts, network = train.read_parts(data, repeat=1), network_of(recipe, data, on)
     record = run_record(recipe, data, parts, network, on=on, repeat=1)
     live = cast(LiveRun, SimpleNamespace(log=lambda _row, _epoch: None))
     with contextlib.redirect_stdout(io.StringIO()):
