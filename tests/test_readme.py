@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
 from PIL import Image
 
-from pipeline.commands import COMMANDS, cells, orbweaver
+from pipeline.commands import COMMANDS, cells, orbweaver, outlook
 from pipeline.commands.overriding import read, read_each
 from pipeline.config.choices import AXES, TABLES
 from pipeline.core.errors import InputError
@@ -78,6 +78,8 @@ CHOICES = {
 @pytest.fixture(autouse=True)
 def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(readme.ROOT)
+    # What `describe` measures takes seconds; see test_outlook.py.
+    monkeypatch.setattr(outlook, "measured", lambda *_: [])
 
 
 def typed_in_whole_runs() -> set[str]:

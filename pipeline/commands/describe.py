@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pipeline.assembly import networks, regularizers
+from pipeline.commands import outlook
 from pipeline.commands.overriding import places, read
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
@@ -27,22 +28,34 @@ ALL = "*"
 @click.command()
 @click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
 @click.option("--classes", type=click.IntRange(min=2), help="How many classes; by default as many as the data has.")
+@click.option(
+    "--images", type=click.IntRange(min=1), help="How many images to train on; by default as many as the data has."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--choices", is_flag=False, flag_value=ALL, metavar="[KEY]", help="List the choices of a key instead; of all keys."
 )
-def command(overrides: tuple[str, ...], classes: int | None, as_json: bool, choices: str | None) -> None:
+def command(
+    overrides: tuple[str, ...], classes: int | None, images: int | None, as_json: bool, choices: str | None
+) -> None:
     """Print every setting with where it comes from, the layers frozen and trained, and how many parameters train.
 
-    Needs neither images nor weights, and downloads nothing.
+    Then, but for --json, how long the training will take, measured on this device for some seconds, and how far
+    attention moves the features at its start. Needs neither images nor weights, and downloads nothing.
     """
     if choices is not None:
         listed = select(choices)
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False) if as_json else choices_as_text(listed))
         return
     resolved = read(overrides)
-    described = describe(resolved, classes or count_classes(resolved))
-    click.echo(json.dumps(described, indent=2, ensure_ascii=False) if as_json else as_text(described))
+    classes = classes or count_classes(resolved)
+    described = describe(resolved, classes)
+    if as_json:
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        return
+    click.echo(as_text(described))
+    for line in outlook.measured(resolved, classes, images):
+        click.echo(f"  {line}")
 
 
 def select(key: str) -> dict[str, list[dict[str, Any]]]:

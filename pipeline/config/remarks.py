@@ -10,6 +10,7 @@ from pipeline.core import paths, provenance
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.collect.sets import SETS
+from pipeline.networks.attention import start
 from pipeline.networks.strategies import EVERYTHING, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
@@ -45,6 +46,9 @@ def _combinations(resolved: Resolved) -> Iterator[str]:
         yield f"freeze is {network.freeze!r} with weights {NONE!r}: layers stay frozen at random values"
     if network.weights == NONE and method != NONE and METHODS[method].needs_pretrained:
         yield f"regularizer is {method!r} with weights {NONE!r}: it stays near random values"
+    if doubt := start.doubt(recipe, recipe.own):
+        key = resolved.origin(f"options.attention.{network.attention}.gate_init")
+        yield f"{doubt}; -S {key}={start.IDENTITY} starts from the network as it was, docs/training.md compares both"
 
 
 def _replaced(resolved: Resolved) -> Iterator[str]:

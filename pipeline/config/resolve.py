@@ -48,11 +48,13 @@ def resolve(settings: Settings) -> Resolved:
     """
     axes = settings.axes
     layers = settings.layers(axes.recipe, None if axes.data == AUTO else axes.data)
+    own = {"attention": layers.get("network.attention")}
     for axis, setting in AXES.items():
         if getattr(axes, axis) != AUTO and axis not in SCALING:
             layers.set(setting, getattr(axes, axis), axis)
     rules.check_choices(axes, layers)
     _let_the_method_decide(axes.freeze, layers)
+    own |= {"amount": layers.get("train.budget.amount")}
     rules.check_phases(axes, layers)
     _scale(settings, layers)
     _resolve_data(layers)
@@ -61,7 +63,7 @@ def resolve(settings: Settings) -> Resolved:
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
     others = {name: getattr(axes, name) for name in ("device", "threads", "checkpoint_every")}
-    others |= {"repeats": list(axes.repeats)}
+    others |= {"repeats": list(axes.repeats), "own": own}
     values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}
     try:
         recipe = Recipe.model_validate(values)

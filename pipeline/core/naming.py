@@ -1,4 +1,4 @@
-"""What tells an experiment apart for people: its images' name, and what it changes of its recipe.
+"""What tells an experiment apart for people: its images' name, what it changes of its recipe, and what that has itself.
 
 No result follows from it, and no stage is run again for it.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.core.shortening import cut
-from pipeline.core.types import Section
+from pipeline.core.types import Amount, Name, Section
 
 AUTO = "auto"
 LONGEST = 160
@@ -41,6 +41,13 @@ class Naming(Section):
 
 
 UNNAMED = Naming()
+
+
+class Own(Section):
+    """What the recipe says by itself, before anything is varied: its attention, and the amount of its budget."""
+
+    attention: Name
+    amount: Amount
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
-from pipeline.core.naming import UNNAMED, Naming
+from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
     Amount,
@@ -203,6 +203,7 @@ class Recipe(TrainingSettings):
         threads: likewise.
         checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
         naming: what tells it apart for people.
+        own: what the recipe says by itself; None in files of versions that did not write it.
     """
 
     recipe: Name
@@ -212,6 +213,7 @@ class Recipe(TrainingSettings):
     threads: Threads | Literal["auto"]
     checkpoint_every: Minutes
     naming: Naming = UNNAMED
+    own: Own | None = None
 
     def settings(self) -> TrainingSettings:
         """Return what a trained network follows from, without the options of drawn images."""

@@ -5,6 +5,7 @@ Source:
 """
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from pipeline.core.choices import Choice
@@ -32,6 +33,14 @@ class Strategy(Choice):
     def freezes(self) -> bool:
         """Whether the strategy freezes a part of the network."""
         return not all(rule.trains for rule in self.rules)
+
+    def trains(self, stage: str) -> bool:
+        """Return whether a stage trains.
+
+        >>> STRATEGIES["3b"].trains("block2"), STRATEGIES["3b"].trains("block3")
+        (False, True)
+        """
+        return next(rule.trains for rule in self.rules if fnmatchcase(stage, rule.pattern))
 
 
 # Names of the strategies that train the head alone and everything; other settings refer to them.

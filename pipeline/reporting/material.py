@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.core.naming import Own
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import Shown
 
@@ -21,6 +22,7 @@ class Material(NamedTuple):
         health: what is worth knowing of the set before it is used, as `datasets.health.examine` gives it.
         augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
             not.
+        own: what the recipe says by itself; None where that is not known.
     """
 
     repeats: Sequence[Repeat]
@@ -32,3 +34,4 @@ class Material(NamedTuple):
     wrong: Sequence[Shown]
     health: Mapping[str, Any]
     augmented: bytes = b""
+    own: Own | None = None

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.recipe import Train
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.networks.attention import start
 from pipeline.networks.weights import OF_IMAGENET
-from pipeline.reporting import aggregate, collapses, confidence_intervals, provenance, tables, wording
+from pipeline.reporting import aggregate, collapses, confidence_intervals, provenance, tables, unfinished, wording
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
 
@@ -22,6 +23,8 @@ def limits(material: Material) -> list[str]:
         "choosing an epoch.",
         *_of_images(material),
         *_of_training(repeats),
+        *_of_gates(material),
+        *_of_the_budget(material),
     ]
 
 
@@ -50,6 +53,37 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
         yield collapsed(cases)
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
         yield f"Without a test image, so not judged: {', '.join(empty)}."
+
+
+def _of_gates(material: Material) -> Iterator[str]:
+    recipe = material.repeats[0].record.recipe
+    if doubt := start.doubt(recipe, material.own):
+        key = f"options.attention.{recipe.network.attention}.gate_init"
+        yield f"{doubt[0].upper()}{doubt[1:]}. With -S {key}={start.IDENTITY} it starts from the network as it was."
+
+
+def _of_the_budget(material: Material) -> Iterator[str]:
+    found = unfinished.unfinished(material.repeats)
+    if found is None:
+        return
+    record, own = material.repeats[0].record, material.own
+    budget, least = record.recipe.train.budget, ""
+    if len(material.repeats) > 1:
+        least = f" (in every repeat by {tables.percent(found.lowest, 0)} or more)" if found.lowest > 0 else ""
+    evidence = [
+        f"in its last part the training loss still fell by {tables.percent(found.fall, 0)}{least}",
+        f"{tables.percent(found.accuracy, 0)} of the training images are right at its end",
+    ]
+    if found.confidence is not None:
+        evidence.append(
+            f"on test images the mean confidence, {tables.percent(found.confidence, 0)}, is below the accuracy, "
+            f"{tables.percent(found.test_accuracy, 0)}"
+        )
+    longer = unfinished.more(record, own.amount if own else None)
+    yield (
+        f"Training looks unfinished after {budget.amount:,} {budget.unit}: {', '.join(evidence)}. "
+        f"A longer one, such as -S budget={longer}, may do better."
+    )
 
 
 def collapsed(cases: Sequence[Collapse]) -> str:

@@ -67,6 +67,7 @@ def material(recipe: Recipe) -> Material:
             on_leak=dataset["on_leak"],
         ),
         augmented=_augmented(read[0]),
+        own=recipe.own,
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline import tracking
-from pipeline.assembly import augmentation_grid, networks, resumption, trained
+from pipeline.assembly import augmentation_grid, duration, networks, resumption, trained
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> None:
     network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     resumption.check_result_fits(network)
+    say_how_long(recipe, network, parts, record, on=on)
     before = first_values(network.model)
     started = datetime.now(UTC)
     with (
@@ -73,6 +74,19 @@ def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
     for row, image in data.assigned(paths.split_file(repeat)):
         rows[image.part].append(row)
     return {part: torch.tensor(members, dtype=torch.long) for part, members in rows.items()}
+
+
+def say_how_long(recipe: Recipe, network: Network, parts: Mapping[str, Tensor], record: Record, *, on: Machine) -> None:
+    """Print the minutes that the training and those of all repeats will take, unless they are seconds."""
+    sizes = duration.PartSizes(len(parts["train"]), len(parts["val"]))
+    if duration.is_short(recipe, record.flops.network, sizes):
+        return
+    try:
+        seconds = duration.seconds_a_repeat(recipe, network, sizes, classes=len(record.data.classes), on=on)
+    except (ValueError, RuntimeError, contract.NotFiniteError):
+        # Such as a GPU without room for a copy. What stops the training too is said by the training.
+        return
+    print(f"train: {duration.sentence(seconds, len(recipe.repeats))}, as measured here before", flush=True)
 
 
 def run(

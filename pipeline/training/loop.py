@@ -49,7 +49,7 @@ class _Run:
     progress: "tqdm[Any]"
     on_epoch: Callable[[Row], object]
     result: TrainResult
-    name: str
+    name: str | None
     keeper: Keeper
     started: float
     saved: State | None = None
@@ -75,7 +75,7 @@ def fit(
     seed: int,
     plan: TrainingPlan | None = None,
     on_epoch: Callable[[Row], object] = lambda _row: None,
-    name: str = TRAINING,
+    name: str | None = TRAINING,
     keeper: Keeper = NOTHING_KEPT,
 ) -> TrainResult:
     """Train for the whole budget; the last iterate is the result.
@@ -87,7 +87,7 @@ def fit(
         seed: of the order of images, the augmentation and dropout.
         plan: phases, rates by group, sampling; by default one phase in which every image counts the same.
         on_epoch: called with each epoch's row of the history, those before a resumption too.
-        name: for the progress bar, and at the start of each epoch's line unless it is `train`.
+        name: for the progress bar, and at the start of each epoch's line unless it is `train`; None to show neither.
         keeper: of the checkpoint to go on from, asked after each step; the result is the same, bit for bit.
 
     Raises:

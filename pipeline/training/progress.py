@@ -11,13 +11,15 @@ from pipeline.training.contract import Row
 TRAINING = "train"
 
 
-def progress_bar(steps: int, name: str, *, initial: int = 0) -> "tqdm[Any]":
-    """Return a progress bar with rate and time left, `initial` steps done, disabled where there is no terminal."""
-    return tqdm(total=steps, initial=initial, unit="step", desc=name, disable=None)
+def progress_bar(steps: int, name: str | None, *, initial: int = 0) -> "tqdm[Any]":
+    """Return a progress bar with rate and time left, `initial` steps done, disabled without a terminal or name."""
+    return tqdm(total=steps, initial=initial, unit="step", desc=name, disable=None if name else True)
 
 
-def print_epoch(row: Row, progress: "tqdm[Any]", name: str) -> None:
-    """Show an epoch's row of the history in the bar, or print it where there is no terminal."""
+def print_epoch(row: Row, progress: "tqdm[Any]", name: str | None) -> None:
+    """Show an epoch's row of the history in the bar, or print it where there is no terminal; nothing without a name."""
+    if name is None:
+        return
     # Diagnostics, whose names contain a slash, are too many for a line.
     left_out = ("epoch", "iteration")
     text = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in left_out and "/" not in name)

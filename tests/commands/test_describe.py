@@ -6,7 +6,7 @@ import tiny
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import COMMANDS, orbweaver
+from pipeline.commands import COMMANDS, orbweaver, outlook
 from pipeline.commands.describe import count_classes, read
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
@@ -21,6 +21,8 @@ def describe(*words: str) -> Result:
 @pytest.fixture(autouse=True)
 def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    # What is measured takes seconds; see test_outlook.py.
+    monkeypatch.setattr(outlook, "measured", lambda *_: [])
 
 
 @pytest.mark.parametrize(

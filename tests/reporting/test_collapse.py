@@ -18,7 +18,8 @@ def row(epoch, **layers):
     told = {
         f"{name}/{layer}": str(value) for layer, values in layers.items() for name, value in (EVEN | values).items()
     }
-    return {"epoch": str(epoch), "iteration": str(10 * epoch)} | told
+    trained = {"lr": "0.1", "train_loss": "1", "train_accuracy": "1"}
+    return {"epoch": str(epoch), "iteration": str(10 * epoch)} | trained | told
 
 
 def repeat(*rows, number=1, method="gca", parts=None, unit="epochs"):

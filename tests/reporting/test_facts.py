@@ -9,6 +9,7 @@ from pipeline import config
 from pipeline.commands import overriding
 from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
+from pipeline.core.naming import Own
 from pipeline.core.records import PhaseRecord
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.compare.repeats import Repeat
@@ -45,7 +46,7 @@ def repeat(number=1, changes=(), *, recipe=None, origin="torchvision", support=5
         record=record(number, recipe or settings(dict(changes)), origin=origin),
         runtime=written_results.runtime_of(**runtime_of(number) | runtime),
         scores=written_results.scores_of(classes=each, accuracy=0.5, test_images=10),
-        history=[{"epoch": "10"}, {"epoch": "60"}],
+        history=[{"epoch": epoch, "lr": "0.1", "train_loss": "1", "train_accuracy": "1"} for epoch in ("10", "60")],
         predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
     )
 
@@ -229,6 +230,15 @@ def test_what_an_experiment_changes_of_its_recipe_is_told():
     assert "Changed in it" not in dict(facts.experiment(material(repeat())))
     naming = {"data": "spiders", "changes": {"freeze": "3c", "budget": 2}}
     assert dict(facts.experiment(material(repeat(naming=naming))))["Changed in it"] == "freeze=3c budget=2"
+
+
+def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them():
+    given = material(repeat(changes=CBAM | {"options.attention": {"cbam": CBAM_OPTIONS}}))
+    [note] = [note for note in notes.limits(given) if "gates" in note]
+    assert note.startswith("Attention 'cbam' starts with gates near one half")
+    assert "frozen layers behind them cannot follow. With -S options.attention.cbam.gate_init=identity it" in note
+    own = given._replace(own=Own(attention="ecsm", amount=60))
+    assert any("the recipe has no such attention, so its budget of 60 epochs" in note for note in notes.limits(own))
 
 
 def test_data_tell_sizes_parts_and_what_was_left_out():

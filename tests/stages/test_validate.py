@@ -443,7 +443,7 @@ def test_a_changed_value_that_is_not_read_is_remarked_on(
         ("defaults.train.sampler", "weighted", {}),
         ("defaults.train.weight_decay", 0.1, {}),
         ("options.optimizer.adam.beta1", 0.8, {}),
-        ("options.attention.se.reduction", 8, {"attention": "se"}),
+        ("options.attention.self.reduction", 4, {"attention": "self"}),
         ("options.data.synthetic.images_per_class", 8, {}),
         ("lr", 0.5, {}),
     ],
@@ -464,3 +464,56 @@ def test_nothing_is_said_of_values_that_are_as_they_were_committed(capsys: pytes
 def test_outside_git_nothing_is_said_of_values_that_are_not_read(capsys: pytest.CaptureFixture[str]) -> None:
     changed("options.attention.se.reduction", 8)
     assert notes(capsys) == []
+
+
+PAPER_GATES = (
+    "starts with gates near one half (gate_init is 'paper'), which changes what the pre-trained network computes"
+)
+
+
+def gates(name: str, options: dict[str, Any] | None = None, **axes: Any) -> list[str]:
+    values = tiny.recipe(name, {f"options.attention.{key}": value for key, value in (options or {}).items()}, **axes)
+    return [note for note in config.remarks(config.resolve(config.check(values))) if "gate" in note]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "axes", "reason"),
+    [
+        ("ecsm", {}, {"budget": 5}, "5 epochs are fewer than the recipe's 60"),
+        ("ecsm", {"ecsm.position": "every_stage"}, {}, "frozen layers behind them cannot follow"),
+        ("csca", {}, {"freeze": "3a"}, "frozen layers behind them cannot follow"),
+        (
+            "quick",
+            {},
+            {"attention": "ecsm"},
+            "the recipe has no such attention, so its budget of 5 epochs is not meant for it",
+        ),
+    ],
+)
+def test_gates_that_may_cost_a_pre_trained_network_its_start_are_remarked_on(
+    name: str, options: dict[str, Any], axes: dict[str, Any], reason: str
+) -> None:
+    attention = axes.get("attention", name)
+    [note] = gates(name, options, **axes)
+    assert note.startswith(f"attention '{attention}' {PAPER_GATES}: {reason}")
+    word = note.partition("-S ")[2].partition(" ")[0]
+    assert word == f"options.attention.{attention}.gate_init=identity"
+    assert gates(name, options | {f"{attention}.gate_init": "identity"}, **axes) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"),
+    [
+        ("ecsm", {}),
+        ("ecsm", {"budget": 60, "attention": "ecsm"}),
+        ("ecsm", {"budget": 5, "freeze": "scratch"}),
+        ("ecsm", {"budget": 5, "attention": "none"}),
+        ("quick", {"attention": "self"}),
+        ("csca", {}),
+        ("hierarchical", {}),
+    ],
+)
+def test_a_papers_own_attention_and_gates_that_lose_nothing_are_not_remarked_on(
+    name: str, axes: dict[str, Any]
+) -> None:
+    assert gates(name, **axes) == []
