@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.core.recipe import Train
+from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention import start
 from pipeline.networks.weights import OF_IMAGENET
@@ -33,6 +34,9 @@ def _of_images(material: Material) -> Iterator[str]:
         yield (
             "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
         )
+    yield from (
+        f"{finding['files'][0]}." for finding in material.health["findings"] if finding["what"] == health.TESTED
+    )
     overlap = (material.dataset.get("published") or {}).get("known_overlap")
     if overlap and material.repeats[0].record.recipe.network.weights in OF_IMAGENET:
         yield f"The set and the pre-training data overlap: {overlap} So the accuracy here is higher than on new images."

@@ -128,7 +128,13 @@ def test_a_published_set_is_looked_at_in_a_temporary_place():
 EVERY_RECIPE = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["recipes"]
 
 
-@pytest.mark.parametrize("word", TABLES["network.freeze"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        pytest.param(word, marks=() if word in ("1", "phases") else pytest.mark.slow)
+        for word in TABLES["network.freeze"]
+    ],
+)
 def test_no_strategy_in_params_yaml_keeps_the_doctor_from_the_images_of_any_recipe(word):
     put = Path("params.yaml").read_text(encoding="utf-8").replace("\nfreeze: auto", f"\nfreeze: {word}", 1)
     Path("params.yaml").write_text(put, encoding="utf-8")

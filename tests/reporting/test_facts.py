@@ -11,7 +11,9 @@ from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
 from pipeline.core.naming import Own
 from pipeline.core.records import PhaseRecord
+from pipeline.datasets.collect import health
 from pipeline.datasets.collect.published import described
+from pipeline.datasets.prepared import manifest
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
@@ -28,6 +30,7 @@ PHASES = [
 ]
 
 
+VAL_AS_TEST = {"train": "train", "val": "test"}
 SETTINGS = "".join(f"diff --git a/{name} b/{name}\n-auto\n+3c\n" for name in ("params.yaml", "data/recipe.yaml"))
 CODE = f"{SETTINGS}diff --git a/pipeline/training/loop.py b/pipeline/training/loop.py\n+import os\n"
 
@@ -220,6 +223,13 @@ def test_what_limits_the_result_is_said(given, note):
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
     assert len(notes.limits(material(repeat()))) == 3
+
+
+def test_a_validation_folder_that_is_taken_as_the_test_part_is_told_among_the_limits():
+    rows = [manifest.Row(f"{top}/a/1.jpg", "a", part, 1, top, 99, 99, "RGB", "") for top, part in VAL_AS_TEST.items()]
+    found = health.examine(rows, [], [], image_size=64, on_leak="refuse")
+    told = notes.limits(material(repeat())._replace(health=found))
+    assert sum(note.startswith("'val' is taken as the test part, as no folder is named test;") for note in told) == 1
 
 
 def test_settings_that_differ_from_the_commit_are_no_warning_since_the_command_has_them():

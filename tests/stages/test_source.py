@@ -130,6 +130,8 @@ class TestDownload:
         assert len(served.asked) == 1
         assert torch.equal(checkpoints.read(paths.SOURCE_WEIGHTS)["conv1.weight"], values["conv1.weight"])
         assert described()["origin"].startswith("torchvision ResNet18_Weights.IMAGENET1K_V1 http://127.0.0.1")
+        assert described()["file_sha256"] == hashlib.sha256(served.file.read_bytes()).hexdigest()
+        assert described()["sha256"] not in ("", described()["file_sha256"])
 
     def test_a_file_that_is_not_what_was_published_is_refused_and_not_kept(
         self, served: SimpleNamespace, tmp_path: Path

@@ -154,7 +154,7 @@ def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
 
 def test_cells_whose_result_was_there_are_counted_as_such() -> None:
     found = [FOUND[0]._replace(cached=True), *FOUND[1:]]
-    count = page.content("mine", STUDY, found, commands=AGAIN)["answer"][0]
+    count = page.answer(found, [])[0]
     assert count == "2 of 3 cells are there. Nothing was trained for 1 cell, whose result was there before: head."
 
 

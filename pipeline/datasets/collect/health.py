@@ -11,6 +11,8 @@ from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
 # From this ratio of the largest to the smallest class, accuracy hardly depends on the small ones.
 UNEVEN = 3.0
 
+# What a validation folder is told by that is taken as the test part.
+TESTED = "images taken as the test part"
 _PLACES = ("across parts", "across classes", "within a class")
 _LEAK_ADVICE: dict[Choice, str] = {
     "refuse": "remove one of each, or choose data.on_leak: drop or allow",
@@ -116,7 +118,7 @@ def _tested(rows: Sequence[Row]) -> Iterator[Finding]:
     """Yield a validation folder that is taken as the test part."""
     for name, images in parts.tested_rows(rows).items():
         advice = "nothing, if that is meant; else name the folders train, val and test"
-        yield Finding("images taken as the test part", [parts.remark(name)], advice, files_in_all=images)
+        yield Finding(TESTED, [parts.remark(name)], advice, files_in_all=images)
 
 
 def _uneven(classes: Counter[str]) -> Iterator[Finding]:
