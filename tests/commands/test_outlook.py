@@ -19,6 +19,8 @@ from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 
+GATE = "options.attention.ecsm.gate_init"
+
 
 def photographs(folder: Path, *parts: str, each: int = 4) -> Path:
     for part in parts or ("",):
@@ -102,11 +104,11 @@ def test_what_attention_changes_before_training_is_told_with_the_word_that_leave
     [line] = outlook.attention_at_start(read(["attention=ecsm"]), 9)
     assert line.startswith("attention changes what the head reads at step 0 by ")
     assert "; 4 drawn images, repeats 1, 2, 3)" in line or "; 4 collected images, repeats 1, 2, 3)" in line
-    assert line.endswith("; with -S options.attention.ecsm.gate_init=identity by 0%")
+    assert line.endswith(f"; with -S {GATE}=identity by 0%")
     change = int(line.partition(" by ")[2].partition("%")[0])
     # Two gates near one half, which differ with the random values of attention, leave less than half.
     assert 50 <= change <= 100
-    [line] = outlook.attention_at_start(read(["attention=ecsm", "options.attention.ecsm.gate_init=identity"]), 9)
+    [line] = outlook.attention_at_start(read(["attention=ecsm", f"{GATE}=identity", "repeats=[1]"]), 9)
     assert line.startswith("attention changes what the head reads at step 0 by 0% (0% to 0%; 4 ")
     assert "with -S" not in line
 
@@ -126,6 +128,7 @@ def test_weights_that_are_not_here_are_said_to_be_missing(tmp_path: Path, monkey
         assert line == "what attention changes at step 0: the pre-trained weights are not on this machine yet"
 
 
+@pytest.mark.slow
 def test_collected_images_and_stored_weights_are_taken_where_they_are_of_this_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

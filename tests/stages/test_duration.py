@@ -39,7 +39,7 @@ def trained(monkeypatch, *, short):
     "axes",
     [
         {"attention": "se", "head": "mlp1024", "augmentation": "csca", "freeze": "3b"},
-        {"regularizer": "spa_gca", "budget": 2, "freeze": "3b"},
+        pytest.param({"regularizer": "spa_gca", "budget": 2, "freeze": "3b"}, marks=pytest.mark.slow),
     ],
     ids=["dropout", "regularizer"],
 )
