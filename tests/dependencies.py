@@ -19,6 +19,7 @@ FOLDERS = (
     "pipeline/config",
     "pipeline/core",
     "pipeline/datasets/collect",
+    "pipeline/datasets/copies",
     "pipeline/datasets/decoding",
     "pipeline/datasets/download",
     "pipeline/datasets/prepared",

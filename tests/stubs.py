@@ -75,7 +75,7 @@ def read_json(place: str) -> dict[str, Any]:
 def collect() -> None:
     recipe = read()
     data = recipe["data"]
-    content = digest(data["set"], data["duplicates"], data["on_leak"], recipe["options"]["data"])
+    content = digest(data["set"], data["duplicates"], recipe["options"]["data"])
     if data["set"] == "folder":
         content = digest(content, digest_of(places.own("folder")))
     names = [(f"{number % 2}/{number}.png", CLASSES[number % 2]) for number in range(IMAGES)]
@@ -83,9 +83,15 @@ def collect() -> None:
         write(f"data/collected/images/{path}", digest(content, path))
     write_table("data/collected/manifest.csv", "path,label,sha256", [(*row, digest(content, *row)) for row in names])
     write_table("data/collected/rejected.csv", "path,reason", [])
-    write_table("data/collected/groups.csv", "path,group,kind,of", [])
     write("data/collected/dataset.json", {"set": data["set"], "classes": CLASSES, "images": IMAGES})
     digests.seal(Path("data/collected"))
+
+
+def copies() -> None:
+    write("data/copies/search.json", {"manifest": digest_of("data/collected")})
+    write_table("data/copies/groups.csv", "path,group,kind,of", [])
+    write_table("data/copies/pairs.csv", "path,of", [])
+    digests.seal(Path("data/copies"))
 
 
 def split(repeat: int) -> None:
@@ -244,7 +250,7 @@ def report() -> None:
 
 
 OF_A_REPEAT = {"split": split, "train": train, "evaluate": evaluate}
-OF_ALL = {"collect": collect, "preprocess": preprocess, "source": source, "report": report}
+OF_ALL = {"collect": collect, "copies": copies, "preprocess": preprocess, "source": source, "report": report}
 
 
 def main(stage: str, arguments: Sequence[str]) -> None:

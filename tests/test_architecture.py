@@ -22,7 +22,7 @@ from pipeline.stages import validate
 ROOT = Path(__file__).parents[1]
 DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = DEFINITION["stages"]
-BEFORE_TRAINING = ("validate", "collect", "split", "preprocess", "source")
+BEFORE_TRAINING = ("validate", "collect", "copies", "split", "preprocess", "source")
 # What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
 NO_RESULT = ("config", "reporting", "tracking", "studies", "commands")
 # The places that a stage reads from params.yaml, since no resolved recipe holds them.

@@ -24,7 +24,9 @@ READERS: dict[str, Callable[[], object]] = {
 }
 READ = {
     "data/collected/manifest.csv": ("split", "preprocess", "report"),
-    "data/collected/groups.csv": ("split", "report"),
+    "data/copies/groups.csv": ("split",),
+    "data/copies/pairs.csv": ("split", "report"),
+    "data/copies/search.json": ("report",),
     "data/collected/dataset.json": ("split", "report"),
     "data/collected/rejected.csv": ("report",),
     "data/collected/SHA256SUMS": ("report",),
@@ -118,6 +120,12 @@ def test_a_flipped_byte_is_named_by_the_stage_that_opens_the_file(name: str, sta
 def test_every_kind_of_file_of_the_outputs_is_here(finished: Path) -> None:
     """What only people and MLflow read is left out: the report, and the sheet of images that `augmented.png` is."""
     made = {file.as_posix() for name in ("data", "models", "metrics") for file in Path(name).rglob("*")}
-    read_by_none = {"metrics/evaluate/1/SHA256SUMS", "data/recipe.yaml", "metrics/summary.json", "metrics/curves.csv"}
+    read_by_none = {
+        "metrics/evaluate/1/SHA256SUMS",
+        "data/copies/SHA256SUMS",
+        "data/recipe.yaml",
+        "metrics/summary.json",
+        "metrics/curves.csv",
+    }
     kinds = {name for name in made if Path(name).is_file() and not name.startswith(("metrics/report", "data/coll"))}
     assert kinds - read_by_none == {name for name in READ if not name.startswith("data/coll")}

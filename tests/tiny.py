@@ -10,7 +10,7 @@ import importlib
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,8 +160,15 @@ def chain(start: str | None = None, end: str | None = None) -> None:
     stages = _read(ROOT / "dvc.yaml")["stages"]
     names = list(stages)
     first, last = names.index(start or names[0]), names.index(end or names[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        if "copies" in names[first : last + 1]:
+            search_once(patch)
+        _run([stages[name] for name in names[first : last + 1]])
+
+
+def _run(stages: Sequence[Mapping[str, Any]]) -> None:
     axes = config.load().axes
-    for stage in (stages[name] for name in names[first : last + 1]):
+    for stage in stages:
         _python, _m, module, *words = shlex.split(stage["cmd"])
         main = importlib.import_module(module).main
         for repeat in axes.repeats if "matrix" in stage else axes.repeats[:1]:
@@ -232,6 +239,28 @@ def narrow(patch: pytest.MonkeyPatch) -> None:
 
 def _of_any_size(depth: int, _image_size: int) -> "nn.Module":
     return resnet(depth)
+
+
+def search_once(patch: pytest.MonkeyPatch) -> None:
+    """Search equal sets for copies once in a process, among smaller images and fewer neighbors."""
+    from pipeline.datasets.copies import alignment, appearance, finding
+
+    patch.setattr(finding, "find", _found_once(finding.find))
+    patch.setattr(alignment, "SIDE", 96)
+    patch.setattr(appearance, "NEAREST", 2)
+
+
+_FOUND: dict[Any, Any] = {}
+
+
+def _found_once(find: Any) -> Any:
+    def found(rows: Any, folder: Path, extract: Any) -> Any:
+        key = tuple(rows)
+        if key not in _FOUND:
+            _FOUND[key] = find(rows, folder, extract)
+        return _FOUND[key]
+
+    return found
 
 
 def draw_no_charts(patch: pytest.MonkeyPatch) -> None:

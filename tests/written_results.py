@@ -12,6 +12,7 @@ from pipeline.core import digests
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record, Runtime, Scores
 from pipeline.core.seeding import digest
+from pipeline.datasets.prepared.manifest import Pair
 
 CLASSES = ["<script>", 'L\'épeire "d$iadème$"', "Plator", "Trichonephila clavata"]
 # Actual and predicted class of the four test images in each repeat: 3, 2 and 4 of them are right.
@@ -43,10 +44,10 @@ def write_data():
     write_csv(Path("data/collected/manifest.csv"), ["path", "label", *fields], rows)
     bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
     write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)
-    write_csv(Path("data/collected/groups.csv"), ["path", "group", "kind", "of"], [])
+    write_csv(Path("data/copies/pairs.csv"), Pair._fields, [])
+    write_json(Path("data/copies/search.json"), {"images": 8, "hashed": 0, "aligned": 0})
     dataset = {
-        "on_leak": "refuse",
-        "leaks": 0,
+        "own": True,
         "set": "folder",
         "title": "Spiders & co",
         "classes": CLASSES,
@@ -56,7 +57,7 @@ def write_data():
     write_json(Path("data/collected/dataset.json"), dataset | {"has_parts": False, "published": None})
     write_csv(Path("data/packed/index.csv"), ["path", "label"], names)
     np.save("data/packed/images.npy", np.arange(8 * 3 * 8 * 8).reshape(8, 3, 8, 8).astype(np.uint8))
-    for folder in ("data/collected", "data/packed"):
+    for folder in ("data/collected", "data/copies", "data/packed"):
         digests.seal(Path(folder))
 
 

@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.studies.definition import Named, override
 
 # What a result follows from; how it is shown is none of it.
-STAGES = ("collect", "split", "preprocess", "source", "train", "evaluate")
+STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
 

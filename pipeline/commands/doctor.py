@@ -14,7 +14,7 @@ from pipeline.commands.overriding import read_images
 from pipeline.config import Resolved
 from pipeline.core import lockfile
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import bringing, collecting, health, near_duplicates, sets
+from pipeline.datasets.collect import bringing, collecting, health, sets
 from pipeline.datasets.collect.dataset import Request
 from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.collect.health import Finding
@@ -88,15 +88,20 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     Raises:
         InputError: where the set cannot be had at all.
     """
+    # Here, since no other command waits for torch.
+    from pipeline.datasets.copies import finding
+    from pipeline.pretrained import features
+
     data = resolved.recipe.data
     with tempfile.TemporaryDirectory() as scratch:
         seen = look(resolved, Path(scratch) / "images")
-        alike = near_duplicates.find(seen.rows, seen.folder)
+        pairs, search = finding.find(seen.rows, seen.folder, features.bundled)
     row = sets.known(data.set)
     report = health.examine(
         seen.rows,
         seen.rejected,
-        alike,
+        pairs,
+        search,
         image_size=data.image_size,
         on_leak=data.on_leak,
         refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
@@ -149,7 +154,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))
         lines.append(f"  sizes: {small} to {large} pixels")
         lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
-    lines += ["", *_bars(report["classes"]), *_finding_lines(report["findings"])]
+    lines += ["", *_bars(report["classes"]), "", f"copies: {report['copies']}", *_finding_lines(report["findings"])]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.tracking import Origin
 
 # What is taken from DVC's cache instead of being made anew with --reuse-data, and what is made anew then.
-DATA_STAGES = ("validate", "collect", "split", "preprocess", "source")
+DATA_STAGES = ("validate", "collect", "copies", "split", "preprocess", "source")
 LATER_STAGES = ("train", "evaluate", "report")
 NOT_COMPARED = (
     "not compared: run times (metrics/runtime), the summary and page that quote them, "

@@ -13,8 +13,8 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES, Recipe
-from pipeline.datasets.collect import leaks
 from pipeline.datasets.collect.sets import SETS
+from pipeline.datasets.prepared import leaks
 from pipeline.networks.strategies import EVERYTHING, HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 

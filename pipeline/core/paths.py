@@ -18,7 +18,11 @@ IMAGES = COLLECTED / "images"
 MANIFEST = COLLECTED / "manifest.csv"
 REJECTED = COLLECTED / "rejected.csv"
 DATASET = COLLECTED / "dataset.json"
-GROUPS = COLLECTED / "groups.csv"
+
+COPIES = Path("data/copies")
+GROUPS = COPIES / "groups.csv"
+PAIRS = COPIES / "pairs.csv"
+SEARCH = COPIES / "search.json"
 
 # each file below is an output by itself
 SPLITS = Path("data/split")

@@ -127,22 +127,30 @@ def download(weights: models.WeightsEnum) -> tuple[dict[str, Tensor], str]:
 
 def from_package(recipe: Recipe, _file: Path) -> Pretrained:
     """Read the weights that are installed with this project, under the names of this project's network."""
-    name = recipe.network.backbone
-    packaged = BACKBONES[name].bundled
-    assert packaged is not None  # `check_weights` has refused all others.
-    path = packaged.place()
+    return packaged(recipe.network.backbone)
+
+
+def packaged(name: str) -> Pretrained:
+    """Read the weights of a backbone that are installed with this project.
+
+    Raises:
+        InputError: where the file is missing or not what was published.
+    """
+    package = BACKBONES[name].bundled
+    assert package is not None  # `check_weights` has refused all others.
+    path = package.place()
     way_out = "delete .venv, and `make setup` installs it anew"
     if not path.is_file():
         raise InputError(f"weights: {path} is not there; {way_out}")
-    if (digest := digests.sha256(path)) != packaged.sha256:
+    if (digest := digests.sha256(path)) != package.sha256:
         raise InputError(
-            f"weights: {path} is not the file of {packaged.package}: SHA-256 {digest} instead of {packaged.sha256}; "
+            f"weights: {path} is not the file of {package.package}: SHA-256 {digest} instead of {package.sha256}; "
             f"{way_out}"
         )
     own = backbone(name).bundled_names
     parted = [(*theirs.rpartition("."), value) for theirs, value in checkpoints.read(path).items()]
     values = {f"{own[module]}.{leaf}": value for module, _, leaf, value in parted}
-    return Pretrained(values, f"ImageNet, package {packaged.package}", digest, packaged.license)
+    return Pretrained(values, f"ImageNet, package {package.package}", digest, package.license)
 
 
 # A row of `WEIGHTS` each.

@@ -29,7 +29,7 @@ def title(repeats: Sequence[Repeat]) -> str:
 def experiment(material: Material) -> list[tuple[str, str]]:
     """Return what was tried, as (term, description)."""
     record = material.repeats[0].record
-    recipe, network, images = record.recipe, record.recipe.network, record.data
+    recipe, network, count = record.recipe, record.recipe.network, sum(material.class_images.values())
     return [
         ("Recipe", f"{record.recipe_name} ({material.cite})"),
         *([("Changed in it", changed)] if (changed := material.repeats[0].runtime.naming.text()) else []),
@@ -39,7 +39,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
         ("Attention", wording.attention(network.attention, recipe.options_of("attention", network.attention))),
         ("Head", network.head),
         ("Regularizer", wording.regularizer(recipe.regularizer.method, recipe.options["regularizer"])),
-        ("Data", f"{material.dataset['title']}: {images.images:,} images, {len(images.classes):,} classes"),
+        ("Data", f"{material.dataset['title']}: {count:,} images, {len(material.class_images):,} classes"),
     ]
 
 
@@ -54,7 +54,7 @@ def data(material: Material) -> list[tuple[str, str]]:
     return [
         ("Set", f"{material.dataset['title']} ({images.set})"),
         ("Classes", f"{len(images.classes):,}"),
-        ("Images", f"{images.images:,}; {min(sizes):,} to {max(sizes):,} a class"),
+        ("Images", f"{sum(sizes):,}; {min(sizes):,} to {max(sizes):,} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{material.dataset['rejected']:,}"),
         *_published(material.dataset.get("published") or {}),
@@ -69,6 +69,7 @@ def health(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Smallest and largest image", " and ".join(dict.fromkeys(ends)) + " pixels"),
         ("Modes", modes),
         ("Largest class to smallest", f"{report['imbalance']:g} to 1"),
+        ("Copies", report["copies"]),
     ]
 
 

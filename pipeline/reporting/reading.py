@@ -14,7 +14,8 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health, left_out
-from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared import leaks, manifest
+from pipeline.datasets.prepared.search import Search
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Folder, Repeat
 from pipeline.reporting import aggregate, examples, figures
@@ -45,12 +46,17 @@ def material(recipe: Recipe) -> Material:
     """
     read = [repeats.read(Folder(Path()), number) for number in recipe.repeats]
     aggregate.check_same_experiment(read)
-    digests.check(paths.MANIFEST, paths.REJECTED, paths.GROUPS)
+    digests.check(paths.MANIFEST, paths.REJECTED, paths.PAIRS)
     digests.check(paths.PACKED / paths.PACKED_INDEX, paths.PACKED / paths.PACKED_ARRAY)
     rows = list(manifest.read(paths.MANIFEST, manifest.Row))
     rejected = list(manifest.read(paths.REJECTED, manifest.Rejected))
+    dataset, settings = _json(paths.DATASET), read[0].record.recipe.data
+    pairs = list(manifest.read(paths.PAIRS, manifest.Pair))
+    if settings.on_leak == "drop":
+        left = leaks.rejections(leaks.leaks(rows, pairs))
+        rejected = sorted([*rejected, *left])
+        rows = [row for row in rows if row.path not in {one.path for one in left}]
     counts = Counter(row.label for row in rows)
-    dataset = _json(paths.DATASET)
     return Material(
         repeats=read,
         cite=recipe.cite,
@@ -62,9 +68,10 @@ def material(recipe: Recipe) -> Material:
         health=health.examine(
             rows,
             rejected,
-            list(manifest.read(paths.GROUPS, manifest.Alike)),
-            image_size=read[0].record.recipe.data.image_size,
-            on_leak=dataset["on_leak"],
+            pairs,
+            Search(**_json(paths.SEARCH)),
+            image_size=settings.image_size,
+            on_leak=settings.on_leak,
         ),
         augmented=_augmented(read[0]),
         own=recipe.own,

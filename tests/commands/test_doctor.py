@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tiny
 import yaml
 from click.testing import CliRunner
 from PIL import Image
@@ -22,6 +23,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     shutil.copyfile(ROOT / "params.yaml", "params.yaml")
+    tiny.search_once(monkeypatch)
 
 
 @pytest.fixture

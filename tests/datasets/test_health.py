@@ -1,17 +1,22 @@
 import pytest
 
-from pipeline.datasets.collect import leaks
 from pipeline.datasets.collect.health import examine
-from pipeline.datasets.collect.leaks import Leak
-from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared import leaks
+from pipeline.datasets.prepared.leaks import Leak
+from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
+from pipeline.datasets.prepared.search import Search
 
 
 def _row(path: str, *, image: str = "", part: str = "", side: int = 100, mode: str = "RGB", note: str = "") -> Row:
     return Row(path, path.split("/")[0], part, 1, image or path, side, side, mode, note)
 
 
-def _examined(rows, *, rejected=(), alike=(), on_leak="refuse", **options):
-    return examine(rows, rejected, alike, **{"image_size": 64, "on_leak": on_leak} | options)
+def _pair(path: str, of: str, found: str = "features", confirmed: str = "yes") -> Pair:
+    return Pair(path, of, found, confirmed, "yes", 50, 97, 80)
+
+
+def _examined(rows, *, rejected=(), pairs=(), on_leak="refuse", **options):
+    return examine(rows, rejected, pairs, Search(len(rows), 0, 0), **{"image_size": 64, "on_leak": on_leak} | options)
 
 
 def _findings(rows, **options) -> dict[str, tuple[list[str], bool]]:
@@ -89,25 +94,42 @@ def test_a_validation_folder_that_is_taken_as_the_test_part_is_a_finding_that_st
 
 def test_duplicates_are_reported_by_kind_and_by_where_they_are():
     rows = [_row("a/1", image="x"), _row("a/2", image="x"), _row("a/3"), _row("b/1", image="x"), _row("b/2")]
-    alike = [
-        Alike("a/1", 1, "", ""),
-        Alike("a/2", 1, "exact", "a/1"),
-        Alike("a/3", 2, "", ""),
-        Alike("b/1", 1, "exact", "a/1"),
-        Alike("b/2", 2, "near", "a/3"),
-    ]
-    assert _findings(rows, alike=alike, refuse_duplicates=True) == {
+    pairs = [_pair("a/2", "a/1", "bytes"), _pair("b/1", "a/1", "bytes"), _pair("b/2", "a/3", "hashes", "no")]
+    assert _findings(rows, pairs=pairs, refuse_duplicates=True) == {
         "exact duplicates across classes": (["b/1 = a/1"], True),
-        "near duplicates across classes": (["b/2 = a/3"], False),
+        "near duplicates across classes": (["b/2 = a/3 (hashes, not confirmed)"], False),
         "exact duplicates within a class": (["a/2 = a/1"], False),
     }
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_confirmed_copies_in_two_classes_stop_a_run_where_they_are_refused(refused):
+    found = _findings([_row("a/1"), _row("b/1")], pairs=[_pair("b/1", "a/1")], refuse_duplicates=refused)
+    assert found == {"near duplicates across classes": (["b/1 = a/1 (mirrored, 97 % of the detail agrees)"], refused)}
+
+
+def test_what_is_merely_alike_is_listed_and_stops_nothing():
+    rows = [_row("a/1", part="train"), _row("b/1", part="test")]
+    found = _findings(rows, pairs=[_pair("b/1", "a/1", confirmed="no")], refuse_duplicates=True)
+    assert found == {"alike, perhaps copies": (["b/1 ~ a/1 (80 % alike, not confirmed)"], False)}
+
+
+def test_copies_within_a_given_test_part_are_told():
+    rows = [_row("a/1", part="test"), _row("a/2", part="test"), _row("a/3", part="train"), _row("a/4", part="train")]
+    pairs = [_pair("a/2", "a/1", "bytes"), _pair("a/4", "a/3", "bytes")]
+    report = _examined(rows, pairs=pairs)
+    found = {one["what"]: one for one in report["findings"]}
+    assert found["exact duplicates within the test part"]["files"] == ["a/2 = a/1"]
+    assert "its interval too narrow" in found["exact duplicates within the test part"]["advice"]
+    assert found["exact duplicates within a class"]["files"] == ["a/4 = a/3"]
+    assert report["copies"].startswith("looked for byte-equal copies alone")
 
 
 @pytest.mark.parametrize(("on_leak", "stops"), [("refuse", True), ("drop", False), ("allow", False)])
 def test_near_duplicates_across_parts_stop_a_run_where_they_are_refused(on_leak, stops):
     rows = [_row("a/1", part="test"), _row("a/2", part="train")]
-    alike = [Alike("a/1", 1, "", ""), Alike("a/2", 1, "near", "a/1")]
-    assert _findings(rows, alike=alike, on_leak=on_leak) == {"near duplicates across parts": (["a/2 = a/1"], stops)}
+    found = _findings(rows, pairs=[_pair("a/2", "a/1")], on_leak=on_leak)
+    assert found == {"near duplicates across parts": (["a/2 = a/1"], stops)}
 
 
 def test_the_known_overlap_with_pre_training_data_is_a_finding():

@@ -1,16 +1,51 @@
 import pytest
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect.leaks import Leak, check, leaks, rejections, resolved
-from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.leaks import Leak, check, check_classes, leaks, rejections, resolved
+from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 
 
 def _row(path: str, *, image: str = "") -> Row:
     return Row(path, "a", path.split("/")[0], 1, image or path, 1, 1, "RGB", "")
 
 
-def _alike(*paths: str) -> list[Alike]:
-    return [Alike(path, 1, "near" if place else "", "") for place, path in enumerate(paths)]
+def _pair(path: str, of: str, found: str = "features", confirmed: str = "yes") -> Pair:
+    return Pair(path, of, found, confirmed, "no", 50, 97, 80)
+
+
+def _alike(*paths: str) -> list[Pair]:
+    """Return pairs of the first path with each other."""
+    return [_pair(path, paths[0]) for path in paths[1:]]
+
+
+def test_what_is_merely_alike_does_not_leak_but_what_the_hashes_find_does():
+    rows = [_row("test/1"), _row("train/1")]
+    assert leaks(rows, [_pair("train/1", "test/1", "features", "no")]) == []
+    assert len(leaks(rows, [_pair("train/1", "test/1", "hashes", "no")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ("bytes", "the same image"),
+        ("features", "copies of one photograph (one lies on the other, pixel by pixel)"),
+        ("hashes", "copies of one photograph (one lies on the other, pixel by pixel)"),
+    ],
+)
+def test_confirmed_copies_in_two_classes_are_refused_in_a_line_with_the_way_out(found, words):
+    rows = [
+        _row("cat/1")._replace(label="cat"),
+        _row("dog/1")._replace(label="dog"),
+        _row("dog/2")._replace(label="dog"),
+    ]
+    pairs = [_pair("dog/1", "cat/1", found), _pair("dog/2", "cat/1", found), _pair("dog/2", "dog/1", found)]
+    with pytest.raises(InputError) as caught:
+        check_classes(rows, pairs, key="data.duplicates")
+    assert str(caught.value) == (
+        f"'cat/1' and 'dog/1' are {words} in two classes (and 1 more such pairs); remove one, "
+        "or allow such pairs: -S data.duplicates=allow"
+    )
+    check_classes(rows, [one._replace(found="features", confirmed="no") for one in pairs], key="data.duplicates")
 
 
 @pytest.mark.parametrize(("early", "late"), [("train", "test"), ("train", "val"), ("val", "test")])

@@ -22,6 +22,8 @@ FOLLOWS = {
     "freeze=3c": AGAIN,
     "lr=1e-5": AGAIN,
     "repeats=[1,2]": stages("validate", "report") | stages("split", *TRAINED, repeats=[2]),
+    # Neither copies nor parts follow from the network.
+    "backbone=resnet18 weights=none freeze=scratch": AGAIN | stages("source"),
 }
 UNKNOWN = {"+frez=3c": "unknown key 'frez'", "+recipes.quick.train.lrr=1": "unknown key 'recipes.quick.train.lrr'"}
 # What git does not do by itself after `git merge`.
@@ -94,8 +96,8 @@ def test_beside_the_workspace_what_follows_from_a_word_runs_alone_and_the_worksp
     assert [set(ran(one)) for one in told.values()] == list(FOLLOWS.values())
     revision = {ref.rpartition("/")[2]: ref for ref in experiments(stubbed)}
     held = {name: recipe_at(stubbed, revision[name]) for name in told}
-    assert [recipe.network.freeze for recipe in held.values()] == ["3b", "3b", "3c", "3b", "3b"]
-    assert [recipe.train.lr for recipe in held.values()] == [1e-3, 1e-3, 1e-3, 1e-5, 1e-3]
+    assert [recipe.network.freeze for recipe in held.values()] == ["3b", "3b", "3c", "3b", "3b", "scratch"]
+    assert [recipe.train.lr for recipe in held.values()] == [1e-3, 1e-3, 1e-3, 1e-5, 1e-3, 1e-3]
     assert held["e4"].repeats == (1, 2)
     assert stubbed.content() == content
     assert stubbed.run("git", "status", "--short") == ""

@@ -19,7 +19,7 @@ import tiny
 from clones import Clone
 
 MEGABYTES = 400
-STAGES = ("collect", "split", "preprocess", "source", "train", "evaluate", "report")
+STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate", "report")
 # Bytes that are left when a stage begins.
 ROOM = (0, 4096, 65_536, 500_000, 2_000_000, 8_000_000, 17_000_000, 30_000_000)
 BALLAST = "ballast"

@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
-from pipeline.datasets.synthetic.synthetic import spider_image
+from pipeline.datasets.prepared.manifest import Rejected, Row
 from pipeline.stages import collect
 
 
 def _params(**changes: object) -> None:
-    own = {f"data.{key}": changes.pop(key) for key in ("duplicates", "on_leak") if key in changes}
+    own = {f"data.{key}": changes.pop(key) for key in ("duplicates",) if key in changes}
     drawing = {"options.data.synthetic": {"images_per_class": 4, "size": 32, "seed": 0}}
     tiny.write_params(own | drawing, **changes)
 
@@ -88,8 +87,7 @@ def test_own_class_folders_are_collected(own):
         "images": 4,
         "rejected": 0,
         "has_parts": False,
-        "on_leak": "refuse",
-        "leaks": 0,
+        "own": True,
         "published": None,
     }
 
@@ -166,66 +164,6 @@ def test_an_image_in_two_classes_can_be_allowed(own):
     _params(data="folder", folder=str(own), duplicates="allow")
     _collect()
     assert len(manifest.read(paths.MANIFEST, Row)) == 5
-
-
-@pytest.fixture
-def leaking(tmp_path):
-    """Parts of spiders, where one test image is in train with other bytes, brightened, and one is there as it is."""
-    for number in range(16):
-        part, label = ("train", "test")[number % 2], ("cat", "dog")[number // 2 % 2]
-        file = tmp_path / f"own/{part}/{label}/{number:02}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        spider_image(number % 9, number, size=64, seed=1).save(file)
-    with Image.open(tmp_path / "own/test/cat/01.png") as image:
-        ImageEnhance.Brightness(image).enhance(1.2).save(tmp_path / "own/train/cat/near.png")
-    shutil.copy(tmp_path / "own/test/dog/03.png", tmp_path / "own/train/dog/same.png")
-    _params(data="folder", folder=str(tmp_path / "own"))
-    return tmp_path / "own"
-
-
-def test_a_near_duplicate_across_parts_is_refused_with_the_ways_out(leaking):
-    message = (
-        r"^'train/cat/near.png' in train is a near duplicate of 'test/cat/01.png' in test \(and 1 more such images\); "
-        r"remove one, or leave .* out of train, -S defaults.data.on_leak=drop, or let them be, -S .*on_leak=allow$"
-    )
-    with pytest.raises(InputError, match=message):
-        _collect()
-    assert _written() == {}
-
-
-def test_what_leaks_can_be_left_out_of_training_and_is_listed(leaking, capsys):
-    _params(data="folder", folder=str(leaking), on_leak="drop")
-    _collect()
-    assert manifest.read(paths.REJECTED, Rejected) == [
-        Rejected("train/cat/near.png", "left out of train: a near duplicate of 'test/cat/01.png' in test"),
-        Rejected("train/dog/same.png", "left out of train: byte-equal to 'test/dog/03.png' in test"),
-    ]
-    kept = {row.path for row in manifest.read(paths.MANIFEST, Row)}
-    assert len(kept) == 16
-    assert {file.relative_to(paths.IMAGES).as_posix() for file in paths.IMAGES.rglob("*.png")} == kept
-    assert "collect: 2 images are copies or near duplicates of others" in capsys.readouterr().out
-
-
-def test_what_leaks_can_be_let_be_and_is_remarked_on(leaking, capsys):
-    _params(data="folder", folder=str(leaking), on_leak="allow")
-    _collect()
-    assert len(manifest.read(paths.MANIFEST, Row)) == 18
-    told = (
-        "note: on_leak is 'allow': 2 images of an earlier part are in a later one too, the first 'train/cat/near.png'"
-    )
-    assert told in capsys.readouterr().out
-    assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["leaks"] == 2
-
-
-def test_near_duplicates_are_listed_by_group(own):
-    for name, number in {"a": 1, "b": 2}.items():
-        spider_image(number, 0, size=64, seed=1).save(own / f"cat/{name}.png")
-    spider_image(1, 0, size=64, seed=1).resize((48, 48)).save(own / "cat/c.png")
-    _collect()
-    assert manifest.read(paths.GROUPS, Alike) == [
-        Alike("cat/a.png", 1, "", ""),
-        Alike("cat/c.png", 1, "near", "cat/a.png"),
-    ]
 
 
 def test_a_set_whose_papers_say_its_parts_is_taken_as_it_is():

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,35 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
+from pipeline.datasets.prepared.groups import grouped
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 from pipeline.datasets.prepared.splits import PerClass, split
 from pipeline.stages.split import main
 
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]
 
 
-def _params(data: str = "synthetic", **changes: Any) -> None:
+def _params(data: str = "synthetic", on_leak: str = "refuse", duplicates: str = "refuse", **changes: Any) -> None:
     split = {"test": 0.25, "val": 0.2, "seed": 5, "per_class": "auto"} | changes
-    tiny.write_params({"data.split": split}, data=data)
+    tiny.write_params({"data.split": split, "data.on_leak": on_leak, "data.duplicates": duplicates}, data=data)
 
 
-def _described(on_leak: str = "refuse", *, published: bool = False) -> None:
+def _described(*, published: bool = False, own: bool = False) -> None:
     """What `collect` says of a set: one of which nothing is published, or one with numbers of images."""
     told = {"counts": {"images": 0, "train": 0, "test": 0}, "printed": {}} if published else None
-    paths.DATASET.write_text(json.dumps({"published": told, "on_leak": on_leak}), encoding="utf-8")
+    paths.DATASET.write_text(json.dumps({"published": told, "own": own}), encoding="utf-8")
     digests.seal(paths.COLLECTED)
+
+
+def _copies(*pairs: Pair) -> None:
+    """What `copies` says of the set."""
+    manifest.write(paths.PAIRS, Pair, pairs)
+    manifest.write(paths.GROUPS, Alike, grouped(pairs))
+    digests.seal(paths.COPIES)
+
+
+def _pair(path: str, of: str, found: str = "features", confirmed: str = "yes") -> Pair:
+    return Pair(path, of, found, confirmed, "no", 50, 97, 80)
 
 
 @pytest.fixture
@@ -48,8 +61,9 @@ def project(tmp_path, monkeypatch):
     _params()
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, ROWS)
-    manifest.write(paths.GROUPS, Alike, [])
     _described()
+    paths.COPIES.mkdir(parents=True)
+    _copies()
 
 
 def test_the_split_follows_the_parameters_and_the_repeat():
@@ -141,13 +155,41 @@ def test_the_parts_of_a_published_set_are_told(drawn, capsys):
 
 
 def test_near_duplicates_stay_together_unless_they_are_let_be():
-    alike = [Alike(row.path, 1, "near" if place else "", ROWS[0].path) for place, row in enumerate(ROWS[:10])]
-    manifest.write(paths.GROUPS, Alike, alike)
-    digests.seal(paths.COLLECTED)
+    together = {row.path for row in ROWS[:10]}
+    _copies(*(_pair(row.path, ROWS[0].path) for row in ROWS[1:10]))
     held = {}
     for choice in ("refuse", "allow"):
-        _described(on_leak=choice)
+        _params(on_leak=choice)
         main(["1"])
-        assigned = manifest.read(paths.split_file(1), Assigned)
-        held[choice] = len({image.part for image in assigned if image.path in {one.path for one in alike}})
+        held[choice] = len(
+            {image.part for image in manifest.read(paths.split_file(1), Assigned) if image.path in together}
+        )
     assert held == {"refuse": 1, "allow": 3}
+
+
+def test_what_is_alike_but_not_confirmed_stays_together_and_stops_nothing():
+    _described(own=True)
+    _copies(_pair(ROWS[0].path, ROWS[20].path, confirmed="no"))
+    parts = set()
+    for repeat in range(8):
+        main([str(repeat)])
+        part = {image.path: image.part for image in manifest.read(paths.split_file(repeat), Assigned)}
+        parts |= {(part[ROWS[0].path], part[ROWS[20].path])}
+    assert all(one == other for one, other in parts)
+    assert len(parts) > 1
+
+
+@pytest.mark.parametrize(
+    ("own", "choice", "refused"), [(True, "refuse", True), (True, "allow", False), (False, "refuse", False)]
+)
+def test_confirmed_copies_in_two_classes_of_ones_own_set_are_refused(own, choice, refused):
+    _params(duplicates=choice)
+    _described(own=own)
+    _copies(_pair(ROWS[20].path, ROWS[0].path))
+    with (
+        pytest.raises(InputError, match=r"^'a/00' and 'b/00' are copies of one photograph")
+        if refused
+        else nullcontext()
+    ):
+        main(["1"])
+    assert paths.split_file(1).exists() != refused

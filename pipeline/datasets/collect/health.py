@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.datasets.collect import left_out, parts
-from pipeline.datasets.collect.leaks import Choice, leaks
-from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.groups import kind
+from pipeline.datasets.prepared.leaks import Choice, leaks
+from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
+from pipeline.datasets.prepared.search import Search, words
 
 # From this ratio of the largest to the smallest class, accuracy hardly depends on the small ones.
 UNEVEN = 3.0
 
 # What a validation folder is told by that is taken as the test part.
 TESTED = "images taken as the test part"
-_PLACES = ("across parts", "across classes", "within a class")
+# A part that the manifest gives; no image of it is opened here.
+_TEST = "test"
+_PLACES = ("across parts", "across classes", "within the test part", "within a class")
+_TWICE = "remove all but one: each counts by itself in the accuracy and makes its interval too narrow"
 _LEAK_ADVICE: dict[Choice, str] = {
     "refuse": "remove one of each, or choose data.on_leak: drop or allow",
     "drop": "nothing: they are left out of the earlier part",
@@ -47,7 +52,8 @@ class Finding(NamedTuple):
 def examine(
     rows: Sequence[Row],
     rejected: Sequence[Rejected],
-    alike: Sequence[Alike],
+    pairs: Sequence[Pair],
+    search: Search,
     *,
     image_size: int,
     on_leak: Choice,
@@ -59,21 +65,24 @@ def examine(
     Args:
         rows: the accepted images.
         rejected: the files that cannot be used.
-        alike: the groups of duplicates.
+        pairs: the copies.
+        search: what was compared to find them.
         image_size: side of the packed images, in pixels.
         on_leak: treatment of one image in two parts.
-        refuse_duplicates: whether byte-equal images in two classes stop a run.
+        refuse_duplicates: whether confirmed copies in two classes stop a run.
         known_overlap: images shared with the pre-training data; empty if none are known.
 
     Returns:
         `images`; `classes`, `parts`, `modes` and `conversions` with their numbers of images; `imbalance`, the size of
-        the largest class over that of the smallest; `sizes` in pixels, `smallest` and `largest` by area; `findings`.
+        the largest class over that of the smallest; `sizes` in pixels, `smallest` and `largest` by area; `copies`, what
+        was looked for; `findings`.
     """
     classes = Counter(row.label for row in rows)
     findings = [
         *_unusable(rejected),
         *_tested(rows),
-        *_repeated(rows, alike, on_leak, refuse_duplicates),
+        *_repeated(rows, pairs, on_leak, refuse_duplicates),
+        *_alike(pairs),
         *_uneven(classes),
         *_small(rows, image_size),
         *_converted(rows),
@@ -88,6 +97,7 @@ def examine(
         "sizes": _sizes(rows),
         "modes": dict(Counter(row.mode for row in rows).most_common()),
         "conversions": dict(Counter(row.note for row in rows if row.note).most_common()),
+        "copies": words(search),
         "findings": [finding.as_dict() for finding in findings],
     }
 
@@ -144,38 +154,64 @@ def _converted(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _repeated(
-    rows: Sequence[Row], alike: Sequence[Alike], on_leak: Choice, refuse_duplicates: bool
+    rows: Sequence[Row], pairs: Sequence[Pair], on_leak: Choice, refuse_duplicates: bool
 ) -> Iterator[Finding]:
     """Yield exact and near duplicates by location; a pair across both parts and classes is listed under each."""
     files: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for image, kind, other in _pairs(rows, alike):
-        where = "across classes" if image.label != other.label else "within a class"
-        if image.part == other.part or image.label != other.label:
-            files[kind, where].append(f"{image.path} = {other.path}")
-    # As stage `collect` computes them: one leak per image, with its duplicate in the latest part.
-    for leak in leaks(rows, alike):
+    stopping = set()
+    known = {row.path: row for row in rows}
+    for pair in pairs:
+        if not pair.is_copy or pair.path not in known or pair.of not in known:
+            continue
+        image, other = known[pair.path], known[pair.of]
+        for where in _where(image, other):
+            files[kind(pair), where].append(f"{image.path} = {other.path}{_evidence(pair)}")
+            if where == "across classes" and pair.confirmed == "yes" and refuse_duplicates:
+                stopping.add((kind(pair), where))
+    # As stage `split` computes them: one leak per image, with its duplicate in the latest part.
+    for leak in leaks(rows, pairs):
         files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
+        if on_leak == "refuse":
+            stopping.add((leak.kind, "across parts"))
     for where in _PLACES:
-        for kind in ("exact", "near"):
-            if pairs := files[kind, where]:
-                stops = (where == "across parts" and on_leak == "refuse") or (
-                    where == "across classes" and kind == "exact" and refuse_duplicates
-                )
-                yield Finding(f"{kind} duplicates {where}", pairs, _advice(where, kind, on_leak, stops), stops)
+        for sure in ("exact", "near"):
+            if listed := files[sure, where]:
+                stops = (sure, where) in stopping
+                yield Finding(f"{sure} duplicates {where}", listed, _advice(where, sure, on_leak, stops), stops)
 
 
-def _advice(where: str, kind: str, on_leak: Choice, stops: bool) -> str:
+def _where(image: Row, other: Row) -> Iterator[str]:
+    """Yield where a pair does harm; leaks across parts are found by themselves."""
+    if image.label != other.label:
+        yield "across classes"
+    if image.part == other.part == _TEST:
+        yield "within the test part"
+    elif image.part == other.part and image.label == other.label:
+        yield "within a class"
+
+
+def _evidence(pair: Pair) -> str:
+    """Return how a pair was found out, where its bytes differ."""
+    if pair.found == "bytes":
+        return ""
+    mirrored = "mirrored, " if pair.mirrored == "yes" else ""
+    if pair.confirmed == "yes":
+        return f" ({mirrored}{pair.agreement} % of the detail agrees)"
+    return f" ({'hashes' if pair.found == 'hashes' else f'{pair.likeness} % alike'}, not confirmed)"
+
+
+def _alike(pairs: Sequence[Pair]) -> Iterator[Finding]:
+    if alike := [f"{pair.path} ~ {pair.of}{_evidence(pair)}" for pair in pairs if not pair.is_copy]:
+        advice = "look at them; nothing confirms that they are copies. They stay together when the set is divided"
+        yield Finding("alike, perhaps copies", alike, advice)
+
+
+def _advice(where: str, sure: str, on_leak: Choice, stops: bool) -> str:
     if where == "across parts":
         return _LEAK_ADVICE[on_leak]
     if where == "across classes":
         also = ", or choose data.duplicates: allow" if stops else ""
-        return f"look which class is right and remove the {'copy' if kind == 'exact' else 'other'}{also}"
+        return f"look which class is right and remove the {'copy' if sure == 'exact' else 'other'}{also}"
+    if where == "within the test part":
+        return _TWICE
     return "nothing: they stay together when the set is divided" if on_leak != "allow" else "remove all but one"
-
-
-def _pairs(rows: Sequence[Row], alike: Sequence[Alike]) -> Iterator[tuple[Row, str, Row]]:
-    """Yield each duplicate, its kind and its original, if both are among the rows."""
-    known = {row.path: row for row in rows}
-    for one in alike:
-        if one.path in known and one.of in known:
-            yield known[one.path], one.kind, known[one.of]

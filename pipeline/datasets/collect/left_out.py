@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from pipeline.datasets.collect import leaks
+from pipeline.datasets.prepared import leaks
 from pipeline.datasets.prepared.manifest import Rejected
 
 # How a file outside all class folders is told.

@@ -14,7 +14,9 @@ from pipeline.core.files import MARK, as_cell
 # Texts with all values that a cell may have.
 Part = Annotated[str, "train", "val", "test"]
 OwnPart = Annotated[str, "train", "val", "test", ""]
-Kind = Annotated[str, "exact", "near", ""]
+Kind = Annotated[str, "exact", "near", "alike", ""]
+Found = Annotated[str, "bytes", "hashes", "features"]
+YesNo = Annotated[str, "yes", "no"]
 
 
 class Row(NamedTuple):
@@ -56,8 +58,8 @@ class Alike(NamedTuple):
     Attributes:
         path: relative to the collected images.
         group: number of the group, from 1.
-        kind: exact (the same bytes) or near (encoded anew, resized, slightly cropped, brightened), in relation to `of`;
-            empty for an image that duplicates none before it in the group.
+        kind: exact (the same bytes), near (a copy, changed) or alike (nothing confirms that it is one), in relation to
+            `of`; empty for an image that duplicates none before it in the group.
         of: the image that it duplicates; empty if `kind` is.
     """
 
@@ -65,6 +67,35 @@ class Alike(NamedTuple):
     group: int
     kind: Kind
     of: str
+
+
+class Pair(NamedTuple):
+    """Two images in pairs.csv that may be copies of one.
+
+    Attributes:
+        path: relative to the collected images.
+        of: the image that it duplicates, which is before it in the manifest.
+        found: by equal bytes, by hashes, or by a network's features.
+        confirmed: yes if their bytes are equal, or one image lies on the other pixel by pixel.
+        mirrored: yes if one of the two had to be mirrored for that.
+        inliers: number of keypoints of both that fit one map; 0 if not looked at.
+        agreement: percentage of the shared detail that correlates then.
+        likeness: cosine of their features in percent; 0 if not computed.
+    """
+
+    path: str
+    of: str
+    found: Found
+    confirmed: YesNo
+    mirrored: YesNo
+    inliers: int
+    agreement: int
+    likeness: int
+
+    @property
+    def is_copy(self) -> bool:
+        """True for copies, false for images that are merely alike."""
+        return self.confirmed == "yes" or self.found == "hashes"
 
 
 class Assigned(NamedTuple):
@@ -83,9 +114,9 @@ class Indexed(NamedTuple):
 
 
 # Columns with few different values.
-_SHARED = ("label", "part", "mode", "note")
+_SHARED = ("label", "part", "mode", "note", "found")
 
-RowT = TypeVar("RowT", Row, Rejected, Alike, Assigned, Indexed)
+RowT = TypeVar("RowT", Row, Rejected, Alike, Pair, Assigned, Indexed)
 
 
 class _CellError(Exception):

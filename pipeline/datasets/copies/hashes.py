@@ -1,4 +1,4 @@
-"""Groups of duplicates: equal bytes, or the same image encoded anew, resized, slightly cropped or brightened.
+"""Near duplicates by hashes: the same image encoded anew, resized, slightly cropped or brightened.
 
 Two perceptual hashes (pHash, dHash) of every image select candidate pairs. Two candidates are duplicates if the fine
 detail of their gray thumbnails correlates, at one of several small crops. Hashes alone do not suffice: two photographs
@@ -6,7 +6,6 @@ of the same kind of object may have equal hashes, but their detail differs.
 """
 
 import functools
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,20 +14,15 @@ import imagehash
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage, sparse
+from scipy import ndimage
 from tqdm import tqdm
 
 from pipeline.datasets.decoding import images
 from pipeline.datasets.decoding.parallel import mapped
-from pipeline.datasets.prepared.manifest import Alike, Row
+from pipeline.datasets.prepared.manifest import Row
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
-
-# Side in pixels below which images of one kind have too little detail to differ.
-SMALLEST = 32
-# Every pair of hashes is compared: the time grows with the square, to hours for much larger sets.
-MOST = 100_000
 
 # Largest number of different bits, of 128, between candidates. A random crop by 5 % stays below in 99.8 % of 1,313
 # photographs and all of 300 drawings, as does one in a thousand pairs of different images.
@@ -61,38 +55,14 @@ class Print(NamedTuple):
     detail: Halves
 
 
-def find(rows: Sequence[Row], folder: Path) -> list[Alike]:
-    """Return the groups of exact and near duplicates of a set, on all cores.
-
-    Images with a side below `SMALLEST` pixels, and sets of more than `MOST` different images, are compared byte for
-    byte alone.
+def near(rows: Sequence[Row], folder: Path, compared: Sequence[int]) -> list[tuple[int, int]]:
+    """Return pairs of near duplicates, as indices of the rows, the lower first, with all cores.
 
     Args:
         rows: the manifest.
         folder: the folder that its paths are relative to.
-
-    Returns:
-        One entry per image that has a duplicate, in the rows' order; the first of a group has no kind.
+        compared: indices of rows of different bytes.
     """
-    copies: dict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        copies[row.sha256].append(index)
-    links = [(equal[0], other) for equal in copies.values() for other in equal[1:]]
-    exact = {other for _, other in links}
-    links += _near(rows, folder, [equal[0] for equal in copies.values()])
-    return _grouped(rows, links, exact)
-
-
-def is_compared(rows: Sequence[Row]) -> bool:
-    """Return whether a set of this size is searched for near duplicates."""
-    return len({row.sha256 for row in rows}) <= MOST
-
-
-def _near(rows: Sequence[Row], folder: Path, different: Sequence[int]) -> list[tuple[int, int]]:
-    """Return pairs of near duplicates among rows of different bytes, as indices of the rows, the lower first."""
-    compared = [index for index in different if min(rows[index].width, rows[index].height) >= SMALLEST]
-    if len(compared) < 2 or len(different) > MOST:
-        return []
     work = functools.partial(digest, folder)
     with mapped(work, [rows[index].path for index in compared]) as results:
         prints = list(tqdm(results, "compare", len(compared), unit=" images", disable=None))
@@ -188,29 +158,3 @@ def _vectors(crops: Floats) -> Floats:
     lengths: Floats = np.linalg.norm(flat, axis=1)
     vectors: Floats = flat / np.maximum(lengths, _FLAT)[:, None]
     return vectors
-
-
-def _grouped(rows: Sequence[Row], links: Sequence[tuple[int, int]], exact: set[int]) -> list[Alike]:
-    """Return the linked rows with numbers of their groups, in the rows' order, each with the first row linked to it."""
-    linked = sorted({index for link in links for index in link})
-    if not linked:
-        return []
-    node = {index: number for number, index in enumerate(linked)}
-    ends = np.array([[node[index] for index in link] for link in links]).T
-    graph = sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
-    groups = sparse.csgraph.connected_components(graph, directed=False)[1]
-    original: dict[int, int] = {}
-    for one, other in sorted(links):
-        original.setdefault(other, one)
-    # SciPy's numbers of components follow no documented order.
-    renumbered: dict[int, int] = {}
-    return [
-        _alike(rows, index, renumbered.setdefault(int(group), len(renumbered) + 1), original.get(index), index in exact)
-        for index, group in zip(linked, groups, strict=True)
-    ]
-
-
-def _alike(rows: Sequence[Row], index: int, group: int, original: int | None, exact: bool) -> Alike:
-    if original is None:
-        return Alike(rows[index].path, group, "", "")
-    return Alike(rows[index].path, group, "exact" if exact else "near", rows[original].path)

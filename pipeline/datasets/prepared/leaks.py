@@ -1,11 +1,12 @@
-"""Leaks: one image in two of a set's own parts, which is refused, dropped from the earlier part, or allowed."""
+"""Copies where they do harm: in two of a set's own parts (leaks), in two classes, twice in a test part."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.prepared.manifest import Alike, Rejected, Row
+from pipeline.datasets.prepared.groups import grouped
+from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 
 Choice = Literal["refuse", "drop", "allow"]
 
@@ -13,6 +14,7 @@ Choice = Literal["refuse", "drop", "allow"]
 _RANK = {"train": 0, "val": 1, "test": 2}
 # How the reason of a file that was dropped begins.
 DROPPED = "left out of "
+_CLASH = {True: "the same image", False: "copies of one photograph (one lies on the other, pixel by pixel)"}
 _WORDS = {"exact": "byte-equal to", "near": "a near duplicate of"}
 
 
@@ -34,11 +36,11 @@ class Leak(NamedTuple):
     kind: str
 
 
-def leaks(rows: Sequence[Row], alike: Sequence[Alike]) -> list[Leak]:
-    """Return every image that has a duplicate in a later part than its own, sorted by path."""
+def leaks(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Leak]:
+    """Return every image that has a copy in a later part than its own, sorted by path; alike ones are none."""
     known = {row.path: row for row in rows}
     groups: dict[int, list[Row]] = defaultdict(list)
-    for one in alike:
+    for one in grouped([pair for pair in pairs if pair.is_copy]):
         if one.path in known and known[one.path].part:
             groups[one.group].append(known[one.path])
     leaking = []
@@ -88,9 +90,46 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
         )
 
 
+def note(leaking: Sequence[Leak], choice: Choice) -> str:
+    """Return how many leaks are let be or left out, with the first."""
+    done = "left out" if choice == "drop" else "let be"
+    first = leaking[0]
+    return (
+        f"on_leak is {choice!r}: {len(leaking)} images of an earlier part that are in a later one too are {done}, "
+        f"the first {first.path!r} as {first.of!r}"
+    )
+
+
 def rejections(leaking: Sequence[Leak]) -> list[Rejected]:
-    """Return the rows of rejected.csv for images that are dropped."""
+    """Return images that are dropped, each with the reason."""
     return [
         Rejected(leak.path, f"{DROPPED}{leak.part}: {_WORDS[leak.kind]} {leak.of!r} in {leak.of_part}")
         for leak in leaking
     ]
+
+
+def clashes(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the confirmed copies whose two images are in two classes."""
+    label = {row.path: row.label for row in rows}
+    both = [pair for pair in pairs if pair.path in label and pair.of in label]
+    return [pair for pair in both if pair.confirmed == "yes" and label[pair.path] != label[pair.of]]
+
+
+def check_classes(rows: Sequence[Row], pairs: Sequence[Pair], *, key: str) -> None:
+    """Refuse a set with confirmed copies of one photograph in two classes.
+
+    Args:
+        rows: the images.
+        pairs: the copies.
+        key: key of `duplicates` in params.yaml, for the message.
+
+    Raises:
+        InputError: for the first such pair, with the number of others.
+    """
+    if clashing := clashes(rows, pairs):
+        first = clashing[0]
+        more = f" (and {len(clashing) - 1} more such pairs)" if len(clashing) > 1 else ""
+        raise InputError(
+            f"{first.of!r} and {first.path!r} are {_CLASH[first.found == 'bytes']} in two classes{more}; remove one, "
+            f"or allow such pairs: -S {key}=allow"
+        )
