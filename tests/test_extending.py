@@ -17,6 +17,9 @@ import yaml
 from clones import PROJECT, Clone
 from ruamel.yaml import YAML
 
+# One long run of an extended copy, which CI has in its slow ring.
+pytestmark = pytest.mark.slow
+
 GUIDES = dict(
     re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", (PROJECT / "docs/extending.md").read_text(encoding="utf-8"), re.M | re.S)
 )
@@ -304,7 +307,6 @@ def test_a_score_is_that_of_its_equation_and_in_the_summary_and_on_the_page(answ
     assert "Brier score" in chain["page"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least"), [*((name, 13) for name in BACKBONES), ("context", 21), ("direction", 8), ("rmsprop", 1)]
 )

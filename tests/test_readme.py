@@ -130,6 +130,7 @@ def test_every_option_is_one_of_the_commands() -> None:
     helps = [[name] for name in COMMANDS] + [["study", name] for name in ("run", "show", "report")]
     known = " ".join(CliRunner().invoke(orbweaver, [*words, "--help"]).output for words in helps)
     others = {
+        "--each",
         "--queue",
         "--temp",
         "--only-changed",

@@ -66,7 +66,8 @@ def recipe(name: str, changes: Mapping[str, Any] | None = None, **axes: Any) -> 
         place = section
         for part in above:
             place = place.setdefault(part, {})
-        place[last] = value
+        # A copy, as further changes may go into it.
+        place[last] = copy.deepcopy(value)
     values = copy.deepcopy(_read(FILE) | {"recipes": None})
     return values | {"recipes": {name: section}, "recipe": name} | axes
 

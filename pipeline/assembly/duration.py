@@ -181,12 +181,14 @@ def _steps(trial: _Trial, number: int, batch: int, *, steps: int, epochs: int) -
 def in_words(seconds: float) -> str:
     """Return a duration to two digits.
 
-    >>> in_words(7.4), in_words(130), in_words(3000), in_words(40_000)
-    ('7 s', '2.2 min', '50 min', '11 h')
+    >>> in_words(7.4), in_words(130), in_words(3000), in_words(40_000), in_words(1e6)
+    ('7 s', '2.2 min', '50 min', '11 h', '12 days')
     """
     if seconds < 99.5:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.2g} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.2g} h"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.2g} min"
+    return f"{seconds / 3600:.2g} h" if seconds < 99.5 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
 def sentence(seconds: float, repeats: int) -> str:

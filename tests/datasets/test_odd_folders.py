@@ -116,9 +116,7 @@ CASES = (
     Odd("a link out of the folder", also(outside), "6 images in 2 classes"),
     Odd("a link to an image", also(lambda place: (place / "cat/l.png").symlink_to(place / "cat/0.png")), "5 images"),
     Odd("a broken link", also(lambda place: (place / "cat/l.png").symlink_to("nowhere")), "; cat/l.png: "),
-    Odd(
-        "a file beside the classes", also(lambda place: put(place / "notes.txt")), "; notes.txt: lies beside the class"
-    ),
+    Odd("a file beside the classes", also(lambda place: put(place / "notes.txt")), "; .txt 1"),
     Odd("names with blanks", lambda place: classes(place, "my cat", "my  dog"), "4 images in 2 classes"),
     Odd("blanks at the ends", lambda place: classes(place, " cat", "cat "), "4 images in 2 classes"),
     Odd("emoji", lambda place: classes(place, "\U0001f577\ufe0f", "\U0001f431"), "4 images in 2 classes"),

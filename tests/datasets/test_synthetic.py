@@ -59,6 +59,7 @@ def linear_accuracy(seed: int) -> float:
     return float(cross_val_score(model, features, np.repeat(np.arange(9), 60), cv=folds).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_linear_model_on_pixels_stays_poor() -> None:
     # Threads slow down such small fits.

@@ -60,7 +60,9 @@ def changed(clone: Clone) -> set[str]:
     return set(json.loads(clone.run("dvc", "status", "--json")))
 
 
-@pytest.mark.parametrize("overrides", ["freeze=3b", "options.regularizer.delta.alpha.default=0.2"])
+@pytest.mark.parametrize(
+    "overrides", ["freeze=3b", pytest.param("options.regularizer.delta.alpha.default=0.2", marks=pytest.mark.slow)]
+)
 def test_what_is_spelt_out_and_what_is_not_chosen_run_validate_alone(stubbed: Clone, overrides: str) -> None:
     before = (stubbed.root / "data/recipe.yaml").read_bytes()
     assert set(ran(stubbed.run("dvc", "exp", "run", *sets(overrides)))) == FOLLOWS[overrides]

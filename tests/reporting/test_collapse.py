@@ -134,7 +134,13 @@ def material(near, *, phases=(("gca", 1),)):
     return Material([one], "a paper", told, {"a": 4, "b": 4}, rejected=[], right=[], wrong=[], health=HEALTH)
 
 
-HEALTH = {"sizes": {"smallest": [8, 8], "largest": [8, 8]}, "modes": {"RGB": 8}, "imbalance": 1, "findings": []}
+HEALTH = {
+    "sizes": {"smallest": [8, 8], "largest": [8, 8]},
+    "modes": {"RGB": 8},
+    "imbalance": 1,
+    "copies": "",
+    "findings": [],
+}
 DRAWN = ("counts", "loss", "accuracy", "stages", "confusion", "classes", "reliability", "values")
 CHARTS = dict.fromkeys(DRAWN, Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
 DESCRIBED = {"layers": {"last": "layer4.1", "finer": "layer3.1"}, "attention": "", "features": []}

@@ -14,6 +14,7 @@ from pipeline.core.records import PhaseRecord
 from pipeline.datasets.collect import health
 from pipeline.datasets.collect.published import described
 from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.search import Search
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
@@ -98,7 +99,7 @@ def test_the_experiment_names_recipe_paper_strategy_weights_and_data():
     assert told["Recipe"] == "ecsm (a paper, 2023)"
     assert told["Strategy"] == "3b: blocks 3 and 4 and the head train"
     assert told["Starting weights"] == "imagenet (torchvision)"
-    assert told["Data"] == "Spiders: 8 images, 2 classes"
+    assert told["Data"] == "Spiders: 40 images, 2 classes"
 
 
 def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
@@ -227,7 +228,7 @@ def test_photographs_from_a_clean_commit_have_no_further_warning():
 
 def test_a_validation_folder_that_is_taken_as_the_test_part_is_told_among_the_limits():
     rows = [manifest.Row(f"{top}/a/1.jpg", "a", part, 1, top, 99, 99, "RGB", "") for top, part in VAL_AS_TEST.items()]
-    found = health.examine(rows, [], [], image_size=64, on_leak="refuse")
+    found = health.examine(rows, [], [], Search(len(rows), 0, 0), image_size=64, on_leak="refuse")
     told = notes.limits(material(repeat())._replace(health=found))
     assert sum(note.startswith("'val' is taken as the test part, as no folder is named test;") for note in told) == 1
 
@@ -253,7 +254,7 @@ def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them(
 
 def test_data_tell_sizes_parts_and_what_was_left_out():
     told = dict(facts.data(material(repeat(1), repeat(2))))
-    assert told["Images"] == "8; 15 to 25 a class"
+    assert told["Images"] == "40; 15 to 25 a class"
     assert (told["Training images"], told["Test images"], told["Files left out"]) == ("30 to 31", "10", "1")
 
 

@@ -6,7 +6,8 @@ from browser import NEEDED, SIZES, chromium
 
 __all__ = ["chromium"]
 
-pytestmark = NEEDED
+# In the slow ring: pages of docs/ look alike, and change seldom in what these tests see.
+pytestmark = [NEEDED, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +21,7 @@ def site(shared):
     return shared("site", make) / "build/site"
 
 
-# A screen of each kind, and the other two in the slow ring.
-SCREENS = [
-    ("phone", "dark"),
-    ("wide", "light"),
-    pytest.param(("phone", "light"), marks=pytest.mark.slow),
-    pytest.param(("wide", "dark"), marks=pytest.mark.slow),
-]
-
-
-@pytest.fixture(params=SCREENS, ids=str)
+@pytest.fixture(params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
 def opened(chromium, request):
     """A browser's page of one size and scheme of colors, with what it said and asked for."""
     size, colors = request.param
@@ -61,7 +53,6 @@ def test_the_pages_are_light_or_dark_as_the_reader_has_it(opened, site):
     assert (sum(behind[:3]) < 200) == dark
 
 
-@pytest.mark.slow
 def test_the_search_works_without_a_server(opened, site):
     opened.goto((site / "index.html").as_uri())
     opened.locator(".md-header [for=__search], .md-search__button").locator("visible=true").first.click()

@@ -25,7 +25,7 @@ from pipeline.datasets.collect.published import described
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.prepared.splits import PerClass
 from pipeline.stages import collect, preprocess, split, validate
@@ -85,6 +85,8 @@ def _through(name: str, own: Path) -> tuple[str, str]:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             stage()
         told.append(printed.getvalue())
+        # The miniatures are drawn alike: a search would find copies in each, and takes its time.
+        _no_copies()
     preprocess.main()
     return told[0], told[1]
 
@@ -271,10 +273,18 @@ def _collected(rows: list[Row], name: str | None) -> None:
     """What `collect` leaves of these images, without the images."""
     paths.COLLECTED.mkdir(parents=True)
     manifest.write(paths.MANIFEST, Row, rows)
-    published = {"published": name and described(name), "on_leak": "allow"}
+    published = {"published": name and described(name), "own": name == "spiders"}
     paths.DATASET.write_text(json.dumps(published), encoding="utf-8")
-    manifest.write(paths.GROUPS, Alike, [])
     digests.seal(paths.COLLECTED)
+    _no_copies()
+
+
+def _no_copies() -> None:
+    """What `copies` leaves where it finds none."""
+    paths.COPIES.mkdir(parents=True, exist_ok=True)
+    manifest.write(paths.PAIRS, Pair, [])
+    manifest.write(paths.GROUPS, Alike, [])
+    digests.seal(paths.COPIES)
 
 
 def _rows(counts: dict[str, int]) -> list[Row]:

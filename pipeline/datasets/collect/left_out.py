@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from pipeline.datasets.prepared import leaks
-from pipeline.datasets.prepared.manifest import Rejected
+from pipeline.datasets.prepared.manifest import DROPPED, Rejected
 
 # How a file outside all class folders is told.
 OUTSIDE = "lies beside the class folders"
@@ -42,7 +41,7 @@ def divided(rejected: Sequence[Rejected]) -> LeftOut:
     kinds = LeftOut([], [], [], [])
     for one in sorted(rejected):
         kind = kinds.damaged
-        if one.reason.startswith(leaks.DROPPED):
+        if one.reason.startswith(DROPPED):
             kind = kinds.dropped
         elif _ending(one.path) not in PICTURES:
             kind = kinds.others

@@ -6,14 +6,12 @@ from typing import Literal, NamedTuple
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.groups import grouped
-from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
+from pipeline.datasets.prepared.manifest import DROPPED, Pair, Rejected, Row
 
 Choice = Literal["refuse", "drop", "allow"]
 
 # A group stays in the part that is used last: the test part never shrinks in favor of training.
 _RANK = {"train": 0, "val": 1, "test": 2}
-# How the reason of a file that was dropped begins.
-DROPPED = "left out of "
 _CLASH = {True: "the same image", False: "copies of one photograph (one lies on the other, pixel by pixel)"}
 _WORDS = {"exact": "byte-equal to", "near": "a near duplicate of"}
 

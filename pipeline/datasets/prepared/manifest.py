@@ -116,6 +116,9 @@ class Indexed(NamedTuple):
 # Columns with few different values.
 _SHARED = ("label", "part", "mode", "note", "found")
 
+# How the reason of an image begins that leaves its part, as a copy of it is in a later one.
+DROPPED = "left out of "
+
 RowT = TypeVar("RowT", Row, Rejected, Alike, Pair, Assigned, Indexed)
 
 
