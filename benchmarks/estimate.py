@@ -31,7 +31,7 @@ from pipeline.core import paths
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.network import Network
-from pipeline.stages import collect, preprocess, source, split, train, validate
+from pipeline.stages import collect, copies, preprocess, source, split, train, validate
 from pipeline.tracking import LiveRun
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +96,7 @@ def prepare(recipe: Recipe) -> None:
         validate.write(recipe)
         if not paths.COLLECTED.exists():
             collect.main()
+            copies.main()
         split.main(["--repeat", "1"])
         preprocess.main()
         source.main()

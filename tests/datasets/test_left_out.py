@@ -14,9 +14,17 @@ def test_what_is_called_like_a_photograph_is_told_by_name(name):
     assert left_out.divided([Rejected(name, NO_IMAGE)]).damaged == [Rejected(name, NO_IMAGE)]
 
 
-@pytest.mark.parametrize("name", ["1.xml", "1.TXT", "labels.csv", "1.json", "look.ipynb", "data.yaml", "1.mat", "1.db"])
+@pytest.mark.parametrize(
+    "name", ["1.xml", "1.TXT", "labels.csv", "1.json", "look.ipynb", "data.yaml", "1.mat", "1.db", "LICENSE"]
+)
 def test_what_no_photograph_is_called_is_told_by_kind(name):
     assert left_out.divided([Rejected(name, NO_IMAGE)]).others == [Rejected(name, NO_IMAGE)]
+
+
+def test_a_paper_beside_the_set_is_no_stray_photograph():
+    license = Rejected("LICENSE", left_out.OUTSIDE)
+    assert left_out.divided([license]).others == [license]
+    assert left_out.endings([license]) == "LICENSE 1"
 
 
 def test_photographs_beside_the_class_folders_are_apart_from_damaged_ones_and_from_tables():

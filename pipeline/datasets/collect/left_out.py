@@ -17,6 +17,8 @@ PICTURES = frozenset(
         *(".raw", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".ico", ".tga"),
     )
 )
+# What people call papers beside a set, which have no ending either.
+PAPERS = frozenset(("authors", "changelog", "copying", "licence", "license", "makefile", "notice", "readme", "version"))
 KINDS_SHOWN = 6
 
 
@@ -52,7 +54,7 @@ def divided(rejected: Sequence[Rejected]) -> LeftOut:
 
 
 def endings(others: Sequence[Rejected]) -> str:
-    """Return how many files of each ending there are, the most frequent first.
+    """Return how many files of each ending there are, the most frequent first; a paper such as README by its name.
 
     >>> endings([Rejected("a/1.xml", ""), Rejected("b/1.XML", ""), Rejected("labels.csv", "")])
     '.xml 2, .csv 1'
@@ -90,4 +92,6 @@ def summary(rejected: Sequence[Rejected], place: object) -> list[str]:
 
 
 def _ending(path: str) -> str:
-    return PurePosixPath(path).suffix.casefold()
+    """Return the ending of a name, or the name itself of a paper that has none."""
+    name = PurePosixPath(path)
+    return name.name if name.name.casefold() in PAPERS else name.suffix.casefold()
