@@ -25,6 +25,7 @@ COPIES = ("exps/standalone/tmp*", "exps/tmp*")
 OUTPUTS = (Path("data"), Path("models"), Path("metrics"))
 # A lock of git's that is younger may be that of a command which has just ended or begins.
 GIT_LOCK_SECONDS = 5.0
+LOOK_EVERY = 0.1
 OF_DVC = ("dvc", "git", "celery")
 
 
@@ -183,14 +184,26 @@ def _entries(content: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def git_locks(root: Path) -> Iterator[Leftover]:
     """Find the locks of git's that a killed git or DVC left, which stop every command that writes."""
-    for folder in git(root, "rev-parse", "--absolute-git-dir"):
-        place = Path(folder)
-        for file in sorted([*place.glob("*.lock"), *place.glob("refs/**/*.lock")]):
-            with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime < GIT_LOCK_SECONDS:
-                    continue
+    for place, file in _git_locks(root):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime >= GIT_LOCK_SECONDS:
                 name = file.relative_to(place).as_posix()
                 yield Leftover(f".git/{name}: a lock of a git that is no longer there", f"rm {file}", _gone(file), True)
+
+
+def _git_locks(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield git's folder with each lock in it."""
+    for folder in git(root, "rev-parse", "--absolute-git-dir"):
+        place = Path(folder)
+        yield from ((place, file) for file in sorted([*place.glob("*.lock"), *place.glob("refs/**/*.lock")]))
+
+
+def outlast_git_locks(root: Path) -> None:
+    """Wait until every lock of git's that is there now is gone, or so old that no git can be behind it."""
+    for _, file in list(_git_locks(root)):
+        with suppress(FileNotFoundError):
+            while time.time() - file.stat().st_mtime < GIT_LOCK_SECONDS:
+                time.sleep(LOOK_EVERY)
 
 
 def temporary_copies(root: Path) -> Iterator[Leftover]:

@@ -53,6 +53,8 @@ def mend(root: Path, say: Callable[[str], None]) -> None:
     """
     if busy := leftovers.at_work(root):
         raise InputError(f"{copies.described(busy[0].pid)} is at work here; wait until it has ended, then mend")
+    # A kill of a moment ago may have left one, which stops the mending like every other git.
+    leftovers.outlast_git_locks(root)
     count = 0
     for finder in FINDERS:
         for one in finder(root):

@@ -48,7 +48,8 @@ def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
     found = {axis: values[axis] for axis in AXES if values[axis] != AUTO}
     there = dict(flat({block: base[block] for block in BLOCKS}))
     here = dict(flat({block: values[block] for block in BLOCKS}))
-    found |= {name: value for name, value in here.items() if name not in there or there[name] != value}
+    changed = [name for name, value in here.items() if name not in there or there[name] != value]
+    found |= {name: _at(values, name) for name in dict.fromkeys(_settable(name, there) for name in changed)}
     # A line that was taken out of the recipe lets the defaults decide: said as a line with their value.
     own, plain = f"recipes.{resolved.recipe.recipe}.", dict(flat(resolved.recipe.plain()))
     gone = [name for name in there if name.startswith(own) and name not in here]
@@ -59,6 +60,20 @@ def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
             found = fewer
     taken_back = {axis: AUTO for axis in AXES if before.get(axis, AUTO) != AUTO and values[axis] == AUTO}
     return found | taken_back
+
+
+def _settable(name: str, there: Mapping[str, Any]) -> str:
+    """Return what `-S` can set: of a section in place of a word, such as `per_class`, the whole section."""
+    above = name.split(".")
+    prefixes = (".".join(above[:number]) for number in range(1, len(above)))
+    return next((prefix for prefix in prefixes if prefix in there), name)
+
+
+def _at(values: Mapping[str, Any], name: str) -> Any:
+    found: Any = values
+    for key in name.split("."):
+        found = found[key]
+    return found
 
 
 def _recipe(base: Mapping[str, Any], changed: Mapping[str, Any]) -> Recipe | None:

@@ -231,6 +231,13 @@ def test_a_lock_of_gits_is_removed_when_it_is_old_and_nobody_works() -> None:
     assert not lock.exists()
 
 
+def test_a_lock_of_a_moment_ago_is_outlasted_where_mending_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "GIT_LOCK_SECONDS", 0.3)
+    Path(".git/index.lock").touch()
+    assert mended() == [".git/index.lock: a lock of a git that is no longer there: removed"]
+    assert mended() == ["no kill has left anything"]
+
+
 def test_copies_and_half_written_outputs_are_removed_and_what_was_moved_aside_is_put_back() -> None:
     for place in (".dvc/tmp/exps/standalone/tmpa", "data/.packed.partial", "models/.trained.old.partial"):
         (Path(place) / "x").mkdir(parents=True)

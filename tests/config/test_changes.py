@@ -44,6 +44,8 @@ def changed(words: Mapping[str, Any], committed: Mapping[str, Any] | None = None
         {"recipe": "spa_gca", "data": "mit67", "regularizer": "delta"},
         {"recipe": "spa_gca", "regularizer": "l2_fe", "image_size": 128},
         {"defaults.train.weight_decay": 1e-4},
+        {"data": "digits", "defaults.data.split.per_class": {"train": 20, "test": 50, "val": 0}},
+        {"recipe": "spa_gca", "recipes.spa_gca.data.split.per_class": {"train": 9, "test": 5, "val": 0}},
         {"recipes.quick.train.schedule": "step", "options.schedule.step.at": [0.25, 0.75]},
     ],
 )

@@ -20,7 +20,7 @@ ARCHIVE = "CUB_200_2011.tgz"
 def test_digits_leave_the_weights_as_they_are_and_drawing_by_the_class_leaves_the_images(stubbed: Clone) -> None:
     trained = " ".join(stages("train"))
     told = stubbed.typed("dvc exp run -S data=digits -S 'repeats=[1]'", trained)
-    assert sorted(ran(told)) == sorted(stages("validate", "collect", "split", "preprocess", "train"))
+    assert sorted(ran(told)) == sorted(stages("validate", "collect", "copies", "split", "preprocess", "train"))
     told = stubbed.typed(
         "dvc exp run -S data=digits -S 'repeats=[1]' -S 'defaults.data.split.per_class={train:20,test:50,val:0}'",
         trained,
@@ -57,7 +57,7 @@ def test_a_set_is_downloaded_once_for_clones_and_temporary_copies_and_not_at_all
     stubbed: Clone, server: Server, tmp_path: Path
 ) -> None:
     publish(stubbed, server)
-    stubbed.unstub("collect", "split")
+    stubbed.unstub("collect", "copies", "split")
     shutil.copytree(stubbed.root, tmp_path / "second", symlinks=True)
     second = Clone(tmp_path / "second", tmp_path)
     second.environment = dict(stubbed.environment)

@@ -98,7 +98,7 @@ def test_beside_the_workspace_what_follows_from_a_word_runs_alone_and_the_worksp
     assert [set(ran(one)) for one in told.values()] == list(FOLLOWS.values())
     revision = {ref.rpartition("/")[2]: ref for ref in experiments(stubbed)}
     held = {name: recipe_at(stubbed, revision[name]) for name in told}
-    assert [recipe.network.freeze for recipe in held.values()] == ["3b", "3b", "3c", "3b", "3b", "scratch"]
+    assert [recipe.network.freeze for recipe in held.values()] == ["3b", "3b", "3c", "3b", "3b", "2"]
     assert [recipe.train.lr for recipe in held.values()] == [1e-3, 1e-3, 1e-3, 1e-5, 1e-3, 1e-3]
     assert held["e4"].repeats == (1, 2)
     assert stubbed.content() == content
