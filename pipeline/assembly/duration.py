@@ -64,7 +64,7 @@ class Costs(NamedTuple):
 
 @dataclass(frozen=True)
 class _Trial:
-    """What is tried: a copy of the network with the plan that trains it, and the numbers of images of the training."""
+    """A copy of the network with the plan that trains it, and the numbers of images of the training to be estimated."""
 
     recipe: Recipe
     network: Network

@@ -1,4 +1,4 @@
-"""What of an experiment is on this machine before it runs: numbers of images, some of them, pre-trained weights."""
+"""Parts of an experiment that are here before it runs: numbers of images, some of them, pre-trained weights."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What `orbweaver describe` measures: minutes of the training on this device, and what attention changes at step 0."""
+"""Measurements of `orbweaver describe`: time of the training on this device, and what attention changes at step 0."""
 
 from dataclasses import replace
 from statistics import fmean
@@ -45,8 +45,8 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
         seconds = duration.seconds_a_repeat(recipe, network, sizes, classes=classes, on=on)
     except (InputError, RuntimeError, ValueError) as error:
         return f"training time: not measured: {str(error).partition(chr(10))[0]}"
-    told = duration.sentence(seconds, len(recipe.repeats))
-    return f"{told}, with {sizes.train:,} images to train on, as measured on this {on.device.type}"
+    estimate = duration.sentence(seconds, len(recipe.repeats))
+    return f"{estimate}, with {sizes.train:,} images to train on, as measured on this {on.device.type}"
 
 
 def attention_at_start(resolved: Resolved, classes: int) -> list[str]:
@@ -70,11 +70,11 @@ def attention_at_start(resolved: Resolved, classes: int) -> list[str]:
     changes = [feature_change(network(plan, repeat), plain, images) for repeat in repeats]
     low, high = min(change.low for change in changes), max(change.high for change in changes)
     mean = fmean(change.mean for change in changes)
-    told = f"attention changes what the head reads at step 0 by {mean:.0%}"
-    told += f" ({low:.0%} to {high:.0%}; {len(images)} {kind}, repeats {', '.join(map(str, repeats))})"
+    sentence = f"attention changes what the head reads at step 0 by {mean:.0%}"
+    sentence += f" ({low:.0%} to {high:.0%}; {len(images)} {kind}, repeats {', '.join(map(str, repeats))})"
     if plan.attention_options.get("gate_init") == start.PAPER:
         options = {**plan.attention_options, "gate_init": start.IDENTITY}
         other = feature_change(network(replace(plan, attention_options=options), repeats[0]), plain, images)
         key = resolved.origin(f"options.attention.{plan.attention}.gate_init")
-        told += f"; with -S {key}={start.IDENTITY} by {other.mean:.0%}"
-    return [told]
+        sentence += f"; with -S {key}={start.IDENTITY} by {other.mean:.0%}"
+    return [sentence]

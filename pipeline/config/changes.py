@@ -1,4 +1,4 @@
-"""What an experiment has in place of its recipe's own values: from values, not from a difference of files."""
+"""Values that an experiment has in place of its recipe's own: from values, not from a difference of files."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.config import schema
 from pipeline.config.choices import AUTO, AXES
+from pipeline.config.layers import at
 from pipeline.config.resolve import Resolved, resolve
 from pipeline.config.settings import Settings
 from pipeline.core import paths, provenance
@@ -49,7 +50,7 @@ def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
     there = dict(flat({block: base[block] for block in BLOCKS}))
     here = dict(flat({block: values[block] for block in BLOCKS}))
     changed = [name for name, value in here.items() if name not in there or there[name] != value]
-    found |= {name: _at(values, name) for name in dict.fromkeys(_settable(name, there) for name in changed)}
+    found |= {name: at(values, name) for name in dict.fromkeys(_settable(name, there) for name in changed)}
     # A line that was taken out of the recipe lets the defaults decide: said as a line with their value.
     own, plain = f"recipes.{resolved.recipe.recipe}.", dict(flat(resolved.recipe.plain()))
     gone = [name for name in there if name.startswith(own) and name not in here]
@@ -67,13 +68,6 @@ def _settable(name: str, there: Mapping[str, Any]) -> str:
     above = name.split(".")
     prefixes = (".".join(above[:number]) for number in range(1, len(above)))
     return next((prefix for prefix in prefixes if prefix in there), name)
-
-
-def _at(values: Mapping[str, Any], name: str) -> Any:
-    found: Any = values
-    for key in name.split("."):
-        found = found[key]
-    return found
 
 
 def _recipe(base: Mapping[str, Any], changed: Mapping[str, Any]) -> Recipe | None:

@@ -7,6 +7,17 @@ from typing import Any
 from pipeline.core.files import flat
 
 
+def at(values: Any, name: str) -> Any:
+    """Return the value or section of a dotted name in nested values; None where there is none.
+
+    >>> at({"split": {"test": 0.3}}, "split.test"), at({"split": "none"}, "split.test")
+    (0.3, None)
+    """
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
 class Layers:
     """Nested values; a later layer wins.
 

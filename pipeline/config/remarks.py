@@ -1,10 +1,10 @@
 """Notes on settings that are not read, or do not go together: a sweep may well have some, so none is refused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pipeline.config.choices import AUTO, FAMILIES
+from pipeline.config.layers import at
 from pipeline.config.resolve import Resolved
 from pipeline.core import paths, provenance
 from pipeline.core.files import flat
@@ -73,7 +73,7 @@ def _not_read(resolved: Resolved) -> Iterator[str]:
         name: value
         for block in ("defaults", "options")
         for name, value in flat({block: resolved.settings.values[block]})
-        if before is not None and value != _at(before, name)
+        if before is not None and value != at(before, name)
     }
     for name in changed:
         if name.startswith("defaults."):
@@ -87,9 +87,3 @@ def _not_read(resolved: Resolved) -> Iterator[str]:
             yield f"{name} is not read: {setting} is {resolved.layers.get(setting)!r}"
         elif (origin := resolved.origin(name)) != name and not origin.startswith(name):
             yield f"{name} is not read: {origin} is in its place"
-
-
-def _at(values: Any, name: str) -> Any:
-    for key in name.split("."):
-        values = values.get(key) if isinstance(values, Mapping) else None
-    return values

@@ -1,4 +1,4 @@
-"""What tells an experiment apart for people: its images' name, what it changes of its recipe, and what that has itself.
+"""The names that people tell an experiment by: images, changes of its recipe, the recipe's own values.
 
 No result follows from it, and no stage is run again for it.
 """
@@ -15,7 +15,7 @@ LONGEST = 160
 
 
 class Naming(Section):
-    """What tells an experiment apart.
+    """The names that tell an experiment apart.
 
     Attributes:
         data: the set; of the user's own photographs the last name of their folder, never the path to it.
@@ -44,7 +44,7 @@ UNNAMED = Naming()
 
 
 class Own(Section):
-    """What the recipe says by itself, before anything is varied: its attention, and the amount of its budget."""
+    """Values of the recipe itself, before anything is varied: its attention, and the amount of its budget."""
 
     attention: Name
     amount: Amount

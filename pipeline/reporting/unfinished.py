@@ -27,7 +27,7 @@ ERRORS = 2.0
 
 
 class Unfinished(NamedTuple):
-    """What speaks for a longer training; fractions.
+    """Signs that speak for a longer training; fractions.
 
     Attributes:
         fall: by which the training loss fell in the last part, the mean over the repeats.

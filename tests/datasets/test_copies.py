@@ -257,7 +257,10 @@ def test_drawn_copies_of_every_kind_are_found_and_hardly_any_other(folder):
 
 
 @pytest.mark.real
-@pytest.mark.skipif(not os.environ.get("REAL_DATA"), reason="REAL_DATA names no folder with photographs")
+@pytest.mark.skipif(
+    not os.environ.get("REAL_DATA"),
+    reason="REAL_DATA names no folder with photographs: copies of real ones are not checked",
+)
 def test_copies_of_photographs_of_every_kind_are_found_and_hardly_any_other(folder):
     files = sorted(Path(os.environ["REAL_DATA"], "clothing10/test").rglob("*.jpg"))
     originals = [Image.open(file).convert("RGB") for file in files]

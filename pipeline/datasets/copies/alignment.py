@@ -42,7 +42,7 @@ _RADIUS = 4  # bins along each side of a descriptor; each holds 8 directions
 
 
 class Marks(NamedTuple):
-    """What is compared of one image.
+    """The pixels and keypoints of one image that are compared.
 
     Attributes:
         gray: the image (H, W), its longer side at most `SIDE`.

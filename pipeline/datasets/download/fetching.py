@@ -13,6 +13,7 @@ from pipeline.datasets.download.partial_file import PartialFile
 from pipeline.datasets.download.responses import RefusedError
 from pipeline.datasets.download.transfer import Transfer, fetch_from
 
+OF_IMAGES = Advice()
 STALLED_SECONDS = 30.0
 ATTEMPTS = 5
 
@@ -23,7 +24,7 @@ def fetch(
     cache: Path | None = None,
     timeout: float = STALLED_SECONDS,
     tries: int = ATTEMPTS,
-    advice: Advice = Advice(),  # noqa: B008
+    advice: Advice = OF_IMAGES,
 ) -> Path:
     """Return the path of a file in the cache; download it if it is not there.
 

@@ -1,10 +1,10 @@
-"""What was looked for among copies, in words: silence must not read as clean."""
+"""The kinds of copies that were looked for, in words: silence must not read as clean."""
 
 from typing import NamedTuple
 
 
 class Search(NamedTuple):
-    """What was compared.
+    """Numbers of images that were compared.
 
     Attributes:
         images: number of images.
