@@ -85,7 +85,7 @@ def listed() -> dict[str, list[Line]]:
     axes = {setting: axis for axis, setting in AXES.items()}
     return {
         axes.get(setting, setting): [
-            Line(name, row.description, tuple(row.options.model_fields) if row.options else ())
+            Line(name, row.description, tuple(row.options_type.model_fields) if row.options_type else ())
             for name, row in table.items()
         ]
         for setting, table in TABLES.items()

@@ -148,7 +148,7 @@ class _File(Axes):
 
 def _options(family: str) -> type[Section]:
     rows = TABLES[FAMILIES[family]].items()
-    fields: dict[str, Any] = {name: (row.options, ...) for name, row in rows if row.options}
+    fields: dict[str, Any] = {name: (row.options_type, ...) for name, row in rows if row.options_type}
     return create_model(f"{family.title()}Options", __base__=Section, **fields)
 
 

@@ -3,10 +3,12 @@
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.core.errors import InputError
-from pipeline.core.types import Section
+
+if TYPE_CHECKING:
+    from pipeline.core.types import Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,12 +18,19 @@ class Choice:
     Attributes:
         title: what it is called on pages, within a sentence.
         description: one line for `orbweaver describe --choices` and the reference page.
-        options: the type of its section below `options` in params.yaml; None where it has none.
+        options: "module:Class" of its section below `options` in params.yaml; empty where it has none. By name, so that
+            a network is built and an image transformed where pydantic is not installed.
     """
 
     title: str
     description: str
-    options: type[Section] | None = None
+    options: str = ""
+
+    @property
+    def options_type(self) -> "type[Section] | None":
+        """The type of its section; reading this imports pydantic."""
+        options: type[Section] | None = load(self.options) if self.options else None
+        return options
 
 
 Row = TypeVar("Row", bound=Choice)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.core.choices import Choice, load
-from pipeline.regularizers import options
 
 if TYPE_CHECKING:
     from pipeline.regularizers.contract import Regularizer
@@ -55,28 +54,28 @@ METHODS: dict[str, Method] = {
     "l2": Method(
         title="L2",
         description="weight decay on everything; holds nothing",
-        options=options.MethodOptions,
+        options="pipeline.regularizers.options:MethodOptions",
         module="pipeline.regularizers.l2:L2",
         needs_pretrained=False,
     ),
     "l2_fe": Method(
         title="L2-FE",
         description="holds everything: the head alone trains, with a budget and a schedule of its own",
-        options=options.L2FeOptions,
+        options="pipeline.regularizers.options:L2FeOptions",
         module="pipeline.regularizers.l2_fe:L2FE",
         trains_head_alone=True,
     ),
     "l2_sp": Method(
         title="L2-SP",
         description="holds the convolutions' kernels, or all but the head",
-        options=options.L2SpOptions,
+        options="pipeline.regularizers.options:L2SpOptions",
         module="pipeline.regularizers.l2_sp:L2SP",
         needs=("network", "inserted", "head"),
     ),
     "delta": Method(
         title="DELTA",
         description="holds feature maps, channels weighed by how much the loss rises without their filter",
-        options=options.DeltaOptions,
+        options="pipeline.regularizers.options:DeltaOptions",
         module="pipeline.regularizers.delta:Delta",
         needs=(*_MAPS, "channel_weights"),
         head_trained_by="l2_fe",
@@ -84,41 +83,41 @@ METHODS: dict[str, Method] = {
     "ast": Method(
         title="AST",
         description="holds feature maps, positions weighed by what the pre-trained network sees in them",
-        options=options.PositionOptions,
+        options="pipeline.regularizers.options:PositionOptions",
         module="pipeline.regularizers.ast:AST",
         needs=_MAPS,
     ),
     "act": Method(
         title="ACT",
         description="holds feature maps, channels weighed by what the pre-trained network sees in them",
-        options=options.ChannelOptions,
+        options="pipeline.regularizers.options:ChannelOptions",
         module="pipeline.regularizers.act:ACT",
         needs=_MAPS,
     ),
     "afa": Method(
         title="AFA",
         description="AST for half of the budget, then ACT",
-        options=options.AfaOptions,
+        options="pipeline.regularizers.options:AfaOptions",
         sequences={"ast_act": ("ast", "act")},
     ),
     "spa": Method(
         title="SPA",
         description="holds feature maps, positions weighed by what both networks see in them",
-        options=options.SpaOptions,
+        options="pipeline.regularizers.options:SpaOptions",
         module="pipeline.regularizers.spa:SPA",
         needs=_MAPS,
     ),
     "gca": Method(
         title="GCA",
         description="holds feature maps, channels of all depths weighed against each other",
-        options=options.GcaOptions,
+        options="pipeline.regularizers.options:GcaOptions",
         module="pipeline.regularizers.gca:GCA",
         needs=_MAPS,
     ),
     "spa_gca": Method(
         title="SPA-GCA",
         description="SPA for half of the budget, then GCA, or the other way round",
-        options=options.SpaGcaOptions,
+        options="pipeline.regularizers.options:SpaGcaOptions",
         sequences={"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
     ),
 }

@@ -39,7 +39,7 @@ def random_parameters(count: int, transform: ImageTransform) -> Tensor:
 
 
 def test_every_augmentation_is_tested_with_all_its_options() -> None:
-    rows = {name: set(row.options.model_fields if row.options else ()) for name, row in AUGMENTATIONS.items()}
+    rows = {name: set(row.options_type.model_fields if row.options_type else ()) for name, row in AUGMENTATIONS.items()}
     assert {name: set(options) for name, options in OPTIONS.items()} == rows | {"none": set()}
 
 

@@ -80,7 +80,7 @@ def test_halves_are_single_methods_in_each_order() -> None:
         "spa_gca": {"spa_gca": ("spa", "gca"), "gca_spa": ("gca", "spa")},
     }
     for name, orders in sequences.items():
-        assert set(get_args(METHODS[name].options.model_fields["order"].annotation)) == set(orders)
+        assert set(get_args(METHODS[name].options_type.model_fields["order"].annotation)) == set(orders)
 
 
 def test_weight_decay_alone_needs_nothing_pre_trained() -> None:

@@ -137,4 +137,4 @@ def test_a_rows_function_has_its_name_and_takes_exactly_its_options(
     function = choices.load(row.make)
     assert function is getattr(module, name)
     taken = {key for key, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY}
-    assert taken == common | set(row.options.model_fields if row.options else ())
+    assert taken == common | set(row.options_type.model_fields if row.options_type else ())

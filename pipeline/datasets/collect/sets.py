@@ -3,31 +3,17 @@
 Rows of published sets stand next to their readers, in `sources`.
 """
 
-from typing import Annotated
-
-from pydantic import Field
-
 from pipeline.core.choices import row
-from pipeline.core.types import Section, Seed, Whole
 from pipeline.datasets.collect import folder
 from pipeline.datasets.collect.dataset import DataSet
 from pipeline.datasets.collect.sources import arrays, classes, lists, matlab, spiders
 from pipeline.datasets.synthetic.synthetic import SPIDERS
 
-
-class SyntheticOptions(Section):
-    """The number of drawings per class, their side in pixels, and the seed of all."""
-
-    images_per_class: Annotated[Whole, Field(ge=4, le=10_000)]
-    size: Annotated[Whole, Field(ge=32, le=512)]
-    seed: Seed
-
-
 SETS: dict[str, DataSet] = {
     "synthetic": DataSet(
         title="drawn spiders",
         description="spiders that a program draws, for trying things out",
-        options=SyntheticOptions,
+        options="pipeline.datasets.collect.options:SyntheticOptions",
         bring="pipeline.datasets.collect.bringing:draw",
         classes=len(SPIDERS),
         given_by=None,

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pipeline.networks.attention.checks import padding
 from pipeline.networks.attention.contract import Series
-from pipeline.networks.attention.options import padding
 from pipeline.networks.attention.se import SqueezeExcitation
 from pipeline.networks.attention.spatial import SpatialAttention
 

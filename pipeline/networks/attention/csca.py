@@ -5,9 +5,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from pipeline.core.errors import InputError
+from pipeline.networks.attention.checks import padding, reduced
 from pipeline.networks.attention.contract import Series, weigh
 from pipeline.networks.attention.gate import make_gate
-from pipeline.networks.attention.options import padding, reduced
 from pipeline.networks.attention.se import SqueezeExcitation
 from pipeline.networks.attention.spatial import SpatialAttention
 

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from pipeline.networks.attention.checks import padding, reduced
 from pipeline.networks.attention.contract import Series
 from pipeline.networks.attention.eca import EfficientChannel
-from pipeline.networks.attention.options import padding, reduced
 from pipeline.networks.attention.selfattention import SelfAttention
 from pipeline.networks.attention.spatial import SpatialAttention
 

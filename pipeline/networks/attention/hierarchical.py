@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.networks.attention.checks import reduced
 from pipeline.networks.attention.contract import Attention, weigh
 from pipeline.networks.attention.gate import make_gate
-from pipeline.networks.attention.options import reduced
 
 # Height and width of the memory: those of a ResNet's last feature map for images of 224 x 224.
 MEMORY_SIZE = 7

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pipeline.networks.attention.checks import reduced
 from pipeline.networks.attention.contract import Attention
 from pipeline.networks.attention.gate import make_gate
-from pipeline.networks.attention.options import reduced
 
 
 class SqueezeExcitation(Attention):

@@ -5,8 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.attention.checks import reduced
 from pipeline.networks.attention.contract import Attention
-from pipeline.networks.attention.options import reduced
 
 
 class SelfAttention(Attention):

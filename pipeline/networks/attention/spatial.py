@@ -5,9 +5,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.attention.checks import padding
 from pipeline.networks.attention.contract import Attention
 from pipeline.networks.attention.gate import make_gate
-from pipeline.networks.attention.options import padding
 
 
 class SpatialAttention(Attention):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.choices import Choice, load
-from pipeline.networks.attention import options
 
 if TYPE_CHECKING:
     from pipeline.networks.attention.contract import Attention
@@ -82,21 +81,21 @@ ATTENTIONS: dict[str, Mechanism] = {
     "se": Mechanism(
         title="squeeze and excitation",
         description="weighs channels, by a bottleneck over their means",
-        options=options.ReducedOptions,
+        options="pipeline.networks.attention.options:ReducedOptions",
         module="pipeline.networks.attention.se:SqueezeExcitation",
         position="every_stage",
     ),
     "eca": Mechanism(
         title="efficient channel attention",
         description="weighs channels, by their neighbors' means",
-        options=options.Gated,
+        options="pipeline.networks.attention.options:Gated",
         module="pipeline.networks.attention.eca:EfficientChannel",
         position="last_stage",
     ),
     "spatial": Mechanism(
         title="spatial attention",
         description="weighs positions, by their channels' mean and maximum",
-        options=options.SpatialOptions,
+        options="pipeline.networks.attention.options:SpatialOptions",
         module="pipeline.networks.attention.spatial:SpatialAttention",
         position="last_stage",
         weighs_positions=True,
@@ -104,7 +103,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     "cbam": Mechanism(
         title="CBAM",
         description="weighs channels, then positions",
-        options=options.CbamOptions,
+        options="pipeline.networks.attention.options:CbamOptions",
         module="pipeline.networks.attention.cbam:CBAM",
         position="residual_block",
         weighs_positions=True,
@@ -112,7 +111,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     "self": Mechanism(
         title="self-attention",
         description="weighs positions, each by all others",
-        options=options.SelfOptions,
+        options="pipeline.networks.attention.options:SelfOptions",
         module="pipeline.networks.attention.selfattention:SelfAttention",
         position="last_stage",
         weighs_positions=True,
@@ -120,7 +119,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     "ecsm": Mechanism(
         title="ECSM",
         description="weighs channels as eca, then positions as spatial, then positions as self",
-        options=options.CbamOptions,
+        options="pipeline.networks.attention.options:CbamOptions",
         module="pipeline.networks.attention.ecsm:ECSM",
         position="last_stage",
         weighs_positions=True,
@@ -128,14 +127,14 @@ ATTENTIONS: dict[str, Mechanism] = {
     "ca": Mechanism(
         title="CSCA's channel attention",
         description="weighs channels as se, in CSCA's position",
-        options=options.ReducedOptions,
+        options="pipeline.networks.attention.options:ReducedOptions",
         module="pipeline.networks.attention.ca:ChannelAttention",
         position="residual_block",
     ),
     "sa": Mechanism(
         title="CSCA's spatial attention",
         description="weighs positions as spatial, in CSCA's position",
-        options=options.SpatialOptions,
+        options="pipeline.networks.attention.options:SpatialOptions",
         module="pipeline.networks.attention.sa:UnitSpatialAttention",
         position="residual_block",
         weighs_positions=True,
@@ -143,7 +142,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     "csca": Mechanism(
         title="CSCA",
         description="weighs channels and positions in one map, or in sequence",
-        options=options.CscaOptions,
+        options="pipeline.networks.attention.options:CscaOptions",
         module="pipeline.networks.attention.csca:CSCA",
         position="residual_block",
         weighs_positions=True,
@@ -151,7 +150,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     "hierarchical": Mechanism(
         title="hierarchical attention",
         description="weighs positions, by two scales, relevance and change together",
-        options=options.HierarchicalOptions,
+        options="pipeline.networks.attention.options:HierarchicalOptions",
         module="pipeline.networks.attention.hierarchical:HierarchicalAttention",
         position="last_stage",
         weighs_positions=True,

@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.core.choices import Choice, load
-from pipeline.core.types import Rate, Section
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class Dropout(Section):
-    """Options of a head with dropout."""
-
-    dropout: Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +36,13 @@ HEADS: dict[str, Head] = {
     "mlp1024": Head(
         title="MLP of 1,024 units",
         description="average, dropout, 1,024 hidden units, dropout, one layer",
-        options=Dropout,
+        options="pipeline.networks.heads.options:Dropout",
         module="pipeline.networks.heads.modules:mlp1024",
     ),
     "linear": Head(
         title="linear layer",
         description="average, one layer, dropout where a rate is set",
-        options=Dropout,
+        options="pipeline.networks.heads.options:Dropout",
         module="pipeline.networks.heads.modules:linear",
     ),
     "conv1x1": Head(
