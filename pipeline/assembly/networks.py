@@ -8,39 +8,22 @@ import torch
 from pipeline.core import compiler, digests, paths, seeding
 from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.recipe import Network as NetworkSettings
-from pipeline.networks.build import Plan, build
+from pipeline.networks.build import Plan, build, plan_of
 from pipeline.networks.network import Network
 from pipeline.training import checkpoints
 
 
 def plan(recipe: Recipe, *, classes: int) -> Plan:
     """Return the build plan of a recipe's network."""
-    return plan_of(recipe.network, recipe.options, classes=classes, image_size=recipe.data.input_size)
+    return plan_with(recipe.network, recipe.options, classes=classes, image_size=recipe.data.input_size)
 
 
-def plan_of(
+def plan_with(
     network: NetworkSettings, options: Mapping[str, Mapping[str, Any]], *, classes: int, image_size: int
 ) -> Plan:
-    """Return the build plan of a network.
-
-    Args:
-        network: `backbone`, `attention` and `head` by name.
-        options: options of attention and head, by family and name.
-        classes: K, the number of scores.
-        image_size: the side of the network's input, in pixels.
-    """
-    # `position` is an option of the insertion; the others are the module's arguments.
-    attention_options = dict(options["attention"].get(network.attention, {}))
-    return Plan(
-        backbone=network.backbone,
-        head=network.head,
-        classes=classes,
-        image_size=image_size,
-        head_options=dict(options["head"].get(network.head, {})),
-        attention=network.attention,
-        position=attention_options.pop("position", None),
-        attention_options=attention_options,
-    )
+    """Return the build plan of a network, see `build.plan_of`."""
+    names = {"backbone": network.backbone, "attention": network.attention, "head": network.head}
+    return plan_of(**names, options=options, classes=classes, image_size=image_size)
 
 
 def initial(recipe: Recipe, *, classes: int, repeat: int) -> Network:

@@ -34,8 +34,8 @@ def load(repeat: int) -> Network:
     """Build the trained network of a repeat from its files."""
     weights = paths.trained(repeat) / WEIGHTS
     digests.check(weights)
-    model = _read(repeat)
-    plan = networks.plan_of(model.network, model.options, classes=len(model.classes), image_size=model.sizes.input)
+    model = record(repeat)
+    plan = networks.plan_with(model.network, model.options, classes=len(model.classes), image_size=model.sizes.input)
     network = build(plan, pretrained=None)
     network.model.load_state_dict(checkpoints.read(weights))
     return network
@@ -43,9 +43,10 @@ def load(repeat: int) -> Network:
 
 def sizes(repeat: int) -> Sizes:
     """Return the image sides of the network of a repeat."""
-    return _read(repeat).sizes
+    return record(repeat).sizes
 
 
-def _read(repeat: int) -> ModelRecord:
+def record(repeat: int) -> ModelRecord:
+    """Return what is needed to build the network of a repeat again."""
     file = paths.trained(repeat) / MODEL
     return ModelRecord.parse(digests.read(file), file)

@@ -1,7 +1,7 @@
 """Train and eval transform of a recipe."""
 
 from pipeline.core.recipe import Recipe, Sizes
-from pipeline.datasets.transforms.image_transform import ImageTransform, build_transform
+from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform, build_transform
 
 
 def train_transform(recipe: Recipe) -> ImageTransform:
@@ -19,12 +19,4 @@ def train_transform(recipe: Recipe) -> ImageTransform:
 
 def eval_transform(sizes: Sizes) -> ImageTransform:
     """Build the eval transform: center crop, input size."""
-    return build_transform(
-        # Larger than the image is only a crop of a padded one; the eval transform pads its center instead.
-        image_size=max(sizes.image, sizes.crop),
-        crop_size=sizes.crop,
-        crop_padding=0,
-        input_size=sizes.input,
-        augmentation="none",
-        options={},
-    )
+    return build_eval_transform(image_size=sizes.image, crop_size=sizes.crop, input_size=sizes.input)

@@ -37,6 +37,10 @@ SOURCE = Path("models/source")
 SOURCE_WEIGHTS = SOURCE / "weights.safetensors"
 SOURCE_RECORD = SOURCE / "source.json"
 
+# outside dvc.yaml's chain, made by a stage of a file of its own
+BUNDLE = Path("models/bundle")
+BUNDLE_STAGE = Path("models/dvc.yaml")
+
 # next to the curves of a repeat
 AUGMENTED = "augmented.png"
 

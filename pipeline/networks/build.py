@@ -44,6 +44,39 @@ class Plan:
     attention_options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def plan_of(
+    *,
+    backbone: str,
+    attention: str,
+    head: str,
+    options: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    classes: int,
+    image_size: int,
+) -> Plan:
+    """Return the plan of a network from the names of its parts.
+
+    Args:
+        backbone: a row of `BACKBONES`.
+        attention: a row of `ATTENTIONS`.
+        head: a row of `HEADS`.
+        options: options of attention and head, by family and name.
+        classes: K, the number of scores.
+        image_size: the side of the network's input, in pixels.
+    """
+    # `position` is an option of the insertion; the others are the module's arguments.
+    attention_options = dict(options["attention"].get(attention, {}))
+    return Plan(
+        backbone=backbone,
+        head=head,
+        classes=classes,
+        image_size=image_size,
+        head_options=dict(options["head"].get(head, {})),
+        attention=attention,
+        position=attention_options.pop("position", None),
+        attention_options=attention_options,
+    )
+
+
 def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
     """Build the network of an experiment, with all parameters trainable (see `freezing.freeze`).
 

@@ -60,6 +60,11 @@ class Network(nn.Module):
             x = step.run(self.model, x)
         return x
 
+    @property
+    def head_start(self) -> int:
+        """The number of the head's first step; what it takes are the features of an image."""
+        return next(number for number, step in enumerate(self.steps) if step.stage == "head")
+
     def frozen_prefix(self) -> int:
         """Return the number of leading steps without trainable parameters, whose output for an image never changes."""
         for number, step in enumerate(self.steps):

@@ -12,27 +12,25 @@ from pipeline.assembly.transforms import eval_transform
 from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Scores
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
-from pipeline.networks.network import Network
-from pipeline.training.features import Features
 from pipeline.training.images import Images
-from pipeline.training.predict import predict
+from pipeline.training.predict import scores_and_features
 
 
 def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
-    device = machine(recipe).device
+    device, _, precision = machine(recipe)
     data = Packed.open(paths.PACKED)
     rows = [row for row, image in data.assigned(paths.split_file(repeat)) if image.part == "test"]
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
-    logits = class_scores(network, images, rows, recipe)
+    size = recipe.train.batch_size
+    logits = scores_and_features(network, images, torch.tensor(rows), batch_size=size, precision=precision)[0].numpy()
     predicted = predictions(data, rows, logits)
     some = explained_images.select(predicted)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
@@ -52,13 +50,6 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
     """Return the test part with the transform of testing."""
     view = eval_transform(trained.sizes(repeat))
     return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
-
-
-def class_scores(network: Network, images: Images, rows: list[int], recipe: Recipe) -> NDArray[np.float32]:
-    """Return the class scores (n, K) of these rows."""
-    test = torch.tensor(rows)
-    features = Features(network, images, test, limit_mb=0, batch_size=recipe.train.batch_size)
-    return np.asarray(predict(network, features, test, loop_settings(recipe), device=images.device))
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:

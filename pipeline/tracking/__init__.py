@@ -7,7 +7,7 @@ seconds to import, so that happens inside the functions that need it.
 
 from pipeline.evaluation.compare.repeats import Files, Folder
 from pipeline.tracking.live import LiveRun, follow
-from pipeline.tracking.lookup import recorded
+from pipeline.tracking.lookup import recorded, run_of
 from pipeline.tracking.models import log_model, runs_without_model
 from pipeline.tracking.origin import Origin, made_from, stages_of
 from pipeline.tracking.publishing import Published, publish, try_publish
@@ -32,6 +32,7 @@ __all__ = [
     "publish",
     "read",
     "recorded",
+    "run_of",
     "runs_without_model",
     "shown",
     "stages_of",

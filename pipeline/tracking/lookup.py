@@ -5,7 +5,18 @@ from tempfile import TemporaryDirectory
 
 from pipeline.core.errors import InputError
 from pipeline.tracking import labels, origin
-from pipeline.tracking.store import opened, quieten, told_in_a_line
+from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line
+
+
+def run_of(key: str) -> str:
+    """Return the identifier of the run of an experiment; "" where the store has none, or does not answer."""
+    quieten()
+    try:
+        with told_in_a_line(), opened() as store:
+            run = runs_of(store, key).get(None)
+    except InputError:
+        return ""
+    return str(run.info.run_id) if run else ""
 
 
 def recorded(run: str) -> origin.Origin:

@@ -1,14 +1,80 @@
 """Predictions and validation scores of a network in eval mode."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.core.precision import autocast
+from pipeline.core.precision import Precision, autocast
 from pipeline.training.contract import Examples, Row, Settings, Trainable
 from pipeline.training.features import Features
+from pipeline.training.images import Images
+
+
+class Classifier(Protocol):
+    """A trained network: its steps up to the head give features, the others class scores."""
+
+    @property
+    def head_start(self) -> int: ...
+    def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor: ...
+    def eval(self) -> Any: ...
+
+
+@torch.inference_mode()
+def scores_and_features(
+    network: Classifier,
+    images: Images,
+    rows: Tensor,
+    *,
+    batch_size: int,
+    precision: Precision,
+    on_batch: Callable[[], object] = lambda: None,
+) -> tuple[Tensor, Tensor]:
+    """Return class scores (n, K) and features (n, D) of these rows (n,) in eval mode, float32 on the CPU.
+
+    Neither the order of the images nor how many there are changes a bit of an image's values: the last batch is filled
+    up with its last image, so that all batches have one size, and a CPU computes the head on one thread, since several
+    divide a small matrix product by its rows, and compute the rows at the edges otherwise.
+
+    Args:
+        network: the network, on the device of the images.
+        images: batches with the transform of evaluation.
+        rows: n >= 1 rows, on the CPU.
+        batch_size: images a batch.
+        precision: as in force on the device.
+        on_batch: called before each batch; may raise to stop.
+    """
+    network.eval()
+    scores, features = [], []
+    for batch in rows.split(batch_size):
+        on_batch()
+        filled = torch.cat([batch, batch[-1:].expand(batch_size - len(batch))])
+        with autocast(precision, images.device.type):
+            x = network.run(images.batch(filled), stop=network.head_start)
+            with _one_thread():
+                head = network.run(x, start=network.head_start)
+        # Softmax and loss of bf16 scores would lose digits.
+        scores.append(head.float()[: len(batch)].cpu())
+        features.append(pooled(x).float()[: len(batch)].cpu())
+    return torch.cat(scores), torch.cat(features)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def pooled(x: Tensor) -> Tensor:
+    """Return the features (N, D) of what a head takes: maps (N, C, H, W) are averaged over their positions."""
+    return x.flatten(2).mean(2) if x.dim() > 2 else x
 
 
 @torch.no_grad()

@@ -97,9 +97,9 @@ def test_crop_and_stretch_differ_and_are_recorded(rows, source, target):
 def test_a_jpeg_is_decoded_no_smaller_than_twice_the_target(rows, source, target, monkeypatch):
     asked = []
 
-    def note(path, *, at_least):
+    def note(path, *, at_least, check):
         asked.append(at_least)
-        return load(path, at_least=at_least)
+        return load(path, at_least=at_least, check=check)
 
     monkeypatch.setattr(packing, "load", note)
     _pack(rows, source, target)

@@ -64,7 +64,7 @@ def _compared(rows: Sequence[Row], folder: Path, extract: Extract, by_hash: set[
     """Yield the copies among different images."""
 
     def looked(batch: Sequence[Row]) -> tuple[list[Marks], Features]:
-        loaded = [images.load(folder / row.path, at_least=alignment.SIDE).image for row in batch]
+        loaded = [images.load(folder / row.path, at_least=alignment.SIDE, check=False).image for row in batch]
         seen = [appearance.without_bars(image) for image in loaded]
         return [alignment.marks(image) for image in loaded], extract(seen)
 

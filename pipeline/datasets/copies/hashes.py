@@ -75,7 +75,7 @@ def digest(folder: Path, path: str) -> Print:
     Raises:
         RefusedError: if the image cannot be read.
     """
-    gray = images.load(folder / path, at_least=2 * _THUMBNAIL).image.convert("L")
+    gray = images.load(folder / path, at_least=2 * _THUMBNAIL, check=False).image.convert("L")
     thumbnail = gray.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
     hashes = [imagehash.phash(thumbnail).hash, imagehash.dhash(thumbnail).hash]
     pixels = np.asarray(thumbnail, np.float32)

@@ -43,6 +43,9 @@ _TURNS = {
 # Markers of a JPEG: start of the pixels, end of the image (which cannot occur among pixels), padding.
 _JPEG_PIXELS, _JPEG_END, _JPEG_FILLER = b"\xff\xda", b"\xff\xd9", b"\xff\xff"
 
+# A JPEG may be decoded at this many times the target or more, which leaves enough for antialiasing.
+DRAFT = 2
+
 # Exceptions of Pillow's readers on damaged files, besides its own, which are OSErrors.
 _DAMAGE = (
     OSError,
@@ -77,13 +80,14 @@ class Loaded(NamedTuple):
     note: str
 
 
-def load(path: Path, *, at_least: int | None = None) -> Loaded:
+def load(path: Path, *, at_least: int | None = None, check: bool = True) -> Loaded:
     """Read the whole image, upright and in RGB; the format follows from the content, not from the name.
 
     Args:
         path: the file; links are followed.
         at_least: side in pixels; if set, a JPEG may be decoded smaller (by 2, 4 or 8, which is much faster), with
-            neither side below this, and is not checked for damage again.
+            neither side below this.
+        check: look for damage that decoding ignores; without, a file that has been checked before is read faster.
 
     Raises:
         RefusedError: if the image cannot be used, with the reason; nothing is printed.
@@ -94,7 +98,7 @@ def load(path: Path, *, at_least: int | None = None) -> Loaded:
             warnings.simplefilter("ignore")
             # Above its limit Pillow only warns; here that image is refused.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _read(path, at_least)
+            return _read(path, at_least, check=check)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise RefusedError(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; make it smaller first") from None
     except UnidentifiedImageError:
@@ -129,9 +133,8 @@ def _check_is_file(path: Path) -> None:
         raise RefusedError(_error_reason(error)) from None
 
 
-def _read(path: Path, at_least: int | None) -> Loaded:
-    # A smaller JPEG is only read after the whole file was checked.
-    if at_least is None:
+def _read(path: Path, at_least: int | None, *, check: bool) -> Loaded:
+    if check:
         _check_whole(path)
     with Image.open(path, formats=_formats()) as image:
         frames = _checked_frames(image)

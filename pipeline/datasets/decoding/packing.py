@@ -14,13 +14,10 @@ from tqdm import tqdm
 from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.core.space import check_room
-from pipeline.datasets.decoding.images import RefusedError, Resize, load, resized
+from pipeline.datasets.decoding.images import DRAFT, RefusedError, Resize, load, resized
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
-
-# A JPEG may be decoded at twice the target or more, which leaves enough for antialiasing.
-_DRAFT = 2
 
 
 def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: Resize) -> None:
@@ -92,7 +89,7 @@ def _pixels(source: Path, size: int, resize: Resize, row: Row) -> bytes:
     file = source / row.path
     try:
         digests.compare(file, digests.sha256(file), row.sha256, source.with_name(paths.MANIFEST.name))
-        image = load(file, at_least=_DRAFT * size).image
+        image = load(file, at_least=DRAFT * size, check=False).image
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; `dvc repro` collects it anew") from None
     except RefusedError as refusal:

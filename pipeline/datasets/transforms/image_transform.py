@@ -132,6 +132,25 @@ def animals(
     return (FLIP, affine_and_crop)
 
 
+def build_eval_transform(*, image_size: int, crop_size: int, input_size: int) -> ImageTransform:
+    """Build the transform of evaluation alone: center crop, input size.
+
+    Args:
+        image_size: side of the packed images.
+        crop_size: side of the center crop.
+        input_size: side of the network's input.
+    """
+    return build_transform(
+        # Larger than the image is only a crop of a padded one; the eval transform pads its center instead.
+        image_size=max(image_size, crop_size),
+        crop_size=crop_size,
+        crop_padding=0,
+        input_size=input_size,
+        augmentation=NO_AUGMENTATION,
+        options={},
+    )
+
+
 def build_transform(
     *,
     image_size: int,

@@ -1,0 +1,192 @@
+"""A bundle made from a finished experiment's files."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from pipeline import tracking
+from pipeline.assembly import trained
+from pipeline.bundles import bundle, card, description
+from pipeline.bundles.description import (
+    Computation,
+    Description,
+    Kind,
+    Member,
+    Origin,
+    Preprocessing,
+    Score,
+    Structure,
+)
+from pipeline.core import digests, imagenet, paths
+from pipeline.core.errors import InputError
+from pipeline.core.records import ModelRecord
+from pipeline.evaluation import scores
+from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare.experiments import ACCURACY
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting import confidence_intervals
+from pipeline.tracking.results import Results
+
+
+def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) -> None:
+    """Write a bundle of trained networks into an empty folder.
+
+    Args:
+        folder: where to.
+        kind: `repeat` or `ensemble`.
+        numbers: the repeats whose networks it holds.
+        results: the experiment.
+    """
+    members = tuple(Member(file=name, repeat=one) for one, name in zip(numbers, _names(numbers), strict=True))
+    for member, number in zip(members, numbers, strict=True):
+        source = paths.trained(number) / trained.WEIGHTS
+        digests.check(source)
+        copyfile(source, folder / member.file)
+    own = {one.number: one for one in results.repeats}
+    seal(folder, describe(kind, members, [own[number] for number in numbers], results))
+
+
+def seal(folder: Path, said: Description) -> None:
+    """Write bundle.json, the card and the digests of all files into a bundle's folder."""
+    (folder / description.FILE).write_text(said.dumped(), encoding="utf-8")
+    (folder / bundle.CARD).write_text(card.text(said), encoding="utf-8")
+    digests.seal(folder)
+
+
+def describe(kind: Kind, members: tuple[Member, ...], repeats: Sequence[Repeat], results: Results) -> Description:
+    """Return what a bundle of these repeats' networks says of itself."""
+    record = repeats[0].record
+    model = trained.record(repeats[0].number)
+    return Description(
+        kind=kind,
+        members=members,
+        network=structure(model),
+        classes=tuple(model.classes),
+        preprocessing=preprocessing(model, record.recipe.data.resize),
+        computation=Computation(
+            batch_size=record.recipe.train.batch_size,
+            precision=record.precision,
+            threads=record.threads,
+            device=record.device,
+            device_model=record.device_model,
+        ),
+        scores=own_scores(repeats),
+        experiment_scores=scores_of(results.repeats),
+        origin=origin(repeats[0], results),
+    )
+
+
+def structure(model: ModelRecord) -> Structure:
+    """Return the parts of a trained network."""
+    return Structure(**model.network.model_dump(include={"backbone", "attention", "head"}), options=dict(model.options))
+
+
+def preprocessing(model: ModelRecord, resize: str) -> Preprocessing:
+    """Return what happens to an image before a trained network."""
+    return Preprocessing(
+        **bundle.DECODING,
+        resize=resize,
+        image_size=model.sizes.image,
+        crop_size=model.sizes.crop,
+        input_size=model.sizes.input,
+        mean=imagenet.MEAN,
+        std=imagenet.STD,
+    )
+
+
+def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
+    """Return the scores of one network, or of the mean of several networks' probabilities, on unseen test images.
+
+    Several have some only if all repeats have the same test images: else each was trained on others' test images.
+    """
+    if len(repeats) == 1:
+        return scores_of(repeats)
+    tested = [[row["path"] for row in one.predictions] for one in repeats]
+    if any(names != tested[0] for names in tested):
+        return {}
+    logits = [_logits(one.number) for one in repeats]
+    mean = np.mean([softmax(one.astype(np.float64), axis=1) for one in logits], axis=0)
+    place = {name: number for number, name in enumerate(repeats[0].classes)}
+    actual = np.array([place[row["actual"]] for row in repeats[0].predictions])
+    # The logarithm of a probability is a logit of it.
+    with np.errstate(divide="ignore"):
+        values = scores.scores(actual, np.maximum(np.log(mean), np.finfo(np.float64).min), repeats[0].classes)
+    ends = statistics.wilson(int((mean.argmax(1) == actual).sum()), len(actual))
+    return {
+        name: Score(
+            value=values[name],
+            low=ends.low if name == ACCURACY else None,
+            high=ends.high if name == ACCURACY else None,
+            images=len(actual),
+        )
+        for name in scores.SCORES
+        if name in values
+    }
+
+
+def scores_of(repeats: Sequence[Repeat]) -> dict[str, Score]:
+    """Return each score's mean over repeats, with its 95 % interval where it has one."""
+    compared = confidence_intervals.experiment("", repeats)
+    images = sum(one.scores.test_images for one in repeats)
+    result = {}
+    for name in scores.SCORES:
+        if name in repeats[0].scores.by_name:
+            one = comparison.summary(compared, name)
+            low, high = one.interval or (None, None)
+            result[name] = Score(value=one.mean, low=low, high=high, images=images)
+    return result
+
+
+def origin(first: Repeat, results: Results) -> Origin:
+    """Return what the network of a repeat was made from."""
+    record, runtime = first.record, first.runtime
+    return Origin(
+        experiment=results.key,
+        recipe=record.recipe_name,
+        settings=record.recipe.model_dump(mode="json"),
+        repeats=tuple(one.number for one in results.repeats),
+        commit=runtime.git_commit,
+        changed=runtime.git_dirty,
+        code=record.code,
+        data_set=record.data.set,
+        data_sha256=runtime.data_sha256,
+        images=record.data.images,
+        parts=record.parts.model_dump(),
+        # A file's name is the user's own affair.
+        weights_origin="a file" if record.weights.origin.startswith("file ") else record.weights.origin,
+        weights_sha256=record.weights.sha256,
+        weights_license=record.weights.license,
+        versions=dict(runtime.versions),
+        run=tracking.run_of(results.key),
+    )
+
+
+def chosen(kind: Kind, repeat: int | None, results: Results) -> tuple[int, ...]:
+    """Return the repeats whose networks a bundle gets.
+
+    Raises:
+        InputError: for a repeat that the experiment does not have.
+    """
+    numbers = tuple(one.number for one in results.repeats)
+    if kind == "ensemble":
+        return numbers
+    number = numbers[0] if repeat is None else repeat
+    if number not in numbers:
+        raise InputError(f"--repeat {number}: the experiment has the repeats {', '.join(map(str, numbers))}")
+    return (number,)
+
+
+def _names(numbers: Sequence[int]) -> Iterable[str]:
+    if len(numbers) == 1:
+        return [bundle.WEIGHTS.format("")]
+    return [bundle.WEIGHTS.format(f"-{number}") for number in numbers]
+
+
+def _logits(number: int) -> NDArray[np.float32]:
+    file = paths.evaluation(number) / "logits.npy"
+    digests.check(file)
+    return np.asarray(np.load(file, allow_pickle=False))

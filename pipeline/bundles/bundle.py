@@ -1,0 +1,203 @@
+"""A bundle: a folder with trained networks and all that is needed to apply them as `evaluate` did.
+
+Loading it needs torch, torchvision, safetensors, Pillow and NumPy, and runs no code from the folder.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.bundles import description
+from pipeline.bundles.description import Description, Preprocessing
+from pipeline.core import digests, paths, precision, seeding
+from pipeline.core.errors import InputError
+from pipeline.datasets.decoding import images as decoding
+from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform
+from pipeline.networks.build import build, plan_of
+from pipeline.networks.network import Network
+from pipeline.training import checkpoints
+from pipeline.training.images import Images
+from pipeline.training.predict import scores_and_features
+
+CARD = "README.md"
+WEIGHTS = "weights{}.safetensors"
+# The rules that this version decodes by; `Preprocessing` explains them.
+DECODING: dict[str, Any] = {
+    "orientation": "exif",
+    "colors": "RGB",
+    "transparency": "white",
+    "draft": decoding.DRAFT,
+    "resampling": "bilinear",
+}
+_LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
+
+
+class Outputs(NamedTuple):
+    """What the networks of a bundle give for n images.
+
+    Attributes:
+        logits: (M, n, K) float32, class scores of each of the M networks.
+        features: (n, D) float32, of the first network.
+    """
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle.
+
+    Attributes:
+        folder: where it is.
+        description: all of bundle.json.
+        networks: M networks in eval mode, on `device`.
+        transform: from packed images to the networks' input.
+        device: where they compute.
+        precision: as in force there.
+    """
+
+    folder: Path
+    description: Description
+    networks: tuple[Network, ...]
+    transform: ImageTransform
+    device: torch.device
+    precision: precision.Precision
+
+    def pixels(self, file: Path) -> NDArray[np.uint8]:
+        """Return an image file as it is packed: uint8 (3, S, S), see `pixels`."""
+        return pixels(file, self.description.preprocessing)
+
+    def run(
+        self,
+        images: NDArray[np.uint8],
+        *,
+        batch_size: int | None = None,
+        on_batch: Callable[[], object] = lambda: None,
+    ) -> Outputs:
+        """Return class scores and features of packed images.
+
+        With the batch size, the device and the number of threads of `evaluate`, the scores are its own to the bit,
+        whatever other images there are.
+
+        Args:
+            images: uint8 (n, 3, S, S), as `pixels` returns them; n >= 1.
+            batch_size: images a batch; None for that of `evaluate`.
+            on_batch: called before each batch; may raise to stop.
+        """
+        rows = torch.arange(len(images))
+        prepared = self.description.preprocessing
+        shown = Images(images, rows, mean=prepared.mean, std=prepared.std, device=self.device, transform=self.transform)
+        size = batch_size or self.description.computation.batch_size
+        outputs = [
+            scores_and_features(network, shown, rows, batch_size=size, precision=self.precision, on_batch=on_batch)
+            for network in self.networks
+        ]
+        return Outputs(torch.stack([scores for scores, _ in outputs]).numpy(), outputs[0][1].numpy())
+
+
+def pixels(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize an image file as `preprocess` does: uint8 (3, S, S), red green blue.
+
+    Raises:
+        RefusedError: for a file that cannot be used, with the reason.
+    """
+    size = preprocessing.image_size
+    image = decoding.load(file, at_least=preprocessing.draft * size).image
+    resize: decoding.Resize = "crop" if preprocessing.resize == "crop" else "stretch"
+    return np.asarray(decoding.resized(image, size, resize)).transpose(2, 0, 1)
+
+
+def load(folder: Path, *, device: str = "auto") -> Bundle:
+    """Load a bundle, with every file compared to its digest first, and set torch up as `evaluate` had it.
+
+    Args:
+        folder: the bundle.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises:
+        InputError: for a folder that is none, a file that is missing or damaged, a device that is not here.
+    """
+    said = describe(folder)
+    chosen = torch.device(seeding.choose_device(device))
+    in_force = precision.in_force(_precision(said), chosen)
+    threads = said.computation.threads
+    # More threads than cores are slower, and a smaller machine has other last digits in any case.
+    seeding.make_exact(
+        threads=threads if threads <= seeding.cores() else "auto", device=chosen.type, precision=in_force
+    )
+    prepared = said.preprocessing
+    transform = build_eval_transform(
+        image_size=prepared.image_size, crop_size=prepared.crop_size, input_size=prepared.input_size
+    )
+    networks = tuple(_network(said, folder / member.file).to(chosen).eval() for member in said.members)
+    return Bundle(folder, said, networks, transform, chosen, in_force)
+
+
+def describe(folder: Path) -> Description:
+    """Return bundle.json of a bundle whose files are whole.
+
+    Raises:
+        InputError: for a folder that is none, or a file that is missing or damaged.
+    """
+    file = folder / description.FILE
+    if not file.is_file():
+        raise InputError(f"{folder}: no bundle: has no {description.FILE}; `orbweaver bundle` makes one")
+    check(folder)
+    said = description.parse(file.read_bytes(), file)
+    for name, known in DECODING.items():
+        if (value := getattr(said.preprocessing, name)) != known:
+            raise InputError(
+                f"{file}: preprocessing.{name}: {value!r} is not known, {known!r} is; install the version that made it"
+            )
+    return said
+
+
+def check(folder: Path) -> None:
+    """Compare every file of a bundle with the digest that was written with it.
+
+    Raises:
+        InputError: naming the first that is missing or is another.
+    """
+    sums = folder / paths.SUMS
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
+    listed = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
+    if description.FILE not in listed or len(listed) != len(lines):
+        raise InputError(f"{sums}: missing or damaged; bring the bundle anew")
+    for name, digest in listed.items():
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file, and {paths.SUMS} lists it; bring the bundle anew")
+        if digests.sha256(folder / name) != digest:
+            raise InputError(f"{folder / name}: damaged: not what {paths.SUMS} says; bring the bundle anew")
+
+
+def _network(said: Description, weights: Path) -> Network:
+    plan = plan_of(
+        backbone=said.network.backbone,
+        attention=said.network.attention,
+        head=said.network.head,
+        options=said.network.options,
+        classes=len(said.classes),
+        image_size=said.preprocessing.input_size,
+    )
+    network = build(plan, pretrained=None)
+    try:
+        network.model.load_state_dict(checkpoints.read(weights))
+    except RuntimeError as error:
+        raise InputError(
+            f"{weights}: not the weights of this bundle's network: {' '.join(str(error).split())}"
+        ) from None
+    return network
+
+
+def _precision(said: Description) -> precision.Precision:
+    for known in ("fp32", "tf32", "bf16"):
+        if said.computation.precision == known:
+            return known
+    raise InputError(f"{description.FILE}: computation.precision: {said.computation.precision!r} is not known")

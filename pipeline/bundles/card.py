@@ -1,0 +1,191 @@
+"""The model card of a bundle: README.md in the form of Hugging Face, with YAML metadata at its top."""
+
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any, NamedTuple
+
+from pipeline.bundles.description import Description, Preprocessing, Score
+from pipeline.bundles.license import commercial_use
+from pipeline.evaluation.scores import SCORES
+from pipeline.networks.attention.table import ATTENTIONS
+from pipeline.networks.backbones.table import BACKBONES
+
+# Weights' licenses as SPDX writes them that Hugging Face knows in lower case.
+KNOWN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0", "MIT")
+TASK = "image-classification"
+# Digits of a commit or a hash in the text; bundle.json has all.
+SHOWN = 12
+USES = {
+    "yes": "Commercial use of the pre-trained weights: **yes**, their license allows it.",
+    "no": "Commercial use of the pre-trained weights: **no**, their license forbids it.",
+    "unknown": "Commercial use of the pre-trained weights: **unknown**; ask their publisher.",
+}
+KINDS = {
+    "repeat": "It is the network of repeat {repeats}, as that was tested.",
+    "ensemble": "The probabilities of {count} networks are averaged, those of the repeats {repeats}.",
+    "final": "It was trained once more for this bundle, on all labeled images but those that calibrate it.",
+}
+
+
+class ScoreRow(NamedTuple):
+    """A score in words."""
+
+    title: str
+    value: str
+    interval: str
+
+
+def text(said: Description, *, folder: str = "models/bundle") -> str:
+    """Return the card.
+
+    Args:
+        said: what the bundle says of itself.
+        folder: how the command that uses it names it.
+    """
+    import jinja2
+
+    template = resources.files("pipeline.bundles").joinpath("templates/card.md").read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(template).render(content(said, folder=folder))
+
+
+def content(said: Description, *, folder: str) -> dict[str, Any]:
+    """Return the values of the template."""
+    prepared = said.preprocessing
+    repeats = [str(one.repeat) for one in said.members if one.repeat is not None]
+    kind = KINDS[said.kind].format(repeats=", ".join(repeats), count=len(said.members))
+    return {
+        "said": said,
+        "metadata": metadata(said),
+        "name": name(said),
+        "folder": folder,
+        "kind": kind,
+        "classes": [escaped(one) for one in said.classes],
+        "backbone": BACKBONES[said.network.backbone].title,
+        "attention": attention(said),
+        "resize": resize(prepared),
+        "crop": crop(prepared),
+        "mean": ", ".join(map(str, prepared.mean)),
+        "std": ", ".join(map(str, prepared.std)),
+        "tested": said.scores["accuracy"].images if said.scores else 0,
+        "of_which": "",
+        "own": list(rows(said.scores)),
+        "experiment": list(rows(said.experiment_scores)),
+        "several": len(said.origin.repeats) > 1,
+        "why_none": why_no_score(said),
+        "sure": sure(said),
+        "made_from": list(made_from(said)),
+        "license": license_text(said),
+    }
+
+
+def name(said: Description) -> str:
+    """Return the card's title."""
+    return f"{BACKBONES[said.network.backbone].title} for {escaped(said.origin.data_set)}"
+
+
+def metadata(said: Description) -> str:
+    """Return the YAML at the card's top."""
+    import yaml
+
+    values: dict[str, Any] = {
+        "license": said.origin.weights_license.lower() if said.origin.weights_license in KNOWN_LICENSES else "unknown",
+        "pipeline_tag": TASK,
+        "library_name": "orbweaver",
+        "tags": [TASK, "transfer-learning", said.network.backbone],
+    }
+    if said.scores:
+        metrics = [
+            {"type": key, "name": SCORES[key].title, "value": round(score.value, 6)}
+            for key, score in said.scores.items()
+        ]
+        result = {
+            "task": {"type": TASK},
+            "dataset": {"type": said.origin.data_set, "name": said.origin.data_set, "split": "test"},
+            "metrics": metrics,
+        }
+        values |= {"metrics": list(said.scores), "model-index": [{"name": name(said), "results": [result]}]}
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def rows(scores: Mapping[str, Score]) -> Iterator[ScoreRow]:
+    """Yield scores in words, in the order of their table."""
+    for key, row in SCORES.items():
+        if key in scores:
+            one, digits = scores[key], row.decimals - 1 if row.percent else row.decimals
+            number = "{:." + str(digits) + "f}" + (" %" if row.percent else "")
+            ends = (one.low, one.high)
+            low, high = (number.format(row.scale * end) if end is not None else "" for end in ends)
+            yield ScoreRow(row.title, number.format(row.scale * one.value), f"{low} to {high}" if low else "none")
+
+
+def attention(said: Description) -> str:
+    """Return the attention in words; empty without."""
+    row = ATTENTIONS[said.network.attention]
+    return f" with {row.title}" if row.module else ""
+
+
+def resize(prepared: Preprocessing) -> str:
+    """Return the first resizing in words."""
+    side = prepared.image_size
+    if prepared.resize == "crop":
+        return f"the short side resized to {side} pixels and the center of {side} x {side} cut out"
+    return f"resized to {side} x {side} pixels"
+
+
+def crop(prepared: Preprocessing) -> str:
+    """Return the crop and the second resizing in words; empty where there are none."""
+    cut = f", then the center of {prepared.crop_size} x {prepared.crop_size}"
+    again = f", then {prepared.input_size} x {prepared.input_size}"
+    return (cut if prepared.crop_size != prepared.image_size else "") + (
+        again if prepared.input_size != prepared.crop_size else ""
+    )
+
+
+def why_no_score(said: Description) -> str:
+    """Return why these networks have no test score of their own; empty where they have one."""
+    if said.scores:
+        return ""
+    if said.kind == "final":
+        return (
+            "All labeled images went into it, so that none is left to test it. The means over the repeats of its "
+            "experiment are of other networks, trained on fewer images."
+        )
+    return "Each repeat drew its own test images, and every one of them was a training image of another repeat."
+
+
+def sure(said: Description) -> str:
+    """Return in words whether the probabilities are calibrated."""
+    if said.calibration is None:
+        return "**Not calibrated:** no images were held out for it, so the probabilities are the network's own."
+    return f"Calibrated on {said.calibration['images']} images that were held out from training."
+
+
+def made_from(said: Description) -> Iterator[tuple[str, str]]:
+    """Yield what the bundle was made from, in words."""
+    origin = said.origin
+    yield "experiment", f"`{origin.experiment[:SHOWN]}`"
+    yield "recipe", f"`{origin.recipe}`"
+    if origin.commit:
+        yield "commit", f"`{origin.commit[:SHOWN]}`{' with changes' if origin.changed else ''}"
+    yield "images", f"{origin.images}, `{origin.data_sha256[:SHOWN]}`"
+    yield "pre-trained weights", escaped(origin.weights_origin)
+    if origin.weights_sha256:
+        yield "their SHA-256", f"`{origin.weights_sha256[:SHOWN]}`"
+    if origin.run:
+        yield "MLflow run", f"`{origin.run}`"
+
+
+def license_text(said: Description) -> str:
+    """Return the license of the pre-trained weights in words."""
+    if not said.origin.weights_sha256:
+        return "No pre-trained weights went into it."
+    license = said.origin.weights_license
+    stated = f"The pre-trained weights are under {license}." if license else "Their publisher states no license."
+    return f"{stated} {USES[commercial_use(license)]} Images have terms of their own."
+
+
+def escaped(word: str) -> str:
+    """Return a name from outside, such as a class's, so that Markdown shows it as it is."""
+    one_line = " ".join(word.split())
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+!|" else sign for sign in one_line)

@@ -1,0 +1,149 @@
+"""`orbweaver bundle`: the trained networks of an experiment in one folder, ready for use elsewhere."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from pipeline import tracking
+from pipeline.assembly import bundling
+from pipeline.bundles import bundle
+from pipeline.bundles.description import Description, Kind
+from pipeline.commands import cloning
+from pipeline.commands.revisions import Revision
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.evaluation.scores import SCORES
+
+HEADER = (
+    "# Written by `orbweaver bundle`, outside dvc.yaml's chain; `dvc repro models/dvc.yaml` makes the bundle anew.\n"
+)
+STAGE = "bundle"
+# What the stage reads: of all repeats their metrics, and of those that it takes the networks.
+READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
+CODE = ("pipeline/assembly/bundling.py", "pipeline/bundles", "pipeline/stages/bundle.py")
+
+
+@click.command(name="bundle")
+@click.argument("experiment", required=False)
+@click.option("--repeat", type=click.IntRange(min=0), help="The network of this repeat; by default the first.")
+@click.option("--ensemble", is_flag=True, help="The networks of all repeats; their probabilities are averaged.")
+def command(experiment: str | None, repeat: int | None, ensemble: bool) -> None:
+    """Put a trained network and all that is needed to use it into models/bundle.
+
+    EXPERIMENT is the name of a DVC experiment or a revision of git; by default what is in the working tree. Nothing is
+    chosen by its score: without an option the first repeat's network is taken.
+    """
+    if ensemble and repeat is not None:
+        raise InputError("--repeat and --ensemble: give one of them")
+    if not paths.PARAMS.exists():
+        raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    if experiment is None:
+        make(Path.cwd(), repeat=repeat, ensemble=ensemble)
+    else:
+        make_elsewhere(Path.cwd(), experiment, repeat=repeat, ensemble=ensemble)
+    click.echo(summary(bundle.describe(paths.BUNDLE)))
+
+
+def make(root: Path, *, repeat: int | None, ensemble: bool) -> None:
+    """Make the bundle of a working tree, as the only stage of a DVC file of its own.
+
+    Raises:
+        InputError: for an experiment that is not finished, a repeat that it does not have, or where DVC fails.
+    """
+    kind: Kind = "ensemble" if ensemble else "repeat"
+    taken = bundling.chosen(kind, repeat, tracking.read(tracking.Folder(root)))
+    words = options(kind, taken)
+    deps = [file.as_posix() for number in taken for file in (paths.trained(number), paths.split_file(number))]
+    stage = {"cmd": f"python -m pipeline.stages.bundle {shlex.join(words)}", "deps": sorted({*READ, *CODE, *deps})}
+    define(root, stage)
+    dvc(root, "repro", "--quiet", "--single-item", f"{paths.BUNDLE_STAGE}:{STAGE}")
+
+
+def make_elsewhere(root: Path, experiment: str, *, repeat: int | None, ensemble: bool) -> None:
+    """Make the bundle of an experiment of DVC's, or of a revision, in a clone of it, and bring it here.
+
+    The code is this version's. The DVC file names the command without dependencies, which are not in this working tree,
+    and is frozen: `dvc repro` leaves it as it is.
+
+    Raises:
+        InputError: for an experiment that is not known, or whose files DVC's cache does not have.
+    """
+    revision = cloning.resolved(root, experiment)
+    if revision is None:
+        raise InputError(f"{experiment}: no experiment of DVC and no revision of git; `dvc exp show` lists them")
+    results = tracking.read(Revision(root, revision))
+    kind: Kind = "ensemble" if ensemble else "repeat"
+    taken = bundling.chosen(kind, repeat, results)
+    words = options(kind, taken)
+    with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
+        clone = cloning.make(root, Path(folder) / "clone", revision)
+        cloning.run_dvc(clone, "config", "--local", "cache.dir", str((root / ".dvc/cache").resolve()))
+        cloning.run_dvc(clone, "checkout", "--quiet", *needed([one.number for one in results.repeats], taken))
+        # Without the clone's own code, which may be older than bundles.
+        command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
+        variables = {**cloning.environment(), paths.ROOT_VARIABLE: str(root)}
+        if subprocess.run(command, cwd=clone, env=variables, stdout=sys.stderr.fileno(), check=False).returncode:
+            raise InputError(f"{experiment}: its bundle was not made, see above")
+        with paths.written_whole(root / paths.BUNDLE) as target:
+            shutil.copytree(clone / paths.BUNDLE, target)
+    define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(words)}", "frozen": True})
+    dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
+
+
+def options(kind: Kind, taken: Sequence[int]) -> list[str]:
+    """Return the words that ask the stage for a bundle."""
+    return ["--ensemble"] if kind == "ensemble" else ["--repeat", str(taken[0])]
+
+
+def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:
+    """Yield the outputs that a bundle is made from: of all repeats their metrics, of those taken the networks."""
+    yield paths.PACKED.as_posix()
+    for number in numbers:
+        for place in (paths.evaluation(number), paths.training_metrics(number), paths.runtime_file(number)):
+            yield place.as_posix()
+        yield paths.digests(paths.runtime_file(number)).as_posix()
+    for number in taken:
+        for place in (paths.trained(number), paths.split_file(number), paths.digests(paths.split_file(number))):
+            yield place.as_posix()
+
+
+def define(root: Path, stage: Mapping[str, Any]) -> None:
+    """Write the DVC file of the bundle's stage."""
+    common: dict[str, Any] = {
+        "desc": "Put trained networks and all that is needed to use them into one folder",
+        "wdir": "..",
+        "outs": [paths.BUNDLE.as_posix()],
+    }
+    with paths.written_whole(root / paths.BUNDLE_STAGE) as target:
+        target.write_text(
+            HEADER + yaml.safe_dump({"stages": {STAGE: common | dict(stage)}}, sort_keys=False), encoding="utf-8"
+        )
+
+
+def dvc(root: Path, *words: str) -> None:
+    """Run DVC in the user's clone, with what it prints on standard error.
+
+    Raises:
+        InputError: where it fails.
+    """
+    command = (sys.executable, "-m", "dvc", *words)
+    if subprocess.run(command, cwd=root, stdout=sys.stderr.fileno(), check=False).returncode:
+        raise InputError(f"{paths.BUNDLE}: was not made, see above")
+
+
+def summary(said: Description) -> str:
+    """Return the line that names a bundle with its accuracy."""
+    repeats = ", ".join(str(one.repeat) for one in said.members)
+    whose = f"repeats {repeats}, averaged" if len(said.members) > 1 else f"repeat {repeats}"
+    score = said.scores.get("accuracy")
+    row = SCORES["accuracy"]
+    tested = f"{row.scale * score.value:.1f} % of {score.images} test images right" if score else "no test score"
+    return f"bundle: {paths.BUNDLE}: {whose}; {tested}; use it: orbweaver predict {paths.BUNDLE} FOLDER"
