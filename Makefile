@@ -18,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants faults refusals check format docs audit lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants faults refusals export-proof check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ refusals: develop ## print every setting, weights file and folder that tests hav
 
 mutants: develop ## plant known faults one at a time: the tests have to catch each
 	python tests/mutants.py
+
+export-proof: develop ## export every backbone, attention and head with random values, and compare
+	@OMP_NUM_THREADS=1 python tests/export_proof.py
 
 check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff format --check .
