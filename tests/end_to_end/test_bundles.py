@@ -51,11 +51,13 @@ def test_a_bundle_gives_evaluates_scores_where_little_is_installed_and_repro_lea
 def test_a_bundle_is_made_anew_for_another_network_alone(clone: Clone) -> None:
     clone.typed("orbweaver bundle")
     made = (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns
-    clone.typed("orbweaver bundle")
+    clone.typed("orbweaver bundle --repeat 2", put={"2": "1"})
     assert (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
     told = clone.run("orbweaver", "bundle", "--repeat", "2", code=1)
     assert told.splitlines()[-1] == "orbweaver: error: --repeat 2: the experiment has the repeats 1"
     assert (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
+    clone.typed("orbweaver bundle --ensemble")
+    assert said(clone).kind == "ensemble"
 
 
 def test_a_final_network_has_seen_all_images_but_those_that_calibrate_it_and_has_no_score(clone: Clone) -> None:
