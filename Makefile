@@ -66,7 +66,7 @@ mutants: develop ## plant known faults one at a time: the tests have to catch ea
 	python tests/mutants.py
 
 export-proof: develop ## export every backbone, attention and head with random values, and compare
-	@OMP_NUM_THREADS=1 python tests/export_proof.py
+	@OMP_NUM_THREADS=1 python tests/bundles/export_proof.py
 
 check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff format --check .

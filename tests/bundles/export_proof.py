@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tiny
 import torch
 from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1]))
+import tiny
 
 from pipeline.bundles import exporting, running
 from pipeline.bundles.graph import FromPhotographs
