@@ -59,7 +59,7 @@ faults: develop ## kill, stop and fill at N random moments a kind, all KINDS or 
 refusals: develop ## print every setting, weights file and folder that tests have refused, with its line
 	@OMP_NUM_THREADS=1 python tests/refusals.py
 
-bundle-proof: develop ## is a bundle equal to evaluate, for every backbone? a table, minutes
+bundle-proof: develop ## are a bundle and its exports equal to evaluate, for every backbone? a table, minutes
 	python tests/bundles/proof.py
 
 mutants: develop ## plant known faults one at a time: the tests have to catch each

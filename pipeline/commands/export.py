@@ -86,6 +86,7 @@ def export(place: Path, kind: str, target: Path, *, int8: bool, folder: Path | N
     with paths.written_whole(target) as partial:
         partial.mkdir()
         file = partial / f"model.{kind}"
+        click.echo(f"export: writing {file.name} ...", err=True)
         if kind == "pt2":
             exporting.write_pt2(module, file, metadata)
             models = {file.name: running.pt2(file)}
