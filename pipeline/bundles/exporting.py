@@ -13,6 +13,7 @@ from torch import nn
 from pipeline.bundles.bundle import Bundle
 from pipeline.bundles.description import Description
 from pipeline.bundles.graph import FromPhotographs
+from pipeline.evaluation.uncertainty.judging import Calibration
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -86,7 +87,13 @@ def module(bundle: Bundle) -> FromPhotographs:
         view=bundle.transform,
         mean=prepared.mean,
         std=prepared.std,
+        temperature=temperature(bundle.description),
     )
+
+
+def temperature(said: Description) -> float:
+    """Return what class scores are divided by before softmax; 1 of a bundle that is not calibrated."""
+    return Calibration.parse(said.calibration).temperature if said.calibration else 1.0
 
 
 def metadata(said: Description) -> dict[str, str]:

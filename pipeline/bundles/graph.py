@@ -32,11 +32,12 @@ class FromPhotographs(nn.Module):
         view: the eval transform, center crop and input size.
         mean: per channel, for images scaled to 0..1.
         std: likewise.
+        temperature: by which class scores are divided before softmax; 1 without calibration.
 
     Shape:
         Input (N, H, W, 3) uint8, red green blue, upright, any H and W: as decoders give images, so that nothing is
-        left to transpose. Output two of (N, K): probabilities, and class scores before softmax; of several networks
-        the scores are the logarithms of the probabilities.
+        left to transpose. Output two of (N, K): probabilities, and class scores; of several networks the scores are
+        the logarithms of the probabilities' means.
     """
 
     mean: Tensor
@@ -51,12 +52,14 @@ class FromPhotographs(nn.Module):
         view: ImageTransform,
         mean: Sequence[float],
         std: Sequence[float],
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.size = size
         self.resize = resize
         self.view = view
+        self.temperature = temperature
         self.register_buffer("mean", 255 * torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(std).view(1, 3, 1, 1))
         self.eval()
@@ -66,10 +69,8 @@ class FromPhotographs(nn.Module):
         shown = self.view.eval_transform(resampled(photographs, self.size, self.resize))
         images = (shown.to(torch.float32, memory_format=torch.channels_last) - self.mean) / self.std
         scores = [network(images) for network in self.networks]
-        if len(scores) == 1:
-            return scores[0].softmax(1), scores[0]
-        averaged = torch.stack([one.softmax(1) for one in scores]).mean(0)
-        return averaged, averaged.log()
+        logits = scores[0] if len(scores) == 1 else torch.stack([one.softmax(1) for one in scores]).mean(0).log()
+        return (logits / self.temperature).softmax(1), logits
 
 
 def resampled(photographs: Tensor, size: int, resize: Literal["stretch", "crop"]) -> Tensor:

@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.bundles import exporting
 from pipeline.bundles.bundle import Bundle
 from pipeline.bundles.running import Runner
 from pipeline.datasets.decoding import images as decoding
+from pipeline.evaluation.uncertainty import temperature as scaled
 
 # Of 100 images at least so many get the same class, or the export says that it differs.
 LEAST_EQUAL = 99.5
@@ -90,8 +92,13 @@ def full(file: Path) -> Pixels:
 
 def probabilities(bundle: Bundle, packed: Pixels, *, batch_size: int | None = None) -> Probabilities:
     """Return the bundle's probabilities (n, K) of packed images."""
-    logits = torch.from_numpy(bundle.run(packed, batch_size=batch_size).logits)
-    return np.asarray(logits.double().softmax(2).mean(0))
+    logits, *others = bundle.run(packed, batch_size=batch_size).logits
+    if others:
+        mean = np.mean([scaled.probabilities(one) for one in (logits, *others)], axis=0)
+        # Of a probability of 0 it is -inf, whose softmax is 0 again.
+        with np.errstate(divide="ignore"):
+            logits = np.log(mean)
+    return scaled.probabilities(logits, exporting.temperature(bundle.description))
 
 
 def agreement(

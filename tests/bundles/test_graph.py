@@ -1,17 +1,22 @@
 """The exported preprocessing is that of training, pixel by pixel."""
 
+import json
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
+import described
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from pipeline.bundles import exporting
 from pipeline.bundles.graph import FromPhotographs, resampled, weights
 from pipeline.core import imagenet
 from pipeline.datasets.decoding.images import resized
 from pipeline.datasets.transforms.image_transform import build_eval_transform
+from pipeline.evaluation.uncertainty import judging
 from pipeline.training.images import Images
 
 RESIZES = ("stretch", "crop")
@@ -59,9 +64,10 @@ class Means(nn.Module):
         return nn.functional.adaptive_avg_pool2d(x, 3).flatten(1)
 
 
-def module(*networks: nn.Module, size: int, crop: int, side: int) -> FromPhotographs:
+def module(*networks: nn.Module, size: int, crop: int, side: int, temperature: float = 1.0) -> FromPhotographs:
     view = build_eval_transform(image_size=size, crop_size=crop, input_size=side)
-    return FromPhotographs(networks, size=size, resize="crop", view=view, mean=imagenet.MEAN, std=imagenet.STD)
+    options = {"mean": imagenet.MEAN, "std": imagenet.STD, "temperature": temperature}
+    return FromPhotographs(networks, size=size, resize="crop", view=view, **options)
 
 
 # As it is; a crop; a crop that is padded; resized twice.
@@ -103,3 +109,17 @@ def test_probabilities_of_several_networks_are_averaged() -> None:
     probabilities, scores = both(pixels)
     assert torch.allclose(probabilities, (one(pixels)[0] + other(pixels)[0]) / 2)
     assert torch.allclose(scores.softmax(1), probabilities)
+
+
+def test_a_calibrated_bundle_gives_its_probabilities_at_its_temperature() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 9, 60)
+    fitted = judging.fit(5 * (np.eye(9)[labels] + draw.normal(size=(60, 9))), labels)
+    said = replace(described.FINAL, calibration=json.loads(json.dumps(asdict(fitted))))
+    temperature = exporting.temperature(said)
+    assert temperature == pytest.approx(fitted.temperature)
+    assert temperature > 1.5
+    whole = module(Means(), size=48, crop=48, side=48, temperature=temperature)
+    probabilities, scores = whole(torch.from_numpy(photograph(70, 90))[None])
+    assert np.allclose(probabilities, judging.judge(scores.numpy(), fitted).probabilities, atol=1e-6)
+    assert exporting.temperature(described.FINAL) == 1
