@@ -24,6 +24,7 @@ from pipeline import tracking
 from pipeline.assembly import bundling
 from pipeline.bundles import bundle, exporting, originals, parity, running
 from pipeline.core import paths
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.backbones.table import BACKBONES
 
 ATTENTIONS = ("ecsm", "csca", "hierarchical")
@@ -61,7 +62,7 @@ def of_network(backbone: str, attention: str) -> Row:
         results = tracking.read(tracking.Folder(Path()))
         target = Path("bundle")
         target.mkdir()
-        bundling.write(target, "repeat", [1], results)
+        bundling.write(target, "repeat", [1], results, Packed.open(paths.PACKED))
         return Row(f"{backbone}, {attention}", *compared(target), *exported(target), time.monotonic() - started)
 
 
