@@ -28,6 +28,7 @@ from pipeline.studies import definition
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
 DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
 SYNC = "test_sync.py calls it"
+EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
@@ -36,6 +37,10 @@ OUT_OF_REACH = {
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
     "orbweaver sync": SYNC,
     "orbweaver sync --models": SYNC,
+    "orbweaver export models/bundle --to onnx": EXPORT,
+    "orbweaver export models/bundle --to onnx --int8": EXPORT,
+    "orbweaver export models/bundle --to pt2": EXPORT,
+    "orbweaver export models/bundle --to onnx --photographs /data/new-spiders": EXPORT,
     "dvc exp run -S recipe=ecsm": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S backbone=resnet18": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S lr=1e-4 -S batch_size=16": DOWNLOAD,
@@ -141,7 +146,7 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--volume",
         "--gpus",
     }
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - others
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.TEXT)) - others
     assert len(told) > 5
     assert [option for option in told if not re.search(rf"{option}\b", known)] == []
 

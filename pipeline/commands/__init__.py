@@ -12,6 +12,7 @@ COMMANDS = {
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
     "doctor": "pipeline.commands.doctor",
+    "export": "pipeline.commands.export",
     "mlflow": "pipeline.commands.mlflow",
     "reproduce": "pipeline.commands.reproduce",
     "study": "pipeline.commands.study",
