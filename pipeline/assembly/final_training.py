@@ -85,5 +85,6 @@ def divide(recipe: Recipe, data: Packed, *, held_out: float, repeat: int) -> dic
     except InputError as error:
         raise InputError(f"{error}; `--calibration 0` holds none out") from None
     number = {path: row for row, path in enumerate(data.paths)}
-    of_part = {part: [number[one.path] for one in assigned if one.part == part] for part in ("train", "test")}
-    return {"train": torch.tensor(of_part["train"]), "calibration": torch.tensor(of_part["test"])}
+    train_rows = [number[one.path] for one in assigned if one.part == "train"]
+    held = [number[one.path] for one in assigned if one.part != "train"]
+    return {"train": torch.tensor(train_rows), "calibration": torch.tensor(held)}

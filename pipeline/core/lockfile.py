@@ -17,7 +17,21 @@ def check() -> None:
         InputError: with the way out.
     """
     if paths.LOCK.exists():
-        stages(paths.LOCK.read_bytes())
+        check_whole(paths.LOCK.read_bytes())
+
+
+def check_whole(content: bytes) -> None:
+    """Refuse a content that DVC's own schema would; importing that takes longer than reading the file.
+
+    Raises:
+        InputError: for a file that is empty, cut, or left of a merge, with the way out.
+    """
+    found = stages(content)
+    if not parse_yaml(content, paths.LOCK).get("schema"):
+        raise InputError(f"{paths.LOCK}: has no schema; {WAY_OUT}")
+    for name, stage in found.items():
+        if not _is_whole(stage):
+            raise InputError(f"{paths.LOCK}: the stage {name} is cut; {WAY_OUT}")
 
 
 def stages(content: bytes) -> Mapping[str, Any]:
@@ -42,3 +56,13 @@ def outputs(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the path and the MD5 of every output that has one."""
     for stage in stages.values():
         yield from ((out["path"], str(out["md5"])) for out in stage.get("outs", ()) if "md5" in out)
+
+
+def _is_whole(stage: Mapping[str, Any]) -> bool:
+    entries = [stage.get(kind, []) for kind in ("deps", "outs")]
+    return bool(stage.get("cmd")) and all(isinstance(each, list) and all(map(_is_entry, each)) for each in entries)
+
+
+def _is_entry(one: object) -> bool:
+    # A cut leaves a key without its value.
+    return isinstance(one, dict) and isinstance(one.get("path"), str) and None not in one.values()

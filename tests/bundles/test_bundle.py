@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import formats
 import numpy as np
 import pytest
 import tiny
@@ -179,3 +180,17 @@ def test_weights_of_another_network_are_refused(bundled: Path, tmp_path: Path) -
     folder = changed(bundled, tmp_path / "bundle", classes=said["classes"][:-1])
     with pytest.raises(InputError, match=r"weights\.safetensors: not the weights of this bundle's network"):
         bundle.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(place for place in formats.FOLDER.iterdir() if place.is_dir()), ids=lambda place: place.name
+)
+def test_a_bundle_of_every_format_is_loaded_and_gives_the_scores_that_it_gave(folder: Path) -> None:
+    with formats.narrower():
+        loaded = bundle.load(folder, device="cpu")
+        scores = loaded.run(formats.images()).logits
+    assert scores == pytest.approx(np.load(formats.FOLDER / f"{folder.name}-{formats.SCORES}"), abs=1e-4)
+
+
+def test_the_present_format_is_among_them() -> None:
+    assert (formats.FOLDER / str(description.FORMAT) / description.FILE).is_file()
