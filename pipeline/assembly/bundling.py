@@ -156,8 +156,7 @@ def origin(first: Repeat, results: Results) -> Origin:
         data_sha256=runtime.data_sha256,
         images=record.data.images,
         parts=record.parts.model_dump(),
-        # A file's name is the user's own affair.
-        weights_origin="a file" if record.weights.origin.startswith("file ") else record.weights.origin,
+        weights_origin=record.weights.public().origin,
         weights_sha256=record.weights.sha256,
         weights_license=record.weights.license,
         versions=dict(runtime.versions),

@@ -70,9 +70,9 @@ class Bundle:
     device: torch.device
     precision: precision.Precision
 
-    def pixels(self, file: Path) -> NDArray[np.uint8]:
-        """Return an image file as it is packed: uint8 (3, S, S), see `pixels`."""
-        return pixels(file, self.description.preprocessing)
+    def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Return an image file, or its content, as it is packed: uint8 (3, S, S), see `pixels`."""
+        return pixels(source, self.description.preprocessing)
 
     def run(
         self,
@@ -102,14 +102,14 @@ class Bundle:
         return Outputs(torch.stack([scores for scores, _ in outputs]).numpy(), outputs[0][1].numpy())
 
 
-def pixels(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize an image file as `preprocess` does: uint8 (3, S, S), red green blue.
+def pixels(source: Path | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize an image file, or its content, as `preprocess` does: uint8 (3, S, S), red green blue.
 
     Raises:
-        RefusedError: for a file that cannot be used, with the reason.
+        RefusedError: for one that cannot be used, with the reason.
     """
     size = preprocessing.image_size
-    image = decoding.load(file, at_least=preprocessing.draft * size).image
+    image = decoding.load(source, at_least=preprocessing.draft * size).image
     resize: decoding.Resize = "crop" if preprocessing.resize == "crop" else "stretch"
     return np.asarray(decoding.resized(image, size, resize)).transpose(2, 0, 1)
 

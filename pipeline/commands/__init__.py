@@ -13,6 +13,7 @@ COMMANDS = {
     "describe": "pipeline.commands.describe",
     "doctor": "pipeline.commands.doctor",
     "mlflow": "pipeline.commands.mlflow",
+    "register": "pipeline.commands.register",
     "reproduce": "pipeline.commands.reproduce",
     "study": "pipeline.commands.study",
     "sync": "pipeline.commands.sync",

@@ -49,6 +49,7 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool) -> None:
         make(Path.cwd(), repeat=repeat, ensemble=ensemble)
     else:
         make_elsewhere(Path.cwd(), experiment, repeat=repeat, ensemble=ensemble)
+    tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(bundle.describe(paths.BUNDLE)))
 
 
