@@ -14,15 +14,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from pipeline.assembly import duration, networks
+from pipeline.assembly import duration, networks, training
 from pipeline.assembly.duration import PartSizes
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.run_record import run_record
@@ -32,7 +30,6 @@ from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.network import Network
 from pipeline.stages import collect, copies, preprocess, source, split, train, validate
-from pipeline.tracking import LiveRun
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of each kind of spider, of which there are nine; seven in ten are trained on.
@@ -131,9 +128,8 @@ def trained(recipe: Recipe) -> float:
     on, data = machine(recipe), Packed.open(paths.PACKED)
     parts, network = train.read_parts(data, repeat=1), network_of(recipe, data, on)
     record = run_record(recipe, data, parts, network, on=on, repeat=1)
-    live = cast(LiveRun, SimpleNamespace(log=lambda _row, _epoch: None))
     with contextlib.redirect_stdout(io.StringIO()):
-        return train.run(recipe, network, data, parts, record, on=on, live=live).seconds
+        return training.run(recipe, network, data, parts, record, on=on, on_epoch=lambda _: None).seconds
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ def written(monkeypatch: pytest.MonkeyPatch, folder: Path, values: dict[str, Any
 
 def test_there_is_one_module_a_stage_and_one_stage_a_module() -> None:
     modules = {file.stem for file in (ROOT / "pipeline/stages").glob("*.py")} - {"__init__"}
-    assert modules == set(STAGES)
+    # That of bundles is in a DVC file of its own, which its command writes.
+    assert modules == {*STAGES, "bundle"}
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -1,6 +1,7 @@
 """A bundle made from a finished experiment's files."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
 
@@ -10,6 +11,7 @@ from scipy.special import softmax
 
 from pipeline import tracking
 from pipeline.assembly import trained
+from pipeline.assembly.final_training import Final
 from pipeline.bundles import bundle, card, description
 from pipeline.bundles.description import (
     Computation,
@@ -23,13 +25,15 @@ from pipeline.bundles.description import (
 )
 from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
-from pipeline.core.records import ModelRecord
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import ModelRecord, Record
 from pipeline.evaluation import scores
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
 from pipeline.tracking.results import Results
+from pipeline.training import checkpoints
 
 
 def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) -> None:
@@ -46,8 +50,26 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) ->
         source = paths.trained(number) / trained.WEIGHTS
         digests.check(source)
         copyfile(source, folder / member.file)
-    own = {one.number: one for one in results.repeats}
-    seal(folder, describe(kind, members, [own[number] for number in numbers], results))
+    repeats = [one for one in results.repeats if one.number in numbers]
+    record = repeats[0].record
+    said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
+    seal(folder, replace(said, scores=own_scores(repeats)))
+
+
+def write_final(folder: Path, final: Final, recipe: Recipe, results: Results) -> None:
+    """Write a bundle of a network that was trained for it into an empty folder.
+
+    Args:
+        folder: where to.
+        final: the network.
+        recipe: its settings.
+        results: the experiment whose recipe it follows.
+    """
+    member = Member(file=bundle.WEIGHTS.format(""), repeat=None)
+    checkpoints.save(final.network.model.state_dict(), folder / member.file)
+    model = trained.model_record(recipe, final.record.data.classes)
+    parts = {"train": len(final.train), "calibration": len(final.calibration)}
+    seal(folder, describe("final", (member,), final.record, model, results, parts=parts))
 
 
 def seal(folder: Path, said: Description) -> None:
@@ -57,10 +79,25 @@ def seal(folder: Path, said: Description) -> None:
     digests.seal(folder)
 
 
-def describe(kind: Kind, members: tuple[Member, ...], repeats: Sequence[Repeat], results: Results) -> Description:
-    """Return what a bundle of these repeats' networks says of itself."""
-    record = repeats[0].record
-    model = trained.record(repeats[0].number)
+def describe(
+    kind: Kind,
+    members: tuple[Member, ...],
+    record: Record,
+    model: ModelRecord,
+    results: Results,
+    *,
+    parts: dict[str, int],
+) -> Description:
+    """Return what a bundle says of itself, without scores of its own.
+
+    Args:
+        kind: which networks it holds.
+        members: they.
+        record: what the first follows from.
+        model: their structure.
+        results: the experiment.
+        parts: images of the first network by part.
+    """
     return Description(
         kind=kind,
         members=members,
@@ -74,9 +111,9 @@ def describe(kind: Kind, members: tuple[Member, ...], repeats: Sequence[Repeat],
             device=record.device,
             device_model=record.device_model,
         ),
-        scores=own_scores(repeats),
+        scores={},
         experiment_scores=scores_of(results.repeats),
-        origin=origin(repeats[0], results),
+        origin=origin(record, results, parts),
     )
 
 
@@ -141,9 +178,10 @@ def scores_of(repeats: Sequence[Repeat]) -> dict[str, Score]:
     return result
 
 
-def origin(first: Repeat, results: Results) -> Origin:
-    """Return what the network of a repeat was made from."""
-    record, runtime = first.record, first.runtime
+def origin(record: Record, results: Results, parts: dict[str, int]) -> Origin:
+    """Return what a network was made from."""
+    runtime = results.repeats[0].runtime
+    weights = record.weights
     return Origin(
         experiment=results.key,
         recipe=record.recipe_name,
@@ -155,10 +193,10 @@ def origin(first: Repeat, results: Results) -> Origin:
         data_set=record.data.set,
         data_sha256=runtime.data_sha256,
         images=record.data.images,
-        parts=record.parts.model_dump(),
-        weights_origin=record.weights.public().origin,
-        weights_sha256=record.weights.sha256,
-        weights_license=record.weights.license,
+        parts=parts,
+        weights_origin=weights.public().origin,
+        weights_sha256=weights.sha256,
+        weights_license=weights.license,
         versions=dict(runtime.versions),
         run=tracking.run_of(results.key),
     )

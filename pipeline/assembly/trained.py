@@ -1,5 +1,6 @@
 """Files of a trained network: its weights under torchvision's names, and the settings to build it again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.assembly import networks
@@ -23,11 +24,15 @@ def save(folder: Path, recipe: Recipe, network: Network, classes: list[str]) -> 
         classes: class names in the order of its scores.
     """
     checkpoints.save(network.model.state_dict(), folder / WEIGHTS)
+    model_record(recipe, classes).write(folder / MODEL)
+    digests.seal(folder)
+
+
+def model_record(recipe: Recipe, classes: Sequence[str]) -> ModelRecord:
+    """Return what is needed to build a recipe's network again."""
     # Of all options these alone change the structure.
     options = {family: recipe.options[family] for family in ("attention", "head")}
-    model = ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
-    model.write(folder / MODEL)
-    digests.seal(folder)
+    return ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
 
 
 def load(repeat: int) -> Network:

@@ -149,8 +149,12 @@ def describe(folder: Path) -> Description:
     file = folder / description.FILE
     if not file.is_file():
         raise InputError(f"{folder}: no bundle: has no {description.FILE}; `orbweaver bundle` makes one")
-    check(folder)
+    listed = check(folder)
     said = description.parse(file.read_bytes(), file)
+    # A name with a folder in it is never listed.
+    for member in said.members:
+        if member.file not in listed:
+            raise InputError(f"{file}: members: {member.file!r} is not among the files of {paths.SUMS}")
     for name, known in DECODING.items():
         if (value := getattr(said.preprocessing, name)) != known:
             raise InputError(
@@ -159,8 +163,8 @@ def describe(folder: Path) -> Description:
     return said
 
 
-def check(folder: Path) -> None:
-    """Compare every file of a bundle with the digest that was written with it.
+def check(folder: Path) -> set[str]:
+    """Compare every file of a bundle with the digest that was written with it; return their names.
 
     Raises:
         InputError: naming the first that is missing or is another.
@@ -175,6 +179,7 @@ def check(folder: Path) -> None:
             raise InputError(f"{folder / name}: no such file, and {paths.SUMS} lists it; bring the bundle anew")
         if digests.sha256(folder / name) != digest:
             raise InputError(f"{folder / name}: damaged: not what {paths.SUMS} says; bring the bundle anew")
+    return set(listed)
 
 
 def _network(said: Description, weights: Path) -> Network:

@@ -68,10 +68,10 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "mean": ", ".join(map(str, prepared.mean)),
         "std": ", ".join(map(str, prepared.std)),
         "tested": said.scores["accuracy"].images if said.scores else 0,
-        "of_which": "",
         "own": list(rows(said.scores)),
         "experiment": list(rows(said.experiment_scores)),
         "several": len(said.origin.repeats) > 1,
+        "of_experiment": of_experiment(said),
         "why_none": why_no_score(said),
         "sure": sure(said),
         "made_from": list(made_from(said)),
@@ -95,13 +95,14 @@ def metadata(said: Description) -> str:
         "tags": [TASK, "transfer-learning", said.network.backbone],
     }
     if said.scores:
+        data_set = " ".join(said.origin.data_set.split())
         metrics = [
             {"type": key, "name": SCORES[key].title, "value": round(score.value, 6)}
             for key, score in said.scores.items()
         ]
         result = {
             "task": {"type": TASK},
-            "dataset": {"type": said.origin.data_set, "name": said.origin.data_set, "split": "test"},
+            "dataset": {"type": data_set, "name": data_set, "split": "test"},
             "metrics": metrics,
         }
         values |= {"metrics": list(said.scores), "model-index": [{"name": name(said), "results": [result]}]}
@@ -148,10 +149,18 @@ def why_no_score(said: Description) -> str:
         return ""
     if said.kind == "final":
         return (
-            "All labeled images went into it, so that none is left to test it. The means over the repeats of its "
-            "experiment are of other networks, trained on fewer images."
+            "No image is left to test it: those that tested the repeats of its experiment have trained it too, or "
+            "calibrate it."
         )
-    return "Each repeat drew its own test images, and every one of them was a training image of another repeat."
+    return "Each repeat drew its own test images, and most of them have trained the networks of other repeats."
+
+
+def of_experiment(said: Description) -> str:
+    """Return in words whose scores those of the experiment are."""
+    count = len(said.origin.repeats)
+    each = f"{count} repeats, each with a network of its own" if count > 1 else "only repeat, with a network of its own"
+    fewer = ", trained on fewer images than this one" if said.kind == "final" else ""
+    return f"The experiment had {each}{fewer}; {'the means' if count > 1 else 'the scores'} of their test images:"
 
 
 def sure(said: Description) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.core.errors import InputError
 
@@ -199,9 +199,9 @@ def parse(content: bytes, place: Path) -> Description:
         known = "no format" if number is None else f"format {number}"
         raise InputError(f"{place}: has {known}, and format {FORMAT} is read; install the version that made it")
     description = _section(Description, values, place, "")
-    members = tuple(_section(Member, one, place, f"members.{n}") for n, one in enumerate(values["members"]))
+    members = tuple(_section(Member, one, place, f"members.{n}") for n, one in enumerate(description.members))
     scored = {
-        name: {key: _section(Score, one, place, f"{name}.{key}") for key, one in values[name].items()}
+        name: {key: _section(Score, one, place, f"{name}.{key}") for key, one in getattr(description, name).items()}
         for name in ("scores", "experiment_scores")
     }
     return Description(**vars(description) | scored | {"members": members})
@@ -234,10 +234,21 @@ def _value(hint: Any, value: Any, place: Path, name: str) -> Any:
         float | None: (int, float, type(None)),
     }.get(hint)
     if accepted is None:
-        # A tuple is a list in JSON; mappings and the rest are checked by who reads them.
-        return tuple(value) if isinstance(value, list) else value
+        return _collection(hint, value, place, name)
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{place}: {name}: {value!r} is of another kind; bring the bundle anew")
+    return value
+
+
+def _collection(hint: Any, value: Any, place: Path, name: str) -> Any:
+    """Return a list as a tuple, and a mapping as it is; what is inside is checked by who reads it."""
+    kinds = [get_origin(one) for one in (get_args(hint) or (hint,))] + [get_origin(hint)]
+    if tuple in kinds:
+        if not isinstance(value, list):
+            raise InputError(f"{place}: {name}: a list is needed; bring the bundle anew")
+        return tuple(value)
+    if dict in kinds and not (value is None and type(None) in get_args(hint)) and not isinstance(value, dict):
+        raise InputError(f"{place}: {name}: a mapping is needed; bring the bundle anew")
     return value
 
 

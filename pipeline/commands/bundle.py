@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import yaml
@@ -21,13 +21,15 @@ from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.scores import SCORES
+from pipeline.tracking.results import Results
 
-HEADER = (
-    "# Written by `orbweaver bundle`, outside dvc.yaml's chain; `dvc repro models/dvc.yaml` makes the bundle anew.\n"
-)
+HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
 STAGE = "bundle"
 # What the stage reads: of all repeats their metrics, and of those that it takes the networks.
 READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
+# What a final training reads besides.
+FOR_FINAL = ("data/recipe.yaml", "data/collected", "data/copies", "models/source")
+HELD_OUT = 0.2
 CODE = ("pipeline/assembly/bundling.py", "pipeline/bundles", "pipeline/stages/bundle.py")
 
 
@@ -35,40 +37,69 @@ CODE = ("pipeline/assembly/bundling.py", "pipeline/bundles", "pipeline/stages/bu
 @click.argument("experiment", required=False)
 @click.option("--repeat", type=click.IntRange(min=0), help="The network of this repeat; by default the first.")
 @click.option("--ensemble", is_flag=True, help="The networks of all repeats; their probabilities are averaged.")
-def command(experiment: str | None, repeat: int | None, ensemble: bool) -> None:
+@click.option("--final", is_flag=True, help="Train one more, on all labeled images; it has no test score of its own.")
+@click.option(
+    "--calibration",
+    type=click.FloatRange(0, 0.5),
+    help=f"With --final: the fraction held out to calibrate it; {HELD_OUT} by default, 0 for none.",
+)
+def command(experiment: str | None, repeat: int | None, ensemble: bool, final: bool, calibration: float | None) -> None:
     """Put a trained network and all that is needed to use it into models/bundle.
 
     EXPERIMENT is the name of a DVC experiment or a revision of git; by default what is in the working tree. Nothing is
     chosen by its score: without an option the first repeat's network is taken.
     """
-    if ensemble and repeat is not None:
-        raise InputError("--repeat and --ensemble: give one of them")
+    if sum((repeat is not None, ensemble, final)) > 1:
+        raise InputError("--repeat, --ensemble and --final: give one of them")
+    if calibration is not None and not final:
+        raise InputError("--calibration: goes with --final; other networks are calibrated on validation images")
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    kind: Kind = "ensemble" if ensemble else "final" if final else "repeat"
+    wanted = Wanted(kind, repeat, HELD_OUT if calibration is None else calibration)
     if experiment is None:
-        make(Path.cwd(), repeat=repeat, ensemble=ensemble)
+        make(Path.cwd(), wanted)
     else:
-        make_elsewhere(Path.cwd(), experiment, repeat=repeat, ensemble=ensemble)
+        make_elsewhere(Path.cwd(), experiment, wanted)
     tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(bundle.describe(paths.BUNDLE)))
 
 
-def make(root: Path, *, repeat: int | None, ensemble: bool) -> None:
+class Wanted(NamedTuple):
+    """The bundle that is asked for: its kind, the repeat, and the fraction that is held out of a final training."""
+
+    kind: Kind
+    repeat: int | None
+    held_out: float
+
+    def taken(self, results: Results) -> tuple[int, ...]:
+        """Return the repeats whose networks it holds.
+
+        Raises:
+            InputError: for a repeat that the experiment does not have.
+        """
+        return () if self.kind == "final" else bundling.chosen(self.kind, self.repeat, results)
+
+    def words(self, taken: Sequence[int]) -> list[str]:
+        """Return the words that ask the stage for it."""
+        options = {"ensemble": ["--ensemble"], "final": ["--final", str(self.held_out)]}
+        return options.get(self.kind) or ["--repeat", str(taken[0])]
+
+
+def make(root: Path, wanted: Wanted) -> None:
     """Make the bundle of a working tree, as the only stage of a DVC file of its own.
 
     Raises:
         InputError: for an experiment that is not finished, a repeat that it does not have, or where DVC fails.
     """
-    kind: Kind = "ensemble" if ensemble else "repeat"
-    taken = bundling.chosen(kind, repeat, tracking.read(tracking.Folder(root)))
-    words = options(kind, taken)
-    deps = [file.as_posix() for number in taken for file in (paths.trained(number), paths.split_file(number))]
-    stage = {"cmd": f"python -m pipeline.stages.bundle {shlex.join(words)}", "deps": sorted({*READ, *CODE, *deps})}
-    define(root, stage)
+    taken = wanted.taken(tracking.read(tracking.Folder(root)))
+    own = [file.as_posix() for number in taken for file in (paths.trained(number), paths.split_file(number))]
+    deps = {*READ, *CODE, *(FOR_FINAL if wanted.kind == "final" else own)}
+    define(root, {"cmd": f"python -m pipeline.stages.bundle {shlex.join(wanted.words(taken))}", "deps": sorted(deps)})
     dvc(root, "repro", "--quiet", "--single-item", f"{paths.BUNDLE_STAGE}:{STAGE}")
 
 
-def make_elsewhere(root: Path, experiment: str, *, repeat: int | None, ensemble: bool) -> None:
+def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     """Make the bundle of an experiment of DVC's, or of a revision, in a clone of it, and bring it here.
 
     The code is this version's. The DVC file names the command without dependencies, which are not in this working tree,
@@ -81,13 +112,13 @@ def make_elsewhere(root: Path, experiment: str, *, repeat: int | None, ensemble:
     if revision is None:
         raise InputError(f"{experiment}: no experiment of DVC and no revision of git; `dvc exp show` lists them")
     results = tracking.read(Revision(root, revision))
-    kind: Kind = "ensemble" if ensemble else "repeat"
-    taken = bundling.chosen(kind, repeat, results)
-    words = options(kind, taken)
+    taken = wanted.taken(results)
+    words = wanted.words(taken)
+    outputs = list(needed([one.number for one in results.repeats], taken))
     with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
         clone = cloning.make(root, Path(folder) / "clone", revision)
         cloning.run_dvc(clone, "config", "--local", "cache.dir", str((root / ".dvc/cache").resolve()))
-        cloning.run_dvc(clone, "checkout", "--quiet", *needed([one.number for one in results.repeats], taken))
+        cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
         variables = {**cloning.environment(), paths.ROOT_VARIABLE: str(root)}
@@ -97,11 +128,6 @@ def make_elsewhere(root: Path, experiment: str, *, repeat: int | None, ensemble:
             shutil.copytree(clone / paths.BUNDLE, target)
     define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(words)}", "frozen": True})
     dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
-
-
-def options(kind: Kind, taken: Sequence[int]) -> list[str]:
-    """Return the words that ask the stage for a bundle."""
-    return ["--ensemble"] if kind == "ensemble" else ["--repeat", str(taken[0])]
 
 
 def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:
@@ -143,7 +169,11 @@ def dvc(root: Path, *words: str) -> None:
 def summary(said: Description) -> str:
     """Return the line that names a bundle with its accuracy."""
     repeats = ", ".join(str(one.repeat) for one in said.members)
-    whose = f"repeats {repeats}, averaged" if len(said.members) > 1 else f"repeat {repeats}"
+    whose = {
+        "repeat": f"repeat {repeats}",
+        "ensemble": f"repeats {repeats}, averaged",
+        "final": f"one more network, trained on {said.origin.parts.get('train')} images",
+    }[said.kind]
     score = said.scores.get("accuracy")
     row = SCORES["accuracy"]
     tested = f"{row.scale * score.value:.1f} % of {score.images} test images right" if score else "no test score"

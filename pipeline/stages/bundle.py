@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.assembly import bundling
+from pipeline.assembly import bundling, final_training
 from pipeline.bundles.description import Kind
-from pipeline.core import paths
+from pipeline.core import paths, stopping
 from pipeline.core.errors import one_line_errors
+from pipeline.core.recipe import Recipe
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.tracking.results import Results
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -18,14 +21,28 @@ def main(arguments: Sequence[str]) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--repeat", type=int, help="the network of this repeat; by default the first")
     which.add_argument("--ensemble", action="store_true", help="the networks of all repeats")
+    which.add_argument("--final", type=float, metavar="HELD_OUT", help="one more, on all images but this fraction")
     given = parser.parse_args(arguments)
-    kind: Kind = "ensemble" if given.ensemble else "repeat"
     results = tracking.read(tracking.Folder(Path()))
+    if given.final is not None:
+        write_final(results, held_out=given.final)
+        return
+    kind: Kind = "ensemble" if given.ensemble else "repeat"
     numbers = bundling.chosen(kind, given.repeat, results)
     with paths.written_whole(paths.BUNDLE) as target:
         target.mkdir()
         bundling.write(target, kind, numbers, results)
-    print(f"bundle: {paths.BUNDLE}: {'repeats' if len(numbers) > 1 else 'repeat'} {', '.join(map(str, numbers))}")
+
+
+def write_final(results: Results, *, held_out: float) -> None:
+    """Train once more and write the bundle; a training that was stopped goes on from its checkpoint."""
+    recipe, data = Recipe.read(), Packed.open(paths.PACKED)
+    with stopping.noted() as stop:
+        final = final_training.train(recipe, data, results, held_out=held_out, stop=stop)
+    with paths.written_whole(paths.BUNDLE) as target:
+        target.mkdir()
+        bundling.write_final(target, final, recipe, results)
+    final.keeper.remove()
 
 
 if __name__ == "__main__":

@@ -4,32 +4,26 @@ import json
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline import tracking
-from pipeline.assembly import augmentation_grid, duration, networks, resumption, trained
-from pipeline.assembly.loss_terms import loss_terms
+from pipeline.assembly import augmentation_grid, duration, networks, resumption, trained, training
 from pipeline.assembly.machine import Machine, machine
-from pipeline.assembly.resumption import NOT_KEPT, Resumption
+from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
-from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
-from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import digests, paths, seeding, stopping
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
-from pipeline.training import contract, loop
-from pipeline.training.resuming import NOTHING_KEPT, Keeper
+from pipeline.training import contract
 
 
 def main(arguments: list[str]) -> None:
@@ -52,7 +46,17 @@ def main(arguments: list[str]) -> None:
     ):
         keeping = Resumption(stop, recipe.checkpoint_every)
         keeper = keeping.keeper(resumption.follows_from(record, parts, data.sha256), name="train")
-        outcome = run(recipe, network, data, parts, record, on=on, live=live, keeping=keeping, keeper=keeper)
+        outcome = training.run(
+            recipe,
+            network,
+            data,
+            parts,
+            record,
+            on=on,
+            on_epoch=lambda row: live.log(row, int(row["epoch"])),
+            keeping=keeping,
+            keeper=keeper,
+        )
     with paths.written_whole(paths.trained(repeat)) as target:
         target.mkdir()
         trained.save(target, recipe, network, data.classes)
@@ -89,42 +93,6 @@ def say_how_long(recipe: Recipe, network: Network, parts: Mapping[str, Tensor], 
         # Such as a GPU without room for a copy. What stops the training too is said by the training.
         return
     print(f"train: {duration.sentence(seconds, len(recipe.repeats))}, as measured here before", flush=True)
-
-
-def run(
-    recipe: Recipe,
-    network: Network,
-    data: Packed,
-    parts: Mapping[str, Tensor],
-    record: Record,
-    *,
-    on: Machine,
-    live: tracking.LiveRun,
-    keeping: Resumption = NOT_KEPT,
-    keeper: Keeper = NOTHING_KEPT,
-) -> contract.TrainResult:
-    """Run the loop on this repeat's training part, from its last checkpoint where there is one.
-
-    Raises:
-        InputError: for a loss that is not finite, naming epoch, step and the batch's files.
-    """
-    examples = partial(training_examples, data, parts, on.device)
-    eval_examples = partial(examples, eval_transform(recipe.data.sizes))
-    try:
-        terms = loss_terms(
-            recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
-        )
-        return loop.fit(
-            network,
-            examples(train_transform(recipe)),
-            loop_settings(recipe),
-            seed=record.seed,
-            plan=training_plan(recipe, network, terms),
-            on_epoch=lambda row: live.log(row, int(row["epoch"])),
-            keeper=keeper,
-        )
-    except (ValueError, contract.NotFiniteError) as error:
-        raise as_user_error(error, recipe, data) from None
 
 
 def random_values(recipe: Recipe, *, repeat: int) -> dict[str, Tensor]:

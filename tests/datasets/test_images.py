@@ -125,7 +125,7 @@ def test_flipped_bits_are_read_or_refused_but_never_end_the_run(tmp_path, suffix
 
 
 def test_want_of_memory_is_a_reason(tmp_path, monkeypatch):
-    def fail(*_: object) -> None:
+    def fail(*_: object, check: bool) -> None:
         raise MemoryError
 
     monkeypatch.setattr(images, "_read", fail)

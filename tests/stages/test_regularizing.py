@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ import tiny
 import torch
 from torch import Tensor
 
-from pipeline.assembly import channel_weights, loss_terms, networks, regularizers
+from pipeline.assembly import channel_weights, loss_terms, networks, regularizers, training
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.run_record import run_record
 from pipeline.assembly.training_plan import training_examples
@@ -146,8 +145,15 @@ def run(experiment: Recipe, *, repeat: int = 1) -> Ran:
         network = networks.initial(experiment, classes=3, repeat=repeat)
         data = packed()
         record = run_record(experiment, data, PARTS, network, on=MACHINE, repeat=repeat)
-        live = SimpleNamespace(log=lambda _row, _step: after.append(deepcopy(network.model.state_dict())))
-        result = train.run(experiment, network, data, PARTS, record, on=MACHINE, live=live)  # type: ignore[arg-type]
+        result = training.run(
+            experiment,
+            network,
+            data,
+            PARTS,
+            record,
+            on=MACHINE,
+            on_epoch=lambda _row: after.append(deepcopy(network.model.state_dict())),
+        )
     return Ran(network, result, record, terms, optimizers, after)
 
 

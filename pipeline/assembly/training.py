@@ -1,0 +1,66 @@
+"""The training of a recipe's network on the rows that it is given."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from torch import Tensor
+
+from pipeline.assembly.loss_terms import loss_terms
+from pipeline.assembly.machine import Machine
+from pipeline.assembly.resumption import NOT_KEPT, Resumption
+from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
+from pipeline.assembly.transforms import eval_transform, train_transform
+from pipeline.core.loop_settings import loop_settings
+from pipeline.core.recipe import Recipe
+from pipeline.core.records import Record
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks.network import Network
+from pipeline.training import contract, loop
+from pipeline.training.resuming import NOTHING_KEPT, Keeper
+
+
+def run(
+    recipe: Recipe,
+    network: Network,
+    data: Packed,
+    parts: Mapping[str, Tensor],
+    record: Record,
+    *,
+    on: Machine,
+    on_epoch: Callable[[contract.Row], object],
+    keeping: Resumption = NOT_KEPT,
+    keeper: Keeper = NOTHING_KEPT,
+) -> contract.TrainResult:
+    """Run the loop on the training part, from its last checkpoint where there is one.
+
+    Args:
+        recipe: the settings.
+        network: as it starts; it is trained in place.
+        data: the packed set.
+        parts: rows by part, of which `train` and `val` are read.
+        record: of this run.
+        on: where it trains.
+        on_epoch: called with each row of the history.
+        keeping: how the state of the loss terms' own computations is kept.
+        keeper: of the training's state.
+
+    Raises:
+        InputError: for a loss that is not finite, naming epoch, step and the batch's files.
+    """
+    examples = partial(training_examples, data, parts, on.device)
+    eval_examples = partial(examples, eval_transform(recipe.data.sizes))
+    try:
+        terms = loss_terms(
+            recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
+        )
+        return loop.fit(
+            network,
+            examples(train_transform(recipe)),
+            loop_settings(recipe),
+            seed=record.seed,
+            plan=training_plan(recipe, network, terms),
+            on_epoch=on_epoch,
+            keeper=keeper,
+        )
+    except (ValueError, contract.NotFiniteError) as error:
+        raise as_user_error(error, recipe, data) from None

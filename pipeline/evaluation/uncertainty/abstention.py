@@ -1,0 +1,63 @@
+"""What is gained where a person looks at the images of which a network is least sure."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray
+
+
+class RiskCoverage(NamedTuple):
+    """The error among the images of which a network is surest, as their share grows.
+
+    Attributes:
+        coverage: (n,) the share of images that are left to the network, 1/n to 1.
+        risk: (n,) the share of errors among them.
+        area: the mean risk over all shares (AURC; Geifman, Uziel and El-Yaniv 2019); 0 is best.
+    """
+
+    coverage: FloatArray
+    risk: FloatArray
+    area: float
+
+
+def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
+    """Return the curve of images in descending order of their confidence.
+
+    Args:
+        confidence: (n,) any number that is larger for surer predictions; n >= 1.
+        correct: (n,) whether the prediction is right.
+
+    >>> risk_coverage(np.array([0.9, 0.8, 0.6]), np.array([True, True, False])).risk.round(3).tolist()
+    [0.0, 0.0, 0.333]
+    """
+    order = np.argsort(-confidence, kind="stable")
+    count = np.arange(1, len(order) + 1)
+    risk = np.cumsum(~correct[order]) / count
+    return RiskCoverage(count / len(order), risk, float(risk.mean()))
+
+
+class Asking(NamedTuple):
+    """How many images a person is asked about, and the error among the others.
+
+    Attributes:
+        asked: the share of images that a person looks at.
+        error: the share of errors among the images that are left to the network; 0 where none is.
+        error_of_all: the share of errors among all images.
+    """
+
+    asked: float
+    error: float
+    error_of_all: float
+
+
+def asking(ask: BoolArray, correct: BoolArray) -> Asking:
+    """Return what is gained by asking about some images.
+
+    Args:
+        ask: (n,) whether a person is asked; n >= 1.
+        correct: (n,) whether the prediction is right.
+    """
+    left = ~ask
+    error = float((~correct[left]).mean()) if left.any() else 0.0
+    return Asking(float(ask.mean()), error, float((~correct).mean()))

@@ -1,0 +1,119 @@
+"""Scores of images unlike those that a network was trained on, larger for stranger ones."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray
+
+# Rows of features that are compared at once, so that memory is bounded.
+BLOCK = 1024
+# The share of images like those of the training that is called strange, half of it by either score.
+FALSE_ALARMS = 0.05
+# Of few images the nearest tells best; `benchmarks/uncertainty.py` compares others.
+NEIGHBORS = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outliers:
+    """How an image is judged strange: by its distance to the training images, or by its energy.
+
+    Attributes:
+        neighbors: k: the distance is that to the k-th nearest training image.
+        images: training images.
+        distance: a larger distance is strange.
+        energy: a larger energy is strange.
+        from_images: of which images these are the 97.5th percentiles: `calibration`, or `training`.
+    """
+
+    neighbors: int
+    images: int
+    distance: float
+    energy: float
+    from_images: Literal["calibration", "training"]
+
+
+class Strangeness(NamedTuple):
+    """The two scores (n,) of images, and whether either is above its threshold."""
+
+    distance: FloatArray
+    energy: FloatArray
+    strange: BoolArray
+
+
+def normalized(features: FloatArray) -> NDArray[np.float32]:
+    """Return features (n, D) of length 1, as float16 holds them; a zero stays zero."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = features / np.where(length > 0, length, 1)
+    # As they are kept in a bundle, so that a threshold is of the same numbers.
+    return unit.astype(np.float16).astype(np.float32)
+
+
+def distances(features: FloatArray, reference: FloatArray, *, neighbors: int, itself: bool = False) -> FloatArray:
+    """Return the distance (n,) of each image to its k-th nearest neighbor among the training images.
+
+    Deep nearest neighbors (Sun, Ming, Zhu and Li 2022, ICML): distances of features of length 1, without training.
+
+    Args:
+        features: (n, D), `normalized`.
+        reference: (m, D) of the training images, `normalized`.
+        neighbors: k; the last of m where there are fewer.
+        itself: whether the images are the training images themselves, each of which is left out of its neighbors.
+    """
+    k = min(neighbors, len(reference) - itself) - 1 + itself
+    result = []
+    for start in range(0, len(features), BLOCK):
+        # Of vectors of length 1, the squared distance is 2 - 2 times their product.
+        products = features[start : start + BLOCK] @ reference.T
+        nearest = -np.partition(-products, k, axis=1)[:, k]
+        result.append(np.sqrt(np.maximum(2 - 2 * nearest, 0)))
+    return np.concatenate(result)
+
+
+def energy(logits: FloatArray) -> FloatArray:
+    """Return -log sum exp of the logits (n, K), another score (Liu, Wang, Owens and Li 2020, NeurIPS)."""
+    largest = logits.max(axis=1)
+    values: FloatArray = -(largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
+    return values
+
+
+def fit(
+    reference: FloatArray, features: FloatArray, logits: FloatArray, *, held_out: bool, neighbors: int = NEIGHBORS
+) -> Outliers:
+    """Return how images are judged strange, so that at most 5 % of images like those of the training are.
+
+    The training images themselves are nearer and surer than new images, as the network was trained on them: where the
+    thresholds are theirs, more than 5 % of new images are called strange.
+
+    Args:
+        reference: (m, D) features of the training images, `normalized`; m >= 2.
+        features: (n, D), `normalized`, of images that the network was not trained on, or `reference` again.
+        logits: (n, K) of the same images.
+        held_out: whether these are not the training images.
+        neighbors: k.
+    """
+    level = 1 - FALSE_ALARMS / 2
+    distance = distances(features, reference, neighbors=neighbors, itself=not held_out)
+    return Outliers(
+        neighbors=neighbors,
+        images=len(reference),
+        distance=float(np.quantile(distance, level, method="higher")),
+        energy=float(np.quantile(energy(logits), level, method="higher")),
+        from_images="calibration" if held_out else "training",
+    )
+
+
+def judge(fitted: Outliers, reference: FloatArray, features: FloatArray, logits: FloatArray) -> Strangeness:
+    """Return how strange images are.
+
+    Args:
+        fitted: the thresholds.
+        reference: (m, D) features of the training images, `normalized`.
+        features: (n, D) of the images, as the network has them.
+        logits: (n, K) of the images.
+    """
+    distance = distances(normalized(features), reference, neighbors=fitted.neighbors)
+    own = energy(logits.astype(np.float64))
+    return Strangeness(distance, own, (distance > fitted.distance) | (own > fitted.energy))

@@ -1,0 +1,45 @@
+"""Temperature scaling: one number that makes a network as sure as it is right (Guo et al. 2017, section 4.2)."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
+
+# Ends of the search, for images whose classes are all right, where the likelihood grows as the temperature falls.
+LOWEST, HIGHEST = 0.05, 20.0
+
+
+def fit(logits: FloatArray, labels: IntArray) -> float:
+    """Return the temperature with the largest likelihood of the labels, 0.05 to 20.
+
+    Above 1 the network was too sure, below 1 not sure enough. scikit-learn's `CalibratedClassifierCV` finds the same,
+    but keeps it private and refuses images among which a class is missing.
+
+    Args:
+        logits: (n, K) of images that the network was not trained on; n >= 1.
+        labels: (n,) their classes.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    given, rows = logits.astype(np.float64), np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(given / math.exp(log_temperature), axis=1)[rows, labels].mean())
+
+    ends = (math.log(LOWEST), math.log(HIGHEST))
+    return math.exp(minimize_scalar(loss, bounds=ends, options={"xatol": 1e-6}).x)
+
+
+def probabilities(logits: FloatArray, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Return the softmax (n, K) of logits (n, K) over a temperature.
+
+    >>> probabilities(np.log([[1.0, 3.0]])).round(6).tolist()
+    [[0.25, 0.75]]
+    """
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares

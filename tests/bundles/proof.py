@@ -1,0 +1,87 @@
+"""`make bundle-proof`: is a bundle equal to `evaluate` for every backbone, and for attention? A table.
+
+Each network is trained for an epoch, its head alone, and tested by the stages; then a bundle is made, loaded, and given
+the test photographs from their files, in another order. With REAL_DATA they are photographs, else drawn spiders.
+"""
+
+import csv
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from tqdm import tqdm
+
+sys.path.append(str(Path(__file__).parents[1]))
+import tiny
+
+from pipeline import tracking
+from pipeline.assembly import bundling
+from pipeline.bundles import bundle
+from pipeline.core import paths
+from pipeline.networks.backbones.table import BACKBONES
+
+ATTENTIONS = ("ecsm", "csca", "hierarchical")
+# Batches that do not divide the test part.
+CHANGES = {"train.batch_size": 16, "data.image_size": 96}
+
+
+class Row(NamedTuple):
+    """How many of a network's class scores are equal to the bit."""
+
+    network: str
+    images: int
+    scores: int
+    equal: int
+    seconds: float
+
+
+def of_network(backbone: str, attention: str) -> Row:
+    """Train, test, bundle and compare one network, in a project of its own."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        tiny.draw_no_charts(patch)
+        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "run_of", lambda key: "")
+        tiny.enter(Path(folder) / "project", patch)
+        real = os.environ.get("REAL_DATA")
+        images = {"data": "folder", "folder": str(Path(real).resolve() / "clothing10")} if real else {}
+        axes = {"backbone": backbone, "attention": attention, "freeze": "1", "weights": "none", **images}
+        if backbone == "vit_b_16":
+            axes |= {"head": "linear"}
+        tiny.write(tiny.values(CHANGES, **axes))
+        started = time.monotonic()
+        tiny.chain()
+        results = tracking.read(tracking.Folder(Path()))
+        target = Path("bundle")
+        target.mkdir()
+        bundling.write(target, "repeat", [1], results)
+        return Row(f"{backbone}, {attention}", *compared(target), time.monotonic() - started)
+
+
+def compared(folder: Path) -> tuple[int, int, int]:
+    """Return the numbers of test photographs, of their class scores, and of those that are equal to the bit."""
+    with (paths.evaluation(1) / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        files = [paths.IMAGES / row["path"] for row in csv.DictReader(stream)]
+    logits = np.load(paths.evaluation(1) / "logits.npy")
+    order = np.random.default_rng(0).permutation(len(files))
+    loaded = bundle.load(folder, device="cpu")
+    own = loaded.run(np.stack([loaded.pixels(files[place]) for place in order])).logits[0]
+    return len(files), logits.size, int((own == logits[order]).sum())
+
+
+def main() -> None:
+    """Print the table; the status is 1 where a score differs."""
+    cases = [(name, "none") for name in BACKBONES] + [("resnet50", attention) for attention in ATTENTIONS]
+    rows = [of_network(*case) for case in tqdm(cases, disable=None)]
+    print("\n| network | test images | class scores | equal to the bit |\n| --- | --- | --- | --- |")
+    for row in rows:
+        print(f"| {row.network} | {row.images} | {row.scores} | {row.equal} |")
+    raise SystemExit(any(row.equal != row.scores for row in rows))
+
+
+if __name__ == "__main__":
+    main()

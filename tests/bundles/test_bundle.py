@@ -1,0 +1,196 @@
+"""Bundles are made, loaded and applied: the scores are `evaluate`'s to the bit."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import formats
+import numpy as np
+import pytest
+import tiny
+from conftest import write
+from scipy.special import softmax
+
+from pipeline.bundles import bundle, description
+from pipeline.core import digests, paths
+from pipeline.core.errors import InputError
+from pipeline.datasets.prepared.packed import Packed
+
+# What a loader may not need; ruamel reads YAML.
+NOT_NEEDED = ("pydantic", "dvc", "mlflow", "scipy", "sklearn", "yaml", "ruamel", "pandas", "click", "jinja2")
+
+
+def of_test(repeat: int = 1) -> tuple[list[Path], np.ndarray]:
+    """The files of a repeat's test images and the scores that `evaluate` has written."""
+    rows = (paths.evaluation(repeat) / "predictions.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return [paths.IMAGES / row.split(",")[0] for row in rows], np.load(paths.evaluation(repeat) / "logits.npy")
+
+
+def pixels(loaded: bundle.Bundle, files: list[Path]) -> np.ndarray:
+    return np.stack([loaded.pixels(file) for file in files])
+
+
+def test_the_scores_of_test_images_are_those_of_evaluate_to_the_bit(bundled: Path) -> None:
+    files, logits = of_test()
+    loaded = bundle.load(bundled, device="cpu")
+    assert np.array_equal(loaded.run(pixels(loaded, files)).logits, logits[None])
+
+
+def test_neither_order_nor_number_of_images_changes_a_bit(bundled: Path) -> None:
+    files, logits = of_test()
+    loaded = bundle.load(bundled, device="cpu")
+    images = pixels(loaded, files)
+    some = np.random.default_rng(0).permutation(len(files))[:7]
+    assert np.array_equal(loaded.run(images[some]).logits[0], logits[some])
+    assert np.array_equal(loaded.run(images[3:4]).logits[0], logits[3:4])
+
+
+def test_an_image_file_becomes_the_pixels_that_preprocess_has_packed(bundled: Path) -> None:
+    data = Packed.open(paths.PACKED)
+    loaded = bundle.load(bundled, device="cpu")
+    assert np.array_equal(pixels(loaded, [paths.IMAGES / path for path in data.paths]), data.images)
+
+
+def test_features_are_what_the_head_takes(bundled: Path) -> None:
+    files, _ = of_test()
+    loaded = bundle.load(bundled, device="cpu")
+    outputs = loaded.run(pixels(loaded, files[:4]))
+    assert outputs.features.shape == (4, tiny.WIDTHS[-1])
+    (network,) = loaded.networks
+    weight, bias = (value.detach().numpy() for value in network.model.fc.parameters())
+    assert outputs.features @ weight.T + bias == pytest.approx(outputs.logits[0], abs=1e-5)
+
+
+def test_an_ensemble_holds_the_networks_of_all_repeats(project: Path, tmp_path: Path) -> None:
+    loaded = bundle.load(write(tmp_path / "ensemble", "ensemble"), device="cpu")
+    assert [one.repeat for one in loaded.description.members] == [1, 2]
+    for repeat in (1, 2):
+        files, logits = of_test(repeat)
+        assert np.array_equal(loaded.run(pixels(loaded, files)).logits[repeat - 1], logits)
+
+
+def test_an_ensemble_of_repeats_with_test_images_of_their_own_has_no_score(project: Path, tmp_path: Path) -> None:
+    said = bundle.describe(write(tmp_path / "ensemble", "ensemble"))
+    assert said.scores == {}
+    assert said.experiment_scores["accuracy"].images == 2 * len(of_test()[0])
+
+
+def test_an_ensemble_of_repeats_with_the_same_test_images_has_the_score_of_its_mean(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny.enter(tmp_path / "same", monkeypatch))
+    shutil.copytree(project, ".", dirs_exist_ok=True, ignore=shutil.ignore_patterns("pipeline", "dvc.yaml", "bundle"))
+    first, second = paths.evaluation(1), paths.evaluation(2)
+    shutil.copyfile(first / "predictions.csv", second / "predictions.csv")
+    digests.seal(second)
+    said = bundle.describe(write(tmp_path / "ensemble", "ensemble"))
+    probabilities = [softmax(np.load(one / "logits.npy").astype(np.float64), axis=1) for one in (first, second)]
+    actual = [row.split(",")[1] for row in (first / "predictions.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    right = np.array(said.classes)[np.mean(probabilities, axis=0).argmax(1)] == np.array(actual)
+    assert said.scores["accuracy"].value == right.mean()
+    assert said.scores["accuracy"].low is not None
+
+
+def test_another_repeat_is_taken_where_it_is_asked_for_and_none_that_is_not_there(
+    project: Path, tmp_path: Path
+) -> None:
+    said = bundle.describe(write(tmp_path / "second", repeat=2))
+    assert [one.repeat for one in said.members] == [2]
+    with pytest.raises(InputError, match=r"^--repeat 3: the experiment has the repeats 1, 2$"):
+        write(tmp_path / "third", repeat=3)
+
+
+LOADER = """
+import importlib.abc, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+from pathlib import Path
+from pipeline.bundles import bundle
+said = bundle.describe(Path(sys.argv[1]))
+pixels = bundle.pixels(Path(sys.argv[2]), said.preprocessing)
+print(pixels.shape, len(said.classes))
+"""
+
+
+def test_loading_needs_neither_pydantic_nor_dvc_nor_mlflow(bundled: Path) -> None:
+    """A narrow network exists in this process alone, so the other one stops before it; a slow test goes on."""
+    image = str(of_test()[0][0].resolve())
+    words = [sys.executable, "-c", LOADER.format(names=set(NOT_NEEDED)), str(bundled), image]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tiny.ROOT, check=False)
+    assert done.stdout.split() == ["(3,", f"{tiny.SIDE},", f"{tiny.SIDE})", "9"], done.stderr
+
+
+def damaged(bundled: Path, to: Path, name: str, content: bytes) -> Path:
+    shutil.copytree(bundled, to)
+    (to / name).write_bytes(content)
+    return to
+
+
+@pytest.mark.parametrize("name", ["README.md", description.FILE, "weights.safetensors"])
+def test_a_wrong_byte_is_named(bundled: Path, tmp_path: Path, name: str) -> None:
+    content = bytearray((bundled / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    folder = damaged(bundled, tmp_path / "bundle", name, bytes(content))
+    with pytest.raises(InputError, match=rf"{name}: damaged: not what SHA256SUMS says; bring the bundle anew$"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "weights.safetensors"])
+def test_a_missing_file_is_named(bundled: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(bundled, tmp_path / "bundle")
+    (tmp_path / "bundle" / name).unlink()
+    with pytest.raises(InputError, match=rf"{name}.*(missing|no such file).*bring the bundle anew$"):
+        bundle.load(tmp_path / "bundle")
+
+
+def test_a_folder_that_is_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no bundle: has no bundle\.json; `orbweaver bundle` makes one$"):
+        bundle.load(tmp_path)
+
+
+def changed(bundled: Path, to: Path, **values: object) -> Path:
+    """A bundle whose bundle.json says otherwise, sealed anew."""
+    shutil.copytree(bundled, to)
+    said = json.loads((to / description.FILE).read_text(encoding="utf-8"))
+    (to / description.FILE).write_text(json.dumps(said | values), encoding="utf-8")
+    digests.seal(to)
+    return to
+
+
+def test_weights_outside_the_folder_are_refused(bundled: Path, tmp_path: Path) -> None:
+    members = [{"file": "../../secret.safetensors", "repeat": 1}]
+    with pytest.raises(InputError, match=r"members: '\.\./\.\./secret\.safetensors' is not among the files"):
+        bundle.load(changed(bundled, tmp_path / "bundle", members=members))
+
+
+def test_rules_of_decoding_that_are_not_known_are_refused(bundled: Path, tmp_path: Path) -> None:
+    said = json.loads((bundled / description.FILE).read_text(encoding="utf-8"))
+    folder = changed(bundled, tmp_path / "bundle", preprocessing=said["preprocessing"] | {"resampling": "bicubic"})
+    with pytest.raises(InputError, match=r"preprocessing\.resampling: 'bicubic' is not known, 'bilinear' is"):
+        bundle.load(folder)
+
+
+def test_weights_of_another_network_are_refused(bundled: Path, tmp_path: Path) -> None:
+    said = json.loads((bundled / description.FILE).read_text(encoding="utf-8"))
+    folder = changed(bundled, tmp_path / "bundle", classes=said["classes"][:-1])
+    with pytest.raises(InputError, match=r"weights\.safetensors: not the weights of this bundle's network"):
+        bundle.load(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(place for place in formats.FOLDER.iterdir() if place.is_dir()), ids=lambda place: place.name
+)
+def test_a_bundle_of_every_format_is_loaded_and_gives_the_scores_that_it_gave(folder: Path) -> None:
+    with formats.narrower():
+        loaded = bundle.load(folder, device="cpu")
+        scores = loaded.run(formats.images()).logits
+    assert scores == pytest.approx(np.load(formats.FOLDER / f"{folder.name}-{formats.SCORES}"), abs=1e-4)
+
+
+def test_the_present_format_is_among_them() -> None:
+    assert (formats.FOLDER / str(description.FORMAT) / description.FILE).is_file()

@@ -1,0 +1,98 @@
+"""The card says what it is of, and Hugging Face's own library reads it."""
+
+import os
+from dataclasses import replace
+
+import pytest
+from described import ENSEMBLE, FINAL, ORIGIN, REPEAT, of
+
+from pipeline.bundles import card
+from pipeline.bundles.description import Description
+from pipeline.bundles.license import commercial_use
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+from huggingface_hub import ModelCard
+
+KINDS = pytest.mark.parametrize("said", [REPEAT, ENSEMBLE, FINAL], ids=lambda one: one.kind)
+
+
+@KINDS
+def test_hugging_faces_own_library_reads_it(said: Description) -> None:
+    read = ModelCard(card.text(said), ignore_metadata_errors=False)
+    assert read.data.pipeline_tag == "image-classification"
+    assert read.data.license == "apache-2.0"
+    assert read.text.strip().startswith("# ResNet-18 for folder")
+
+
+def test_its_metadata_hold_the_scores_of_the_network_itself() -> None:
+    read = ModelCard(card.text(REPEAT))
+    results = {one.metric_type: one.metric_value for one in read.data.eval_results}
+    assert results == {"accuracy": 0.875, "nll": 0.5}
+    assert {one.dataset_split for one in read.data.eval_results} == {"test"}
+
+
+@pytest.mark.parametrize("said", [ENSEMBLE, FINAL], ids=lambda one: one.kind)
+def test_without_a_score_of_its_own_it_says_so_and_no_metadata_hold_the_repeats_mean(said: Description) -> None:
+    text = card.text(said)
+    assert ModelCard(text).data.eval_results is None
+    assert "**No test score of its own.**" in text
+    assert "each with a network of its own" in text
+    assert "| accuracy | 85.0 % | 75.0 % to 95.0 % |" in text
+
+
+def test_scores_are_those_of_the_description() -> None:
+    text = card.text(REPEAT)
+    assert "On 27 test images" in text
+    assert "| accuracy | 87.5 % | 80.0 % to 92.5 % |" in text
+    assert "| NLL | 0.500 | none |" in text
+
+
+def test_a_single_repeat_is_not_shown_twice() -> None:
+    text = card.text(of(repeats=(2,)))
+    assert text.count("| accuracy |") == 1
+
+
+@KINDS
+def test_a_network_that_nothing_was_held_out_for_is_not_called_calibrated(said: Description) -> None:
+    assert "**Not calibrated:**" in card.text(said)
+
+
+@pytest.mark.parametrize(
+    ("license", "use", "known"),
+    [
+        ("Apache-2.0", "yes", "apache-2.0"),
+        ("CC-BY-NC-4.0", "no", "cc-by-nc-4.0"),
+        ("CC-BY-NC-SA-3.0", "no", "unknown"),
+        ("", "unknown", "unknown"),
+        ("Proprietary", "unknown", "unknown"),
+    ],
+)
+def test_the_license_of_the_weights_says_whether_they_may_be_sold(license: str, use: str, known: str) -> None:
+    text = card.text(of(weights_license=license))
+    assert commercial_use(license) == use
+    assert f"Commercial use of the pre-trained weights: **{use}**" in text
+    assert ModelCard(text).data.license == known
+
+
+def test_without_pretrained_weights_there_is_no_license_of_theirs() -> None:
+    text = card.text(of(weights_origin="none", weights_sha256="", weights_license=""))
+    assert "No pre-trained weights went into it." in text
+    assert "Commercial use" not in text
+
+
+def test_names_from_outside_break_neither_the_tables_nor_the_metadata() -> None:
+    name = "<b>a|b</b>\n# `x` [y](z) ---"
+    said = replace(REPEAT, classes=(name, "dog"), origin=replace(ORIGIN, data_set=name, weights_origin=name))
+    text = card.text(said)
+    shown = r"\<b\>a\|b\</b\> \# \`x\` \[y\]\(z\) ---"
+    assert shown in text
+    assert f"| pre-trained weights | {shown} |" in text
+    assert name.splitlines()[0] not in text.split("\n---\n", 1)[1]
+    assert [one.dataset_name for one in ModelCard(text).data.eval_results] == [" ".join(name.split())] * 2
+
+
+def test_resizing_is_told_as_it_is_done() -> None:
+    prepared = replace(REPEAT.preprocessing, resize="crop", image_size=256, crop_size=224, input_size=96)
+    text = " ".join(card.text(replace(REPEAT, preprocessing=prepared)).split())
+    assert "the short side resized to 256 pixels and the center of 256 x 256 cut out" in text
+    assert "then the center of 224 x 224, then 96 x 96, scaled to 0..1" in text
