@@ -74,9 +74,9 @@ class Bundle:
     precision: precision.Precision
     certainty: Certainty | None
 
-    def pixels(self, file: Path) -> NDArray[np.uint8]:
-        """Return an image file as it is packed: uint8 (3, S, S), see `pixels`."""
-        return pixels(file, self.description.preprocessing)
+    def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Return an image file, or its content, as it is packed: uint8 (3, S, S), see `pixels`."""
+        return pixels(source, self.description.preprocessing)
 
     def run(
         self,

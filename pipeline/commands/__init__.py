@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "pipeline.commands.export",
     "mlflow": "pipeline.commands.mlflow",
     "predict": "pipeline.commands.predict",
+    "register": "pipeline.commands.register",
     "reproduce": "pipeline.commands.reproduce",
     "study": "pipeline.commands.study",
     "sync": "pipeline.commands.sync",
