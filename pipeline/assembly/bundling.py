@@ -203,8 +203,7 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> Origin:
         data_sha256=runtime.data_sha256,
         images=record.data.images,
         parts=parts,
-        # A file's name is the user's own affair.
-        weights_origin="a file" if weights.origin.startswith("file ") else weights.origin,
+        weights_origin=weights.public().origin,
         weights_sha256=weights.sha256,
         weights_license=weights.license,
         versions=dict(runtime.versions),

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.bundles import certainty, description
 from pipeline.bundles.certainty import Certainty
-from pipeline.bundles.description import Description, Preprocessing
+from pipeline.bundles.description import Description
+from pipeline.bundles.pixels import pixels as pixels
 from pipeline.core import digests, paths, precision, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import images as decoding
@@ -73,9 +74,9 @@ class Bundle:
     precision: precision.Precision
     certainty: Certainty | None
 
-    def pixels(self, file: Path) -> NDArray[np.uint8]:
-        """Return an image file as it is packed: uint8 (3, S, S), see `pixels`."""
-        return pixels(file, self.description.preprocessing)
+    def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Return an image file, or its content, as it is packed: uint8 (3, S, S), see `pixels`."""
+        return pixels(source, self.description.preprocessing)
 
     def run(
         self,
@@ -103,18 +104,6 @@ class Bundle:
             for network in self.networks
         ]
         return Outputs(torch.stack([scores for scores, _ in outputs]).numpy(), outputs[0][1].numpy())
-
-
-def pixels(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize an image file as `preprocess` does: uint8 (3, S, S), red green blue.
-
-    Raises:
-        RefusedError: for a file that cannot be used, with the reason.
-    """
-    size = preprocessing.image_size
-    image = decoding.load(file, at_least=preprocessing.draft * size).image
-    resize: decoding.Resize = "crop" if preprocessing.resize == "crop" else "stretch"
-    return np.asarray(decoding.resized(image, size, resize)).transpose(2, 0, 1)
 
 
 def load(folder: Path, *, device: str = "auto") -> Bundle:

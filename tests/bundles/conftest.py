@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny.narrow(patch)
         tiny.draw_no_charts(patch)
         # Nothing is published: the stores of other tests are not looked at, and mlflow is not imported.
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         patch.setattr(tracking, "run_of", lambda key: "")
         root = tiny.enter(tmp_path_factory.mktemp("experiment"), patch)
         tiny.write_params(CHANGES, repeats=[1, 2])

@@ -48,7 +48,7 @@ def of_network(backbone: str, attention: str) -> Row:
     """Train, test, bundle and compare one network, in a project of its own."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         tiny.draw_no_charts(patch)
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         patch.setattr(tracking, "run_of", lambda key: "")
         tiny.enter(Path(folder) / "project", patch)
         real = os.environ.get("REAL_DATA")
