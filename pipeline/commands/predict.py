@@ -15,6 +15,7 @@ from tqdm import tqdm
 from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import escaped
 
@@ -78,7 +79,7 @@ def command(
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given)
     if not DEVICE.fullmatch(device):
         raise InputError(f"--device {device}: give auto, cpu, cuda, cuda:1 or mps")
-    names = inputs.names(given, sys.stdin.buffer, outputs.places)
+    names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
     # Mistakes above are told before torch is imported.
     from pipeline.bundles import bundle
 
@@ -206,8 +207,11 @@ def _on_page(loaded: "Bundle", target: Path) -> Iterator[Use]:
         for one in batch:
             page.add(one.prediction, one.thumbnail)
 
-    yield add
-    page.write(target)
+    with paths.written_whole(target) as partial:
+        # A place that cannot be written to is told before the work.
+        partial.touch()
+        yield add
+        page.write(partial)
 
 
 def _page_file(page: Path | None) -> Path | None:

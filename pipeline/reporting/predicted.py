@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from pipeline.bundles.description import Description
 from pipeline.bundles.predictions import Prediction
-from pipeline.core import paths
 from pipeline.datasets.collect.listing import escaped
 from pipeline.reporting import markup
 
@@ -57,8 +56,7 @@ class Page:
     def write(self, target: Path) -> None:
         """Write the page, no script and nothing loaded from elsewhere, every picture inside."""
         template = markup.environment(markup.TEMPLATES).get_template("predicted.html")
-        with paths.written_whole(target) as partial:
-            partial.write_text(template.render(self._content()), encoding="utf-8", errors="backslashreplace")
+        target.write_text(template.render(self._content()), encoding="utf-8", errors="backslashreplace")
 
     def _content(self) -> dict[str, Any]:
         by_class: dict[str, list[Picture]] = {label: [] for label in self._said.classes}

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import readme
 from click.testing import CliRunner
 from PIL import Image
 
@@ -200,3 +203,37 @@ def test_all_of_it_with_a_network(tmp_path, monkeypatch):
     again = call("in", "--device", "cpu", "--batch-size", "1")
     for one, other in zip(rows, csv.DictReader(again.stdout.splitlines()), strict=True):
         assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=2e-6)
+
+
+class Reader:
+    """Types the commands of docs/into-use.md in a folder with photographs and a bundle, outside any project."""
+
+    def typed(self, command):
+        assert command in readme.commands()
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-c", command], env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_docs_work_outside_any_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    untrained(Path("models/bundle"))
+    for number in range(3):
+        photograph(Path(f"photographs/{number}.jpg"), (80 * number, 200, 90))
+    Path("photographs/note.txt").write_text("no image")
+    reader = Reader()
+    done = reader.typed("orbweaver predict models/bundle photographs")
+    assert [row["path"] for row in csv.DictReader(done.stdout.splitlines()) if row["class"]] == [
+        f"photographs/{number}.jpg" for number in range(3)
+    ]
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["photographs/note.txt", "predict"]
+    reader.typed("orbweaver predict models/bundle photographs --out new.csv --page look --sort-into sorted")
+    assert len(table("new.csv")) == 4
+    assert Path("look/index.html").read_text().count("<img ") == len(list(Path("sorted").rglob("*.jpg"))) == 3
+    reader.typed("find photographs -name '*.jpg' | orbweaver predict models/bundle - --out new.jsonl --cam maps")
+    assert len(Path("new.jsonl").read_text().splitlines()) == len(list(Path("maps").iterdir())) == 3
+    assert not Path(".dvc").exists()
