@@ -8,7 +8,15 @@ from pipeline import config
 from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 
-WHOLE = "schema: '2.0'\nstages:\n  preprocess:\n    outs:\n    - {path: data/packed, md5: ab.dir}\n    - {path: log}\n"
+WHOLE = """\
+schema: '2.0'
+stages:
+  preprocess:
+    cmd: run
+    outs:
+    - {path: data/packed, md5: ab.dir}
+    - {path: log}
+"""
 WAY_OUT = r"`git restore dvc\.lock` has the committed one back; or delete it, and `dvc repro` writes it anew$"
 
 
@@ -23,6 +31,27 @@ def test_a_whole_lock_gives_its_stages_and_the_hashes_of_outputs_that_have_one()
     assert list(lockfile.outputs(found)) == [("data/packed", "ab.dir")]
 
 
+def test_wherever_a_kill_cuts_it_what_dvc_refuses_is_told() -> None:
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from voluptuous import Invalid
+
+    entry = "    - path: data/packed\n      hash: md5\n      md5: ab.dir\n      size: 12\n"
+    whole = (
+        f"schema: '2.0'\nstages:\n  one:\n    cmd: run it\n    deps:\n{entry}    outs:\n{entry}  two:\n    cmd: run\n"
+    )
+    refused = 0
+    for end in range(len(whole)):
+        try:
+            COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(whole[:end]) or {})
+        except (Invalid, YAMLError):
+            refused += 1
+            with pytest.raises(InputError, match=r"^dvc\.lock: "):
+                lockfile.check_whole(whole[:end].encode())
+    assert refused > len(whole) / 2
+
+
 def test_before_the_first_run_there_is_none() -> None:
     lockfile.check()
 
@@ -34,11 +63,14 @@ def test_before_the_first_run_there_is_none() -> None:
         ("\n \n", "empty"),
         ("\0" * 40, "not YAML: .*"),
         (WHOLE[:40], "has no stages"),
-        (WHOLE[:75], "not YAML: .*"),
+        (WHOLE[:88], "not YAML: .*"),
         ("- a\n", "has no stages"),
         ("stages: {a: 1}\n", "has no stages"),
+        (WHOLE.partition("\n")[2], "has no schema"),
+        (WHOLE.replace("cmd: run", "cmd:"), "the stage preprocess is cut"),
+        (WHOLE.replace("path: log", "md5: ab"), "the stage preprocess is cut"),
         ("<<<<<<< HEAD\n" + WHOLE, "line 1 is a mark of a conflict in a merge; choose one side .*"),
-        (WHOLE + ">>>>>>> other\n", "line 7 is a mark of a conflict in a merge; choose one side .*"),
+        (WHOLE + ">>>>>>> other\n", "line 8 is a mark of a conflict in a merge; choose one side .*"),
     ],
 )
 def test_what_dvc_cannot_read_is_told_with_the_way_out(content: str, message: str) -> None:

@@ -28,12 +28,17 @@ from pipeline.studies import definition
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
 DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
 SERVED = "test_served.py runs it, with a port and an image of its own"
+EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
 OUT_OF_REACH = {
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
+    "orbweaver export models/bundle --to onnx": EXPORT,
+    "orbweaver export models/bundle --to onnx --int8": EXPORT,
+    "orbweaver export models/bundle --to pt2": EXPORT,
+    "orbweaver export models/bundle --to onnx --photographs /data/new-spiders": EXPORT,
     "dvc exp run -S mlflow.images=true": "test_privacy.py publishes with it",
     "dvc exp run -S mlflow.system_metrics=true": "test_live.py follows a training with it",
     "mlflow models serve --model-uri models:/orbweaver-synthetic@champion --env-manager local --host 127.0.0.1"
@@ -153,7 +158,7 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--header",
         "--data",
     }
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - others
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.TEXT)) - others
     assert len(told) > 5
     assert [option for option in told if not re.search(rf"{option}\b", known)] == []
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pipeline.bundles.bundle import Bundle, Outputs
+from pipeline.bundles.applying import predicted
+from pipeline.bundles.bundle import Bundle
+from pipeline.bundles.predictions import Prediction
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding.images import RefusedError
 
@@ -20,12 +21,6 @@ MOST_BYTES = 20 * 1024 * 1024
 FOLDER = "ORBWEAVER_SERVED_FOLDER"
 # Classes in `top`.
 TOP = 3
-
-
-def probabilities(outputs: Outputs) -> NDArray[np.float64]:
-    """Return class probabilities (n, K) in float64: the mean over the bundle's networks."""
-    each = torch.from_numpy(outputs.logits).to(torch.float64).softmax(dim=2)
-    return np.asarray(each.mean(dim=0).numpy())
 
 
 def source(row: Mapping[str, Any], number: int) -> Path | bytes:
@@ -49,7 +44,7 @@ def source(row: Mapping[str, Any], number: int) -> Path | bytes:
 
 
 def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -> list[dict[str, Any]]:
-    """Return class, probability, the `top` classes and all probabilities of each image.
+    """Return class, probability, the `top` classes and all probabilities of each image, as `predict` has them.
 
     Args:
         loaded: the bundle.
@@ -65,7 +60,7 @@ def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -
         raise InputError(f"top: {top} is no number of classes; whole numbers from 1 are")
     packed = np.stack([_pixels(loaded, image, row) for row, image in enumerate(images)])
     classes = loaded.description.classes
-    return [_answer(row, classes, top) for row in probabilities(loaded.run(packed))]
+    return [_answer(one, classes, top) for one in predicted(loaded, packed, top=len(classes))]
 
 
 def _pixels(loaded: Bundle, image: Path | bytes, row: int) -> NDArray[np.uint8]:
@@ -79,12 +74,11 @@ def _pixels(loaded: Bundle, image: Path | bytes, row: int) -> NDArray[np.uint8]:
         raise InputError(f"image {row}: {reason}") from None
 
 
-def _answer(values: NDArray[np.float64], classes: Sequence[str], top: int) -> dict[str, Any]:
-    order = np.argsort(-values, kind="stable")
-    first = int(order[0])
+def _answer(one: Prediction, classes: Sequence[str], top: int) -> dict[str, Any]:
+    by_name = dict(one.top)
     return {
-        "class": classes[first],
-        "probability": float(values[first]),
-        "top": [{"class": classes[place], "probability": float(values[place])} for place in order[:top]],
-        "probabilities": dict(zip(classes, values.tolist(), strict=True)),
+        "class": one.label,
+        "probability": one.probability,
+        "top": [{"class": label, "probability": probability} for label, probability in one.top[:top]],
+        "probabilities": {name: by_name[name] for name in classes},
     }

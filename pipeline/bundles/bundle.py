@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.bundles import description
-from pipeline.bundles.description import Description, Preprocessing
+from pipeline.bundles import certainty, description
+from pipeline.bundles.certainty import Certainty
+from pipeline.bundles.description import Description
+from pipeline.bundles.pixels import pixels as pixels
 from pipeline.core import digests, paths, precision, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import images as decoding
@@ -61,6 +63,7 @@ class Bundle:
         transform: from packed images to the networks' input.
         device: where they compute.
         precision: as in force there.
+        certainty: how sure the network is; None of an ensemble.
     """
 
     folder: Path
@@ -69,6 +72,7 @@ class Bundle:
     transform: ImageTransform
     device: torch.device
     precision: precision.Precision
+    certainty: Certainty | None
 
     def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
         """Return an image file, or its content, as it is packed: uint8 (3, S, S), see `pixels`."""
@@ -102,18 +106,6 @@ class Bundle:
         return Outputs(torch.stack([scores for scores, _ in outputs]).numpy(), outputs[0][1].numpy())
 
 
-def pixels(source: Path | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize an image file, or its content, as `preprocess` does: uint8 (3, S, S), red green blue.
-
-    Raises:
-        RefusedError: for one that cannot be used, with the reason.
-    """
-    size = preprocessing.image_size
-    image = decoding.load(source, at_least=preprocessing.draft * size).image
-    resize: decoding.Resize = "crop" if preprocessing.resize == "crop" else "stretch"
-    return np.asarray(decoding.resized(image, size, resize)).transpose(2, 0, 1)
-
-
 def load(folder: Path, *, device: str = "auto") -> Bundle:
     """Load a bundle, with every file compared to its digest first, and set torch up as `evaluate` had it.
 
@@ -124,7 +116,15 @@ def load(folder: Path, *, device: str = "auto") -> Bundle:
     Raises:
         InputError: for a folder that is none, a file that is missing or damaged, a device that is not here.
     """
-    said = describe(folder)
+    return assemble(folder, describe(folder), device=device)
+
+
+def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
+    """Build the networks of a bundle whose files are known to be whole, see `load`.
+
+    Raises:
+        InputError: for a device that is not here, or files of another form.
+    """
     chosen = torch.device(seeding.choose_device(device))
     in_force = precision.in_force(_precision(said), chosen)
     threads = said.computation.threads
@@ -137,7 +137,8 @@ def load(folder: Path, *, device: str = "auto") -> Bundle:
         image_size=prepared.image_size, crop_size=prepared.crop_size, input_size=prepared.input_size
     )
     networks = tuple(_network(said, folder / member.file).to(chosen).eval() for member in said.members)
-    return Bundle(folder, said, networks, transform, chosen, in_force)
+    judge = certainty.parse(said.calibration, said.outliers, folder)
+    return Bundle(folder, said, networks, transform, chosen, in_force, judge)
 
 
 def describe(folder: Path) -> Description:

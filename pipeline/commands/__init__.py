@@ -12,7 +12,9 @@ COMMANDS = {
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
     "doctor": "pipeline.commands.doctor",
+    "export": "pipeline.commands.export",
     "mlflow": "pipeline.commands.mlflow",
+    "predict": "pipeline.commands.predict",
     "register": "pipeline.commands.register",
     "reproduce": "pipeline.commands.reproduce",
     "study": "pipeline.commands.study",
@@ -41,8 +43,8 @@ def orbweaver(context: click.Context) -> None:
 
     The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
     """
-    # `doctor` says and mends all by itself.
-    if context.invoked_subcommand != "doctor":
+    # `doctor` says and mends all by itself; where DVC has no folder there is no project.
+    if context.invoked_subcommand != "doctor" and Path(".dvc").is_dir():
         from pipeline.commands import mending
 
         mending.prepare(Path.cwd(), lambda line: click.echo(f"orbweaver: {line}", err=True))

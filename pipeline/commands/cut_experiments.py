@@ -13,9 +13,10 @@ from pathlib import Path
 from pipeline.commands import cloning, leftovers, stashes
 from pipeline.commands.leftovers import KEPT, Leftover
 from pipeline.commands.revisions import git
-from pipeline.core import paths
+from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml, read_yaml
+from pipeline.core.yaml_limits import CONFLICT
 
 EXEC = "refs/exps/exec"
 PENDING = "refs/exps/stash"
@@ -111,13 +112,17 @@ def damaged(root: Path) -> Iterator[Leftover]:
         return
     for path in (paths.PARAMS, paths.LOCK):
         file = root / path
-        if (
-            not file.exists()
-            or (fault := _fault(file)) is None
-            or not (before := stashes.content(root, "HEAD", path.as_posix()))
-        ):
+        if not file.exists() or (fault := _fault(file)) is None:
             continue
-        yield Leftover(f"{path}: {fault}", f"git restore {path}", _restorer(root, path, before))
+        if before := stashes.content(root, "HEAD", path.as_posix()):
+            # Of dvc.lock nothing is the user's, unless a merge waits for its end.
+            harmless = path == paths.LOCK and not CONFLICT.search(file.read_text(encoding="utf-8", errors="replace"))
+            yield Leftover(
+                f"{path}: {fault}", f"git restore {path}", _restorer(root, path, before), is_harmless=harmless
+            )
+        elif path == paths.LOCK:
+            # Never committed: DVC writes it anew, and has the results of finished stages in its cache.
+            yield Leftover(f"{path}: {fault}", f"rm {path}", _remover(root, path), is_harmless=True)
 
 
 def _restorer(root: Path, path: Path, before: bytes) -> Callable[[], str]:
@@ -130,13 +135,25 @@ def _restorer(root: Path, path: Path, before: bytes) -> Callable[[], str]:
     return mend
 
 
+def _remover(root: Path, path: Path) -> Callable[[], str]:
+    def mend() -> str:
+        folder = keep(root, [path.as_posix()])
+        (root / path).unlink()
+        return f"removed, DVC writes it anew{kept_in(folder)}"
+
+    return mend
+
+
 def _fault(file: Path) -> str | None:
+    """Return what is wrong with params.yaml or dvc.lock; None where DVC can read it."""
     try:
-        # The limits of settings are not those of dvc.lock, which grows with the repeats.
-        content = parse_yaml(file.read_bytes(), file) if file.name == paths.LOCK.name else read_yaml(file)
+        if file.name == paths.LOCK.name:
+            # The limits of settings are not those of dvc.lock, which grows with the repeats.
+            lockfile.check_whole(file.read_bytes())
+            return None
+        return None if isinstance(read_yaml(file), dict) else "has no content"
     except InputError as error:
         return " ".join(str(error).split())[:120]
-    return None if isinstance(content, dict) else "has no content"
 
 
 def _half_applied(root: Path) -> list[tuple[str, bytes]]:

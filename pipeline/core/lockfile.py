@@ -7,6 +7,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml
 
+SHORTEST_MD5 = 3
 WAY_OUT = f"`git restore {paths.LOCK}` has the committed one back; or delete it, and `dvc repro` writes it anew"
 
 
@@ -17,7 +18,21 @@ def check() -> None:
         InputError: with the way out.
     """
     if paths.LOCK.exists():
-        stages(paths.LOCK.read_bytes())
+        check_whole(paths.LOCK.read_bytes())
+
+
+def check_whole(content: bytes) -> None:
+    """Refuse a content that DVC's own schema would; importing that takes longer than reading the file.
+
+    Raises:
+        InputError: for a file that is empty, cut, or left of a merge, with the way out.
+    """
+    found = stages(content)
+    if not parse_yaml(content, paths.LOCK).get("schema"):
+        raise InputError(f"{paths.LOCK}: has no schema; {WAY_OUT}")
+    for name, stage in found.items():
+        if not _is_whole(stage):
+            raise InputError(f"{paths.LOCK}: the stage {name} is cut; {WAY_OUT}")
 
 
 def stages(content: bytes) -> Mapping[str, Any]:
@@ -42,3 +57,15 @@ def outputs(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the path and the MD5 of every output that has one."""
     for stage in stages.values():
         yield from ((out["path"], str(out["md5"])) for out in stage.get("outs", ()) if "md5" in out)
+
+
+def _is_whole(stage: Mapping[str, Any]) -> bool:
+    entries = [stage.get(kind, []) for kind in ("deps", "outs")]
+    return bool(stage.get("cmd")) and all(isinstance(each, list) and all(map(_is_entry, each)) for each in entries)
+
+
+def _is_entry(one: object) -> bool:
+    # A cut leaves a key without its value, or with the beginning of one, of which DVC asks for three signs.
+    if not isinstance(one, dict) or not isinstance(one.get("path"), str) or None in one.values():
+        return False
+    return len(str(one.get("md5", "md5"))) >= SHORTEST_MD5

@@ -1,13 +1,10 @@
 """One self-contained HTML page, and a short Markdown summary, with the answer first."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
+from jinja2 import Environment
 
 from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
@@ -20,6 +17,7 @@ from pipeline.reporting import (
     explained,
     facts,
     figures,
+    markup,
     notes,
     numbers,
     provenance,
@@ -27,14 +25,12 @@ from pipeline.reporting import (
     wording,
 )
 from pipeline.reporting.explained import Explanations
-from pipeline.reporting.figures import ImageArray
+from pipeline.reporting.markup import TEMPLATES
 from pipeline.reporting.material import Material
 from pipeline.reporting.pictures import FeatureMaps, Picture
 
-TEMPLATES = Path(__file__).parent / "templates"
 REJECTED_SHOWN = 20
 CONFUSIONS_SHOWN = 8
-THUMBNAIL = 160
 
 
 def page(
@@ -47,19 +43,13 @@ def page(
 
 
 def environment(*folders: Path) -> Environment:
-    """Return the template engine for a page that needs nothing beside it.
+    """Return the template engine of a report and of what resembles it.
 
     Args:
         folders: where templates are looked for, in this order.
     """
-    made = Environment(
-        loader=FileSystemLoader(folders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"svg": _svg, "png": _png, "thumbnail": _thumbnail, "percent": tables.percent}
+    made = markup.environment(*folders)
+    made.filters["percent"] = tables.percent
     return made
 
 
@@ -191,20 +181,3 @@ def _plan(repeats: Sequence[Repeat]) -> list[str]:
     cost = tables.cost(repeats)
     parts = ["## Training", tables.markdown(table)] if len(repeats[0].record.phases) > 1 else []
     return parts + (["## Cost of attention", f"{facts.cost(repeats)}.", tables.markdown(cost)] if cost.rows else [])
-
-
-def _svg(content: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _png(content: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _thumbnail(image: ImageArray) -> str:
-    """Return an image (3, S, S) as the address of a JPEG of at most 160 pixels a side."""
-    picture = Image.fromarray(image.transpose(1, 2, 0).copy())
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=90, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.evaluation.compare import pairs
+from pipeline.reporting import markup
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
 from pipeline.reporting.tables import Table, literal, markdown
@@ -94,7 +95,7 @@ def _compared(group: Group) -> Compared:
 
 def page(values: Mapping[str, Any]) -> str:
     """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
-    template = report.environment(TEMPLATES, report.TEMPLATES).get_template("study.html")
+    template = report.environment(TEMPLATES, markup.TEMPLATES).get_template("study.html")
     return template.render(**values)
 
 

@@ -29,13 +29,17 @@ def loaded():
     """A bundle of two networks that answer the same whatever they see; it notes the images."""
     seen = []
 
-    def run(images):
+    def run(images, *, batch_size=None):
         seen.append(images)
         return Outputs(LOGITS.repeat(len(images), axis=1), np.zeros((len(images), 1), np.float32))
 
     said = described.REPEAT
     return SimpleNamespace(
-        description=said, pixels=lambda source: bundle.pixels(source, said.preprocessing), run=run, seen=seen
+        description=said,
+        certainty=None,
+        pixels=lambda source: bundle.pixels(source, said.preprocessing),
+        run=run,
+        seen=seen,
     )
 
 

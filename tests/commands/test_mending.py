@@ -213,6 +213,41 @@ def test_a_large_dvc_lock_is_none_that_a_kill_has_left() -> None:
     assert mending.look(Path.cwd()).found == []
 
 
+@pytest.mark.parametrize("content", ["", "sche", "schema: '2.0'\nstages:\n  train@1:\n"])
+def test_a_cut_dvc_lock_that_was_never_committed_makes_room_for_a_new_one_unasked(content: str) -> None:
+    Path("dvc.lock").write_text(content, encoding="utf-8")
+    lines: list[str] = []
+    mending.prepare(Path.cwd(), lines.append)
+    (line,) = lines
+    assert line.startswith("dvc.lock: ")
+    assert ": removed, DVC writes it anew; what was there is in .dvc/tmp/mended/" in line
+    assert not Path("dvc.lock").exists()
+
+
+def test_a_cut_dvc_lock_comes_back_as_committed() -> None:
+    whole = "schema: '2.0'\nstages:\n  report:\n    cmd: x\n"
+    Path("dvc.lock").write_text(whole, encoding="utf-8")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "--message", "lock")
+    Path("dvc.lock").write_text("", encoding="utf-8")
+    lines: list[str] = []
+    mending.prepare(Path.cwd(), lines.append)
+    assert ": as committed; what was there is in .dvc/tmp/mended/" in lines[0]
+    assert Path("dvc.lock").read_text(encoding="utf-8") == whole
+
+
+def test_a_dvc_lock_with_conflict_marks_is_left_to_the_user() -> None:
+    Path("dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "--message", "lock")
+    merging = "<<<<<<< HEAD\nschema: '2.0'\n=======\nstages: {}\n>>>>>>> other\n"
+    Path("dvc.lock").write_text(merging, encoding="utf-8")
+    lines: list[str] = []
+    mending.prepare(Path.cwd(), lines.append)
+    assert "`orbweaver doctor --mend` goes back" in lines[0]
+    assert Path("dvc.lock").read_text(encoding="utf-8") == merging
+
+
 def test_settings_with_conflict_marks_are_told_with_the_way_back() -> None:
     Path("params.yaml").write_text("<<<<<<< HEAD\nfreeze: 2\n=======\nfreeze: 3\n>>>>>>> other\n", encoding="utf-8")
     (found,) = mending.look(Path.cwd()).found

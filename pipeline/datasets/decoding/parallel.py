@@ -23,7 +23,9 @@ _SECONDS_ALONE = 1.0
 _AHEAD_PER_WORKER = 4
 
 
-def mapped(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> closing[Generator[ResultT, None, None]]:
+def mapped(
+    work: Callable[[ItemT], ResultT], items: Sequence[ItemT], *, ahead: int = 0
+) -> closing[Generator[ResultT, None, None]]:
     """Apply a function to every item on all cores; for use in a `with` block.
 
     An early exit from the block, as by Ctrl-C, stops all work at once.
@@ -31,34 +33,39 @@ def mapped(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> closing[
     Args:
         work: a function that can be pickled: at a module's top level, or a `functools.partial` of one.
         items: items that can be pickled, as their results can.
+        ahead: results that may wait in memory where four per worker are fewer: as many as are taken at once keep the
+            workers busy meanwhile.
 
     Returns:
-        A context manager with an iterator over the results in order; at most four per worker wait in memory.
+        A context manager with an iterator over the results in order; at most four per worker, or `ahead`, wait in
+        memory.
 
     Raises:
         InputError: while iterating, if the system killed a worker.
     """
-    return closing(_results(work, items))
+    return closing(_results(work, items, ahead))
 
 
-def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Generator[ResultT, None, None]:
+def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], ahead: int) -> Generator[ResultT, None, None]:
     end = time.monotonic() + _SECONDS_ALONE
     done = 0
     while done < len(items) and (_cores() == 1 or time.monotonic() < end):
         yield work(items[done])
         done += 1
     if done < len(items):
-        yield from _with_workers(work, items[done:])
+        yield from _with_workers(work, items[done:], ahead)
 
 
-def _with_workers(work: Callable[[ItemT], ResultT], items: Sequence[ItemT]) -> Generator[ResultT, None, None]:
+def _with_workers(
+    work: Callable[[ItemT], ResultT], items: Sequence[ItemT], ahead: int
+) -> Generator[ResultT, None, None]:
     count = min(_cores(), len(items))
     # Only our own workers may be killed below.
     others = set(multiprocessing.active_children())
     # A new interpreter per worker: a fork would copy locks that threads of this process may hold.
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     try:
-        yield from _in_order(pool, work, items, ahead=count * _AHEAD_PER_WORKER)
+        yield from _in_order(pool, work, items, ahead=max(count * _AHEAD_PER_WORKER, ahead))
     except BrokenProcessPool:
         raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
     except BaseException:

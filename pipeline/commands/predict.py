@@ -1,0 +1,214 @@
+"""`orbweaver predict`: what a bundle says of images."""
+
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+from tqdm import tqdm
+
+from pipeline.bundles import inputs, tables
+from pipeline.bundles.predictions import Prediction
+from pipeline.bundles.sorting import Sorted
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect.listing import escaped
+
+if TYPE_CHECKING:
+    from pipeline.bundles.applying import Applied
+    from pipeline.bundles.bundle import Bundle
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
+PAGE = "index.html"
+PAGE_ENDINGS = (".html", ".htm")
+# The longest side of a picture on a page, in pixels.
+PICTURE = 160
+Use = Callable[[Sequence["Applied"]], object]
+
+
+class Outputs(NamedTuple):
+    """Where results go; None for what is not asked for."""
+
+    table: Path | None
+    page: Path | None
+    maps: Path | None
+    classes: Path | None
+
+    @property
+    def places(self) -> list[Path]:
+        """All that are asked for."""
+        return [place for place in self if place is not None]
+
+
+@click.command()
+@click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument("given", metavar="PATH...", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write a table: .csv, .json or .jsonl.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes of an image, at most.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write a page with the pictures: FILE.html or a folder.")
+@click.option("--cam", type=click.Path(path_type=Path), help="Write Grad-CAM over each image into this folder.")
+@click.option("--sort-into", type=click.Path(path_type=Path), help="Copy images into a folder a class in this one.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images a batch; by default that of `evaluate`.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a file cannot be used.")
+@click.pass_context
+def command(
+    context: click.Context,
+    folder: Path,
+    given: tuple[str, ...],
+    out: Path | None,
+    top: int,
+    page: Path | None,
+    cam: Path | None,
+    sort_into: Path | None,
+    device: str,
+    batch_size: int | None,
+    strict: bool,
+) -> None:
+    """Say the class of images with its probability, as `evaluate` would.
+
+    PATH is an image, a folder that is searched with all folders in it, or `-` for a list on standard input, a path a
+    line. Without --out the results are printed: for people on a terminal, elsewhere as CSV. A file that cannot be used
+    is a line on standard error and ends nothing.
+    """
+    outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given)
+    if not DEVICE.fullmatch(device):
+        raise InputError(f"--device {device}: give auto, cpu, cuda, cuda:1 or mps")
+    names = inputs.names(given, sys.stdin.buffer, outputs.places)
+    # Mistakes above are told before torch is imported.
+    from pipeline.bundles import bundle
+
+    loaded = bundle.load(folder, device=device)
+    counts = run(loaded, names, outputs, top=min(top, len(loaded.description.classes)), batch_size=batch_size)
+    click.echo(summary(counts, outputs), err=True)
+    context.exit(int(strict and counts["unusable"] > 0))
+
+
+def checked(outputs: Outputs, given: Sequence[str]) -> Outputs:
+    """Return the places of results; each can be written to and is not what is read.
+
+    Raises:
+        InputError: naming the first that cannot.
+    """
+    if outputs.table and outputs.table.suffix.lower() not in tables.FORMATS:
+        raise InputError(f"--out {outputs.table}: its ending is none of {', '.join(tables.FORMATS)}")
+    for name, place in (("--out", outputs.table), ("--page", outputs.page)):
+        if place and place.is_dir():
+            raise InputError(f"{name} {place}: is a folder; name a file")
+        if place and place.parent.exists() and not place.parent.is_dir():
+            raise InputError(f"{name} {place}: {place.parent} is a file; name another place")
+    for name, place in (("--cam", outputs.maps), ("--sort-into", outputs.classes)):
+        if place and place.exists() and not place.is_dir():
+            raise InputError(f"{name} {place}: is a file; name a folder")
+        if place and any(place.resolve() == Path(one).resolve() for one in given):
+            raise InputError(f"{name} {place}: is what is read; name another folder")
+    return outputs
+
+
+def run(
+    loaded: "Bundle", names: Sequence[str], outputs: Outputs, *, top: int, batch_size: int | None
+) -> "Counter[str]":
+    """Predict and write all results; return how many images there were and how many files could not be used."""
+    from pipeline.bundles.applying import apply
+
+    counts = Counter[str](images=0, unusable=0)
+    with ExitStack() as stack:
+        uses = [stack.enter_context(_results(outputs.table, loaded, top)), *_uses(loaded, outputs)]
+        if outputs.page:
+            uses.append(stack.enter_context(_on_page(loaded, outputs.page)))
+        thumbnail = PICTURE if outputs.page else 0
+        batches = stack.enter_context(apply(loaded, names, top=top, batch_size=batch_size, thumbnail=thumbnail))
+        progress = stack.enter_context(tqdm(total=len(names), unit=" images", desc="predict", disable=None))
+        for batch in batches:
+            for one in batch:
+                counts["unusable" if one.prediction.error else "images"] += 1
+                if one.prediction.error:
+                    tqdm.write(f"{escaped(one.prediction.path)}: {one.prediction.error}", file=sys.stderr)
+            for use in uses:
+                use(batch)
+            progress.update(len(batch))
+    return counts
+
+
+def summary(counts: "Counter[str]", outputs: Outputs) -> str:
+    """Return the last line."""
+    images, unusable = counts["images"], counts["unusable"]
+    told = [f"{images:,} image{'s' * (images != 1)}"]
+    told += [f"{unusable:,} file{'s' * (unusable != 1)} cannot be used"] if unusable else []
+    places = f"; written: {', '.join(map(str, outputs.places))}" if outputs.places else ""
+    return f"predict: {', '.join(told)}{places}"
+
+
+@contextmanager
+def _results(target: Path | None, loaded: "Bundle", top: int) -> Iterator[Use]:
+    """Yield what writes or prints the predictions."""
+    if target:
+        with tables.written(target, top) as write:
+            yield lambda batch: _each(write, batch)
+    elif sys.stdout.isatty():
+        width = max(len(escaped(one)) for one in loaded.description.classes)
+        yield lambda batch: _each(lambda one: _print(one, width), batch)
+    else:
+        stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="backslashreplace", newline="")
+        try:
+            with tables.csv_to(stream, top) as write:
+                yield lambda batch: _each(write, batch)
+        finally:
+            # Standard output stays open.
+            stream.detach()
+
+
+def _each(write: tables.Write, batch: Sequence["Applied"]) -> None:
+    for one in batch:
+        write(one.prediction)
+
+
+def _print(one: Prediction, width: int) -> None:
+    # What cannot be used has a line already.
+    if not one.error:
+        mark = ("  (strange)" if one.doubt.strange else "  (look)") if one.doubt and one.doubt.ask else ""
+        line = f"{one.probability:>7.1%}  {escaped(one.label):<{width}}  {escaped(one.path)}{mark}"
+        tqdm.write(line, file=sys.stdout)
+
+
+def _uses(loaded: "Bundle", outputs: Outputs) -> Iterator[Use]:
+    """Yield what is done with images besides."""
+    if outputs.maps:
+        # Importing it imports the drawing library.
+        from pipeline.reporting.heatmaps import Heatmaps
+
+        yield Heatmaps(loaded, outputs.maps).write
+    if outputs.classes:
+        yield _copying(Sorted(outputs.classes, loaded.description.classes))
+
+
+def _copying(folders: Sorted) -> Use:
+    def copy(batch: Sequence["Applied"]) -> None:
+        for one in batch:
+            if not one.prediction.error:
+                folders.copy(Path(one.prediction.path), one.prediction.label)
+
+    return copy
+
+
+@contextmanager
+def _on_page(loaded: "Bundle", target: Path) -> Iterator[Use]:
+    """Yield what adds images to a page, which is written where the block ends without an error."""
+    from pipeline.reporting.predicted import Page
+
+    page = Page(loaded.description)
+
+    def add(batch: Sequence["Applied"]) -> None:
+        for one in batch:
+            page.add(one.prediction, one.thumbnail)
+
+    yield add
+    page.write(target)
+
+
+def _page_file(page: Path | None) -> Path | None:
+    return page if page is None or page.suffix.lower() in PAGE_ENDINGS else page / PAGE

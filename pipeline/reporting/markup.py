@@ -1,0 +1,56 @@
+"""The template engine of pages that need nothing beside them, and pictures as addresses; imports no drawing library."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+TEMPLATES = Path(__file__).parent / "templates"
+THUMBNAIL = 160
+
+
+def environment(*folders: Path) -> Environment:
+    """Return the template engine for a page that needs nothing beside it.
+
+    Args:
+        folders: where templates are looked for, in this order.
+    """
+    made = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail}
+    return made
+
+
+def _svg(content: bytes) -> str:
+    return _address("svg+xml", content)
+
+
+def _png(content: bytes) -> str:
+    return _address("png", content)
+
+
+def _jpeg(content: bytes) -> str:
+    return _address("jpeg", content)
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _thumbnail(image: npt.NDArray[Any]) -> str:
+    """Return an image, uint8 (3, S, S), as the address of a JPEG of at most 160 pixels a side."""
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=90, subsampling=0)
+    return _jpeg(out.getvalue())

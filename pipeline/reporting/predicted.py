@@ -1,0 +1,80 @@
+"""A page of predicted images by class, the least sure first, for a person to look through."""
+
+import heapq
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.bundles.description import Description
+from pipeline.bundles.predictions import Prediction
+from pipeline.core import paths
+from pipeline.datasets.collect.listing import escaped
+from pipeline.reporting import markup
+
+# Pictures on a page at most: a browser opens that many at once, and the page stays small enough to be sent.
+PICTURES = 2000
+ERRORS_SHOWN = 100
+
+
+class Picture(NamedTuple):
+    """An image on the page: a JPEG with what is said of it."""
+
+    prediction: Prediction
+    thumbnail: bytes
+
+
+class Page:
+    """A page to which predictions are added; it holds pictures of the least sure alone, so that its memory is bounded.
+
+    Args:
+        said: what the bundle says of itself.
+        pictures: how many are shown at most.
+    """
+
+    def __init__(self, said: Description, pictures: int = PICTURES) -> None:
+        self._said = said
+        self._most = pictures
+        # The surest first, of equal ones the latest.
+        self._shown: list[tuple[float, int, Picture]] = []
+        self._counts = Counter[str]()
+        self._errors: list[Prediction] = []
+        self._unusable = self._asked = 0
+
+    def add(self, one: Prediction, thumbnail: bytes) -> None:
+        """Add a file with a small picture of it, a JPEG; empty for one that cannot be used."""
+        if one.error:
+            self._unusable += 1
+            self._errors += [one] if len(self._errors) < ERRORS_SHOWN else []
+            return
+        self._asked += one.doubt is not None and one.doubt.ask
+        entry = (-one.probability, -self._counts.total(), Picture(one, thumbnail))
+        self._counts[one.label] += 1
+        if len(self._shown) < self._most:
+            heapq.heappush(self._shown, entry)
+        else:
+            heapq.heappushpop(self._shown, entry)
+
+    def write(self, target: Path) -> None:
+        """Write the page, no script and nothing loaded from elsewhere, every picture inside."""
+        template = markup.environment(markup.TEMPLATES).get_template("predicted.html")
+        with paths.written_whole(target) as partial:
+            partial.write_text(template.render(self._content()), encoding="utf-8", errors="backslashreplace")
+
+    def _content(self) -> dict[str, Any]:
+        by_class: dict[str, list[Picture]] = {label: [] for label in self._said.classes}
+        for *_, picture in sorted(self._shown, key=lambda entry: (-entry[0], -entry[1])):
+            by_class[picture.prediction.label].append(picture)
+        images = self._counts.total()
+        return {
+            "title": f"{images:,} image{'s' * (images != 1)} by predicted class",
+            "data_set": self._said.origin.data_set,
+            "networks": len(self._said.members),
+            "calibrated": self._said.calibration is not None,
+            "images": images,
+            "shown": len(self._shown),
+            "classes": [(label, self._counts[label], by_class[label]) for label in by_class if self._counts[label]],
+            "asked": self._asked if self._said.outliers else None,
+            "errors": self._errors,
+            "unusable": self._unusable,
+            "name": escaped,
+        }

@@ -1,0 +1,202 @@
+"""`orbweaver predict`: what it prints and writes, and what it refuses before any work."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "bundles"))
+
+from applied import HOSTILE, INPUT, Colors, photograph, untrained
+from test_bad_images import REFUSED
+
+from pipeline.bundles import bundle
+from pipeline.commands import predict
+from pipeline.core.errors import InputError
+
+RED, GREEN = (250, 10, 20), (10, 250, 20)
+
+
+@pytest.fixture
+def colors(tmp_path, monkeypatch):
+    """A folder with photographs where this process is, and a bundle that knows their colors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bundle, "load", lambda folder, device: Colors())
+    for number, color in enumerate((RED, GREEN, RED)):
+        photograph(Path(f"in/{number}.png"), color)
+    return tmp_path
+
+
+def table(file):
+    with Path(file).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def call(*words, code=0, given=None):
+    done = CliRunner().invoke(predict.command, ["bundle", *map(str, words)], input=given, catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_elsewhere_than_on_a_terminal_a_table_is_printed_and_the_last_line_counts(colors):
+    done = call("in")
+    first = "path,class,probability,class_2,probability_2,class_3,probability_3,"
+    assert done.stdout.splitlines()[0] == f"{first}set_90,set_95,ask,strange,distance,energy,error"
+    assert [row["class"] for row in csv.DictReader(done.stdout.splitlines())] == ["red", "green", "red"]
+    assert done.stderr.splitlines()[-1] == "predict: 3 images"
+
+
+def test_on_a_terminal_each_image_is_a_line_for_people(colors, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    Path("in/1.png").rename("in/two\nlines\x1b[31m.png")
+    predict.command(["bundle", "in"], standalone_mode=False)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "  95.1%  red    in/0.png",
+        "  95.1%  red    in/2.png",
+        r"  95.1%  green  in/two\x0alines\x1b[31m.png",
+    ]
+
+
+def test_bad_files_are_a_line_each_and_strict_alone_fails(colors):
+    Path("in/bad.jpg").touch()
+    Path("in/two\nlines.jpg").write_text("no image")
+    for words, code in (((), 0), (("--strict",), 1)):
+        done = call("in", "--out", "out.jsonl", *words, code=code)
+        first, second, last = done.stderr.splitlines()
+        assert first == "in/bad.jpg: empty: 0 bytes"
+        assert second.startswith(r"in/two\x0alines.jpg: not an image, or damaged at its start")
+        assert last == "predict: 3 images, 2 files cannot be used; written: out.jsonl"
+        rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        assert [row["error"] for row in rows if row["error"]] == ["empty: 0 bytes", rows[-1]["error"]]
+        assert len(rows) == 5
+    assert call("in/0.png", "--strict").stderr == "predict: 1 image\n"
+
+
+def test_every_kind_of_bad_file_is_one_line_and_one_row(colors):
+    for number, kind in enumerate(REFUSED.values()):
+        place = Path(f"bad/{number:02}")
+        place.mkdir(parents=True)
+        kind.make(place / "x.jpg")
+    # An empty folder in a folder holds nothing.
+    kinds = len(REFUSED) - 1
+    done = call("bad", "in/0.png", "--out", "out.csv", "--page", "page")
+    lines = done.stderr.splitlines()
+    assert len(lines) == kinds + 1
+    assert lines[-1] == f"predict: 1 image, {kinds} files cannot be used; written: out.csv, page/index.html"
+    rows = table("out.csv")
+    assert [f"{row['path']}: {row['error']}" for row in rows[:-1]] == lines[:-1]
+    assert all(line in Path("page/index.html").read_text() for line in ("empty: 0 bytes", f"{kinds} files"))
+
+
+def test_a_list_on_standard_input_is_read_and_names_what_is_missing(colors):
+    done = call("-", "in/1.png", given="in/2.png\ngone.png\n", code=0)
+    assert [row["path"] for row in csv.DictReader(done.stdout.splitlines())] == ["in/2.png", "gone.png", "in/1.png"]
+    assert done.stderr.splitlines()[0] == "gone.png: missing, or a link to nothing"
+
+
+def test_images_are_copied_into_a_folder_a_class_and_a_second_call_reads_no_copies(colors):
+    photograph(Path("in/deep/0.png"), RED)
+    for _ in range(2):
+        call("in", "--sort-into", "in/sorted", "--out", "in/out.csv")
+        copies = sorted(str(file) for file in Path("in/sorted").rglob("*.png"))
+        assert copies == [f"in/sorted/{name}.png" for name in ("green/1", "red/0-2", "red/0", "red/2")]
+    assert len(table("in/out.csv")) == 4
+
+
+def test_names_that_nobody_should_have_are_told_written_and_copied(colors):
+    for name in HOSTILE.values():
+        photograph(Path("odd") / name)
+    done = call("odd", "--out", "out.json", "--page", "page.html", "--sort-into", "sorted")
+    assert done.stderr == f"predict: {len(HOSTILE)} images; written: out.json, page.html, sorted\n"
+    assert {row["path"] for row in json.loads(Path("out.json").read_text())} == {
+        f"odd/{one}" for one in HOSTILE.values()
+    }
+    assert {file.name for file in Path("sorted/red").iterdir()} == set(HOSTILE.values())
+    assert "<img src=x" not in Path("page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["in", "--out", "out.txt"], r"--out out\.txt: its ending is none of \.csv, \.json, \.jsonl"),
+        (["in", "--out", "in.csv"], r"--out in\.csv: is a folder; name a file"),
+        (["in", "--page", "in.html"], r"--page in\.html: is a folder; name a file"),
+        (["in", "--page", "in/0.png"], r"--page in/0\.png/index\.html: in/0\.png is a file; .*"),
+        (["in", "--cam", "in/0.png"], r"--cam in/0\.png: is a file; name a folder"),
+        (["in", "--cam", "in"], r"--cam in: is what is read; name another folder"),
+        (["./in", "--sort-into", "in/"], r"--sort-into in: is what is read; name another folder"),
+        (["in", "--device", "tpu"], r"--device tpu: give auto, cpu, cuda, cuda:1 or mps"),
+        (["in", "gone.png"], r"gone\.png: no such file or folder"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_work(colors, monkeypatch, words, line):
+    for name in ("in.csv", "in.html"):
+        Path(name).mkdir()
+    monkeypatch.setattr(bundle, "load", lambda *_, **__: pytest.fail("a bundle was loaded"))
+    with pytest.raises(InputError, match=f"^{line}$"):
+        predict.command(["bundle", *words], standalone_mode=False)
+
+
+def test_what_is_there_stays_where_the_work_fails(colors, monkeypatch):
+    for name in ("out.csv", "page.html"):
+        Path(name).write_text("before")
+    loaded = Colors(batch_size=1)
+    run = loaded.run
+
+    def fail(*arguments, **options):
+        if len(loaded.batches) == 2:
+            raise InputError("the disk is full")
+        return run(*arguments, **options)
+
+    loaded.run = fail
+    monkeypatch.setattr(bundle, "load", lambda folder, device: loaded)
+    with pytest.raises(InputError):
+        predict.command(["bundle", "in", "--out", "out.csv", "--page", "page.html"], standalone_mode=False)
+    assert sorted(file.name for file in Path().iterdir()) == ["in", "out.csv", "page.html"]
+    assert Path("out.csv").read_text() == Path("page.html").read_text() == "before"
+
+
+@pytest.mark.slow
+def test_all_of_it_with_a_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    untrained(Path("bundle"))
+    for number in range(6):
+        photograph(Path(f"in/{number % 2}/same.png" if number < 2 else f"in/{number}.png"), (40 * number, 200, 90))
+    done = call(
+        "in",
+        *[
+            "--out",
+            "out.csv",
+            "--page",
+            "page",
+            "--cam",
+            "maps",
+            "--sort-into",
+            "sorted",
+            "--device",
+            "cpu",
+            "--batch-size",
+            "4",
+        ],
+    )
+    assert done.stderr == "predict: 6 images; written: out.csv, page/index.html, maps, sorted\n"
+    rows = table("out.csv")
+    maps = sorted(Path("maps").iterdir())
+    assert [file.name[6:-4] for file in maps] == [Path(row["path"]).name for row in rows]
+    assert [file.name[:6] for file in maps] == [f"0000{number}-" for number in range(1, 7)]
+    for file in maps:
+        with Image.open(file) as image:
+            assert (image.format, image.size) == ("PNG", (INPUT, INPUT))
+            assert len(image.getcolors()) > 10
+    copies = {file.relative_to("sorted").parts[0] for file in Path("sorted").rglob("*.png")}
+    assert copies == {row["class"] for row in rows}
+    assert len(list(Path("sorted").rglob("*.png"))) == 6
+    # Smaller batches have other last digits at most.
+    again = call("in", "--device", "cpu", "--batch-size", "1")
+    for one, other in zip(rows, csv.DictReader(again.stdout.splitlines()), strict=True):
+        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=2e-6)
