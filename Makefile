@@ -18,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants faults refusals bundle-proof check format docs audit lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants faults refusals bundle-proof export-proof check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,11 +59,14 @@ faults: develop ## kill, stop and fill at N random moments a kind, all KINDS or 
 refusals: develop ## print every setting, weights file and folder that tests have refused, with its line
 	@OMP_NUM_THREADS=1 python tests/refusals.py
 
-bundle-proof: develop ## is a bundle equal to evaluate, for every backbone? a table, minutes
+bundle-proof: develop ## are a bundle and its exports equal to evaluate, for every backbone? a table, minutes
 	python tests/bundles/proof.py
 
 mutants: develop ## plant known faults one at a time: the tests have to catch each
 	python tests/mutants.py
+
+export-proof: develop ## export every backbone, attention and head with random values, and compare
+	@OMP_NUM_THREADS=1 python tests/bundles/export_proof.py
 
 check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff format --check .

@@ -208,7 +208,7 @@ def unfollowed(monkeypatch):
     logged = []
 
     @contextlib.contextmanager
-    def follow(record, *, data_sha256, repeats, naming):
+    def follow(record, *, data_sha256, repeats, naming, shown):
         yield SimpleNamespace(log=lambda row, step: logged.append((row, step)))
 
     monkeypatch.setattr(tracking, "follow", follow)
@@ -259,7 +259,7 @@ def bare(tmp_path, monkeypatch, narrow, unfollowed):
     from pipeline.assembly import run_record
 
     monkeypatch.setattr(run_record, "MEASURED_SECONDS", 0.01)
-    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    monkeypatch.setattr(tracking, "try_publish", lambda files, **_: None)
     return tiny.enter(tmp_path / "project", monkeypatch)
 
 

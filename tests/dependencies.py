@@ -37,6 +37,8 @@ FOLDERS = (
 WHOLE = "pipeline/datasets"
 # MLflow is a view of the metrics files: an edit of how runs are displayed must not train anything again.
 VIEW = "pipeline.tracking"
+# What the view does with bundles comes after the report, by commands.
+AFTER = "pipeline.bundles"
 # What a row of a table names as "module:attribute" is imported when it is chosen.
 REFERENCE = re.compile(r'"(pipeline(?:\.\w+)+):\w+"')
 
@@ -56,22 +58,23 @@ def _graph() -> grimp.ImportGraph:
     return graph
 
 
-def _without_view(graph: grimp.ImportGraph) -> grimp.ImportGraph:
-    """Return the same without the modules of the view, and so without what they alone import."""
+def _without(graph: grimp.ImportGraph, room: str) -> grimp.ImportGraph:
+    """Return the same without the modules of a room, and so without what they alone import."""
     rest = copy.deepcopy(graph)
     for module in graph.modules:
-        if module.startswith(VIEW):
+        if module.startswith(room):
             rest.remove_module(module)
     return rest
 
 
 GRAPH = _graph()
-WITHOUT_VIEW = _without_view(GRAPH)
+WITHOUT_VIEW = _without(GRAPH, VIEW)
+WITH_VIEW = _without(GRAPH, AFTER)
 
 
 def imported(stage: str) -> set[Path]:
     """Return the source files, of those that hold anything, that a stage imports."""
-    main, graph = f"pipeline.stages.{stage}", GRAPH if stage == "report" else WITHOUT_VIEW
+    main, graph = f"pipeline.stages.{stage}", WITH_VIEW if stage == "report" else WITHOUT_VIEW
     # Without the package's own module, on which no result depends: it has threads wait without spinning.
     modules = ({main} | graph.find_upstream_modules(main)) - {"pipeline"}
     return {file_of(module) for module in modules if (ROOT / file_of(module)).stat().st_size}

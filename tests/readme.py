@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs/extending.md"
 PAGES = {file: file.read_text(encoding="utf-8") for file in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 TEXT = "\n".join(text for file, text in PAGES.items() if file != GUIDE)
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 # How the blocks begin that show a file, the project's folders or its stages.
 SHOWN = ("    title: ", "    params.yaml ", "    validate -> ")
@@ -28,9 +29,15 @@ def section(title: str) -> str:
 
 def commands(text: str = TEXT) -> list[str]:
     """The commands in indented blocks: those of several lines as one, comments left out."""
-    blocks = [block for block in BLOCK.findall(text.replace("\\\n", " ")) if not block.startswith(SHOWN)]
+    unfenced = FENCED.sub("", text).replace("\\\n", " ")
+    blocks = [block for block in BLOCK.findall(unfenced) if not block.startswith(SHOWN)]
     lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
     return [" ".join(line.split()) for line in lines if line]
+
+
+def fenced(page: str, language: str) -> list[str]:
+    """The blocks of code in a language of one of the pages."""
+    return [code for name, code in FENCED.findall(PAGES[ROOT / "docs" / page]) if name == language]
 
 
 def overrides(command: str) -> list[str]:

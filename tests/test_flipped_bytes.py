@@ -66,7 +66,7 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
         tiny.draw_no_charts(patch)
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         tiny.enter(root, patch)
         tiny.copied(prepared, root)
         tiny.chain("train")
@@ -75,7 +75,7 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def project(finished: Path, narrow: None, uncharted: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    monkeypatch.setattr(tracking, "try_publish", lambda files, **_: None)
     monkeypatch.chdir(finished)
 
 

@@ -27,7 +27,9 @@ from pipeline.studies import definition
 
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
 DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
+SERVED = "test_served.py runs it, with a port and an image of its own"
 SYNC = "test_sync.py calls it"
+EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
@@ -36,6 +38,18 @@ OUT_OF_REACH = {
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
     "orbweaver sync": SYNC,
     "orbweaver sync --models": SYNC,
+    "orbweaver export models/bundle --to onnx": EXPORT,
+    "orbweaver export models/bundle --to onnx --int8": EXPORT,
+    "orbweaver export models/bundle --to pt2": EXPORT,
+    "orbweaver export models/bundle --to onnx --photographs /data/new-spiders": EXPORT,
+    "dvc exp run -S mlflow.images=true": "test_privacy.py publishes with it",
+    "dvc exp run -S mlflow.system_metrics=true": "test_live.py follows a training with it",
+    "mlflow models serve --model-uri models:/orbweaver-synthetic@champion --env-manager local --host 127.0.0.1"
+    " --port 5001": SERVED,
+    'echo "{\\"inputs\\": {\\"image\\": [\\"$(base64 -w 0 spider.jpg)\\"]}}" > request.json': SERVED,
+    "curl --silent --header 'Content-Type: application/json' --data @request.json http://127.0.0.1:5001/invocations": (
+        SERVED
+    ),
     "dvc exp run -S recipe=ecsm": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S backbone=resnet18": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S lr=1e-4 -S batch_size=16": DOWNLOAD,
@@ -141,7 +155,7 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--volume",
         "--gpus",
     }
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.TEXT)) - others
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.TEXT)) - others
     assert len(told) > 5
     assert [option for option in told if not re.search(rf"{option}\b", known)] == []
 

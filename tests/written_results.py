@@ -205,7 +205,7 @@ def report_of(root, patch):
     from pipeline.stages import report
 
     patch.chdir(root)
-    patch.setattr(tracking, "try_publish", lambda files: None)
+    patch.setattr(tracking, "try_publish", lambda files, **_: None)
     write_all()
     report.main()
     return root / "metrics/report/index.html"

@@ -6,11 +6,13 @@ from pathlib import Path
 from shutil import copyfile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from pipeline import tracking
-from pipeline.assembly import trained
+from pipeline.assembly import certain, trained
+from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
 from pipeline.bundles import bundle, card, description
 from pipeline.bundles.description import (
@@ -27,6 +29,7 @@ from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, Record
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.experiments import ACCURACY
@@ -36,7 +39,7 @@ from pipeline.tracking.results import Results
 from pipeline.training import checkpoints
 
 
-def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) -> None:
+def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, data: Packed) -> None:
     """Write a bundle of trained networks into an empty folder.
 
     Args:
@@ -44,6 +47,7 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) ->
         kind: `repeat` or `ensemble`.
         numbers: the repeats whose networks it holds.
         results: the experiment.
+        data: the packed set.
     """
     members = tuple(Member(file=name, repeat=one) for one, name in zip(numbers, _names(numbers), strict=True))
     for member, number in zip(members, numbers, strict=True):
@@ -53,10 +57,12 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results) ->
     repeats = [one for one in results.repeats if one.number in numbers]
     record = repeats[0].record
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
-    seal(folder, replace(said, scores=own_scores(repeats)))
+    said = replace(said, scores=own_scores(repeats))
+    # Of several networks none but the first has features that the reference is of.
+    seal(folder, said if kind == "ensemble" else certain.write(folder, said, data, certain.parts_of(data, numbers[0])))
 
 
-def write_final(folder: Path, final: Final, recipe: Recipe, results: Results) -> None:
+def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:
     """Write a bundle of a network that was trained for it into an empty folder.
 
     Args:
@@ -64,12 +70,15 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results) ->
         final: the network.
         recipe: its settings.
         results: the experiment whose recipe it follows.
+        data: the packed set.
     """
     member = Member(file=bundle.WEIGHTS.format(""), repeat=None)
     checkpoints.save(final.network.model.state_dict(), folder / member.file)
     model = trained.model_record(recipe, final.record.data.classes)
     parts = {"train": len(final.train), "calibration": len(final.calibration)}
-    seal(folder, describe("final", (member,), final.record, model, results, parts=parts))
+    said = describe("final", (member,), final.record, model, results, parts=parts)
+    none = torch.empty(0, dtype=torch.long)
+    seal(folder, certain.write(folder, said, data, Parts(final.train, final.calibration, none)))
 
 
 def seal(folder: Path, said: Description) -> None:
@@ -194,8 +203,7 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> Origin:
         data_sha256=runtime.data_sha256,
         images=record.data.images,
         parts=parts,
-        # A file's name is the user's own affair.
-        weights_origin="a file" if weights.origin.startswith("file ") else weights.origin,
+        weights_origin=weights.public().origin,
         weights_sha256=weights.sha256,
         weights_license=weights.license,
         versions=dict(runtime.versions),

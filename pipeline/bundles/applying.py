@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.bundles.bundle import Bundle
 from pipeline.bundles.pixels import Decoded, decode
-from pipeline.bundles.predictions import Prediction, most_probable
+from pipeline.bundles.predictions import Doubt, Prediction, doubts, most_probable
 from pipeline.datasets.decoding.parallel import mapped
 
 # Decoded images that wait, in batches: one more than the networks are busy with.
@@ -80,16 +81,38 @@ def _applied(
 def _predicted(loaded: Bundle, waiting: Sequence[tuple[str, Decoded]], top: int, size: int) -> list[Applied]:
     """Return the files of at most one batch of images with what is said of them."""
     images = [one.pixels for _, one in waiting if one.pixels is not None]
-    rows = iter(probabilities(loaded.run(np.stack(images), batch_size=size).logits).tolist() if images else [])
+    said = iter(predicted(loaded, np.stack(images), top=top, batch_size=size) if images else ())
     return [
         Applied(
-            Prediction(path=name, error=one.error)
-            if one.pixels is None
-            else Prediction(path=name, top=most_probable(loaded.description.classes, next(rows), top)),
+            Prediction(path=name, error=one.error) if one.pixels is None else replace(next(said), path=name),
             one.pixels,
             one.thumbnail,
         )
         for name, one in waiting
+    ]
+
+
+def predicted(
+    loaded: Bundle, images: NDArray[np.uint8], *, top: int, batch_size: int | None = None
+) -> list[Prediction]:
+    """Return what a bundle says of packed images, without their paths.
+
+    Args:
+        loaded: the bundle.
+        images: uint8 (n, 3, S, S), as `Bundle.pixels` returns them; n >= 1.
+        top: how many classes are said of each, at most.
+        batch_size: images a batch; None for that of `evaluate`.
+    """
+    outputs, classes = loaded.run(images, batch_size=batch_size), loaded.description.classes
+    if loaded.certainty is None:
+        shares = probabilities(outputs.logits)
+        doubt: list[Doubt] | list[None] = [None] * len(images)
+    else:
+        judgment = loaded.certainty.judge(outputs.logits[0], outputs.features)
+        shares, doubt = judgment.probabilities, doubts(judgment, classes)
+    return [
+        Prediction(path="", top=most_probable(classes, row, top), doubt=one)
+        for row, one in zip(shares.tolist(), doubt, strict=True)
     ]
 
 

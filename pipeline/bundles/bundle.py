@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.bundles import description
+from pipeline.bundles import certainty, description
+from pipeline.bundles.certainty import Certainty
 from pipeline.bundles.description import Description
 from pipeline.bundles.pixels import pixels as pixels
 from pipeline.core import digests, paths, precision, seeding
@@ -62,6 +63,7 @@ class Bundle:
         transform: from packed images to the networks' input.
         device: where they compute.
         precision: as in force there.
+        certainty: how sure the network is; None of an ensemble.
     """
 
     folder: Path
@@ -70,10 +72,11 @@ class Bundle:
     transform: ImageTransform
     device: torch.device
     precision: precision.Precision
+    certainty: Certainty | None
 
-    def pixels(self, file: Path) -> NDArray[np.uint8]:
-        """Return an image file as it is packed: uint8 (3, S, S), see `pixels`."""
-        return pixels(file, self.description.preprocessing)
+    def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """Return an image file, or its content, as it is packed: uint8 (3, S, S), see `pixels`."""
+        return pixels(source, self.description.preprocessing)
 
     def run(
         self,
@@ -113,7 +116,15 @@ def load(folder: Path, *, device: str = "auto") -> Bundle:
     Raises:
         InputError: for a folder that is none, a file that is missing or damaged, a device that is not here.
     """
-    said = describe(folder)
+    return assemble(folder, describe(folder), device=device)
+
+
+def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
+    """Build the networks of a bundle whose files are known to be whole, see `load`.
+
+    Raises:
+        InputError: for a device that is not here, or files of another form.
+    """
     chosen = torch.device(seeding.choose_device(device))
     in_force = precision.in_force(_precision(said), chosen)
     threads = said.computation.threads
@@ -126,7 +137,8 @@ def load(folder: Path, *, device: str = "auto") -> Bundle:
         image_size=prepared.image_size, crop_size=prepared.crop_size, input_size=prepared.input_size
     )
     networks = tuple(_network(said, folder / member.file).to(chosen).eval() for member in said.members)
-    return Bundle(folder, said, networks, transform, chosen, in_force)
+    judge = certainty.parse(said.calibration, said.outliers, folder)
+    return Bundle(folder, said, networks, transform, chosen, in_force, judge)
 
 
 def describe(folder: Path) -> Description:

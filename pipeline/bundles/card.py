@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, NamedTuple
 
+from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
 from pipeline.evaluation.scores import SCORES
@@ -73,7 +74,7 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "several": len(said.origin.repeats) > 1,
         "of_experiment": of_experiment(said),
         "why_none": why_no_score(said),
-        "sure": sure(said),
+        "sure": "\n\n".join(certainty_text.paragraphs(said)),
         "made_from": list(made_from(said)),
         "license": license_text(said),
     }
@@ -161,13 +162,6 @@ def of_experiment(said: Description) -> str:
     each = f"{count} repeats, each with a network of its own" if count > 1 else "only repeat, with a network of its own"
     fewer = ", trained on fewer images than this one" if said.kind == "final" else ""
     return f"The experiment had {each}{fewer}; {'the means' if count > 1 else 'the scores'} of their test images:"
-
-
-def sure(said: Description) -> str:
-    """Return in words whether the probabilities are calibrated."""
-    if said.calibration is None:
-        return "**Not calibrated:** no images were held out for it, so the probabilities are the network's own."
-    return f"Calibrated on {said.calibration['images']} images that were held out from training."
 
 
 def made_from(said: Description) -> Iterator[tuple[str, str]]:

@@ -158,7 +158,8 @@ class Description:
         experiment_scores: the means over the experiment's repeats, by name.
         origin: what it was made from.
         calibration: see `evaluation.uncertainty`; None where no images were held out to calibrate with.
-        outliers: see `evaluation.uncertainty`.
+        outliers: see `evaluation.uncertainty`; None of an ensemble.
+        on_test: how well these hold on test images, see `evaluation.uncertainty.assessment`; None without test images.
         format: the format's number.
     """
 
@@ -173,6 +174,7 @@ class Description:
     origin: Origin
     calibration: dict[str, Any] | None = None
     outliers: dict[str, Any] | None = None
+    on_test: dict[str, Any] | None = None
     format: int = field(default=FORMAT)
 
     def dumped(self) -> str:

@@ -29,13 +29,13 @@ class Decoded(NamedTuple):
     thumbnail: bytes
 
 
-def pixels(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Decode and resize an image file as `preprocess` does: uint8 (3, S, S), red green blue.
+def pixels(source: Path | bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Decode and resize an image file, or its content, as `preprocess` does: uint8 (3, S, S), red green blue.
 
     Raises:
-        RefusedError: for a file that cannot be used, with the reason.
+        RefusedError: for one that cannot be used, with the reason.
     """
-    return _resized(_loaded(file, preprocessing), preprocessing)
+    return _resized(_loaded(source, preprocessing), preprocessing)
 
 
 def decode(file: Path, preprocessing: Preprocessing, *, thumbnail: int = 0) -> Decoded:
@@ -53,8 +53,8 @@ def decode(file: Path, preprocessing: Preprocessing, *, thumbnail: int = 0) -> D
     return Decoded(_resized(image, preprocessing), "", _thumbnail(image, thumbnail) if thumbnail else b"")
 
 
-def _loaded(file: Path, preprocessing: Preprocessing) -> Image.Image:
-    return decoding.load(file, at_least=preprocessing.draft * preprocessing.image_size).image
+def _loaded(source: Path | bytes, preprocessing: Preprocessing) -> Image.Image:
+    return decoding.load(source, at_least=preprocessing.draft * preprocessing.image_size).image
 
 
 def _resized(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:

@@ -61,6 +61,7 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
         make(Path.cwd(), wanted)
     else:
         make_elsewhere(Path.cwd(), experiment, wanted)
+    tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(bundle.describe(paths.BUNDLE)))
 
 

@@ -78,7 +78,7 @@ def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> C
     if "folder" in named and Path(named["folder"]) == paths.OWN_FOLDER:
         # DVC runs a cell in a copy of what git knows, and photographs are not in git.
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
-    recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite", "checkpoint_every", "naming"})
+    recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite", "checkpoint_every", "mlflow", "naming"})
     content = {"recipe": recipe, "places": {key: [place, _seen(Path(place))] for key, place in named.items()}}
     return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
 

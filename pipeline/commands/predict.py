@@ -171,7 +171,9 @@ def _each(write: tables.Write, batch: Sequence["Applied"]) -> None:
 def _print(one: Prediction, width: int) -> None:
     # What cannot be used has a line already.
     if not one.error:
-        tqdm.write(f"{one.probability:>7.1%}  {escaped(one.label):<{width}}  {escaped(one.path)}", file=sys.stdout)
+        mark = ("  (strange)" if one.doubt.strange else "  (look)") if one.doubt and one.doubt.ask else ""
+        line = f"{one.probability:>7.1%}  {escaped(one.label):<{width}}  {escaped(one.path)}{mark}"
+        tqdm.write(line, file=sys.stdout)
 
 
 def _uses(loaded: "Bundle", outputs: Outputs) -> Iterator[Use]:

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cloning, differences
+from pipeline.commands import cloning, compare, differences, finding
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -65,12 +65,14 @@ def look_up(root: Path, run: str) -> Origin:
         origin = tracking.made_from(results, [one.number for one in results.repeats])
         return origin.model_copy(update={"commit": revision, "changes": ""})
     origin = tracking.recorded(run)
+    if tracking.hides(origin) and (at_hand := finding.experiment(root, tracking.key_of(run))):
+        origin = tracking.made_from(tracking.read(compare.files_of(at_hand)), origin.repeats)
     if not origin.commit:
         raise InputError(f"run {run}: made outside git, so its code is not recorded; commit it and run again")
     if origin.changes is None:
         raise InputError(
-            f"run {run}: made from {origin.commit[:12]} with uncommitted changes that were not kept (too many, or by "
-            "an earlier version); commit them and run again"
+            f"run {run}: made from {origin.commit[:12]} with uncommitted changes that were not kept (too many, with "
+            "places or images, or by an earlier version), and its files are not at hand; commit them and run again"
         )
     return origin
 

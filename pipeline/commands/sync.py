@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from pipeline import tracking
+from pipeline import config, tracking
 from pipeline.commands import revisions
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
@@ -18,16 +18,13 @@ ABSENT = "with files missing"
 
 
 @click.command(name="sync")
-@click.option("--models", is_flag=True, help="Also log the networks that the working tree holds, with their signature.")
+@click.option("--models", is_flag=True, help="Also log the working tree's bundle as a model.")
 def command(models: bool) -> None:
     """Fill MLflow from the files: of the working tree, of HEAD and of every DVC experiment."""
     sync()
     if models:
-        # Imported here, so that without models nobody waits for torch.
-        from pipeline.commands.models import log_models
-
-        number = log_models()
-        click.echo(f"MLflow: {number} {'model' if number == 1 else 'models'} added")
+        logged = tracking.log_bundle(paths.BUNDLE)
+        click.echo(f"MLflow: model {logged.model} {'added' if logged.added else 'already there'}")
 
 
 def sync() -> None:
@@ -38,13 +35,16 @@ def sync() -> None:
     """
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    images = config.tracking().images
     tracking.initialize()
     outcomes: dict[str, str] = {}
     for experiment in experiments(Path.cwd()):
         try:
             if not tracking.is_finished(experiment.files):
                 continue
-            published = tracking.publish(experiment.files, names=experiment.names, refresh=experiment.refresh)
+            published = tracking.publish(
+                experiment.files, names=experiment.names, refresh=experiment.refresh, images=images
+            )
             outcomes.setdefault(published.key, WORDS[published.outcome])
         except tracking.IncompleteError as error:
             outcomes[experiment.label] = ABSENT

@@ -62,7 +62,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_weights(layers)
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
-    others = {name: getattr(axes, name) for name in ("device", "threads", "checkpoint_every")}
+    others = {name: getattr(axes, name) for name in ("device", "threads", "checkpoint_every", "mlflow")}
     others |= {"repeats": list(axes.repeats), "own": own}
     values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}
     try:

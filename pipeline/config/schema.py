@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
 from pipeline.core import recipe
-from pipeline.core.recipe import InputSide, Side
+from pipeline.core.recipe import InputSide, Side, Tracking
 from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads
 from pipeline.networks.strategies import OTHER_STRATEGIES
 
@@ -137,6 +137,7 @@ class Axes(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
     threads: Threads | Auto
     checkpoint_every: Minutes
+    mlflow: Tracking
 
 
 class _File(Axes):

@@ -11,6 +11,7 @@ from pipeline.config.layers import Layers
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.recipe import Tracking
 from pipeline.core.shortening import shown
 from pipeline.core.types import Section
 from pipeline.datasets.collect.sets import SETS
@@ -72,6 +73,18 @@ def load(path: Path = paths.PARAMS) -> Settings:
         InputError: naming the key, its value and what would do.
     """
     return check(read(path))
+
+
+def tracking() -> Tracking:
+    """Read what is shown in MLflow; the rest of params.yaml may be wrong, or of an earlier version.
+
+    Raises:
+        InputError: for a value that is neither true nor false.
+    """
+    values = read()
+    block = values.get("mlflow") if isinstance(values, dict) else None
+    checked: Tracking = _validate(Tracking, block or {}, lambda name: f"mlflow.{name}")
+    return checked
 
 
 def check(values: Any) -> Settings:

@@ -192,6 +192,18 @@ class TrainingSettings(Section):
         return dict(choices.get(choice, {}) if choice else next(iter(choices.values()), {}))
 
 
+class Tracking(Section):
+    """The content of MLflow's runs; no result follows from it.
+
+    Attributes:
+        images: whether photographs, their files' names and the places of files may be in them.
+        system_metrics: whether a training's run has the load of the machine.
+    """
+
+    images: bool = False
+    system_metrics: bool = False
+
+
 class Recipe(TrainingSettings):
     """The settings of one experiment.
 
@@ -202,6 +214,7 @@ class Recipe(TrainingSettings):
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
         checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
+        mlflow: what of it is shown in MLflow.
         naming: what tells it apart for people.
         own: what the recipe says by itself; None in files of versions that did not write it.
     """
@@ -212,6 +225,7 @@ class Recipe(TrainingSettings):
     device: Name
     threads: Threads | Literal["auto"]
     checkpoint_every: Minutes
+    mlflow: Tracking = Tracking()
     naming: Naming = UNNAMED
     own: Own | None = None
 

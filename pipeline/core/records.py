@@ -38,6 +38,10 @@ class WeightsRecord(Section):
     file_sha256: str
     sha256: str
 
+    def public(self) -> "WeightsRecord":
+        """Return the same without the name of a file of the user's."""
+        return self.model_copy(update={"origin": "a file"}) if self.origin.startswith("file ") else self
+
 
 class Counted(Section):
     """Numbers of a network, or of a part of it, that train and that do not."""

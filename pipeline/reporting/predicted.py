@@ -37,7 +37,7 @@ class Page:
         self._shown: list[tuple[float, int, Picture]] = []
         self._counts = Counter[str]()
         self._errors: list[Prediction] = []
-        self._unusable = 0
+        self._unusable = self._asked = 0
 
     def add(self, one: Prediction, thumbnail: bytes) -> None:
         """Add a file with a small picture of it, a JPEG; empty for one that cannot be used."""
@@ -45,6 +45,7 @@ class Page:
             self._unusable += 1
             self._errors += [one] if len(self._errors) < ERRORS_SHOWN else []
             return
+        self._asked += one.doubt is not None and one.doubt.ask
         entry = (-one.probability, -self._counts.total(), Picture(one, thumbnail))
         self._counts[one.label] += 1
         if len(self._shown) < self._most:
@@ -70,6 +71,7 @@ class Page:
             "images": images,
             "shown": len(self._shown),
             "classes": [(label, self._counts[label], by_class[label]) for label in by_class if self._counts[label]],
+            "asked": self._asked if self._said.outliers else None,
             "errors": self._errors,
             "unusable": self._unusable,
             "name": escaped,

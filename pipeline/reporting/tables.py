@@ -227,10 +227,13 @@ def confusions(pairs: Sequence[Confusion]) -> Table:
     return Table(header, rows, numbers_from=2)
 
 
-def findings(problems: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the findings in a set of images: how many, the first of them, and the advice."""
-    rows = [(one["what"], f"{one['count']:,}", one["files"][0], one["advice"]) for one in problems]
-    return Table(("found", "how many", "the first", "what to do"), rows, numbers_from=4)
+def findings(problems: Sequence[Mapping[str, Any]], *, first: bool = True) -> Table:
+    """Return the findings in a set of images: how many, the first of them where asked for, and the advice."""
+    header = ("found", "how many", *(["the first"] if first else []), "what to do")
+    rows = [
+        (one["what"], f"{one['count']:,}", *([one["files"][0]] if first else []), one["advice"]) for one in problems
+    ]
+    return Table(header, rows, numbers_from=len(header))
 
 
 def rejected(files: Sequence[tuple[str, str]]) -> Table:

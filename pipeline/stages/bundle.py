@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     numbers = bundling.chosen(kind, given.repeat, results)
     with paths.written_whole(paths.BUNDLE) as target:
         target.mkdir()
-        bundling.write(target, kind, numbers, results)
+        bundling.write(target, kind, numbers, results, Packed.open(paths.PACKED))
 
 
 def write_final(results: Results, *, held_out: float) -> None:
@@ -41,7 +41,7 @@ def write_final(results: Results, *, held_out: float) -> None:
         final = final_training.train(recipe, data, results, held_out=held_out, stop=stop)
     with paths.written_whole(paths.BUNDLE) as target:
         target.mkdir()
-        bundling.write_final(target, final, recipe, results)
+        bundling.write_final(target, final, recipe, results, data)
     final.keeper.remove()
 
 

@@ -18,7 +18,8 @@ from pipeline.reporting.material import Material
 def main() -> None:
     """Write metrics/summary.json, metrics/curves.csv and metrics/report/, say the result, and show it in MLflow."""
     with reading.whole():
-        material = reading.material(Recipe.read())
+        recipe = Recipe.read()
+        material = reading.material(recipe)
         explained = reading.explained(material.repeats[0])
     repeats = material.repeats
     with paths.written_whole(paths.SUMMARY) as target:
@@ -28,7 +29,7 @@ def main() -> None:
     with paths.written_whole(paths.REPORT) as target:
         write_report(target, material, explained)
     print(f"report: {answer(repeats)}; see {paths.REPORT / 'index.html'}")
-    tracking.try_publish(tracking.Folder(Path()))
+    tracking.try_publish(tracking.Folder(Path()), images=recipe.mlflow.images)
 
 
 def answer(repeats: Sequence[Repeat]) -> str:

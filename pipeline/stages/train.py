@@ -39,7 +39,9 @@ def main(arguments: list[str]) -> None:
     before = first_values(network.model)
     started = datetime.now(UTC)
     with (
-        tracking.follow(record, data_sha256=data.sha256, repeats=recipe.repeats, naming=recipe.naming) as live,
+        tracking.follow(
+            record, data_sha256=data.sha256, repeats=recipe.repeats, naming=recipe.naming, shown=recipe.mlflow
+        ) as live,
         stopping.noted() as stop,
     ):
         keeping = Resumption(stop, recipe.checkpoint_every)

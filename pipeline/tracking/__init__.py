@@ -7,10 +7,12 @@ seconds to import, so that happens inside the functions that need it.
 
 from pipeline.evaluation.compare.repeats import Files, Folder
 from pipeline.tracking.live import LiveRun, follow
-from pipeline.tracking.lookup import recorded, run_of
-from pipeline.tracking.models import log_model, runs_without_model
+from pipeline.tracking.lookup import key_of, recorded, run_of
+from pipeline.tracking.models import content_key, log_bundle, try_log_bundle
 from pipeline.tracking.origin import Origin, made_from, stages_of
+from pipeline.tracking.privacy import hides
 from pipeline.tracking.publishing import Published, publish, try_publish
+from pipeline.tracking.registry import Version, register, version_of
 from pipeline.tracking.results import IncompleteError, complete, is_finished, read
 from pipeline.tracking.store import database, initialize, is_server, shown, uri
 
@@ -21,21 +23,27 @@ __all__ = [
     "LiveRun",
     "Origin",
     "Published",
+    "Version",
     "complete",
+    "content_key",
     "database",
     "follow",
+    "hides",
     "initialize",
     "is_finished",
     "is_server",
-    "log_model",
+    "key_of",
+    "log_bundle",
     "made_from",
     "publish",
     "read",
     "recorded",
+    "register",
     "run_of",
-    "runs_without_model",
     "shown",
     "stages_of",
+    "try_log_bundle",
     "try_publish",
     "uri",
+    "version_of",
 ]

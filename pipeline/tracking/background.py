@@ -14,11 +14,15 @@ class Background:
         work: what to do; an `InputError` of it becomes the line.
         meanwhile: the line's middle: what is not harmed.
         after: seconds before it begins; `cancel` in this time, and it never does.
+        filled_by: the command that does it later.
     """
 
-    def __init__(self, work: Callable[[], None], *, meanwhile: str, after: float = 0.0) -> None:
+    def __init__(
+        self, work: Callable[[], None], *, meanwhile: str, after: float = 0.0, filled_by: str = "orbweaver sync"
+    ) -> None:
         self._work = work
         self._meanwhile = meanwhile
+        self._filled_by = filled_by
         self._after = after
         self._cancelled = threading.Event()
         self._told = threading.Lock()
@@ -46,5 +50,5 @@ class Background:
     def _tell(self, why: str) -> None:
         """Print the line, the first time only."""
         if self._told.acquire(blocking=False):
-            line = f"mlflow: {why}; {self._meanwhile}; `orbweaver sync` fills this in later"
+            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in later"
             print(line, file=sys.stderr, flush=True)

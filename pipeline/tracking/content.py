@@ -7,10 +7,10 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.records import Runtime, Scores
+from pipeline.core.records import Record, Runtime, Scores
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
-from pipeline.tracking import labels, metric_names, origin
+from pipeline.tracking import labels, metric_names, origin, privacy
 from pipeline.tracking.results import Results
 
 # What all repeats are made of, with DVC's hash of it as a tag.
@@ -52,33 +52,37 @@ class Content(NamedTuple):
         return digest([self.params, sorted(values), files])
 
 
-def parent_content(results: Results, files: Files) -> Content:
-    """Return what the run of the experiment itself should hold."""
+def parent_content(results: Results, files: Files, *, images: bool) -> Content:
+    """Return what the run of the experiment itself should hold; `images` is as in `privacy`."""
     first, numbers = results.repeats[0], [one.number for one in results.repeats]
     naming = first.runtime.naming
     ended = max(_ended(one.runtime) for one in results.repeats)
     seeds = {"seeds": labels.text([one.record.seed for one in results.repeats])}
     statistics = list(_statistics(results.summary, ended))
-    shown = {path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files)}
-    note = {labels.NOTE: answer(results.summary, first, numbers)}
+    shown = {path.relative_to("metrics").as_posix(): files.read(path) for path in _parent_files(files, images=images)}
+    note = {labels.NOTE: answer(results.summary, first, numbers, images=images)}
     tags = (
         labels.parent_tags(first.record, naming) | _provenance_tags(first.runtime) | _hash_tags(SHARED, results.hashes)
     )
     return Content(
         tags=tags | note,
-        params=labels.parent_params(first.record, first.runtime.data_sha256, numbers) | seeds,
+        params=labels.parent_params(_shown(first.record, images), first.runtime.data_sha256, numbers) | seeds,
         points=[*_mean_curves(results.repeats), *(p for p in statistics if not _is_timing(p))],
         timings=[point for point in statistics if _is_timing(point)],
-        files=shown | origin.files(origin.made_from(results, numbers)),
+        files=shown | origin.files(origin.made_from(results, numbers), images=images),
         started=min(_started(one.runtime) for one in results.repeats),
         ended=ended,
         data=_data(first, results.hashes),
     )
 
 
-def _parent_files(files: Files) -> list[Path]:
-    shown = [path for path in files.names(paths.REPORT) if not path.name.startswith(".")]
-    return [paths.SUMMARY, *shown]
+def _parent_files(files: Files, *, images: bool) -> list[Path]:
+    report = [path for path in files.names(paths.REPORT) if not path.name.startswith(".")]
+    return [paths.SUMMARY, *(report if images else privacy.charts(report))]
+
+
+def _shown(record: Record, images: bool) -> Record:
+    return record if images else privacy.record(record)
 
 
 def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
@@ -104,7 +108,7 @@ def _mean_curves(repeats: Sequence[Repeat]) -> Iterator[Point]:
             yield Point(name, fmean(measured), step, when[step])
 
 
-def answer(summary: Mapping[str, Any], first: Repeat, repeats: Sequence[int]) -> str:
+def answer(summary: Mapping[str, Any], first: Repeat, repeats: Sequence[int], *, images: bool) -> str:
     """Return what came out, in a line of Markdown."""
     record = first.record
     accuracy = summary["accuracy"]
@@ -113,39 +117,38 @@ def answer(summary: Mapping[str, Any], first: Repeat, repeats: Sequence[int]) ->
     return (
         f"Test accuracy **{100 * accuracy['mean']:.1f}{spread} %** over {len(repeats)} {noun} on "
         f"{first.runtime.naming.data or record.data.set}, {record.parts.test} test images each. "
-        "The page is the artifact `report/index.html`; `orbweaver reproduce` with this run's ID makes it again."
+        f"The {'page' if images else 'summary'} is the artifact `report/{'index.html' if images else 'summary.md'}`; "
+        "`orbweaver reproduce` with this run's ID makes it again."
     )
 
 
-def child_content(one: Repeat, results: Results, files: Files) -> Content:
-    """Return what the run of one repeat should hold."""
+def child_content(one: Repeat, results: Results, files: Files, *, images: bool) -> Content:
+    """Return what the run of one repeat should hold; `images` is as in `privacy`."""
     ended = _ended(one.runtime)
     evaluated, trained = paths.evaluation(one.number), paths.training_metrics(one.number)
     own = {"dvc.split": paths.split_file(one.number), "dvc.model": paths.trained(one.number)}
     tracked = SHARED | own | {"dvc.curves": trained, "dvc.scores": evaluated}
-    shown = [
-        evaluated / "predictions.csv",
-        evaluated / "scores.json",
-        trained / "record.json",
-        paths.runtime_file(one.number),
-    ]
+    tables = [evaluated / "predictions.csv", evaluated / "scores.json"]
+    shown = {path.name: files.read(path) for path in tables}
+    if images:
+        shown |= {"record.json": files.read(trained / "record.json")}
+        shown |= {"runtime.json": files.read(paths.runtime_file(one.number))}
+    else:
+        shown |= {"predictions.csv": privacy.predictions(shown["predictions.csv"])}
+        shown |= {"record.json": privacy.record(one.record).dumped().encode()}
+        shown |= {"runtime.json": privacy.runtime(one.runtime).dumped().encode()}
     return Content(
         tags=labels.child_tags(one.record, one.runtime.naming)
         | _provenance_tags(one.runtime)
         | _hash_tags(tracked, results.hashes),
-        params=labels.child_params(one.record, one.runtime.data_sha256),
+        params=labels.child_params(_shown(one.record, images), one.runtime.data_sha256),
         points=[*_curves(one), *_scores(one.scores, ended)],
         timings=[Point(name, getattr(one.runtime, name), 0, ended) for name in TIMINGS],
-        files={_artifact_name(path): files.read(path) for path in shown}
-        | origin.files(origin.made_from(results, [one.number])),
+        files=shown | origin.files(origin.made_from(results, [one.number]), images=images),
         started=_started(one.runtime),
         ended=ended,
         data=_data(one, results.hashes),
     )
-
-
-def _artifact_name(path: Path) -> str:
-    return "runtime.json" if path.parent == paths.runtime_file(0).parent else path.name
 
 
 def _curves(one: Repeat) -> Iterator[Point]:

@@ -5,15 +5,17 @@ import queue
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.core.naming import UNNAMED, Naming
+from pipeline.core.recipe import Tracking
 from pipeline.core.records import Record
 from pipeline.core.stopping import StoppedError
-from pipeline.tracking import content, labels, metric_names
+from pipeline.tracking import content, labels, metric_names, privacy
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
+from pipeline.tracking.load import system_metrics
 from pipeline.tracking.results import key_of
 from pipeline.tracking.store import Store, is_server, log, make_run, opened, quieten, runs_of, told_in_a_line, uri
 
@@ -30,9 +32,17 @@ BROKEN_OFF_SECONDS = 1.0
 SHOWN_AFTER_SECONDS = 10.0
 
 
+NOTHING_MORE = Tracking()
+
+
 @contextmanager
 def follow(
-    record: Record, *, data_sha256: str, repeats: Sequence[int], naming: Naming = UNNAMED
+    record: Record,
+    *,
+    data_sha256: str,
+    repeats: Sequence[int],
+    naming: Naming = UNNAMED,
+    shown: Tracking = NOTHING_MORE,
 ) -> Iterator["LiveRun"]:
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
@@ -46,11 +56,12 @@ def follow(
         data_sha256: of all images and labels.
         repeats: all repeats of the experiment, which are part of what it is.
         naming: what tells it apart for people.
+        shown: what of it is shown.
 
     Yields:
         What takes the rows of the curves.
     """
-    live = LiveRun(record, data_sha256, repeats, naming)
+    live = LiveRun(record, data_sha256, repeats, naming, shown)
     status: Status = "FAILED"
     try:
         yield live
@@ -65,9 +76,12 @@ def follow(
 class LiveRun:
     """The run of a training that goes on; made by `follow`."""
 
-    def __init__(self, record: Record, data_sha256: str, repeats: Sequence[int], naming: Naming) -> None:
+    def __init__(
+        self, record: Record, data_sha256: str, repeats: Sequence[int], naming: Naming, shown: Tracking
+    ) -> None:
         quieten()
-        self._record = record
+        self._record = record if shown.images else privacy.record(record)
+        self._system_metrics = shown.system_metrics
         self._naming = naming
         self._data_sha256 = data_sha256
         self._key = key_of(record, data_sha256, repeats)
@@ -96,7 +110,8 @@ class LiveRun:
                     return
                 parent = self._begin_parent(store, runs.get(None))
                 run = self._begin(store, runs.get(self._record.repeat), parent)
-            status = self._send_points(store, run)
+            with system_metrics(run) if self._system_metrics else nullcontext():
+                status = self._send_points(store, run)
             store.client.set_terminated(run, status)
             if status != "FINISHED":
                 store.client.set_terminated(parent, status)

@@ -19,6 +19,16 @@ def run_of(key: str) -> str:
     return str(run.info.run_id) if run else ""
 
 
+def key_of(run: str) -> str:
+    """Return the key of the experiment of a run of this identifier; "" where it is not known."""
+    quieten()
+    try:
+        with told_in_a_line(), opened() as store:
+            return str(store.client.get_run(run).data.tags.get(labels.KEY, ""))
+    except InputError:
+        return ""
+
+
 def recorded(run: str) -> origin.Origin:
     """Return the origin of MLflow's run of this identifier; a parent covers all of its repeats.
 

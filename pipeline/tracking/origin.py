@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.core.record_file import RecordFile
 from pipeline.core.records import MachineRecord, Record
+from pipeline.tracking import privacy
 from pipeline.tracking.results import Results
 
 FILE, CHANGES = "origin.json", "changes.diff"
@@ -53,7 +54,14 @@ def stages_of(stages: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, An
     return {name: stage for name, stage in stages.items() if name != GATHERING and name.partition("@")[2] in wanted}
 
 
-def files(origin: Origin) -> dict[str, bytes]:
-    """Return the artifacts that a run keeps of it."""
+def files(origin: Origin, *, images: bool) -> dict[str, bytes]:
+    """Return the artifacts that a run keeps of it; `images` is as in `privacy`."""
+    if not images:
+        hidden = {
+            "changes": privacy.changes(origin.changes),
+            "stages": privacy.stages(origin.stages),
+            "records": {number: privacy.record(one) for number, one in origin.records.items()},
+        }
+        origin = origin.model_copy(update=hidden)
     changes = {CHANGES: origin.changes.encode()} if origin.changes else {}
     return {FILE: origin.dumped().encode()} | changes

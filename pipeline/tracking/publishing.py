@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pipeline.core import paths
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
+from pipeline.tracking import labels
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT
+from pipeline.tracking.origin import CHANGES, FILE
 from pipeline.tracking.results import Results, complete, read
-from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line
+from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line, uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Outcome = Literal["added", "completed", "unchanged"]
 
+# The artifacts of our runs, and the tag that says whether they may hold images, names and places.
+OURS = {"summary.json", "report", "predictions.csv", "scores.json", "record.json", "runtime.json", FILE, CHANGES}
+IMAGES = f"{NAME}.images"
 DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
 PUBLISH_SECONDS = 60.0
 
@@ -41,18 +46,18 @@ class Missing(NamedTuple):
     points: list[Point]
 
 
-def try_publish(files: Files) -> None:
-    """Publish for a stage: a failure is one line, after a minute at most, and stops nothing."""
+def try_publish(files: Files, *, images: bool = False) -> None:
+    """Publish for a stage, see `publish`: a failure is one line, after a minute at most, and stops nothing."""
     quieten()
     names = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
 
     def work() -> None:
-        publish(files, names=names)
+        publish(files, names=names, images=images)
 
     Background(work, meanwhile="the report is whole").finish(PUBLISH_SECONDS)
 
 
-def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) -> Published:
+def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True, images: bool = False) -> Published:
     """Make the runs of one experiment hold what its files say; doing it again changes nothing.
 
     A run that holds all of it is left alone, one that lacks something gets it, one that says otherwise is replaced.
@@ -62,6 +67,8 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
         names: what DVC calls this experiment; added to those that the run has.
         refresh: also look into runs that are whole. Without, of two equal experiments with unequal numbers (times, or
             the last digits on a GPU) the one that was published first stays, else the later replaces it.
+        images: whether photographs, names of files and places may be in them, see `privacy`; what is there from a time
+            when they might is deleted.
 
     Returns:
         The experiment's key, and whether its runs were made, changed or left alone.
@@ -73,9 +80,9 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
     results = read(files)
     quieten()
     with told_in_a_line(), opened() as store:
-        upsert = Upsert(store, runs_of(store, results.key), results.key, refresh)
-        parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files))
-        changes = {upsert.put(*_child(one, parent, results, files))[1] for one in results.repeats}
+        upsert = Upsert(store, runs_of(store, results.key), results.key, refresh, images)
+        parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files, images=images))
+        changes = {upsert.put(*_child(one, parent, results, files, images))[1] for one in results.repeats}
         _add_names(store, parent, names)
     if outcome == "unchanged" and changes != {"unchanged"}:
         outcome = "completed"
@@ -83,9 +90,9 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True) ->
 
 
 def _child(
-    one: Repeat, parent: str, results: Results, files: Files
+    one: Repeat, parent: str, results: Results, files: Files, images: bool
 ) -> tuple[int, dict[str, str], Callable[[], Content]]:
-    return one.number, {PARENT: parent}, lambda: child_content(one, results, files)
+    return one.number, {PARENT: parent}, lambda: child_content(one, results, files, images=images)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ class Upsert:
     runs: "Mapping[int | None, Run]"
     key: str
     refresh: bool
+    images: bool
 
     def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, Outcome]:
         """Have the run of this repeat hold what `build` gives, which is asked only where it matters.
@@ -113,12 +121,16 @@ class Upsert:
             return self._make(_built(build), tags), "added"
         self._tag(run, tags)
         mark = run.data.tags.get(CONTENT)
-        if mark and not self.refresh:
+        # Versions that did not write the tag published images.
+        as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
+        if mark and as_asked and not self.refresh:
             return run.info.run_id, "unchanged"
         wanted = _built(build)
-        if mark == wanted.mark():
+        if mark == wanted.mark() and as_asked:
             return run.info.run_id, "unchanged"
         missing = _missing(self.store, run, wanted)
+        if not as_asked or missing is None:
+            _delete_files(self.store, run.info.run_id)
         if missing is None:
             self.store.client.delete_run(run.info.run_id)
             return self._make(_with_note(run, wanted), _of_others(run) | dict(tags)), "completed"
@@ -138,7 +150,9 @@ class Upsert:
         log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        marks = {CONTENT: wanted.mark()} | ({OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {})
+        marks = {CONTENT: wanted.mark(), IMAGES: labels.text(self.images)} | (
+            {OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {}
+        )
         log(self.store, run, tags=marks)
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
@@ -198,6 +212,16 @@ def _log_files(store: Store, run: str, files: Mapping[str, bytes]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
         store.client.log_artifacts(run, folder)
+
+
+def _delete_files(store: Store, run: str) -> None:
+    """Delete the files that we put into a run, of any version; the user's own stay."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    there = {artifact.path for artifact in store.client.list_artifacts(run)}
+    artifacts = get_artifact_repository(store.client.get_run(run).info.artifact_uri, tracking_uri=uri())
+    for name in sorted(there & OURS):
+        artifacts.delete_artifacts(name)  # type: ignore[no-untyped-call]
 
 
 def _log_data(store: Store, run: str, name: str, digest: str) -> None:

@@ -53,8 +53,10 @@ def said(classes: Sequence[str] = COLORS, batch_size: int = 4) -> Description:
 class Colors(SimpleNamespace):
     """Stands for a loaded bundle: a class's score is the mean of its color, and each batch's size is noted."""
 
-    def __init__(self, classes: Sequence[str] = COLORS, batch_size: int = 4, networks: int = 1) -> None:
-        super().__init__(description=said(classes, batch_size), batches=[], networks=networks)
+    def __init__(
+        self, classes: Sequence[str] = COLORS, batch_size: int = 4, networks: int = 1, certainty: Any = None
+    ) -> None:
+        super().__init__(description=said(classes, batch_size), batches=[], networks=networks, certainty=certainty)
 
     def run(self, images: np.ndarray, *, batch_size: int) -> Outputs:
         assert 0 < len(images) <= batch_size

@@ -9,6 +9,8 @@ import tiny
 from pipeline import tracking
 from pipeline.assembly import bundling
 from pipeline.bundles.description import Kind
+from pipeline.core import paths
+from pipeline.datasets.prepared.packed import Packed
 
 # Two repeats of drawn spiders with validation images; batches that do not divide the test part.
 CHANGES = {"data.split.val": 0.3, "train.batch_size": 5}
@@ -21,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny.narrow(patch)
         tiny.draw_no_charts(patch)
         # Nothing is published: the stores of other tests are not looked at, and mlflow is not imported.
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         patch.setattr(tracking, "run_of", lambda key: "")
         root = tiny.enter(tmp_path_factory.mktemp("experiment"), patch)
         tiny.write_params(CHANGES, repeats=[1, 2])
@@ -33,7 +35,7 @@ def write(folder: Path, kind: Kind = "repeat", repeat: int | None = None) -> Pat
     """Write a bundle of the project where this process is into a new folder."""
     results = tracking.read(tracking.Folder(Path()))
     folder.mkdir()
-    bundling.write(folder, kind, bundling.chosen(kind, repeat, results), results)
+    bundling.write(folder, kind, bundling.chosen(kind, repeat, results), results, Packed.open(paths.PACKED))
     return folder
 
 

@@ -1,7 +1,8 @@
-"""`make bundle-proof`: is a bundle equal to `evaluate` for every backbone, and for attention? A table.
+"""`make bundle-proof`: are a bundle and its exports equal to `evaluate`, for every backbone and for attention? A table.
 
 Each network is trained for an epoch, its head alone, and tested by the stages; then a bundle is made, loaded, and given
-the test photographs from their files, in another order. With REAL_DATA they are photographs, else drawn spiders.
+the test photographs from their files, in another order, as are ONNX and pt2 files of it. With REAL_DATA they are
+photographs, else drawn spiders.
 """
 
 import csv
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ import tiny
 
 from pipeline import tracking
 from pipeline.assembly import bundling
-from pipeline.bundles import bundle
+from pipeline.bundles import bundle, exporting, originals, parity, running
 from pipeline.core import paths
+from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.backbones.table import BACKBONES
 
 ATTENTIONS = ("ecsm", "csca", "hierarchical")
@@ -31,12 +33,14 @@ CHANGES = {"train.batch_size": 16, "data.image_size": 96}
 
 
 class Row(NamedTuple):
-    """How many of a network's class scores are equal to the bit."""
+    """How many of a network's class scores are equal to the bit, and how its exports agree with it."""
 
     network: str
     images: int
     scores: int
     equal: int
+    onnx: dict[str, Any]
+    pt2: dict[str, Any]
     seconds: float
 
 
@@ -44,7 +48,7 @@ def of_network(backbone: str, attention: str) -> Row:
     """Train, test, bundle and compare one network, in a project of its own."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         tiny.draw_no_charts(patch)
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         patch.setattr(tracking, "run_of", lambda key: "")
         tiny.enter(Path(folder) / "project", patch)
         real = os.environ.get("REAL_DATA")
@@ -58,8 +62,8 @@ def of_network(backbone: str, attention: str) -> Row:
         results = tracking.read(tracking.Folder(Path()))
         target = Path("bundle")
         target.mkdir()
-        bundling.write(target, "repeat", [1], results)
-        return Row(f"{backbone}, {attention}", *compared(target), time.monotonic() - started)
+        bundling.write(target, "repeat", [1], results, Packed.open(paths.PACKED))
+        return Row(f"{backbone}, {attention}", *compared(target), *exported(target), time.monotonic() - started)
 
 
 def compared(folder: Path) -> tuple[int, int, int]:
@@ -73,14 +77,39 @@ def compared(folder: Path) -> tuple[int, int, int]:
     return len(files), logits.size, int((own == logits[order]).sum())
 
 
+def exported(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how an ONNX and a pt2 file of the bundle agree with it."""
+    loaded = bundle.load(folder, device="cpu")
+    module = exporting.module(loaded)
+    exporting.write_onnx(module, Path("model.onnx"), {})
+    exporting.write_pt2(module, Path("model.pt2"), {})
+    models = {"onnx": running.onnx(Path("model.onnx")), "pt2": running.pt2(Path("model.pt2"))}
+    photographs = originals.of_part(loaded.description, "test")
+    given = parity.run(loaded, models, photographs)
+    classes = loaded.description.classes
+    onnx, pt2 = (parity.agreement(given.bundle, given.models[name], photographs, classes) for name in models)
+    return onnx, pt2
+
+
+def differs(one: dict[str, Any]) -> bool:
+    """Return whether too few photographs get the bundle's class."""
+    return bool(one["equal_percent"] < parity.LEAST_EQUAL)
+
+
+def agreeing(one: dict[str, Any]) -> str:
+    """Return how many classes are equal, and the largest difference of a probability."""
+    return f"{one['equal']} of {one['photographs']}, {one['largest_gap']:.1e}"
+
+
 def main() -> None:
-    """Print the table; the status is 1 where a score differs."""
+    """Print the table; the status is 1 where a score differs, or the class that an export gives."""
     cases = [(name, "none") for name in BACKBONES] + [("resnet50", attention) for attention in ATTENTIONS]
     rows = [of_network(*case) for case in tqdm(cases, disable=None)]
-    print("\n| network | test images | class scores | equal to the bit |\n| --- | --- | --- | --- |")
+    print("\n| network | class scores | equal to the bit | ONNX: equal classes, gap | pt2: equal classes, gap |")
+    print("| --- | --- | --- | --- | --- |")
     for row in rows:
-        print(f"| {row.network} | {row.images} | {row.scores} | {row.equal} |")
-    raise SystemExit(any(row.equal != row.scores for row in rows))
+        print(f"| {row.network} | {row.scores} | {row.equal} | {agreeing(row.onnx)} | {agreeing(row.pt2)} |")
+    raise SystemExit(any(row.equal != row.scores or differs(row.onnx) or differs(row.pt2) for row in rows))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from test_bundle import NOT_NEEDED, of_test
 from pipeline.bundles import applying, bundle
 from pipeline.bundles.pixels import decode
 from pipeline.datasets.decoding import parallel
+from pipeline.evaluation.uncertainty import temperature
+from pipeline.evaluation.uncertainty.judging import Judgment
+from pipeline.evaluation.uncertainty.outliers import Strangeness
 
 RED, GREEN, BLUE = (250, 10, 20), (10, 250, 20), (20, 10, 250)
 
@@ -171,3 +174,27 @@ def test_it_works_where_only_torch_pillow_and_numpy_are_installed_and_in_any_fol
     expected = [one.prediction for one in applied(bundle.load(folder, device="cpu"), images)]
     assert [row["probability"] for row in rows] == [round(one.probability, 6) for one in expected]
     assert len([one for one in (tmp_path / "sorted").rglob("*") if one.is_file()]) == 3
+
+
+class Judge:
+    """Stands for what a bundle judges by: an image is strange if it is green."""
+
+    def judge(self, logits: np.ndarray, features: np.ndarray) -> Judgment:
+        strange = features.argmax(axis=1) == 1
+        shares = temperature.probabilities(logits, 2.0)
+        members = shares > 0.2
+        strangeness = Strangeness(features[:, 1], -features[:, 0], strange)
+        return Judgment(shares, {0.9: members}, {}, strangeness, strange | (members.sum(axis=1) > 1))
+
+
+def test_what_a_bundle_judges_by_decides_probabilities_sets_and_who_is_asked(tmp_path: Path) -> None:
+    files = [photograph(tmp_path / "red.png", RED), photograph(tmp_path / "green.png", (0, 250, 0))]
+    red, green = (one.prediction for one in applied(Colors(certainty=Judge()), files))
+    assert (red.label, green.label) == ("red", "green")
+    assert red.doubt.sets[90][0] == "red"
+    assert (green.doubt.ask, green.doubt.strange) == (True, True)
+    assert red.doubt.strange is False
+    assert red.doubt.distance < green.doubt.distance
+    (plain,) = (one.prediction for one in applied(Colors(), files[:1]))
+    assert plain.doubt is None
+    assert red.probability < plain.probability

@@ -194,3 +194,38 @@ def test_a_bundle_of_every_format_is_loaded_and_gives_the_scores_that_it_gave(fo
 
 def test_the_present_format_is_among_them() -> None:
     assert (formats.FOLDER / str(description.FORMAT) / description.FILE).is_file()
+
+
+def test_validation_images_calibrate_and_test_images_only_tell_how_well_that_holds(bundled: Path) -> None:
+    said = bundle.describe(bundled)
+    files = of_test()[0]
+    record = said.origin.parts
+    assert said.calibration is not None
+    assert said.calibration["images"] == record["val"] > 0
+    assert said.outliers is not None
+    assert (said.outliers["images"], said.outliers["from_images"]) == (record["train"], "calibration")
+    assert said.on_test is not None
+    assert said.on_test["images"] == len(files)
+    wrong = 1 - said.scores["accuracy"].value
+    assert said.on_test["error"] == pytest.approx(wrong)
+    assert said.on_test["calibration_error"] == pytest.approx(said.scores["calibration_error"].value)
+
+
+def test_a_loaded_bundle_judges_as_it_did_when_it_was_made(bundled: Path) -> None:
+    files, logits = of_test()
+    loaded = bundle.load(bundled, device="cpu")
+    assert loaded.certainty is not None
+    outputs = loaded.run(pixels(loaded, files))
+    judgment = loaded.certainty.judge(outputs.logits[0], outputs.features)
+    assert judgment.probabilities == pytest.approx(
+        softmax(logits.astype(np.float64) / loaded.certainty.calibration.temperature, axis=1)
+    )
+    assert loaded.description.on_test is not None
+    assert loaded.description.on_test["asked"] == judgment.ask.mean()
+    assert loaded.description.on_test["strange"] == judgment.strangeness.strange.mean()
+
+
+def test_an_ensemble_promises_nothing(project: Path, tmp_path: Path) -> None:
+    loaded = bundle.load(write(tmp_path / "ensemble", "ensemble"), device="cpu")
+    assert loaded.certainty is None
+    assert loaded.description.calibration is None

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from described import ENSEMBLE, FINAL, ORIGIN, REPEAT, of
+from described import CALIBRATED, ENSEMBLE, FINAL, ORIGIN, REPEAT, of
 
 from pipeline.bundles import card
 from pipeline.bundles.description import Description
@@ -96,3 +96,17 @@ def test_resizing_is_told_as_it_is_done() -> None:
     text = " ".join(card.text(replace(REPEAT, preprocessing=prepared)).split())
     assert "the short side resized to 256 pixels and the center of 256 x 256 cut out" in text
     assert "then the center of 224 x 224, then 96 x 96, scaled to 0..1" in text
+
+
+def test_a_calibrated_network_says_on_how_many_images_and_what_it_promises() -> None:
+    text = card.text(CALIBRATED)
+    assert "Not calibrated" not in text
+    assert "Calibrated on 60 images that were held out from training: scores are divided by 1.5" in text
+    assert "was 8.0 % before and is 4.0 % after" in text
+    assert (
+        "The 90 % set holds the right class of at least 90 % of images like the held-out ones, with a probability"
+        in text
+    )
+    assert "a probability of 90 % over which images those were. Of the test images it held 93.0 %, with 1.25" in text
+    assert "40 images are too few to promise 95 %: that set holds every class." in text
+    assert "at 25.0 % of the test images. Of the others 5.0 % are wrong, of all 12.5 %." in text

@@ -47,7 +47,8 @@ def call(*words, code=0, given=None):
 
 def test_elsewhere_than_on_a_terminal_a_table_is_printed_and_the_last_line_counts(colors):
     done = call("in")
-    assert done.stdout.splitlines()[0] == "path,class,probability,class_2,probability_2,class_3,probability_3,error"
+    first = "path,class,probability,class_2,probability_2,class_3,probability_3,"
+    assert done.stdout.splitlines()[0] == f"{first}set_90,set_95,ask,strange,distance,energy,error"
     assert [row["class"] for row in csv.DictReader(done.stdout.splitlines())] == ["red", "green", "red"]
     assert done.stderr.splitlines()[-1] == "predict: 3 images"
 

@@ -93,7 +93,17 @@ def test_an_axis_wins_in_every_recipe_and_is_the_origin(name: str, axis: str) ->
 
 
 def test_every_axis_of_the_file_that_is_of_a_recipe_is_tried() -> None:
-    beside = {"recipe", "folder", "archive", "weights_file", "repeats", "device", "threads", "checkpoint_every"}
+    beside = {
+        "recipe",
+        "folder",
+        "archive",
+        "weights_file",
+        "repeats",
+        "device",
+        "threads",
+        "checkpoint_every",
+        "mlflow",
+    }
     assert set(AXIS_VALUES) == set(AXES) == set(tiny.shipped()) - beside - {"defaults", "options", "recipes"}
 
 

@@ -31,7 +31,7 @@ def finished(folder: Path) -> Iterator[list[tuple[str, str]]]:
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
         tiny.draw_no_charts(patch)
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         tiny.enter(folder, patch)
         tiny.write_params()
         tiny.chain()

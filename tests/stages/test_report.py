@@ -23,7 +23,7 @@ PHOTOGRAPHS = pictures.photographs
 def drawn(tmp_path, monkeypatch):
     """The files of three repeats, in a folder of their own, with nothing going to MLflow."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "try_publish", lambda files: None)
+    monkeypatch.setattr(tracking, "try_publish", lambda files, **_: None)
     write_all()
 
 
@@ -298,7 +298,7 @@ def attending_page(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         tiny.draw_no_charts(patch)
         patch.chdir(tmp_path_factory.mktemp("attending"))
-        patch.setattr(tracking, "try_publish", lambda files: None)
+        patch.setattr(tracking, "try_publish", lambda files, **_: None)
         write_all()
         write_params([1, 2, 3], {"network.attention": "cbam", "network.freeze": "phases"} | train)
         for repeat in TESTED:
@@ -475,6 +475,8 @@ def test_a_tested_image_that_was_not_packed_is_named(results):
 
 def test_what_is_shown_in_mlflow_are_the_files_here(results, monkeypatch):
     seen = []
-    monkeypatch.setattr(tracking, "try_publish", lambda files: seen.append(files.read(Path("metrics/summary.json"))))
+    monkeypatch.setattr(
+        tracking, "try_publish", lambda files, **_: seen.append(files.read(Path("metrics/summary.json")))
+    )
     report.main()
     assert json.loads(seen[0])["accuracy"]["n"] == 3

@@ -12,7 +12,8 @@ from written_results import DATA
 
 from pipeline import tracking
 from pipeline.core.naming import UNNAMED
-from pipeline.tracking import labels, live, store
+from pipeline.core.recipe import Tracking
+from pipeline.tracking import labels, live, load, store
 from pipeline.tracking.results import key_of
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,24 @@ def test_curves_and_parameters_are_there_while_the_training_goes_on(tracked, fil
         assert run.info.status == "RUNNING"
         assert run.data.metrics == {"lr": 0.001, "train_loss": 0.5, "train_accuracy": 0.25}
         assert run.data.params["network.freeze"] == "3b"
+
+
+def test_the_machines_load_is_there_where_it_is_asked_for_and_a_gpus_that_cannot_be_read_is_said(
+    tracked, files, runs, monkeypatch, capfd
+):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    monkeypatch.setattr(load, "_has_gpu", lambda: True)
+    monkeypatch.setattr(load, "find_spec", lambda name: None)
+    with tracking.follow(files.record(1), data_sha256=DATA, repeats=[1], shown=Tracking(system_metrics=True)):
+        run = wait_for(lambda: (run := child(runs)) and any("system/" in name for name in run.data.metrics) and run)
+        assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert capfd.readouterr().err.splitlines() == [load.NO_GPU]
+    assert child(runs).info.status == "FINISHED"
+
+
+def test_the_machines_load_is_not_there_by_default(tracked, files, runs):
+    follow_to_the_end(files.record(1), files.rows(1))
+    assert not [name for name in child(runs).data.metrics if name.startswith("system/")]
 
 
 def test_a_training_that_ends_leaves_a_finished_run_below_that_of_its_experiment(tracked, files, runs):

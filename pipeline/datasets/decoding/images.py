@@ -1,6 +1,7 @@
-"""One image file, read as upright RGB with a note of conversions, or refused with a reason."""
+"""One image, as a file or its bytes, read as upright RGB with a note of conversions, or refused with a reason."""
 
 import functools
+import io
 import struct
 import warnings
 import zlib
@@ -80,11 +81,11 @@ class Loaded(NamedTuple):
     note: str
 
 
-def load(path: Path, *, at_least: int | None = None, check: bool = True) -> Loaded:
+def load(source: Path | bytes, *, at_least: int | None = None, check: bool = True) -> Loaded:
     """Read the whole image, upright and in RGB; the format follows from the content, not from the name.
 
     Args:
-        path: the file; links are followed.
+        source: the file, with links followed, or its content.
         at_least: side in pixels; if set, a JPEG may be decoded smaller (by 2, 4 or 8, which is much faster), with
             neither side below this.
         check: look for damage that decoding ignores; without, a file that has been checked before is read faster.
@@ -92,17 +93,17 @@ def load(path: Path, *, at_least: int | None = None, check: bool = True) -> Load
     Raises:
         RefusedError: if the image cannot be used, with the reason; nothing is printed.
     """
-    _check_is_file(path)
+    _check_is_something(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Above its limit Pillow only warns; here that image is refused.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _read(path, at_least, check=check)
+            return _read(source, at_least, check=check)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise RefusedError(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; make it smaller first") from None
     except UnidentifiedImageError:
-        raise RefusedError(_format_reason(path)) from None
+        raise RefusedError(_format_reason(source)) from None
     except MemoryError:
         raise RefusedError("needs more memory than there is") from None
     except _DAMAGE as error:
@@ -122,21 +123,29 @@ def resized(image: Image.Image, size: int, resize: Resize) -> Image.Image:
     return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
 
 
-def _check_is_file(path: Path) -> None:
-    """Refuse what is no regular file, without opening it: a pipe would block."""
+def _check_is_something(source: Path | bytes) -> None:
+    """Refuse what is empty or no regular file, without opening it: a pipe would block."""
     try:
-        if not path.is_file():
-            raise RefusedError("missing, or a link to nothing" if not path.exists() else "not a regular file")
-        if path.stat().st_size == 0:
+        if isinstance(source, Path) and not source.is_file():
+            raise RefusedError("missing, or a link to nothing" if not source.exists() else "not a regular file")
+        if not (source.stat().st_size if isinstance(source, Path) else source):
             raise RefusedError("empty: 0 bytes")
     except OSError as error:
         raise RefusedError(_error_reason(error)) from None
 
 
-def _read(path: Path, at_least: int | None, *, check: bool) -> Loaded:
+def _stream(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def _read(source: Path | bytes, at_least: int | None, *, check: bool) -> Loaded:
     if check:
-        _check_whole(path)
-    with Image.open(path, formats=_formats()) as image:
+        _check_whole(source)
+    with Image.open(_stream(source), formats=_formats()) as image:
         frames = _checked_frames(image)
         mode, bits = image.mode, _sixteen_bits(image)
         if at_least is not None:
@@ -157,17 +166,17 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _check_whole(path: Path) -> None:
+def _check_whole(source: Path | bytes) -> None:
     """Refuse damage that decoding ignores: wrong checksums of a PNG, a missing end of a JPEG.
 
     A half-written JPEG may have its full length, with zeros that decode to gray. Damage inside a JPEG that still
     decodes is not detected, as the format has no checksums.
     """
-    with Image.open(path, formats=_formats()) as image:
+    with Image.open(_stream(source), formats=_formats()) as image:
         if isinstance(image, PngImagePlugin.PngImageFile):
             image.verify()
         is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
-    if is_jpeg and not _has_end(path.read_bytes()):
+    if is_jpeg and not _has_end(_content(source)):
         raise RefusedError("cannot be read: its end is missing")
 
 
@@ -218,9 +227,12 @@ def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
     return Image.alpha_composite(background, layer).convert("RGB"), "transparency on white"
 
 
-def _format_reason(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(12)
+def _format_reason(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        start = source[:12]
+    else:
+        with source.open("rb") as file:
+            start = file.read(12)
     if start[4:8] == b"ftyp" and start[8:10] in (b"he", b"mi", b"ms"):
         return "a HEIC image; save it as JPEG or PNG"
     return f"not an image, or damaged at its start; these can be read: {', '.join(_FORMATS)}"

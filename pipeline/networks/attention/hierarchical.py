@@ -87,7 +87,7 @@ class HierarchicalAttention(Attention):
         """Return `position`: a (N, H, W)."""
         parts = [*self._scales(x), torch.sigmoid(self.relevance(x)), self._change(x)]  # (N, 1, H, W) each
         if self.memory is not None:
-            parts.append(_resize(self.memory, x).expand(len(x), -1, -1, -1))
+            parts.append(_resize(self.memory, x).expand(x.shape[0], -1, -1, -1))
         joined: Tensor = self.join(torch.cat(parts, dim=1))  # (N, 1, H, W)
         return {"position": self.gate(joined).squeeze(1)}
 

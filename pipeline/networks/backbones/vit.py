@@ -16,7 +16,7 @@ PATCH = 16
 def _tokens(model: nn.Module, x: Tensor) -> Tensor:
     """Embed patches and positions, after a class token: (N, 3, S, S) -> (N, 1 + S²/256, 768)."""
     vit = cast(models.VisionTransformer, model)
-    tokens = torch.cat([vit.class_token.expand(len(x), -1, -1), vit._process_input(x)], dim=1)
+    tokens = torch.cat([vit.class_token.expand(x.shape[0], -1, -1), vit._process_input(x)], dim=1)
     embedded: Tensor = vit.encoder.dropout(tokens + vit.encoder.pos_embedding)
     return embedded
 

@@ -1,6 +1,6 @@
 """A description of a bundle that no training stands behind."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.bundles import bundle
@@ -14,6 +14,10 @@ from pipeline.bundles.description import (
     Structure,
 )
 from pipeline.core import imagenet
+from pipeline.evaluation.uncertainty.assessment import Assessment, SetsOnTest
+from pipeline.evaluation.uncertainty.conformal import Threshold
+from pipeline.evaluation.uncertainty.judging import Calibration
+from pipeline.evaluation.uncertainty.outliers import Outliers
 
 ORIGIN = Origin(
     experiment="e" * 64,
@@ -56,6 +60,38 @@ REPEAT = Description(
     origin=ORIGIN,
 )
 FINAL = replace(REPEAT, kind="final", members=(Member(file="weights.safetensors", repeat=None),), scores={})
+CALIBRATED = replace(
+    REPEAT,
+    calibration=asdict(
+        Calibration(
+            images=60,
+            temperature=1.5,
+            thresholds=(
+                Threshold(level=0.9, images=60, rank=58, score=0.7),
+                Threshold(level=0.95, images=40, rank=None, score=1.0),
+            ),
+            by_class=(),
+            risk=0.1,
+        )
+    ),
+    outliers=asdict(Outliers(neighbors=1, images=63, distance=0.5, energy=-2.0, from_images="calibration")),
+    on_test=asdict(
+        Assessment(
+            images=27,
+            error=0.125,
+            asked=0.25,
+            error_of_others=0.05,
+            risk=0.03,
+            strange=0.04,
+            calibration_error=0.08,
+            calibration_error_after=0.04,
+            sets=(
+                SetsOnTest(level=0.9, coverage=0.93, classes=1.25),
+                SetsOnTest(level=0.95, coverage=1.0, classes=2.0),
+            ),
+        )
+    ),
+)
 ENSEMBLE = replace(
     REPEAT,
     kind="ensemble",

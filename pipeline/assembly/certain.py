@@ -1,0 +1,68 @@
+"""How sure the network of a bundle is, fitted on the images that were held out from training."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pipeline.bundles import bundle
+from pipeline.bundles.certainty import FEATURES, REFERENCE, Certainty
+from pipeline.bundles.description import Description
+from pipeline.core import paths
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.evaluation.uncertainty import judging, outliers
+from pipeline.evaluation.uncertainty.assessment import assess
+from pipeline.training import checkpoints
+
+
+class Parts(NamedTuple):
+    """Rows of the packed set that train a network, are held out from it, and test it; the last two may be empty."""
+
+    train: Tensor
+    held_out: Tensor
+    test: Tensor
+
+
+def parts_of(data: Packed, number: int) -> Parts:
+    """Return the parts of a repeat; its validation images were held out from training, and chose nothing."""
+    assigned = data.assigned(paths.split_file(number))
+    rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
+    return Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+
+
+def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Description:
+    """Write the training images' features into a bundle's folder, and return its description with what is fitted.
+
+    Test images fit nothing: they only say how well what was fitted holds.
+
+    Args:
+        folder: of the bundle, which has its weights already.
+        said: what it says of itself so far.
+        data: the packed set.
+        parts: its rows.
+    """
+    network = bundle.assemble(folder, said, device=said.computation.device)
+
+    def outputs(rows: Tensor) -> bundle.Outputs:
+        return network.run(data.images[rows.numpy()])
+
+    trained_on = outputs(parts.train)
+    reference = outliers.normalized(trained_on.features)
+    checkpoints.save({FEATURES: torch.from_numpy(reference).half()}, folder / REFERENCE)
+    if len(parts.held_out):
+        held_out = outputs(parts.held_out)
+        features = outliers.normalized(held_out.features)
+        calibration = judging.fit(held_out.logits[0], data.labels[parts.held_out.numpy()])
+        strange = outliers.fit(reference, features, held_out.logits[0], held_out=True)
+    else:
+        calibration = None
+        strange = outliers.fit(reference, reference, trained_on.logits[0], held_out=False)
+    said = replace(said, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange))
+    if not len(parts.test):
+        return said
+    tested, labels = outputs(parts.test), data.labels[parts.test.numpy()]
+    judgment = Certainty(calibration, strange, reference).judge(tested.logits[0], tested.features)
+    temperature = calibration.temperature if calibration else 1.0
+    return replace(said, on_test=asdict(assess(judgment, tested.logits[0], labels, temperature=temperature)))

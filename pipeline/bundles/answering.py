@@ -1,0 +1,61 @@
+"""Answers to images that come from outside: checked against limits, and with probabilities by the classes' names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bundles.applying import predicted
+from pipeline.bundles.bundle import Bundle
+from pipeline.bundles.predictions import Prediction
+from pipeline.core.errors import InputError
+from pipeline.datasets.decoding.images import RefusedError
+
+# Limits of one request. An image of more pixels than Pillow's own limit, 89 million, is refused as elsewhere.
+MOST_IMAGES = 64
+MOST_BYTES = 20 * 1024 * 1024
+# Classes in `top`.
+TOP = 3
+
+
+def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -> list[dict[str, Any]]:
+    """Return class, probability, the `top` classes and all probabilities of each image, as `predict` has them.
+
+    Args:
+        loaded: the bundle.
+        images: files, or their content; from 1 to 64.
+        top: how many classes `top` has; at least 1, all where there are fewer.
+
+    Raises:
+        InputError: for too many images, one that is too large or cannot be read, which it names by its row.
+    """
+    if not 1 <= len(images) <= MOST_IMAGES:
+        raise InputError(f"{len(images)} images: from 1 to {MOST_IMAGES} are answered at once")
+    if top < 1:
+        raise InputError(f"top: {top} is no number of classes; whole numbers from 1 are")
+    packed = np.stack([_pixels(loaded, image, row) for row, image in enumerate(images)])
+    classes = loaded.description.classes
+    return [_answer(one, classes, top) for one in predicted(loaded, packed, top=len(classes))]
+
+
+def _pixels(loaded: Bundle, image: Path | bytes, row: int) -> NDArray[np.uint8]:
+    try:
+        size = image.stat().st_size if isinstance(image, Path) else len(image)
+        if size > MOST_BYTES:
+            raise InputError(f"image {row}: {size:,} bytes; at most {MOST_BYTES:,} are taken")
+        return loaded.pixels(image)
+    except (RefusedError, OSError) as error:
+        reason = str(error) if isinstance(error, RefusedError) else error.strerror
+        raise InputError(f"image {row}: {reason}") from None
+
+
+def _answer(one: Prediction, classes: Sequence[str], top: int) -> dict[str, Any]:
+    by_name = dict(one.top)
+    return {
+        "class": one.label,
+        "probability": one.probability,
+        "top": [{"class": label, "probability": probability} for label, probability in one.top[:top]],
+        "probabilities": {name: by_name[name] for name in classes},
+    }

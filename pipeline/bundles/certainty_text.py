@@ -1,0 +1,89 @@
+"""How sure a bundle is, in words: for the card and for pages."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.bundles.description import Description
+
+NOT_CALIBRATED = "Not calibrated"
+
+
+def paragraphs(said: Description) -> Iterator[str]:
+    """Yield what a bundle says about how sure it is, in Markdown."""
+    yield from _calibration(said) if said.calibration else _none(said)
+    if said.outliers:
+        yield _strange(said.outliers)
+        if said.on_test:
+            yield _asking(said.on_test)
+
+
+def _none(said: Description) -> Iterator[str]:
+    reason = (
+        "its networks were trained on each other's held-out images"
+        if said.kind == "ensemble"
+        else "no images were held out for it"
+    )
+    yield (
+        f"**{NOT_CALIBRATED}:** {reason}, so the probabilities are the network's own, and no set of classes promises "
+        "to hold the right one."
+    )
+
+
+def _calibration(said: Description) -> Iterator[str]:
+    calibration, tested = said.calibration or {}, said.on_test
+    line = (
+        f"Calibrated on {calibration['images']} images that were held out from training: scores are divided by "
+        f"{calibration['temperature']:.3g}, which makes the network "
+        f"{'less' if calibration['temperature'] > 1 else 'more'} sure."
+    )
+    if tested:
+        before, after = (_percent(tested[f"calibration_error{when}"]) for when in ("", "_after"))
+        line += (
+            f" On the {tested['images']} test images, which fit nothing, the calibration error was {before} before and "
+            f"is {after} after."
+        )
+    yield line
+    by_level = {one["level"]: one for one in tested["sets"]} if tested else {}
+    for threshold in calibration["thresholds"]:
+        yield _set(threshold, by_level.get(threshold["level"]), tested, calibration["risk"])
+    if calibration["by_class"]:
+        yield "There are sets of the same levels whose promise holds for every class by itself."
+
+
+def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[str, Any] | None, risk: float) -> str:
+    level = f"{threshold['level']:.0%}".replace("%", " %")
+    if threshold["rank"] is None:
+        return f"{threshold['images']} images are too few to promise {level}: that set holds every class."
+    line = (
+        f"The {level} set holds the right class of at least {level} of images like the held-out ones, with a "
+        f"probability of {1 - risk:.0%} over which images those were.".replace("%", " %").replace("  %", " %")
+    )
+    if found and tested:
+        held = _percent(found["coverage"])
+        line += f" Of the test images it held {held}, with {found['classes']:.2f} classes in a set on average."
+    return line
+
+
+def _strange(outliers: dict[str, Any]) -> str:
+    line = (
+        "An image is called strange if its features are farther from those of every training image, or its scores are "
+        "lower together, than those of 97.5 % of "
+    )
+    if outliers["from_images"] == "calibration":
+        return line + "the held-out images."
+    return line + (
+        "the training images themselves; as the network knows these, more than 5 % of new images like them are called "
+        "strange."
+    )
+
+
+def _asking(tested: dict[str, Any]) -> str:
+    asked, others, every = (_percent(tested[name]) for name in ("asked", "error_of_others", "error"))
+    return (
+        "A person should look where the 90 % set has several classes, or the image is strange: at "
+        f"{asked} of the test images. Of the others {others} are wrong, of all {every}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,75 @@
+"""The photographs of a bundle's experiment, where this working tree has them, or of a folder."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.bundles.description import Description
+from pipeline.bundles.parity import Photograph
+from pipeline.core import digests, paths
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
+from pipeline.datasets.collect.listing import walk
+from pipeline.datasets.decoding.images import RefusedError, load
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Assigned
+
+WAY_OUT = "go to the working tree of its experiment, or give others: --photographs FOLDER"
+
+
+def of_part(said: Description, part: str) -> list[Photograph]:
+    """Return the collected photographs of one part of the bundle's first network's repeat, with their classes.
+
+    Raises:
+        InputError: where this working tree has another experiment's images, or none.
+    """
+    check(said)
+    repeat = said.members[0].repeat
+    split = paths.split_file(said.origin.repeats[0] if repeat is None else repeat)
+    digests.check(split)
+    number = {name: index for index, name in enumerate(said.classes)}
+    chosen = [one for one in manifest.read(split, Assigned) if one.part == part]
+    return [Photograph(one.path, paths.IMAGES / one.path, number[one.label]) for one in chosen]
+
+
+def check(said: Description) -> None:
+    """Refuse a working tree whose images, or whose parts of them, are not those of the bundle's experiment.
+
+    Raises:
+        InputError: with the way out.
+    """
+    meta = paths.PACKED / paths.PACKED_META
+    if not (meta.is_file() and paths.RECIPE.is_file() and paths.IMAGES.is_dir()):
+        raise InputError(f"no test photographs: this is no working tree with images; {WAY_OUT}")
+    digests.check(meta)
+    same_images = json.loads(meta.read_text(encoding="utf-8"))["sha256"] == said.origin.data_sha256
+    # The parts follow from images and settings.
+    if not same_images or Recipe.read().data.model_dump(mode="json") != said.origin.settings["data"]:
+        raise InputError(f"no test photographs: the working tree has other images than the bundle's; {WAY_OUT}")
+
+
+def of_folder(folder: Path) -> tuple[list[Photograph], list[str]]:
+    """Return the photographs of a folder and of those below it, and a line for each that cannot be used.
+
+    Raises:
+        InputError: for a folder without any.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--photographs: {folder}: no such folder")
+    photographs, refused = [], []
+    for file in sorted(walk(folder)):
+        name = file.relative_to(folder).as_posix()
+        try:
+            load(file)
+            photographs.append(Photograph(name, file, None))
+        except RefusedError as error:
+            refused.append(f"{name}: {error}")
+    if not photographs:
+        raise InputError(f"--photographs: {folder}: no photograph in it that can be read")
+    return photographs, refused
+
+
+def spread(photographs: Sequence[Photograph], count: int) -> list[Photograph]:
+    """Return this many of them at most, evenly spread, so that every class has its share."""
+    step = max(1, len(photographs) / count)
+    return [photographs[int(number * step)] for number in range(min(count, len(photographs)))]

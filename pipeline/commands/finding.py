@@ -1,0 +1,36 @@
+"""Experiments that are at hand, by the key that MLflow and bundles know them by."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline import tracking
+from pipeline.commands import compare, revisions
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+
+
+def experiment(root: Path, key: str) -> str | None:
+    """Return the name of an experiment whose files are at hand, as `compare` knows it; None where there is none.
+
+    Args:
+        root: the project's root, where this process is.
+        key: see `tracking.results.key_of`.
+    """
+    if not key:
+        return None
+    for name in tqdm(list(names(root)), desc="looking for the experiment", leave=False, disable=None):
+        try:
+            if tracking.read(compare.files_of(name)).key == key:
+                return name
+        except InputError:
+            continue
+    return None
+
+
+def names(root: Path) -> Iterator[str]:
+    """Yield the working tree, DVC's experiments, and the commits that changed the summary, the newest first."""
+    yield compare.WORKSPACE
+    yield from (name for name, _ in revisions.experiments(root))
+    yield from revisions.git(root, "log", "--format=%H", "--", paths.SUMMARY.as_posix())

@@ -1,0 +1,85 @@
+"""`orbweaver register`: a bundle as a version of a model in MLflow's registry, if it is better than the one in use."""
+
+from pathlib import Path
+
+import click
+
+from pipeline import tracking
+from pipeline.bundles import bundle
+from pipeline.bundles.description import Description
+from pipeline.commands import compare, finding
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.evaluation.compare import comparison
+from pipeline.tracking import Version
+
+OUT = "--force registers it all the same"
+
+
+@click.command(name="register")
+@click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option("--alias", default="champion", show_default=True, help="The name of the version in use.")
+@click.option("--name", help="The registered model; by default orbweaver- and the name of the data set.")
+@click.option("--force", is_flag=True, help="Also where it is not better, or nothing tells whether it is.")
+def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
+    """Make BUNDLE the newest version of a model in MLflow's registry, and give it the alias.
+
+    Where another version has the alias, `orbweaver compare` has to find this one's experiment better, on the same test
+    images. The version's description is the bundle's card.
+    """
+    if not paths.PARAMS.exists():
+        raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
+    said = bundle.describe(folder)
+    name = name or f"orbweaver-{said.origin.data_set}"
+    key = tracking.content_key(folder)
+    before = tracking.version_of(name, alias)
+    if before and before.bundle == key:
+        click.echo(f"register: {name} version {before.number} is this bundle, and has the alias {alias} already")
+        return
+    verdict = "by --force" if force else judged(said, name, alias, before)
+    number = tracking.register(folder, name=name, alias=alias)
+    click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
+
+
+def judged(said: Description, name: str, alias: str, before: Version | None) -> str:
+    """Return in words why a bundle may take an alias.
+
+    Raises:
+        InputError: where it is not better than the version that has it, or nothing tells.
+    """
+    if before is None:
+        return "the first to have it"
+    who = f"{name} version {before.number}, which has the alias {alias}"
+    if reason := incomparable(said, before):
+        raise InputError(f"not compared with {who}: {reason}; {OUT}")
+    names = {}
+    for role, key in (("new", said.origin.experiment), ("old", before.experiment)):
+        place = finding.experiment(Path.cwd(), key)
+        if place is None:
+            raise InputError(
+                f"not compared with {who}: the files of experiment {key[:12]} are not at hand, here or in DVC's "
+                f"cache; {OUT}"
+            )
+        names[role] = place
+    # By these names, which the verdict has.
+    new = compare.read(names["new"])._replace(name="the new one")
+    old = compare.read(names["old"])._replace(name=f"version {before.number}")
+    try:
+        [pair] = comparison.compare([new, old]).pairs
+    except InputError as error:
+        raise InputError(f"not compared with {who}: {error}; {OUT}") from None
+    points = f"{100 * pair.difference:+.1f} points of accuracy in {len(pair.repeats)} repeats"
+    if not pair.verdict.startswith(new.name):
+        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {OUT}")
+    return f"{pair.verdict} ({points})"
+
+
+def incomparable(said: Description, before: Version) -> str:
+    """Return why two bundles cannot be compared by their experiments; "" where they may be."""
+    if not said.scores:
+        return f"this bundle ({said.kind}) has no test score of its own"
+    if not before.scored:
+        return f"that bundle ({before.kind}) has no test score of its own"
+    if said.origin.experiment == before.experiment:
+        return "both are of one experiment, which is no better than itself"
+    return ""

@@ -1,0 +1,78 @@
+"""How well what was fitted on held-out images holds on test images, which fit nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.evaluation.predictions import calibration
+from pipeline.evaluation.uncertainty.abstention import asking, risk_coverage
+from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
+from pipeline.evaluation.uncertainty.judging import Judgment
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetsOnTest:
+    """Prediction sets of a level: the share of images whose class is in, and the classes in a set on average."""
+
+    level: float
+    coverage: float
+    classes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """Shares of test images, 0..1.
+
+    Attributes:
+        images: how many they are.
+        error: wrong predictions.
+        asked: those that a person is asked about.
+        error_of_others: wrong predictions among the others.
+        risk: the mean error of the surest images, over all shares of them, see `abstention.RiskCoverage`.
+        strange: those called strange, of which none is.
+        calibration_error: expected calibration error of the network's own probabilities.
+        calibration_error_after: of the calibrated ones; the same without calibration.
+        sets: by level; empty without calibration.
+    """
+
+    images: int
+    error: float
+    asked: float
+    error_of_others: float
+    risk: float
+    strange: float
+    calibration_error: float
+    calibration_error_after: float
+    sets: tuple[SetsOnTest, ...]
+
+
+def assess(judgment: Judgment, logits: FloatArray, labels: IntArray, *, temperature: float) -> Assessment:
+    """Return how well a judgment of test images holds.
+
+    Args:
+        judgment: of n >= 1 test images.
+        logits: theirs (n, K).
+        labels: their classes (n,).
+        temperature: of the calibration; 1 without.
+    """
+    correct = logits.argmax(axis=1) == labels
+    asked = asking(judgment.ask, correct)
+    rows = np.arange(len(labels))
+    return Assessment(
+        images=len(labels),
+        error=asked.error_of_all,
+        asked=asked.asked,
+        error_of_others=asked.error,
+        risk=risk_coverage(judgment.probabilities.max(axis=1), correct).area,
+        strange=float(judgment.strangeness.strange.mean()) if judgment.strangeness else 0.0,
+        calibration_error=calibration(labels, logits)[0],
+        calibration_error_after=calibration(labels, logits.astype(np.float64) / temperature)[0],
+        sets=tuple(
+            SetsOnTest(
+                level=level,
+                coverage=float(members[rows, labels].mean()),
+                classes=float(members.sum(axis=1).mean()),
+            )
+            for level, members in judgment.sets.items()
+        ),
+    )

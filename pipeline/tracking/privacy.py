@@ -1,0 +1,85 @@
+"""What MLflow is not sent unless the user asks: photographs, their files' names, and places on this machine."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import paths
+from pipeline.core.records import Record, Runtime
+
+HIDDEN = "hidden"
+# Stages that read files of the user's from places that params.yaml names.
+READERS = ("collect", "source")
+OWN_PLACES = {path.as_posix() for path in (paths.OWN_FOLDER, paths.NO_ARCHIVE, paths.NO_WEIGHTS_FILE)}
+# In a patch: a place in params.yaml, and the content of a file that is no text.
+_TELLING = re.compile(r"^[+\- ](?:folder|archive|weights_file):|^GIT binary patch$", re.MULTILINE)
+_OWN = re.compile(rf"^[+\- ]\w+: (?:{'|'.join(map(re.escape, sorted(OWN_PLACES)))})(?:\s+#.*)?$")
+_IMAGES = re.compile(r"^diff --git .*\.(?:jpe?g|png|webp|tiff?|bmp|gif|ppm|avif|jp2)\"?$", re.MULTILINE | re.IGNORECASE)
+PATH = "path"
+
+
+def charts(report: Iterable[Path]) -> list[Path]:
+    """Return of a report's files those that hold no photograph and name no file: its summary, and drawn charts.
+
+    A chart is there as SVG and as PNG, photographs as PNG alone.
+    """
+    files = set(report)
+    drawn = {one for one in files if one.suffix == ".svg"} | {
+        one for one in files if one.suffix == ".png" and one.with_suffix(".svg") in files
+    }
+    return sorted(drawn | {one for one in files if one.name == "summary.md"})
+
+
+def predictions(content: bytes) -> bytes:
+    """Return a table of predictions without the names of the images."""
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
+    out = io.StringIO(newline="")
+    kept = [name for name in rows.fieldnames or () if name != PATH]
+    writer = csv.DictWriter(out, kept, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode("utf-8")
+
+
+def runtime(one: Runtime) -> Runtime:
+    """Return the record of a run time without changes that tell places or images."""
+    return one.model_copy(update={"git_changes": changes(one.git_changes)})
+
+
+def record(one: Record) -> Record:
+    """Return a record without the name of a file of weights."""
+    return one.model_copy(update={"weights": one.weights.public()})
+
+
+def changes(patch: str | None) -> str | None:
+    """Return a patch; None where it has a place of files, an image or its name."""
+    if patch is None or _IMAGES.search(patch) or any(str(place) in patch for place in (paths.root(), Path.home())):
+        return None
+    for match in _TELLING.finditer(patch):
+        line = patch[match.start() :].partition("\n")[0]
+        if not _OWN.match(line):
+            return None
+    return patch
+
+
+def stages(locked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dvc.lock's entries without the places of the user's files."""
+    return {name: _stage(stage) if name in READERS else stage for name, stage in locked.items()}
+
+
+def hides(origin: Any) -> bool:
+    """Return whether the origin of a run lacks its changes or a place."""
+    read = (origin.stages.get(name, {}) for name in READERS)
+    return origin.changes is None or any(dep["path"] == HIDDEN for stage in read for dep in stage.get("deps", ()))
+
+
+def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    deps = [dep | {"path": _place(dep["path"])} for dep in stage.get("deps", ())]
+    return {**stage, "deps": deps}
+
+
+def _place(path: str) -> str:
+    return path if path.startswith("pipeline/") or path in OWN_PLACES else HIDDEN

@@ -1,0 +1,126 @@
+"""MLflow's model registry: bundles as versions of a model, one of which has an alias."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.bundles.description import parse
+from pipeline.core.errors import InputError
+from pipeline.tracking import models
+from pipeline.tracking.store import Store, opened, quieten, told_in_a_line
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+# MLflow's own databases hold as many characters.
+LONGEST_CARD = 5000
+CUT = "\n\nThe whole card is README.md of the bundle, among the model's artifacts.\n"
+# The metadata at a card's top, which is no Markdown.
+METADATA = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
+
+
+class Version(NamedTuple):
+    """A version of a registered model.
+
+    Attributes:
+        number: as MLflow counts.
+        bundle: the hash of its bundle's content; "" where it is of no bundle.
+        experiment: the key of its experiment.
+        kind: of its bundle.
+        scored: whether it has a test score of its own.
+    """
+
+    number: str
+    bundle: str
+    experiment: str
+    kind: str
+    scored: bool
+
+
+def version_of(name: str, alias: str) -> Version | None:
+    """Return the version of a registered model that has an alias; None where none has.
+
+    Raises:
+        InputError: if the store does not answer.
+    """
+    quieten()
+    with told_in_a_line(), opened() as store:
+        found = _aliased(store, _quoted(name), alias)
+        if found is None:
+            return None
+        tags = found.tags
+        return Version(
+            number=str(found.version),
+            bundle=tags.get(models.BUNDLE, ""),
+            experiment=tags.get(models.EXPERIMENT, ""),
+            kind=tags.get(models.KIND, "of other origin"),
+            scored=tags.get(models.SCORED) == "true",
+        )
+
+
+def register(folder: Path, *, name: str, alias: str) -> str:
+    """Make a bundle's model, logged if it is not yet, a version of a registered model with an alias.
+
+    Returns:
+        The version's number; that of a bundle that is one already stays.
+
+    Raises:
+        InputError: for a folder that is no bundle, a name that MLflow does not take, or if the store does not answer.
+    """
+    from pipeline.bundles.bundle import CARD
+    from pipeline.bundles.description import FILE
+
+    model, key = models.log_bundle(folder).model, models.content_key(folder)
+    said = parse((folder / FILE).read_bytes(), folder / FILE)
+    with told_in_a_line(), opened() as store:
+        if not store.client.search_registered_models(f"name = '{_quoted(name)}'"):
+            store.client.create_registered_model(name)
+        versions = store.client.search_model_versions(f"name = '{_quoted(name)}'")
+        number = next((str(one.version) for one in versions if one.tags.get(models.BUNDLE) == key), None)
+        if number is None:
+            made = store.client.create_model_version(
+                name,
+                source=f"models:/{model}",
+                run_id=store.client.get_logged_model(model).source_run_id,
+                description=description((folder / CARD).read_text(encoding="utf-8")),
+                tags=models.tags_of(said) | {models.BUNDLE: key},
+                model_id=model,
+            )
+            number = str(made.version)
+        store.client.set_registered_model_alias(name, alias, number)
+    return number
+
+
+def description(card: str) -> str:
+    r"""Return a card as a version's description: without its metadata, cut at a line where it is too long.
+
+    >>> description("---\nlicense: mit\n---\n\n# Spiders\n")
+    '# Spiders\n'
+    """
+    text = METADATA.sub("", card)
+    if len(text) <= LONGEST_CARD:
+        return text
+    return text[: LONGEST_CARD - len(CUT)].rpartition("\n")[0] + CUT
+
+
+def _aliased(store: Store, name: str, alias: str) -> "ModelVersion | None":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        # There is no such model, or none of its versions has the alias.
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE") and "not found" in str(error):
+            return None
+        raise
+
+
+def _quoted(name: str) -> str:
+    """Return a name within a filter's quotes.
+
+    Raises:
+        InputError: for one that ends them.
+    """
+    if "'" in name or "/" in name or ":" in name:
+        raise InputError(f"--name {name}: neither ' nor / nor : may be in it")
+    return name

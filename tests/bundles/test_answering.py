@@ -1,0 +1,86 @@
+"""Answers to images from outside: checked against limits, with probabilities by the classes' names."""
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import described
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from pipeline.bundles import answering, bundle
+from pipeline.bundles.bundle import Outputs
+from pipeline.core.errors import InputError
+from pipeline.datasets.synthetic.synthetic import spider_image
+
+LOGITS = np.array([[[0.5, 2.5]], [[1.5, 0.25]]], dtype=np.float32)
+
+
+def drawn():
+    out = io.BytesIO()
+    spider_image(1, 2, size=40, seed=0).save(out, "JPEG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def loaded():
+    """A bundle of two networks that answer the same whatever they see; it notes the images."""
+    seen = []
+
+    def run(images, *, batch_size=None):
+        seen.append(images)
+        return Outputs(LOGITS.repeat(len(images), axis=1), np.zeros((len(images), 1), np.float32))
+
+    said = described.REPEAT
+    return SimpleNamespace(
+        description=said,
+        certainty=None,
+        pixels=lambda source: bundle.pixels(source, said.preprocessing),
+        run=run,
+        seen=seen,
+    )
+
+
+def test_an_answer_has_the_mean_of_the_networks_softmax_in_float64(loaded):
+    [answer] = answering.answers(loaded, [drawn()], top=1)
+    wanted = softmax(LOGITS.astype(np.float64), axis=2).mean(0)[0]
+    assert list(answer["probabilities"]) == ["cat", "dog"]
+    assert list(answer["probabilities"].values()) == pytest.approx(wanted, abs=1e-15)
+    assert answer["class"] == "dog"
+    assert answer["probability"] == answer["probabilities"]["dog"]
+    assert answer["top"] == [{"class": "dog", "probability": answer["probability"]}]
+
+
+def test_the_content_of_a_file_is_the_image_that_the_file_is(loaded, tmp_path):
+    file = tmp_path / "image.jpg"
+    file.write_bytes(drawn())
+    answering.answers(loaded, [file, drawn()])
+    [images] = loaded.seen
+    assert images.shape == (2, 3, 96, 96)
+    assert np.array_equal(images[0], images[1])
+
+
+@pytest.mark.parametrize(
+    ("images", "top", "message"),
+    [
+        ([], 3, "^0 images: from 1 to 64 are answered at once$"),
+        ([b"x"] * 65, 3, "^65 images: from 1 to 64 are answered at once$"),
+        ([drawn()], 0, "^top: 0 is no number of classes"),
+        ([drawn(), b""], 3, "^image 1: empty: 0 bytes$"),
+        ([b"nothing"], 3, "^image 0: not an image, or damaged at its start; these can be read: JPEG"),
+        ([drawn()[:-2]], 3, "^image 0: cannot be read: its end is missing$"),
+        ([b"\0\0\0\x18ftypheic"], 3, "^image 0: a HEIC image; save it as JPEG or PNG$"),
+        ([Path("gone.jpg")], 3, "^image 0: No such file or directory$"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_in_a_line(loaded, images, top, message):
+    with pytest.raises(InputError, match=message):
+        answering.answers(loaded, images, top=top)
+    assert loaded.seen == []
+
+
+def test_an_image_of_too_many_bytes_is_refused_before_it_is_read(loaded, monkeypatch):
+    monkeypatch.setattr(answering, "MOST_BYTES", 100)
+    with pytest.raises(InputError, match=r"^image 0: [\d,]+ bytes; at most 100 are taken$"):
+        answering.answers(loaded, [drawn()])

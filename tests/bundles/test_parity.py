@@ -1,0 +1,88 @@
+"""What the parity report counts, and that it finds a model that differs."""
+
+import numpy as np
+import pytest
+
+from pipeline.bundles import parity
+from pipeline.bundles.originals import spread
+from pipeline.bundles.parity import Photograph
+from pipeline.commands import export as command
+
+CLASSES = ("a", "b", "c")
+OURS = np.array([[0.7, 0.2, 0.1], [0.4, 0.35, 0.25], [0.1, 0.1, 0.8], [0.3, 0.4, 0.3]])
+
+
+def photographs(*labels: int | None) -> list[Photograph]:
+    return [Photograph(f"a/{number}.png", None, label) for number, label in enumerate(labels)]  # type: ignore[arg-type]
+
+
+def test_each_photograph_with_another_class_is_listed_with_what_had_to_change() -> None:
+    theirs = OURS.copy()
+    theirs[1] = [0.3, 0.5, 0.2]
+    theirs[0] = [0.69, 0.21, 0.1]
+    found = parity.agreement(OURS, theirs, photographs(0, 0, 2, 1), CLASSES)
+    assert (found["photographs"], found["equal"], found["equal_percent"]) == (4, 3, 75.0)
+    (one,) = found["exceptions"]
+    assert (one["photograph"], one["bundle"], one["exported"]) == ("a/1.png", "a", "b")
+    assert one["margin"] == pytest.approx(0.05)
+    assert one["gap"] == found["largest_gap"] == pytest.approx(0.15)
+
+
+def test_equal_models_have_no_exception() -> None:
+    found = parity.agreement(OURS, OURS, photographs(0, 0, 2, 1), CLASSES)
+    assert (found["equal_percent"], found["largest_gap"], found["exceptions"]) == (100.0, 0.0, [])
+
+
+def test_the_accuracy_changed_is_paired_with_its_interval_and_test() -> None:
+    ours = np.tile(np.eye(3), (40, 1))
+    theirs = ours.copy()
+    # Twelve that were right, and three that were wrong and are right now.
+    labels = [row % 3 for row in range(120)]
+    theirs[:12] = np.roll(theirs[:12], 1, axis=1)
+    for row in (20, 21, 22):
+        labels[row] = (labels[row] + 1) % 3
+        theirs[row] = np.eye(3)[labels[row]]
+    lost = parity.accuracy_changed(ours, theirs, photographs(*labels))
+    assert lost is not None
+    assert (lost["only_right_before"], lost["only_right_after"]) == (12, 3)
+    assert lost["difference"] == pytest.approx(-9 / 120)
+    assert lost["low"] < lost["difference"] < lost["high"] < 0
+    assert lost["p"] == pytest.approx(2 * sum((1, 15, 105, 455)) / 2**15)
+
+
+def test_without_known_classes_no_accuracy_is_claimed() -> None:
+    assert parity.accuracy_changed(OURS, OURS, photographs(0, None, 2, 1)) is None
+
+
+def test_training_photographs_for_8_bit_ranges_are_spread_over_all_classes() -> None:
+    given = photographs(*range(10))
+    assert [one.label for one in spread(given, 5)] == [0, 2, 4, 6, 8]
+    assert [one.label for one in spread(given, 100)] == list(range(10))
+
+
+def report(*, reduced: int = 0, int8: bool = False) -> dict[str, object]:
+    agreement = parity.agreement(OURS, OURS[[0, 3, 2, 3]], photographs(0, 0, 2, 1), CLASSES)
+    rate = {"images_per_second": 10.0, "spread": 1.0}
+    values: dict[str, object] = {
+        "model": "model.onnx",
+        "same_decoding": agreement,
+        "decoded_at_full_size": {"of_another_size": reduced, **agreement, "accuracy": None},
+        "speed": {"bundle": rate, "model.onnx": rate, "passes": 5, "photographs": 4, "threads": 2},
+    }
+    if int8:
+        lost = parity.accuracy_changed(OURS, OURS[[0, 3, 2, 3]], photographs(0, 0, 2, 1))
+        values["int8"] = {"model": "model-int8.onnx", **agreement, "accuracy": lost}
+    return values
+
+
+def test_the_terminal_names_the_exceptions_and_what_was_decoded_smaller_only_where_it_was() -> None:
+    lines = list(command.as_lines(report()))
+    assert "3 of 4 photographs get the bundle's class (75.00 %)" in lines[0]
+    assert "a/1.png: b in place of a, which has a margin of 0.05" in lines[1]
+    assert not [line for line in lines if "full size" in line or "int8" in line]
+    assert [line for line in command.as_lines(report(reduced=2)) if "at full size, as 2 were not" in line]
+
+
+def test_the_terminal_has_the_accuracy_in_8_bits_with_its_interval() -> None:
+    (line,) = [line for line in command.as_lines(report(int8=True)) if "accuracy" in line]
+    assert "75.0 % in place of 100.0 %: -25.0 points, 95 % interval -75.0 to +0.0, McNemar's p 1" in line

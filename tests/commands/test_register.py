@@ -1,0 +1,84 @@
+"""A bundle takes the place of another if `compare` finds its experiment better, and in one line not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import described
+import pytest
+
+from pipeline import tracking
+from pipeline.commands import compare, finding, register
+from pipeline.core import digests
+from pipeline.core.errors import InputError
+from pipeline.tracking import Version
+
+OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)
+IMAGES = 40
+# How many of the images each experiment tells right.
+RIGHT = {"better": 40, "old": 20, "equal": 20, "worse": 4, "elsewhere": 40}
+
+
+def write_answers(root, right, *, name="a"):
+    lines = [f"{name}/{n}.png,a,a,0.9,{int(n < right)}" for n in range(IMAGES)]
+    file = root / "metrics/evaluate/1/predictions.csv"
+    file.write_text("\n".join(["path,actual,predicted,confidence,correct", *lines]) + "\n", encoding="utf-8")
+    digests.seal(file.parent)
+    manifest = root / "data/collected/manifest.csv"
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{name}/{n}.png,a,{n}" for n in range(IMAGES)]
+    manifest.write_text("\n".join(["path,label,sha256", *rows]) + "\n", encoding="utf-8")
+    digests.seal(manifest.parent)
+
+
+@pytest.fixture
+def experiments(clone, files, monkeypatch):
+    """Experiments of one repeat, each in a folder in place of DVC's cache, found by a key that is their name."""
+    for name, right in RIGHT.items():
+        files.experiment(clone / name, repeats=(1,))
+        write_answers(clone / name, right, name="b" if name == "elsewhere" else "a")
+    monkeypatch.setattr(compare, "files_of", lambda name: tracking.Folder(Path(name)))
+    monkeypatch.setattr(finding, "experiment", lambda root, key: key if key in RIGHT else None)
+
+
+def judged(experiment, before=OLD, said=described.REPEAT):
+    return register.judged(replace(said, origin=replace(said.origin, experiment=experiment)), "spiders", "best", before)
+
+
+def test_the_first_to_have_the_alias_is_compared_with_nothing():
+    assert judged("better", None) == "the first to have it"
+
+
+def test_a_better_one_is_taken(experiments):
+    told = judged("better")
+    assert told.startswith("the new one's network is better; other seeds are not tried (+50.0 points of accuracy")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "verdict"),
+    [
+        ("worse", "version 3's network is better; other seeds are not tried (-40.0 points of accuracy in 1 repeats)"),
+        ("equal", "no detectable difference (+0.0 points of accuracy in 1 repeats)"),
+    ],
+)
+def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, experiment, verdict):
+    with pytest.raises(InputError) as refused:
+        judged(experiment)
+    assert str(refused.value) == (
+        f"not better than spiders version 3, which has the alias best: {verdict}; --force registers it all the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("experiment", "before", "said", "why"),
+    [
+        ("elsewhere", OLD, described.REPEAT, "only what is tested on the same images can be compared"),
+        ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are not at hand"),
+        ("old", OLD, described.REPEAT, "both are of one experiment"),
+        ("better", OLD, described.FINAL, r"this bundle \(final\) has no test score of its own"),
+        ("better", OLD._replace(scored=False, kind="ensemble"), described.REPEAT, r"that bundle \(ensemble\) has no"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_the_reason(experiments, experiment, before, said, why):
+    with pytest.raises(InputError, match=f"^not compared with spiders version 3.*{why}.*--force") as refused:
+        judged(experiment, before, said)
+    assert "\n" not in str(refused.value)
