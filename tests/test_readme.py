@@ -28,7 +28,6 @@ from pipeline.studies import definition
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"
 DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
 SERVED = "test_served.py runs it, with a port and an image of its own"
-SYNC = "test_sync.py calls it"
 EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LIKE = "test_experiments.py runs one like it"
@@ -36,8 +35,6 @@ LONG = "trains for long; its plan is tested here"
 OUT_OF_REACH = {
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
-    "orbweaver sync": SYNC,
-    "orbweaver sync --models": SYNC,
     "orbweaver export models/bundle --to onnx": EXPORT,
     "orbweaver export models/bundle --to onnx --int8": EXPORT,
     "orbweaver export models/bundle --to pt2": EXPORT,
@@ -46,7 +43,7 @@ OUT_OF_REACH = {
     "dvc exp run -S mlflow.system_metrics=true": "test_live.py follows a training with it",
     "mlflow models serve --model-uri models:/orbweaver-synthetic@champion --env-manager local --host 127.0.0.1"
     " --port 5001": SERVED,
-    'echo "{\\"inputs\\": {\\"image\\": [\\"$(base64 -w 0 spider.jpg)\\"]}}" > request.json': SERVED,
+    'echo "{\\"dataframe_records\\": [{\\"image\\": \\"$(base64 -w 0 spider.jpg)\\"}]}" > request.json': SERVED,
     "curl --silent --header 'Content-Type: application/json' --data @request.json http://127.0.0.1:5001/invocations": (
         SERVED
     ),
@@ -154,6 +151,12 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--rm",
         "--volume",
         "--gpus",
+        # Of `mlflow models serve` and curl.
+        "--model-uri",
+        "--env-manager",
+        "--silent",
+        "--header",
+        "--data",
     }
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.TEXT)) - others
     assert len(told) > 5

@@ -1,6 +1,7 @@
 """Answers to images that come from outside: checked against limits, and with probabilities by the classes' names."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,30 @@ from pipeline.datasets.decoding.images import RefusedError
 # Limits of one request. An image of more pixels than Pillow's own limit, 89 million, is refused as elsewhere.
 MOST_IMAGES = 64
 MOST_BYTES = 20 * 1024 * 1024
+# The only folder whose files a request may name; without it, none.
+FOLDER = "ORBWEAVER_SERVED_FOLDER"
 # Classes in `top`.
 TOP = 3
+
+
+def source(row: Mapping[str, Any], number: int) -> Path | bytes:
+    """Return the image of a row: the content of a file, or its path where such are allowed.
+
+    Raises:
+        InputError: for a row with none or both, and for a path that is not allowed.
+    """
+    content, name = row.get("image"), row.get("path")
+    if isinstance(content, bytes) and not isinstance(name, str):
+        return content
+    if isinstance(content, bytes) or not isinstance(name, str):
+        raise InputError(f"image {number}: either the bytes of a file in `image` or its `path` is needed")
+    if not (allowed := os.environ.get(FOLDER)):
+        raise InputError(f"image {number}: paths are not taken; send the file's bytes, or set {FOLDER}")
+    folder = Path(allowed).resolve()
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder):
+        raise InputError(f"image {number}: its path leads out of the folder that is served")
+    return file
 
 
 def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -> list[dict[str, Any]]:

@@ -15,8 +15,6 @@ from pandas import DataFrame  # type: ignore[import-untyped]
 from pipeline.bundles import answering, bundle
 from pipeline.core.errors import InputError
 
-# The only folder whose files a request may name; without it, none.
-FOLDER = "ORBWEAVER_SERVED_FOLDER"
 DEVICE = "ORBWEAVER_DEVICE"
 
 
@@ -39,30 +37,10 @@ class ServedBundle(PythonModel):
             MlflowException: with one line, which a server sends with status 400.
         """
         try:
-            images = [source(row, number) for number, row in enumerate(model_input.to_dict("records"))]
+            images = [answering.source(row, number) for number, row in enumerate(model_input.to_dict("records"))]
             return answering.answers(self.bundle, images, **(params or {}))
         except InputError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
-
-
-def source(row: dict[str, Any], number: int) -> Path | bytes:
-    """Return the image of a row: the content of a file, or its path where such are allowed.
-
-    Raises:
-        InputError: for a row with none or both, and for a path that is not allowed.
-    """
-    content, name = row.get("image"), row.get("path")
-    if isinstance(content, bytes) and not isinstance(name, str):
-        return content
-    if isinstance(content, bytes) or not isinstance(name, str):
-        raise InputError(f"image {number}: either the bytes of a file in `image` or its `path` is needed")
-    if not (allowed := os.environ.get(FOLDER)):
-        raise InputError(f"image {number}: paths are not taken; send the file's bytes, or set {FOLDER}")
-    folder = Path(allowed).resolve()
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder):
-        raise InputError(f"image {number}: its path leads out of the folder that is served")
-    return file
 
 
 set_model(ServedBundle())

@@ -1,6 +1,7 @@
 """Answers to images from outside: checked against limits, with probabilities by the classes' names."""
 
 import io
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,3 +85,42 @@ def test_an_image_of_too_many_bytes_is_refused_before_it_is_read(loaded, monkeyp
     monkeypatch.setattr(answering, "MOST_BYTES", 100)
     with pytest.raises(InputError, match=r"^image 0: [\d,]+ bytes; at most 100 are taken$"):
         answering.answers(loaded, [drawn()])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder that is served, with a photograph, and a link that leads out of it."""
+    place = tmp_path / "served"
+    place.mkdir()
+    (place / "a.jpg").write_bytes(b"a")
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (place / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    monkeypatch.setenv(answering.FOLDER, str(place))
+    return place
+
+
+def test_bytes_are_taken_as_they_are_beside_an_empty_path():
+    assert answering.source({"image": b"a", "path": math.nan}, 0) == b"a"
+
+
+@pytest.mark.parametrize("row", [{}, {"image": None, "path": None}, {"image": b"a", "path": "a.jpg"}, {"image": "a"}])
+def test_a_row_has_either_bytes_or_a_path(row):
+    with pytest.raises(InputError, match=r"^image 4: either the bytes of a file in `image` or its `path` is needed$"):
+        answering.source(row, 4)
+
+
+def test_no_path_is_taken_unless_a_folder_is_named(folder, monkeypatch):
+    monkeypatch.delenv(answering.FOLDER)
+    with pytest.raises(InputError, match=r"^image 0: paths are not taken; send the file's bytes, or set ORBWEAVER_"):
+        answering.source({"path": "a.jpg"}, 0)
+
+
+def test_a_path_below_the_folder_is_taken(folder):
+    assert answering.source({"path": "a.jpg"}, 0) == folder / "a.jpg"
+    assert answering.source({"path": str(folder / "a.jpg")}, 0) == folder / "a.jpg"
+
+
+@pytest.mark.parametrize("path", ["../secret.jpg", "/etc/passwd", "link.jpg"])
+def test_a_path_that_leads_out_of_it_is_refused(folder, path):
+    with pytest.raises(InputError, match=r"^image 0: its path leads out of the folder that is served$"):
+        answering.source({"path": path}, 0)

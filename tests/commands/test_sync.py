@@ -21,6 +21,23 @@ def test_a_clone_without_results_gets_an_empty_store(tracked):
     assert said() == [f"MLflow: no finished experiment yet, sqlite:///{tracked}/mlflow.db is ready"]
 
 
+def test_whether_images_are_sent_is_read_from_params_yaml_whatever_else_is_in_it(tracked, files, runs):
+    files.experiment(tracked)
+    (tracked / "metrics/report/index.html").write_text("page", encoding="utf-8")
+    for images in ("true", "false"):
+        Path("params.yaml").write_text(f"recipe: gone\nmlflow:\n  images: {images}\n", encoding="utf-8")
+        said()
+        assert bool(list(Path("mlruns").glob("*/artifacts/report/index.html"))) == (images == "true")
+    Path("params.yaml").write_text("mlflow:\n  images: perhaps\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^params\.yaml: mlflow\.images: 'perhaps'"):
+        sync.sync()
+
+
+def test_without_a_bundle_there_is_no_model_to_add(tracked, files):
+    with pytest.raises(InputError, match=r"^models/bundle: no bundle: .*`orbweaver bundle` makes one$"):
+        click.testing.CliRunner().invoke(sync.command, ["--models"], catch_exceptions=False)
+
+
 def test_an_experiment_is_added_once(tracked, files):
     files.experiment(tracked)
     assert said() == ["MLflow: 1 experiment added"]

@@ -1,20 +1,14 @@
 """A run of one clone made again in another: identical, and not once a seed or a photograph is changed."""
 
-import csv
 import json
 import re
 import shutil
 import sqlite3
-import warnings
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
-from click.testing import CliRunner
 from clones import Clone, ran, stages
-
-from pipeline.commands import sync
 
 pytestmark = pytest.mark.slow
 # What holds run times, and what quotes them.
@@ -93,28 +87,3 @@ def test_photographs_of_the_users_own_are_reproduced_from_their_place(stubbed: C
     shutil.copy(second, first)
     last = stubbed.run("orbweaver", "reproduce", "own", code=1).splitlines()[-1]
     assert f"content of {folder}" in last
-
-
-def test_a_logged_model_gives_the_logits_of_the_record(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
-    import mlflow
-
-    clone.enter(monkeypatch)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for number in ("1 model added", "0 models added"):
-            told = CliRunner().invoke(sync.command, ["--models"], catch_exceptions=False)
-            assert (told.exit_code, number in told.output) == (0, True), told.output
-        mlflow.set_tracking_uri(f"sqlite:///{clone.root}/mlflow.db")
-        [model] = mlflow.search_logged_models(output_format="list")
-        loaded = mlflow.pyfunc.load_model(model.model_uri)
-        assert "uint8" in str(loaded.metadata.signature)
-        test = [row["path"] for row in table("data/split/1.csv") if row["part"] == "test"]
-        index = [row["path"] for row in table("data/packed/index.csv")]
-        images = np.load("data/packed/images.npy")[[index.index(path) for path in test]][:7]
-        wanted = np.load("metrics/evaluate/1/logits.npy")[:7]
-        assert float(abs(loaded.predict(images) - wanted).max()) < 1e-4
-
-
-def table(place: str) -> list[dict[str, str]]:
-    with Path(place).open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
