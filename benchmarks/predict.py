@@ -50,6 +50,7 @@ class Elsewhere:
 
     def __init__(self, loaded: "Bundle", seconds: float) -> None:
         self.description = loaded.description
+        self.certainty = None
         self._seconds = seconds
 
     def run(self, images: NDArray[np.uint8], *, batch_size: int) -> "Outputs":
