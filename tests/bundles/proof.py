@@ -5,6 +5,7 @@ the test photographs from their files, in another order, as are ONNX and pt2 fil
 photographs, else drawn spiders.
 """
 
+import contextlib
 import csv
 import os
 import sys
@@ -102,14 +103,17 @@ def agreeing(one: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Print the table; the status is 1 where a score differs, or the class that an export gives."""
+    """Print the table, a row as soon as it is there; the status is 1 where a score or an export's class differs."""
     cases = [(name, "none") for name in BACKBONES] + [("resnet50", attention) for attention in ATTENTIONS]
-    rows = [of_network(*case) for case in tqdm(cases, disable=None)]
-    print("\n| network | class scores | equal to the bit | ONNX: equal classes, gap | pt2: equal classes, gap |")
-    print("| --- | --- | --- | --- | --- |")
-    for row in rows:
-        print(f"| {row.network} | {row.scores} | {row.equal} | {agreeing(row.onnx)} | {agreeing(row.pt2)} |")
-    raise SystemExit(any(row.equal != row.scores or differs(row.onnx) or differs(row.pt2) for row in rows))
+    print("| network | class scores | equal to the bit | ONNX: equal classes, gap | pt2: equal classes, gap |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    failed = False
+    for case in tqdm(cases, disable=None):
+        with contextlib.redirect_stdout(sys.stderr):
+            row = of_network(*case)
+        tqdm.write(f"| {row.network} | {row.scores} | {row.equal} | {agreeing(row.onnx)} | {agreeing(row.pt2)} |")
+        failed |= row.equal != row.scores or differs(row.onnx) or differs(row.pt2)
+    raise SystemExit(failed)
 
 
 if __name__ == "__main__":
