@@ -45,11 +45,14 @@ class Photographs(NamedTuple):
     labels: IntArray
 
 
-def read(folder: Path, *parts: str) -> Photographs:
-    """Return the photographs of some parts of the set."""
+def read(folder: Path, *parts: str, each: int | None = None) -> Photographs:
+    """Return the photographs of some parts of the set, of each class in each part the first `each` or all."""
     classes = sorted(place.name for place in (folder / parts[0]).iterdir() if place.is_dir())
     files = [
-        (file, n) for part in parts for n, one in enumerate(classes) for file in sorted((folder / part / one).iterdir())
+        (file, n)
+        for part in parts
+        for n, one in enumerate(classes)
+        for file in sorted((folder / part / one).iterdir())[:each]
     ]
     found = []
     for start in tqdm(range(0, len(files), BATCH), "features", disable=None):

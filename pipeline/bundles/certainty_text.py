@@ -31,11 +31,12 @@ def _none(said: Description) -> Iterator[str]:
 
 def _calibration(said: Description) -> Iterator[str]:
     calibration, tested = said.calibration or {}, said.on_test
-    line = (
-        f"Calibrated on {calibration['images']} images that were held out from training: scores are divided by "
-        f"{calibration['temperature']:.3g}, which makes the network "
-        f"{'less' if calibration['temperature'] > 1 else 'more'} sure."
-    )
+    line = f"Calibrated on {calibration['images']} images that were held out from training: scores are "
+    if calibration["temperature"] == 1:
+        line += "left as they are, since the network was right for all of these."
+    else:
+        less = "less" if calibration["temperature"] > 1 else "more"
+        line += f"divided by {calibration['temperature']:.3g}, which makes the network {less} sure."
     if tested:
         before, after = (_percent(tested[f"calibration_error{when}"]) for when in ("", "_after"))
         line += (

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+from bundle_files import write
 
 from pipeline import tracking
-from pipeline.assembly import bundling
-from pipeline.bundles.description import Kind
-from pipeline.core import paths
-from pipeline.datasets.prepared.packed import Packed
 
 # Two repeats of drawn spiders with validation images; batches that do not divide the test part.
 CHANGES = {"data.split.val": 0.3, "train.batch_size": 5}
@@ -29,14 +26,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         tiny.write_params(CHANGES, repeats=[1, 2])
         tiny.chain()
         yield root
-
-
-def write(folder: Path, kind: Kind = "repeat", repeat: int | None = None) -> Path:
-    """Write a bundle of the project where this process is into a new folder."""
-    results = tracking.read(tracking.Folder(Path()))
-    folder.mkdir()
-    bundling.write(folder, kind, bundling.chosen(kind, repeat, results), results, Packed.open(paths.PACKED))
-    return folder
 
 
 @pytest.fixture(scope="module")

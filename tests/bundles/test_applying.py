@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from applied import COLORS, Colors, photograph, untrained
-from conftest import write
+from bundle_files import write
 from PIL import Image
 from scipy.special import softmax
 from test_bad_images import REFUSED

@@ -10,7 +10,7 @@ import formats
 import numpy as np
 import pytest
 import tiny
-from conftest import write
+from bundle_files import write
 from scipy.special import softmax
 
 from pipeline.bundles import bundle, description

@@ -22,7 +22,7 @@ from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.naming import Naming
 from pipeline.core.precision import set_float32
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import Recipe, Tracking
 from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
@@ -164,7 +164,7 @@ def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -
 def test_the_time_of_a_training_has_no_wait_for_mlflow_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
     def slow(
-        record: Record, *, data_sha256: str, repeats: tuple[int, ...], naming: Naming
+        record: Record, *, data_sha256: str, repeats: tuple[int, ...], naming: Naming, shown: Tracking
     ) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(log=lambda row, step: None)
         time.sleep(60)

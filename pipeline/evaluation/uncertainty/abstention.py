@@ -24,6 +24,8 @@ class RiskCoverage(NamedTuple):
 def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
     """Return the curve of images in descending order of their confidence.
 
+    Images of one confidence have no order: the risk among them is the mean over all orders.
+
     Args:
         confidence: (n,) any number that is larger for surer predictions; n >= 1.
         correct: (n,) whether the prediction is right.
@@ -31,10 +33,11 @@ def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
     >>> risk_coverage(np.array([0.9, 0.8, 0.6]), np.array([True, True, False])).risk.round(3).tolist()
     [0.0, 0.0, 0.333]
     """
-    order = np.argsort(-confidence, kind="stable")
-    count = np.arange(1, len(order) + 1)
-    risk = np.cumsum(~correct[order]) / count
-    return RiskCoverage(count / len(order), risk, float(risk.mean()))
+    _, place, equal = np.unique(-confidence, return_inverse=True, return_counts=True)
+    errors = np.bincount(place, weights=~correct) / equal
+    count = np.arange(1, len(confidence) + 1)
+    risk = np.cumsum(np.repeat(errors, equal)) / count
+    return RiskCoverage(count / len(confidence), risk, float(risk.mean()))
 
 
 class Asking(NamedTuple):

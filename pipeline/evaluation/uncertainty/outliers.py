@@ -1,12 +1,13 @@
 """Scores of images unlike those that a network was trained on, larger for stranger ones."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray
+from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, check_finite
 
 # Rows of features that are compared at once, so that memory is bounded.
 BLOCK = 1024
@@ -25,7 +26,7 @@ class Outliers:
         images: training images.
         distance: a larger distance is strange.
         energy: a larger energy is strange.
-        from_images: of which images these are the 97.5th percentiles: `calibration`, or `training`.
+        from_images: of which images 97.5 % are below either: `calibration`, or `training`.
     """
 
     neighbors: int
@@ -64,7 +65,7 @@ def distances(features: FloatArray, reference: FloatArray, *, neighbors: int, it
     """
     k = min(neighbors, len(reference) - itself) - 1 + itself
     result = []
-    for start in range(0, len(features), BLOCK):
+    for start in range(0, len(features) or 1, BLOCK):
         # Of vectors of length 1, the squared distance is 2 - 2 times their product.
         products = features[start : start + BLOCK] @ reference.T
         nearest = -np.partition(-products, k, axis=1)[:, k]
@@ -74,16 +75,18 @@ def distances(features: FloatArray, reference: FloatArray, *, neighbors: int, it
 
 def energy(logits: FloatArray) -> FloatArray:
     """Return -log sum exp of the logits (n, K), another score (Liu, Wang, Owens and Li 2020, NeurIPS)."""
-    largest = logits.max(axis=1)
-    values: FloatArray = -(largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1)))
+    given = logits.astype(np.float64)
+    largest = given.max(axis=1)
+    values: FloatArray = -(largest + np.log(np.exp(given - largest[:, None]).sum(axis=1)))
     return values
 
 
 def fit(
     reference: FloatArray, features: FloatArray, logits: FloatArray, *, held_out: bool, neighbors: int = NEIGHBORS
 ) -> Outliers:
-    """Return how images are judged strange, so that at most 5 % of images like those of the training are.
+    """Return how images are judged strange, so that at most 5 % of images like those of the training are, on average.
 
+    That takes 39 images; of fewer the largest scores are the thresholds, and more are called strange.
     The training images themselves are nearer and surer than new images, as the network was trained on them: where the
     thresholds are theirs, more than 5 % of new images are called strange.
 
@@ -93,16 +96,27 @@ def fit(
         logits: (n, K) of the same images.
         held_out: whether these are not the training images.
         neighbors: k.
+
+    Raises:
+        InputError: for features or logits that are not finite.
     """
-    level = 1 - FALSE_ALARMS / 2
+    for name, values in (("features", reference), ("features", features), ("logits", logits)):
+        check_finite(name, values)
     distance = distances(features, reference, neighbors=neighbors, itself=not held_out)
     return Outliers(
         neighbors=neighbors,
         images=len(reference),
-        distance=float(np.quantile(distance, level, method="higher")),
-        energy=float(np.quantile(energy(logits), level, method="higher")),
+        distance=_limit(distance),
+        energy=_limit(energy(logits)),
         from_images="calibration" if held_out else "training",
     )
+
+
+def _limit(scores: FloatArray) -> float:
+    """Return the score that another image of the kind exceeds with a probability of 2.5 % at most, of 39 or more."""
+    # The ceil((n + 1) level)-th smallest: the n images and that one are alike, and any of them may be the largest.
+    rank = math.ceil((len(scores) + 1) * (1 - FALSE_ALARMS / 2))
+    return float(np.sort(scores)[min(rank, len(scores)) - 1])
 
 
 def judge(fitted: Outliers, reference: FloatArray, features: FloatArray, logits: FloatArray) -> Strangeness:
@@ -115,5 +129,6 @@ def judge(fitted: Outliers, reference: FloatArray, features: FloatArray, logits:
         logits: (n, K) of the images.
     """
     distance = distances(normalized(features), reference, neighbors=fitted.neighbors)
-    own = energy(logits.astype(np.float64))
-    return Strangeness(distance, own, (distance > fitted.distance) | (own > fitted.energy))
+    own = energy(logits)
+    # What is not a number is strange too.
+    return Strangeness(distance, own, ~((distance <= fitted.distance) & (own <= fitted.energy)))

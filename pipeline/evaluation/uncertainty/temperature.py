@@ -5,14 +5,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
+from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray, check_finite
 
-# Ends of the search, for images whose classes are all right, where the likelihood grows as the temperature falls.
+# Ends of the search, for images that are almost all right or no better than drawn.
 LOWEST, HIGHEST = 0.05, 20.0
 
 
 def fit(logits: FloatArray, labels: IntArray) -> float:
-    """Return the temperature with the largest likelihood of the labels, 0.05 to 20.
+    """Return the temperature with the largest likelihood of the labels, 0.05 to 20; 1 where all images are right.
+
+    Without an error the likelihood grows as the temperature falls, whatever the network: a few images would make it
+    certain of everything.
 
     Above 1 the network was too sure, below 1 not sure enough. scikit-learn's `CalibratedClassifierCV` finds the same,
     but keeps it private and refuses images among which a class is missing.
@@ -20,11 +23,17 @@ def fit(logits: FloatArray, labels: IntArray) -> float:
     Args:
         logits: (n, K) of images that the network was not trained on; n >= 1.
         labels: (n,) their classes.
+
+    Raises:
+        InputError: for logits that are not finite.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    check_finite("logits", logits)
     given, rows = logits.astype(np.float64), np.arange(len(labels))
+    if (given.argmax(axis=1) == labels).all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         return -float(log_softmax(given / math.exp(log_temperature), axis=1)[rows, labels].mean())
