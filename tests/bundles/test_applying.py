@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -115,9 +116,12 @@ def test_the_test_images_get_the_probabilities_of_evaluate_in_any_order_and_besi
     order = np.random.default_rng(1).permutation(len(files))
     bad = bundled / "bundle.json"
     names = [files[order[0]], bad, *(files[place] for place in order[1:])]
-    found = [one.prediction for one in applied(bundle.load(bundled, device="cpu"), names) if not one.prediction.error]
-    expected = softmax(logits.astype(np.float64), axis=1).max(1)
-    assert [one.probability for one in found] == pytest.approx(expected[order], abs=1e-15)
+    loaded = bundle.load(bundled, device="cpu")
+    calibrated = [one.prediction for one in applied(loaded, names) if not one.prediction.error]
+    expected = softmax(logits.astype(np.float64) / loaded.certainty.calibration.temperature, axis=1).max(1)
+    assert [one.probability for one in calibrated] == pytest.approx(expected[order], abs=1e-15)
+    own = replace(loaded, certainty=None)
+    found = [one.prediction for one in applied(own, names) if not one.prediction.error]
     with Path("metrics/evaluate/1/predictions.csv").open(encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     assert [f"{one.probability:.6f}" for one in found] == [f"{float(rows[place]['confidence']):.6f}" for place in order]

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import formats
@@ -100,29 +98,6 @@ def test_another_repeat_is_taken_where_it_is_asked_for_and_none_that_is_not_ther
     assert [one.repeat for one in said.members] == [2]
     with pytest.raises(InputError, match=r"^--repeat 3: the experiment has the repeats 1, 2$"):
         write(tmp_path / "third", repeat=3)
-
-
-LOADER = """
-import importlib.abc, sys
-class Refuse(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {names}:
-            raise ImportError(name)
-sys.meta_path.insert(0, Refuse())
-from pathlib import Path
-from pipeline.bundles import bundle
-said = bundle.describe(Path(sys.argv[1]))
-pixels = bundle.pixels(Path(sys.argv[2]), said.preprocessing)
-print(pixels.shape, len(said.classes))
-"""
-
-
-def test_loading_needs_neither_pydantic_nor_dvc_nor_mlflow(bundled: Path) -> None:
-    """A narrow network exists in this process alone, so the other one stops before it; a slow test goes on."""
-    image = str(of_test()[0][0].resolve())
-    words = [sys.executable, "-c", LOADER.format(names=set(NOT_NEEDED)), str(bundled), image]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=tiny.ROOT, check=False)
-    assert done.stdout.split() == ["(3,", f"{tiny.SIDE},", f"{tiny.SIDE})", "9"], done.stderr
 
 
 def damaged(bundled: Path, to: Path, name: str, content: bytes) -> Path:

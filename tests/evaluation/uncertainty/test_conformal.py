@@ -1,4 +1,3 @@
-import crepes
 import judged
 import numpy as np
 import pytest
@@ -17,9 +16,13 @@ def usual(shares, labels, level):
     return scores[int(np.ceil(level * (len(scores) + 1))) - 1]
 
 
+# Importing crepes takes seconds.
+@pytest.mark.slow
 @pytest.mark.parametrize("images", SIZES)
 @pytest.mark.parametrize("level", conformal.LEVELS)
 def test_sets_at_the_usual_rank_are_those_of_crepes(images, level):
+    import crepes
+
     # Where level * (n + 1) is whole, crepes keeps classes of p = 1 - level, and its rank is one higher.
     assert level * (images + 1) % 1 > 1e-9
     logits, labels = judged.drawn(images + 1000)
@@ -37,8 +40,11 @@ def test_sets_at_the_usual_rank_are_those_of_crepes(images, level):
     assert 1000 < ours.sum() < 5000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", SIZES)
 def test_sets_by_class_are_those_of_crepes_by_class(images):
+    import crepes
+
     logits, labels = judged.drawn(images * 5 + 500)
     shares, known = probabilities(logits), images * 5
     own, others, labels = shares[:known], shares[known:], labels[:known]
