@@ -5,8 +5,52 @@ in the module that the row's `make` names.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from pipeline.core.choices import Choice
+from pipeline.core.types import Factor, Fraction, Rate, Real, Section
+
+
+class AdamOptions(Section):
+    """Decay rates of Adam's two running means."""
+
+    beta1: Rate
+    beta2: Rate
+
+
+class SgdOptions(Section):
+    """Momentum of SGD, plain or Nesterov's."""
+
+    momentum: Rate
+    nesterov: bool
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> "SgdOptions":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class StepOptions(Section):
+    """Fractions of the budget after which the rate is multiplied by `factor`."""
+
+    at: Annotated[tuple[Fraction, ...], Field(max_length=100)]
+    factor: Factor
+
+
+class CosineOptions(Section):
+    """Fraction `final` of the first rate at the end of half a cosine."""
+
+    final: Rate
+
+
+class ExponentialOptions(Section):
+    """Decay by `factor` in the fraction `every` of the budget, a little with each iteration."""
+
+    factor: Annotated[Real, Field(gt=0, le=1)]
+    every: Annotated[Real, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +68,19 @@ OPTIMIZERS: dict[str, Factory] = {
     "adam": Factory(
         title="Adam",
         description="Adam; weight decay is added to the gradient",
-        options="pipeline.training.options:AdamOptions",
+        options="pipeline.training.table:AdamOptions",
         make="pipeline.training.optimizers:adam",
     ),
     "adamw": Factory(
         title="AdamW",
         description="Adam with weight decay apart from the gradient",
-        options="pipeline.training.options:AdamOptions",
+        options="pipeline.training.table:AdamOptions",
         make="pipeline.training.optimizers:adamw",
     ),
     "sgd": Factory(
         title="SGD",
         description="stochastic gradient descent with momentum, Nesterov's or plain",
-        options="pipeline.training.options:SgdOptions",
+        options="pipeline.training.table:SgdOptions",
         make="pipeline.training.optimizers:sgd",
     ),
 }
@@ -50,19 +94,19 @@ SCHEDULES: dict[str, Factory] = {
     "step": Factory(
         title="steps",
         description="the rate is multiplied by `factor` after each of the fractions `at` of the budget",
-        options="pipeline.training.options:StepOptions",
+        options="pipeline.training.table:StepOptions",
         make="pipeline.training.schedules:step",
     ),
     "cosine": Factory(
         title="a cosine",
         description="half a cosine down to `final` times the first rate",
-        options="pipeline.training.options:CosineOptions",
+        options="pipeline.training.table:CosineOptions",
         make="pipeline.training.schedules:cosine",
     ),
     "exponential": Factory(
         title="an exponential",
         description="falls with each iteration, to `factor` times itself in the fraction `every` of the budget",
-        options="pipeline.training.options:ExponentialOptions",
+        options="pipeline.training.table:ExponentialOptions",
         make="pipeline.training.schedules:exponential",
     ),
 }
