@@ -41,7 +41,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 
 
 class Outputs(NamedTuple):
-    """What the networks of a bundle give for n images.
+    """Outputs of the networks of a bundle for n images.
 
     Attributes:
         logits: (M, n, K) float32, class scores of each of the M networks.

@@ -21,7 +21,7 @@ FEATURES = "features"
 
 @dataclass(frozen=True)
 class Certainty:
-    """What a bundle judges by.
+    """Calibration, thresholds and features that a bundle judges by.
 
     Attributes:
         calibration: from images that were held out from training; None where there were none.

@@ -27,7 +27,7 @@ class Structure:
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What happens to an image file until it is the network's input, in this order.
+    """Steps from an image file to the network's input, in this order.
 
     Attributes:
         orientation: "exif": turned upright as the file's EXIF data say.
@@ -85,7 +85,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a bundle was made from.
+    """Origin of a bundle.
 
     Attributes:
         experiment: the key of the experiment, a hash over all that it follows from.

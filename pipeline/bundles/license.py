@@ -1,4 +1,4 @@
-"""What a license of pre-trained weights says about commercial use: a reading of its name, no legal advice."""
+"""Commercial use of pre-trained weights by the name of their license; no legal advice."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What `predict` says of an image, and how that is written: the one place that names its columns."""
+"""Predictions of images and how they are written: the one place that names their columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Doubt(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What is said of one file.
+    """Prediction of one file.
 
     Attributes:
         path: as it was given, or found in a folder that was given.

@@ -138,10 +138,10 @@ def run(
 def summary(counts: "Counter[str]", outputs: Outputs) -> str:
     """Return the last line."""
     images, unusable = counts["images"], counts["unusable"]
-    told = [f"{images:,} image{'s' * (images != 1)}"]
-    told += [f"{unusable:,} file{'s' * (unusable != 1)} cannot be used"] if unusable else []
+    counted = [f"{images:,} image{'s' * (images != 1)}"]
+    counted += [f"{unusable:,} file{'s' * (unusable != 1)} cannot be used"] if unusable else []
     places = f"; written: {', '.join(map(str, outputs.places))}" if outputs.places else ""
-    return f"predict: {', '.join(told)}{places}"
+    return f"predict: {', '.join(counted)}{places}"
 
 
 @contextmanager

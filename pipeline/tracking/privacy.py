@@ -1,4 +1,4 @@
-"""What MLflow is not sent unless the user asks: photographs, their files' names, and places on this machine."""
+"""Privacy: no photograph, file name or place on this machine goes to MLflow unless the user asks for it."""
 
 import csv
 import io

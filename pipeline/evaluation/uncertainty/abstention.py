@@ -1,4 +1,4 @@
-"""What is gained where a person looks at the images of which a network is least sure."""
+"""Errors that remain where a person looks at the images of which a network is least sure."""
 
 from typing import NamedTuple
 

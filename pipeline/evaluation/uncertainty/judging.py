@@ -18,7 +18,7 @@ ASKED_AT = conformal.LEVELS[0]
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What images that were held out from training say about a network's probabilities.
+    """Findings about a network's probabilities on images that were held out from training.
 
     Attributes:
         images: how many they are.
