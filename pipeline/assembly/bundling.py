@@ -8,13 +8,12 @@ from shutil import copyfile
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from pipeline import tracking
 from pipeline.assembly import certain, trained
 from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
-from pipeline.bundles import bundle, card, description
+from pipeline.bundles import applying, bundle, card, description
 from pipeline.bundles.description import (
     Computation,
     Description,
@@ -155,7 +154,7 @@ def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
     if any(names != tested[0] for names in tested):
         return {}
     logits = [_logits(one.number) for one in repeats]
-    mean = np.mean([softmax(one.astype(np.float64), axis=1) for one in logits], axis=0)
+    mean = applying.probabilities(np.stack(logits))
     place = {name: number for number, name in enumerate(repeats[0].classes)}
     actual = np.array([place[row["actual"]] for row in repeats[0].predictions])
     # The logarithm of a probability is a logit of it.

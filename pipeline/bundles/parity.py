@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.bundles import exporting
+from pipeline.bundles import applying, exporting
 from pipeline.bundles.bundle import Bundle
 from pipeline.bundles.running import Runner
 from pipeline.datasets.decoding import images as decoding
@@ -92,13 +92,11 @@ def full(file: Path) -> Pixels:
 
 def probabilities(bundle: Bundle, packed: Pixels, *, batch_size: int | None = None) -> Probabilities:
     """Return the bundle's probabilities (n, K) of packed images."""
-    logits, *others = bundle.run(packed, batch_size=batch_size).logits
-    if others:
-        mean = np.mean([scaled.probabilities(one) for one in (logits, *others)], axis=0)
-        # Of a probability of 0 it is -inf, whose softmax is 0 again.
-        with np.errstate(divide="ignore"):
-            logits = np.log(mean)
-    return scaled.probabilities(logits, exporting.temperature(bundle.description))
+    logits = bundle.run(packed, batch_size=batch_size).logits
+    if len(logits) > 1:
+        # Of several networks none is calibrated.
+        return applying.probabilities(logits)
+    return scaled.probabilities(logits[0], exporting.temperature(bundle.description))
 
 
 def agreement(
