@@ -84,7 +84,7 @@ class KeptState:
             raise StoppedError(self._stop, "between two checkpoints; the same command goes on from the last")
 
     def finished(self, state: Callable[[], State], where: Callable[[], str]) -> None:
-        """Keep the result until it is where it belongs, as its writing may fail; a short computation's is not kept."""
+        """Keep the end of a phase, or the result, whose writing may fail; a short computation's is not kept."""
         if self._number or time.monotonic() - self._begun > SHORT_SECONDS:
             self._write(state(), where())
 

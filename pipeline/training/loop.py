@@ -131,6 +131,10 @@ def _fit_phase(run: _Run, phases: Sequence[PhasePlan], steps: Sequence[int], num
             saved = None
         left -= len(epoch.batches)
         _fit_epoch(run, state, epoch)
+    if number + 1 < len(phases):
+        # The next phase may be stopped while it computes features, before it has a state of its own.
+        ended = partial(_checkpoint, run, state, resuming.ENDED_PHASE)
+        run.keeper.finished(ended, lambda: f"at the end of phase {number + 1}")
 
 
 def _epoch(run: _Run, state: _PhaseState, steps_left: int) -> Epoch:
@@ -235,16 +239,16 @@ def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def _offer(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
-    run.keeper.offer(lambda: _checkpoint(run, state, epoch), epoch.where)
+    run.keeper.offer(lambda: _checkpoint(run, state, epoch.state()), epoch.where)
 
 
-def _checkpoint(run: _Run, state: _PhaseState, epoch: Epoch) -> State:
+def _checkpoint(run: _Run, state: _PhaseState, epoch: State) -> State:
     """Return all that the rest of the training follows from, beside its arguments, and what it has left so far."""
     return {
         "phase": state.number,
         "network": run.network.state_dict(),
         "loss_term": state.loss_term.state() if state.loss_term else {},
-        "epoch": epoch.state(),
+        "epoch": epoch,
         **resuming.optimizer_state(state.optimizer, state.schedule, run.examples.images.device),
         **resuming.result_state(run.result, seconds=time.perf_counter() - run.started),
     }

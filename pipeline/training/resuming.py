@@ -11,6 +11,8 @@ from pipeline.training.contract import Trainable, TrainResult
 
 # Nested plain data and tensors.
 State = Mapping[str, Any]
+# In place of an epoch's state, where a phase has no step left.
+ENDED_PHASE: State = {"steps_left": 0, "correct": ()}
 
 
 class Keeper(Protocol):
@@ -34,7 +36,7 @@ class Keeper(Protocol):
         """
 
     def finished(self, state: Callable[[], State], where: Callable[[], str]) -> None:
-        """Keep the last state until it is removed."""
+        """Keep the state at the end of a phase, or of all, unless it was soon reached."""
 
 
 class _NothingKept:

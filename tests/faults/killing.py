@@ -135,7 +135,7 @@ def asked_to_stop(clone: Clone, training: Training, chance: random.Random) -> No
     if status != 0 and "interrupted" not in told:
         assert status == (130 if number == signal.SIGINT else STOPPED), told
         assert seconds < PATIENCE, f"{seconds:.1f} s"
-        # Where features are computed, or a half begins, there is no step to end: what was kept before serves.
+        # Where features are computed there is no step to end: what was kept at the end of the phase before serves.
         if BETWEEN not in told:
             assert re.search(rf"stopped by {number.name} in epoch \d+, after step (\d+) of", told), told
             assert list((clone.root / paths.CHECKPOINTS).rglob("*.pt")), told

@@ -178,6 +178,34 @@ def test_a_checkpoint_is_written_now_and_then_while_nothing_asks_for_it(monkeypa
     assert written == []
 
 
+@pytest.mark.parametrize("case", ["phases", "afa"])
+def test_a_training_that_is_stopped_before_the_first_step_of_a_phase_goes_on_from_the_end_of_the_one_before(
+    case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(case)
+    train.main(["1"])
+    undisturbed = outputs()
+    for folder in (paths.trained(1), paths.training_metrics(1)):
+        shutil.rmtree(folder)
+    monkeypatch.setattr(kept_state, "SHORT_SECONDS", 0.0)
+    finished = KeptState.finished
+
+    def stopping(self: KeptState, *arguments: Any) -> None:
+        finished(self, *arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptState, "finished", stopping)
+        patch.setattr(KeptState, "offer", lambda *_arguments: None)
+        with pytest.raises(StoppedError, match="between two checkpoints; the same command goes on from the last"):
+            train.main(["1"])
+    capsys.readouterr()
+    train.main(["1"])
+    assert "at the end of phase 1\n" in capsys.readouterr().out
+    assert outputs() == undisturbed
+    assert not list(paths.CHECKPOINTS.iterdir())
+
+
 def test_where_the_result_cannot_be_written_the_next_run_does_not_train_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
