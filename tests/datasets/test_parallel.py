@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,8 @@ from pipeline.datasets.decoding import parallel
 from pipeline.datasets.decoding.parallel import mapped
 
 COUNT = 40
+# More than the parent does while its workers start.
+MANY = 400
 
 
 def _square(number: int) -> int:
@@ -32,7 +35,9 @@ def _fail(number: int) -> int:
 
 
 def _die(_: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _process(_: int) -> int:
@@ -60,19 +65,40 @@ def test_no_work_is_no_work():
         assert list(results) == []
 
 
-def test_much_work_is_done_by_workers(at_once):
-    with mapped(_process, range(COUNT)) as results:
-        assert os.getpid() not in set(results)
+def test_much_work_is_done_here_while_workers_start_and_by_them_from_then_on(at_once):
+    with mapped(_process, range(MANY)) as results:
+        processes = list(results)
+    alone = processes.count(os.getpid())
+    assert 0 < alone < MANY
+    assert processes[:alone] == [os.getpid()] * alone
+    assert len(processes) == MANY
+    assert len(set(processes[alone:])) == 2
     assert not multiprocessing.active_children()
 
 
-def test_work_goes_over_to_workers_in_its_middle(monkeypatch):
-    monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0.05)
+@pytest.mark.parametrize(("seconds", "workers"), [(0.4, False), (4, True)])
+def test_workers_are_started_where_what_is_left_takes_longer_than_that(monkeypatch, seconds, workers):
+    now, started = 0.0, []
+
+    def work(_):
+        nonlocal now
+        now += seconds / 1000
+
+    monkeypatch.setattr(parallel, "time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setattr(parallel, "_cores", lambda: 2)
-    with mapped(_process, range(COUNT)) as results:
-        first, *others = results
-    assert len(others) == COUNT - 1
-    assert first == os.getpid() != others[-1]
+    monkeypatch.setattr(parallel, "_with_workers", lambda _work, items, _ahead: started.append(len(items)) or items)
+    with mapped(work, range(1000)) as results:
+        assert len(list(results)) == 1000
+    # A tenth of a second is watched first.
+    assert started == ([975] if workers else [])
+
+
+def test_the_time_that_results_take_is_not_the_works(monkeypatch):
+    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    with mapped(_square, range(COUNT)) as results:
+        for _ in results:
+            time.sleep(0.01)
+            assert not multiprocessing.active_children()
 
 
 def test_one_core_works_alone(monkeypatch):
@@ -95,7 +121,7 @@ def test_what_fails_in_a_worker_fails_here_and_no_worker_stays(at_once):
 
 def test_a_killed_worker_is_reported_in_a_line(at_once):
     message = r"^a worker process was killed, probably for lack of memory; nothing was kept$"
-    with pytest.raises(InputError, match=message), mapped(_die, range(COUNT)) as results:
+    with pytest.raises(InputError, match=message), mapped(_die, range(MANY)) as results:
         list(results)
 
 
@@ -108,18 +134,22 @@ def test_leaving_early_stops_the_workers_at_once(at_once):
 
 
 PARENT = """
+import multiprocessing
 import time
 from pipeline.datasets.decoding import parallel
 
 def dawdle(number):
-    print(number, flush=True)
-    time.sleep(60)
+    if multiprocessing.parent_process() is None:
+        time.sleep(0.01)
+    else:
+        print("a worker", flush=True)
+        time.sleep(60)
 
 if __name__ == "__main__":
     parallel._SECONDS_ALONE = 0
     parallel._cores = lambda: 2
-    with parallel.mapped(dawdle, range(9)) as results:
-        next(results)
+    with parallel.mapped(dawdle, range(1000)) as results:
+        list(results)
 """
 
 
@@ -131,7 +161,7 @@ def parent(tmp_path):
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert sorted(process.stdout.readline() for _ in range(2)) == ["0\n", "1\n"]
+        assert [process.stdout.readline() for _ in range(2)] == ["a worker\n"] * 2
         yield process
         process.kill()
 

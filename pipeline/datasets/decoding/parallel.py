@@ -18,7 +18,7 @@ from pipeline.core.errors import InputError
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
-# Workers take about a second to start: less work than that is done without them.
+# Workers take about a second to start, on all cores: less work than that is done without them.
 _SECONDS_ALONE = 1.0
 _AHEAD_PER_WORKER = 4
 
@@ -47,13 +47,21 @@ def mapped(
 
 
 def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], ahead: int) -> Generator[ResultT, None, None]:
-    end = time.monotonic() + _SECONDS_ALONE
-    done = 0
-    while done < len(items) and (_cores() == 1 or time.monotonic() < end):
-        yield work(items[done])
+    seconds, done = 0.0, 0
+    while done < len(items) and (_cores() == 1 or _is_little(seconds, done, len(items) - done)):
+        started = time.perf_counter()
+        result = work(items[done])
+        # Without what is done with a result, which workers do not share.
+        seconds += time.perf_counter() - started
         done += 1
+        yield result
     if done < len(items):
         yield from _with_workers(work, items[done:], ahead)
+
+
+def _is_little(seconds: float, done: int, left: int) -> bool:
+    """Return whether too little work is left for workers, at the pace of what is done; a first few tell nothing."""
+    return seconds < _SECONDS_ALONE / 10 or seconds * left < _SECONDS_ALONE * done
 
 
 def _with_workers(
@@ -65,7 +73,13 @@ def _with_workers(
     # A new interpreter per worker: a fork would copy locks that threads of this process may hold.
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     try:
-        yield from _in_order(pool, work, items, ahead=max(count * _AHEAD_PER_WORKER, ahead))
+        with _blocked_interrupts():
+            started = [pool.submit(_nothing) for _ in range(count)]
+        done = 0
+        while done < len(items) and not any(one.done() for one in started):
+            yield work(items[done])
+            done += 1
+        yield from _in_order(pool, work, items[done:], ahead=max(count * _AHEAD_PER_WORKER, ahead))
     except BrokenProcessPool:
         raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
     except BaseException:
@@ -74,6 +88,10 @@ def _with_workers(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _nothing() -> None:
+    """Tell that a worker has started."""
 
 
 def _in_order(
