@@ -27,6 +27,17 @@ def test_the_handlers_are_those_of_before_afterwards() -> None:
     assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
 
 
+def test_nothing_stops_a_process_that_has_written_all() -> None:
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    try:
+        stopping.ignore()
+        for number in stopping.SIGNALS:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

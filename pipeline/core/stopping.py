@@ -60,3 +60,9 @@ def noted() -> Iterator[StopRequest]:
     finally:
         for number, handler in taken.items():
             signal.signal(number, handler)
+
+
+def ignore() -> None:
+    """Ignore signals to stop from now on: all is written, and a process that they end would have failed for DVC."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -39,12 +39,13 @@ def write_final(results: Results, *, held_out: float) -> None:
     recipe, data = Recipe.read(), Packed.open(paths.PACKED)
     with stopping.noted() as stop:
         final = final_training.train(recipe, data, results, held_out=held_out, stop=stop)
-    with paths.written_whole(paths.BUNDLE) as target:
-        target.mkdir()
-        bundling.write_final(target, final, recipe, results, data)
-    final.keeper.remove()
+        with paths.written_whole(paths.BUNDLE) as target:
+            target.mkdir()
+            bundling.write_final(target, final, recipe, results, data)
+        final.keeper.remove()
 
 
 if __name__ == "__main__":
     with one_line_errors("bundle"):
         main(sys.argv[1:])
+        stopping.ignore()

@@ -38,36 +38,36 @@ def main(arguments: list[str]) -> None:
     say_how_long(recipe, network, parts, record, on=on)
     before = first_values(network.model)
     started = datetime.now(UTC)
-    with (
-        tracking.follow(
-            record, data_sha256=data.sha256, repeats=recipe.repeats, naming=recipe.naming, shown=recipe.mlflow
-        ) as live,
-        stopping.noted() as stop,
-    ):
+    # To the end: what is asked to stop while it writes its results is through in a moment.
+    with stopping.noted() as stop:
         keeping = Resumption(stop, recipe.checkpoint_every)
         keeper = keeping.keeper(resumption.follows_from(record, parts, data.sha256), name="train")
-        outcome = training.run(
-            recipe,
-            network,
-            data,
-            parts,
-            record,
-            on=on,
-            on_epoch=lambda row: live.log(row, int(row["epoch"])),
-            keeping=keeping,
-            keeper=keeper,
-        )
-    with paths.written_whole(paths.trained(repeat)) as target:
-        target.mkdir()
-        trained.save(target, recipe, network, data.classes)
-    first = {"start": before, "trained": first_values(network.model), "random": random_values(recipe, repeat=repeat)}
-    sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
-    write_history(outcome, record, distributions(first), sheet)
-    speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
-    with paths.written_whole(paths.runtime_file(repeat)) as target:
-        runtime_record(outcome, on, speed, data.sha256, started=started, naming=recipe.naming).write(target)
-    digests.seal(paths.runtime_file(repeat))
-    keeper.remove()
+        with tracking.follow(
+            record, data_sha256=data.sha256, repeats=recipe.repeats, naming=recipe.naming, shown=recipe.mlflow
+        ) as live:
+            outcome = training.run(
+                recipe,
+                network,
+                data,
+                parts,
+                record,
+                on=on,
+                on_epoch=lambda row: live.log(row, int(row["epoch"])),
+                keeping=keeping,
+                keeper=keeper,
+            )
+        with paths.written_whole(paths.trained(repeat)) as target:
+            target.mkdir()
+            trained.save(target, recipe, network, data.classes)
+        end = first_values(network.model)
+        first = {"start": before, "trained": end, "random": random_values(recipe, repeat=repeat)}
+        sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
+        write_history(outcome, record, distributions(first), sheet)
+        speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
+        with paths.written_whole(paths.runtime_file(repeat)) as target:
+            runtime_record(outcome, on, speed, data.sha256, started=started, naming=recipe.naming).write(target)
+        digests.seal(paths.runtime_file(repeat))
+        keeper.remove()
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
@@ -121,3 +121,4 @@ def write_history(
 if __name__ == "__main__":
     with one_line_errors("train"):
         main(sys.argv[1:])
+        stopping.ignore()

@@ -14,6 +14,7 @@ import pytest
 import tiny
 import yaml
 
+from pipeline.assembly import trained
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StoppedError
@@ -225,6 +226,22 @@ def test_where_the_result_cannot_be_written_the_next_run_does_not_train_again(
     assert ", at its end" in told
     assert "epoch" not in told
     assert len((paths.training_metrics(1) / "history.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_training_that_is_asked_to_stop_while_it_writes_its_results_ends_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write("everything")
+    save = trained.save
+
+    def stopping(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(*arguments)
+
+    monkeypatch.setattr(trained, "save", stopping)
+    train.main(["1"])
+    assert paths.runtime_file(1).exists()
+    assert not list(paths.CHECKPOINTS.glob("*"))
 
 
 def test_a_full_disk_is_named_before_the_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
