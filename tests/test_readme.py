@@ -32,6 +32,7 @@ EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
+CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
 OUT_OF_REACH = {
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
@@ -47,6 +48,8 @@ OUT_OF_REACH = {
     "curl --silent --header 'Content-Type: application/json' --data @request.json http://127.0.0.1:5001/invocations": (
         SERVED
     ),
+    "dvc exp run -S defaults.data.split.division=1 -S defaults.data.split.inner=true": CHAIN,
+    "dvc exp run -S defaults.data.split.train_fraction=0.5": CHAIN,
     "dvc exp run -S recipe=ecsm": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S backbone=resnet18": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S lr=1e-4 -S batch_size=16": DOWNLOAD,

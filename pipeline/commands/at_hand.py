@@ -46,11 +46,13 @@ def part_sizes(resolved: Resolved, classes: int) -> PartSizes | None:
     else:
         train, val = round(counts[""] * (1 - split.test)), 0
     if drawn["train"]:
-        return PartSizes(drawn["train"] * classes, drawn["val"] * classes)
+        train, val = drawn["train"] * classes, drawn["val"] * classes
+    if split.inner:
+        train = round(train * (1 - split.test))
     if split.val and not val:
         val = round(train * split.val)
         train -= val
-    return PartSizes(train, val)
+    return PartSizes(max(classes, round(train * split.train_fraction)), val)
 
 
 def _counts(resolved: Resolved) -> Counter[str] | None:

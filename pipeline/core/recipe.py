@@ -26,6 +26,8 @@ from pipeline.core.types import (
     Name,
     PerClass,
     Rate,
+    Real,
+    RepeatNumber,
     Repeats,
     Section,
     Seed,
@@ -38,6 +40,8 @@ from pipeline.core.types import (
 NONE = "none"
 # The freezing of a recipe whose phases each have their own.
 PHASES = "phases"
+# Of divisions: every repeat has one of its own.
+EACH: Literal["each"] = "each"
 # The smallest side that every backbone takes.
 SMALLEST_INPUT = 32
 Side = Annotated[Whole, Field(ge=16, le=1024)]
@@ -50,11 +54,18 @@ TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "reg
 
 
 class Fractions(Section):
-    """The division of a set without parts of its own; `val` is a fraction of what is left for training."""
+    """The division of a set without parts of its own; `val` is a fraction of what is left for training.
+
+    `division` is the repeat whose division all repeats have, which then vary the seeds alone. With `inner` the training
+    part is divided in place of the set. `train_fraction` is what is used of each class's training images.
+    """
 
     test: Fraction
     val: Rate
     seed: Seed
+    division: RepeatNumber | Literal["each"] = EACH
+    inner: bool = False
+    train_fraction: Annotated[Real, Field(gt=0, le=1)] = 1.0
 
 
 class Split(Fractions):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.core.files import flat
-from pipeline.core.recipe import NONE
+from pipeline.core.recipe import EACH, NONE
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
@@ -40,7 +40,7 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
         trials={one.number: trial(one) for one in repeats},
         parameters=record.parameters.trainable,
         settings=settings | others | {f"{key}, SHA-256": value for key, value in code.items()},
-        redraws=split.per_class != NONE or split.val > 0,
+        redraws=split.division == EACH and (split.per_class != NONE or split.val > 0 or split.train_fraction < 1),
     )
 
 
@@ -119,6 +119,8 @@ def _varies(compared: Experiment) -> str:
         return "its own random split and seed"
     if compared.redraws:
         return "its own draw of the training images and its own seed, and the same test images"
+    if (division := compared.settings.get("data.split.division", EACH)) != EACH:
+        return f"the division of repeat {division} and its own seed"
     return "the set's own parts and its own seed"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.recipe import Train
+from pipeline.core.recipe import EACH, Split, Train
 from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention import start
@@ -34,12 +34,24 @@ def _of_images(material: Material) -> Iterator[str]:
         yield (
             "The images are drawn by a program: they show that the pipeline works, not how well it does on photographs."
         )
+    yield from _of_the_split(material.repeats[0].record.recipe.data.split)
     yield from (
         f"{finding['files'][0]}." for finding in material.health["findings"] if finding["what"] == health.TESTED
     )
     overlap = (material.dataset.get("published") or {}).get("known_overlap")
     if overlap and material.repeats[0].record.recipe.network.weights in OF_IMAGENET:
         yield f"The set and the pre-training data overlap: {overlap} So the accuracy here is higher than on new images."
+
+
+def _of_the_split(split: Split) -> Iterator[str]:
+    if split.inner:
+        whose = "its own" if split.division == EACH else f"repeat {split.division}'s"
+        yield (
+            f"What is tested here is a part of the training images of {whose} division, to choose settings by; the "
+            "images of its test part had no part in this. The number is of networks that were trained on fewer images."
+        )
+    if split.train_fraction < 1:
+        yield f"Of each class {tables.percent(split.train_fraction, 0)} of the training images were used."
 
 
 def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:

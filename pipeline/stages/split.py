@@ -30,6 +30,9 @@ def main(arguments: list[str]) -> None:
         repeat=repeat,
         per_class=per_class(settings.per_class),
         alike=[] if data.on_leak == "allow" else manifest.read(paths.GROUPS, Alike),
+        division=settings.division if isinstance(settings.division, int) else None,
+        inner=settings.inner,
+        train_fraction=settings.train_fraction,
     )
     if published:
         for line in splits.comparison_lines(assigned, counts=published["counts"], printed=published["printed"]):

@@ -269,3 +269,61 @@ def test_a_class_of_near_duplicates_alone_cannot_be_divided():
     rows = _rows(a=3, b=4)
     with pytest.raises(InputError, match=r"^class 'a' has no image for the .* no near duplicates of each other"):
         split(rows, test=0.3, val=0.0, seed=0, repeat=1, alike=_alike(("a/0000", "a/0001", "a/0002")))
+
+
+def _of_part(assigned, part: str) -> set[str]:
+    return {entry.path for entry in assigned if entry.part == part}
+
+
+def test_a_division_can_be_that_of_another_repeat():
+    rows = _rows(a=40, b=20)
+    whole = {"test": 0.3, "val": 0.2, "seed": 0}
+    assert split(rows, **whole, repeat=5, division=2) == split(rows, **whole, repeat=2)
+    assert split(rows, **whole, repeat=5) != split(rows, **whole, repeat=2)
+
+
+@pytest.mark.parametrize("per_class", [None, PerClass(train=20, test=5, val=0)])
+def test_inner_divisions_vary_by_repeat_and_have_no_image_of_the_outer_test_part(per_class):
+    rows = _rows(a=100, b=50)
+    whole = {"test": 0.3, "val": 0.2, "seed": 0, "per_class": per_class}
+    outer = split(rows, **whole | {"val": 0.0}, repeat=1)
+    seen = []
+    for repeat in (1, 2, 3):
+        inner = split(rows, **whole, repeat=repeat, division=1, inner=True)
+        assert {entry.path for entry in inner} == _of_part(outer, "train")
+        seen.append(_of_part(inner, "test"))
+    assert seen[0] != seen[1] != seen[2]
+    if per_class is None:
+        assert _parts(inner, "a") == {"test": 21, "val": 10, "train": 39}
+
+
+def test_an_inner_division_of_a_set_with_parts_of_its_own_keeps_its_validation_part():
+    parts = {"train": 20, "val": 5, "test": 5}
+    rows = [_row(f"a/{part}{n}", part=part) for part, count in parts.items() for n in range(count)]
+    inner = [split(rows, test=0.3, val=0.2, seed=0, repeat=repeat, inner=True) for repeat in (1, 2)]
+    assert _parts(inner[0], "a") == {"train": 14, "test": 6, "val": 5}
+    assert _of_part(inner[0], "val") == _of_part(inner[1], "val") == {f"a/val{n}" for n in range(5)}
+    assert _of_part(inner[0], "test") != _of_part(inner[1], "test")
+
+
+def test_a_class_with_one_training_image_has_no_inner_division():
+    with pytest.raises(InputError, match=r"^class 'a' has no image for the test part; it needs three different images"):
+        split(_rows(a=2, b=9), test=0.3, val=0.0, seed=0, repeat=1, inner=True)
+
+
+def test_smaller_training_parts_are_subsets_of_larger_ones_and_the_other_parts_stay():
+    rows = [*_rows(a=100, b=10, c=2), *(_row(f"d/{n}", image=f"d{n // 3}") for n in range(30))]
+    whole = split(rows, test=0.3, val=0.1, seed=0, repeat=1)
+    larger = _of_part(whole, "train")
+    for fraction in (0.75, 0.5, 0.25, 0.01):
+        fewer = split(rows, test=0.3, val=0.1, seed=0, repeat=1, train_fraction=fraction)
+        smaller = _of_part(fewer, "train")
+        assert smaller < larger
+        assert {entry for entry in fewer if entry.part != "train"} == {
+            entry for entry in whole if entry.part != "train"
+        }
+        assert _parts(fewer, "a")["train"] == max(1, round(63 * fraction))
+        assert _parts(fewer, "c")["train"] == 1
+        # Three copies of each image come together.
+        assert _parts(fewer, "d")["train"] % 3 == 0
+        larger = smaller

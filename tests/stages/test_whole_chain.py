@@ -14,6 +14,8 @@ import tiny
 from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.records import Record
+from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared.manifest import Assigned
 from pipeline.regularizers.table import METHODS
 
 RECIPES: dict[str, Any] = tiny.shipped()["recipes"]
@@ -75,6 +77,25 @@ def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     phases = [phase["freeze"] for phase in written["train"]["phases"]] or [written["network"]["freeze"]] * halves
     assert [phase.freeze for phase in found.phases] == [str(freeze) for freeze in phases]
     assert (paths.REPORT / "index.html").is_file()
+
+
+CHOOSING = (
+    "dvc exp run -S defaults.data.split.division=1 -S defaults.data.split.inner=true",
+    "dvc exp run -S defaults.data.split.train_fraction=0.5",
+)
+
+
+@pytest.mark.usefixtures("project", "uncharted")
+def test_settings_are_chosen_without_an_image_of_the_test_part() -> None:
+    outer = {image.path: image.part for image in manifest.read(paths.split_file(1), Assigned)}
+    put([word for command in CHOOSING for word in readme.typed(command)] + ["recipes.quick.train.budget.amount=1"])
+    tiny.chain("validate", "validate")
+    tiny.chain("split")
+    inner = manifest.read(paths.split_file(1), Assigned)
+    assert {outer[image.path] for image in inner} == {"train"}
+    page = Path(paths.REPORT / "index.html").read_text(encoding="utf-8").replace("\xa0", " ")
+    assert "What is tested here is a part of the training images of repeat 1&#39;s division" in page
+    assert "Of each class 50 % of the training images were used." in page
 
 
 @pytest.mark.usefixtures("project", "uncharted")

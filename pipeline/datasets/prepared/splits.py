@@ -10,7 +10,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
 # The last part of a draw's seed, so that the draws are independent of each other.
-_TEST_DRAW, _VAL_DRAW, _COUNT_DRAW = 0, 1, 2
+_TEST_DRAW, _VAL_DRAW, _COUNT_DRAW, _INNER_DRAW, _FEWER_DRAW = range(5)
 
 
 class PerClass(NamedTuple):
@@ -30,6 +30,9 @@ def split(
     repeat: int,
     per_class: PerClass | None = None,
     alike: Sequence[Alike] = (),
+    division: int | None = None,
+    inner: bool = False,
+    train_fraction: float = 1.0,
 ) -> list[Assigned]:
     """Assign a part to every image, or with `per_class` to a number of images per class.
 
@@ -45,6 +48,10 @@ def split(
     part does not depend on the number of training images, and apart from byte-equal copies a smaller training part is
     a subset of a larger one (SPA-GCA Table 1: Caltech 256-30 and 256-60).
 
+    With `inner`, the training part is divided once more, anew in each repeat, and the images of the test part are in no
+    part: what is chosen on such divisions has seen none of them. With a `train_fraction`, the smaller training part of
+    each class is a subset of any larger one.
+
     The draw of a class depends on its name, its images (not their names), the seed and the repeat. It is not
     scikit-learn's stratified split, which may leave a small class without a test image.
 
@@ -56,6 +63,9 @@ def split(
         repeat: number of the division.
         per_class: images to draw of each class, in place of `test`.
         alike: the groups of duplicates that stay together.
+        division: the repeat whose division this is, too; None for one of its own.
+        inner: whether the training part is divided, in place of the set.
+        train_fraction: of each class's training images, those that are used; at least one.
 
     Returns:
         One entry per row, or per drawn row, in the rows' order.
@@ -64,19 +74,45 @@ def split(
         InputError: if a class has too few images for the draw, or none in training or test.
     """
     rows = _as_copies(rows, alike)
+    number = repeat if division is None else division
     parts = {row.path: row.part for row in rows}
+    # A set's own training part gives the same validation images in every repeat: its repeats vary the seeds alone.
+    own = not per_class and any(parts.values())
     if per_class:
-        parts = _counted(rows, per_class, (seed, repeat, _COUNT_DRAW))
-    elif not any(parts.values()):
-        test_paths = _drawn(rows, test, (seed, repeat, _TEST_DRAW))
+        parts = _counted(rows, per_class, (seed, number, _COUNT_DRAW))
+    elif not own:
+        test_paths = _drawn(rows, test, (seed, number, _TEST_DRAW))
         parts = {path: "test" if path in test_paths else "train" for path in parts}
+    if inner:
+        inner_test = _drawn(_of(rows, parts, "train"), test, (seed, repeat, _INNER_DRAW))
+        parts = {path: part for path, part in parts.items() if part != "test"} | dict.fromkeys(inner_test, "test")
+        own, number = False, repeat
     if val > 0 and "val" not in parts.values():
-        training = [row for row in rows if parts.get(row.path) == "train"]
-        # A set's own training part gives the same validation images in every repeat: its repeats vary the seeds alone.
-        own = not per_class and any(row.part for row in rows)
-        parts |= dict.fromkeys(_drawn(training, val, (seed, 0 if own else repeat, _VAL_DRAW)), "val")
-    _check_parts(rows, parts)
+        training = _of(rows, parts, "train")
+        parts |= dict.fromkeys(_drawn(training, val, (seed, 0 if own else number, _VAL_DRAW)), "val")
+    if train_fraction < 1:
+        training = _of(rows, parts, "train")
+        kept = _fewer(training, train_fraction, (seed, 0 if own else number, _FEWER_DRAW))
+        parts = {path: part for path, part in parts.items() if part != "train" or path in kept}
+    _check_parts(rows, parts, least="three" if inner else "two")
     return [Assigned(row.path, row.label, parts[row.path]) for row in rows if row.path in parts]
+
+
+def _of(rows: Sequence[Row], parts: Mapping[str, str], part: str) -> list[Row]:
+    return [row for row in rows if parts.get(row.path) == part]
+
+
+def _fewer(rows: Sequence[Row], fraction: float, entropy: tuple[int, ...]) -> set[str]:
+    """Return the paths of a fraction of each class, the first in random order; an image comes with its copies."""
+    kept: set[tuple[str, str]] = set()
+    for label, copies in _copies(rows).items():
+        room = max(1, round(fraction * copies.total()))
+        for image in _order(label, copies, entropy):
+            if room <= 0:
+                break
+            kept.add((label, image))
+            room -= copies[image]
+    return {row.path for row in rows if (row.label, row.sha256) in kept}
 
 
 def _as_copies(rows: Sequence[Row], alike: Sequence[Alike]) -> list[Row]:
@@ -208,7 +244,7 @@ def _selected(order: Sequence[str], copies: Counter[str], fraction: float, decid
     return selected
 
 
-def _check_parts(rows: Iterable[Row], parts: dict[str, str]) -> None:
+def _check_parts(rows: Iterable[Row], parts: dict[str, str], *, least: str) -> None:
     parts_of_class: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         parts_of_class[row.label].add(parts.get(row.path, ""))
@@ -216,6 +252,6 @@ def _check_parts(rows: Iterable[Row], parts: dict[str, str]) -> None:
         for part in ("train", "test"):
             if part not in present:
                 raise InputError(
-                    f"class {label!r} has no image for the {part} part; it needs two different images, "
+                    f"class {label!r} has no image for the {part} part; it needs {least} different images, "
                     "no near duplicates of each other, that are not in another class too"
                 )
