@@ -1,0 +1,44 @@
+from itertools import pairwise
+
+import pytest
+
+from pipeline.advice import halving
+from pipeline.advice.halving import FINALISTS, Round
+
+
+@pytest.mark.parametrize("candidates", range(1, 40))
+def test_each_round_halves_the_candidates_and_doubles_their_repeats_until_the_finalists_are_left(
+    candidates: int,
+) -> None:
+    plan = halving.rounds(candidates)
+    assert plan[0] == Round(candidates, 1)
+    assert plan[-1].candidates == min(candidates, FINALISTS)
+    for before, after in pairwise(plan):
+        assert after.candidates == max(FINALISTS, -(-before.candidates // 2))
+        assert after.repeats == 2 * before.repeats
+
+
+@pytest.mark.parametrize("candidates", [1, 2, 3, 7, 12])
+def test_the_price_is_that_of_the_trainings_one_by_one(candidates: int) -> None:
+    trained = set()
+    for one in halving.rounds(candidates, scale=3):
+        trained |= {(candidate, repeat) for candidate in range(one.candidates) for repeat in range(one.repeats)}
+    assert halving.price([2.0] * candidates, scale=3) == 2.0 * len(trained)
+
+
+@pytest.mark.parametrize("budget", [0.5, 1, 2, 5, 10, 29, 100, 1000])
+def test_a_budget_is_never_exceeded_and_no_more_candidates_or_repeats_would_fit(budget: float) -> None:
+    costs = [1.0, 2.0, 4.0, 1.0, 3.0, 1.0]
+    plan = halving.affordable(costs, budget)
+    number = plan[0].candidates if plan else 0
+    if plan:
+        assert halving.price(costs[:number], scale=plan[0].repeats) <= budget
+        assert halving.price(costs[:number], scale=plan[0].repeats + 1) > budget
+    if number < len(costs):
+        assert all(halving.price(costs[:more]) > budget for more in range(number + 1, len(costs) + 1))
+
+
+def test_equal_scores_are_decided_by_cost() -> None:
+    scores, costs = {"dear": 0.9, "cheap": 0.9, "worse": 0.8}, {"dear": 9.0, "cheap": 1.0, "worse": 0.1}
+    assert halving.better(scores, costs, 1) == ["cheap"]
+    assert halving.better(scores, costs, 2) == ["cheap", "dear"]

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from pipeline.advice.recommendation import images_to_separate, recommend
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.experiments import Experiment, Trial
+
+
+def candidate(name: str, accuracy: float, *, repeats: int = 4, images: int = 100, seed: int = 0) -> Experiment:
+    """A candidate that is right on each image by a coin of its own, on other test images in each repeat."""
+    coins = np.random.default_rng([seed, *name.encode()])
+    trials = {
+        repeat: Trial(
+            right={f"{repeat}/{n}": bool(right) for n, right in enumerate(coins.random(images) < accuracy)},
+            train=200,
+            scores={},
+            seconds=1.0,
+        )
+        for repeat in range(1, repeats + 1)
+    }
+    return Experiment(name, trials)
+
+
+def test_the_cheapest_of_those_that_cannot_be_told_from_the_best_is_recommended() -> None:
+    candidates = [candidate("dear", 0.85), candidate("cheap", 0.84), candidate("cheapest but bad", 0.3)]
+    advice = recommend(candidates, {"dear": 100.0, "cheap": 5.0, "cheapest but bad": 1.0})
+    assert advice.name == "cheap"
+    assert set(advice.tied) == {"dear", "cheap"}
+    assert advice.tied[0] == advice.best
+
+
+def test_the_best_is_recommended_where_all_others_are_worse() -> None:
+    advice = recommend([candidate("good", 0.95), candidate("bad", 0.4)], {"good": 100.0, "bad": 1.0})
+    assert (advice.name, advice.best, advice.tied) == ("good", "good", ["good"])
+
+
+def test_where_there_is_no_signal_all_are_tied_and_the_cheapest_is_recommended() -> None:
+    """In one of twenty such families a pair is told apart by chance: this is a count of 40."""
+    ties = 0
+    for seed in range(40):
+        names = {"a": 3.0, "b": 1.0, "c": 2.0}
+        advice = recommend([candidate(name, 0.5, seed=seed) for name in names], names)
+        ties += len(advice.tied) == 3
+        assert advice.name == "b" or len(advice.tied) < 3
+    assert ties >= 36
+
+
+def test_a_single_repeat_is_judged_by_mcnemars_test() -> None:
+    advice = recommend(
+        [candidate("good", 0.95, repeats=1), candidate("bad", 0.5, repeats=1)], {"good": 2.0, "bad": 1.0}
+    )
+    assert advice.name == "good"
+
+
+def test_one_candidate_is_recommended() -> None:
+    assert recommend([candidate("only", 0.7)], {"only": 1.0}).tied == ["only"]
+
+
+def test_so_many_images_as_are_said_do_separate_two_candidates() -> None:
+    a, b = candidate("a", 0.85), candidate("b", 0.75)
+    [pair] = comparison.compare([a, b], resample=False).pairs
+    needed = images_to_separate(pair, 300)
+    if needed is None:
+        pytest.fail(f"{pair}")
+    assert needed > 300
+    # The smallest difference that is detected falls with the root of the number.
+    assert pair.smallest is not None
+    assert pair.smallest * (300 / needed) ** 0.5 == pytest.approx(abs(pair.difference), rel=0.05)
+
+
+def test_what_is_told_apart_or_equal_needs_no_more_images() -> None:
+    [apart] = comparison.compare([candidate("a", 0.95), candidate("b", 0.3)], resample=False).pairs
+    assert images_to_separate(apart, 300) is None
+    [equal] = comparison.compare([candidate("a", 1.0), candidate("b", 1.0)], resample=False).pairs
+    assert images_to_separate(equal, 300) is None
