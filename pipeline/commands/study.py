@@ -2,23 +2,17 @@
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
-from pipeline.commands import cells, copies, driving
+from pipeline.commands import cell_runs, cells
 from pipeline.commands.cells import Cell
-from pipeline.commands.driving import Ended
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.holding import held
 from pipeline.studies import definition
-
-STATE = Path(".dvc/tmp/studies")
 
 
 @click.group(name="study")
@@ -83,11 +77,11 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
     started = time.monotonic()
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    with _alone(named.name):
+    with cell_runs.alone(f"study run {named.name}", kind="study"):
         there = cells.finished(Path.cwd())
         left = [cell for cell in planned if cell.key not in there]
         try:
-            ended = _drive(named.name, planned, left, jobs=jobs) if left else []
+            ended = cell_runs.drive(named.name, planned, left, jobs=jobs) if left else []
         except KeyboardInterrupt:
             click.echo("study: interrupted; nothing is left running, and the same command goes on", err=True)
             raise SystemExit(130) from None
@@ -123,7 +117,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    results = gathering.results(named.study, planned, cells.finished(Path.cwd()), logs=STATE / named.name)
+    results = gathering.results(named.study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name
@@ -132,49 +126,3 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     for line in content["answer"]:
         click.echo(line)
     click.echo(f"see {folder / 'index.html'}")
-
-
-def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[Ended]:
-    """Run the cells with a bar over their trainings; return how each ended."""
-    tasks = [
-        driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.resolved.recipe.repeats))
-        for cell in left
-    ]
-    every, all_ended = cells.trainings(planned), list[Ended]()
-    with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
-        run = driving.run(tasks, jobs=jobs, logs=STATE / study, on_trained=lambda count: _advance(bar, count))
-        with closing(run):
-            for ended in run:
-                all_ended.append(ended)
-                name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
-                tqdm.write(f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}")
-    return all_ended
-
-
-def _advance(bar: "tqdm[Any]", count: int) -> None:
-    """Move the bar, or let its clock go on."""
-    if count:
-        bar.update(count)
-    else:
-        bar.refresh()
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """Hold the clone: two studies at a time would run the same cells twice; then tidy up what a killed one left."""
-
-    def say(line: str) -> None:
-        click.echo(f"study: {line}", err=True)
-
-    def waiting(who: str) -> None:
-        say(f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting")
-
-    root = paths.root()
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(held(root / STATE / "lock", f"study run {name}", waiting=waiting))
-        except KeyboardInterrupt:
-            say("no longer waiting; the other study goes on")
-            raise SystemExit(130) from None
-        copies.take_over(root, say)
-        yield
