@@ -1,0 +1,222 @@
+"""The answer in words and numbers: what to run, how sure that is, and what was tried."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from pipeline.advice.learning_curve import Gain, Point
+from pipeline.advice.recommendation import Recommendation, images_to_separate
+from pipeline.evaluation.compare.experiments import Pair, Summary
+from pipeline.evaluation.compare.statistics import Interval
+from pipeline.reporting.tables import Table, duration
+from pipeline.studies.results import Result
+
+NONE = "–"
+MINUS = "−"
+
+
+class Trial(NamedTuple):
+    """A candidate as it was tried on inner divisions.
+
+    Attributes:
+        result: its repeats.
+        round: of the last round that it was in, counted from 1.
+    """
+
+    result: Result
+    round: int
+
+
+class Answer(NamedTuple):
+    """All that is said in the end.
+
+    Attributes:
+        advice: the recommendation.
+        trials: every candidate that was tried, by name, those of later rounds first.
+        rounds: how many rounds there were.
+        tested: the recommended candidate on the test part that nothing had seen.
+        gain: what more images are expected to add; None where no curve was asked for.
+        points: the points of the learning curve by repeat; empty where no curve was asked for.
+        images: how many are labeled.
+        command: what runs the recommendation.
+    """
+
+    advice: Recommendation
+    trials: Mapping[str, Trial]
+    rounds: int
+    tested: Result
+    gain: Gain | None
+    points: Mapping[int, Sequence[Point]]
+    images: int
+    command: str
+
+
+def sentence(answer: Answer) -> str:
+    """Return the recommendation with its accuracy, and why this one."""
+    tested, advice = answer.tested.summary(), answer.advice
+    expected = f"expect {percents(tested.mean)} of new images to be right"
+    if tested.interval:
+        expected += f" (95 % interval {ends(tested.interval)})"
+    others = len(advice.tied) - 1
+    if not others:
+        why = "the best of those that were tried, and detectably better than each other one"
+    elif advice.name == advice.best:
+        cheaper = f"no dearer than the {_counted(others)} that cannot be told from it"
+        why = f"the best of those that were tried, and {cheaper}"
+    else:
+        why = f"the cheapest of {len(advice.tied)} that cannot be told from the best, {advice.best}"
+    if len(answer.trials) == 1:
+        why = "the only one that was tried"
+    return f"Use {advice.name}: {expected}. It is {why}."
+
+
+def _counted(others: int) -> str:
+    return "one other" if others == 1 else f"{others} others"
+
+
+def optimism(answer: Answer) -> str:
+    """Return by how much the estimate on inner divisions was above the test part's accuracy."""
+    inner, tested = _summaries(answer)[answer.advice.name], answer.tested.summary()
+    points = 100 * (inner.mean - tested.mean)
+    signed = f"{points:+.1f}".replace("-", MINUS)
+    return (
+        f"The recommendation was made on inner divisions, where it had {percents(inner.mean)}; less the test part's "
+        f"{percents(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
+        "the first number; being chosen for it raises it."
+    )
+
+
+def separating(answer: Answer) -> list[str]:
+    """Return for each candidate that is tied with the best about how many labeled images would tell the two apart."""
+    advice, lines = answer.advice, []
+    for name in advice.tied[1:]:
+        pair = _pair(advice, name)
+        needed = images_to_separate(pair, answer.images)
+        points = f"{100 * abs(pair.difference):.1f} points"
+        if needed:
+            lines.append(f"{advice.best} and {name}: {points} apart here; about {needed:,} labeled images would tell")
+        else:
+            lines.append(f"{advice.best} and {name}: {points} apart here; no number of images is known that would tell")
+    return lines
+
+
+def curve(answer: Answer) -> str:
+    """Return what more images are worth; "" where no curve was asked for."""
+    if answer.gain is None:
+        return ""
+    gain = answer.gain
+    worth = f"{100 * gain.mean:+.1f}".replace("-", MINUS)
+    interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
+    return (
+        f"{gain.images:,} more images are worth about {worth} points{interval}, if the error goes on to fall as a "
+        "power of their number. Such a curve knows no floor, so that it promises too much far beyond what was measured."
+    )
+
+
+def table(answer: Answer) -> Table:
+    """Return every candidate: its last round, accuracy on inner divisions, against the best, and its cost."""
+    advice, summaries = answer.advice, _summaries(answer)
+    rows = []
+    for name in sorted(answer.trials, key=lambda one: (-answer.trials[one].round, -summaries[one].mean)):
+        trial, summary = answer.trials[name], summaries[name]
+        spread = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
+        seconds = trial.result.seconds()
+        rows.append(
+            (
+                name,
+                fate(answer, name),
+                str(summary.n),
+                f"{100 * summary.mean:.1f}{spread}",
+                NONE if summary.interval is None else ends(summary.interval),
+                NONE if name == advice.best else _difference(_pair(advice, name)),
+                duration(seconds.mean),
+                f"{images_a_second(trial.result):,.0f}",
+            )
+        )
+    header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", "below the best", "a training", "images/s")
+    return Table(header, rows, numbers_from=2)
+
+
+def fate(answer: Answer, name: str) -> str:
+    """Return what became of a candidate in a few words."""
+    advice, trial = answer.advice, answer.trials[name]
+    words = ["recommended"] if name == advice.name else []
+    if name == advice.best:
+        words.append("the best")
+    elif name in advice.tied:
+        words.append("cannot be told from the best")
+    else:
+        words.append("worse than the best")
+    if trial.round < answer.rounds:
+        words.append(f"dropped after round {trial.round}")
+    return ", ".join(words)
+
+
+def _difference(pair: Pair) -> str:
+    holm = NONE if pair.holm is None else f"{pair.holm:.2g}"
+    return f"{100 * abs(pair.difference):.1f} (p {holm})"
+
+
+def _pair(advice: Recommendation, name: str) -> Pair:
+    return next(one for one in advice.compared.pairs if {one.a, one.b} == {advice.best, name})
+
+
+def _summaries(answer: Answer) -> dict[str, Summary]:
+    return {one.name: one for one in answer.advice.compared.summaries}
+
+
+def images_a_second(result: Result) -> float:
+    """Return how many images a second were trained on, the mean over the repeats."""
+    return fmean(one.runtime.images_per_second for one in result.repeats)
+
+
+def percents(value: float) -> str:
+    """Return an accuracy in percent.
+
+    >>> percents(0.921)
+    '92.1 %'
+    """
+    return f"{100 * value:.1f} %"
+
+
+def ends(interval: Interval) -> str:
+    """Return an interval in points of a percent.
+
+    >>> ends(Interval(-0.01, 0.5))
+    '−1.0 to 50.0'
+    """
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}".replace("-", MINUS)
+
+
+def as_data(answer: Answer) -> dict[str, Any]:
+    """Return the same as plain data, accuracies from 0 to 1 and times in seconds."""
+    advice, summaries, tested = answer.advice, _summaries(answer), answer.tested.summary()
+    return {
+        "recommended": advice.name,
+        "best": advice.best,
+        "tied": advice.tied,
+        "command": answer.command,
+        "images": answer.images,
+        "test": _plain(tested),
+        "inner": {
+            name: _plain(summaries[name])
+            | {
+                "round": trial.round,
+                "dropped": trial.round < answer.rounds,
+                "seconds": trial.result.seconds().mean,
+                "images_per_second": images_a_second(trial.result),
+                "p": None if name == advice.best else _pair(advice, name).holm,
+            }
+            for name, trial in answer.trials.items()
+        },
+        "optimism": summaries[advice.name].mean - tested.mean,
+        "learning_curve": {
+            number: [{"images": one.images, "accuracy": one.accuracy} for one in points]
+            for number, points in answer.points.items()
+        },
+        "gain": answer.gain and answer.gain._asdict(),
+    }
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    return {"n": summary.n, "accuracy": summary.mean, "sd": summary.sd, "interval": summary.interval}

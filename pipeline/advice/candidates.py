@@ -1,0 +1,68 @@
+"""What may be advised: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+# The number of the division whose test part no inner division enters.
+DIVISION = 1
+# Those of which two blocks or fewer train come first: where a budget pays for few, the cheap ones are tried.
+STRATEGIES: Mapping[str, Mapping[str, Any]] = {
+    "1": {"freeze": 1},
+    "3c": {"freeze": "3c"},
+    "3b": {"freeze": "3b"},
+    "3a": {"freeze": "3a"},
+    "2": {"freeze": 2},
+    "l2_sp": {"freeze": 2, "regularizer": "l2_sp"},
+    "spa_gca": {"freeze": 2, "regularizer": "spa_gca"},
+}
+AUGMENTATIONS = ("none", "flip")
+
+
+class Candidate(NamedTuple):
+    """One way to adapt a network.
+
+    Attributes:
+        name: of a study's cell.
+        settings: what it sets, by the keys of params.yaml.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+def candidates(backbones: Sequence[str] = (), augmentations: Iterable[str] = AUGMENTATIONS) -> list[Candidate]:
+    """Return all candidates, the first of each backbone and augmentation before the second.
+
+    Args:
+        backbones: by name; empty for that of the recipe.
+        augmentations: by name.
+
+    >>> [one.name for one in candidates(["resnet18"], ["none", "flip"])][:3]
+    ['resnet18-1', 'resnet18-1-flip', 'resnet18-3c']
+    """
+    networks: list[dict[str, Any]] = [{"backbone": name} for name in backbones] or [{}]
+    every = []
+    for (strategy, settings), network, augmentation in product(STRATEGIES.items(), networks, augmentations):
+        words = [*network.values(), strategy, *([] if augmentation == "none" else [augmentation])]
+        every.append(Candidate("-".join(words), {**network, **settings, "augmentation": augmentation}))
+    return every
+
+
+def inner(repeats: int) -> dict[str, Any]:
+    """Return what all trials set: so many divisions of the training part, without the test part."""
+    return _divided(repeats) | {"defaults.data.split.inner": True}
+
+
+def outer(repeats: int) -> dict[str, Any]:
+    """Return what the last comparison sets: the division whose test part nothing has seen, and so many seeds."""
+    return _divided(repeats)
+
+
+def fewer(repeats: int, fraction: float) -> dict[str, Any]:
+    """Return what a point of the learning curve sets: an inner division with a fraction of its training images."""
+    return inner(repeats) | {"defaults.data.split.train_fraction": fraction}
+
+
+def _divided(repeats: int) -> dict[str, Any]:
+    return {"repeats": list(range(1, repeats + 1)), "defaults.data.split.division": DIVISION}

@@ -1,0 +1,75 @@
+"""The page of an advice: one HTML file that needs nothing beside it, and the same facts as Markdown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.advice import answer as words
+from pipeline.advice.answer import Answer
+from pipeline.reporting import markup
+from pipeline.reporting.tables import Table, literal, markdown
+from pipeline.studies import results, tables
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def content(answer: Answer, *, again: str) -> dict[str, Any]:
+    """Return the content of the page and of the Markdown.
+
+    Args:
+        answer: what is said.
+        again: the command that makes the page.
+    """
+    first = answer.tested.repeats[0]
+    name, record = results.images_of(first), first.record
+    return {
+        "title": f"How to adapt a network to {name}",
+        "images": f"{name}: {record.data.images:,} images in {len(record.data.classes):,} classes",
+        "sentence": words.sentence(answer),
+        "command": answer.command,
+        "tried": words.table(answer),
+        "over": answer.advice.compared.over,
+        "separating": words.separating(answer),
+        "tested": tables.results([answer.tested]),
+        "optimism": words.optimism(answer),
+        "curve": words.curve(answer),
+        "points": points(answer),
+        "again": again,
+    }
+
+
+def points(answer: Answer) -> Table:
+    """Return the learning curve's accuracies: a row a repeat, a column a number of training images."""
+    sizes = sorted({point.images for repeat in answer.points.values() for point in repeat})
+    rows = []
+    for number, repeat in answer.points.items():
+        accuracy = {point.images: f"{100 * point.accuracy:.1f}" for point in repeat}
+        rows.append((str(number), *(accuracy.get(size, words.NONE) for size in sizes)))
+    return Table(("repeat", *(f"{size:,} images" for size in sizes)), rows, numbers_from=1)
+
+
+def page(values: Mapping[str, Any]) -> str:
+    """Return the whole page: no script, nothing loaded from elsewhere."""
+    return markup.environment(TEMPLATES, markup.TEMPLATES).get_template("advice.html").render(**values)
+
+
+def as_markdown(values: Mapping[str, Any]) -> str:
+    """Return the same facts in Markdown."""
+    more = ["## More images", markdown(values["points"]), literal(values["curve"])] if values["curve"] else []
+    parts = [
+        f"# {literal(values['title'])}",
+        f"Images: {literal(values['images'])}.",
+        literal(values["sentence"]),
+        f"    {values['command']}",
+        "## What was tried",
+        markdown(values["tried"]),
+        literal(values["over"]),
+        *(["\n".join(f"- {literal(line)}" for line in values["separating"])] if values["separating"] else []),
+        "## The test part, opened once",
+        markdown(values["tested"]),
+        literal(values["optimism"]),
+        *more,
+        "## Again",
+        f"    {values['again']}",
+    ]
+    return "\n\n".join(parts) + "\n"
