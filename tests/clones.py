@@ -31,6 +31,8 @@ PATIENCE = 1500
 # Variables of a surrounding DVC or MLflow, or of git.
 FOREIGN = ("DVC_", "MLFLOW_", "GIT_")
 # What a clone with stubs needs of the project.
+# What `orbweaver bundle` leaves in the clone that the tests run in.
+OF_A_BUNDLE = ("models/dvc.yaml", "models/dvc.lock")
 STUBBED_PLACES = ("pipeline", "studies", "data", "models", "metrics", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml")
 # What the pipeline writes, and git keeps.
 GENERATED = ("data/recipe.yaml", "dvc.lock", "metrics/summary.json", "metrics/curves.csv")
@@ -164,7 +166,8 @@ def listed(*places: str) -> list[str]:
     """What git would commit, all or below some places."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *places]
     done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True)
-    return [name for name in done.stdout.split("\0") if name and name != "dvc.lock" and (PROJECT / name).is_file()]
+    own = {"", "dvc.lock", *OF_A_BUNDLE}
+    return [name for name in done.stdout.split("\0") if name not in own and (PROJECT / name).is_file()]
 
 
 def copy_project(root: Path, *places: str) -> None:

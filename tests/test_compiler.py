@@ -69,6 +69,7 @@ def printed(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_no_stage_and_no_command_loads_it_and_afterward_it_compiles_and_exports() -> None:
     assert printed(EVERYTHING + LOADED + COMPILED) == ["[]", "False"]
 

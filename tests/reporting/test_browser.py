@@ -8,7 +8,7 @@ from browser import NEEDED, SIZES, barriers, chromium
 
 __all__ = ["chromium"]
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

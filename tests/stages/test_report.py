@@ -167,6 +167,7 @@ def test_every_figure_is_a_file(reported):
     assert found == {f"{name}.svg" for name in charts} | {f"{name}.png" for name in charts | photographs}
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_report(drawn, reported):
     report.main()
     first, again = contents(reported / "metrics"), contents(Path("metrics"))

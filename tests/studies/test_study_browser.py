@@ -8,7 +8,7 @@ from pipeline.studies import page
 
 __all__ = ["chromium"]
 
-pytestmark = NEEDED
+pytestmark = [NEEDED, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
