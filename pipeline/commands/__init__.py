@@ -8,6 +8,7 @@ import click
 from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
+    "advise": "pipeline.commands.advise",
     "bundle": "pipeline.commands.bundle",
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",

@@ -1,0 +1,93 @@
+"""What an advice will cost, said before it is paid: measured on this machine for some seconds a candidate."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from tqdm import tqdm
+
+from pipeline.advice import candidates, halving
+from pipeline.advice.candidates import Candidate
+from pipeline.advice.halving import Round
+from pipeline.advice.learning_curve import FRACTIONS
+from pipeline.assembly import duration, networks
+from pipeline.assembly.machine import machine
+from pipeline.commands import at_hand, trials
+from pipeline.commands.describe import count_classes
+from pipeline.config import Resolved
+from pipeline.core.errors import InputError
+from pipeline.networks.build import build
+from pipeline.reporting import tables
+
+# Programs that import torch: of a training, its network is trained and tested; of a cell, images and weights are
+# looked at, and the page is written.
+A_TRAINING, A_CELL = 2, 3
+IMPORTS = "import pipeline.stages.train"
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds of one training of each candidate, and of what DVC and Python take besides.
+
+    Attributes:
+        by_name: of a training of each candidate, the most promising first; two that are one experiment are there once.
+        starting: of a program that imports torch.
+    """
+
+    by_name: Mapping[str, float]
+    starting: float
+
+    @property
+    def training(self) -> list[float]:
+        """Of one training of each candidate, without what DVC and Python take."""
+        return list(self.by_name.values())
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of one training of each candidate in a cell of its own."""
+        return [one + self.starting * (A_TRAINING + A_CELL) for one in self.training]
+
+    def last(self, seeds: int) -> float:
+        """Return the seconds of the last comparison and the learning curve, of a candidate of the mean cost."""
+        repeats = seeds * len(FRACTIONS)
+        return repeats * (fmean(self.training) + A_TRAINING * self.starting) + len(FRACTIONS) * A_CELL * self.starting
+
+    def lines(self, rounds: Sequence[Round], seeds: int) -> list[str]:
+        """Return what the rounds and the last comparison cost, a line each."""
+        tried = self.seconds[: rounds[0].candidates]
+        count = int(halving.price([1.0] * len(tried), scale=rounds[0].repeats))
+        paid = halving.price(tried, scale=rounds[0].repeats)
+        said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
+        return [
+            f"trials: {len(tried)} of {len(self.training)} candidates, {said}: {count} trainings, "
+            f"about {tables.duration(paid)}",
+            f"then {seeds * len(FRACTIONS)} trainings of the recommended one, for the test part and for the learning "
+            f"curve: about {tables.duration(self.last(seeds))}",
+        ]
+
+
+def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
+    """Measure what a training of each candidate takes.
+
+    Raises:
+        InputError: for a candidate that params.yaml cannot take, and where the number of images is not known.
+    """
+    trial = {one.name: {**one.settings, **candidates.inner(1)} for one in listed}
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+    starting = time.perf_counter() - started
+    planned = tqdm(trials.plan(trial, words), desc="measuring", unit="candidate", leave=False, disable=None)
+    return Price({cell.name: _seconds(cell.resolved) for cell in planned}, starting)
+
+
+def _seconds(resolved: Resolved) -> float:
+    recipe, classes = resolved.recipe, count_classes(resolved)
+    sizes = at_hand.part_sizes(resolved, classes)
+    if sizes is None or not sizes.train:
+        raise InputError(f"data: how many images {recipe.data.set} has is not known yet; run `dvc repro collect` first")
+    on = machine(recipe)
+    network = build(networks.plan(recipe, classes=classes), pretrained=None).to(on.device)
+    return duration.seconds_a_repeat(recipe, network, sizes, classes=classes, on=on)

@@ -1,0 +1,66 @@
+"""Trials of an advice: cells of a study that is in no file, run where they are not there yet, and their results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands import cell_runs, cells, gathering
+from pipeline.commands.cells import Cell
+from pipeline.core.errors import InputError
+from pipeline.studies.definition import Named, Study
+from pipeline.studies.results import Result
+
+NAME = "advice"
+# What a trial sets, or all of them do.
+OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation", "defaults.data.split.")
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+def check(words: Sequence[str]) -> None:
+    """Refuse what an advice has to set itself.
+
+    Raises:
+        InputError: for the first such word.
+    """
+    for word in words:
+        key = word.partition("=")[0]
+        if key in OWN or key.startswith(OWN[-1]):
+            raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
+
+
+def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:
+    """Return the cells of trials.
+
+    Args:
+        trials: what each sets, by its name.
+        words: what all set besides, as after -S.
+
+    Raises:
+        InputError: for the first that params.yaml cannot take, by its name.
+    """
+    return cells.plan(_named(trials), sets=words)
+
+
+def run(trials: Settings, words: Sequence[str], *, jobs: int) -> dict[str, Result]:
+    """Run what is not there yet, and return each trial's repeats by its name.
+
+    Raises:
+        InputError: where one failed; what ended before is kept.
+    """
+    planned = plan(trials, words)
+    there = cells.finished(Path.cwd())
+    if left := [cell for cell in planned if cell.key not in there]:
+        ended = cell_runs.drive(NAME, planned, left, jobs=jobs)
+        if failures := [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]:
+            raise InputError(f"{len(failures)} of {len(planned)} trials failed, first {failures[0]}")
+    study = _named(trials).study
+    results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
+    if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:
+        raise InputError(missing[0])
+    return {one.cell: one for one in results}
+
+
+def _named(trials: Settings) -> Named:
+    cells_of = {name: {"set": dict(settings)} for name, settings in trials.items()}
+    return Named(NAME, Path(NAME), Study.model_validate({"title": "Advice", "cells": cells_of}))
