@@ -71,7 +71,11 @@ def command(
         return
     started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
-        answer = _answer(listed[: rounds[0].candidates], rounds, given, more, jobs=jobs)
+        try:
+            answer = _answer(listed[: rounds[0].candidates], rounds, given, more, jobs=jobs)
+        except KeyboardInterrupt:
+            click.echo("advise: interrupted; nothing is left running, and the same command goes on", err=True)
+            raise SystemExit(130) from None
     again = shlex.join(["orbweaver", "advise", *_options(data, sets, hours, trainings, backbones)])
     content = page.content(answer, again=again)
     with paths.written_whole(FOLDER) as target:

@@ -1,10 +1,12 @@
 """What an advice will cost, said before it is paid: measured on this machine for some seconds a candidate."""
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
 from tqdm import tqdm
@@ -18,6 +20,7 @@ from pipeline.assembly.machine import machine
 from pipeline.commands import at_hand, trials
 from pipeline.commands.describe import count_classes
 from pipeline.config import Resolved
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.reporting import tables
@@ -26,6 +29,8 @@ from pipeline.reporting import tables
 # looked at, and the page is written.
 A_TRAINING, A_CELL = 2, 3
 IMPORTS = "import pipeline.stages.train"
+# Seconds by the key of a trial's cell, in the user's own clone, and those of a program's start.
+MEASURED, STARTING = Path(".dvc/tmp/advice/seconds.json"), "starting"
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,30 @@ class Price:
 
 
 def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
-    """Measure what a training of each candidate takes.
+    """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
     Raises:
         InputError: for a candidate that params.yaml cannot take, and where the number of images is not known.
     """
     trial = {one.name: {**one.settings, **candidates.inner(1)} for one in listed}
+    planned = trials.plan(trial, words)
+    file = paths.root() / MEASURED
+    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    missing = [cell for cell in planned if cell.key not in known]
+    if STARTING not in known:
+        known[STARTING] = _starting()
+    for cell in tqdm(missing, desc="measuring", unit="candidate", leave=False, disable=None):
+        known[cell.key] = _seconds(cell.resolved)
+    if missing:
+        with paths.written_whole(file) as target:
+            target.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    return Price({cell.name: known[cell.key] for cell in planned}, known[STARTING])
+
+
+def _starting() -> float:
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-    starting = time.perf_counter() - started
-    planned = tqdm(trials.plan(trial, words), desc="measuring", unit="candidate", leave=False, disable=None)
-    return Price({cell.name: _seconds(cell.resolved) for cell in planned}, starting)
+    return time.perf_counter() - started
 
 
 def _seconds(resolved: Resolved) -> float:
