@@ -327,3 +327,13 @@ def test_smaller_training_parts_are_subsets_of_larger_ones_and_the_other_parts_s
         # Three copies of each image come together.
         assert _parts(fewer, "d")["train"] % 3 == 0
         larger = smaller
+
+
+def test_the_labels_of_a_sets_own_test_images_change_no_inner_division():
+    rows = [_row(f"{label}/{n}", part="train" if n < 20 else "test") for label in "abc" for n in range(30)]
+    permuted = [
+        row._replace(label={"a": "b", "b": "c", "c": "a"}[row.label]) if row.part == "test" else row for row in rows
+    ]
+    for repeat in (1, 2):
+        division = {"test": 0.3, "val": 0.1, "seed": 0, "repeat": repeat, "inner": True, "train_fraction": 0.5}
+        assert split(rows, **division) == split(permuted, **division)

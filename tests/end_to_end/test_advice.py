@@ -1,0 +1,52 @@
+"""An advice from its price to its page, with stages that train nothing."""
+
+import json
+import re
+
+import pytest
+from clones import Clone
+
+pytestmark = pytest.mark.slow
+
+
+def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
+    before = (stubbed.root / "params.yaml").read_bytes()
+    told = stubbed.typed("orbweaver advise --trainings 8")
+    assert re.search(r"advise: trials: \d+ of 14 candidates, .*: [5-8] trainings, about ", told)
+    assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
+    folder = stubbed.root / "metrics/advice"
+    answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
+    assert answer["recommended"] in answer["tied"]
+    assert answer["tied"][0] == answer["best"]
+    means = {name: one["accuracy"] for name, one in answer["inner"].items()}
+    assert means[answer["best"]] == max(means.values())
+    # Inner divisions choose, and the test part is opened for the recommended one.
+    assert answer["test"]["n"] == 3
+    assert len(answer["learning_curve"]) == 3
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    for heading in ("What was tried", "The test part, opened once", "More images"):
+        assert heading in page
+    assert answer["command"] in told
+    assert (stubbed.root / "params.yaml").read_bytes() == before
+    assert stubbed.run("git", "status", "--short") == ""
+
+    experiments = stubbed.run("dvc", "exp", "list", "--name-only")
+    again = stubbed.run("orbweaver", "advise", "--trainings", "8", "--json")
+    assert json.loads(again[again.index("{\n") :]) == answer
+    assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["-S", "freeze=1"], "-S freeze=1: this is what advise tries or sets itself"),
+        (["--hours", "1", "--trainings", "3"], "--hours and --trainings: give one of them"),
+        (["--hours", "0.0001"], "--hours: the last comparison and one training take"),
+        (["--backbones", "resnet19"], "resnet19"),
+    ],
+)
+def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, words: list[str], line: str) -> None:
+    told = stubbed.run("orbweaver", "advise", *words, code=1)
+    assert line in told
+    assert "Traceback" not in told
+    assert not (stubbed.root / "metrics/advice").exists()
