@@ -1,6 +1,7 @@
 """Bundles are made, loaded and applied: the scores are `evaluate`'s to the bit."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -61,9 +62,16 @@ def test_features_are_what_the_head_takes(bundled: Path) -> None:
     assert outputs.features @ weight.T + bias == pytest.approx(outputs.logits[0], abs=1e-5)
 
 
+def test_its_card_shows_its_figures_whose_digests_are_kept(bundled: Path) -> None:
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (bundled / bundle.CARD).read_text(encoding="utf-8"))
+    assert shown == ["reliability.png", "risk-coverage.png"]
+    assert {*shown, bundle.CARD} < bundle.check(bundled)
+
+
 def test_an_ensemble_holds_the_networks_of_all_repeats(project: Path, tmp_path: Path) -> None:
     loaded = bundle.load(write(tmp_path / "ensemble", "ensemble"), device="cpu")
     assert [one.repeat for one in loaded.description.members] == [1, 2]
+    assert not list(loaded.folder.glob("*.png"))
     for repeat in (1, 2):
         files, logits = of_test(repeat)
         assert np.array_equal(loaded.run(pixels(loaded, files)).logits[repeat - 1], logits)
