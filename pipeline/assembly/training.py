@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
+from pipeline.assembly import head_solution
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
@@ -53,14 +54,32 @@ def run(
         terms = loss_terms(
             recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
         )
+        solve = partial(_solve_head, recipe, network, eval_examples)
         return loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
             seed=record.seed,
-            plan=training_plan(recipe, network, terms),
+            plan=training_plan(recipe, network, terms, solve_head=solve),
             on_epoch=on_epoch,
             keeper=keeper,
         )
     except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
+
+
+def _solve_head(
+    recipe: Recipe,
+    network: Network,
+    eval_examples: Callable[[], contract.Examples],
+    on_batch: Callable[[], object],
+) -> None:
+    train = recipe.train
+    head_solution.solve(
+        network,
+        eval_examples(),
+        balanced=train.class_weights == "balanced" or train.sampler == "weighted",
+        batch_size=train.batch_size,
+        precision=train.precision,
+        on_batch=on_batch,
+    )

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.recipe import NONE, SOLVED, Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS
 from pipeline.training import contract
-from pipeline.training.contract import LossTerm, PhasePlan, TrainingPlan
+from pipeline.training.contract import LossTerm, PhasePlan, Prepare, TrainingPlan, as_it_is
 from pipeline.training.images import Images
 
 
@@ -28,7 +28,11 @@ def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
 
 
 def training_plan(
-    recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], LossTerm | None]] = ()
+    recipe: Recipe,
+    network: Network,
+    loss_terms: Sequence[Callable[[], LossTerm | None]] = (),
+    *,
+    solve_head: Prepare = as_it_is,
 ) -> TrainingPlan:
     """Build phases, factors of the learning rate, sampler and class weights for the loop.
 
@@ -36,12 +40,20 @@ def training_plan(
         recipe: the recipe.
         network: the network that the phases freeze.
         loss_terms: builder of the loss term per phase; an empty sequence for none.
+        solve_head: solves the head, where a phase begins with it; by default does nothing.
     """
     train = recipe.train
     makers = loss_terms or [lambda: None] * len(train.phases)
     return TrainingPlan(
         phases=tuple(
-            PhasePlan(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
+            PhasePlan(
+                phase.amount,
+                phase.lr,
+                start=start,
+                prepare=solve_head if phase.head == SOLVED else as_it_is,
+                loss_term=loss_term,
+                continues=phase.continues,
+            )
             for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
         lr_factors=train.lr_factors.model_dump(),

@@ -5,8 +5,9 @@ from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.core.recipe import NONE, PHASES, SOLVED, Recipe
 from pipeline.networks.backbones import table
+from pipeline.networks.heads.table import HEADS
 from pipeline.networks.strategies import HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS
 
@@ -63,6 +64,23 @@ def check_phases(axes: Axes, layers: Layers) -> None:
         raise _refused(
             f"{layers.origin('train.lr')}: {lr} is not the first phase's {phases[0]['lr']}; "
             f"scale all with -S lr={lr:g}, or set both"
+        )
+
+
+def check_head(layers: Layers) -> None:
+    """Refuse to solve a head that is more than one linear layer on the pre-trained network's features.
+
+    Raises:
+        InputError: naming both, and the way out.
+    """
+    head = layers.get("network.head")
+    if HEADS[head].new_layers > 1 and any(phase["head"] == SOLVED for phase in layers.get("train.phases")):
+        asks = layers.get("network.freeze")
+        key = layers.origin("train.phases" if asks == PHASES else "network.freeze")
+        asked = "head: solved" if asks == PHASES else repr(asks)
+        raise _refused(
+            f"{key}: {asked} solves one linear layer, and head {head!r} has {HEADS[head].new_layers} new ones; "
+            "add -S head=linear, or choose another strategy"
         )
 
 

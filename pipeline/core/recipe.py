@@ -45,6 +45,10 @@ InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
 Padding = Annotated[Whole, Field(ge=0, le=512)]
 Megabytes = Annotated[Whole, Field(ge=0, le=1_048_576)]
 MOST_PHASES = 100
+# What becomes of the head when a phase begins.
+Head = Literal["kept", "solved"]
+KEPT: Head = "kept"
+SOLVED: Head = "solved"
 # The families of options that training reads; of the others, one is the data's and one is the weights'.
 TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "regularizer")
 
@@ -115,6 +119,7 @@ class Phase(Section):
         lr: the first rate of the schedule that it is in.
         regularizer: the method.
         continues: whether the schedule of the phase before goes on.
+        head: `solved`: when the phase begins, the last layer becomes the logistic regression on its features.
     """
 
     freeze: Name
@@ -122,6 +127,7 @@ class Phase(Section):
     lr: LearningRate
     regularizer: Name
     continues: bool
+    head: Head = KEPT
 
 
 class LrFactors(Section):

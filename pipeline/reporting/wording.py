@@ -112,7 +112,8 @@ def phase(record: PhaseRecord, recipe: TrainingSettings) -> str:
     what = f"strategy {freeze}" if freeze in FREEZING else f"from {freeze} on"
     also = " and the attention" if _partly(freeze) and recipe.network.attention != NONE else ""
     at = rates(record.lr, freeze, recipe)
-    return f"{length}: {what}{also} at {at} ({record.trainable:,} numbers train)"
+    solved = "the head solved, then " if record.head else ""
+    return f"{length}: {solved}{what}{also} at {at} ({record.trainable:,} numbers train)"
 
 
 def rates(lr: float, freeze: str, recipe: TrainingSettings) -> str:

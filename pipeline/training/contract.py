@@ -82,6 +82,14 @@ class Examples:
     val: Tensor
 
 
+# Takes what it calls before each batch of its own, which may raise to stop.
+Prepare = Callable[[Callable[[], object]], object]
+
+
+def as_it_is(_on_batch: Callable[[], object]) -> None:
+    """Leave the network as it is when a phase begins."""
+
+
 @dataclass(frozen=True)
 class PhasePlan:
     """A phase with its callables: a part of the budget with an optimizer and a schedule of its own.
@@ -90,6 +98,7 @@ class PhasePlan:
         amount: length in the budget's unit.
         lr: the first learning rate.
         start: called before the phase; freezes the layers that it does not train.
+        prepare: called after `start` where the phase begins, not where it is taken up again; may change values.
         loss_term: called after `start`; builds the loss term, or returns None.
         continues: whether the previous phase's schedule goes on; the optimizer is new in either case.
     """
@@ -97,6 +106,7 @@ class PhasePlan:
     amount: int
     lr: float
     start: Callable[[], object] = lambda: None
+    prepare: Prepare = as_it_is
     loss_term: Callable[[], LossTerm | None] = lambda: None
     continues: bool = False
 

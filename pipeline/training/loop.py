@@ -121,6 +121,8 @@ def _fit_phase(run: _Run, phases: Sequence[PhasePlan], steps: Sequence[int], num
         # Before the phase freezes and caches what depends on them.
         run.network.load_state_dict(saved["network"])
     phases[number].start()
+    if not saved:
+        phases[number].prepare(run.keeper.check)
     # A local: the cache of one phase is freed before the next fills its own.
     state = _begin(run, phases[number], phase_shares.share(phases, steps, number), saved, number=number)
     left = saved["epoch"]["steps_left"] if saved else steps[number]

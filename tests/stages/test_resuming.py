@@ -35,6 +35,7 @@ CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     ),
     "dropout and a validation part": ({"data.split.val": 0.2}, {"head": "mlp1024", "freeze": "1"}),
     "phases": ({"train.phases": PHASES}, {"freeze": "phases"}),
+    "a solved head": ({"train.class_weights": "balanced"}, {"freeze": "lp_ft"}),
     "temporal memory": ({}, {"attention": "hierarchical", "freeze": "3b"}),
     "afa": ({}, {"regularizer": "afa", "freeze": "2"}),
     "spa_gca": ({"data.augmentation": "flip"}, {"regularizer": "spa_gca", "freeze": "3b"}),
