@@ -56,10 +56,32 @@ def training_plan(
             )
             for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
-        lr_factors=train.lr_factors.model_dump(),
+        lr_factors=lr_factors(recipe, network),
         sampler=train.sampler,
         class_weights=train.class_weights,
+        groups=network.groups_by_stage if train.layer_decay < 1 else None,
+        label_smoothing=train.label_smoothing,
     )
+
+
+def lr_factors(recipe: Recipe, network: Network) -> dict[str, float]:
+    """Return the factor of the rate by group of parameters; with layer decay the backbone's groups are its stages.
+
+    From the head down, each stage that has parameters has `train.layer_decay` times the factor of the one behind it.
+
+    Source:
+        Howard and Ruder 2018, ULMFiT, section 3.2, by stages; BEiT and timm by layers.
+    """
+    factors: dict[str, float] = recipe.train.lr_factors.model_dump()
+    if recipe.train.layer_decay == 1:
+        return factors
+    # Every stage of the network counts, also one that does not train.
+    stages = [stage for stage, steps in network.stages() if any(any(network.parameters_of(step)) for step in steps)]
+    names = [stage for stage in dict.fromkeys(stages) if stage not in ("attention", "head")]
+    by_stage = {
+        stage: factors["backbone"] * recipe.train.layer_decay**place for place, stage in enumerate(reversed(names), 1)
+    }
+    return by_stage | {name: factors[name] for name in ("attention", "head")}
 
 
 def training_examples(

@@ -26,6 +26,7 @@ from pipeline.core.types import (
     Name,
     PerClass,
     Rate,
+    Real,
     Repeats,
     Section,
     Seed,
@@ -44,6 +45,7 @@ Side = Annotated[Whole, Field(ge=16, le=1024)]
 InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
 Padding = Annotated[Whole, Field(ge=0, le=512)]
 Megabytes = Annotated[Whole, Field(ge=0, le=1_048_576)]
+LayerDecay = Annotated[Real, Field(gt=0, le=1)]
 MOST_PHASES = 100
 # What becomes of the head when a phase begins.
 Head = Literal["kept", "solved"]
@@ -148,9 +150,11 @@ class Loop(Section):
     weight_decay: Strength
     schedule: Name
     lr_factors: LrFactors
+    layer_decay: LayerDecay = 1.0
     freeze_bn_stats: bool
     sampler: Name
     class_weights: Name
+    label_smoothing: Rate = 0.0
     precision: Precision
     feature_cache_mb: Megabytes
 

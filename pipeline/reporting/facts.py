@@ -143,6 +143,7 @@ def _peculiarities(recipe: TrainingSettings) -> list[tuple[str, str]]:
         "Batch norms": wording.BATCH_NORMS.get(train.freeze_bn_stats),
         "Sampling": wording.sampling(train.sampler),
         "Class weights": wording.class_weights(train.class_weights),
+        **wording.ingredients(train),
     }
     return [(term, description) for term, description in descriptions.items() if description]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.choices import Choice
-from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, TrainingSettings
+from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, Train, TrainingSettings
 from pipeline.core.records import Counted, PhaseRecord
 from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import POSITIONS
@@ -144,6 +144,18 @@ def sampling(name: str) -> str:
 def class_weights(name: str) -> str:
     """Return how classes are weighed in the loss; empty where they are not."""
     return _special(CLASS_WEIGHTS, name)
+
+
+def ingredients(train: Train) -> dict[str, str]:
+    """Return in words what a plain training has not, by its term; empty where it is not there."""
+    return {
+        "Layer decay": f"each block's rate is {train.layer_decay:g} times that of the block behind it"
+        if train.layer_decay < 1
+        else "",
+        "Label smoothing": f"{train.label_smoothing:g} of each target is spread over all classes, in training alone"
+        if train.label_smoothing
+        else "",
+    }
 
 
 def _special(table: Mapping[str, Choice], name: str) -> str:

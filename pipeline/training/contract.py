@@ -122,12 +122,16 @@ class TrainingPlan:
             same probability.
         class_weights: `none`, or `balanced`: the weight n / (K n_k) for an image of class k; the loss is the mean of
             the weighted terms.
+        groups: returns the parameters that train by group, in place of the network's own three groups.
+        label_smoothing: e, see `losses.cross_entropy`; validation has none.
     """
 
     phases: tuple[PhasePlan, ...] = ()
     lr_factors: Mapping[str, float] = field(default_factory=dict)
     sampler: str = "shuffle"
     class_weights: str = "none"
+    groups: Callable[[], Mapping[str, list[nn.Parameter]]] | None = None
+    label_smoothing: float = 0.0
 
 
 @dataclass

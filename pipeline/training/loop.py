@@ -11,7 +11,6 @@ from operator import add
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -32,6 +31,7 @@ from pipeline.training.contract import (
 )
 from pipeline.training.epoch import Epoch
 from pipeline.training.features import FeatureCache, Features
+from pipeline.training.losses import cross_entropy
 from pipeline.training.predict import validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
 from pipeline.training.resuming import NOTHING_KEPT, Keeper, State
@@ -153,7 +153,7 @@ def _begin(
     loss_term = phase.loss_term()
     if loss_term and saved:
         loss_term.load_state(saved["loss_term"])
-    groups = dict(run.network.groups())
+    groups = dict((run.plan.groups or run.network.groups)())
     if loss_term:
         groups[optim.REGULARIZER] = list(loss_term.parameters())
     # A new optimizer even where the schedule goes on: its running means are of the phase before.
@@ -200,7 +200,8 @@ def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
         labels = run.examples.labels[batch].to(device)  # (N,)
         with autocast(run.settings.precision, device.type):
             logits, added = _forward(run, state, batch, parameters)  # (N, K)
-            terms = {"loss": _loss(logits.float(), labels, state.class_weights), **added}
+            loss = cross_entropy(logits.float(), labels, state.class_weights, smoothing=run.plan.label_smoothing)
+            terms = {"loss": loss, **added}
         state.optimizer.zero_grad(set_to_none=True)
         reduce(add, terms.values()).backward()
         state.optimizer.step()
@@ -231,13 +232,6 @@ def _forward(
     cached = state.reference.cached and parameters is None
     reference = state.reference(rows) if cached else loss_term.reference(x, start=prefix)
     return loss_term.run(x, reference, start=prefix)
-
-
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the mean over the batch; torch's own weighted mean would divide by the batch's weights, and undo them."""
-    if weights is None:
-        return F.cross_entropy(logits, labels)
-    return F.cross_entropy(logits, labels, weight=weights, reduction="none").mean()
 
 
 def _offer(run: _Run, state: _PhaseState, epoch: Epoch) -> None:

@@ -52,3 +52,16 @@ def test_a_solved_head_of_random_features_is_remarked_on() -> None:
     assert "freeze is 'lp_ft' with weights 'none': the head is solved on features of random values" in (
         config.remarks(resolved)
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("layer_decay", 0.0, "should be greater than 0"),
+        ("layer_decay", 1.1, "should be less than or equal to 1"),
+        ("label_smoothing", 1.0, "should be less than 1"),
+        ("label_smoothing", -0.1, "should be greater than or equal to 0"),
+    ],
+)
+def test_an_ingredient_out_of_range_is_refused_with_its_bound(key: str, value: float, line: str) -> None:
+    assert refusal(changes={f"train.{key}": value}) == f"params.yaml: recipes.quick.train.{key}: {value}: {line}"
