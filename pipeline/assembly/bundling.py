@@ -58,7 +58,10 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
     said = replace(said, scores=own_scores(repeats))
     # Of several networks none but the first has features that the reference is of.
-    seal(folder, said if kind == "ensemble" else certain.write(folder, said, data, certain.parts_of(data, numbers[0])))
+    if kind != "ensemble":
+        early_stop = record.recipe.train.early_stop > 0
+        said = certain.write(folder, said, data, certain.parts_of(data, numbers[0], early_stop=early_stop))
+    seal(folder, said)
 
 
 def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:

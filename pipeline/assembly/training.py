@@ -11,6 +11,7 @@ from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
+from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
@@ -46,8 +47,14 @@ def run(
         keeper: of the training's state.
 
     Raises:
-        InputError: for a loss that is not finite, naming epoch, step and the batch's files.
+        InputError: for early stop without a validation part, before anything is computed; for a loss that is not
+            finite, naming epoch, step and the batch's files.
     """
+    if recipe.train.early_stop and not len(parts["val"]):
+        raise InputError(
+            f"train.early_stop: {recipe.train.early_stop} needs a validation part, and there is none; set "
+            "data.split.val to 0.2, say, add a folder val, or set this to 0"
+        )
     examples = partial(training_examples, data, parts, on.device)
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:

@@ -61,6 +61,10 @@ def training_plan(
         class_weights=train.class_weights,
         groups=network.groups_by_stage if train.layer_decay < 1 else None,
         label_smoothing=train.label_smoothing,
+        mixup=train.mixup,
+        cutmix=train.cutmix,
+        weight_ema=train.weight_ema,
+        early_stop=train.early_stop,
     )
 
 

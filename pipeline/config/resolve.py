@@ -60,6 +60,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_data(layers)
     _resolve_phases(layers)
     rules.check_head(layers)
+    rules.check_early_stop(layers)
     _resolve_weights(layers)
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}

@@ -16,6 +16,7 @@ from pipeline.core.files import read_yaml
 from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
+    MOST_EPOCHS,
     Amount,
     BatchSize,
     Budget,
@@ -45,6 +46,9 @@ Side = Annotated[Whole, Field(ge=16, le=1024)]
 InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
 Padding = Annotated[Whole, Field(ge=0, le=512)]
 Megabytes = Annotated[Whole, Field(ge=0, le=1_048_576)]
+# Of a Beta distribution.
+Alpha = Annotated[Real, Field(ge=0, le=100)]
+Patience = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
 LayerDecay = Annotated[Real, Field(gt=0, le=1)]
 MOST_PHASES = 100
 # What becomes of the head when a phase begins.
@@ -155,6 +159,10 @@ class Loop(Section):
     sampler: Name
     class_weights: Name
     label_smoothing: Rate = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
+    weight_ema: Rate = 0.0
+    early_stop: Patience = 0
     precision: Precision
     feature_cache_mb: Megabytes
 

@@ -124,6 +124,11 @@ class TrainingPlan:
             the weighted terms.
         groups: returns the parameters that train by group, in place of the network's own three groups.
         label_smoothing: e, see `losses.cross_entropy`; validation has none.
+        mixup: the parameter of Mixup's Beta distribution; 0 for none.
+        cutmix: likewise of CutMix.
+        weight_ema: the decay of the average of the weights, which each phase ends with, see `averaging`; 0 for none.
+        early_stop: epochs without a lower validation loss after which the last phase ends, with the weights of its best
+            epoch; 0 for never.
     """
 
     phases: tuple[PhasePlan, ...] = ()
@@ -132,6 +137,10 @@ class TrainingPlan:
     class_weights: str = "none"
     groups: Callable[[], Mapping[str, list[nn.Parameter]]] | None = None
     label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    weight_ema: float = 0.0
+    early_stop: int = 0
 
 
 @dataclass
@@ -139,7 +148,8 @@ class TrainResult:
     """History and timings of one `fit`.
 
     Attributes:
-        history: one row per epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy; then
+        history: one row per epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy (of mixed
+            images, those whose larger part's label is predicted); then
             `train_NAME` for each scalar of the loss term, and its diagnostics of the epoch's last batch; with
             validation rows, val_loss and val_accuracy. Losses are means over images, accuracies fractions.
         seconds: wall time of the whole call.

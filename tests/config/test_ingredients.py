@@ -61,7 +61,22 @@ def test_a_solved_head_of_random_features_is_remarked_on() -> None:
         ("layer_decay", 1.1, "should be less than or equal to 1"),
         ("label_smoothing", 1.0, "should be less than 1"),
         ("label_smoothing", -0.1, "should be greater than or equal to 0"),
+        ("mixup", 1000.0, "should be less than or equal to 100"),
+        ("cutmix", -1.0, "should be greater than or equal to 0"),
+        ("weight_ema", 1.0, "should be less than 1"),
+        ("early_stop", -1, "should be greater than or equal to 0"),
+        ("early_stop", 1000000, "should be less than or equal to 100000"),
     ],
 )
 def test_an_ingredient_out_of_range_is_refused_with_its_bound(key: str, value: float, line: str) -> None:
     assert refusal(changes={f"train.{key}": value}) == f"params.yaml: recipes.quick.train.{key}: {value}: {line}"
+
+
+def test_early_stop_needs_a_validation_part() -> None:
+    assert refusal(changes={"train.early_stop": 3}) == (
+        "params.yaml: recipes.quick.train.early_stop: 3 needs a validation part, and defaults.data.split.val is 0; set "
+        "that to 0.2, say, or this to 0"
+    )
+    numbers = {"train": 3, "test": 2, "val": 1}
+    for changes in ({"data.split.val": 0.2}, {"data.split.per_class": numbers}, {"data.set": "folder"}):
+        assert experiment(changes={"train.early_stop": 3, **changes}).train.early_stop == 3
