@@ -62,7 +62,8 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     if kind == "ensemble":
         seal(folder, said)
     else:
-        seal(folder, *certain.write(folder, said, data, certain.parts_of(data, numbers[0])))
+        early_stop = record.recipe.train.early_stop > 0
+        seal(folder, *certain.write(folder, said, data, certain.parts_of(data, numbers[0], early_stop=early_stop)))
 
 
 def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:

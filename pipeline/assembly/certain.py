@@ -27,11 +27,16 @@ class Parts(NamedTuple):
     test: Tensor
 
 
-def parts_of(data: Packed, number: int) -> Parts:
-    """Return the parts of a repeat; its validation images were held out from training, and chose nothing."""
+def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
+    """Return the parts of a repeat.
+
+    Its validation images were held out from training. With early stop they chose the epoch, so that the network is
+    surer of them than of others: then none is held out.
+    """
     assigned = data.assigned(paths.split_file(number))
     rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
-    return Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    parts = Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    return parts._replace(held_out=parts.held_out[:0]) if early_stop else parts
 
 
 class Fitted(NamedTuple):
