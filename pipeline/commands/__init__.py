@@ -8,6 +8,7 @@ import click
 from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
+    "bank": "pipeline.commands.bank",
     "bundle": "pipeline.commands.bundle",
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",
