@@ -33,7 +33,12 @@ PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
 CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
+BANK = "takes a minute; commands/test_bank.py has it with smaller images"
+ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
 OUT_OF_REACH = {
+    "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
+    "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,
+    "orbweaver advise --backbones efficientnet_lite0,resnet18 --trainings 20 --json": ADVICE,
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
     "orbweaver export models/bundle --to onnx": EXPORT,
@@ -62,6 +67,9 @@ OUT_OF_REACH = {
     "dvc exp run -n frozen -S data=folder -S folder=/data/spiders -S freeze=1 -S image_size=224 -S budget=50": (
         "needs photographs of the user's own; test_real.py runs it"
     ),
+    "orbweaver bank -S data=folder -S folder=/data/spiders -S image_size=224": BANK,
+    "orbweaver bank -S data=folder -S folder=/data/spiders --backbones"
+    " efficientnet_lite0,resnet18=/models/resnet18.safetensors": BANK,
     "dvc exp run -n two-blocks -S freeze=3b -S image_size=96 -S budget=5": LIKE,
     "orbweaver compare frozen two-blocks": LIKE,
     "dvc exp run -S recipe=ecsm -S backbone=efficientnet_lite0 -S weights=bundled": PHOTOGRAPHS,

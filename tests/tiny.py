@@ -265,10 +265,11 @@ def _found_once(find: Any) -> Any:
 
 
 def draw_no_charts(patch: pytest.MonkeyPatch) -> None:
-    """Leave charts and photographs out of reports, where none is looked at: they take seconds."""
+    """Leave charts and photographs out of reports and bundles, where none is looked at: they take seconds."""
     from pipeline.reporting import figures, pictures
 
     empty = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     patch.setattr(pictures, "picture", lambda draw, alt: pictures.Picture(empty, empty, empty, alt))
     patch.setattr(pictures, "photographs", lambda material, found: {})
-    patch.setattr(figures, "feature_maps", lambda *arguments: b"")
+    for name in ("feature_maps", "reliability_diagram", "reliability_diagrams", "risk_coverage"):
+        patch.setattr(figures, name, lambda *arguments: b"")

@@ -11,6 +11,7 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "1": {"freeze": 1},
     "3c": {"freeze": "3c"},
     "3b": {"freeze": "3b"},
+    "lp_ft": {"freeze": "lp_ft"},
     "3a": {"freeze": "3a"},
     "2": {"freeze": 2},
     "l2_sp": {"freeze": 2, "regularizer": "l2_sp"},

@@ -14,6 +14,7 @@ from pipeline.assembly import certain, trained
 from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
 from pipeline.bundles import applying, bundle, card, description
+from pipeline.bundles.card import Figure
 from pipeline.bundles.description import (
     Computation,
     Description,
@@ -58,7 +59,11 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
     said = replace(said, scores=own_scores(repeats))
     # Of several networks none but the first has features that the reference is of.
-    seal(folder, said if kind == "ensemble" else certain.write(folder, said, data, certain.parts_of(data, numbers[0])))
+    if kind == "ensemble":
+        seal(folder, said)
+    else:
+        early_stop = record.recipe.train.early_stop > 0
+        seal(folder, *certain.write(folder, said, data, certain.parts_of(data, numbers[0], early_stop=early_stop)))
 
 
 def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:
@@ -77,13 +82,13 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, da
     parts = {"train": len(final.train), "calibration": len(final.calibration)}
     said = describe("final", (member,), final.record, model, results, parts=parts)
     none = torch.empty(0, dtype=torch.long)
-    seal(folder, certain.write(folder, said, data, Parts(final.train, final.calibration, none)))
+    seal(folder, *certain.write(folder, said, data, Parts(final.train, final.calibration, none)))
 
 
-def seal(folder: Path, said: Description) -> None:
-    """Write bundle.json, the card and the digests of all files into a bundle's folder."""
+def seal(folder: Path, said: Description, figures: Sequence[Figure] = ()) -> None:
+    """Write bundle.json, the card with its figures and the digests of all files into a bundle's folder."""
     (folder / description.FILE).write_text(said.dumped(), encoding="utf-8")
-    (folder / bundle.CARD).write_text(card.text(said), encoding="utf-8")
+    (folder / bundle.CARD).write_text(card.text(said, figures), encoding="utf-8")
     digests.seal(folder)
 
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pipeline.assembly import certainty_figures
 from pipeline.bundles import bundle
+from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty import FEATURES, REFERENCE, Certainty
 from pipeline.bundles.description import Description
 from pipeline.core import paths
@@ -25,17 +27,29 @@ class Parts(NamedTuple):
     test: Tensor
 
 
-def parts_of(data: Packed, number: int) -> Parts:
-    """Return the parts of a repeat; its validation images were held out from training, and chose nothing."""
+def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
+    """Return the parts of a repeat.
+
+    Its validation images were held out from training. With early stop they chose the epoch, so that the network is
+    surer of them than of others: then none is held out.
+    """
     assigned = data.assigned(paths.split_file(number))
     rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
-    return Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    parts = Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    return parts._replace(held_out=parts.held_out[:0]) if early_stop else parts
 
 
-def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Description:
-    """Write the training images' features into a bundle's folder, and return its description with what is fitted.
+class Fitted(NamedTuple):
+    """A bundle's description with what is fitted, and the figures of its card; none without test images."""
 
-    Test images fit nothing: they only say how well what was fitted holds.
+    said: Description
+    figures: tuple[Figure, ...]
+
+
+def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Fitted:
+    """Write the training images' features and the card's figures into a bundle's folder, and return what is fitted.
+
+    Test images fit nothing: they only say how well what was fitted holds, and the figures are of them alone.
 
     Args:
         folder: of the bundle, which has its weights already.
@@ -61,8 +75,10 @@ def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Descri
         strange = outliers.fit(reference, reference, trained_on.logits[0], held_out=False)
     said = replace(said, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange))
     if not len(parts.test):
-        return said
+        return Fitted(said, ())
     tested, labels = outputs(parts.test), data.labels[parts.test.numpy()]
     judgment = Certainty(calibration, strange, reference).judge(tested.logits[0], tested.features)
     temperature = calibration.temperature if calibration else 1.0
-    return replace(said, on_test=asdict(assess(judgment, tested.logits[0], labels, temperature=temperature)))
+    found = assess(judgment, tested.logits[0], labels, temperature=temperature)
+    figures = certainty_figures.write(folder, judgment, tested.logits[0], labels, found=found, fitted=calibration)
+    return Fitted(replace(said, on_test=asdict(found)), figures)

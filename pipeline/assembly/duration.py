@@ -19,7 +19,7 @@ from pipeline.assembly import regularizers
 from pipeline.assembly.loss_terms import LossTerms, reference_network
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.training_plan import training_plan
-from pipeline.assembly.transforms import train_transform
+from pipeline.assembly.transforms import train_transform, varies
 from pipeline.core import imagenet
 from pipeline.core.loop_settings import LoopSettings, loop_settings
 from pipeline.core.recipe import Recipe
@@ -134,7 +134,7 @@ def _seconds(trial: _Trial, number: int) -> float:
     steps = optim.total_steps(unit=unit, amount=amount, images=train, batch_size=batch)
     epochs = steps / ceil(train / batch)
     # Training images that vary are not cached; `_costs` then has seen it for validation images alone.
-    once = val if train_transform(trial.recipe).random_parameters else train + val
+    once = val if varies(trial.recipe) else train + val
     return steps * costs.step + epochs * (train * costs.image + val * costs.val) + once * costs.cached
 
 
@@ -156,7 +156,7 @@ def _costs(trial: _Trial, number: int) -> Costs:
         image = large / batch
     rows, val = batch * steps, min(batch, trial.sizes.val)
     validating = result.seconds - result.cache_seconds - sum(result.epoch_seconds)
-    cached = result.cache_seconds / (val + (0 if train_transform(trial.recipe).random_parameters else rows) or 1)
+    cached = result.cache_seconds / (val + (0 if varies(trial.recipe) else rows) or 1)
     return Costs(large - image * batch, image, cached, validating / len(result.history) / val if val else 0.0)
 
 
@@ -174,7 +174,9 @@ def _steps(trial: _Trial, number: int, batch: int, *, steps: int, epochs: int) -
     settings = replace(trial.settings, batch_size=batch, budget=budget, feature_cache_mb=room)
     # At a rate of 0, since values might run off on noise.
     phase = replace(trial.plan.phases[number], amount=epochs, lr=0.0, continues=False)
-    result = loop.fit(trial.network, examples, settings, seed=0, plan=replace(trial.plan, phases=(phase,)), name=None)
+    # The whole budget is foretold, though a training may stop early.
+    plan = replace(trial.plan, phases=(phase,), early_stop=0)
+    result = loop.fit(trial.network, examples, settings, seed=0, plan=plan, name=None)
     return median(result.epoch_seconds[1:]) / steps, result
 
 

@@ -51,10 +51,15 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
         stop: the request to stop.
 
     Raises:
-        InputError: for settings that are not the experiment's, or classes too small to hold images out.
+        InputError: for settings that are not the experiment's, early stop, or classes too small to hold images out.
     """
     if results.repeats[0].record.recipe != recipe.settings():
         raise InputError(f"{paths.RECIPE}: not the settings of the experiment in metrics; run `dvc repro` first")
+    if recipe.train.early_stop:
+        raise InputError(
+            f"--final: train.early_stop is {recipe.train.early_stop}, and a training on all images has none to stop "
+            "by; bundle a repeat's network, or run the experiment with early_stop 0"
+        )
     # A number of its own, so a seed of its own.
     number = max(one.number for one in results.repeats) + 1
     parts = divide(recipe, data, held_out=held_out, repeat=number)

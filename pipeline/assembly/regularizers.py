@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import SOLVED, Recipe
 from pipeline.core.records import PhaseRecord
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
@@ -133,7 +133,8 @@ def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
     for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
         counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
-        records.append(PhaseRecord(**phase.model_dump(exclude={"continues"}), **counted, **compared))
+        head = {"head": SOLVED} if phase.head == SOLVED else {}
+        records.append(PhaseRecord(**phase.model_dump(exclude={"continues", "head"}), **head, **counted, **compared))
     return tuple(records)
 
 

@@ -5,11 +5,13 @@ from functools import partial
 
 from torch import Tensor
 
+from pipeline.assembly import head_solution
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
+from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
@@ -45,22 +47,46 @@ def run(
         keeper: of the training's state.
 
     Raises:
-        InputError: for a loss that is not finite, naming epoch, step and the batch's files.
+        InputError: for early stop without a validation part, before anything is computed; for a loss that is not
+            finite, naming epoch, step and the batch's files.
     """
+    if recipe.train.early_stop and not len(parts["val"]):
+        raise InputError(
+            f"train.early_stop: {recipe.train.early_stop} needs a validation part, and there is none; set "
+            "data.split.val to 0.2, say, add a folder val, or set this to 0"
+        )
     examples = partial(training_examples, data, parts, on.device)
     eval_examples = partial(examples, eval_transform(recipe.data.sizes))
     try:
         terms = loss_terms(
             recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
         )
+        solve = partial(_solve_head, recipe, network, eval_examples)
         return loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
             seed=record.seed,
-            plan=training_plan(recipe, network, terms),
+            plan=training_plan(recipe, network, terms, solve_head=solve),
             on_epoch=on_epoch,
             keeper=keeper,
         )
     except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
+
+
+def _solve_head(
+    recipe: Recipe,
+    network: Network,
+    eval_examples: Callable[[], contract.Examples],
+    on_batch: Callable[[], object],
+) -> None:
+    train = recipe.train
+    head_solution.solve(
+        network,
+        eval_examples(),
+        balanced=train.class_weights == "balanced" or train.sampler == "weighted",
+        batch_size=train.batch_size,
+        precision=train.precision,
+        on_batch=on_batch,
+    )

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.recipe import NONE, SOLVED, Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.regularizers.table import METHODS
 from pipeline.training import contract
-from pipeline.training.contract import LossTerm, PhasePlan, TrainingPlan
+from pipeline.training.contract import LossTerm, PhasePlan, Prepare, TrainingPlan, as_it_is
 from pipeline.training.images import Images
 
 
@@ -28,7 +28,11 @@ def phase_setups(recipe: Recipe, network: Network) -> list[Callable[[], None]]:
 
 
 def training_plan(
-    recipe: Recipe, network: Network, loss_terms: Sequence[Callable[[], LossTerm | None]] = ()
+    recipe: Recipe,
+    network: Network,
+    loss_terms: Sequence[Callable[[], LossTerm | None]] = (),
+    *,
+    solve_head: Prepare = as_it_is,
 ) -> TrainingPlan:
     """Build phases, factors of the learning rate, sampler and class weights for the loop.
 
@@ -36,18 +40,52 @@ def training_plan(
         recipe: the recipe.
         network: the network that the phases freeze.
         loss_terms: builder of the loss term per phase; an empty sequence for none.
+        solve_head: solves the head, where a phase begins with it; by default does nothing.
     """
     train = recipe.train
     makers = loss_terms or [lambda: None] * len(train.phases)
     return TrainingPlan(
         phases=tuple(
-            PhasePlan(phase.amount, phase.lr, start=start, loss_term=loss_term, continues=phase.continues)
+            PhasePlan(
+                phase.amount,
+                phase.lr,
+                start=start,
+                prepare=solve_head if phase.head == SOLVED else as_it_is,
+                loss_term=loss_term,
+                continues=phase.continues,
+            )
             for phase, start, loss_term in zip(train.phases, phase_setups(recipe, network), makers, strict=True)
         ),
-        lr_factors=train.lr_factors.model_dump(),
+        lr_factors=lr_factors(recipe, network),
         sampler=train.sampler,
         class_weights=train.class_weights,
+        groups=network.groups_by_stage if train.layer_decay < 1 else None,
+        label_smoothing=train.label_smoothing,
+        mixup=train.mixup,
+        cutmix=train.cutmix,
+        weight_ema=train.weight_ema,
+        early_stop=train.early_stop,
     )
+
+
+def lr_factors(recipe: Recipe, network: Network) -> dict[str, float]:
+    """Return the factor of the rate by group of parameters; with layer decay the backbone's groups are its stages.
+
+    From the head down, each stage that has parameters has `train.layer_decay` times the factor of the one behind it.
+
+    Source:
+        Howard and Ruder 2018, ULMFiT, section 3.2, by stages; BEiT and timm by layers.
+    """
+    factors: dict[str, float] = recipe.train.lr_factors.model_dump()
+    if recipe.train.layer_decay == 1:
+        return factors
+    # Every stage of the network counts, also one that does not train.
+    stages = [stage for stage, steps in network.stages() if any(any(network.parameters_of(step)) for step in steps)]
+    names = [stage for stage in dict.fromkeys(stages) if stage not in ("attention", "head")]
+    by_stage = {
+        stage: factors["backbone"] * recipe.train.layer_decay**place for place, stage in enumerate(reversed(names), 1)
+    }
+    return by_stage | {name: factors[name] for name in ("attention", "head")}
 
 
 def training_examples(

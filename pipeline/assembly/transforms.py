@@ -17,6 +17,12 @@ def train_transform(recipe: Recipe) -> ImageTransform:
     )
 
 
+def varies(recipe: Recipe) -> bool:
+    """Return whether a training image differs from epoch to epoch: by its transform, or as it is mixed with others."""
+    train = recipe.train
+    return train_transform(recipe).random_parameters > 0 or train.mixup > 0 or train.cutmix > 0
+
+
 def eval_transform(sizes: Sizes) -> ImageTransform:
     """Build the eval transform: center crop, input size."""
     return build_eval_transform(image_size=sizes.image, crop_size=sizes.crop, input_size=sizes.input)

@@ -1,6 +1,6 @@
 """The model card of a bundle: README.md in the form of Hugging Face, with YAML metadata at its top."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -36,18 +36,33 @@ class ScoreRow(NamedTuple):
     interval: str
 
 
-def text(said: Description, *, folder: str = "models/bundle") -> str:
+class Figure(NamedTuple):
+    """A figure of the card.
+
+    Attributes:
+        file: its name in the bundle's folder.
+        alt: what it shows, with its numbers.
+        caption: of which images it is drawn.
+    """
+
+    file: str
+    alt: str
+    caption: str
+
+
+def text(said: Description, figures: Sequence[Figure] = (), *, folder: str = "models/bundle") -> str:
     """Return the card.
 
     Args:
         said: what the bundle says of itself.
+        figures: of how sure it is, which are in the bundle's folder.
         folder: how the command that uses it names it.
     """
     import jinja2
 
     template = resources.files("pipeline.bundles").joinpath("templates/card.md").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(content(said, folder=folder))
+    return environment.from_string(template).render(content(said, folder=folder), figures=figures)
 
 
 def content(said: Description, *, folder: str) -> dict[str, Any]:

@@ -18,11 +18,12 @@ def paragraphs(said: Description) -> Iterator[str]:
 
 
 def _none(said: Description) -> Iterator[str]:
-    reason = (
-        "its networks were trained on each other's held-out images"
-        if said.kind == "ensemble"
-        else "no images were held out for it"
-    )
+    if said.kind == "ensemble":
+        reason = "its networks were trained on each other's held-out images"
+    elif said.origin.settings["train"].get("early_stop"):
+        reason = "the images that were held out from training chose the epoch that it ended with (early stop)"
+    else:
+        reason = "no images were held out for it"
     yield (
         f"**{NOT_CALIBRATED}:** {reason}, so the probabilities are the network's own, and no set of classes promises "
         "to hold the right one."

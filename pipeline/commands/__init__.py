@@ -9,6 +9,7 @@ from pipeline.core.errors import one_line_errors
 
 COMMANDS = {
     "advise": "pipeline.commands.advise",
+    "bank": "pipeline.commands.bank",
     "bundle": "pipeline.commands.bundle",
     "compare": "pipeline.commands.compare",
     "describe": "pipeline.commands.describe",

@@ -30,7 +30,13 @@ READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.j
 # What a final training reads besides.
 FOR_FINAL = ("data/recipe.yaml", "data/collected", "data/copies", "models/source")
 HELD_OUT = 0.2
-CODE = ("pipeline/assembly/bundling.py", "pipeline/bundles", "pipeline/stages/bundle.py")
+CODE = (
+    "pipeline/assembly/bundling.py",
+    "pipeline/assembly/certain.py",
+    "pipeline/assembly/certainty_figures.py",
+    "pipeline/bundles",
+    "pipeline/stages/bundle.py",
+)
 
 
 @click.command(name="bundle")

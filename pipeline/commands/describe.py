@@ -193,6 +193,16 @@ def _regularizer_lines(parts: list[dict[str, Any]]) -> list[str]:
 
 
 def _phase_lines(phases: list[dict[str, Any]]) -> list[str]:
+    """Return the phases where there are several, and with which the head is solved."""
+    solved = [
+        f"  the head is solved on the frozen network's features when phase {number} begins"
+        for number, phase in enumerate(phases, start=1)
+        if "head" in phase
+    ]
+    return [*_several(phases), *solved]
+
+
+def _several(phases: list[dict[str, Any]]) -> list[str]:
     if len(phases) == 1 or phases[0]["regularizer"] != phases[1]["regularizer"]:
         return []
     lines = [

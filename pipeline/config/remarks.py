@@ -11,7 +11,7 @@ from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.attention import start
-from pipeline.networks.strategies import EVERYTHING, SCRATCH
+from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 
@@ -42,10 +42,14 @@ def _combinations(resolved: Resolved) -> Iterator[str]:
     network, method = recipe.network, recipe.regularizer.method
     if axes.freeze == SCRATCH and axes.weights not in (AUTO, NONE):
         yield f"weights is not read: freeze is {SCRATCH!r}, which begins with random values"
-    if network.weights == NONE and network.freeze != EVERYTHING:
+    if network.weights == NONE and network.freeze == LP_FT:
+        yield f"freeze is {LP_FT!r} with weights {NONE!r}: the head is solved on features of random values"
+    elif network.weights == NONE and network.freeze != EVERYTHING:
         yield f"freeze is {network.freeze!r} with weights {NONE!r}: layers stay frozen at random values"
     if network.weights == NONE and method != NONE and METHODS[method].needs_pretrained:
         yield f"regularizer is {method!r} with weights {NONE!r}: it stays near random values"
+    if recipe.train.layer_decay < 1 and all(phase.freeze == HEAD for phase in recipe.train.phases):
+        yield f"{resolved.origin('train.layer_decay')} changes nothing: no block trains, only the head"
     if doubt := start.doubt(recipe, recipe.own):
         key = resolved.origin(f"options.attention.{network.attention}.gate_init")
         yield f"{doubt}; -S {key}={start.IDENTITY} starts from the network as it was, docs/training.md compares both"

@@ -12,10 +12,10 @@ from pipeline.config.settings import Settings
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.core.recipe import KEPT, NONE, PHASES, SOLVED, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import leaks
-from pipeline.networks.strategies import EVERYTHING, HEAD, SCRATCH
+from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 # Axes that scale what depends on them, and so come after the regularizer's own word on the training.
@@ -59,6 +59,8 @@ def resolve(settings: Settings) -> Resolved:
     _scale(settings, layers)
     _resolve_data(layers)
     _resolve_phases(layers)
+    rules.check_head(layers)
+    rules.check_early_stop(layers)
     _resolve_weights(layers)
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
@@ -160,11 +162,13 @@ def _resolve_phases(layers: Layers) -> None:
             for phase in train["phases"]
         ]
         return
-    freeze = EVERYTHING if freeze == SCRATCH else freeze
+    head = SOLVED if freeze == LP_FT else KEPT
+    freeze = EVERYTHING if freeze in (SCRATCH, LP_FT) else freeze
     amount = train["budget"]["amount"]
     amounts = [amount // 2, amount - amount // 2] if len(methods) > 1 else [amount]
     train["phases"] = [
         {"freeze": freeze, "amount": part, "lr": train["lr"], "regularizer": method, "continues": number > 0}
+        | {"head": KEPT if number else head}
         for number, (part, method) in enumerate(zip(amounts, methods, strict=True))
     ]
 

@@ -5,8 +5,10 @@ from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.core.recipe import NONE, PHASES, SOLVED, Recipe
+from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.backbones import table
+from pipeline.networks.heads.table import HEADS
 from pipeline.networks.strategies import HEAD, SCRATCH
 from pipeline.regularizers.table import METHODS
 
@@ -63,6 +65,41 @@ def check_phases(axes: Axes, layers: Layers) -> None:
         raise _refused(
             f"{layers.origin('train.lr')}: {lr} is not the first phase's {phases[0]['lr']}; "
             f"scale all with -S lr={lr:g}, or set both"
+        )
+
+
+def check_head(layers: Layers) -> None:
+    """Refuse to solve a head that is more than one linear layer on the pre-trained network's features.
+
+    Raises:
+        InputError: naming both, and the way out.
+    """
+    head = layers.get("network.head")
+    if HEADS[head].new_layers > 1 and any(phase["head"] == SOLVED for phase in layers.get("train.phases")):
+        asks = layers.get("network.freeze")
+        key = layers.origin("train.phases" if asks == PHASES else "network.freeze")
+        asked = "head: solved" if asks == PHASES else repr(asks)
+        raise _refused(
+            f"{key}: {asked} solves one linear layer, and head {head!r} has {HEADS[head].new_layers} new ones; "
+            "add -S head=linear, or choose another strategy"
+        )
+
+
+def check_early_stop(layers: Layers) -> None:
+    """Refuse to stop by the loss of a validation part that no set and no setting gives.
+
+    A folder may have such a part of its own, which is seen when it is read.
+
+    Raises:
+        InputError: naming the setting, and the way out.
+    """
+    patience, split = layers.get("train.early_stop"), layers.get("data.split")
+    counted = split["per_class"] if isinstance(split["per_class"], dict) else {"val": 0}
+    may_have_its_own = SETS[layers.get("data.set")].given_by == "folder"
+    if patience and not split["val"] and not counted["val"] and not may_have_its_own:
+        raise _refused(
+            f"{layers.origin('train.early_stop')}: {patience} needs a validation part, and "
+            f"{layers.origin('data.split.val')} is 0; set that to 0.2, say, or this to 0"
         )
 
 

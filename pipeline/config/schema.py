@@ -75,11 +75,12 @@ class NetworkSettings(recipe.Network):
 
 
 class PhaseSettings(Section):
-    """A part of the budget with its own freezing and rate; `amount` is in the budget's unit."""
+    """A part of the budget with its own freezing and rate; `amount` is in the budget's unit, `head` may be left out."""
 
     freeze: Annotated[Name, AfterValidator(_of_a_phase)]
     amount: Amount
     lr: LearningRate
+    head: recipe.Head = recipe.KEPT
 
 
 class TrainSettings(recipe.Loop):

@@ -59,6 +59,7 @@ MLFLOW_ARTIFACTS = Path("mlruns")
 MLFLOW_LOCK = Path(".dvc/tmp/mlflow.lock")
 CHANNELS = Path(".dvc/tmp/channels")
 CHECKPOINTS = Path(".dvc/tmp/checkpoints")
+BANK = Path(".dvc/tmp/bank")
 
 # What follows the name of a folder that is moved aside.
 OLD = ".old.partial"

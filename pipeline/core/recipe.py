@@ -16,6 +16,7 @@ from pipeline.core.files import read_yaml
 from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
+    MOST_EPOCHS,
     Amount,
     BatchSize,
     Budget,
@@ -48,7 +49,15 @@ Side = Annotated[Whole, Field(ge=16, le=1024)]
 InputSide = Annotated[Whole, Field(ge=SMALLEST_INPUT, le=1024)]
 Padding = Annotated[Whole, Field(ge=0, le=512)]
 Megabytes = Annotated[Whole, Field(ge=0, le=1_048_576)]
+# Of a Beta distribution.
+Alpha = Annotated[Real, Field(ge=0, le=100)]
+Patience = Annotated[Whole, Field(ge=0, le=MOST_EPOCHS)]
+LayerDecay = Annotated[Real, Field(gt=0, le=1)]
 MOST_PHASES = 100
+# What becomes of the head when a phase begins.
+Head = Literal["kept", "solved"]
+KEPT: Head = "kept"
+SOLVED: Head = "solved"
 # The families of options that training reads; of the others, one is the data's and one is the weights'.
 TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "regularizer")
 
@@ -126,6 +135,7 @@ class Phase(Section):
         lr: the first rate of the schedule that it is in.
         regularizer: the method.
         continues: whether the schedule of the phase before goes on.
+        head: `solved`: when the phase begins, the last layer becomes the logistic regression on its features.
     """
 
     freeze: Name
@@ -133,6 +143,7 @@ class Phase(Section):
     lr: LearningRate
     regularizer: Name
     continues: bool
+    head: Head = KEPT
 
 
 class LrFactors(Section):
@@ -153,9 +164,15 @@ class Loop(Section):
     weight_decay: Strength
     schedule: Name
     lr_factors: LrFactors
+    layer_decay: LayerDecay = 1.0
     freeze_bn_stats: bool
     sampler: Name
     class_weights: Name
+    label_smoothing: Rate = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
+    weight_ema: Rate = 0.0
+    early_stop: Patience = 0
     precision: Precision
     feature_cache_mb: Megabytes
 

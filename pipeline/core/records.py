@@ -10,7 +10,7 @@ from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler,
 
 from pipeline.core.naming import Naming
 from pipeline.core.precision import Precision
-from pipeline.core.recipe import Network, Sizes, TrainingSettings
+from pipeline.core.recipe import Head, Network, Sizes, TrainingSettings
 from pipeline.core.record_file import Moment, RecordFile, Sparse
 from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed, Whole
 
@@ -68,6 +68,7 @@ class PhaseRecord(Sparse):
         regularizer_parameters: how many the regularizer has itself; None, as both below, where it compares no maps.
         hooked_layers: the layers that it compares.
         idle_layers: those in front of all that trains, which are left out.
+        head: "solved" where it was, when the phase began; else None.
     """
 
     freeze: Name
@@ -79,6 +80,7 @@ class PhaseRecord(Sparse):
     regularizer_parameters: Whole | None = None
     hooked_layers: tuple[str, ...] | None = None
     idle_layers: tuple[str, ...] | None = None
+    head: Head | None = None
 
 
 class Operations(Sparse):

@@ -120,11 +120,24 @@ class Network(nn.Module):
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by group: pre-trained `backbone`, inserted `attention`, and `head`."""
-        head = [step for step in self.steps if step.stage == "head"]
         groups: dict[str, list[nn.Parameter]] = {"backbone": [], "attention": [], "head": []}
         for name, parameter in self.model.named_parameters():
-            is_inserted = any(name.startswith(f"{module}.") for module in self.inserted)
-            group = "attention" if is_inserted else "head" if any(step.holds(name) for step in head) else "backbone"
             if parameter.requires_grad:
-                groups[group].append(parameter)
+                group = self._group(name)
+                groups[group if group in groups else "backbone"].append(parameter)
         return groups
+
+    def groups_by_stage(self) -> dict[str, list[nn.Parameter]]:
+        """Return the same, but those of the backbone by its stages, in order; attention and head are the last two."""
+        names = list(dict.fromkeys(step.stage for step in self.steps if step.stage not in ("attention", "head")))
+        groups: dict[str, list[nn.Parameter]] = {name: [] for name in (*names, "attention", "head")}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                groups[self._group(name)].append(parameter)
+        return groups
+
+    def _group(self, parameter: str) -> str:
+        """Return `attention` for a parameter of an inserted module, else the stage that it is of."""
+        if any(parameter.startswith(f"{module}.") for module in self.inserted):
+            return "attention"
+        return next(step.stage for step in self.steps if step.holds(parameter))

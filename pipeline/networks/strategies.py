@@ -82,11 +82,18 @@ def is_scratch(*, freeze: str, weights: str) -> bool:
     return freeze == EVERYTHING and weights == NONE
 
 
-# Other values of `freeze`, both ours, which are not strategies themselves.
+# Linear probing, then fine-tuning: resolved to EVERYTHING with a solved head.
+LP_FT = "lp_ft"
+
+# Other values of `freeze`, which are not strategies themselves.
 OTHER_STRATEGIES: dict[str, Choice] = {
     "scratch": Choice(
         title="everything trains, from random values",
         description="strategy 2 without pre-trained weights: the worth of pre-training",
+    ),
+    LP_FT: Choice(
+        title="the head is solved on the frozen network's features, then everything trains",
+        description="the head solved by logistic regression on frozen features, then strategy 2 (Kumar et al. 2022)",
     ),
     "phases": Choice(
         title="in phases, see Training",

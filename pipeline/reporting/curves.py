@@ -46,6 +46,16 @@ def unit(record: Record) -> str:
     return {"epochs": "epoch", "iterations": "iteration"}[record.recipe.train.budget.unit]
 
 
+def tested_row(one: Repeat) -> dict[str, str]:
+    """Return the epoch whose network is tested: the last, or with early stop the last phase's with the least loss."""
+    train = one.record.recipe.train
+    if not train.early_stop:
+        return one.history[-1]
+    begin = sum(phase.amount for phase in train.phases[:-1])
+    rows = [row for row in one.history if float(row[unit(one.record)]) > begin]
+    return min(rows, key=lambda row: float(row["val_loss"]))
+
+
 def part_name(record: Record, number: int) -> str:
     """Return what a part of the training is called: a phase, or a half with its regularizer."""
     if record.recipe.in_phases:

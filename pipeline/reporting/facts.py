@@ -7,7 +7,7 @@ from pipeline.core.recipe import NONE, TrainingSettings
 from pipeline.core.records import Record
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.strategies import is_scratch
-from pipeline.reporting import aggregate, tables, wording
+from pipeline.reporting import aggregate, curves, tables, wording
 from pipeline.reporting.aggregate import Spread
 from pipeline.reporting.material import Material
 from pipeline.reporting.provenance import distinct
@@ -93,6 +93,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     return [
         *_plan(record),
         *_peculiarities(record.recipe),
+        *_stopped(repeats),
         (f"Parameters that train{last}", f"{record.parameters.trainable:,}"),
         (f"Frozen parameters{last}", f"{record.parameters.frozen:,}"),
         *_compared(record),
@@ -143,8 +144,18 @@ def _peculiarities(recipe: TrainingSettings) -> list[tuple[str, str]]:
         "Batch norms": wording.BATCH_NORMS.get(train.freeze_bn_stats),
         "Sampling": wording.sampling(train.sampler),
         "Class weights": wording.class_weights(train.class_weights),
+        **wording.ingredients(train),
     }
     return [(term, description) for term, description in descriptions.items() if description]
+
+
+def _stopped(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """Return after which epochs the repeats stopped, and whose networks they are, where they may stop early."""
+    if not repeats[0].record.recipe.train.early_stop:
+        return []
+    ends = ", ".join(f"{float(one.history[-1]['epoch']):.0f}" for one in repeats)
+    best = ", ".join(f"{float(curves.tested_row(one)['epoch']):.0f}" for one in repeats)
+    return [("Last and best epoch by repeat", f"{ends} and {best}")]
 
 
 def _operations(flops: int) -> str:

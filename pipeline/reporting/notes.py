@@ -20,8 +20,8 @@ def limits(material: Material) -> list[str]:
         confidence_intervals.note(repeats),
         *filter(None, [confidence_intervals.detectable(repeats)]),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
-        "The network of the last epoch is what is tested, once; no test image had a part in training or in "
-        "choosing an epoch.",
+        f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
+        "training or in choosing an epoch.",
         *_of_images(material),
         *_of_training(repeats),
         *_of_gates(material),

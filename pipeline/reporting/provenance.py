@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core import provenance
 from pipeline.core.files import flat
-from pipeline.core.recipe import TrainingSettings
+from pipeline.core.recipe import SOLVED, TrainingSettings
 from pipeline.datasets.collect.sets import SETS
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.aggregate import device
@@ -127,7 +127,10 @@ def _key(key: str) -> str:
 def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
     """Yield the values of a resolved recipe as a section of params.yaml states them."""
     values = recipe.model_dump(mode="json")
-    phases = [phase.model_dump(include={"freeze", "amount", "lr"}) for phase in recipe.train.phases]
+    phases = [
+        phase.model_dump(include={"freeze", "amount", "lr"}) | ({"head": SOLVED} if phase.head == SOLVED else {})
+        for phase in recipe.train.phases
+    ]
     values["train"]["phases"] = phases if recipe.in_phases else []
     for key, value in flat(values):
         section, _, last = key.rpartition(".")

@@ -45,7 +45,15 @@ class Unfinished(NamedTuple):
 
 
 def unfinished(repeats: Sequence[Repeat]) -> Unfinished | None:
-    """Return what speaks for a longer training; None where too little does."""
+    """Return what speaks for a longer training; None where too little does.
+
+    An early stop is no sign of it. The accuracy of mixed images is not that of the images, and mixing and smoothed
+    labels make a network less sure by themselves.
+    """
+    train = repeats[0].record.recipe.train
+    mixed = train.mixup > 0 or train.cutmix > 0
+    if train.early_stop:
+        return None
     falls = [fall(one) for one in repeats]
     if any(one is None for one in falls):
         return None
@@ -53,8 +61,9 @@ def unfinished(repeats: Sequence[Repeat]) -> Unfinished | None:
     noise = ERRORS * stdev(known) / sqrt(len(known)) if len(known) > 1 else 0.0
     accuracy = fmean(float(one.history[-1]["train_accuracy"]) for one in repeats)
     unsure = [one for one in (underconfidence(repeat.scores) for repeat in repeats) if one is not None]
-    confidence = fmean(unsure) if len(unsure) == len(repeats) else None
-    signs = (accuracy < LEARNED) + (confidence is not None)
+    softened = mixed or train.label_smoothing > 0
+    confidence = fmean(unsure) if len(unsure) == len(repeats) and not softened else None
+    signs = (accuracy < LEARNED and not mixed) + (confidence is not None)
     if not signs or fmean(known) < FALLS[signs] or fmean(known) <= noise:
         return None
     tested = fmean(one.scores.accuracy for one in repeats)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.core.choices import Choice
-from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, TrainingSettings
+from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, Train, TrainingSettings
 from pipeline.core.records import Counted, PhaseRecord
 from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import POSITIONS
@@ -112,7 +112,8 @@ def phase(record: PhaseRecord, recipe: TrainingSettings) -> str:
     what = f"strategy {freeze}" if freeze in FREEZING else f"from {freeze} on"
     also = " and the attention" if _partly(freeze) and recipe.network.attention != NONE else ""
     at = rates(record.lr, freeze, recipe)
-    return f"{length}: {what}{also} at {at} ({record.trainable:,} numbers train)"
+    solved = "the head solved, then " if record.head else ""
+    return f"{length}: {solved}{what}{also} at {at} ({record.trainable:,} numbers train)"
 
 
 def rates(lr: float, freeze: str, recipe: TrainingSettings) -> str:
@@ -143,6 +144,42 @@ def sampling(name: str) -> str:
 def class_weights(name: str) -> str:
     """Return how classes are weighed in the loss; empty where they are not."""
     return _special(CLASS_WEIGHTS, name)
+
+
+def tested(train: Train) -> str:
+    """Return which weights are tested."""
+    weights = "The network of the last epoch"
+    if train.early_stop:
+        weights = "The network of the epoch with the least validation loss"
+        weights += ", of the last phase," if len(train.phases) > 1 else ""
+    return f"{weights}, the average of its weights over the steps," if train.weight_ema else weights
+
+
+def ingredients(train: Train) -> dict[str, str]:
+    """Return in words what a plain training has not, by its term; empty where it is not there."""
+    return {
+        "Layer decay": f"each block's rate is {train.layer_decay:g} times that of the block behind it"
+        if train.layer_decay < 1
+        else "",
+        "Mixed images": _mixed(train),
+        "Average of weights": f"over the steps, with decay {train.weight_ema:g}; validated and tested in place of the "
+        "last step's"
+        if train.weight_ema
+        else "",
+        "Early stop": f"after {amount(train.early_stop, 'epochs')} without a lower validation loss, with the weights "
+        "of the best epoch"
+        if train.early_stop
+        else "",
+        "Label smoothing": f"{train.label_smoothing:g} of each target is spread over all classes, in training alone"
+        if train.label_smoothing
+        else "",
+    }
+
+
+def _mixed(train: Train) -> str:
+    both = {"Mixup": train.mixup, "CutMix": train.cutmix}
+    named = " or ".join(f"{name} (alpha {alpha:g})" for name, alpha in both.items() if alpha)
+    return f"each with another of its batch by {named}; training's curves are of these" if named else ""
 
 
 def _special(table: Mapping[str, Choice], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: the only reader of the test part; the last iterate, once."""
+"""Stage `evaluate`: the only reader of the test part; the trained network, once."""
 
 import sys
 

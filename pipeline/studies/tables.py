@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
-from pipeline.reporting import aggregate
+from pipeline.reporting import aggregate, curves
 from pipeline.reporting.tables import Table, deviation, repeats_needed, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
@@ -83,8 +83,8 @@ def _ours(one: Result) -> dict[str, str]:
 
 
 def _validated(one: Result) -> tuple[str, str]:
-    """Return accuracy and loss of the network of the last epoch on the validation part, where there is one."""
-    last = [repeat.history[-1] for repeat in one.repeats]
+    """Return accuracy and loss of the network that is tested on the validation part, where there is one."""
+    last = [curves.tested_row(repeat) for repeat in one.repeats]
     if not all(row.get("val_accuracy") and row.get("val_loss") for row in last):
         return NONE, NONE
     accuracy = aggregate.spread(float(row["val_accuracy"]) for row in last)

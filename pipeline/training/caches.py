@@ -8,7 +8,9 @@ from pipeline.training.features import FeatureCache, Features, Runnable
 from pipeline.training.resuming import Keeper
 
 
-def prefix_features(network: Runnable, examples: Examples, settings: Settings, keeper: Keeper) -> Features:
+def prefix_features(
+    network: Runnable, examples: Examples, settings: Settings, keeper: Keeper, *, varies: bool
+) -> Features:
     """Return the frozen prefix's features, cached for rows that are the same in every epoch.
 
     Args:
@@ -16,8 +18,9 @@ def prefix_features(network: Runnable, examples: Examples, settings: Settings, k
         examples: the training and validation rows.
         settings: the size of the cache and of the batches that fill it.
         keeper: asked before each batch whether to stop.
+        varies: whether a training image differs from epoch to epoch.
     """
-    repeated = [examples.val] if examples.images.varies else [examples.train, examples.val]
+    repeated = [examples.val] if varies else [examples.train, examples.val]
     limit, size = settings.feature_cache_mb, settings.batch_size
     with autocast(settings.precision, examples.images.device.type):
         return Features(
@@ -26,17 +29,17 @@ def prefix_features(network: Runnable, examples: Examples, settings: Settings, k
 
 
 def reference_maps(
-    loss_term: LossTerm, features: Features, examples: Examples, settings: Settings, keeper: Keeper
+    loss_term: LossTerm, features: Features, examples: Examples, settings: Settings, keeper: Keeper, *, varies: bool
 ) -> FeatureCache:
     """Return the reference's tensors of rows that are the same in every epoch, cached in the room that features leave.
 
-    Rows that are augmented are left out: their tensors differ from epoch to epoch.
+    Rows that are augmented or mixed are left out: their tensors differ from epoch to epoch.
     """
     free = min(settings.feature_cache_mb * 2**20 - features.bytes, examples.images.free_memory() // 2)
     with autocast(settings.precision, examples.images.device.type):
         return FeatureCache(
             lambda rows: loss_term.reference(features(rows), start=features.prefix),
-            examples.train[:0] if examples.images.varies else examples.train,
+            examples.train[:0] if varies else examples.train,
             limit=max(0, free),
             batch_size=settings.batch_size,
             on_batch=keeper.check,

@@ -82,6 +82,14 @@ class Examples:
     val: Tensor
 
 
+# Takes what it calls before each batch of its own, which may raise to stop.
+Prepare = Callable[[Callable[[], object]], object]
+
+
+def as_it_is(_on_batch: Callable[[], object]) -> None:
+    """Leave the network as it is when a phase begins."""
+
+
 @dataclass(frozen=True)
 class PhasePlan:
     """A phase with its callables: a part of the budget with an optimizer and a schedule of its own.
@@ -90,6 +98,7 @@ class PhasePlan:
         amount: length in the budget's unit.
         lr: the first learning rate.
         start: called before the phase; freezes the layers that it does not train.
+        prepare: called after `start` where the phase begins, not where it is taken up again; may change values.
         loss_term: called after `start`; builds the loss term, or returns None.
         continues: whether the previous phase's schedule goes on; the optimizer is new in either case.
     """
@@ -97,6 +106,7 @@ class PhasePlan:
     amount: int
     lr: float
     start: Callable[[], object] = lambda: None
+    prepare: Prepare = as_it_is
     loss_term: Callable[[], LossTerm | None] = lambda: None
     continues: bool = False
 
@@ -112,12 +122,25 @@ class TrainingPlan:
             same probability.
         class_weights: `none`, or `balanced`: the weight n / (K n_k) for an image of class k; the loss is the mean of
             the weighted terms.
+        groups: returns the parameters that train by group, in place of the network's own three groups.
+        label_smoothing: e, see `losses.cross_entropy`; validation has none.
+        mixup: the parameter of Mixup's Beta distribution; 0 for none.
+        cutmix: likewise of CutMix.
+        weight_ema: the decay of the average of the weights, which each phase ends with, see `averaging`; 0 for none.
+        early_stop: epochs without a lower validation loss after which the last phase ends, with the weights of its best
+            epoch; 0 for never.
     """
 
     phases: tuple[PhasePlan, ...] = ()
     lr_factors: Mapping[str, float] = field(default_factory=dict)
     sampler: str = "shuffle"
     class_weights: str = "none"
+    groups: Callable[[], Mapping[str, list[nn.Parameter]]] | None = None
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    weight_ema: float = 0.0
+    early_stop: int = 0
 
 
 @dataclass
@@ -125,7 +148,8 @@ class TrainResult:
     """History and timings of one `fit`.
 
     Attributes:
-        history: one row per epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy; then
+        history: one row per epoch: epoch, iteration, lr, train_loss (the cross entropy alone), train_accuracy (of mixed
+            images, those whose larger part's label is predicted); then
             `train_NAME` for each scalar of the loss term, and its diagnostics of the epoch's last batch; with
             validation rows, val_loss and val_accuracy. Losses are means over images, accuracies fractions.
         seconds: wall time of the whole call.

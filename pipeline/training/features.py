@@ -10,6 +10,12 @@ from torch import Tensor
 from pipeline.training.images import Images
 
 
+class Mix(Protocol):
+    """How the images of a batch are mixed with each other, see `mixing`."""
+
+    def images(self, x: Tensor) -> Tensor: ...
+
+
 class Runnable(Protocol):
     """A network that runs step by step."""
 
@@ -141,12 +147,13 @@ class Features:
         """Time that filling the cache took; 0 if nothing is cached."""
         return self._cache.seconds
 
-    def __call__(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
-        """Return the features (n, ...) of these rows (n,), on the device."""
-        if self.cached and random_parameters is None:
+    def __call__(self, rows: Tensor, random_parameters: Tensor | None = None, mix: Mix | None = None) -> Tensor:
+        """Return the features (n, ...) of these rows (n,), on the device, or of the mixed images."""
+        if self.cached and random_parameters is None and mix is None:
             return self._cache(rows)["features"]
-        return self._compute(rows, random_parameters)
+        return self._compute(rows, random_parameters, mix)
 
     @torch.no_grad()
-    def _compute(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
-        return self._network.run(self._images.batch(rows, random_parameters), stop=self.prefix)
+    def _compute(self, rows: Tensor, random_parameters: Tensor | None = None, mix: Mix | None = None) -> Tensor:
+        x = self._images.batch(rows, random_parameters)
+        return self._network.run(mix.images(x) if mix else x, stop=self.prefix)

@@ -17,6 +17,8 @@ class ImageTransform(Protocol):
 
     @property
     def random_parameters(self) -> int: ...
+    @property
+    def input_size(self) -> int: ...
     def eval_transform(self, images: Tensor) -> Tensor: ...
     def train_transform(self, images: Tensor, random_parameters: Tensor) -> Tensor: ...
 
@@ -61,6 +63,11 @@ class Images:
     def varies(self) -> bool:
         """Whether the train transform is random, so that an image differs from epoch to epoch."""
         return self._transform is not None and self._transform.random_parameters > 0
+
+    @property
+    def side(self) -> int:
+        """Side of the images of a batch, in pixels."""
+        return int(self._array.shape[-1]) if self._transform is None else self._transform.input_size
 
     def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
         """Return the images of these rows, normalized.

@@ -4,14 +4,13 @@ In shapes N is the batch, K the number of classes.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.core import seeding
 from pipeline.core.precision import autocast
-from pipeline.training import caches, optim, phase_shares, resuming, sampling
+from pipeline.training import caches, optim, phase_shares, resuming, sampling, variation
 from pipeline.training.contract import (
     Examples,
     LossTerm,
@@ -32,9 +31,12 @@ from pipeline.training.contract import (
 )
 from pipeline.training.epoch import Epoch
 from pipeline.training.features import FeatureCache, Features
+from pipeline.training.losses import cross_entropy
+from pipeline.training.outcome import Outcome
 from pipeline.training.predict import validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
 from pipeline.training.resuming import NOTHING_KEPT, Keeper, State
+from pipeline.training.variation import Variation
 
 
 @dataclass
@@ -65,6 +67,7 @@ class _PhaseState(NamedTuple):
     optimizer: Optimizer
     schedule: LRScheduler
     class_weights: Tensor | None
+    outcome: Outcome
 
 
 def fit(
@@ -78,7 +81,7 @@ def fit(
     name: str | None = TRAINING,
     keeper: Keeper = NOTHING_KEPT,
 ) -> TrainResult:
-    """Train for the whole budget; the last iterate is the result.
+    """Train for the whole budget, or until the plan stops; the result is the last iterate, unless the plan averages.
 
     Args:
         network: on the device of the images; changed in place.
@@ -121,16 +124,20 @@ def _fit_phase(run: _Run, phases: Sequence[PhasePlan], steps: Sequence[int], num
         # Before the phase freezes and caches what depends on them.
         run.network.load_state_dict(saved["network"])
     phases[number].start()
+    if not saved:
+        phases[number].prepare(run.keeper.check)
+    outcome = Outcome(run.network, run.plan, is_last=number + 1 == len(phases))
     # A local: the cache of one phase is freed before the next fills its own.
-    state = _begin(run, phases[number], phase_shares.share(phases, steps, number), saved, number=number)
+    state = _begin(run, phases[number], phase_shares.share(phases, steps, number), saved, outcome, number=number)
     left = saved["epoch"]["steps_left"] if saved else steps[number]
-    while left > 0:
+    while left > 0 and not outcome.ends:
         epoch = _epoch(run, state, left)
         if saved:
             epoch.take_up(saved["epoch"], run.examples.images.device)
             saved = None
         left -= len(epoch.batches)
         _fit_epoch(run, state, epoch)
+    outcome.finish()
     if number + 1 < len(phases):
         # The next phase may be stopped while it computes features, before it has a state of its own.
         ended = partial(_checkpoint, run, state, resuming.ENDED_PHASE)
@@ -146,12 +153,12 @@ def _epoch(run: _Run, state: _PhaseState, steps_left: int) -> Epoch:
 
 
 def _begin(
-    run: _Run, phase: PhasePlan, share: tuple[list[int], int], saved: State | None, *, number: int
+    run: _Run, phase: PhasePlan, share: tuple[list[int], int], saved: State | None, outcome: Outcome, *, number: int
 ) -> _PhaseState:
     loss_term = phase.loss_term()
     if loss_term and saved:
         loss_term.load_state(saved["loss_term"])
-    groups = dict(run.network.groups())
+    groups = dict((run.plan.groups or run.network.groups)())
     if loss_term:
         groups[optim.REGULARIZER] = list(loss_term.parameters())
     # A new optimizer even where the schedule goes on: its running means are of the phase before.
@@ -159,15 +166,15 @@ def _begin(
     parts, place = share
     schedule = optim.make_schedule(optimizer, run.settings, parts, done=sum(parts[:place]))
     run.network.eval()
-    features = caches.prefix_features(run.network, run.examples, run.settings, run.keeper)
-    reference = None
-    if loss_term:
-        reference = caches.reference_maps(loss_term, features, run.examples, run.settings, run.keeper)
+    sources, varies = (run.examples, run.settings, run.keeper), variation.varies(run.examples.images, run.plan)
+    features = caches.prefix_features(run.network, *sources, varies=varies)
+    reference = caches.reference_maps(loss_term, features, *sources, varies=varies) if loss_term else None
     run.result.cache_seconds += features.seconds + (reference.seconds if reference else 0.0)
     weights = sampling.class_weights(run.examples, run.plan)
     if saved:
+        outcome.load_state(saved["outcome"])
         resuming.restore(saved, optimizer, schedule, run.examples.images.device)
-    return _PhaseState(number, features, loss_term, reference, optimizer, schedule, weights)
+    return _PhaseState(number, features, loss_term, reference, optimizer, schedule, weights, outcome)
 
 
 def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
@@ -182,7 +189,8 @@ def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
     result.images_trained += epoch.images
     row |= epoch.diagnosis
     on_batch = partial(_offer, run, state, epoch)
-    row |= validate(run.network, state.features, run.examples, run.settings, on_batch=on_batch)
+    row |= validate(state.outcome.network, state.features, run.examples, run.settings, on_batch=on_batch)
+    state.outcome.after_epoch(row)
     result.history.append(row)
     run.on_epoch(row)
     print_epoch(row, run.progress, run.name)
@@ -190,20 +198,22 @@ def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
 
 def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
     """Train the steps of an epoch that are left."""
-    device, rows = run.examples.images.device, torch.cat(epoch.batches)
-    random_parameters = run.examples.images.random_parameters(rows, seed=run.seed, epoch=epoch.number)
-    steps = list(zip(epoch.batches, _per_batch(random_parameters, epoch.batches), strict=True))
+    images, device = run.examples.images, run.examples.images.device
+    variations = variation.of_epoch(images, run.plan, epoch.batches, seed=run.seed, epoch=epoch.number)
     run.network.train()
-    for batch, parameters in steps[epoch.done :]:
+    for batch, varied in list(zip(epoch.batches, variations, strict=True))[epoch.done :]:
         labels = run.examples.labels[batch].to(device)  # (N,)
         with autocast(run.settings.precision, device.type):
-            logits, added = _forward(run, state, batch, parameters)  # (N, K)
-            terms = {"loss": _loss(logits.float(), labels, state.class_weights), **added}
+            logits, added = _forward(run, state, batch, varied)  # (N, K)
+            smoothing = run.plan.label_smoothing
+            loss = partial(cross_entropy, logits.float(), weights=state.class_weights, smoothing=smoothing)
+            terms = {"loss": varied.mix.loss(loss, labels) if varied.mix else loss(labels), **added}
         state.optimizer.zero_grad(set_to_none=True)
         reduce(add, terms.values()).backward()
         state.optimizer.step()
         state.schedule.step()
-        epoch.add(terms, logits, labels)
+        state.outcome.after_step()
+        epoch.add(terms, logits, varied.mix.main(labels) if varied.mix else labels)
         run.progress.update()
         if epoch.ended and state.loss_term:
             # Of the last batch, which a checkpoint does not hold.
@@ -212,30 +222,16 @@ def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
         _offer(run, state, epoch)
 
 
-def _per_batch(random_parameters: Tensor | None, batches: list[Tensor]) -> Iterable[Tensor | None]:
-    sizes = [len(rows) for rows in batches]
-    return [None] * len(sizes) if random_parameters is None else random_parameters.split(sizes)
-
-
-def _forward(
-    run: _Run, state: _PhaseState, rows: Tensor, parameters: Tensor | None
-) -> tuple[Tensor, dict[str, Tensor]]:
+def _forward(run: _Run, state: _PhaseState, rows: Tensor, varied: Variation) -> tuple[Tensor, dict[str, Tensor]]:
     """Return class scores (N, K), and the further terms of the loss by name."""
     prefix, loss_term = state.features.prefix, state.loss_term
-    x = state.features(rows, parameters)  # the input of the first step that trains
+    x = state.features(rows, *varied)  # the input of the first step that trains
     if loss_term is None or state.reference is None:
         return run.network.run(x, start=prefix), {}
-    # The cache holds images as they are packed, never an augmented one.
-    cached = state.reference.cached and parameters is None
+    # The cache holds images as they are packed, never an augmented or mixed one.
+    cached = state.reference.cached and varied.is_none
     reference = state.reference(rows) if cached else loss_term.reference(x, start=prefix)
     return loss_term.run(x, reference, start=prefix)
-
-
-def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the mean over the batch; torch's own weighted mean would divide by the batch's weights, and undo them."""
-    if weights is None:
-        return F.cross_entropy(logits, labels)
-    return F.cross_entropy(logits, labels, weight=weights, reduction="none").mean()
 
 
 def _offer(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
@@ -249,6 +245,7 @@ def _checkpoint(run: _Run, state: _PhaseState, epoch: State) -> State:
         "network": run.network.state_dict(),
         "loss_term": state.loss_term.state() if state.loss_term else {},
         "epoch": epoch,
+        "outcome": state.outcome.state(),
         **resuming.optimizer_state(state.optimizer, state.schedule, run.examples.images.device),
         **resuming.result_state(run.result, seconds=time.perf_counter() - run.started),
     }

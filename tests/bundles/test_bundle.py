@@ -1,8 +1,10 @@
 """Bundles are made, loaded and applied: the scores are `evaluate`'s to the bit."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import formats
 import numpy as np
@@ -11,7 +13,8 @@ import tiny
 from bundle_files import write
 from scipy.special import softmax
 
-from pipeline.bundles import bundle, description
+from pipeline import tracking
+from pipeline.bundles import bundle, card, description
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.packed import Packed
@@ -61,9 +64,16 @@ def test_features_are_what_the_head_takes(bundled: Path) -> None:
     assert outputs.features @ weight.T + bias == pytest.approx(outputs.logits[0], abs=1e-5)
 
 
+def test_its_card_shows_its_figures_whose_digests_are_kept(bundled: Path) -> None:
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (bundled / bundle.CARD).read_text(encoding="utf-8"))
+    assert shown == ["reliability.png", "risk-coverage.png"]
+    assert {*shown, bundle.CARD} < bundle.check(bundled)
+
+
 def test_an_ensemble_holds_the_networks_of_all_repeats(project: Path, tmp_path: Path) -> None:
     loaded = bundle.load(write(tmp_path / "ensemble", "ensemble"), device="cpu")
     assert [one.repeat for one in loaded.description.members] == [1, 2]
+    assert not list(loaded.folder.glob("*.png"))
     for repeat in (1, 2):
         files, logits = of_test(repeat)
         assert np.array_equal(loaded.run(pixels(loaded, files)).logits[repeat - 1], logits)
@@ -184,6 +194,27 @@ def test_validation_images_calibrate_and_test_images_only_tell_how_well_that_hol
     wrong = 1 - said.scores["accuracy"].value
     assert said.on_test["error"] == pytest.approx(wrong)
     assert said.on_test["calibration_error"] == pytest.approx(said.scores["calibration_error"].value)
+
+
+def test_validation_images_that_chose_the_epoch_calibrate_nothing(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = tracking.read
+
+    def stopped_early(files: Any) -> Any:
+        results = read(files)
+        recipe = results.repeats[0].record.recipe
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"early_stop": 2})})
+        repeats = [one._replace(record=one.record.model_copy(update={"recipe": recipe})) for one in results.repeats]
+        return results._replace(repeats=repeats)
+
+    monkeypatch.setattr(tracking, "read", stopped_early)
+    said = bundle.describe(write(tmp_path / "early"))
+    assert said.calibration is None
+    assert said.outliers is not None
+    assert said.outliers["from_images"] == "training"
+    text = card.text(said)
+    assert "**Not calibrated:** the images that were held out from training chose the epoch" in text
 
 
 def test_a_loaded_bundle_judges_as_it_did_when_it_was_made(bundled: Path) -> None:

@@ -110,3 +110,13 @@ def test_a_calibrated_network_says_on_how_many_images_and_what_it_promises() -> 
     assert "a probability of 90 % over which images those were. Of the test images it held 93.0 %, with 1.25" in text
     assert "40 images are too few to promise 95 %: that set holds every class." in text
     assert "at 25.0 % of the test images. Of the others 5.0 % are wrong, of all 12.5 %." in text
+
+
+def test_figures_stand_below_what_they_show_with_their_numbers_in_words() -> None:
+    shown = [card.Figure("reliability.png", "Error 8.0 %.", "Of 27 images."), card.Figure("risk.png", "Wrong.", "Of.")]
+    text = card.text(CALIBRATED, shown)
+    before, after = text.split("![Error 8.0 %.](reliability.png)\n\nOf 27 images.\n\n![Wrong.](risk.png)\n\nOf.\n\n")
+    assert before.endswith("of all 12.5 %.\n\n")
+    assert after.startswith("## Limits\n")
+    assert before + after == card.text(CALIBRATED)
+    assert ModelCard(text, ignore_metadata_errors=False).data.pipeline_tag == "image-classification"

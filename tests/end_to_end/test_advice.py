@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     before = (stubbed.root / "params.yaml").read_bytes()
     told = stubbed.typed("orbweaver advise --trainings 8")
-    assert re.search(r"advise: trials: \d+ of 14 candidates, .*: [5-8] trainings, about ", told)
+    assert re.search(r"advise: trials: \d+ of 16 candidates, .*: [5-8] trainings, about ", told)
     assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
     folder = stubbed.root / "metrics/advice"
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))

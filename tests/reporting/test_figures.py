@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.records import Counted
+from pipeline.evaluation.uncertainty import abstention
 from pipeline.reporting import calibration, figures
 from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
@@ -44,6 +45,8 @@ def shown(name):
 STAGES = {"stem": Counted(trainable=0, frozen=9_500), "head": Counted(trainable=4_617, frozen=3)}
 LIE = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
 VALUES = {"start": "at the start", "trained": "after training", "random": "random"}
+BINS = calibration.bins([0.9, 0.95, 0.2], [True, False, True])
+CURVE = abstention.risk_coverage(np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False]))
 MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
 
 
@@ -57,6 +60,8 @@ DRAWN = {
     "confusion": lambda **theme: figures.confusion_matrix(matrix(4), NAMES, **theme),
     "classes": lambda **theme: figures.class_bars(bars(NAMES), **theme),
     "reliability": lambda **theme: figures.reliability_diagram(calibration.bins([0.9, 0.95, 0.2], [1, 0, 1]), **theme),
+    "before and after": lambda **theme: figures.reliability_diagrams({"before": BINS, "after": BINS}, **theme),
+    "risk-coverage": lambda **theme: figures.risk_coverage(CURVE, (0.5, 0.2), 0.4, **theme),
     "stages": lambda **theme: figures.stage_bars(STAGES, **theme),
     "values": lambda **theme: figures.value_distributions({"conv1.weight": LIE}, VALUES, **theme),
     "channels": lambda **theme: figures.channel_weights({"eca.channel": np.eye(3, 5, dtype=np.float32)}, **theme),
@@ -287,6 +292,17 @@ def test_a_reliability_diagram_has_the_count_of_every_bin_that_has_some():
     sure, right = [0.99] * 1234 + [0.5] * 7, [True] * 1241
     written = texts(figures.reliability_diagram(calibration.bins(sure, right)))
     assert {"1,234", "7", "confidence (%)", "right (%)", "predictions"} <= set(written)
+
+
+def test_diagrams_before_and_after_have_a_title_each_and_one_legend():
+    written = texts(drawn("before and after"))
+    assert [written.count(word) for word in ("before", "after", "as sure as right", "right (%)")] == [1, 1, 1, 1]
+
+
+def test_a_risk_coverage_curve_says_who_asks():
+    assert {"the least sure", "drawn at random", "as this network asks", "wrong among the others (%)"} <= set(
+        texts(drawn("risk-coverage"))
+    )
 
 
 def test_bars_of_stages_have_each_stages_numbers():

@@ -2,9 +2,11 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import browser
+import described
 import pytest
 from browser import NEEDED, SIZES, barriers
 
@@ -44,6 +46,17 @@ def test_pictures_are_by_class_and_the_least_sure_first(tmp_path):
     assert 'alt="3: green with a probability of 60.0 %"' in text
     assert "<title>4 images by predicted class</title>" in text
     assert "not calibrated" in text
+
+
+@pytest.mark.parametrize("calibration", [None, described.CALIBRATED.calibration], ids=["uncalibrated", "calibrated"])
+def test_the_marks_that_are_explained_are_those_that_images_may_have(tmp_path, calibration):
+    page = Page(replace(said(), calibration=calibration, outliers=described.CALIBRATED.outliers))
+    page.add(one("1", "red", 0.9), JPEG)
+    page.write(tmp_path / "page.html")
+    told = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "A person should look at 0 of them: those marked" in told
+    assert "those marked <b>strange</b>, which are unlike" in told
+    assert ("<b>look</b>" in told) == (calibration is not None)
 
 
 def test_of_many_images_the_least_sure_are_shown_and_the_page_says_so(tmp_path):

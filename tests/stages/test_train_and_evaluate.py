@@ -396,6 +396,11 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
         ("sampler", "weighted"),
         ("class_weights", "balanced"),
         ("lr_factors", {"backbone": 0.1, "attention": 1.0, "head": 1.0}),
+        ("layer_decay", 0.5),
+        ("label_smoothing", 0.1),
+        ("mixup", 0.2),
+        ("cutmix", 1.0),
+        ("weight_ema", 0.5),
     ],
 )
 def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -457,6 +462,29 @@ def test_the_labels_of_validation_images_reach_the_curves_and_no_weight() -> Non
         relabel("val")
     assert weights[0] == weights[1]
     assert losses[0] != losses[1]
+
+
+def test_early_stop_leaves_the_network_of_the_epoch_with_the_least_validation_loss() -> None:
+    changes = {"data.split.val": 0.2, "train.lr": 0.02, "train.schedule": "constant"}
+    tiny.write_params(changes | {"train.early_stop": 1}, freeze="2", budget=8)
+    split.main(["1"])
+    train.main(["1"])
+    losses = [float(row["val_loss"]) for row in table(paths.training_metrics(1) / "history.csv")]
+    epochs = losses.index(min(losses)) + 1
+    assert epochs + 1 == len(losses) < 8
+    left = (paths.trained(1) / "weights.safetensors").read_bytes()
+    tiny.write_params(changes, freeze="2", budget=epochs)
+    train.main(["1"])
+    assert (paths.trained(1) / "weights.safetensors").read_bytes() == left
+
+
+def test_early_stop_is_refused_where_there_is_no_validation_part_before_anything_trains() -> None:
+    tiny.write_params({"data.split.val": 0.2, "train.early_stop": 3})
+    with pytest.raises(
+        InputError, match=r"^train.early_stop: 3 needs a validation part, and there is none; set data.split"
+    ):
+        train.main(["1"])
+    assert not paths.trained(1).exists()
 
 
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pipeline.core.precision import set_float32
 from pipeline.datasets.transforms.image_transform import build_transform
 from pipeline.training import caches as training_caches
-from pipeline.training import contract, loop, sampling
+from pipeline.training import contract, loop, losses, sampling
 from pipeline.training.features import Features
 from pipeline.training.images import Images
 
@@ -250,8 +250,8 @@ def test_balanced_weights_are_those_of_scikit_learn_over_the_training_part() -> 
 
 def test_a_batch_of_one_class_counts_as_that_class_does() -> None:
     logits, labels = torch.randn(4, 3), torch.full((4,), 2)
-    plain = loop._loss(logits, labels, None)
-    torch.testing.assert_close(loop._loss(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
+    plain = losses.cross_entropy(logits, labels, None)
+    torch.testing.assert_close(losses.cross_entropy(logits, labels, torch.tensor([1.0, 1.0, 6.5])), 6.5 * plain)
 
 
 def test_one_phases_cache_is_freed_before_the_next_begins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,13 @@ class Head(Choice):
             the head's options; a head that keeps the classifier is built from that instead of a number.
         takes_maps: whether its input is feature maps (N, C, H, W) instead of their averages (N, C).
         keeps_classifier: whether it consists of the backbone's own pooling and classifier.
+        new_layers: number of layers that start at random values.
     """
 
     module: str
     takes_maps: bool = False
     keeps_classifier: bool = False
+    new_layers: int = 1
 
     @property
     def make(self) -> "Callable[..., nn.Module]":
@@ -38,6 +40,7 @@ HEADS: dict[str, Head] = {
         description="average, dropout, 1,024 hidden units, dropout, one layer",
         options="pipeline.networks.heads.options:Dropout",
         module="pipeline.networks.heads.modules:mlp1024",
+        new_layers=2,
     ),
     "linear": Head(
         title="linear layer",

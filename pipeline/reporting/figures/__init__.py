@@ -5,6 +5,7 @@ the colors of a light or a dark screen. Text stays text in an SVG: a reader's ow
 matplotlib's font has no letters for.
 """
 
+from pipeline.reporting.figures.asking import risk_coverage
 from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
 from pipeline.reporting.figures.confusion import confusion_matrix
 from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves, methods
@@ -19,7 +20,7 @@ from pipeline.reporting.figures.photographs import (
     middle,
     overlay,
 )
-from pipeline.reporting.figures.reliability import reliability_diagram
+from pipeline.reporting.figures.reliability import reliability_diagram, reliability_diagrams
 from pipeline.reporting.figures.values import channel_weights, value_distributions
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "middle",
     "overlay",
     "reliability_diagram",
+    "reliability_diagrams",
+    "risk_coverage",
     "shortened",
     "stage_bars",
     "value_distributions",

@@ -1,7 +1,8 @@
 """Whether confidence can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from pipeline.reporting.calibration import Bin
@@ -15,27 +16,47 @@ def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
         bins: as `calibration.bins` gives them; empty ones are left out above and have no bar below.
         theme: the colors.
     """
-    some = [one for one in bins if one.predictions]
-    with drawing(theme, 4.8, 4.2) as (figure, out):
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        width = bins[0].high - bins[0].low
-        above.plot([0, 1], [0, 1], ":", color=theme.ink, label="as sure as right")
-        middles = [(one.low + one.high) / 2 for one in some]
-        above.bar(middles, [one.accuracy for one in some], width * 0.92, color=theme.first, alpha=0.5, label="right")
-        above.plot(
-            [one.confidence for one in some],
-            [one.accuracy for one in some],
-            "o",
-            color=theme.second,
-            label="mean confidence",
-        )
-        above.set(ylabel="right (%)", ylim=(0, 1.03), xlim=(0, 1))
-        above.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
-        bars = below.bar(middles, [one.predictions for one in some], width * 0.92, color=theme.first)
-        below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
-        below.set(xlabel="confidence (%)", ylabel="predictions")
-        below.margins(y=0.3)
-        below.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+    return reliability_diagrams({"": bins}, theme)
+
+
+def reliability_diagrams(panels: Mapping[str, Sequence[Bin]], theme: Theme = LIGHT) -> bytes:
+    """Draw several reliability diagrams of the same images side by side.
+
+    Args:
+        panels: the bins of each by its title, see `reliability_diagram`.
+        theme: the colors.
+    """
+    width = 4.8 if len(panels) == 1 else 3.4 * len(panels)
+    with drawing(theme, width, 4.2) as (figure, out):
+        grid = figure.subplots(2, len(panels), sharex=True, sharey="row", height_ratios=(3, 1), squeeze=False)
+        for (title, bins), above, below in zip(panels.items(), *grid, strict=True):
+            _reliability(above, below, bins, theme)
+            above.set_title(title, fontsize="medium")
+        grid[0][0].set_ylabel("right (%)")
+        grid[1][0].set_ylabel("predictions")
+        handles, names = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=3, frameon=False)
         save(figure, out, theme.form)
     return out.getvalue()
+
+
+def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) -> None:
+    some = [one for one in bins if one.predictions]
+    width = bins[0].high - bins[0].low
+    above.plot([0, 1], [0, 1], ":", color=theme.ink, label="as sure as right")
+    middles = [(one.low + one.high) / 2 for one in some]
+    above.bar(middles, [one.accuracy for one in some], width * 0.92, color=theme.first, alpha=0.5, label="right")
+    above.plot(
+        [one.confidence for one in some],
+        [one.accuracy for one in some],
+        "o",
+        color=theme.second,
+        label="mean confidence",
+    )
+    above.set(ylim=(0, 1.03), xlim=(0, 1))
+    above.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
+    bars = below.bar(middles, [one.predictions for one in some], width * 0.92, color=theme.first)
+    below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
+    below.set(xlabel="confidence (%)")
+    below.margins(y=0.3)
+    below.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))

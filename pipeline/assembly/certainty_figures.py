@@ -1,0 +1,109 @@
+"""Figures of a bundle's card: how sure its network is of its test images, which fit nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipeline.bundles.card import Figure
+from pipeline.evaluation.uncertainty import temperature
+from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
+from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
+from pipeline.evaluation.uncertainty.assessment import Assessment
+from pipeline.evaluation.uncertainty.judging import Calibration, Judgment
+from pipeline.reporting import calibration as reliability
+from pipeline.reporting import figures
+from pipeline.reporting.calibration import Bin
+from pipeline.reporting.figures import PNG
+
+# Bitmaps, as not every page that shows cards takes SVG.
+RELIABILITY, RISK = "reliability.png", "risk-coverage.png"
+BEFORE, AFTER = "before", "after temperature scaling"
+# Shares of images, the least sure, that the words name.
+NAMED = (0.1, 0.2, 0.5)
+
+
+def write(
+    folder: Path,
+    judgment: Judgment,
+    logits: FloatArray,
+    labels: IntArray,
+    *,
+    found: Assessment,
+    fitted: Calibration | None,
+) -> tuple[Figure, ...]:
+    """Draw the figures of test images into a bundle's folder.
+
+    Args:
+        folder: of the bundle.
+        judgment: of n >= 1 test images.
+        logits: theirs (n, K).
+        labels: their classes (n,).
+        found: how well the judgment holds.
+        fitted: what scales the probabilities; None where nothing does: then they are drawn as they are.
+    """
+    correct = logits.argmax(axis=1) == labels
+    sure = judgment.probabilities.max(axis=1)
+    panels = {BEFORE: reliability.bins(temperature.probabilities(logits).max(axis=1), correct)}
+    if fitted:
+        panels[AFTER] = reliability.bins(sure, correct)
+    curve = risk_coverage(sure, correct)
+    diagram = figures.reliability_diagrams(panels, PNG) if fitted else figures.reliability_diagram(panels[BEFORE], PNG)
+    (folder / RELIABILITY).write_bytes(diagram)
+    asked = (found.asked, found.error_of_others)
+    (folder / RISK).write_bytes(figures.risk_coverage(curve, asked, found.error, PNG))
+    return (
+        Figure(RELIABILITY, reliability_words(panels, found), reliability_caption(found, fitted)),
+        Figure(RISK, risk_words(curve, found), risk_caption(found, fitted)),
+    )
+
+
+def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) -> str:
+    """Return the numbers of reliability diagrams: each one's calibration error, and its bin that counts most."""
+    errors = {BEFORE: found.calibration_error, AFTER: found.calibration_error_after}
+    told = []
+    for title, bins in panels.items():
+        worst = max(bins, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
+        when = f" {title}" if len(panels) > 1 else ""
+        told.append(
+            f"Calibration error{when}: {_percent(errors[title])}; what counts most are {worst.predictions:,} "
+            f"predictions of {_percent(worst.confidence)} mean confidence, of which {_percent(worst.accuracy)} are "
+            "right."
+        )
+    return f"Reliability diagram of the test images. {' '.join(told)}"
+
+
+def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
+    """Return of which images a reliability diagram is drawn."""
+    drawn = (
+        f"How often predictions of each confidence are right, of the {found.images:,} test images, which fit nothing"
+    )
+    if fitted is None:
+        return f"{drawn}. These probabilities are not calibrated."
+    return (
+        f"{drawn}: before and after the scores are divided by the temperature, {fitted.temperature:.3g}, which was "
+        f"fitted on the {fitted.images:,} held-out images."
+    )
+
+
+def risk_words(curve: RiskCoverage, found: Assessment) -> str:
+    """Return the numbers of a risk-coverage curve: the error that remains at some shares, and as the network asks."""
+    left = {share: round((1 - share) * found.images) for share in NAMED}
+    named = [f"{_percent(curve.risk[count - 1])} at {100 * share:.0f} %" for share, count in left.items() if count]
+    others = f"of the others {', '.join(named)} of images looked at, the least sure first; " if named else ""
+    return (
+        f"Risk-coverage curve of the test images. Wrong are {_percent(found.error)} where a person looks at none; "
+        f"{others}as this network asks, {_percent(found.error_of_others)} at {_percent(found.asked)}."
+    )
+
+
+def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
+    """Return of which images a risk-coverage curve is drawn, and what its point is."""
+    why = "the 90 % set has several classes, or the image is strange" if fitted else "the image is strange"
+    return (
+        "The errors among the images that are left to the network, where a person looks at those of which it is least "
+        f"sure: of the {found.images:,} test images, which fit nothing. The point is the network's own rule: a person "
+        f"looks where {why}."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

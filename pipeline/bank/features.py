@@ -1,0 +1,168 @@
+"""Features of a frozen pre-trained network, once an image, whatever experiment asks: kept by the image's content.
+
+A feature follows from the image's bytes, how it is packed, cropped and resized, the weights, the device and the code.
+Neither the image's name, class or part nor the other images change a bit of it, so all sets share what is kept.
+"""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline.assembly import networks
+from pipeline.assembly.machine import Machine
+from pipeline.assembly.run_record import device_model
+from pipeline.assembly.transforms import eval_transform
+from pipeline.bank import store
+from pipeline.bank.folds import FloatArray
+from pipeline.core import digests, imagenet, provenance
+from pipeline.core.recipe import NONE, Recipe
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks.build import build
+from pipeline.networks.network import Network
+from pipeline.training.images import Images
+from pipeline.training.predict import scores_and_features
+
+# Images a batch, whatever the recipe's: batches of another size change last digits.
+BATCH = 32
+# A head that gets one average a channel; what it computes is not used.
+HEAD, CLASSES = "linear", 2
+VALUES, KNOWN = "features.npy", "images.json"
+
+# Yields the packed set of images that are given by their places among those asked for, in that order.
+OpenImages = Callable[[Sequence[int]], AbstractContextManager[Packed]]
+
+
+class Frozen(NamedTuple):
+    """A frozen network with all that its features follow from.
+
+    Attributes:
+        recipe: its backbone, weights and image sizes.
+        values: the pre-trained ones.
+        on: where it computes.
+    """
+
+    recipe: Recipe
+    values: Mapping[str, Tensor]
+    on: Machine
+
+    def key(self) -> str:
+        """Return the name under which its features are kept."""
+        data, network = self.recipe.data, self.recipe.network
+        return store.key(
+            "features",
+            {
+                "backbone": network.backbone,
+                "weights": digest_of(self.values),
+                "packing": [data.image_size, data.resize],
+                "sizes": list(data.sizes),
+                "normalization": [imagenet.MEAN, imagenet.STD],
+                "device": [self.on.device.type, device_model(self.on.device), self.on.threads, self.on.precision],
+                "batch": BATCH,
+                "versions": provenance.versions(),
+                # Any change of code may change the features.
+                "code": provenance.code_hash(),
+            },
+        )
+
+    def network(self) -> Network:
+        """Build it, without attention and in eval mode."""
+        plain = self.recipe.network.model_copy(update={"attention": NONE, "head": HEAD})
+        options = {"attention": {}, "head": {HEAD: {"dropout": 0.0}}}
+        plan = networks.plan_with(plain, options, classes=CLASSES, image_size=self.recipe.data.input_size)
+        # The head's random values are not the caller's.
+        with torch.random.fork_rng(devices=[]):
+            return build(plan, pretrained=self.values).to(self.on.device).eval()
+
+
+class Features(NamedTuple):
+    """Features of images, and what they cost.
+
+    Attributes:
+        values: float32 (n, D).
+        computed: how many of the n were computed now, the others having been kept.
+        images_per_second: of the last time that some were computed, decoding left out.
+    """
+
+    values: FloatArray
+    computed: int
+    images_per_second: float
+
+
+def digest_of(values: Mapping[str, Tensor]) -> str:
+    """Return a digest of weights by name, the same for equal values whatever file they came in."""
+    total = hashlib.sha256()
+    for name, value in sorted(values.items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}\0".encode())
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> Features:
+    """Return the features of images, from the store as far as they are in it.
+
+    Args:
+        frozen: the network.
+        images: the SHA-256 of each image's file; an image may be there twice.
+        open_images: called once, with those to compute; not at all where none is.
+    """
+    with store.held(frozen.key()) as place:
+        kept, rate = _kept(place)
+        places = {image: row for row, image in reversed(list(enumerate(images))) if image not in kept}
+        if places:
+            missing = sorted(places.values())
+            with open_images(missing) as packed:
+                computed, rate = compute(frozen, packed, torch.arange(len(missing)))
+            kept |= dict(zip((images[row] for row in missing), computed, strict=True))
+            _keep(place, kept, rate)
+    return Features(np.stack([kept[image] for image in images]), len(places), rate)
+
+
+def compute(frozen: Frozen, packed: Packed, rows: Tensor) -> tuple[FloatArray, float]:
+    """Return the features (n, D) of rows (n,) of a packed set, and images a second."""
+    images = Images(
+        packed.images,
+        rows,
+        mean=packed.mean,
+        std=packed.std,
+        device=frozen.on.device,
+        transform=eval_transform(frozen.recipe.data.sizes),
+    )
+    network = frozen.network()
+    started = time.perf_counter()
+    with tqdm(total=len(rows), unit=" images", desc=frozen.recipe.network.backbone, disable=None) as progress:
+        values = scores_and_features(
+            network,
+            images,
+            rows,
+            batch_size=BATCH,
+            precision=frozen.on.precision,
+            on_batch=lambda: progress.update(min(BATCH, len(rows) - progress.n)),
+        )[1]
+    return values.numpy(), round(len(rows) / (time.perf_counter() - started), 2)
+
+
+def _kept(place: Path) -> tuple[dict[str, FloatArray], float]:
+    """Return the features that are kept by image, and how fast the last were computed."""
+    if not store.is_whole(place, VALUES, KNOWN):
+        return {}, 0.0
+    known: dict[str, Any] = json.loads(digests.read(place / KNOWN))
+    values = np.load(io.BytesIO(digests.read(place / VALUES)), allow_pickle=False)
+    return dict(zip(known["images"], values, strict=True)), known["images_per_second"]
+
+
+def _keep(place: Path, kept: Mapping[str, FloatArray], rate: float) -> None:
+    with store.written(place) as target:
+        ordered = sorted(kept)
+        np.save(target / VALUES, np.stack([kept[image] for image in ordered]))
+        known = {"images_per_second": rate, "images": ordered}
+        (target / KNOWN).write_text(json.dumps(known) + "\n", encoding="utf-8")

@@ -1,0 +1,69 @@
+"""The division of a set as its settings say: what is left out for its copies, and which image is in which part."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline.core.recipe import Data
+from pipeline.core.types import PerClass
+from pipeline.datasets.prepared import groups, leaks, splits
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
+
+
+def divided(
+    data: Data,
+    rows: Sequence[Row],
+    pairs: Sequence[Pair],
+    *,
+    own: bool,
+    repeat: int,
+    alike: Sequence[Alike] | None = None,
+    note: Callable[[str], object] = lambda _: None,
+) -> list[Assigned]:
+    """Return the part of each image in a repeat.
+
+    Args:
+        data: the settings.
+        rows: the collected images.
+        pairs: their copies.
+        own: whether the set is in the user's own folder, and so its classes the user's to mend.
+        repeat: the number of the division.
+        alike: the groups of the pairs; None to have them made.
+        note: called with a remark on images that are in two parts.
+
+    Raises:
+        InputError: for copies that are refused, and for classes with too few images.
+    """
+    kept = _kept(data, rows, pairs, own=own, note=note)
+    together = groups.grouped(pairs) if alike is None else alike
+    settings = data.split
+    return splits.split(
+        kept,
+        test=settings.test,
+        val=settings.val,
+        seed=settings.seed,
+        repeat=repeat,
+        per_class=per_class(settings.per_class),
+        alike=[] if data.on_leak == "allow" else together,
+        division=settings.division if isinstance(settings.division, int) else None,
+        inner=settings.inner,
+        train_fraction=settings.train_fraction,
+    )
+
+
+def _kept(
+    data: Data, rows: Sequence[Row], pairs: Sequence[Pair], *, own: bool, note: Callable[[str], object]
+) -> Sequence[Row]:
+    """Return the images that are used, without those that leave their part; refuse what the settings do not allow."""
+    if own and data.duplicates == "refuse":
+        leaks.check_classes(rows, pairs, key="defaults.data.duplicates")
+    leaking = leaks.leaks(rows, pairs)
+    if data.on_leak == "refuse":
+        leaks.check(leaking, key="defaults.data.on_leak")
+    if leaking:
+        note(leaks.note(leaking, data.on_leak))
+    gone = {leak.path for leak in leaking} if data.on_leak == "drop" else set()
+    return [row for row in rows if row.path not in gone]
+
+
+def per_class(numbers: PerClass | str) -> splits.PerClass | None:
+    """Return how many images of each class are drawn; None where all are used."""
+    return None if isinstance(numbers, str) else splits.PerClass(**numbers.model_dump())

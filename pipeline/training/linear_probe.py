@@ -1,0 +1,72 @@
+"""Linear probe: multinomial logistic regression on fixed features, by scikit-learn."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+# Inverse strengths of the L2 penalty, for features of unit variance; cross-validation chooses among them.
+STRENGTHS = tuple(10.0**power for power in range(-4, 3))
+FOLDS = 5
+# Of a class with a single image no fold can be left out.
+WITHOUT_FOLDS = 0.1
+MOST_ITERATIONS = 1000
+
+
+class Probe(NamedTuple):
+    """A linear classifier.
+
+    Attributes:
+        weight: (K, D).
+        bias: (K,).
+        strength: the inverse strength of its penalty.
+    """
+
+    weight: Floats
+    bias: Floats
+    strength: float
+
+
+def fit(features: Floats, labels: NDArray[np.int64], *, classes: int, balanced: bool) -> Probe:
+    """Fit logistic regression with an L2 penalty, its strength chosen by the log loss of stratified cross-validation.
+
+    It is deterministic: one thread, fixed folds, L-BFGS from zero.
+
+    Args:
+        features: (n, D).
+        labels: class numbers (n,).
+        classes: K; a class without images gets weights of 0 and the least bias.
+        balanced: whether an image of class k counts n / (K n_k).
+
+    Raises:
+        ValueError: for images of a single class.
+    """
+    # scikit-learn takes seconds to import; threads would make the last digits depend on the number of cores.
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
+
+    mean = features.mean(axis=0)
+    # One scale for all features, so that a strength means the same for every network.
+    scale = float(np.sqrt(np.mean((features - mean) ** 2))) or 1.0
+    weights = {"class_weight": "balanced" if balanced else None, "max_iter": MOST_ITERATIONS}
+    folds = min(FOLDS, int(np.bincount(labels)[np.unique(labels)].min()))
+    if folds < 2:
+        model = LogisticRegression(C=WITHOUT_FOLDS, **weights)
+    else:
+        cv = StratifiedKFold(folds, shuffle=True, random_state=0)
+        chosen = {"Cs": STRENGTHS, "cv": cv, "scoring": "neg_log_loss", "use_legacy_attributes": False}
+        model = LogisticRegressionCV(l1_ratios=(0.0,), **chosen, **weights)
+    with threadpool_limits(limits=1):
+        model.fit((features - mean) / scale, labels)
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(coefficients) == 1:
+        # Of two classes scikit-learn gives the difference.
+        coefficients, intercepts = (
+            np.vstack([-coefficients, coefficients]) / 2,
+            np.hstack([-intercepts, intercepts]) / 2,
+        )
+    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, intercepts.min())
+    weight[model.classes_], bias[model.classes_] = coefficients / scale, intercepts
+    return Probe(weight, bias - weight @ mean, float(model.C_ if folds >= 2 else WITHOUT_FOLDS))

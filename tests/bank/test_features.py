@@ -1,0 +1,124 @@
+"""Features of frozen networks: those that a training caches, kept by the image's content."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from pipeline.assembly import networks
+from pipeline.assembly.machine import machine
+from pipeline.assembly.training_plan import training_examples
+from pipeline.assembly.transforms import eval_transform
+from pipeline.bank import features as bank
+from pipeline.core import paths
+from pipeline.core.loop_settings import loop_settings
+from pipeline.core.recipe import Recipe
+from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks import freezing
+from pipeline.networks.build import build
+from pipeline.training import caches, checkpoints
+from pipeline.training.images import Images
+from pipeline.training.predict import scores_and_features
+from pipeline.training.resuming import NOTHING_KEPT
+
+COUNT = 9
+NAMES = [f"{number:064x}" for number in range(COUNT)]
+
+
+def packed() -> Packed:
+    pixels = np.random.default_rng(0).integers(0, 256, (COUNT, 3, tiny.SIDE, tiny.SIDE), dtype=np.uint8)
+    labels = np.arange(COUNT) % 2
+    return Packed(pixels, NAMES, labels, ["a", "b"], (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "0" * 64)
+
+
+@pytest.fixture
+def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bank.Frozen:
+    tiny.enter(tmp_path, monkeypatch)
+    tiny.narrow(monkeypatch)
+    # With attention and a larger head, which the frozen network has not.
+    recipe = tiny.experiment({"train.batch_size": 4, "network.head": "mlp1024", "network.attention": "se"})
+    return bank.Frozen(recipe, checkpoints.read(tiny.make_weights_file()), machine(recipe))
+
+
+def opener(asked: list[list[int]], names: Sequence[str] = NAMES) -> bank.OpenImages:
+    """Notes which images are packed."""
+
+    @contextmanager
+    def some(places: Sequence[int]) -> Iterator[Packed]:
+        asked.append(list(places))
+        whole, rows = packed(), [NAMES.index(names[one]) for one in places]
+        yield Packed(whole.images[rows], NAMES, whole.labels[rows], whole.classes, whole.mean, whole.std, whole.sha256)
+
+    return some
+
+
+def with_data(frozen: bank.Frozen, **values: object) -> Recipe:
+    return frozen.recipe.model_copy(update={"data": frozen.recipe.data.model_copy(update=values)})
+
+
+def plain(recipe: Recipe) -> Recipe:
+    network = recipe.network.model_copy(update={"attention": "none", "head": "linear", "freeze": "1"})
+    options = {**recipe.options, "head": {"linear": {"dropout": 0.0}}, "attention": {}}
+    return recipe.model_copy(update={"network": network, "options": options})
+
+
+def test_features_are_those_of_assemblys_frozen_network(frozen: bank.Frozen) -> None:
+    recipe, data = plain(frozen.recipe), packed()
+    network = build(networks.plan(recipe, classes=2), pretrained=frozen.values)
+    freezing.freeze(network, "1")
+    view, rows = eval_transform(recipe.data.sizes), torch.arange(COUNT)
+    images = Images(data.images, rows, mean=data.mean, std=data.std, device=frozen.on.device, transform=view)
+    expected = scores_and_features(network, images, rows, batch_size=bank.BATCH, precision="fp32")[1].numpy()
+    found = bank.features(frozen, NAMES, opener([])).values
+    assert (found == expected).all()
+    # And what the loop caches for strategy 1, up to last digits: its batches have another size.
+    parts = {"train": rows, "val": rows[:0]}
+    examples = training_examples(data, parts, frozen.on.device, view)
+    network.eval()
+    cached = caches.prefix_features(network, examples, loop_settings(recipe), NOTHING_KEPT)
+    assert cached.prefix == network.head_start
+    np.testing.assert_allclose(cached(rows).flatten(1).numpy(), found, rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_goes_through_the_network_once_whatever_its_place_and_its_set(frozen: bank.Frozen) -> None:
+    asked: list[list[int]] = []
+    few = bank.features(frozen, NAMES[:5], opener(asked))
+    again = bank.features(frozen, NAMES[4::-1], opener(asked, NAMES[4::-1]))
+    whole = bank.features(frozen, [*NAMES, NAMES[0]], opener(asked))
+    assert asked == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+    assert (few.computed, again.computed, whole.computed) == (5, 0, 4)
+    assert again.images_per_second == few.images_per_second > 0
+    assert (again.values == few.values[::-1]).all()
+    assert (whole.values[[*range(5), -1]] == few.values[[*range(5), 0]]).all()
+    alone = paths.root() / paths.BANK
+    assert len([one for one in alone.iterdir() if one.is_dir()]) == 1
+
+
+def test_a_wrong_byte_is_computed_anew(frozen: bank.Frozen) -> None:
+    asked: list[list[int]] = []
+    before = bank.features(frozen, NAMES, opener(asked)).values
+    (file,) = (paths.root() / paths.BANK).glob(f"features-*/{bank.VALUES}")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert (bank.features(frozen, NAMES, opener(asked)).values == before).all()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("what", ["weights", "resize", "input_size", "precision"])
+def test_features_of_other_weights_or_other_pixels_are_others(frozen: bank.Frozen, what: str) -> None:
+    values = dict(frozen.values)
+    first = next(iter(values))
+    other = {
+        "weights": frozen._replace(values=values | {first: values[first] + 1}),
+        "resize": frozen._replace(recipe=with_data(frozen, resize="crop")),
+        "input_size": frozen._replace(recipe=with_data(frozen, input_size=64)),
+        "precision": frozen._replace(on=frozen.on._replace(precision="bf16")),
+    }[what]
+    assert other.key() != frozen.key()
+    # The experiment's own head, attention and rate change none.
+    assert frozen._replace(recipe=plain(frozen.recipe)).key() == frozen.key()

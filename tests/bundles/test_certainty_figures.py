@@ -1,0 +1,62 @@
+"""The figures of a card have their numbers in words, and the same bytes for the same images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import draw_no_charts
+
+from pipeline.assembly import certainty_figures
+from pipeline.bundles.card import Figure
+from pipeline.evaluation.uncertainty import judging
+from pipeline.evaluation.uncertainty.assessment import assess
+from pipeline.evaluation.uncertainty.judging import Calibration
+
+LABELS = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+# Sure of the first five, three of which are right; right of the others, of which it is less sure.
+WRONG, RIGHT = np.log([[0.05, 0.95]]), np.log([[0.95, 0.05]])
+LOGITS = np.vstack([*[RIGHT] * 3, *[WRONG] * 2, np.log([[0.7, 0.3]] * 3), np.log([[0.3, 0.7]] * 2)])
+FITTED = replace(judging.fit(LOGITS, LABELS), images=60, temperature=2.0)
+
+
+def drawn(folder: Path, fitted: Calibration | None) -> tuple[Figure, ...]:
+    judgment = judging.judge(LOGITS, fitted)
+    found = assess(judgment, LOGITS, LABELS, temperature=fitted.temperature if fitted else 1.0)
+    return certainty_figures.write(folder, judgment, LOGITS, LABELS, found=found, fitted=fitted)
+
+
+def test_words_have_the_numbers_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_no_charts(monkeypatch)
+    reliability, risk = drawn(tmp_path, FITTED)
+    # The root of 0.95 and 0.7 over that of the other class: 0.813 and 0.604 is what a temperature of 2 leaves.
+    assert "Calibration error before: 32.5 %; what counts most are 5 predictions of 95.0 % mean" in reliability.alt
+    assert "Calibration error after temperature scaling: 30.5 %; what counts most are 5" in reliability.alt
+    assert "the 10 test images, which fit nothing" in reliability.caption
+    assert "the temperature, 2, which was fitted on the 60 held-out images" in reliability.caption
+    assert "Wrong are 20.0 % where a person looks at none; of the others 22.2 % at 10 %, 25.0 % at 20 %, 40.0 %" in (
+        risk.alt
+    )
+    assert {file.name for file in tmp_path.iterdir()} == {reliability.file, risk.file}
+
+
+def test_what_is_not_calibrated_is_drawn_once_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_no_charts(monkeypatch)
+    reliability, risk = drawn(tmp_path, None)
+    assert reliability.alt.count("Calibration error: 32.5 %") == 1
+    assert reliability.caption.endswith("These probabilities are not calibrated.")
+    assert risk.alt.endswith("as this network asks, 20.0 % at 0.0 %.")
+    assert risk.caption.endswith("a person looks where the image is strange.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fitted", [None, FITTED], ids=["uncalibrated", "calibrated"])
+def test_the_same_images_give_the_same_files_which_are_light(tmp_path: Path, fitted: Calibration | None) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    for folder in (first, second):
+        folder.mkdir()
+        drawn(folder, fitted)
+    for file in first.iterdir():
+        assert file.read_bytes() == (second / file.name).read_bytes()
+        assert file.read_bytes().startswith(b"\x89PNG")
+        assert file.stat().st_size < 100_000

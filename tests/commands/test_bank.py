@@ -1,0 +1,90 @@
+"""`orbweaver bank`: what frozen networks give, from the training part alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from click.testing import CliRunner, Result
+
+from pipeline.bank import folds, probes
+from pipeline.commands import orbweaver
+from pipeline.core.errors import InputError
+from pipeline.datasets.decoding import parallel
+from pipeline.datasets.synthetic.synthetic import spider_image
+
+FEW = {"logistic": (0.01, 1.0), "neighbors": (1, 5), "mean": ()}
+
+
+def bank(*words: str) -> Result:
+    return CliRunner().invoke(orbweaver, ["bank", *words])
+
+
+def told(*words: str) -> dict[str, Any]:
+    done = bank(*words, "--json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def photographs(folder: Path, part: str, each: int, first: int = 0) -> None:
+    for kind, label in enumerate("abc"):
+        for number in range(first, first + each):
+            file = folder / part / label / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            spider_image(kind, number, size=tiny.SIDE, seed=0).save(file)
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words for a folder with parts of its own, in a tiny project."""
+    tiny.enter(tmp_path / "project", monkeypatch)
+    tiny.narrow(monkeypatch)
+    tiny.search_once(monkeypatch)
+    # Few fits, in this process.
+    rows = {name: replace(row, strengths=FEW[name]) for name, row in probes.PROBES.items()}
+    monkeypatch.setattr(probes, "PROBES", rows)
+    monkeypatch.setattr(folds, "MOST", 3)
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    # Where no download is.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    tiny.put(tiny.narrow_values())
+    photographs(tmp_path / "spiders", "train", 5)
+    photographs(tmp_path / "spiders", "test", 2, first=5)
+    return ["-S", "data=folder", "-S", f"folder={tmp_path / 'spiders'}", "--backbones", "resnet18"]
+
+
+def test_the_second_call_is_found_and_other_labels_of_test_images_change_nothing(
+    words: list[str], tmp_path: Path
+) -> None:
+    first, second = told(*words), told(*words)
+    (row,), (found,) = first["backbones"], second["backbones"]
+    assert (row["found"], row["computed"], row["images"]) == (False, 15, 15)
+    assert row | {"found": True, "computed": 0} == found
+    assert set(row["probes"]) == {"logistic", "neighbors", "mean"}
+    assert "Nothing was computed anew for resnet18" in bank(*words).output
+    test = tmp_path / "spiders/test"
+    for old, new in (("a", "x"), ("b", "a"), ("c", "b"), ("x", "c")):
+        (test / old).rename(test / new)
+    assert told(*words) == second
+
+
+def test_a_backbone_without_weights_is_refused_by_name_and_else_left_out(words: list[str]) -> None:
+    refused = bank(*words[:-1], "resnet18,vgg16")
+    assert isinstance(refused.exception, InputError)
+    assert "vgg16: its imagenet weights are not on this machine" in str(refused.exception)
+    unknown = bank(*words[:-1], "resnet19")
+    assert "--backbones: 'resnet19' is not known; known: resnet18" in str(unknown.exception)
+    missing = bank(*words[:-1], "resnet50=/nowhere.safetensors")
+    assert "--backbones: resnet50: /nowhere.safetensors: no such file" in str(missing.exception)
+
+
+def test_a_backbone_has_a_file_of_its_own(words: list[str], tmp_path: Path) -> None:
+    weights = tmp_path / "own.safetensors"
+    weights.write_bytes(tiny.make_weights_file().read_bytes())
+    (row,) = told(*words[:-1], f"resnet18={weights}")["backbones"]
+    assert (row["backbone"], row["weights"]) == ("resnet18", "file own.safetensors")
+    other = bank(*words[:-1], f"resnet50={weights}")
+    assert "not the values of this backbone" in str(other.exception)
