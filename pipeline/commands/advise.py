@@ -3,7 +3,7 @@
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -126,7 +126,7 @@ def _answer(
         trials=tried,
         rounds=len(rounds),
         tested=tested,
-        gain=gain(points, more or images),
+        gain=gain(points, more or images) if _is_curve(points) else None,
         points=points,
         images=images,
         command=_command(chosen, given),
@@ -164,6 +164,11 @@ def _points(chosen: Candidate, given: Sequence[str], *, jobs: int) -> dict[int, 
             accuracy, tested = one.scores.by_name["accuracy"], one.scores.test_images
             points.setdefault(one.number, []).append(Point(one.record.parts.train, accuracy, tested))
     return points
+
+
+def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
+    """Return whether there are two sizes: of classes of a few images the fractions may be the same ones."""
+    return all(len({point.images for point in repeat}) > 1 for repeat in points.values())
 
 
 def _command(chosen: Candidate, given: Sequence[str]) -> str:

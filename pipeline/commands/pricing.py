@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+import click
 from tqdm import tqdm
 
 from pipeline.advice import candidates, halving
@@ -18,6 +19,7 @@ from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
 from pipeline.commands import at_hand, trials
+from pipeline.commands.cells import Cell
 from pipeline.commands.describe import count_classes
 from pipeline.config import Resolved
 from pipeline.core import paths
@@ -77,11 +79,12 @@ class Price:
 def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
+    Candidates that the other settings exclude are left out, with a line each.
+
     Raises:
-        InputError: for a candidate that params.yaml cannot take, and where the number of images is not known.
+        InputError: where no candidate is possible, or the number of images is not known.
     """
-    trial = {one.name: {**one.settings, **candidates.inner(1)} for one in listed}
-    planned = trials.plan(trial, words)
+    planned = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
     file = paths.root() / MEASURED
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     missing = [cell for cell in planned if cell.key not in known]
@@ -93,6 +96,31 @@ def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
         with paths.written_whole(file) as target:
             target.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return Price({cell.name: known[cell.key] for cell in planned}, known[STARTING])
+
+
+def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
+    """Return the cells of those that params.yaml can take.
+
+    Raises:
+        InputError: that of the first, where it can take none.
+    """
+    try:
+        return trials.plan(settings, words)
+    except InputError:
+        # Of many at once only the first is named.
+        planned: dict[str, Cell] = {}
+        refused: list[str] = []
+        for name, one in settings.items():
+            try:
+                [cell] = trials.plan({name: one}, words)
+                planned.setdefault(cell.key, cell)
+            except InputError as error:
+                refused.append(str(error))
+        if not planned:
+            raise InputError(refused[0]) from None
+        for line in refused:
+            click.echo(f"advise: left out: {line}", err=True)
+        return list(planned.values())
 
 
 def _starting() -> float:
