@@ -14,6 +14,7 @@ import tiny
 from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.records import Record
+from pipeline.networks.strategies import EVERYTHING, LP_FT
 from pipeline.regularizers.table import METHODS
 
 RECIPES: dict[str, Any] = tiny.shipped()["recipes"]
@@ -57,7 +58,7 @@ def test_the_readme_cuts_every_recipe_of_photographs() -> None:
 def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     """The recipe as the README cuts it, on networks of the same structure with few channels."""
     tiny.write(tiny.every_recipe())
-    put(COMMANDS.get(name, [f"recipe={name}", "weights=none"]))
+    put(COMMANDS.get(name, [f"recipe={name}", "weights=none", "budget=1", f"image_size={tiny.SIDE}"]))
     tiny.chain()
     summary = json.loads(paths.SUMMARY.read_text(encoding="utf-8"))
     assert 0 <= summary["accuracy"]["mean"] <= 1
@@ -72,7 +73,8 @@ def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     assert recorded["data"]["augmentation"] == written["data"]["augmentation"]
     method = written["regularizer"]["method"]
     halves = 2 if method != "none" and METHODS[method].sequences else 1
-    phases = [phase["freeze"] for phase in written["train"]["phases"]] or [written["network"]["freeze"]] * halves
+    whole = {LP_FT: EVERYTHING}.get(written["network"]["freeze"], written["network"]["freeze"])
+    phases = [phase["freeze"] for phase in written["train"]["phases"]] or [whole] * halves
     assert [phase.freeze for phase in found.phases] == [str(freeze) for freeze in phases]
     assert (paths.REPORT / "index.html").is_file()
 
