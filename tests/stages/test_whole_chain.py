@@ -54,7 +54,9 @@ def test_the_readme_cuts_every_recipe_of_photographs() -> None:
 
 
 @pytest.mark.usefixtures("bare", "uncharted")
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "modern" else []) for name in sorted(RECIPES)]
+)
 def test_a_recipe_runs_from_drawn_spiders_to_a_number(name: str) -> None:
     """The recipe as the README cuts it, on networks of the same structure with few channels."""
     tiny.write(tiny.every_recipe())
