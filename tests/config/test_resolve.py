@@ -69,7 +69,7 @@ AXIS_VALUES = {
     "freeze": "3c",
     "attention": "se",
     "regularizer": "l2",
-    "head": "mlp1024",
+    "head": "conv1x1",
     "image_size": 160,
     "augmentation": "flip",
     "lr": 1e-4,

@@ -44,7 +44,7 @@ def message(key: str, value: Any) -> str:
 
 def test_the_file_in_the_project_is_valid_and_every_recipe_resolves() -> None:
     recipes = tiny.shipped()["recipes"]
-    assert set(recipes) == {"quick", "ecsm", "csca", "spa_gca", "hierarchical", "animals"}
+    assert set(recipes) == {"quick", "modern", "ecsm", "csca", "spa_gca", "hierarchical", "animals"}
     for name in recipes:
         assert config.resolve(config.check(changed("recipe", name))).recipe.recipe == name
 
