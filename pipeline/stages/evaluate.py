@@ -52,9 +52,10 @@ def main(arguments: list[str]) -> None:
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
-    """Return the test part with the transform of testing."""
-    view = eval_transform(trained.sizes(repeat))
-    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
+    """Return the test part with the transform of testing, normalized as the network was trained."""
+    record = trained.record(repeat)
+    view = eval_transform(record.sizes)
+    return Images(data.images, torch.tensor(rows), mean=record.mean, std=record.std, device=device, transform=view)
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:

@@ -102,6 +102,16 @@ def test_the_experiment_names_recipe_paper_strategy_weights_and_data():
     assert told["Data"] == "Spiders: 40 images, 2 classes"
 
 
+def test_a_normalization_other_than_imagenets_is_named():
+    usual = repeat()
+    assert "Normalization" not in dict(facts.experiment(material(usual)))
+    data = usual.record.recipe.data.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.25)})
+    own = usual.record.recipe.model_copy(update={"data": data})
+    one = usual._replace(record=usual.record.model_copy(update={"recipe": own}))
+    told = dict(facts.experiment(material(one)))
+    assert told["Normalization"] == "the backbone's: mean 0.5, 0.5, 0.5; deviation 0.5, 0.5, 0.25"
+
+
 def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
     values = tiny.shipped()
     assert all(recipe["cite"] for recipe in values["recipes"].values())
