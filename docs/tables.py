@@ -24,7 +24,7 @@ from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import EVERYTHING, STRATEGIES
+from pipeline.networks.strategies import EVERYTHING, LP_FT, STRATEGIES
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md")
@@ -128,7 +128,11 @@ def _line(cells: Sequence[str]) -> str:
 def _network(name: str) -> str:
     """Return a recipe's network, and what of it trains."""
     network, phases = _recipe(name).network, len(_recipe(name).train.phases)
-    trains = {EVERYTHING: "everything trains", PHASES: f"{phases} phases"}
+    trains = {
+        EVERYTHING: "everything trains",
+        LP_FT: "the head solved, then everything trains",
+        PHASES: f"{phases} phases",
+    }
     special = [word for word in (network.attention, network.head) if word not in (NONE, "linear")]
     words = [f"`{network.backbone}`", trains.get(network.freeze, f"strategy {network.freeze}")]
     return ", ".join([*words, *(f"`{word}`" for word in special)])

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -17,6 +18,7 @@ import written_results
 from filelock import FileLock
 
 from pipeline import tracking
+from pipeline.bank import probing
 from pipeline.core import digests
 from pipeline.tracking import live, store
 
@@ -33,6 +35,23 @@ def pytest_configure():
 def pytest_xdist_auto_num_workers():
     """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+PROBED = probing.probed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_probe():
+    """No frozen probe where stages are called in this process: it takes a second of each, and `probe` looks at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probing, "probed", lambda *_: probing.Probed("a test that does without", None, np.empty(0, int)))
+        yield
+
+
+@pytest.fixture
+def probe(monkeypatch):
+    """The frozen probe as it is."""
+    monkeypatch.setattr(probing, "probed", PROBED)
 
 
 CLASSES = ("Araneus diadematus", "C#")

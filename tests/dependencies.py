@@ -16,6 +16,7 @@ FILE = ROOT / "dvc.yaml"
 # A stage that imports a module of one of these depends on the whole folder: the modules load each other by name, too.
 FOLDERS = (
     "pipeline/assembly",
+    "pipeline/bank",
     "pipeline/config",
     "pipeline/core",
     "pipeline/datasets/collect",

@@ -53,6 +53,7 @@ READ = {
     "metrics/evaluate/1/predictions.csv": ("report", "rescore"),
     "metrics/evaluate/1/pictures.json": ("report",),
     "metrics/evaluate/1/pictures.npz": ("report",),
+    "metrics/evaluate/1/probe.json": ("report",),
     "metrics/evaluate/1/logits.npy": ("rescore",),
 }
 # A part of the file's length, the bit, and whether the file's time stays as it was, by which alone DVC would know.

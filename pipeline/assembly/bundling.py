@@ -25,7 +25,7 @@ from pipeline.bundles.description import (
     Score,
     Structure,
 )
-from pipeline.core import digests, imagenet, paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, Record
@@ -143,8 +143,8 @@ def preprocessing(model: ModelRecord, resize: str) -> Preprocessing:
         image_size=model.sizes.image,
         crop_size=model.sizes.crop,
         input_size=model.sizes.input,
-        mean=imagenet.MEAN,
-        std=imagenet.STD,
+        mean=model.mean,
+        std=model.std,
     )
 
 

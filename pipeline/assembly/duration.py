@@ -20,7 +20,6 @@ from pipeline.assembly.loss_terms import LossTerms, reference_network
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.training_plan import training_plan
 from pipeline.assembly.transforms import train_transform, varies
-from pipeline.core import imagenet
 from pipeline.core.loop_settings import LoopSettings, loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
@@ -166,7 +165,8 @@ def _steps(trial: _Trial, number: int, batch: int, *, steps: int, epochs: int) -
     array = np.random.default_rng(0).integers(0, 256, (rows + val, 3, side, side), dtype=np.uint8)
     everything = torch.arange(rows + val)
     transform = train_transform(trial.recipe)
-    images = Images(array, everything, mean=imagenet.MEAN, std=imagenet.STD, device=trial.device, transform=transform)
+    data = trial.recipe.data
+    images = Images(array, everything, mean=data.mean, std=data.std, device=trial.device, transform=transform)
     examples = Examples(images, everything % trial.classes, everything[:rows], everything[rows:])
     # As much of the room for the cache as of the images, so that it holds them if it would hold all.
     room = ceil(trial.settings.feature_cache_mb * (rows + val) / sum(trial.sizes))

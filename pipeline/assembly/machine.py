@@ -29,3 +29,8 @@ def machine(recipe: Recipe) -> Machine:
     precision = in_force(recipe.train.precision, device)
     threads = seeding.make_exact(threads=recipe.threads, device=device.type, precision=precision)
     return Machine(device, threads, precision)
+
+
+def device_model(device: torch.device) -> str:
+    """Return the model of a GPU of CUDA; "" of any other device, see `Record`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

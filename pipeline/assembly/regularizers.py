@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
+from pipeline.core.errors import InputError
 from pipeline.core.recipe import SOLVED, Recipe
 from pipeline.core.records import PhaseRecord
 from pipeline.networks import freezing
@@ -102,6 +103,11 @@ def make(
     options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
     head = backbone(recipe.network.backbone).classifier
     hooked_layers = comparison(recipe, network, method).hooked_layers
+    if hooked_layers and backbone(recipe.network.backbone).channels_last:
+        raise InputError(
+            f"regularizer: {method!r} compares maps (N, C, H, W), and the layers of {recipe.network.backbone} give "
+            "(N, H, W, C); choose l2_sp, or another backbone"
+        )
     if compares_maps(method) and not hooked_layers:
         # No map can differ: the decay of the head is all that is left of the method.
         return HeadDecay(head=head, **{name: options[name] for name in ("beta",) if name in options})

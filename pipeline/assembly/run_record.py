@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.assembly import networks, regularizers
-from pipeline.assembly.machine import Machine
+from pipeline.assembly.machine import Machine, device_model
 from pipeline.core import compiler, digests, paths, provenance, seeding
 from pipeline.core.naming import Naming
 from pipeline.core.recipe import Recipe
@@ -131,8 +131,3 @@ def runtime_record(
         started=started,
         data_sha256=data_sha256,
     )
-
-
-def device_model(device: torch.device) -> str:
-    """Return the model of a GPU of CUDA; "" of any other device, see `Record`."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

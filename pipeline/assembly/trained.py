@@ -1,4 +1,4 @@
-"""Files of a trained network: its weights under torchvision's names, and the settings to build it again."""
+"""Files of a trained network: its weights under their library's names, and the settings to build it again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +32,14 @@ def model_record(recipe: Recipe, classes: Sequence[str]) -> ModelRecord:
     """Return what is needed to build a recipe's network again."""
     # Of all options these alone change the structure.
     options = {family: recipe.options[family] for family in ("attention", "head")}
-    return ModelRecord(network=recipe.network, options=options, sizes=recipe.data.sizes, classes=tuple(classes))
+    return ModelRecord(
+        network=recipe.network,
+        options=options,
+        sizes=recipe.data.sizes,
+        classes=tuple(classes),
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+    )
 
 
 def load(repeat: int) -> Network:

@@ -69,7 +69,7 @@ def measured(frozen: Frozen, weights: str, images: Images) -> Result:
     Raises:
         InputError: for too few images, see `folds.folds`.
     """
-    backbone = frozen.recipe.network.backbone
+    backbone = frozen.settings.backbone
     made = features.features(frozen, images.sha256, images.open)
     examples = Examples(made.values, images.labels, images.groups)
 

@@ -19,13 +19,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks
-from pipeline.assembly.machine import Machine
-from pipeline.assembly.run_record import device_model
+from pipeline.assembly.machine import Machine, device_model
 from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import store
 from pipeline.bank.folds import FloatArray
 from pipeline.core import digests, imagenet, provenance
-from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.recipe import NONE, Sizes
+from pipeline.core.recipe import Network as Settings
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
@@ -46,25 +46,28 @@ class Frozen(NamedTuple):
     """A frozen network with all that its features follow from.
 
     Attributes:
-        recipe: its backbone, weights and image sizes.
+        settings: its backbone; attention, head and freezing do not count.
+        sizes: of the images.
+        packing: how they were made as large as they are packed, where what names an image does not follow from it.
         values: the pre-trained ones.
         on: where it computes.
     """
 
-    recipe: Recipe
+    settings: Settings
+    sizes: Sizes
+    packing: str
     values: Mapping[str, Tensor]
     on: Machine
 
     def key(self) -> str:
         """Return the name under which its features are kept."""
-        data, network = self.recipe.data, self.recipe.network
         return store.key(
             "features",
             {
-                "backbone": network.backbone,
+                "backbone": self.settings.backbone,
                 "weights": digest_of(self.values),
-                "packing": [data.image_size, data.resize],
-                "sizes": list(data.sizes),
+                "packing": self.packing,
+                "sizes": list(self.sizes),
                 "normalization": [imagenet.MEAN, imagenet.STD],
                 "device": [self.on.device.type, device_model(self.on.device), self.on.threads, self.on.precision],
                 "batch": BATCH,
@@ -76,9 +79,9 @@ class Frozen(NamedTuple):
 
     def network(self) -> Network:
         """Build it, without attention and in eval mode."""
-        plain = self.recipe.network.model_copy(update={"attention": NONE, "head": HEAD})
+        plain = self.settings.model_copy(update={"attention": NONE, "head": HEAD})
         options = {"attention": {}, "head": {HEAD: {"dropout": 0.0}}}
-        plan = networks.plan_with(plain, options, classes=CLASSES, image_size=self.recipe.data.input_size)
+        plan = networks.plan_with(plain, options, classes=CLASSES, image_size=self.sizes.input)
         # The head's random values are not the caller's.
         with torch.random.fork_rng(devices=[]):
             return build(plan, pretrained=self.values).to(self.on.device).eval()
@@ -112,7 +115,7 @@ def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> 
 
     Args:
         frozen: the network.
-        images: the SHA-256 of each image's file; an image may be there twice.
+        images: the SHA-256 of each image's file or pixels; an image may be there twice.
         open_images: called once, with those to compute; not at all where none is.
     """
     with store.held(frozen.key()) as place:
@@ -135,11 +138,11 @@ def compute(frozen: Frozen, packed: Packed, rows: Tensor) -> tuple[FloatArray, f
         mean=packed.mean,
         std=packed.std,
         device=frozen.on.device,
-        transform=eval_transform(frozen.recipe.data.sizes),
+        transform=eval_transform(frozen.sizes),
     )
     network = frozen.network()
     started = time.perf_counter()
-    with tqdm(total=len(rows), unit=" images", desc=frozen.recipe.network.backbone, disable=None) as progress:
+    with tqdm(total=len(rows), unit=" images", desc=frozen.settings.backbone, disable=None) as progress:
         values = scores_and_features(
             network,
             images,

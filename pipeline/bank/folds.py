@@ -18,6 +18,8 @@ Fold = tuple[IntArray, IntArray]
 MOST, LEAST = 5, 2
 # Divisions of which a cross-validation is the mean.
 REPEATS = 2
+# The seed of the divisions.
+SEED = 0
 
 
 @dataclass(frozen=True, eq=False)

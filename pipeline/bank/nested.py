@@ -18,9 +18,6 @@ from pipeline.datasets.decoding.parallel import mapped
 from pipeline.evaluation.compare import statistics
 from pipeline.evaluation.compare.statistics import NO_SPREAD
 
-# The seed of the divisions.
-SEED = 0
-
 
 class Estimate(NamedTuple):
     """The accuracy of a classifier by nested cross-validation.
@@ -50,14 +47,14 @@ def estimates(examples: Examples, *, name: str) -> dict[str, Estimate]:
     Raises:
         InputError: for too few images, see `folds.folds`.
     """
-    divided = folds.folds(examples.labels, examples.groups, seed=SEED)
+    divided = folds.folds(examples.labels, examples.groups, seed=folds.SEED)
     with mapped(functools.partial(accuracies, examples), divided) as computed:
         parts = list(tqdm(computed, name, len(divided), unit=" parts", leave=False, disable=None))
     train, test = (float(np.mean([len(fold[end]) for fold in divided])) for end in (0, 1))
     return {
         kind: _estimate(
             [part[kind] for part in parts],
-            probes.fitted(kind, examples, seed=SEED).strength,
+            probes.fitted(kind, examples, seed=folds.SEED).strength,
             train=train,
             test=test,
         )
@@ -69,7 +66,7 @@ def accuracies(examples: Examples, fold: Fold) -> dict[str, float]:
     """Return the accuracy of each row of `PROBES` on one part, after learning from the others."""
     train, test = (examples.of(rows) for rows in fold)
     return {
-        kind: float(np.mean(probes.fitted(kind, train, seed=SEED).predict(test.features) == test.labels))
+        kind: float(np.mean(probes.fitted(kind, train, seed=folds.SEED).predict(test.features) == test.labels))
         for kind in probes.PROBES
     }
 

@@ -9,7 +9,7 @@ from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
-from pipeline.networks.backbones.table import BACKBONES
+from pipeline.networks.backbones.table import known
 
 # Weights' licenses as SPDX writes them that Hugging Face knows in lower case.
 KNOWN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0", "MIT")
@@ -77,7 +77,7 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "folder": folder,
         "kind": kind,
         "classes": [escaped(one) for one in said.classes],
-        "backbone": BACKBONES[said.network.backbone].title,
+        "backbone": known(said.network.backbone).title,
         "attention": attention(said),
         "resize": resize(prepared),
         "crop": crop(prepared),
@@ -97,7 +97,7 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
 
 def name(said: Description) -> str:
     """Return the card's title."""
-    return f"{BACKBONES[said.network.backbone].title} for {escaped(said.origin.data_set)}"
+    return f"{known(said.network.backbone).title} for {escaped(said.origin.data_set)}"
 
 
 def metadata(said: Description) -> str:

@@ -8,7 +8,7 @@ from pipeline.bundles.description import Description
 from pipeline.bundles.parity import Photograph
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import Data, Recipe
 from pipeline.datasets.collect.listing import walk
 from pipeline.datasets.decoding.images import RefusedError, load
 from pipeline.datasets.prepared import manifest
@@ -44,7 +44,7 @@ def check(said: Description) -> None:
     digests.check(meta)
     same_images = json.loads(meta.read_text(encoding="utf-8"))["sha256"] == said.origin.data_sha256
     # The parts follow from images and settings.
-    if not same_images or Recipe.read().data.model_dump(mode="json") != said.origin.settings["data"]:
+    if not same_images or Recipe.read().data != Data.model_validate(said.origin.settings["data"]):
         raise InputError(f"no test photographs: the working tree has other images than the bundle's; {WAY_OUT}")
 
 

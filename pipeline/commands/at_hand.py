@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.assembly.duration import PartSizes
 from pipeline.assembly.transforms import eval_transform
 from pipeline.config import Resolved
-from pipeline.core import digests, imagenet, paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.source_record import SourceRecord
@@ -21,15 +21,15 @@ from pipeline.datasets.collect import bringing, sets
 from pipeline.datasets.decoding import images as decoding
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
-from pipeline.networks.backbones.table import BACKBONES, backbone
-from pipeline.pretrained import weights
+from pipeline.networks.backbones.table import backbone, known
+from pipeline.pretrained import hub, weights
 from pipeline.training import checkpoints
 from pipeline.training.images import Images
 
 # By which images the change of features is judged.
 IMAGES = 4
 # How source.json begins to say where weights are from.
-ORIGINS = {"imagenet": "torchvision ", "places365": "Places365 "}
+ORIGINS = {"imagenet": "torchvision ", "places365": "Places365 ", "timm": "timm "}
 
 
 def part_sizes(resolved: Resolved, classes: int) -> PartSizes | None:
@@ -99,8 +99,8 @@ def some_images(recipe: Recipe) -> tuple[Tensor, str]:
     images = Images(
         array,
         every,
-        mean=imagenet.MEAN,
-        std=imagenet.STD,
+        mean=recipe.data.mean,
+        std=recipe.data.std,
         device=torch.device("cpu"),
         transform=eval_transform(recipe.data.sizes),
     )
@@ -138,7 +138,9 @@ def _stored(recipe: Recipe) -> dict[str, Tensor] | None:
 
 
 def _downloaded(recipe: Recipe) -> Path:
-    """Return where torch keeps a download of the weights."""
+    """Return where a download of the weights is kept."""
+    if recipe.network.weights == "timm":
+        return hub.cached(known(recipe.network.backbone))
     name: Any = backbone(recipe.network.backbone).imagenet
-    url = name.url if recipe.network.weights == "imagenet" else BACKBONES[recipe.network.backbone].places365
+    url = name.url if recipe.network.weights == "imagenet" else known(recipe.network.backbone).places365
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name

@@ -144,7 +144,8 @@ def _values(one: Asked, resolved: Resolved) -> Any:
 def measure(one: Asked, resolved: Resolved, part: TrainingPart) -> Result:
     """Return what one backbone gives."""
     recipe = _of(one, resolved).recipe
-    frozen = Frozen(recipe, _values(one, resolved), machine(recipe))
+    data = recipe.data
+    frozen = Frozen(recipe.network, data.sizes, data.resize, _values(one, resolved), machine(recipe))
     images = bank.Images(
         [row.sha256 for row in part.rows], part.labels, part.groups, functools.partial(part.packed, recipe)
     )

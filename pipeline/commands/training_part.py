@@ -79,7 +79,9 @@ def training_part(resolved: Resolved) -> Iterator[TrainingPart]:
         # The test part ends here: neither its images nor its labels go further.
         training = {one.path for one in assigned if one.part == "train"}
         rows = [row for row in seen.rows if row.path in training]
-        yield TrainingPart(rows, seen.folder, grouped(rows, pairs), seen.title, repeat)
+        yield TrainingPart(
+            rows, seen.folder, groups.numbered([row.path for row in rows], groups.grouped(pairs)), seen.title, repeat
+        )
 
 
 def copies(rows: Sequence[Row], folder: Path) -> list[Pair]:
@@ -101,10 +103,3 @@ def copies(rows: Sequence[Row], folder: Path) -> list[Pair]:
         manifest.write(file, Pair, finding.find(rows, folder, features.bundled)[0])
 
     return manifest.read(store.found_or_made(name, paths.PAIRS.name, search)[0], Pair)
-
-
-def grouped(rows: Sequence[Row], pairs: Sequence[Pair]) -> IntArray:
-    """Return a number for each group of copies, byte-equal ones too, and one of its own for every other image."""
-    group = {one.path: one.group for one in groups.grouped(pairs)}
-    first: dict[object, int] = {}
-    return np.array([first.setdefault(group.get(row.path, row.path), len(first)) for row in rows], dtype=np.int64)

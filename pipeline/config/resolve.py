@@ -15,6 +15,7 @@ from pipeline.core.files import flat
 from pipeline.core.recipe import KEPT, NONE, PHASES, SOLVED, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import leaks
+from pipeline.networks.backbones.table import known
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
@@ -100,6 +101,8 @@ def _scale(settings: Settings, layers: Layers) -> None:
             if layers.get(name) not in (AUTO, 0):
                 layers.set(name, round(layers.get(name) * ratio), "image_size")
         layers.set("data.image_size", axes.image_size, "image_size")
+    elif (side := known(layers.get("network.backbone")).side) and layers.get("data.input_size") == AUTO:
+        _take_side(side, layers)
     if isinstance(axes.lr, float):
         phases = layers.get("train.phases")
         # Exactly 1 where the axis is the recipe's own rate, so that spelling it out changes nothing.
@@ -116,6 +119,15 @@ def _scale(settings: Settings, layers: Layers) -> None:
                 {**phase, "amount": amount} for phase, amount in zip(phases, amounts, strict=True)
             ]
         layers.set("train.budget.amount", axes.budget, "budget")
+
+
+def _take_side(side: int, layers: Layers) -> None:
+    """Put in the side that a backbone was trained at: the crop has it, and other sides keep their ratio to the crop."""
+    image, crop = layers.get("data.image_size"), layers.get("data.crop_size")
+    ratio, origin = side / (image if crop == AUTO else crop), layers.origin("network.backbone")
+    for name in ("data.image_size", "data.crop_size", "data.crop_padding"):
+        if layers.get(name) not in (AUTO, 0):
+            layers.set(name, round(layers.get(name) * ratio), origin)
 
 
 def shares(amounts: list[int], total: int) -> list[int]:
@@ -147,6 +159,9 @@ def _resolve_data(layers: Layers) -> None:
         data["crop_size"] = data["image_size"]
     if data["input_size"] == AUTO:
         data["input_size"] = data["crop_size"]
+    backbone, origin = known(layers.get("network.backbone")), layers.origin("network.backbone")
+    layers.set("data.mean", list(backbone.mean), origin)
+    layers.set("data.std", list(backbone.std), origin)
     data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))
     if data["split"]["per_class"] == AUTO:
         data["split"]["per_class"] = row.per_class._asdict() if row.per_class else NONE

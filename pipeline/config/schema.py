@@ -7,23 +7,36 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
 from pipeline.core import recipe
+from pipeline.core.errors import InputError
 from pipeline.core.recipe import InputSide, Side, Tracking
 from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads
+from pipeline.networks.backbones.table import TIMM, known
 from pipeline.networks.strategies import OTHER_STRATEGIES
 
 Auto = Literal["auto"]
+BACKBONE = "network.backbone"
 
 
 def one_of(setting: str, *others: str) -> AfterValidator:
     """Return a check that a name is in a setting's table, or one of others."""
-    known = (*others, *TABLES[setting])
+    names = (*others, *TABLES[setting])
 
     def check(name: str) -> str:
-        if name not in known:
-            raise PydanticCustomError("not_one_of", "is not one of {known}", {"known": ", ".join(known)})
+        if setting == BACKBONE and name.startswith(TIMM):
+            _check_timm(name)
+        elif name not in names:
+            raise PydanticCustomError("not_one_of", "is not one of {known}", {"known": ", ".join(names)})
         return name
 
     return AfterValidator(check)
+
+
+def _check_timm(name: str) -> None:
+    """Raise for a model that timm does not know, or that cannot be used; imports timm."""
+    try:
+        known(name)
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("backbone: ").removeprefix(f"{name!r} ")) from None
 
 
 def _safe(place: str) -> str:

@@ -44,6 +44,9 @@ BUNDLE_STAGE = Path("models/dvc.yaml")
 # next to the curves of a repeat
 AUGMENTED = "augmented.png"
 
+# next to the predictions of a repeat: those of a classifier on the frozen network's features
+PROBE = "probe.json"
+
 # the digests of a folder's files, and the end of the name of a single file's
 SUMS = "SHA256SUMS"
 DIGEST = ".sha256"

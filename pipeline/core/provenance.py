@@ -18,7 +18,7 @@ LARGEST_CHANGES = 1_000_000
 NO_LOCK = ":(exclude)dvc.lock"
 # What a result follows from besides settings and data: a name each, or how names begin.
 SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "dvc", "mlflow")
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "timm", "dvc", "mlflow")
 
 
 def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
@@ -25,7 +26,9 @@ from pipeline.core.types import (
     LearningRate,
     Minutes,
     Name,
+    NotNegative,
     PerClass,
+    Positive,
     Rate,
     Real,
     RepeatNumber,
@@ -103,12 +106,19 @@ class Images(Section):
 
 
 class Data(Images):
-    """The images, and how they reach the network."""
+    """The images, and how they reach the network.
+
+    Attributes:
+        mean: per channel, subtracted from images scaled to 0..1; the backbone's.
+        std: per channel, by which they are divided then.
+    """
 
     crop_size: Side
     input_size: InputSide
     on_leak: Literal["refuse", "drop", "allow"]
     split: Split
+    mean: tuple[NotNegative, NotNegative, NotNegative] = MEAN
+    std: tuple[Positive, Positive, Positive] = STD
 
     @property
     def sizes(self) -> Sizes:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
+from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.naming import Naming
 from pipeline.core.precision import Precision
 from pipeline.core.recipe import Head, Network, Sizes, TrainingSettings
@@ -147,12 +148,16 @@ class ModelRecord(RecordFile):
         options: those of its attention and head, by family and name.
         sizes: the sides of its images.
         classes: in the order of its scores.
+        mean: per channel, subtracted from images scaled to 0..1.
+        std: per channel, by which they are divided then.
     """
 
     network: Network
     options: Mapping[str, Mapping[str, Mapping[str, Any]]]
     sizes: Annotated[Sizes, PlainSerializer(lambda sizes: sizes._asdict())]
     classes: tuple[str, ...]
+    mean: tuple[NotNegative, NotNegative, NotNegative] = MEAN
+    std: tuple[Positive, Positive, Positive] = STD
 
 
 class MachineRecord(Section):

@@ -6,6 +6,7 @@ For the report alone; no training reads them.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -72,10 +73,11 @@ def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -
         "grad_cam": (GradCAM, targets.last),
         "layer_cam": (LayerCAM, targets.finer),
     }
-    reshape = as_grid if _gives_tokens(network, side) else None
+    expected = shapes(network, side)
     activations = {}
     with _eval_mode(network):
         for name, (method, layer) in methods.items():
+            reshape = partial(_as_maps, shape=expected[layer])
             pieces = [
                 _activation(
                     method(network, f"model.{layer}", reshape_transform=reshape), network, batch, list(targeted)
@@ -149,9 +151,17 @@ def _parts(network: Network) -> list[tuple[str, list[Step]]]:
 
 
 def as_grid(tokens: Tensor) -> Tensor:
-    """Return tokens (N, 1 + h h, C) without the class token as maps (N, C, h, h)."""
-    side = math.isqrt(tokens.shape[1] - 1)
-    return tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, side, side)
+    """Return tokens (N, p + h h, C) without those p of a class or of nothing as maps (N, C, h, h); p <= 2 h."""
+    side = math.isqrt(tokens.shape[1])
+    return tokens[:, -side * side :].transpose(1, 2).reshape(len(tokens), -1, side, side)
+
+
+def _as_maps(given: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return what a module gave as maps (N, C, H, W), from its step's output for one image."""
+    if len(shape) == 2:
+        return as_grid(given)
+    # Some of timm's modules give (N, H, W, C); their steps do not.
+    return given if tuple(given.shape[1:]) == shape else given.permute(0, 3, 1, 2)
 
 
 def scaled(maps: FloatArray) -> ByteArray:

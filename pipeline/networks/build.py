@@ -111,8 +111,11 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     """
     head = choices.row(HEADS, plan.head, key="head")
     last_map = [step for step in row.steps if step.stage.startswith("block")][-1]
-    shape = shapes(Network(model, row.steps), plan.image_size)[last_map.name]
+    sizes = shapes(Network(model, row.steps), plan.image_size)
+    shape = sizes[last_map.name]
     is_map = len(shape) == 3
+    if row.own_pool:
+        return _with_own_pool(model, row, head, plan, features=sizes[row.steps[-2].name][-1], is_map=is_map)
     if head.keeps_classifier:
         return _with_own_head(model, row, head, plan.classes)
     steps = [step for step in row.steps if step.name not in row.classifier_only]
@@ -124,6 +127,33 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     if head.takes_maps:
         steps = [step for step in steps if step.stage != "pool"]
     features = shape[0] if is_map else shape[-1]
+    model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
+    return Network(model, steps)
+
+
+def _with_own_pool(model: nn.Module, row: Backbone, head: Head, plan: Plan, *, features: int, is_map: bool) -> Network:
+    """Replace the classifier of a network whose own pooling stays, which is the last step but one.
+
+    Raises:
+        InputError: for a head that needs what this network does not have.
+    """
+    steps, pool = list(row.steps), row.steps[-2]
+    classifier = model.get_submodule(row.classifier)
+    if head.keeps_classifier:
+        if not isinstance(classifier, nn.Linear):
+            raise InputError(f"head: {plan.head!r} keeps the classifier, and {plan.backbone} has no such; use linear")
+        model.set_submodule(row.classifier, head.make(classifier, classes=plan.classes))
+        return Network(model, steps)
+    if head.takes_maps:
+        if not is_map:
+            raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
+        if held := [name for name, _ in Network(model, steps).parameters_of(pool)]:
+            raise InputError(
+                f"head: {plan.head!r} takes the place of the pooling, and {plan.backbone}'s has values, such as "
+                f"{held[0]}; use linear"
+            )
+        steps.remove(pool)
+        features = shapes(Network(model, steps[:-1]), plan.image_size)[steps[-2].name][0]
     model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
     return Network(model, steps)
 

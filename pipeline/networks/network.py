@@ -1,4 +1,4 @@
-"""A torchvision model as an ordered list of steps."""
+"""A model of torchvision, timm or this project as an ordered list of steps."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -11,19 +11,19 @@ from pipeline.networks.backbones.structure import Step
 
 
 class Network(nn.Module):
-    """A torchvision model that can be run from any step to any other.
+    """A model that can be run from any step to any other.
 
-    Parameters have torchvision's names in `model`; files of weights hold `model.state_dict()`.
+    Parameters have their library's names in `model`; files of weights hold `model.state_dict()`.
 
     Attributes:
-        model: the torchvision model, with our head as classifier and with attention modules inserted.
+        model: the library's model, with our head as classifier and with attention modules inserted.
         steps: the steps of `forward`, in order.
         inserted: names of the inserted modules; they train even in a frozen block.
         frozen_steps: names of the steps that do not train (set by `freezing.freeze`).
         freeze_bn_stats: whether all batch norms keep their statistics, also those whose weights train.
 
     Shape:
-        Input (N, 3, S, S), normalized by ImageNet's mean and standard deviation; output (N, K) class scores.
+        Input (N, 3, S, S), normalized by the backbone's mean and standard deviation; output (N, K) class scores.
     """
 
     def __init__(self, model: nn.Module, steps: Sequence[Step], inserted: Sequence[str] = ()) -> None:

@@ -15,6 +15,10 @@ WEIGHTS: dict[str, Choice] = {
         title="Places365's weights",
         description="the Places365 authors', for some backbones; they publish no hash, so the file's own is recorded",
     ),
+    "timm": Choice(
+        title="timm's weights",
+        description="for backbones timm/NAME, from the Hugging Face hub, kept in its own cache, the digest recorded",
+    ),
     "file": Choice(
         title="weights from a file",
         description=".safetensors, or .pth read without running code, under the backbone's own names",

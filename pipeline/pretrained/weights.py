@@ -15,10 +15,11 @@ from pipeline.datasets.download import fetching
 from pipeline.datasets.download.cache import Advice
 from pipeline.datasets.download.download import Download
 from pipeline.networks import build
-from pipeline.networks.backbones.table import BACKBONES, backbone, make
+from pipeline.networks.backbones.table import BACKBONES, backbone, known, make
+from pipeline.pretrained import hub
 from pipeline.training import checkpoints
 
-# The side for which values are checked; those that depend on the side are fitted to it.
+# The side for which values are checked where the backbone has none of its own; those that depend on it are fitted.
 CHECKED_SIZE = 224
 ADVICE = Advice("TORCH_HOME", "go online once, or give a file of your own: -S weights=file -S weights_file=/path/to/it")
 
@@ -58,11 +59,11 @@ def fitting(pretrained: Pretrained, name: str) -> dict[str, Tensor]:
     Raises:
         InputError: where they are not those of this backbone.
     """
-    row = backbone(name)
+    row, side = backbone(name), known(name).side or CHECKED_SIZE
     values = build.backbone_weights(pretrained.values, row)
     with compiler.meta_device():
-        plain = make(name, CHECKED_SIZE)
-    build.check_backbone(plain, row, row.fit(values, CHECKED_SIZE), origin=pretrained.origin)
+        plain = make(name, side)
+    build.check_backbone(plain, row, row.fit(values, side), origin=pretrained.origin)
     return values | build.hidden_layers(pretrained.values, row)
 
 
@@ -81,6 +82,14 @@ def from_places365(recipe: Recipe, _file: Path) -> Pretrained:
     url = BACKBONES[recipe.network.backbone].places365
     path = fetch(url)
     return Pretrained(checkpoints.read(path), f"Places365 {url}", digests.sha256(path))
+
+
+def from_timm(recipe: Recipe, _file: Path) -> Pretrained:
+    """Read timm's own weights of its model, from the cache of the Hugging Face hub or from there."""
+    row = known(recipe.network.backbone)
+    path, digest = hub.fetch(row)
+    # The folder is named after the hub's revision.
+    return Pretrained(checkpoints.read(path), f"timm {row.hub} {path.name} {path.parent.name}", digest, row.license)
 
 
 def fetch(url: str, begins: str = "") -> Path:
@@ -160,4 +169,5 @@ ORIGINS: dict[str, Callable[[Recipe, Path], Pretrained]] = {
     "file": from_file,
     "imagenet": from_torchvision,
     "places365": from_places365,
+    "timm": from_timm,
 }

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.core.recipe import NONE, TrainingSettings
+from pipeline.core import imagenet
+from pipeline.core.recipe import NONE, Data, TrainingSettings
 from pipeline.core.records import Record
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.strategies import is_scratch
@@ -35,12 +36,21 @@ def experiment(material: Material) -> list[tuple[str, str]]:
         *([("Changed in it", changed)] if (changed := material.repeats[0].runtime.naming.text()) else []),
         ("Strategy", wording.strategy(network)),
         ("Backbone", network.backbone),
+        *_normalization(recipe.data),
         ("Starting weights", _weights(network.weights, record.weights.origin)),
         ("Attention", wording.attention(network.attention, recipe.options_of("attention", network.attention))),
         ("Head", network.head),
         ("Regularizer", wording.regularizer(recipe.regularizer.method, recipe.options["regularizer"])),
         ("Data", f"{material.dataset['title']}: {count:,} images, {len(material.class_images):,} classes"),
     ]
+
+
+def _normalization(images: Data) -> list[tuple[str, str]]:
+    """Return by what images are normalized, where that is not ImageNet's."""
+    if (images.mean, images.std) == (imagenet.MEAN, imagenet.STD):
+        return []
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (images.mean, images.std))
+    return [("Normalization", f"the backbone's: mean {mean}; deviation {std}")]
 
 
 def _weights(name: str, origin: str) -> str:

@@ -8,6 +8,18 @@ from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import Shown
 
 
+class Probe(NamedTuple):
+    """The probe of one repeat.
+
+    Attributes:
+        reason: why there is none; empty where there is.
+        right: whether it tells each test image right, by path.
+    """
+
+    reason: str
+    right: Mapping[str, bool]
+
+
 class Material(NamedTuple):
     """All that a report is made from.
 
@@ -23,6 +35,7 @@ class Material(NamedTuple):
         augmented: a PNG of training images, a row each: as packed, then as training varied them; empty where it did
             not.
         own: what the recipe says by itself; None where that is not known.
+        probes: the frozen probe of each repeat, by its number; empty where nothing is known of any.
     """
 
     repeats: Sequence[Repeat]
@@ -35,3 +48,4 @@ class Material(NamedTuple):
     health: Mapping[str, Any]
     augmented: bytes = b""
     own: Own | None = None
+    probes: Mapping[int, Probe] = {}

@@ -7,7 +7,16 @@ from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention import start
 from pipeline.networks.weights import OF_IMAGENET
-from pipeline.reporting import aggregate, collapses, confidence_intervals, provenance, tables, unfinished, wording
+from pipeline.reporting import (
+    aggregate,
+    collapses,
+    confidence_intervals,
+    provenance,
+    standing,
+    tables,
+    unfinished,
+    wording,
+)
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
 
@@ -18,7 +27,7 @@ def limits(material: Material) -> list[str]:
     images = round(sum(one.scores.test_images for one in repeats) / len(repeats))
     return [
         confidence_intervals.note(repeats),
-        *filter(None, [confidence_intervals.detectable(repeats)]),
+        *filter(None, [standing.sentence(material), confidence_intervals.detectable(repeats)]),
         f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
         f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
         "training or in choosing an epoch.",

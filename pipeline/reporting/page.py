@@ -21,6 +21,7 @@ from pipeline.reporting import (
     notes,
     numbers,
     provenance,
+    standing,
     tables,
     wording,
 )
@@ -64,6 +65,7 @@ def _answer(material: Material) -> dict[str, Any]:
         "others": [
             ("95 % interval", confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))),
             *((row.title, tables.score_spread(spread, row)) for row, spread in listed),
+            *standing.row(material),
             ("always the most frequent class", tables.percent(aggregate.majority_accuracy(repeats))),
         ],
         "notes": notes.limits(material),

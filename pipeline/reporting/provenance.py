@@ -16,6 +16,8 @@ from pipeline.reporting.tables import Table
 
 # The setting whose value is a word or a section.
 WORD_OR_SECTION = "data.split.per_class"
+# What follows from the backbone, and is no key of params.yaml.
+FOLLOWING = ("data.mean", "data.std")
 
 
 def settings(values: Mapping[str, Any]) -> Table:
@@ -137,7 +139,7 @@ def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
         if section == WORD_OR_SECTION:
             if last == "train":
                 yield section, values["data"]["split"]["per_class"]
-        else:
+        elif key not in FOLLOWING:
             yield key, value
 
 

@@ -36,7 +36,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def write_final(results: Results, *, held_out: float) -> None:
     """Train once more and write the bundle; a training that was stopped goes on from its checkpoint."""
-    recipe, data = Recipe.read(), Packed.open(paths.PACKED)
+    recipe = Recipe.read()
+    data = Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
     with stopping.noted() as stop:
         final = final_training.train(recipe, data, results, held_out=held_out, stop=stop)
         with paths.written_whole(paths.BUNDLE) as target:

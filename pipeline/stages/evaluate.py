@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from pipeline.assembly import trained
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
+from pipeline.bank import probing
 from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
-from pipeline.core.files import repeat_argument, write_table
+from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Scores
 from pipeline.datasets.prepared.packed import Packed
@@ -24,9 +25,10 @@ def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
-    device, _, precision = machine(recipe)
-    data = Packed.open(paths.PACKED)
-    rows = [row for row, image in data.assigned(paths.split_file(repeat)) if image.part == "test"]
+    on, data = machine(recipe), Packed.open(paths.PACKED)
+    device, _, precision = on
+    assigned = data.assigned(paths.split_file(repeat))
+    rows = [row for row, image in assigned if image.part == "test"]
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
     size = recipe.train.batch_size
@@ -36,20 +38,24 @@ def main(arguments: list[str]) -> None:
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
     scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
+    train = [row for row, image in assigned if image.part == "train"]
+    probe = probing.probed(trained.record(repeat), data, train, rows, on)
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
         write_table(target / "predictions.csv", predicted)
         scored.write(target / "scores.json")
         explained_images.write(target, explained)
+        write_json(target / paths.PROBE, standing(data, rows, probe))
         digests.seal(target)
     print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:
-    """Return the test part with the transform of testing."""
-    view = eval_transform(trained.sizes(repeat))
-    return Images(data.images, torch.tensor(rows), mean=data.mean, std=data.std, device=device, transform=view)
+    """Return the test part with the transform of testing, normalized as the network was trained."""
+    record = trained.record(repeat)
+    view = eval_transform(record.sizes)
+    return Images(data.images, torch.tensor(rows), mean=record.mean, std=record.std, device=device, transform=view)
 
 
 def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:
@@ -66,6 +72,13 @@ def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> l
         }
         for row, guess, sure in zip(rows, predicted.tolist(), confidence.tolist(), strict=True)
     ]
+
+
+def standing(data: Packed, rows: list[int], probe: probing.Probed) -> dict[str, object]:
+    """Return which test images the frozen probe tells right, by path, and how it came about."""
+    tested = zip(rows, probe.predicted.tolist(), strict=not probe.reason)
+    right = {data.paths[row]: guess == int(data.labels[row]) for row, guess in tested}
+    return {"reason": probe.reason, "strength": probe.strength, "right": right}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     """Train, follow the curves in MLflow while it goes on, and write network, curves, record and run time."""
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
-    on, data = machine(recipe), Packed.open(paths.PACKED)
+    on, data = machine(recipe), Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
     parts = read_parts(data, repeat=repeat)
     network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)

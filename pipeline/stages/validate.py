@@ -14,7 +14,7 @@ from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_yaml
 from pipeline.core.recipe import NONE, PHASES, Recipe
 from pipeline.datasets.collect import bringing, sets
-from pipeline.networks.backbones.table import BACKBONES
+from pipeline.networks.backbones.table import TIMM, known
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 HEADER = "Written by the stage validate from params.yaml: the experiment as it is, which all later stages read."
@@ -50,7 +50,7 @@ def check_places(resolved: Resolved) -> None:
     bringing.check(data, settings.place_of(sets.known(data).given_by))
     if resolved.recipe.network.weights == "file":
         check_weights_file(settings.axes.weights_file)
-    packaged = BACKBONES[resolved.recipe.network.backbone].bundled
+    packaged = known(resolved.recipe.network.backbone).bundled
     if resolved.recipe.network.weights == "bundled" and packaged:
         packaged.place()
 
@@ -63,6 +63,7 @@ def needs_building(recipe: Recipe) -> bool:
         or network.attention != NONE
         or network.freeze == PHASES
         or network.backbone == "vit_b_16"
+        or network.backbone.startswith(TIMM)
     )
 
 

@@ -41,7 +41,8 @@ def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bank.Frozen:
     tiny.narrow(monkeypatch)
     # With attention and a larger head, which the frozen network has not.
     recipe = tiny.experiment({"train.batch_size": 4, "network.head": "mlp1024", "network.attention": "se"})
-    return bank.Frozen(recipe, checkpoints.read(tiny.make_weights_file()), machine(recipe))
+    values = checkpoints.read(tiny.make_weights_file())
+    return bank.Frozen(recipe.network, recipe.data.sizes, recipe.data.resize, values, machine(recipe))
 
 
 def opener(asked: list[list[int]], names: Sequence[str] = NAMES) -> bank.OpenImages:
@@ -56,18 +57,12 @@ def opener(asked: list[list[int]], names: Sequence[str] = NAMES) -> bank.OpenIma
     return some
 
 
-def with_data(frozen: bank.Frozen, **values: object) -> Recipe:
-    return frozen.recipe.model_copy(update={"data": frozen.recipe.data.model_copy(update=values)})
-
-
-def plain(recipe: Recipe) -> Recipe:
-    network = recipe.network.model_copy(update={"attention": "none", "head": "linear", "freeze": "1"})
-    options = {**recipe.options, "head": {"linear": {"dropout": 0.0}}, "attention": {}}
-    return recipe.model_copy(update={"network": network, "options": options})
+def plain() -> Recipe:
+    return tiny.experiment({"train.batch_size": 4}, freeze="1")
 
 
 def test_features_are_those_of_assemblys_frozen_network(frozen: bank.Frozen) -> None:
-    recipe, data = plain(frozen.recipe), packed()
+    recipe, data = plain(), packed()
     network = build(networks.plan(recipe, classes=2), pretrained=frozen.values)
     freezing.freeze(network, "1")
     view, rows = eval_transform(recipe.data.sizes), torch.arange(COUNT)
@@ -115,10 +110,10 @@ def test_features_of_other_weights_or_other_pixels_are_others(frozen: bank.Froze
     first = next(iter(values))
     other = {
         "weights": frozen._replace(values=values | {first: values[first] + 1}),
-        "resize": frozen._replace(recipe=with_data(frozen, resize="crop")),
-        "input_size": frozen._replace(recipe=with_data(frozen, input_size=64)),
+        "resize": frozen._replace(packing="crop"),
+        "input_size": frozen._replace(sizes=frozen.sizes._replace(input=64)),
         "precision": frozen._replace(on=frozen.on._replace(precision="bf16")),
     }[what]
     assert other.key() != frozen.key()
     # The experiment's own head, attention and rate change none.
-    assert frozen._replace(recipe=plain(frozen.recipe)).key() == frozen.key()
+    assert frozen._replace(settings=plain().network).key() == frozen.key()

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import formats
@@ -14,6 +15,7 @@ from bundle_files import write
 from scipy.special import softmax
 
 from pipeline import tracking
+from pipeline.assembly import final_training
 from pipeline.bundles import bundle, card, description
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
@@ -215,6 +217,18 @@ def test_validation_images_that_chose_the_epoch_calibrate_nothing(
     assert said.outliers["from_images"] == "training"
     text = card.text(said)
     assert "**Not calibrated:** the images that were held out from training chose the epoch" in text
+
+
+def test_a_final_training_is_refused_where_it_would_stop_by_images_that_it_has_not() -> None:
+    recipe = tiny.experiment({"data.split.val": 0.2, "train.early_stop": 2})
+    results: Any = SimpleNamespace(
+        repeats=[SimpleNamespace(number=1, record=SimpleNamespace(recipe=recipe.settings()))]
+    )
+    nothing: Any = None
+    with pytest.raises(
+        InputError, match=r"^--final: train\.early_stop is 2, and a training on all images has none to stop"
+    ):
+        final_training.train(recipe, nothing, results, held_out=0.2, stop=nothing)
 
 
 def test_a_loaded_bundle_judges_as_it_did_when_it_was_made(bundled: Path) -> None:

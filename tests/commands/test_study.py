@@ -105,8 +105,9 @@ def test_tables_train_on_all_training_images_and_curves_by_epoch_have_a_study_of
     with_validation = {
         name for name in definition.names() for cell in planned(name) if cell.resolved.recipe.data.split.val
     }
-    assert with_validation == {"animals-figure3", "ecsm-convergence", "spa_gca-figure2"}
-    for name in with_validation:
+    # Of ours, `modern` stops early by one.
+    assert with_validation == {"animals-figure3", "ecsm-convergence", "spa_gca-figure2", "modern"}
+    for name in with_validation - {"modern"}:
         study = definition.find(name).study
         assert not study.printed
         assert any("a validation part cut from the training part" in slip for slip in study.slips)

@@ -44,7 +44,7 @@ def message(key: str, value: Any) -> str:
 
 def test_the_file_in_the_project_is_valid_and_every_recipe_resolves() -> None:
     recipes = tiny.shipped()["recipes"]
-    assert set(recipes) == {"quick", "ecsm", "csca", "spa_gca", "hierarchical", "animals"}
+    assert set(recipes) == {"quick", "modern", "ecsm", "csca", "spa_gca", "hierarchical", "animals"}
     for name in recipes:
         assert config.resolve(config.check(changed("recipe", name))).recipe.recipe == name
 
@@ -77,7 +77,7 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ("freeze", True, "freeze: True: text is needed"),
         ("data", "imagenet", "data: 'imagenet' is not one of auto, "),
         ("weights", None, "weights: None: text is needed"),
-        ("weights", "nowhere", "weights: 'nowhere' is not one of auto, bundled, imagenet, places365, file, none"),
+        ("weights", "nowhere", "weights: 'nowhere' is not one of auto, bundled, imagenet, places365, timm, file, none"),
         ("attention", "senet", "attention: 'senet' is not one of auto, none, se, eca, spatial, cbam, self, ecsm, ca"),
         (
             "regularizer",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_policies import OPTIONS as POLICIES
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
@@ -40,7 +41,8 @@ def random_parameters(count: int, transform: ImageTransform) -> Tensor:
 
 def test_every_augmentation_is_tested_with_all_its_options() -> None:
     rows = {name: set(row.options_type.model_fields if row.options_type else ()) for name, row in AUGMENTATIONS.items()}
-    assert {name: set(options) for name, options in OPTIONS.items()} == rows | {"none": set()}
+    tested = {name: set(options) for name, options in {**OPTIONS, **POLICIES}.items()}
+    assert tested == rows | {"none": set()}
 
 
 @pytest.mark.parametrize("augmentation", sorted(OPTIONS))
@@ -168,7 +170,7 @@ def test_transformed_images_keep_to_the_range_of_pixels(augmentation: str) -> No
 
 
 def test_an_unknown_augmentation_lists_the_known_ones() -> None:
-    known = "flip, csca, hierarchical, animals"
+    known = "flip, csca, hierarchical, animals, trivial_augment, rand_augment"
     with pytest.raises(InputError, match=rf"^augmentation: 'mixup' is not known; known: {known}$"):
         build_transform(image_size=8, crop_size=8, crop_padding=0, input_size=8, augmentation="mixup", options={})
 

@@ -102,6 +102,16 @@ def test_the_experiment_names_recipe_paper_strategy_weights_and_data():
     assert told["Data"] == "Spiders: 40 images, 2 classes"
 
 
+def test_a_normalization_other_than_imagenets_is_named():
+    usual = repeat()
+    assert "Normalization" not in dict(facts.experiment(material(usual)))
+    data = usual.record.recipe.data.model_copy(update={"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.25)})
+    own = usual.record.recipe.model_copy(update={"data": data})
+    one = usual._replace(record=usual.record.model_copy(update={"recipe": own}))
+    told = dict(facts.experiment(material(one)))
+    assert told["Normalization"] == "the backbone's: mean 0.5, 0.5, 0.5; deviation 0.5, 0.5, 0.25"
+
+
 def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
     values = tiny.shipped()
     assert all(recipe["cite"] for recipe in values["recipes"].values())
@@ -326,6 +336,9 @@ def test_a_set_that_comes_by_itself_needs_no_place_in_the_command(name):
     assert "YOUR_" not in command
 
 
+SOLVED_PHASE = {"freeze": "3b", "amount": 30, "lr": 0.01, "head": "solved"}
+
+
 def given_back(one):
     """The experiment of params.yaml with the words of the command that gives a repeat back."""
     [command] = provenance.reproduce([one])
@@ -351,6 +364,8 @@ def given_back(one):
         ("spa_gca", {"regularizer": "l2_fe"}, {}),
         ("animals", {"budget": 5}, {}),
         ("animals", {"freeze": "3b"}, {}),
+        ("modern", {}, {"train.mixup": 0.3}),
+        ("modern", {"freeze": "phases"}, {"train.lr": 0.01, "train.phases": [SOLVED_PHASE]}),
         ("animals", {}, {"train.phases": [{"freeze": "classifier", "amount": 50, "lr": 1e-3}]}),
     ],
 )
@@ -405,6 +420,31 @@ def test_each_phase_has_a_line_and_the_optimizer_no_rate():
     assert told["Phase 2"] == "50 epochs: from features.12 on at 1e-05 (2,000,000 numbers train)"
     assert told["Optimizer"] == "adam, schedule constant, both anew in each phase"
     assert "Parameters that train in the last phase" in told
+
+
+def test_ingredients_are_told_where_they_are_there():
+    recipe = written_results.settings_of("modern", {"train.cutmix": 0.0})
+    history = [{"epoch": f"{n}.0", "val_loss": loss} for n, loss in enumerate(("0.9", "0.5", "0.7"), start=1)]
+    told = dict(facts.training([repeat(n, recipe=recipe)._replace(history=history) for n in (1, 2)]))
+    plain = dict(facts.training([repeat()]))
+    assert {name: told[name] for name in told.keys() - plain.keys()} == {
+        "Augmentation": "trivial_augment: a flip and one random operation",
+        "Layer decay": "each block's rate is 0.7 times that of the block behind it",
+        "Label smoothing": "0.1 of each target is spread over all classes, in training alone",
+        "Mixed images": "each with another of its batch by Mixup (alpha 0.2); training's curves are of these",
+        "Average of weights": "over the steps, with decay 0.98; validated and tested in place of the last step's",
+        "Early stop": "after 10 epochs without a lower validation loss, with the weights of the best epoch",
+        "Last and best epoch by repeat": "3, 3 and 2, 2",
+    }
+
+
+def test_which_weights_are_tested_is_said():
+    changes = [{}, {"train.early_stop": 0}, {"train.weight_ema": 0.0}]
+    assert [wording.tested(written_results.settings_of("modern", one).train) for one in changes] == [
+        "The network of the epoch with the least validation loss, the average of its weights over the steps,",
+        "The network of the last epoch, the average of its weights over the steps,",
+        "The network of the epoch with the least validation loss",
+    ]
 
 
 def test_a_single_phase_has_its_line_and_nothing_anew():

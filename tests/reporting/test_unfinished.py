@@ -63,6 +63,22 @@ def test_a_falling_loss_counts_with_images_not_learned_or_a_confidence_below_acc
     assert bool(unfinished.unfinished([one])) is is_unfinished
 
 
+@pytest.mark.parametrize(
+    ("changes", "learned", "reliability"),
+    [
+        ({"train.early_stop": 3}, 0.8, UNSURE),
+        ({"train.mixup": 0.2}, 0.8, SURE),
+        ({"train.cutmix": 1.0}, 0.8, UNSURE),
+        ({"train.label_smoothing": 0.1}, 0.99, UNSURE),
+    ],
+)
+def test_no_sign_is_read_from_what_an_ingredient_does_by_itself(changes, learned, reliability):
+    one = repeat(learned=learned, reliability=reliability)
+    assert unfinished.unfinished([one])
+    recipe = written_results.changed(one.record.recipe, changes)
+    assert unfinished.unfinished([one._replace(record=one.record.model_copy(update={"recipe": recipe}))]) is None
+
+
 def test_the_fall_has_to_exceed_its_noise_over_the_repeats():
     ends = {"alike": (0.75, 0.76, 0.74), "apart": (0.5, 1.2, 0.85)}
     found = {

@@ -396,11 +396,11 @@ def test_crop_and_input_size_reach_training_and_testing() -> None:
         ("sampler", "weighted"),
         ("class_weights", "balanced"),
         ("lr_factors", {"backbone": 0.1, "attention": 1.0, "head": 1.0}),
-        ("layer_decay", 0.5),
-        ("label_smoothing", 0.1),
-        ("mixup", 0.2),
-        ("cutmix", 1.0),
-        ("weight_ema", 0.5),
+        pytest.param("layer_decay", 0.5, marks=pytest.mark.slow),
+        pytest.param("label_smoothing", 0.1, marks=pytest.mark.slow),
+        pytest.param("mixup", 0.2, marks=pytest.mark.slow),
+        pytest.param("cutmix", 1.0, marks=pytest.mark.slow),
+        pytest.param("weight_ema", 0.5, marks=pytest.mark.slow),
     ],
 )
 def test_no_option_of_the_loop_is_ignored(key: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from tqdm import tqdm
 
-from pipeline.core import digests, imagenet, paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.space import check_room
 from pipeline.datasets.decoding.images import DRAFT, RefusedError, Resize, load, resized
@@ -47,8 +47,6 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
         "images": len(rows),
         "image_size": size,
         "resize": resize,
-        "mean": imagenet.MEAN,
-        "std": imagenet.STD,
         "classes": sorted({row.label for row in rows}),
         "sha256": digest.hexdigest(),
     }

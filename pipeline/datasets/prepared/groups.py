@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from pipeline.datasets.prepared.manifest import Alike, Pair
@@ -40,3 +41,14 @@ def kind(pair: Pair) -> str:
     if pair.found == "bytes":
         return "exact"
     return "near" if pair.is_copy else "alike"
+
+
+def numbered(paths: Sequence[str], alike: Sequence[Alike]) -> npt.NDArray[np.int64]:
+    """Return a number (n,) for each image: that of its group, or one of its own.
+
+    >>> numbered(["a", "b", "c"], [Alike("a", 1, "", ""), Alike("c", 1, "exact", "a")]).tolist()
+    [0, 1, 0]
+    """
+    group = {one.path: one.group for one in alike}
+    first: dict[object, int] = {}
+    return np.array([first.setdefault(group.get(path, path), len(first)) for path in paths], dtype=np.int64)

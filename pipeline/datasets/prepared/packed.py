@@ -8,10 +8,12 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.core import digests, paths
+from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned, Indexed
+
+Channels = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,18 @@ class Packed:
     paths: list[str]
     labels: npt.NDArray[np.int64]
     classes: list[str]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
     sha256: str
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, *, mean: Channels = imagenet.MEAN, std: Channels = imagenet.STD) -> Self:
         """Open the files of `packing.pack`, which are read once to compare their digests.
+
+        Args:
+            folder: they are in.
+            mean: what the network takes images to be normalized by.
+            std: likewise.
 
         Raises:
             InputError: if a file is missing, damaged, or contradicts the others.
@@ -54,7 +61,7 @@ class Packed:
                 raise ValueError(f"{array.dtype} {array.shape} instead of uint8 {shape}")
             class_index = {label: number for number, label in enumerate(meta["classes"])}
             labels = np.array([class_index[row.label] for row in index], dtype=np.int64)
-            mean, std, sha256 = tuple(meta["mean"]), tuple(meta["std"]), str(meta["sha256"])
+            sha256 = str(meta["sha256"])
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: no such file; dvc repro makes it") from None
         except (ValueError, KeyError, TypeError, EOFError) as error:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.core.types import Degrees, Rate, Real, Section
+from pipeline.core.types import Count, Degrees, Rate, Real, Section, Whole
 
 
 class CscaAugmentation(Section):
@@ -31,3 +31,10 @@ class AnimalsAugmentation(Section):
     scale: Rate
     crop_scale: Annotated[Real, Field(gt=0, le=1)]
     crop_ratio: Annotated[Real, Field(ge=1, le=100)]
+
+
+class RandAugment(Section):
+    """Number of operations, and their strength of 0 to 30."""
+
+    operations: Annotated[Count, Field(le=14)]
+    magnitude: Annotated[Whole, Field(ge=0, le=30)]

@@ -45,4 +45,15 @@ AUGMENTATIONS: dict[str, AugmentationChoice] = {
         options="pipeline.datasets.transforms.options:AnimalsAugmentation",
         make="pipeline.datasets.transforms.image_transform:animals",
     ),
+    "trivial_augment": AugmentationChoice(
+        title="a flip and one random operation",
+        description="a flip, then one operation of random strength (TrivialAugment, by torchvision)",
+        make="pipeline.datasets.transforms.policies:trivial_augment",
+    ),
+    "rand_augment": AugmentationChoice(
+        title="a flip and random operations",
+        description="a flip, then some random operations of one strength (RandAugment, by torchvision)",
+        options="pipeline.datasets.transforms.options:RandAugment",
+        make="pipeline.datasets.transforms.policies:rand_augment",
+    ),
 }

@@ -64,6 +64,8 @@ class Backbone:
         fit: converts pre-trained weights to an image size.
         imagenet: torchvision's ImageNet weights: URL, file name with hash; None where it has none.
         bundled_names: this network's module for each module in the file of its bundled weights; empty without them.
+        own_pool: whether our heads take what the network's own pooling gives, (N, C), which may hold values.
+        channels_last: whether its modules give maps (N, H, W, C); its steps give (N, C, H, W) all the same.
     """
 
     build: Callable[[int], nn.Module]
@@ -76,6 +78,8 @@ class Backbone:
     fit: Callable[[Values, int], Values] = field(default=_unchanged)
     imagenet: models.WeightsEnum | None = None
     bundled_names: Mapping[str, str] = field(default_factory=dict)
+    own_pool: bool = False
+    channels_last: bool = False
 
 
 def any_size(build: Callable[..., nn.Module], **options: object) -> Callable[[int], nn.Module]:

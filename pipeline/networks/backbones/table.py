@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.choices import Choice, load, row
 from pipeline.core.errors import InputError
+from pipeline.core.imagenet import MEAN, STD
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from torch import nn
 
     from pipeline.networks.backbones.structure import Backbone
 
+# How the names of timm's models begin here; each has a row on demand, see `known`.
+TIMM = "timm/"
 # Name, in messages, of the setting that determines a network's image size.
 SIDE = "data.input_size (or what it follows, where it is auto)"
 
@@ -66,6 +71,13 @@ class BackboneRow(Choice):
         places365: URL of its Places365 weights; empty where their authors publish none.
         bundled: its ImageNet weights that are installed with this project.
         multiple_of: number of which the side of images must be a multiple.
+        mean: per channel, subtracted from images scaled to 0..1.
+        std: per channel, by which they are divided then.
+        side: of the images that its weights were trained on, which `image_size: auto` stands for; None for the
+            recipe's own.
+        hub: repository on the Hugging Face hub that timm's weights are in; empty where there are none.
+        hub_file: the file there; empty for the usual names.
+        license: of timm's weights, as SPDX writes it; empty where it is not known.
     """
 
     definition: str
@@ -73,10 +85,16 @@ class BackboneRow(Choice):
     places365: str = ""
     bundled: PackagedWeights | None = None
     multiple_of: int = 1
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
+    side: int | None = None
+    hub: str = ""
+    hub_file: str = ""
+    license: str = ""
 
     def published(self) -> Iterator[str]:
         """Yield the names of the weights that are published for it, as `weights` has them."""
-        kinds = {"bundled": self.bundled, "imagenet": self.imagenet, "places365": self.places365}
+        kinds = {"bundled": self.bundled, "imagenet": self.imagenet, "places365": self.places365, "timm": self.hub}
         return (name for name, there in kinds.items() if there)
 
 
@@ -145,14 +163,43 @@ BACKBONES: dict[str, BackboneRow] = {
 }
 
 
+def known(name: str, *, key: str = "backbone") -> BackboneRow:
+    """Return the row of this name: of the table, or, for "timm/NAME", one made of what timm says of its model.
+
+    Raises:
+        InputError: for an unknown name, listing the known or near ones, and for a model of timm's that cannot be used.
+    """
+    if not name.startswith(TIMM):
+        return row(BACKBONES, name, key=key)
+    own: BackboneRow = _timm(name).row(name, key=key)
+    return own
+
+
 def backbone(name: str) -> "Backbone":
     """Return the definition of this name; imports torch.
 
     Raises:
-        InputError: listing the known names.
+        InputError: see `known`.
     """
+    if name.startswith(TIMM):
+        own: Backbone = _timm(name).definition(name).backbone
+        return own
     definition: Backbone = load(row(BACKBONES, name, key="backbone").definition)
     return definition
+
+
+def _timm(name: str) -> "ModuleType":
+    """Import timm, which takes seconds and which only its models need."""
+    try:
+        from pipeline.networks.backbones import timm_models
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "timm":
+            raise
+        raise InputError(
+            f"backbone: {name!r} needs the package timm, which is not installed; `make setup` or `pip install timm` "
+            "installs it"
+        ) from None
+    return timm_models
 
 
 def check_weights(name: str, weights: str, *, key: str = "weights") -> None:
@@ -162,12 +209,14 @@ def check_weights(name: str, weights: str, *, key: str = "weights") -> None:
         InputError: for an unknown backbone, and for such weights, with those that there are and the backbones that
             have some.
     """
-    published = list(row(BACKBONES, name, key="backbone").published())
-    others = [known for known, other in BACKBONES.items() if weights in other.published()]
+    published = list(known(name).published())
+    others = [other for other, one in BACKBONES.items() if weights in one.published()]
+    if weights == "timm":
+        others.append(f"{TIMM}NAME")
     if others and weights not in published:
         raise InputError(
-            f"{key}: there are no {weights!r} weights for {name}; add -S weights={published[0]}, or take a backbone "
-            f"that has some: {', '.join(others)}"
+            f"{key}: there are no {weights!r} weights for {name}; add -S weights={(*published, 'file')[0]}, or take a "
+            f"backbone that has some: {', '.join(others)}"
         )
 
 
@@ -177,7 +226,7 @@ def check_size(name: str, image_size: int, *, key: str = SIDE) -> None:
     Raises:
         InputError: for an unknown backbone, and for a size it does not take, with the nearest one that it does.
     """
-    step = row(BACKBONES, name, key="backbone").multiple_of
+    step = known(name).multiple_of
     if image_size % step:
         nearest = step * max(1, round(image_size / step))
         raise InputError(f"{key}: {image_size} is not a multiple of {step}, as {name} needs; {nearest} is")

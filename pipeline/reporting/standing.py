@@ -1,0 +1,105 @@
+"""Where an experiment stands against its own backbone's frozen probe, in words: pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from pipeline.core.recipe import NONE
+from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
+from pipeline.evaluation.compare.pairs import NO_DIFFERENCE
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.compare.statistics import Interval
+from pipeline.networks.strategies import HEAD
+from pipeline.reporting import confidence_intervals, tables
+from pipeline.reporting.material import Material, Probe
+
+PROBE = "a logistic regression on the features of its frozen backbone"
+
+
+class Standing(NamedTuple):
+    """An experiment beside the probe.
+
+    Attributes:
+        probe: the probe's mean accuracy over the repeats.
+        pair: the experiment less the probe.
+    """
+
+    probe: float
+    pair: Pair
+
+
+def standing(repeats: Sequence[Repeat], probes: Mapping[int, Probe]) -> Standing | None:
+    """Return the comparison over the repeats that have a probe; None where none has."""
+    having = [one for one in repeats if one.number in probes and probes[one.number].right]
+    if not having:
+        return None
+    own = confidence_intervals.experiment("fine-tuning", having)
+    trials = {one.number: Trial(probes[one.number].right, one.record.parts.train) for one in having}
+    other = Experiment("the frozen probe", trials, redraws=own.redraws)
+    [pair] = comparison.compare([own, other], resample=False).pairs
+    return Standing(fmean(fmean(trial.right.values()) for trial in trials.values()), pair)
+
+
+def row(material: Material) -> list[tuple[str, str]]:
+    """Return the probe's accuracy, as (term, description)."""
+    found = standing(material.repeats, material.probes)
+    return [("frozen backbone, logistic regression", tables.percent(found.probe))] if found else []
+
+
+def sentence(material: Material) -> str | None:
+    """Return what training is worth beside the probe; None where nothing is known of one."""
+    found = standing(material.repeats, material.probes)
+    if found is None:
+        reasons = sorted({one.reason for one in material.probes.values() if one.reason})
+        return f"There is no frozen probe to compare with: {reasons[0]}." if reasons else None
+    what = "The trained head" if _is_head_alone(material) else "Fine-tuning"
+    return f"{what} {_verdict(found)} {_why(material, found)}".strip()
+
+
+def _verdict(found: Standing) -> str:
+    pair, ends = found.pair, _ends(found)
+    probe = f"{PROBE} ({tables.percent(found.probe)}), which takes seconds"
+    seeds = "; other seeds are not tried" if pair.test is None else ""
+    if ends is None or pair.verdict.startswith(NO_DIFFERENCE):
+        spans = "" if ends is None else f" ({_points(ends.low)} to {_points(ends.high)})"
+        return f"has no detectable difference to {probe}: {_points(pair.difference)} points{spans}{seeds}."
+    if pair.difference > 0:
+        return f"adds {_points(ends.low, pair.difference, ends.high)} to {probe}{seeds}."
+    return f"is {_points(-ends.high, -pair.difference, -ends.low)} below {probe}{seeds}."
+
+
+def _why(material: Material, found: Standing) -> str:
+    """Return why training may have cost accuracy, where it did; empty elsewhere."""
+    ends, train = _ends(found), material.repeats[0].record.recipe.train
+    if ends is None or not ends.high < 0:
+        return ""
+    given = f"{train.budget.amount:,} {train.budget.unit} at {train.lr:g}"
+    if _is_head_alone(material):
+        return f"Both read the same features: the head's training falls short, for its budget or its rate, now {given}."
+    return f"So training took away more than it gave: fewer layers, or other than {given}, may do better."
+
+
+def _ends(found: Standing) -> Interval | None:
+    """Return the interval of the difference; None where all repeats have the same."""
+    ends = found.pair.interval()
+    return None if ends is None or math.isnan(ends.low) else ends
+
+
+def _is_head_alone(material: Material) -> bool:
+    """Return whether training reads the very features that the probe reads."""
+    network = material.repeats[0].record.recipe.network
+    return network.freeze == HEAD and network.attention == NONE
+
+
+def _points(*values: float) -> str:
+    """Return a difference in points, or its lower end, itself and its upper end.
+
+    >>> _points(0.031), _points(0.01, 0.031, 0.052)
+    ('3.1', '3.1 points (1.0 to 5.2)')
+    """
+    if len(values) == 1:
+        return f"{100 * values[0]:.1f}"
+    low, middle, high = (f"{100 * value:.1f}" for value in values)
+    return f"{middle} points ({low} to {high})"
