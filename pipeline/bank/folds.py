@@ -59,8 +59,8 @@ def count(labels: IntArray, groups: IntArray) -> int:
     return min(MOST, max(LEAST, smallest_class(labels, groups)[1]))
 
 
-def folds(labels: IntArray, groups: IntArray, *, seed: int) -> list[Fold]:
-    """Return the rows to learn from and to judge by, (train, test), of every part of `REPEATS` divisions.
+def folds(labels: IntArray, groups: IntArray, *, seed: int, repeats: int = REPEATS) -> list[Fold]:
+    """Return the rows to learn from and to judge by, (train, test), of every part of some divisions.
 
     A class with a single image is in the training rows of all parts but one.
 
@@ -68,6 +68,7 @@ def folds(labels: IntArray, groups: IntArray, *, seed: int) -> list[Fold]:
         labels: (n,) number of each image's class.
         groups: (n,) as `Examples` has them.
         seed: of the divisions.
+        repeats: how many divisions.
 
     Raises:
         InputError: where some training rows would be of one class alone.
@@ -75,7 +76,7 @@ def folds(labels: IntArray, groups: IntArray, *, seed: int) -> list[Fold]:
     from sklearn.model_selection import StratifiedGroupKFold
 
     divided = []
-    for number in range(REPEATS):
+    for number in range(repeats):
         parts = StratifiedGroupKFold(count(labels, groups), shuffle=True, random_state=_seed(seed, number))
         with warnings.catch_warnings():
             # Of classes with fewer images than parts: `remark` says so once.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.bank import folds
-from pipeline.bank.folds import Examples, FloatArray, IntArray
+from pipeline.bank.folds import Examples, FloatArray, Fold, IntArray
 
 # Far more than any fit here takes: a fit that ends before it has converged warns.
 MOST_STEPS = 10_000
@@ -130,13 +130,14 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def fitted(name: str, examples: Examples, *, seed: int) -> Fitted:
+def fitted(name: str, examples: Examples, *, seed: int, repeats: int = folds.REPEATS) -> Fitted:
     """Return a classifier that has learned from all examples, with the strength that their cross-validation chose.
 
     Args:
         name: a row of `PROBES`.
         examples: the images.
         seed: of the divisions.
+        repeats: how many divisions.
 
     Raises:
         InputError: for too few images, see `folds.folds`.
@@ -148,21 +149,18 @@ def fitted(name: str, examples: Examples, *, seed: int) -> Fitted:
         prepare = row.prepare()
         # In float32 the regression's line search fails on some sets before it has converged.
         prepared = prepare.fit_transform(examples.features.astype(np.float64))
-        strength = _chosen(row, prepared, examples, seed=seed) if row.strengths else None
+        divided = folds.folds(examples.labels, examples.groups, seed=seed, repeats=repeats) if row.strengths else []
+        strength = _chosen(row, prepared, examples.labels, divided) if divided else None
         return Fitted(prepare, row.build(strength).fit(prepared, examples.labels), strength)
 
 
-def _chosen(row: Probe, prepared: npt.NDArray[np.float64], examples: Examples, *, seed: int) -> float:
+def _chosen(row: Probe, prepared: npt.NDArray[np.float64], labels: IntArray, divided: list[Fold]) -> float:
     """Return the strength with the highest accuracy over the parts; of equally good ones the first."""
-    divided = folds.folds(examples.labels, examples.groups, seed=seed)
     tried = [one for one in row.strengths if one <= row.most(min(len(train) for train, _ in divided))]
     accuracy = {
         strength: np.mean(
             [
-                np.mean(
-                    row.build(strength).fit(prepared[train], examples.labels[train]).predict(prepared[test])
-                    == examples.labels[test]
-                )
+                np.mean(row.build(strength).fit(prepared[train], labels[train]).predict(prepared[test]) == labels[test])
                 for train, test in divided
             ]
         )
