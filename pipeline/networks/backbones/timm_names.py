@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any, cast
 
 import timm
+import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg, is_model, list_models, list_pretrained
 from torch import nn
 
@@ -43,13 +44,24 @@ def build(name: str, image_size: int) -> nn.Module:
     Raises:
         InputError: for a size that it does not take.
     """
+    _check_size(name, image_size)
+    return _created(name, image_size)
+
+
+def _created(name: str, image_size: int) -> nn.Module:
     known = configuration(name)
     # Position embeddings and windows follow from the size; other models take any.
-    options: dict[str, Any] = (
-        {"img_size": image_size} if known.fixed_input_size and image_size != known.input_size[-1] else {}
-    )
+    options: dict[str, Any] = {"img_size": image_size} if known.fixed_input_size else {}
+    return timm.create_model(name.removeprefix(TIMM), pretrained=False, **options)
+
+
+@functools.cache
+def _check_size(name: str, image_size: int) -> None:
+    """Run a model of this size without values: some refuse it when they are made, others when they run."""
     try:
-        return timm.create_model(name.removeprefix(TIMM), pretrained=False, **options)
+        with compiler.meta_device(), torch.no_grad():
+            model: Any = _created(name, image_size).eval()
+            model.forward_features(torch.empty(1, 3, image_size, image_size))
     except (TypeError, AssertionError, ValueError, RuntimeError) as error:
         raise _size_refused(name, image_size, error) from None
 
