@@ -23,10 +23,11 @@ from pipeline.assembly.machine import Machine, device_model
 from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import store
 from pipeline.bank.folds import FloatArray
-from pipeline.core import digests, imagenet, provenance
+from pipeline.core import digests, provenance
 from pipeline.core.recipe import NONE, Sizes
 from pipeline.core.recipe import Network as Settings
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks.backbones.table import BackboneRow, known
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.training.images import Images
@@ -59,6 +60,11 @@ class Frozen(NamedTuple):
     values: Mapping[str, Tensor]
     on: Machine
 
+    @property
+    def row(self) -> BackboneRow:
+        """The backbone's row, which says how images are normalized for it."""
+        return known(self.settings.backbone)
+
     def key(self) -> str:
         """Return the name under which its features are kept."""
         return store.key(
@@ -68,7 +74,7 @@ class Frozen(NamedTuple):
                 "weights": digest_of(self.values),
                 "packing": self.packing,
                 "sizes": list(self.sizes),
-                "normalization": [imagenet.MEAN, imagenet.STD],
+                "normalization": [self.row.mean, self.row.std],
                 "device": [self.on.device.type, device_model(self.on.device), self.on.threads, self.on.precision],
                 "batch": BATCH,
                 "versions": provenance.versions(),
@@ -135,8 +141,8 @@ def compute(frozen: Frozen, packed: Packed, rows: Tensor) -> tuple[FloatArray, f
     images = Images(
         packed.images,
         rows,
-        mean=packed.mean,
-        std=packed.std,
+        mean=frozen.row.mean,
+        std=frozen.row.std,
         device=frozen.on.device,
         transform=eval_transform(frozen.sizes),
     )

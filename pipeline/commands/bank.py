@@ -19,7 +19,6 @@ from pipeline.commands.overriding import read
 from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
 from pipeline.core import paths
-from pipeline.core.choices import row
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE
 from pipeline.networks.backbones import table
@@ -28,7 +27,7 @@ from pipeline.reporting.tables import Table
 
 OPTION = "--backbones"
 # Weights that are tried for a backbone without a file, in this order.
-TRIED = ("bundled", "imagenet")
+TRIED = ("bundled", "imagenet", "timm")
 
 
 class Asked(NamedTuple):
@@ -81,7 +80,7 @@ def named(words: str, resolved: Resolved) -> Iterator[Asked]:
     """
     for word in words.split(","):
         name, _, file = word.strip().partition("=")
-        row(BACKBONES, name, key=OPTION)
+        table.known(name, key=OPTION)
         yield Asked(name, "file", file) if file else _without_file(name, resolved)
 
 
@@ -93,7 +92,7 @@ def at_this_machine(resolved: Resolved) -> Iterator[Asked]:
 
 
 def _without_file(name: str, resolved: Resolved) -> Asked:
-    network, published = resolved.recipe.network, list(BACKBONES[name].published())
+    network, published = resolved.recipe.network, list(table.known(name).published())
     if name == network.backbone and network.weights != NONE:
         return Asked(name, network.weights, resolved.settings.axes.weights_file if network.weights == "file" else "")
     return Asked(name, next((kind for kind in TRIED if kind in published), NONE))

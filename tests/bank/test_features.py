@@ -1,5 +1,6 @@
 """Features of frozen networks: those that a training caches, kept by the image's content."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_features_are_those_of_assemblys_frozen_network(frozen: bank.Frozen) -> 
     parts = {"train": rows, "val": rows[:0]}
     examples = training_examples(data, parts, frozen.on.device, view)
     network.eval()
-    cached = caches.prefix_features(network, examples, loop_settings(recipe), NOTHING_KEPT)
+    cached = caches.prefix_features(network, examples, loop_settings(recipe), NOTHING_KEPT, varies=False)
     assert cached.prefix == network.head_start
     np.testing.assert_allclose(cached(rows).flatten(1).numpy(), found, rtol=1e-4, atol=1e-5)
 
@@ -117,3 +118,28 @@ def test_features_of_other_weights_or_other_pixels_are_others(frozen: bank.Froze
     assert other.key() != frozen.key()
     # The experiment's own head, attention and rate change none.
     assert frozen._replace(settings=plain().network).key() == frozen.key()
+
+
+def test_images_are_normalized_as_the_backbone_was_trained(
+    frozen: bank.Frozen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = frozen.row
+    before, key = bank.compute(frozen, packed(), torch.arange(COUNT))[0], frozen.key()
+    half = (0.5, 0.5, 0.5)
+    monkeypatch.setattr(bank, "known", lambda _name: dataclasses.replace(row, mean=half, std=half))
+    assert frozen.key() != key
+    found = bank.compute(frozen, packed(), torch.arange(COUNT))[0]
+    assert not np.allclose(found, before)
+    # As what is said of a set of other values, the pixels being the same.
+    images = Images(
+        packed().images,
+        torch.arange(COUNT),
+        mean=half,
+        std=half,
+        device=frozen.on.device,
+        transform=eval_transform(frozen.sizes),
+    )
+    expected = scores_and_features(
+        frozen.network(), images, torch.arange(COUNT), batch_size=bank.BATCH, precision=frozen.on.precision
+    )[1].numpy()
+    assert (found == expected).all()
