@@ -77,9 +77,8 @@ def gain(repeats: Mapping[int, Sequence[Point]], more: int) -> Gain:
     last = [max(points) for points in repeats.values()]
     if len(gains) < 2 or np.allclose(gains, gains[0], rtol=0, atol=statistics.NO_SPREAD):
         return Gain(more, float(np.mean(gains)), None)
-    sizes = {"train": float(np.mean([point.images for point in last]))}
-    sizes["test"] = float(np.mean([point.tested for point in last]))
-    return Gain(more, float(np.mean(gains)), statistics.interval(gains, **sizes))
+    trained, tested = (float(np.mean(sizes)) for sizes in zip(*((one.images, one.tested) for one in last), strict=True))
+    return Gain(more, float(np.mean(gains)), statistics.interval(gains, train=trained, test=tested))
 
 
 def _gain(points: Sequence[Point], more: int) -> float:

@@ -22,7 +22,7 @@ def test_one_word_sets_the_rate_of_every_recipe(word: str) -> None:
     resolved = read_each([f"recipe={name}", word] for name in RECIPES)
     recipes = [one.recipe for one in resolved]
     assert [recipe.recipe for recipe in recipes] == RECIPES
-    assert len(recipes) == 6
+    assert len(recipes) == 7
     assert {(recipe.train.lr, recipe.train.phases[0].lr) for recipe in recipes} == {(1e-4, 1e-4)}
 
 
