@@ -147,7 +147,12 @@ def serving(content: bytes) -> Iterator[tuple[str, list[str]]]:
 
 def source(address: str, home: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     """Run the stage in a process of its own, since the hub's library reads its settings when it is imported."""
-    environment = more | {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"}
+    # Another test of this process may have set the hub off.
+    environment = (
+        {"HF_HUB_OFFLINE": "0"}
+        | more
+        | {"HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"}
+    )
     return subprocess.run(
         [sys.executable, "-m", "pipeline.stages.source"],
         env=os.environ | environment,

@@ -114,7 +114,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_study(edited: Clone) -> None:
     assert second.stdout is not None
     assert "waiting for it" in second.stdout.readline()
     os.kill(second.pid, signal.SIGINT)
-    assert "no longer waiting; the other study goes on" in second.communicate()[0]
+    assert "no longer waiting; the other goes on" in second.communicate()[0]
     assert second.returncode == 130
     assert "2 ran, 0 failed" in first.communicate()[0]
 
