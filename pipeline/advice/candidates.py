@@ -1,4 +1,4 @@
-"""What may be advised: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
+"""The candidates: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product

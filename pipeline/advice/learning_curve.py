@@ -28,7 +28,7 @@ class Point(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """What more training images are expected to add.
+    """The accuracy that more training images are expected to add.
 
     Attributes:
         images: how many more.

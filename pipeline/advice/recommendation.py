@@ -10,7 +10,7 @@ from pipeline.evaluation.compare.statistics import ALPHA
 
 
 class Recommendation(NamedTuple):
-    """What to choose, and why.
+    """The candidate to choose, and why.
 
     Attributes:
         name: of the recommended candidate.

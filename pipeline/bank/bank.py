@@ -31,7 +31,7 @@ class Images(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one frozen network gives.
+    """The estimates of one frozen network.
 
     Attributes:
         backbone: its name.

@@ -31,7 +31,7 @@ DIVISIONS = 1
 
 
 class Probed(NamedTuple):
-    """What the probe gives.
+    """The probe's predictions.
 
     Attributes:
         reason: why there is none; empty where there is.

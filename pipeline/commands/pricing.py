@@ -1,4 +1,4 @@
-"""What an advice will cost, said before it is paid: measured on this machine for some seconds a candidate."""
+"""The price of an advice, said before it is paid: measured on this machine for some seconds a candidate."""
 
 import json
 import subprocess

@@ -11,7 +11,7 @@ from pipeline.training.early_stop import BestEpoch
 
 
 class Outcome:
-    """What becomes of a phase's weights after each step and each epoch, and at the end.
+    """The fate of a phase's weights after each step and each epoch, and at the end.
 
     Args:
         network: that trains, as the phase begins.

@@ -1,4 +1,4 @@
-"""What varies the images of each batch of an epoch: random parameters of the train transform, and mixing."""
+"""The variation of the images of each batch of an epoch: random parameters of the train transform, and mixing."""
 
 from typing import NamedTuple
 

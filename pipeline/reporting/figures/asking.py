@@ -1,4 +1,4 @@
-"""What is gained by asking a person."""
+"""The gain from asking a person, as a curve."""
 
 from matplotlib.ticker import PercentFormatter
 
