@@ -96,11 +96,7 @@ def _scale(settings: Settings, layers: Layers) -> None:
     """Put in the axes that other values keep their ratio to."""
     axes = settings.axes
     if isinstance(axes.image_size, int):
-        ratio = axes.image_size / layers.get("data.image_size")
-        for name in ("data.crop_size", "data.crop_padding"):
-            if layers.get(name) not in (AUTO, 0):
-                layers.set(name, round(layers.get(name) * ratio), "image_size")
-        layers.set("data.image_size", axes.image_size, "image_size")
+        _scale_sides(axes.image_size / layers.get("data.image_size"), layers, "image_size")
     elif (side := known(layers.get("network.backbone")).side) and layers.get("data.input_size") == AUTO:
         _take_side(side, layers)
     if isinstance(axes.lr, float):
@@ -124,7 +120,10 @@ def _scale(settings: Settings, layers: Layers) -> None:
 def _take_side(side: int, layers: Layers) -> None:
     """Put in the side that a backbone was trained at: the crop has it, and other sides keep their ratio to the crop."""
     image, crop = layers.get("data.image_size"), layers.get("data.crop_size")
-    ratio, origin = side / (image if crop == AUTO else crop), layers.origin("network.backbone")
+    _scale_sides(side / (image if crop == AUTO else crop), layers, layers.origin("network.backbone"))
+
+
+def _scale_sides(ratio: float, layers: Layers, origin: str) -> None:
     for name in ("data.image_size", "data.crop_size", "data.crop_padding"):
         if layers.get(name) not in (AUTO, 0):
             layers.set(name, round(layers.get(name) * ratio), origin)
