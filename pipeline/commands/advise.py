@@ -71,24 +71,25 @@ def command(
         return
     started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
-        try:
-            answer = _answer(listed[: rounds[0].candidates], rounds, given, more, jobs=jobs)
-        except KeyboardInterrupt:
-            click.echo("advise: interrupted; nothing is left running, and the same command goes on", err=True)
-            raise SystemExit(130) from None
+        answer = _answer(listed[: rounds[0].candidates], rounds, given, more, jobs=jobs)
     again = shlex.join(["orbweaver", "advise", *_options(data, sets, hours, trainings, backbones)])
-    content = page.content(answer, again=again)
-    with paths.written_whole(FOLDER) as target:
-        target.mkdir(parents=True)
-        (target / "index.html").write_text(page.page(content), encoding="utf-8")
-        (target / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
-        (target / "advice.json").write_text(json.dumps(words.as_data(answer), indent=2) + "\n", encoding="utf-8")
+    write(answer, again=again)
     if as_json:
         click.echo(json.dumps(words.as_data(answer), indent=2, ensure_ascii=False))
         return
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
+
+
+def write(answer: Answer, *, again: str) -> None:
+    """Write the page, the same as Markdown and the answer as data, in place of those of before."""
+    content = page.content(answer, again=again)
+    with paths.written_whole(FOLDER) as target:
+        target.mkdir(parents=True)
+        (target / "index.html").write_text(page.page(content), encoding="utf-8")
+        (target / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
+        (target / "advice.json").write_text(json.dumps(words.as_data(answer), indent=2) + "\n", encoding="utf-8")
 
 
 def _options(

@@ -17,7 +17,14 @@ from pipeline.core.holding import held
 STATE = Path(".dvc/tmp/studies")
 
 
-def drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[Ended]:
+def run_missing(study: str, planned: Sequence[Cell], *, jobs: int) -> list[Ended]:
+    """Run the cells that DVC does not have yet; return how each of these ended."""
+    there = cells.finished(Path.cwd())
+    left = [cell for cell in planned if cell.key not in there]
+    return _drive(study, planned, left, jobs=jobs) if left else []
+
+
+def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[Ended]:
     """Run the cells with a bar over their trainings; return how each ended."""
     tasks = [
         driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.resolved.recipe.repeats))
@@ -65,4 +72,8 @@ def alone(words: str, *, kind: str) -> Iterator[None]:
             say("no longer waiting; the other goes on")
             raise SystemExit(130) from None
         copies.take_over(root, say)
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:
+            say("interrupted; nothing is left running, and the same command goes on")
+            raise SystemExit(130) from None

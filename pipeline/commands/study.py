@@ -78,17 +78,11 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
     with cell_runs.alone(f"study run {named.name}", kind="study"):
-        there = cells.finished(Path.cwd())
-        left = [cell for cell in planned if cell.key not in there]
-        try:
-            ended = cell_runs.drive(named.name, planned, left, jobs=jobs) if left else []
-        except KeyboardInterrupt:
-            click.echo("study: interrupted; nothing is left running, and the same command goes on", err=True)
-            raise SystemExit(130) from None
+        ended = cell_runs.run_missing(named.name, planned, jobs=jobs)
     failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]
     cached = sum(one.cached and not one.failure for one in ended)
     click.echo(
-        f"study {named.name}: {len(planned) - len(left)} cells were there, {len(left) - len(failures)} ran, "
+        f"study {named.name}: {len(planned) - len(ended)} cells were there, {len(ended) - len(failures)} ran, "
         f"{len(failures)} failed, in {time.monotonic() - started:.0f} s"
         + (f"; of those that ran, {cached} had their result in DVC's cache" if cached else "")
     )

@@ -49,11 +49,9 @@ def run(trials: Settings, words: Sequence[str], *, jobs: int) -> dict[str, Resul
         InputError: where one failed; what ended before is kept.
     """
     planned = plan(trials, words)
-    there = cells.finished(Path.cwd())
-    if left := [cell for cell in planned if cell.key not in there]:
-        ended = cell_runs.drive(NAME, planned, left, jobs=jobs)
-        if failures := [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]:
-            raise InputError(f"{len(failures)} of {len(planned)} trials failed, first {failures[0]}")
+    ended = cell_runs.run_missing(NAME, planned, jobs=jobs)
+    if failures := [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]:
+        raise InputError(f"{len(failures)} of {len(planned)} trials failed, first {failures[0]}")
     study = _named(trials).study
     results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
     if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:
