@@ -1,6 +1,5 @@
 """LoRA and BitFit: what they train, and that merged updates are what was trained; random values."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,16 +9,15 @@ from torch.nn import functional as F
 
 from pipeline.core import compiler
 from pipeline.core.errors import InputError
-from pipeline.core.vision import models
 from pipeline.evaluation import cost
 from pipeline.networks import freezing, low_rank
-from pipeline.networks.backbones import vit
 from pipeline.networks.backbones.table import BACKBONES, known
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.training import optimizers
 from pipeline.training.averaging import WeightAverage
 
+pytestmark = pytest.mark.usefixtures("narrow")
 OPTIONS = {"rank": 2, "alpha": 8.0}
 # A transformer of torch, and small members of families of timm's, which takes seconds to import, with a side.
 NETWORKS = {
@@ -34,16 +32,6 @@ EVERY = [pytest.param(name, marks=[pytest.mark.slow] if name.startswith("timm/")
 MATRICES = ("qkv.weight", "q_proj.weight", "v_proj.weight", "in_proj_weight")
 # Of a key the softmax takes no notice, and a layer in front of a batch norm has no bias that counts.
 WITHOUT_EFFECT = 1e-6
-
-
-@pytest.fixture(autouse=True)
-def narrow_vit(monkeypatch: pytest.MonkeyPatch) -> None:
-    def narrow(image_size: int) -> nn.Module:
-        return models.VisionTransformer(
-            image_size=image_size, patch_size=16, num_layers=12, num_heads=2, hidden_dim=16, mlp_dim=32
-        )
-
-    monkeypatch.setattr(vit, "VIT_B_16", replace(vit.VIT_B_16, build=narrow))
 
 
 def make(name: str, strategy: str, **options: Any) -> Network:
