@@ -8,6 +8,7 @@ Source:
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -50,8 +51,8 @@ class LowRank(nn.Module):
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Return W + (alpha / r) B A."""
-        # In full precision: what is merged is then, bit by bit, what was trained and validated.
-        with torch.autocast(matrix.device.type, enabled=False):
+        # In full precision: what is merged is then, bit by bit, what was trained and validated. Meta has no autocast.
+        with nullcontext() if matrix.is_meta else torch.autocast(matrix.device.type, enabled=False):
             return matrix + self.scale * (self.b @ self.a)
 
 

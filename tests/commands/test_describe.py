@@ -176,6 +176,17 @@ def test_an_axis_without_choices_is_refused_with_those_that_have_some() -> None:
     assert str(caught).startswith("--choices: 'lr' has none; of these: data, ")
 
 
+def test_low_rank_updates_are_counted_and_their_options_shown() -> None:
+    words = ["-S", "backbone=vit_b_16", "-S", "weights=none", "-S", "freeze=lora"]
+    told = describe(*words, "-S", "options.freeze.lora.rank=4").output
+    # Of 12 layers, one matrix (3 x 768, 768) each.
+    assert f"low-rank updates of attention: {12 * 4 * (3 + 1) * 768:,} added parameters, merged at the end" in told
+    assert "options.freeze.lora.rank" in told
+    assert "stem       frozen" in told
+    assert "block1     partly" in told
+    assert "low-rank" not in describe("-S", "freeze=3b").output
+
+
 def test_the_text_says_what_is_frozen_and_counts() -> None:
     told = describe("-S", "freeze=3b").output
     assert "block2     frozen" in told
