@@ -1,5 +1,6 @@
 """The candidates: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -59,7 +60,10 @@ def candidates(
         if part_of(str(settings["freeze"])) != WHOLE and not known(network.get("backbone", own)).attends:
             continue
         words = [*network.values(), strategy, *([] if augmentation == "none" else [augmentation])]
-        every.append(Candidate("-".join(words), {**network, **settings, "augmentation": augmentation}))
+        # A cell's name has none of the marks that timm's names have.
+        every.append(
+            Candidate(re.sub(r"[^\w-]", "-", "-".join(words)), {**network, **settings, "augmentation": augmentation})
+        )
     return every
 
 
