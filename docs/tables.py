@@ -24,7 +24,7 @@ from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import EVERYTHING, LP_FT, STRATEGIES
+from pipeline.networks.strategies import EVERYTHING, LP_FT, STRATEGIES, WHOLE, part_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md")
@@ -76,8 +76,11 @@ def _ecsm() -> Network:
 
 
 def _count(strategy: str, which: str) -> str:
-    """Return how many parameters of ecsm's network train or do not; phases each have counts of their own."""
-    if strategy == PHASES:
+    """Return how many parameters of ecsm's network train or do not.
+
+    Phases each have counts of their own, and strategies for transformers have none, as it is a ResNet.
+    """
+    if strategy == PHASES or part_of(strategy) != WHOLE:
         return ""
     freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else EVERYTHING)
     return f"{freezing.count(_ecsm())[which]:,}"

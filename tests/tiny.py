@@ -230,12 +230,21 @@ def make_weights_file() -> Path:
 
 
 def narrow(patch: pytest.MonkeyPatch) -> None:
-    """Make the ResNets of params.yaml narrow ones: the same modules, a hundredth of the values."""
+    """Make the ResNets of params.yaml and ViT narrow ones: the same modules, a hundredth of the values."""
     from pipeline.networks.backbones import resnet as defined
+    from pipeline.networks.backbones import vit
 
     for depth in (18, 50, 101):
         whole = getattr(defined, f"RESNET{depth}")
         patch.setattr(defined, f"RESNET{depth}", replace(whole, build=functools.partial(_of_any_size, depth)))
+    patch.setattr(vit, "VIT_B_16", replace(vit.VIT_B_16, build=_narrow_vit))
+
+
+def _narrow_vit(image_size: int) -> "nn.Module":
+    from pipeline.core.vision import models
+
+    sizes = {"image_size": image_size, "patch_size": 16, "num_layers": 12}
+    return models.VisionTransformer(**sizes, num_heads=2, hidden_dim=16, mlp_dim=32)
 
 
 def _of_any_size(depth: int, _image_size: int) -> "nn.Module":

@@ -1,8 +1,12 @@
 """The candidates: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
+
+from pipeline.networks.backbones.table import known
+from pipeline.networks.strategies import WHOLE, part_of
 
 # The number of the division whose test part no inner division enters.
 DIVISION = 1
@@ -13,6 +17,8 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "lp_ft": {"freeze": "lp_ft"},
     "2": {"freeze": 2},
     "1": {"freeze": 1},
+    "lora": {"freeze": "lora"},
+    "bitfit": {"freeze": "bitfit"},
     "3c": {"freeze": "3c"},
     "3a": {"freeze": "3a"},
     "l2_sp": {"freeze": 2, "regularizer": "l2_sp"},
@@ -33,21 +39,31 @@ class Candidate(NamedTuple):
     settings: Mapping[str, Any]
 
 
-def candidates(backbones: Sequence[str] = (), augmentations: Iterable[str] = AUGMENTATIONS) -> list[Candidate]:
+def candidates(
+    backbones: Sequence[str] = (), augmentations: Iterable[str] = AUGMENTATIONS, *, own: str
+) -> list[Candidate]:
     """Return all candidates, the first of each backbone and augmentation before the second.
 
     Args:
         backbones: by name; empty for that of the recipe.
         augmentations: by name.
+        own: the recipe's backbone.
 
-    >>> [one.name for one in candidates(["resnet18"], ["none", "flip"])][:3]
+    >>> [one.name for one in candidates(["resnet18"], own="resnet18")][:3]
     ['resnet18-3b', 'resnet18-3b-flip', 'resnet18-lp_ft']
+    >>> [one.name for one in candidates(["resnet18", "vit_b_16"], own="") if "lora" in one.name]
+    ['vit_b_16-lora', 'vit_b_16-lora-flip']
     """
     networks: list[dict[str, Any]] = [{"backbone": name} for name in backbones] or [{}]
     every = []
     for (strategy, settings), network, augmentation in product(STRATEGIES.items(), networks, augmentations):
+        if part_of(str(settings["freeze"])) != WHOLE and not known(network.get("backbone", own)).attends:
+            continue
         words = [*network.values(), strategy, *([] if augmentation == "none" else [augmentation])]
-        every.append(Candidate("-".join(words), {**network, **settings, "augmentation": augmentation}))
+        # A cell's name has none of the marks that timm's names have.
+        every.append(
+            Candidate(re.sub(r"[^\w-]", "-", "-".join(words)), {**network, **settings, "augmentation": augmentation})
+        )
     return every
 
 

@@ -1,6 +1,7 @@
 """The network of a recipe."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,12 +11,14 @@ from pipeline.core.recipe import NONE, Recipe
 from pipeline.core.recipe import Network as NetworkSettings
 from pipeline.networks.build import Plan, build, plan_of
 from pipeline.networks.network import Network
+from pipeline.networks.strategies import LORA
 from pipeline.training import checkpoints
 
 
 def plan(recipe: Recipe, *, classes: int) -> Plan:
-    """Return the build plan of a recipe's network."""
-    return plan_with(recipe.network, recipe.options, classes=classes, image_size=recipe.data.input_size)
+    """Return the build plan of a recipe's network, with the low-rank updates that it trains."""
+    plain = plan_with(recipe.network, recipe.options, classes=classes, image_size=recipe.data.input_size)
+    return replace(plain, low_rank=recipe.options_of("freeze", LORA) or None)
 
 
 def plan_with(

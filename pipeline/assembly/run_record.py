@@ -87,7 +87,9 @@ def without_attention(recipe: Recipe, *, classes: int) -> Network | None:
     """Build the same network without its attention, random values; None where it has none."""
     if recipe.network.attention == NO_ATTENTION:
         return None
-    return build(replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION), pretrained=None)
+    return build(
+        replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION, low_rank=None), pretrained=None
+    )
 
 
 def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machine) -> dict[str, float]:

@@ -16,6 +16,7 @@ from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.networks import low_rank
 from pipeline.networks.network import Network
 from pipeline.training import contract, loop
 from pipeline.training.resuming import NOTHING_KEPT, Keeper
@@ -37,7 +38,7 @@ def run(
 
     Args:
         recipe: the settings.
-        network: as it starts; it is trained in place.
+        network: as it starts; it is trained in place, and low-rank updates are merged at the end.
         data: the packed set.
         parts: rows by part, of which `train` and `val` are read.
         record: of this run.
@@ -62,7 +63,7 @@ def run(
             recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
         )
         solve = partial(_solve_head, recipe, network, eval_examples)
-        return loop.fit(
+        result = loop.fit(
             network,
             examples(train_transform(recipe)),
             loop_settings(recipe),
@@ -71,6 +72,8 @@ def run(
             on_epoch=on_epoch,
             keeper=keeper,
         )
+        low_rank.merge(network)
+        return result
     except (ValueError, contract.NotFiniteError) as error:
         raise as_user_error(error, recipe, data) from None
 

@@ -15,6 +15,7 @@ from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
 from pipeline.commands import cell_runs, pricing, trials
+from pipeline.commands.overriding import read
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.reporting.tables import duration
@@ -56,7 +57,8 @@ def command(
         raise InputError("--hours and --trainings: give one of them")
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
-    listed = candidates.candidates([name for name in backbones.split(",") if name])
+    own = read(given).recipe.network.backbone
+    listed = candidates.candidates([name for name in backbones.split(",") if name], own=own)
     price = pricing.price(listed, given)
     listed = [one for one in listed if one.name in price.by_name]
     budget = float(trainings) if trainings else 3600 * (hours or 0.5) - price.last(SEEDS)

@@ -116,6 +116,7 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
         "phases": [phase.model_dump(mode="json") for phase in phases],
         "layers": layers(network),
         "parameters": dict(freezing.count(network)) | {"regularizer": regularizers.own_parameters(phases)},
+        "added": freezing.count_added(network),
         "flops": cost.flops(network, recipe.data.input_size),
     }
 
@@ -166,6 +167,8 @@ def as_text(description: dict[str, Any]) -> str:
     ]
     counts = description["parameters"]
     lines += ["", *_phase_lines(description["phases"]), *_regularizer_lines(description["phases"])]
+    if description["added"]:
+        lines.append(f"  low-rank updates of attention: {description['added']:,} added parameters, merged at the end")
     lines += [
         f"  trainable {counts['trainable']:,}, frozen {counts['frozen']:,} (with batch-norm statistics)",
         f"  one image's forward pass: {description['flops'] / 1e9:.2f} billion floating-point operations",

@@ -81,7 +81,7 @@ class Price:
 def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
-    Candidates that the other settings exclude are left out, with a line each.
+    Candidates that the other settings or the network exclude are left out, with a line each.
 
     Raises:
         InputError: where no candidate is possible, or the number of images is not known.
@@ -90,10 +90,20 @@ def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
     file = paths.root() / MEASURED
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     missing = [cell for cell in planned if cell.key not in known]
+    refused: dict[str, str] = {}
     if STARTING not in known:
         known[STARTING] = _starting()
     for cell in tqdm(missing, desc="measuring", unit="candidate", leave=False, disable=None):
-        known[cell.key] = _seconds(cell.resolved)
+        try:
+            known[cell.key] = _seconds(cell.resolved)
+        except InputError as error:
+            # Such as a regularizer that compares maps, of a network of tokens.
+            refused[cell.name] = str(error)
+    planned = [cell for cell in planned if cell.key in known]
+    if not planned:
+        raise InputError(next(iter(refused.values())))
+    for name, line in refused.items():
+        click.echo(f"advise: left out: {name}: {line}", err=True)
     if missing:
         with paths.written_whole(file) as target:
             target.write_text(json.dumps(known) + "\n", encoding="utf-8")

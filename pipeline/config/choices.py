@@ -43,6 +43,7 @@ TABLES: dict[str, Mapping[str, Choice]] = {
 FAMILIES = {
     "data": "data.set",
     "augmentation": "data.augmentation",
+    "freeze": "network.freeze",
     "attention": "network.attention",
     "head": "network.head",
     "optimizer": "train.optimizer",

@@ -87,7 +87,7 @@ def _not_read(resolved: Resolved) -> Iterator[str]:
             continue
         _, family, choice, *_ = name.split(".")
         setting = FAMILIES[family]
-        if choice not in resolved.recipe.options[family]:
+        if choice not in resolved.recipe.options.get(family, {}):
             yield f"{name} is not read: {setting} is {resolved.layers.get(setting)!r}"
         elif (origin := resolved.origin(name)) != name and not origin.startswith(name):
             yield f"{name} is not read: {origin} is in its place"

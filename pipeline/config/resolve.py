@@ -61,6 +61,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_data(layers)
     _resolve_phases(layers)
     rules.check_head(layers)
+    rules.check_parts(layers)
     rules.check_early_stop(layers)
     _resolve_weights(layers)
     rules.check_weights(layers)
@@ -206,6 +207,7 @@ def options(layers: Layers) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the options of the choices that were made, by family."""
     every = layers.get("options")
     made = {family: [layers.get(setting)] for family, setting in FAMILIES.items() if family not in ("regularizer",)}
+    made["freeze"] = [phase["freeze"] for phase in layers.get("train.phases")]
     regularizers = _regularizer_options(layers)
     if "l2_fe" in regularizers:
         made["schedule"].append(regularizers["l2_fe"]["schedule"])
@@ -213,6 +215,8 @@ def options(layers: Layers) -> dict[str, dict[str, dict[str, Any]]]:
         family: {name: every[family][name] for name in dict.fromkeys(names) if name in every[family]}
         for family, names in made.items()
     }
+    if not taken["freeze"]:
+        del taken["freeze"]
     return {**taken, "regularizer": regularizers}
 
 

@@ -9,7 +9,7 @@ from pipeline.core.recipe import NONE, PHASES, SOLVED, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.backbones import table
 from pipeline.networks.heads.table import HEADS
-from pipeline.networks.strategies import HEAD, SCRATCH
+from pipeline.networks.strategies import BITFIT, HEAD, LORA, SCRATCH, WHOLE, part_of
 from pipeline.regularizers.table import METHODS
 
 
@@ -101,6 +101,31 @@ def check_early_stop(layers: Layers) -> None:
             f"{layers.origin('train.early_stop')}: {patience} needs a validation part, and "
             f"{layers.origin('data.split.val')} is 0; set that to 0.2, say, or this to 0"
         )
+
+
+def check_parts(layers: Layers) -> None:
+    """Refuse LoRA and BitFit without attention to train in, and a regularizer of weights that they leave alone.
+
+    Raises:
+        InputError: naming the strategy, the backbone or the method, and the way out.
+    """
+    backbone = layers.get("network.backbone")
+    for phase in layers.get("train.phases"):
+        freeze, method = phase["freeze"], phase["regularizer"]
+        if part_of(freeze) == WHOLE:
+            continue
+        key = layers.origin("train.phases" if layers.get("network.freeze") == PHASES else "network.freeze")
+        if not table.known(backbone).attends:
+            raise _refused(
+                f"{key}: {freeze!r} is for transformers, and {backbone} has no attention layers in its blocks; add "
+                "-S freeze=3b (or another strategy), or choose a backbone such as timm/vit_tiny_patch16_224"
+            )
+        if method == "l2_sp" and (freeze == LORA or layers.get("options.regularizer.l2_sp.covers") == "kernels"):
+            way = " options.regularizer.l2_sp.covers=all," if freeze == BITFIT else ""
+            raise _refused(
+                f"{key}: {freeze!r} leaves the pre-trained weights as they are that regularizer {method!r} holds;"
+                f"{way} add -S regularizer={NONE}, or choose another strategy"
+            )
 
 
 def check_weights(layers: Layers) -> None:

@@ -61,8 +61,8 @@ MOST_PHASES = 100
 Head = Literal["kept", "solved"]
 KEPT: Head = "kept"
 SOLVED: Head = "solved"
-# The families of options that training reads; of the others, one is the data's and one is the weights'.
-TRAINED_BY = ("augmentation", "attention", "head", "optimizer", "schedule", "regularizer")
+# The families of options that training reads; the other one is the data's. That of freezing is there for LoRA alone.
+TRAINED_BY = ("augmentation", "freeze", "attention", "head", "optimizer", "schedule", "regularizer")
 
 
 class Fractions(Section):
@@ -226,7 +226,7 @@ class TrainingSettings(Section):
             family: a key of `options`, such as "attention".
             choice: the name of the choice; by default the only one of its family.
         """
-        choices = self.options[family]
+        choices = self.options.get(family, {})
         return dict(choices.get(choice, {}) if choice else next(iter(choices.values()), {}))
 
 
@@ -274,7 +274,7 @@ class Recipe(TrainingSettings):
             network=self.network,
             train=self.train,
             regularizer=self.regularizer,
-            options={family: self.options[family] for family in TRAINED_BY},
+            options={family: self.options[family] for family in TRAINED_BY if family in self.options},
         )
 
     def plain(self) -> dict[str, Any]:

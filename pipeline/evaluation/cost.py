@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.core import compiler
 from pipeline.core.precision import Precision, autocast
+from pipeline.networks import low_rank
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 
@@ -19,11 +20,13 @@ def flops(network: Network, image_size: int) -> int:
     """Return the floating-point operations of one image's forward pass; a multiply-add counts as two.
 
     Torch counts convolutions and matrix products, on the meta device, where nothing is computed. Elementwise
-    operations (batch norm, ReLU, gates) are not counted, as is usual.
+    operations (batch norm, ReLU, gates) are not counted, as is usual, nor low-rank updates, which will be merged.
     """
     image = torch.empty(1, 3, image_size, image_size, device="meta")
+    meta = on_meta(network).eval()
+    low_rank.undo(meta)
     with FlopCounterMode(display=False) as counter:
-        on_meta(network).eval()(image)
+        meta(image)
     return int(counter.get_total_flops())
 
 

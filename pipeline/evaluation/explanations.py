@@ -77,7 +77,7 @@ def class_activation(network: Network, images: Tensor, classes: Sequence[int]) -
     activations = {}
     with _eval_mode(network):
         for name, (method, layer) in methods.items():
-            reshape = partial(_as_maps, shape=expected[layer])
+            reshape = partial(_as_maps, shape=expected[layer], prefix=prefix_tokens(network))
             pieces = [
                 _activation(
                     method(network, f"model.{layer}", reshape_transform=reshape), network, batch, list(targeted)
@@ -131,7 +131,7 @@ def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
         for stage, steps in _parts(network):
             for step in steps:
                 x = step.run(network.model, x)
-            maps = as_grid(x) if x.ndim == 3 else x  # (N, C, H, W)
+            maps = as_grid(x, prefix_tokens(network)) if x.ndim == 3 else x  # (N, C, H, W)
             maps = torch.cat([maps.mean(1, keepdim=True), maps[:, :CHANNELS]], dim=1)
             side = min(LARGEST_SIDE, *maps.shape[2:])
             by_stage[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(maps, side).float().cpu()))
@@ -150,16 +150,22 @@ def _parts(network: Network) -> list[tuple[str, list[Step]]]:
     return list(parts.items())
 
 
-def as_grid(tokens: Tensor) -> Tensor:
-    """Return tokens (N, p + h h, C) without those p of a class or of nothing as maps (N, C, h, h); p <= 2 h."""
-    side = math.isqrt(tokens.shape[1])
-    return tokens[:, -side * side :].transpose(1, 2).reshape(len(tokens), -1, side, side)
+def prefix_tokens(network: Network) -> int:
+    """Return how many tokens, of a class and registers, stand before those of patches."""
+    own = getattr(network.model, "num_prefix_tokens", None)
+    return int(hasattr(network.model, "class_token")) if own is None else int(own)
 
 
-def _as_maps(given: Tensor, shape: tuple[int, ...]) -> Tensor:
+def as_grid(tokens: Tensor, prefix: int) -> Tensor:
+    """Return tokens (N, p + h h, C) without the first p as maps (N, C, h, h)."""
+    side = math.isqrt(tokens.shape[1] - prefix)
+    return tokens[:, prefix:].transpose(1, 2).reshape(len(tokens), -1, side, side)
+
+
+def _as_maps(given: Tensor, shape: tuple[int, ...], prefix: int) -> Tensor:
     """Return what a module gave as maps (N, C, H, W), from its step's output for one image."""
     if len(shape) == 2:
-        return as_grid(given)
+        return as_grid(given, prefix)
     # Some of timm's modules give (N, H, W, C); their steps do not.
     return given if tuple(given.shape[1:]) == shape else given.permute(0, 3, 1, 2)
 

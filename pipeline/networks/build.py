@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.core import choices
 from pipeline.core.errors import InputError
+from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Backbone
 from pipeline.networks.backbones.table import backbone, make
 from pipeline.networks.heads.modules import AverageTo
@@ -32,6 +33,7 @@ class Plan:
         attention: a row of `ATTENTIONS`.
         position: a row of `POSITIONS`, where attention is inserted; None for the position in the mechanism's paper.
         attention_options: the mechanism's options.
+        low_rank: the options of LoRA's updates; None for none.
     """
 
     backbone: str
@@ -42,6 +44,7 @@ class Plan:
     attention: str = NO_ATTENTION
     position: str | None = None
     attention_options: Mapping[str, Any] = field(default_factory=dict)
+    low_rank: Mapping[str, Any] | None = None
 
 
 def plan_of(
@@ -86,8 +89,8 @@ def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
             random initial values.
 
     Returns:
-        The network in train mode. Random values are drawn for backbone, head, attention in this order, so that with
-        the same seed the head's initial values are the same with and without attention.
+        The network in train mode. Random values are drawn for backbone, head, attention, low-rank updates in this
+        order, so that with the same seed the head's initial values are the same with and without attention.
 
     Raises:
         InputError: for unknown names, weights of another architecture, attention that the backbone cannot take.
@@ -98,6 +101,8 @@ def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
         load_backbone(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
     if plan.attention != NO_ATTENTION:
         network = insert(network, plan.attention, plan.position, plan.attention_options, plan.image_size)
+    if plan.low_rank is not None:
+        low_rank.insert(network, **plan.low_rank)
     # Memory format alone: convolutions run faster in channels last, on CPUs and on tensor cores.
     network.model.to(memory_format=torch.channels_last)
     return network.train()

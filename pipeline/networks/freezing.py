@@ -3,18 +3,27 @@
 Ours: a layer's name in place of a strategy trains that layer and all later ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
 
 from pipeline.core.errors import InputError
+from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import STRATEGIES, Rule
+from pipeline.networks.strategies import BIASES, LOW_RANK, STRATEGIES, WHOLE, Rule, part_of
 
 # Endings of the names of batch-norm statistics, which no optimizer updates.
 STATISTICS = ("running_mean", "running_var")
+# Whether a parameter trains, by its name, in the stages that do; the head's all do. The updates of LoRA are there
+# throughout a training with a phase of it, and rest in its other phases.
+PARTS: Mapping[str, Callable[[str], bool]] = {
+    WHOLE: lambda name: not low_rank.is_added(name),
+    # Those that are no linear layer's included: q_bias, in_proj_bias.
+    BIASES: lambda name: name.endswith("bias"),
+    LOW_RANK: low_rank.is_added,
+}
 
 
 def plan(stages: Sequence[str], rules: Sequence[Rule]) -> dict[str, bool]:
@@ -63,7 +72,8 @@ def frozen_steps(steps: Sequence[Step], strategy: str) -> list[Step]:
 def freeze(network: Network, strategy: str, *, freeze_bn_stats: bool = False) -> None:
     """Apply a strategy: parameters of frozen steps take no gradient, and their batch norms stay in eval mode.
 
-    Inserted attention modules train under every strategy.
+    Inserted attention modules train under every strategy. Where a part of each layer trains, steps without any are
+    frozen, and all batch norms keep their statistics.
 
     Args:
         network: changed in place, left in train mode.
@@ -73,11 +83,15 @@ def freeze(network: Network, strategy: str, *, freeze_bn_stats: bool = False) ->
     Raises:
         InputError: for a name that is neither, listing both kinds.
     """
-    steps = frozen_steps(network.steps, strategy)
-    network.frozen_steps = frozenset(step.name for step in steps)
-    network.freeze_bn_stats = freeze_bn_stats
+    steps, part = frozen_steps(network.steps, strategy), part_of(strategy)
+    head = [step for step in network.steps if step.stage == "head"]
     for name, parameter in network.model.named_parameters():
-        parameter.requires_grad_(not any(step.holds(name) for step in steps))
+        trains = PARTS[part](name) or any(step.holds(name) for step in head)
+        parameter.requires_grad_(trains and not any(step.holds(name) for step in steps))
+    if part != WHOLE:
+        steps = [step for step in network.steps if not any(p.requires_grad for _, p in network.parameters_of(step))]
+    network.frozen_steps = frozenset(step.name for step in steps)
+    network.freeze_bn_stats = freeze_bn_stats or part != WHOLE
     for module in network.inserted_modules():
         module.requires_grad_(True)
     # Puts each module into the mode that follows from the attributes set above.
@@ -96,6 +110,11 @@ def count(network: Network) -> Mapping[str, int]:
     fixed = sum(p.numel() for p in parameters if not p.requires_grad)
     statistics = sum(b.numel() for name, b in network.model.named_buffers() if name.endswith(STATISTICS))
     return {"trainable": trainable, "frozen": fixed + statistics}
+
+
+def count_added(network: Network) -> int:
+    """Count the values of low-rank updates, which are no part of the network that is kept."""
+    return sum(p.numel() for name, p in network.model.named_parameters() if low_rank.is_added(name))
 
 
 def count_by_stage(network: Network) -> dict[str, dict[str, int]]:

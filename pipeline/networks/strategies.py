@@ -19,20 +19,26 @@ class Rule(NamedTuple):
     trains: bool
 
 
+# What of the stages that train does so; the head trains whole.
+WHOLE, BIASES, LOW_RANK = "whole", "biases", "low_rank"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy(Choice):
     """One freezing strategy.
 
     Attributes:
         rules: rules in order of precedence; every stage matches one, and every rule decides a stage.
+        part: what of these stages trains: `WHOLE`, `BIASES` or `LOW_RANK`; all but the first is for transformers.
     """
 
     rules: tuple[Rule, ...]
+    part: str = WHOLE
 
     @property
     def freezes(self) -> bool:
         """Whether the strategy freezes a part of the network."""
-        return not all(rule.trains for rule in self.rules)
+        return self.part != WHOLE or not all(rule.trains for rule in self.rules)
 
     def trains(self, stage: str) -> bool:
         """Return whether a stage trains.
@@ -45,6 +51,8 @@ class Strategy(Choice):
 
 # Names of the strategies that train the head alone and everything; other settings refer to them.
 HEAD, EVERYTHING = "1", "2"
+# Those that train a small part of every layer.
+LORA, BITFIT = "lora", "bitfit"
 # Not a strategy: resolved to EVERYTHING without pre-trained weights.
 SCRATCH = "scratch"
 
@@ -74,7 +82,30 @@ STRATEGIES: dict[str, Strategy] = {
         description="stem and blocks 1 to 3 frozen",
         rules=(Rule("stem", False), Rule("block[123]", False), Rule("*", True)),
     ),
+    LORA: Strategy(
+        title="low-rank updates of attention and the head train",
+        description="transformers: low-rank updates of attention's query and value layers, merged at the end (Hu et "
+        "al. 2022)",
+        options="pipeline.networks.options:LoraOptions",
+        rules=(Rule("*", True),),
+        part=LOW_RANK,
+    ),
+    BITFIT: Strategy(
+        title="all biases and the head train",
+        description="transformers: the biases of all layers and the head (Ben Zaken et al. 2022)",
+        rules=(Rule("*", True),),
+        part=BIASES,
+    ),
 }
+
+
+def part_of(freeze: str) -> str:
+    """Return what trains of the stages that a strategy, or the first layer that trains, does not freeze.
+
+    >>> part_of("lora"), part_of("blocks.3")
+    ('low_rank', 'whole')
+    """
+    return STRATEGIES[freeze].part if freeze in STRATEGIES else WHOLE
 
 
 def is_scratch(*, freeze: str, weights: str) -> bool:

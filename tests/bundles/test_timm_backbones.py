@@ -63,10 +63,15 @@ def test_an_unknown_name_is_a_line_with_near_ones() -> None:
         config.check(tiny.values(backbone="timm/test_vitt"))
 
 
-@pytest.mark.parametrize("name", [VIT, "timm/test_convnext", "timm/test_mambaout"])
-def test_a_bundle_gives_what_evaluate_gave(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "freeze"),
+    [(VIT, "auto"), (VIT, "lora"), (VIT, "bitfit"), ("timm/test_convnext", "auto"), ("timm/test_mambaout", "auto")],
+)
+def test_a_bundle_gives_what_evaluate_gave(
+    name: str, freeze: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny.enter(tmp_path, monkeypatch)
-    tiny.put(tiny.values(backbone=name, weights="none", image_size=64))
+    tiny.put(tiny.values(backbone=name, weights="none", image_size=64, freeze=freeze))
     tiny.chain()
     loaded = bundle.load(write(tmp_path / "bundle"), device="cpu")
     prepared, data = loaded.description.preprocessing, Recipe.read().data

@@ -166,15 +166,25 @@ def test_the_choices_of_one_axis_are_listed_alone() -> None:
     names = [one["name"] for one in json.loads(describe("--choices", "freeze", "--json").output)["freeze"]]
     lines = describe("--choices", "freeze").output.splitlines()
     assert lines[0] == "freeze"
-    assert (
-        [line.split()[0] for line in lines[1:]] == names == ["1", "2", "3a", "3b", "3c", "scratch", "lp_ft", "phases"]
-    )
+    strategies = ["1", "2", "3a", "3b", "3c", "lora", "bitfit", "scratch", "lp_ft", "phases"]
+    assert [line.split()[0] for line in lines[1:]] == names == strategies
 
 
 def test_an_axis_without_choices_is_refused_with_those_that_have_some() -> None:
     caught = describe("--choices", "lr").exception
     assert isinstance(caught, InputError)
     assert str(caught).startswith("--choices: 'lr' has none; of these: data, ")
+
+
+def test_low_rank_updates_are_counted_and_their_options_shown() -> None:
+    words = ["-S", "backbone=vit_b_16", "-S", "weights=none", "-S", "freeze=lora"]
+    told = describe(*words, "-S", "options.freeze.lora.rank=4").output
+    # Of 12 layers, one matrix (3 x 768, 768) each.
+    assert f"low-rank updates of attention: {12 * 4 * (3 + 1) * 768:,} added parameters, merged at the end" in told
+    assert "options.freeze.lora.rank" in told
+    assert "stem       frozen" in told
+    assert "block1     partly" in told
+    assert "low-rank" not in describe("-S", "freeze=3b").output
 
 
 def test_the_text_says_what_is_frozen_and_counts() -> None:
@@ -195,7 +205,10 @@ def test_the_file_itself_is_left_as_it_is() -> None:
     [
         ("frez=1", "-S frez=1: Could not override 'frez'; the keys are those of params.yaml"),
         ("+frez=1", "params.yaml: unknown key 'frez'; did you mean 'freeze'?"),
-        ("freeze=4", "params.yaml: freeze: 4 is not one of auto, 1, 2, 3a, 3b, 3c, scratch, lp_ft, phases"),
+        (
+            "freeze=4",
+            "params.yaml: freeze: 4 is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch, lp_ft, phases",
+        ),
     ],
 )
 def test_a_wrong_override_is_told_in_one_line(override: str, message: str) -> None:

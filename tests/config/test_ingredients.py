@@ -47,6 +47,43 @@ def test_a_head_with_a_hidden_layer_of_its_own_is_not_solved() -> None:
     )
 
 
+@pytest.mark.parametrize("freeze", ["lora", "bitfit"])
+def test_a_part_of_each_layer_is_trained_in_transformers_alone(freeze: str) -> None:
+    line = (
+        "is for transformers, and resnet18 has no attention layers in its blocks; add -S freeze=3b (or another "
+        "strategy), or choose a backbone such as timm/vit_tiny_patch16_224"
+    )
+    assert refusal(freeze=freeze, backbone="resnet18") == f"params.yaml: freeze: {freeze!r} {line}"
+    phases = [{"freeze": 1, "amount": 1, "lr": 1e-3}, {"freeze": freeze, "amount": 4, "lr": 1e-4}]
+    changes = {"train.phases": phases, "train.lr": 1e-3}
+    key = "recipes.quick.train.phases"
+    assert refusal(changes=changes, freeze="phases", backbone="resnet18") == f"params.yaml: {key}: {freeze!r} {line}"
+    vit = {"backbone": "vit_b_16", "weights": "none", "image_size": 32}
+    assert experiment(freeze=freeze, **vit).train.phases[0].freeze == freeze
+    recipe = experiment(changes=changes, freeze="phases", **vit)
+    assert recipe.train.phases[1].freeze == freeze
+    # Options are those of LoRA, in any phase, and without it there are none of any strategy.
+    assert recipe.options.get("freeze") == ({"lora": {"rank": 8, "alpha": 8.0}} if freeze == "lora" else None)
+    assert recipe.settings().options.get("freeze") == recipe.options.get("freeze")
+
+
+@pytest.mark.parametrize(("freeze", "covers"), [("lora", "kernels"), ("lora", "all"), ("bitfit", "kernels")])
+def test_a_regularizer_of_weights_that_do_not_train_is_refused(freeze: str, covers: str) -> None:
+    axes = {"freeze": freeze, "backbone": "vit_b_16", "weights": "imagenet", "regularizer": "l2_sp", "image_size": 32}
+    changes = {"options": {"regularizer": {"l2_sp": {"covers": covers}}}}
+    assert re.fullmatch(
+        f"params.yaml: freeze: '{freeze}' leaves the pre-trained weights as they are that regularizer 'l2_sp' holds; "
+        ".*add -S regularizer=none, or choose another strategy",
+        refusal(changes=changes, **axes),
+    )
+
+
+def test_biases_may_be_held_near_their_pre_trained_values() -> None:
+    changes = {"options": {"regularizer": {"l2_sp": {"covers": "all"}}}}
+    axes = {"freeze": "bitfit", "backbone": "vit_b_16", "weights": "imagenet", "regularizer": "l2_sp"}
+    assert experiment(changes=changes, image_size=32, **axes).regularizer.method == "l2_sp"
+
+
 def test_a_solved_head_of_random_features_is_remarked_on() -> None:
     resolved = config.resolve(config.check(tiny.recipe("quick", freeze="lp_ft", weights="none")))
     assert "freeze is 'lp_ft' with weights 'none': the head is solved on features of random values" in (

@@ -120,3 +120,10 @@ def test_the_same_images_have_the_same_maps_however_many_are_explained_at_once(m
     apart = explanations.class_activation(model, images(), CLASSES)
     for name, maps in together.items():
         np.testing.assert_allclose(apart[name], maps, atol=1e-6)
+
+
+def test_tokens_lie_as_their_patches_without_those_before_them() -> None:
+    # Four registers and a class before four patches are as many as nine patches.
+    tokens = torch.arange(9.0).reshape(1, 9, 1)
+    assert explanations.as_grid(tokens, 5).tolist() == [[[[5.0, 6.0], [7.0, 8.0]]]]
+    assert explanations.as_grid(tokens, 0).shape == (1, 1, 3, 3)

@@ -182,6 +182,33 @@ def test_class_activation_maps_lie_as_the_image_does(small: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("small", "side", "prefix"),
+    # Of these, 5 tokens before 4 patches are as many as 9 patches, and SigLIP has none before.
+    [("vit_small_patch16_dinov3", 32, 5), ("test_vit", 96, 1), ("vit_base_patch16_siglip_224", 64, 0)],
+)
+def test_a_patch_lies_in_the_maps_where_it_lies_in_the_image(small: str, side: int, prefix: int) -> None:
+    from pipeline.evaluation import explanations
+
+    torch.manual_seed(0)
+    network = build(plan(f"{TIMM}{small}", side), pretrained=None).eval()
+    assert explanations.prefix_tokens(network) == prefix
+    images = torch.randn(1, 3, side, side).repeat(2, 1, 1, 1)
+    images[1, :, 16:32, :16] += 1
+    with torch.no_grad():
+        tokens = network.run(images, stop=1)
+    moved = (tokens[0] - tokens[1]).abs().sum(1).nonzero().flatten().tolist()
+    patches = side // 16
+    assert moved == [prefix + patches]
+    maps = explanations.as_grid(tokens, prefix)
+    assert maps.shape[2:] == (patches, patches)
+    assert (maps[0] - maps[1]).abs().sum(0).nonzero().tolist() == [[1, 0]]
+    cams = explanations.class_activation(network, images, [0, 1])
+    assert {one.shape for one in cams.values()} == {(2, patches, patches)}
+    assert explanations.features(network, images)["stem"].shape[2:] == (patches, patches)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("timm/resnet18x", "near: timm/resnet18"),

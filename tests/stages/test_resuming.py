@@ -27,6 +27,8 @@ TWO_EPOCHS = {"train.budget": {"unit": "epochs", "amount": 2}}
 # 36 images: four steps an epoch.
 SMALL_BATCHES = {"train.batch_size": 10}
 PHASES = [{"freeze": 1, "amount": 1, "lr": 1.0e-3}, {"freeze": "layer3.0", "amount": 1, "lr": 1.0e-4}]
+LORA_PHASES = [{"freeze": 1, "amount": 1, "lr": 1.0e-3}, {"freeze": "lora", "amount": 1, "lr": 1.0e-2}]
+TRANSFORMER = {"backbone": "vit_b_16", "weights": "none"}
 CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "cached features": ({}, {"freeze": "3b"}),
     "everything": ({"train.optimizer": "sgd", "train.schedule": "step"}, {"freeze": "2"}),
@@ -46,6 +48,12 @@ CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"freeze": "2", "budget": 4},
     ),
     "an average by phase": ({"train.phases": PHASES, "train.weight_ema": 0.5}, {"freeze": "phases"}),
+    "biases": ({"train.weight_ema": 0.5, "train.layer_decay": 0.5}, {"freeze": "bitfit"} | TRANSFORMER),
+    "low-rank updates": ({"data.augmentation": "flip"}, {"freeze": "lora"} | TRANSFORMER),
+    "an average of low-rank updates, by phase": (
+        {"train.phases": LORA_PHASES, "train.weight_ema": 0.5},
+        {"freeze": "phases"} | TRANSFORMER,
+    ),
     "temporal memory": ({}, {"attention": "hierarchical", "freeze": "3b"}),
     "afa": ({}, {"regularizer": "afa", "freeze": "2"}),
     "spa_gca": ({"data.augmentation": "flip"}, {"regularizer": "spa_gca", "freeze": "3b"}),

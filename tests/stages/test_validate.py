@@ -134,7 +134,7 @@ def test_a_small_rate_as_dvc_writes_it_is_a_number() -> None:
     ("changes", "message"),
     [
         ({"frez": "3c"}, "unknown key 'frez'; did you mean 'freeze'"),
-        ({"freeze": "bad"}, "freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch"),
+        ({"freeze": "bad"}, "freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch"),
         ({"data": "folder", "folder": "/nowhere"}, "folder: '/nowhere' does not exist"),
         ({"data": "folder", "folder": "photos"}, "folder: 'photos' is relative"),
         ({"data": "folder"}, "data/own"),

@@ -78,6 +78,7 @@ class BackboneRow(Choice):
         hub: repository on the Hugging Face hub that timm's weights are in; empty where there are none.
         hub_file: the file there; empty for the usual names.
         license: of timm's weights, as SPDX writes it; empty where it is not known.
+        attends: whether its blocks hold attention's linear layers, which some strategies train.
     """
 
     definition: str
@@ -91,6 +92,7 @@ class BackboneRow(Choice):
     hub: str = ""
     hub_file: str = ""
     license: str = ""
+    attends: bool = False
 
     def published(self) -> Iterator[str]:
         """Yield the names of the weights that are published for it, as `weights` has them."""
@@ -154,6 +156,7 @@ BACKBONES: dict[str, BackboneRow] = {
         description="a transformer over patches of 16 x 16; no feature maps, so no attention and no head conv1x1",
         definition="pipeline.networks.backbones.vit:VIT_B_16",
         multiple_of=16,
+        attends=True,
     ),
     "mobilenet_v2": BackboneRow(
         title="MobileNetV2",

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from pipeline.core import compiler
 from pipeline.core.errors import InputError
+from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Backbone, Step, Values
 from pipeline.networks.backbones.table import BackboneRow
 from pipeline.networks.backbones.timm_chain import Call, every, follows, is_chain, units, watched
 from pipeline.networks.backbones.timm_groups import Groups, grouped, marked, others
 from pipeline.networks.backbones.timm_names import build, configuration, sized
+from pipeline.networks.network import Network
 
 # timm's names of licenses that are not SPDX's in upper case.
 LICENSES = {"apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause"}
@@ -59,6 +61,7 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
         hub=known.hf_hub_id or "",
         hub_file=known.hf_hub_filename or "",
         license=_spdx(known.license or ""),
+        attends=own.attends,
     )
 
 
@@ -73,11 +76,13 @@ class Definition(NamedTuple):
         backbone: its definition.
         patch: the number of which an image's side must be a multiple.
         tokens: whether its blocks are of one resolution.
+        attends: whether they hold attention's linear layers.
     """
 
     backbone: Backbone
     patch: int
     tokens: bool
+    attends: bool
 
 
 @functools.cache
@@ -110,6 +115,7 @@ def definition(name: str) -> Definition:
         ),
         patch=_patch(plain),
         tokens=groups.by_depth,
+        attends=bool(low_rank.sites(Network(plain, steps))),
     )
 
 

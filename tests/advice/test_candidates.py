@@ -1,0 +1,28 @@
+"""What an advice tries, by the backbone."""
+
+import re
+
+import pytest
+
+from pipeline.advice.candidates import STRATEGIES, candidates
+
+OF_TRANSFORMERS = {"lora", "bitfit"}
+
+
+def tried(backbone: str) -> set[str]:
+    return {one.name.removeprefix(f"{backbone}-") for one in candidates([backbone], ["none"], own="")}
+
+
+def test_what_is_for_transformers_is_tried_with_them_alone() -> None:
+    assert tried("vit_b_16") == set(STRATEGIES)
+    assert tried("resnet18") == tried("efficientnet_lite0") == set(STRATEGIES) - OF_TRANSFORMERS
+    assert {one.name for one in candidates(own="vit_b_16")} > OF_TRANSFORMERS
+    assert not OF_TRANSFORMERS & {one.name for one in candidates(own="resnet18")}
+
+
+@pytest.mark.slow
+def test_a_model_of_timms_has_a_name_that_a_cell_may_have() -> None:
+    listed = candidates(["timm/test_vit.r160_in1k"], ["none"], own="")
+    assert {one.name for one in listed} == {f"timm-test_vit-r160_in1k-{name}" for name in STRATEGIES}
+    assert all(re.fullmatch(r"[\w-]+", one.name) for one in listed)
+    assert {one.settings["backbone"] for one in listed} == {"timm/test_vit.r160_in1k"}
