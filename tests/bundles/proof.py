@@ -8,9 +8,11 @@ photographs, else drawn spiders.
 import contextlib
 import csv
 import os
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,8 @@ from pipeline.core import paths
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.backbones.table import BACKBONES
 
+# Seen from where this process began, as it goes elsewhere.
+REAL = Path(os.environ["REAL_DATA"]).resolve() if "REAL_DATA" in os.environ else None
 ATTENTIONS = ("ecsm", "csca", "hierarchical")
 # Batches that do not divide the test part.
 CHANGES = {"train.batch_size": 16, "data.image_size": 96}
@@ -46,25 +50,36 @@ class Row(NamedTuple):
 
 
 def of_network(backbone: str, attention: str) -> Row:
-    """Train, test, bundle and compare one network, in a project of its own."""
+    """Train, test, bundle and compare one network, in a project that has the images."""
+    settle(backbone=backbone, attention=attention)
+    started = time.monotonic()
+    tiny.chain("source")
+    results = tracking.read(tracking.Folder(Path()))
+    target = Path("bundle")
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    bundling.write(target, "repeat", [1], results, Packed.open(paths.PACKED))
+    return Row(f"{backbone}, {attention}", *compared(target), *exported(target), time.monotonic() - started)
+
+
+def settle(**axes: str) -> None:
+    """Write params.yaml and what it resolves to."""
+    images = {"data": "folder", "folder": str(REAL / "clothing10")} if REAL else {}
+    head = {"head": "linear"} if axes.get("backbone") == "vit_b_16" else {}
+    tiny.write(tiny.values(CHANGES, freeze="1", weights="none", **images, **axes, **head))
+
+
+@contextlib.contextmanager
+def project() -> Iterator[None]:
+    """Be in a project of its own that has the images, which are the same for all networks."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         tiny.draw_no_charts(patch)
         patch.setattr(tracking, "try_publish", lambda files, **_: None)
         patch.setattr(tracking, "run_of", lambda key: "")
         tiny.enter(Path(folder) / "project", patch)
-        real = os.environ.get("REAL_DATA")
-        images = {"data": "folder", "folder": str(Path(real).resolve() / "clothing10")} if real else {}
-        axes = {"backbone": backbone, "attention": attention, "freeze": "1", "weights": "none", **images}
-        if backbone == "vit_b_16":
-            axes |= {"head": "linear"}
-        tiny.write(tiny.values(CHANGES, **axes))
-        started = time.monotonic()
-        tiny.chain()
-        results = tracking.read(tracking.Folder(Path()))
-        target = Path("bundle")
-        target.mkdir()
-        bundling.write(target, "repeat", [1], results, Packed.open(paths.PACKED))
-        return Row(f"{backbone}, {attention}", *compared(target), *exported(target), time.monotonic() - started)
+        settle()
+        tiny.chain("collect", "preprocess")
+        yield
 
 
 def compared(folder: Path) -> tuple[int, int, int]:
@@ -108,11 +123,13 @@ def main() -> None:
     print("| network | class scores | equal to the bit | ONNX: equal classes, gap | pt2: equal classes, gap |")
     print("| --- | --- | --- | --- | --- |", flush=True)
     failed = False
-    for case in tqdm(cases, disable=None):
-        with contextlib.redirect_stdout(sys.stderr):
-            row = of_network(*case)
-        tqdm.write(f"| {row.network} | {row.scores} | {row.equal} | {agreeing(row.onnx)} | {agreeing(row.pt2)} |")
-        failed |= row.equal != row.scores or differs(row.onnx) or differs(row.pt2)
+    with project():
+        for case in tqdm(cases, disable=None):
+            with contextlib.redirect_stdout(sys.stderr):
+                row = of_network(*case)
+            tqdm.write(f"| {row.network} | {row.scores} | {row.equal} | {agreeing(row.onnx)} | {agreeing(row.pt2)} |")
+            sys.stdout.flush()
+            failed |= row.equal != row.scores or differs(row.onnx) or differs(row.pt2)
     raise SystemExit(failed)
 
 

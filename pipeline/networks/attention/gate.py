@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.networks.attention.steady import sigmoid
 
 Gate = Callable[[Tensor], Tensor]
 
 
 def _twice_sigmoid(z: Tensor) -> Tensor:
-    return 2 * torch.sigmoid(z)
+    return 2 * sigmoid(z)
 
 
-GATES: dict[str, Gate] = {"paper": torch.sigmoid, "identity": _twice_sigmoid}
+GATES: dict[str, Gate] = {"paper": sigmoid, "identity": _twice_sigmoid}
 
 
 def make_gate(gate_init: str, *last: nn.Module) -> Gate:

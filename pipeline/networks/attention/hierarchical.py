@@ -10,6 +10,7 @@ from pipeline.core.errors import InputError
 from pipeline.networks.attention.checks import reduced
 from pipeline.networks.attention.contract import Attention, weigh
 from pipeline.networks.attention.gate import make_gate
+from pipeline.networks.attention.steady import sigmoid
 
 # Height and width of the memory: those of a ResNet's last feature map for images of 224 x 224.
 MEMORY_SIZE = 7
@@ -85,7 +86,7 @@ class HierarchicalAttention(Attention):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Return `position`: a (N, H, W)."""
-        parts = [*self._scales(x), torch.sigmoid(self.relevance(x)), self._change(x)]  # (N, 1, H, W) each
+        parts = [*self._scales(x), sigmoid(self.relevance(x)), self._change(x)]  # (N, 1, H, W) each
         if self.memory is not None:
             parts.append(_resize(self.memory, x).expand(x.shape[0], -1, -1, -1))
         joined: Tensor = self.join(torch.cat(parts, dim=1))  # (N, 1, H, W)
@@ -103,7 +104,7 @@ class HierarchicalAttention(Attention):
         scales, features = [], x
         for down, scale in zip(self.down, self.scales, strict=True):
             features = torch.relu(down(features))
-            scales.append(_resize(torch.sigmoid(scale(features)), x))
+            scales.append(_resize(sigmoid(scale(features)), x))
         return scales
 
     def _change(self, x: Tensor) -> Tensor:
@@ -111,7 +112,7 @@ class HierarchicalAttention(Attention):
         z = self.change(x).to(self.change.weight.dtype)
         variance = _neighbors_mean(z**2) - _neighbors_mean(z) ** 2
         # Rounding may make it negative.
-        return torch.sigmoid((variance.clamp(min=0) + EPSILON).sqrt())
+        return sigmoid((variance.clamp(min=0) + EPSILON).sqrt())
 
 
 def _neighbors_mean(z: Tensor) -> Tensor:
