@@ -24,7 +24,7 @@ from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import EVERYTHING, LP_FT, STRATEGIES, WHOLE, part_of
+from pipeline.networks.strategies import EVERYTHING, LP_FT, PROBE, STRATEGIES, WHOLE, part_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md")
@@ -134,6 +134,7 @@ def _network(name: str) -> str:
     trains = {
         EVERYTHING: "everything trains",
         LP_FT: "the head solved, then everything trains",
+        PROBE: "the head solved, nothing trains",
         PHASES: f"{phases} phases",
     }
     special = [word for word in (network.attention, network.head) if word not in (NONE, "linear")]

@@ -25,7 +25,7 @@ CLASSES = ("Araneus diadematus", "Plator")
 # Of which half are tested.
 IMAGES = 20
 # How many of the tested images each strategy tells right in repeat 1; in each further repeat one less.
-RIGHT = {"1": 3, "2": 4, "3a": 5, "3b": 6, "3c": 9, "scratch": 2, "phases": 7, "lp_ft": 8}
+RIGHT = {"1": 3, "2": 4, "3a": 5, "3b": 6, "3c": 9, "scratch": 2, "phases": 7, "lp_ft": 8, "probe": 2}
 # Content of weights_file that stands for another network's values.
 OF_ANOTHER_NETWORK = "another network"
 # The variable that has training and report shown in MLflow, which takes seconds to import.

@@ -33,6 +33,10 @@ class Options(dict[str, Any]):
         self.seen.add(f"options.{family}")
         return super().__getitem__(family)
 
+    def get(self, family: str, default: Any = None) -> Any:
+        self.seen.add(f"options.{family}")
+        return super().get(family, default)
+
 
 class Spy:
     """Notes what is read of every recipe that is read from its file.

@@ -11,7 +11,7 @@ from pipeline.core.files import flat
 from pipeline.core.recipe import NONE, PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.attention import start
-from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, SCRATCH
+from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 
@@ -42,8 +42,13 @@ def _combinations(resolved: Resolved) -> Iterator[str]:
     network, method = recipe.network, recipe.regularizer.method
     if axes.freeze == SCRATCH and axes.weights not in (AUTO, NONE):
         yield f"weights is not read: freeze is {SCRATCH!r}, which begins with random values"
-    if network.weights == NONE and network.freeze == LP_FT:
-        yield f"freeze is {LP_FT!r} with weights {NONE!r}: the head is solved on features of random values"
+    for key in ("lr", "budget") if network.freeze == PROBE else ():
+        if getattr(axes, key) != AUTO:
+            yield f"{key} is not read: freeze is {PROBE!r}, which trains nothing"
+    if network.attention != NONE and network.freeze == PROBE:
+        yield f"attention is {network.attention!r} with freeze {PROBE!r}: it stays as it begins"
+    if network.weights == NONE and network.freeze in (LP_FT, PROBE):
+        yield f"freeze is {network.freeze!r} with weights {NONE!r}: the head is solved on features of random values"
     elif network.weights == NONE and network.freeze != EVERYTHING:
         yield f"freeze is {network.freeze!r} with weights {NONE!r}: layers stay frozen at random values"
     if network.weights == NONE and method != NONE and METHODS[method].needs_pretrained:

@@ -16,7 +16,7 @@ from pipeline.core.recipe import KEPT, NONE, PHASES, SOLVED, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import leaks
 from pipeline.networks.backbones.table import known
-from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, SCRATCH
+from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
 # Axes that scale what depends on them, and so come after the regularizer's own word on the training.
@@ -177,12 +177,17 @@ def _resolve_phases(layers: Layers) -> None:
             for phase in train["phases"]
         ]
         return
-    head = SOLVED if freeze == LP_FT else KEPT
-    freeze = EVERYTHING if freeze in (SCRATCH, LP_FT) else freeze
+    if freeze == PROBE:
+        # One epoch that changes nothing: it measures the loss, and what reads a training's curves finds them.
+        for key, value in {"unit": "epochs", "amount": 1}.items():
+            layers.set(f"train.budget.{key}", value, layers.origin("network.freeze"))
+    head = SOLVED if freeze in (LP_FT, PROBE) else KEPT
+    lr = 0.0 if freeze == PROBE else train["lr"]
+    freeze = {SCRATCH: EVERYTHING, LP_FT: EVERYTHING, PROBE: HEAD}.get(freeze, freeze)
     amount = train["budget"]["amount"]
     amounts = [amount // 2, amount - amount // 2] if len(methods) > 1 else [amount]
     train["phases"] = [
-        {"freeze": freeze, "amount": part, "lr": train["lr"], "regularizer": method, "continues": number > 0}
+        {"freeze": freeze, "amount": part, "lr": lr, "regularizer": method, "continues": number > 0}
         | {"head": KEPT if number else head}
         for number, (part, method) in enumerate(zip(amounts, methods, strict=True))
     ]

@@ -9,7 +9,7 @@ from pipeline.core.recipe import NONE, PHASES, SOLVED, Recipe
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.backbones import table
 from pipeline.networks.heads.table import HEADS
-from pipeline.networks.strategies import BITFIT, HEAD, LORA, SCRATCH, WHOLE, part_of
+from pipeline.networks.strategies import BITFIT, HEAD, LORA, PROBE, SCRATCH, WHOLE, part_of
 from pipeline.regularizers.table import METHODS
 
 
@@ -27,6 +27,11 @@ def check_choices(axes: Axes, layers: Layers) -> None:
         raise _refused(
             f"freeze: {axes.freeze!r} and regularizer {method!r}, which trains the head alone, exclude each other; "
             "leave freeze at auto"
+        )
+    if freeze == PROBE:
+        raise _refused(
+            f"freeze: {PROBE!r} trains nothing that regularizer {method!r} could hold; "
+            f"choose another strategy, or regularizer {NONE}"
         )
     if row.sequences and freeze == PHASES:
         raise _refused(

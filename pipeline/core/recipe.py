@@ -142,7 +142,7 @@ class Phase(Section):
     Attributes:
         freeze: a strategy, or the name of the first layer that trains.
         amount: in the budget's unit.
-        lr: the first rate of the schedule that it is in.
+        lr: the first rate of the schedule that it is in; 0: nothing trains.
         regularizer: the method.
         continues: whether the schedule of the phase before goes on.
         head: `solved`: when the phase begins, the last layer becomes the logistic regression on its features.
@@ -150,7 +150,7 @@ class Phase(Section):
 
     freeze: Name
     amount: Amount
-    lr: LearningRate
+    lr: NotNegative
     regularizer: Name
     continues: bool
     head: Head = KEPT

@@ -63,7 +63,7 @@ class PhaseRecord(Sparse):
     Attributes:
         freeze: a strategy, or the name of the first layer that trains.
         amount: in the budget's unit.
-        lr: the first rate.
+        lr: the first rate; 0 where nothing trains.
         regularizer: the method.
         trainable, frozen: how many numbers train, and how many do not.
         regularizer_parameters: how many the regularizer has itself; None, as both below, where it compares no maps.
@@ -74,7 +74,7 @@ class PhaseRecord(Sparse):
 
     freeze: Name
     amount: Count
-    lr: Positive
+    lr: NotNegative
     regularizer: Name
     trainable: Whole
     frozen: Whole

@@ -116,6 +116,9 @@ def is_scratch(*, freeze: str, weights: str) -> bool:
 # Linear probing, then fine-tuning: resolved to EVERYTHING with a solved head.
 LP_FT = "lp_ft"
 
+# Linear probing alone: resolved to HEAD with a solved head and one epoch at the rate 0.
+PROBE = "probe"
+
 # Other values of `freeze`, which are not strategies themselves.
 OTHER_STRATEGIES: dict[str, Choice] = {
     "scratch": Choice(
@@ -125,6 +128,10 @@ OTHER_STRATEGIES: dict[str, Choice] = {
     LP_FT: Choice(
         title="the head is solved on the frozen network's features, then everything trains",
         description="the head solved by logistic regression on frozen features, then strategy 2 (Kumar et al. 2022)",
+    ),
+    PROBE: Choice(
+        title="the head is solved on the frozen network's features, and nothing trains",
+        description="logistic regression on frozen features: the yardstick, in seconds",
     ),
     "phases": Choice(
         title="in phases, see Training",

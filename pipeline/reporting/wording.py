@@ -112,6 +112,8 @@ def phase(record: PhaseRecord, recipe: TrainingSettings) -> str:
     what = f"strategy {freeze}" if freeze in FREEZING else f"from {freeze} on"
     also = " and the attention" if _partly(freeze) and recipe.network.attention != NONE else ""
     at = rates(record.lr, freeze, recipe)
+    if not record.lr:
+        return "the head solved; nothing trains"
     solved = "the head solved, then " if record.head else ""
     return f"{length}: {solved}{what}{also} at {at} ({record.trainable:,} numbers train)"
 

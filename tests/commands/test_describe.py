@@ -166,7 +166,7 @@ def test_the_choices_of_one_axis_are_listed_alone() -> None:
     names = [one["name"] for one in json.loads(describe("--choices", "freeze", "--json").output)["freeze"]]
     lines = describe("--choices", "freeze").output.splitlines()
     assert lines[0] == "freeze"
-    strategies = ["1", "2", "3a", "3b", "3c", "lora", "bitfit", "scratch", "lp_ft", "phases"]
+    strategies = ["1", "2", "3a", "3b", "3c", "lora", "bitfit", "scratch", "lp_ft", "probe", "phases"]
     assert [line.split()[0] for line in lines[1:]] == names == strategies
 
 
@@ -207,7 +207,7 @@ def test_the_file_itself_is_left_as_it_is() -> None:
         ("+frez=1", "params.yaml: unknown key 'frez'; did you mean 'freeze'?"),
         (
             "freeze=4",
-            "params.yaml: freeze: 4 is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch, lp_ft, phases",
+            "params.yaml: freeze: 4 is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch, lp_ft, probe, phases",
         ),
     ],
 )

@@ -31,6 +31,33 @@ def test_the_head_is_solved_before_everything_trains(method: str) -> None:
     assert {phase.head for phase in experiment(freeze="2", regularizer=method).train.phases} == {"kept"}
 
 
+def test_a_probe_is_a_solved_head_and_one_epoch_that_changes_nothing() -> None:
+    recipe = experiment(freeze="probe", lr=0.5, budget=40)
+    [phase] = recipe.train.phases
+    assert (phase.freeze, phase.head, phase.lr, phase.amount) == ("1", "solved", 0.0, 1)
+    assert recipe.train.budget.amount == 1
+    # The rates of a phase that the user writes train something.
+    wrong = {"train.phases": [{"freeze": 1, "amount": 5, "lr": 0.0}]}
+    assert "lr" in refusal(changes=wrong, freeze="phases")
+
+
+def test_what_a_probe_does_not_read_is_remarked_on() -> None:
+    asked = {"freeze": "probe", "lr": 0.5, "budget": 40, "attention": "se", "weights": "none"}
+    remarks = config.remarks(config.resolve(config.check(tiny.recipe("quick", **asked))))
+    for start in (
+        "lr is not read: freeze is 'probe'",
+        "budget is not read: freeze is 'probe'",
+        "attention is 'se' with freeze 'probe': it stays as it begins",
+        "freeze is 'probe' with weights 'none': the head is solved on features of random values",
+    ):
+        assert any(remark.startswith(start) for remark in remarks), start
+
+
+@pytest.mark.parametrize("method", ["l2_sp", "spa_gca", "l2_fe"])
+def test_a_probe_has_nothing_that_a_regularizer_could_hold(method: str) -> None:
+    assert refusal(freeze="probe", regularizer=method).startswith("params.yaml: freeze: 'probe' ")
+
+
 def test_any_phase_may_begin_with_a_solved_head() -> None:
     phases = [{"freeze": 1, "amount": 1, "lr": 1e-3}, {"freeze": "3b", "amount": 4, "lr": 1e-4, "head": "solved"}]
     changes = {"train.phases": phases, "train.lr": 1e-3}

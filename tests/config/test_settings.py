@@ -73,7 +73,11 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ("options.head.mpl1024", {}, "unknown key 'options.head.mpl1024'; did you mean 'mlp1024'?"),
         ("options.data.synthetic.sise", 1, "unknown key 'options.data.synthetic.sise'; did you mean 'size'?"),
         ("defaults.train.lrr", 1, "unknown key 'defaults.train.lrr'; did you mean 'lr'?"),
-        ("freeze", "bad", "freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch, lp_ft, phases"),
+        (
+            "freeze",
+            "bad",
+            "freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch, lp_ft, probe, phases",
+        ),
         ("freeze", True, "freeze: True: text is needed"),
         ("data", "imagenet", "data: 'imagenet' is not one of auto, "),
         ("weights", None, "weights: None: text is needed"),
@@ -152,7 +156,7 @@ def test_nesterov_without_momentum_is_refused() -> None:
     assert "options.optimizer.sgd: nesterov needs a momentum above 0" in message("options.optimizer.sgd", options)
 
 
-@pytest.mark.parametrize("name", ["scratch", "lp_ft", "phases"])
+@pytest.mark.parametrize("name", ["scratch", "lp_ft", "probe", "phases"])
 def test_a_phase_freezes_something_definite(name: str) -> None:
     phase = {"freeze": name, "amount": 50, "lr": 1e-3}
     line = message("recipes.animals.train.phases", [phase])

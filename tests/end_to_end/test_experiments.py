@@ -17,7 +17,7 @@ from PIL import Image
 TRAINED = ("train", "evaluate")
 # Overrides, and what the one line says that `validate` ends with.
 REFUSED = {
-    "freeze=bad": "params.yaml: freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, scratch",
+    "freeze=bad": "params.yaml: freeze: 'bad' is not one of auto, 1, 2, 3a, 3b, 3c, lora, bitfit, scratch",
     "+frez=3c": "params.yaml: unknown key 'frez'; did you mean 'freeze'?",
     "+recipes.quick.train.lrr=1": "params.yaml: unknown key 'recipes.quick.train.lrr'; did you mean 'lr'?",
 }

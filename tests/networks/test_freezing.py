@@ -74,7 +74,7 @@ def test_the_table_of_strategies_is_ecsm_table_2() -> None:
 
 
 def test_other_values_of_freeze_are_no_strategies() -> None:
-    assert set(OTHER_STRATEGIES) == {"scratch", "lp_ft", "phases"}
+    assert set(OTHER_STRATEGIES) == {"scratch", "lp_ft", "probe", "phases"}
     for name in OTHER_STRATEGIES:
         with pytest.raises(InputError, match=f"^freeze: '{name}' is neither a strategy"):
             on_meta(strategy=name)

@@ -29,7 +29,7 @@ def commands() -> dict[str, list[str]]:
 
 
 COMMANDS = commands()
-SLOW = ("animals", "modern")
+SLOW = ("animals", "modern", "spa_gca")
 
 
 def put(given: Sequence[str]) -> None:

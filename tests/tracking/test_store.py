@@ -45,8 +45,9 @@ def test_what_the_user_has_set_stays(clone, monkeypatch):
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(16, marks=pytest.mark.slow)])
-def test_several_processes_may_make_the_store_at_once(clone, count):
+@pytest.mark.slow
+def test_several_processes_may_make_the_store_at_once(clone):
+    count = 16
     words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialize()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(count)]
