@@ -18,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants faults refusals bundle-proof export-proof check format docs audit lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow mutants faults refusals bundle-proof export-proof advice-proof check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ mutants: develop ## plant known faults one at a time: the tests have to catch ea
 
 export-proof: develop ## export every backbone, attention and head with random values, and compare
 	@OMP_NUM_THREADS=1 python tests/bundles/export_proof.py
+
+advice-proof: develop ## add the trainings that are missing to the table of advice-proof.md, for MINUTES, and judge the advice
+	OMP_NUM_THREADS=1 python benchmarks/advice_trainings.py --minutes $(or $(MINUTES),240)
+	python benchmarks/advice_regret.py
 
 check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff format --check .

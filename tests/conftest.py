@@ -24,6 +24,8 @@ from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
 sys.path.append(str(Path(__file__).parent / "datasets"))
+# The proof of the advice, whose rules are tested.
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 
 def pytest_configure():

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,12 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_every_file_that_is_no_python_goes_into_an_installed_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["pipeline"]
+    listed = subprocess.run(("git", "ls-files", "pipeline"), cwd=ROOT, capture_output=True, text=True, check=True)
+    others = [Path(name).relative_to("pipeline") for name in listed.stdout.split() if not name.endswith(".py")]
+    assert others
+    assert [str(one) for one in others if not any(one.match(pattern) for pattern in patterns)] == []

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pipeline.advice.backbones import Frozen, best
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation, images_to_separate
 from pipeline.evaluation.compare.experiments import Pair, Summary
@@ -39,6 +40,7 @@ class Answer(NamedTuple):
         points: the points of the learning curve by repeat; empty where no curve was asked for.
         images: how many are labeled.
         command: what runs the recommendation.
+        frozen: the backbones that the trials' were chosen from; empty where there was nothing to choose.
     """
 
     advice: Recommendation
@@ -49,6 +51,7 @@ class Answer(NamedTuple):
     points: Mapping[int, Sequence[Point]]
     images: int
     command: str
+    frozen: Sequence[Frozen] = ()
 
 
 def sentence(answer: Answer) -> str:
@@ -61,13 +64,27 @@ def sentence(answer: Answer) -> str:
     if not others:
         why = "the best of those that were tried, and detectably better than each other one"
     elif advice.name == advice.best:
-        cheaper = f"no dearer than the {_counted(others)} that cannot be told from it"
-        why = f"the best of those that were tried, and {cheaper}"
+        why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
-        why = f"the cheapest of {len(advice.tied)} that cannot be told from the best, {advice.best}"
+        why = (
+            f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}; "
+            f"{_counted(others)} cannot be told from that"
+        )
     if len(answer.trials) == 1:
         why = "the only one that was tried"
     return f"Use {advice.name}: {expected}. It is {why}."
+
+
+def alternative(answer: Answer) -> str:
+    """Return what had the highest accuracy where a cheaper candidate is recommended; "" where they are one."""
+    advice = answer.advice
+    if advice.name == advice.best:
+        return ""
+    more = 100 * abs(pair_of(advice, advice.name).difference)
+    return (
+        f"Where its cost does not matter, {advice.best} is the better bet: it had {more:.1f} points more on the inner "
+        "divisions, which may be chance."
+    )
 
 
 def _counted(others: int) -> str:
@@ -76,7 +93,7 @@ def _counted(others: int) -> str:
 
 def optimism(answer: Answer) -> str:
     """Return by how much the estimate on inner divisions was above the test part's accuracy."""
-    inner, tested = _summaries(answer)[answer.advice.name], answer.tested.summary()
+    inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
     points = 100 * (inner.mean - tested.mean)
     signed = f"{points:+.1f}".replace("-", MINUS)
     return (
@@ -90,7 +107,7 @@ def separating(answer: Answer) -> list[str]:
     """Return for each candidate that is tied with the best about how many labeled images would tell the two apart."""
     advice, lines = answer.advice, []
     for name in advice.tied[1:]:
-        pair = _pair(advice, name)
+        pair = pair_of(advice, name)
         needed = images_to_separate(pair, answer.images)
         points = f"{100 * abs(pair.difference):.1f} points"
         if needed:
@@ -115,10 +132,10 @@ def curve(answer: Answer) -> str:
 
 def table(answer: Answer) -> Table:
     """Return every candidate: its last round, accuracy on inner divisions, against the best, and its cost."""
-    advice, summaries = answer.advice, _summaries(answer)
+    advice, by_name = answer.advice, summaries(answer)
     rows = []
-    for name in sorted(answer.trials, key=lambda one: (-answer.trials[one].round, -summaries[one].mean)):
-        trial, summary = answer.trials[name], summaries[name]
+    for name in sorted(answer.trials, key=lambda one: (-answer.trials[one].round, -by_name[one].mean)):
+        trial, summary = answer.trials[name], by_name[name]
         spread = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
         seconds = trial.result.seconds()
         rows.append(
@@ -128,7 +145,7 @@ def table(answer: Answer) -> Table:
                 str(summary.n),
                 f"{100 * summary.mean:.1f}{spread}",
                 NONE if summary.interval is None else ends(summary.interval),
-                NONE if name == advice.best else _difference(_pair(advice, name)),
+                NONE if name == advice.best else _difference(pair_of(advice, name)),
                 duration(seconds.mean),
                 f"{images_a_second(trial.result):,.0f}",
             )
@@ -137,12 +154,30 @@ def table(answer: Answer) -> Table:
     return Table(header, rows, numbers_from=2)
 
 
+def backbones(answer: Answer) -> Table:
+    """Return the frozen backbones, those first that went on to the trials."""
+    kept = best(answer.frozen)
+    rows = [
+        (
+            one.name,
+            "tried" if one.name in kept else "left out",
+            f"{100 * one.accuracy:.1f}",
+            NONE if one.low is None or one.high is None else ends(Interval(one.low, one.high)),
+            duration(one.seconds),
+        )
+        for one in sorted(answer.frozen, key=lambda one: (one.name not in kept, -one.accuracy))
+    ]
+    return Table(("backbone", "verdict", "accuracy (%)", "95 % interval", "time"), rows, numbers_from=2)
+
+
 def fate(answer: Answer, name: str) -> str:
     """Return what became of a candidate in a few words."""
     advice, trial = answer.advice, answer.trials[name]
     words = ["recommended"] if name == advice.name else []
     if name == advice.best:
         words.append("the best")
+    elif name in advice.close:
+        words.append("within one standard error of the best")
     elif name in advice.tied:
         words.append("cannot be told from the best")
     else:
@@ -157,11 +192,13 @@ def _difference(pair: Pair) -> str:
     return f"{100 * abs(pair.difference):.1f} (p {holm})"
 
 
-def _pair(advice: Recommendation, name: str) -> Pair:
+def pair_of(advice: Recommendation, name: str) -> Pair:
+    """Return the comparison of a candidate with the best."""
     return next(one for one in advice.compared.pairs if {one.a, one.b} == {advice.best, name})
 
 
-def _summaries(answer: Answer) -> dict[str, Summary]:
+def summaries(answer: Answer) -> dict[str, Summary]:
+    """Return each candidate's accuracy on its inner divisions."""
     return {one.name: one for one in answer.advice.compared.summaries}
 
 
@@ -186,37 +223,3 @@ def ends(interval: Interval) -> str:
     '−1.0 to 50.0'
     """
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}".replace("-", MINUS)
-
-
-def as_data(answer: Answer) -> dict[str, Any]:
-    """Return the same as plain data, accuracies from 0 to 1 and times in seconds."""
-    advice, summaries, tested = answer.advice, _summaries(answer), answer.tested.summary()
-    return {
-        "recommended": advice.name,
-        "best": advice.best,
-        "tied": advice.tied,
-        "command": answer.command,
-        "images": answer.images,
-        "test": _plain(tested),
-        "inner": {
-            name: _plain(summaries[name])
-            | {
-                "round": trial.round,
-                "dropped": trial.round < answer.rounds,
-                "seconds": trial.result.seconds().mean,
-                "images_per_second": images_a_second(trial.result),
-                "p": None if name == advice.best else _pair(advice, name).holm,
-            }
-            for name, trial in answer.trials.items()
-        },
-        "optimism": summaries[advice.name].mean - tested.mean,
-        "learning_curve": {
-            number: [{"images": one.images, "accuracy": one.accuracy} for one in points]
-            for number, points in answer.points.items()
-        },
-        "gain": answer.gain and answer.gain._asdict(),
-    }
-
-
-def _plain(summary: Summary) -> dict[str, Any]:
-    return {"n": summary.n, "accuracy": summary.mean, "sd": summary.sd, "interval": summary.interval}

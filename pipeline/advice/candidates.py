@@ -1,20 +1,23 @@
 """The candidates: strategies and regularizers, by backbone and augmentation, in the words of params.yaml."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from pipeline.advice import prior
 from pipeline.networks.backbones.table import known
-from pipeline.networks.strategies import WHOLE, part_of
+from pipeline.networks.strategies import PROBE, WHOLE, part_of
+
+Settings = Mapping[str, Any]
 
 # The number of the division whose test part no inner division enters.
 DIVISION = 1
-# Where a budget pays for few, the first are tried: the last blocks, which did best in most of the papers' tables, then
-# all layers, then the head alone, and what is between or pulls all layers back.
-STRATEGIES: Mapping[str, Mapping[str, Any]] = {
+# In the order in which they are tried where nothing is known of them, see `prior`.
+STRATEGIES: Mapping[str, Settings] = {
     "3b": {"freeze": "3b"},
     "lp_ft": {"freeze": "lp_ft"},
+    "probe": {"freeze": "probe"},
     "2": {"freeze": 2},
     "1": {"freeze": 1},
     "lora": {"freeze": "lora"},
@@ -24,7 +27,10 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
     "l2_sp": {"freeze": 2, "regularizer": "l2_sp"},
     "spa_gca": {"freeze": 2, "regularizer": "spa_gca"},
 }
+MODERN = "modern"
 AUGMENTATIONS = ("none", "flip")
+# What of the recipe `modern` is not part of the candidate: it takes a validation part, which the others would lack.
+NOT_TAKEN = ("early_stop", "batch_size", "budget")
 
 
 class Candidate(NamedTuple):
@@ -40,7 +46,12 @@ class Candidate(NamedTuple):
 
 
 def candidates(
-    backbones: Sequence[str] = (), augmentations: Iterable[str] = AUGMENTATIONS, *, own: str
+    backbones: Sequence[str] = (),
+    augmentations: Iterable[str] = AUGMENTATIONS,
+    *,
+    own: str,
+    more: Mapping[str, Settings] | None = None,
+    known_elsewhere: Mapping[str, float] | None = None,
 ) -> list[Candidate]:
     """Return all candidates, the first of each backbone and augmentation before the second.
 
@@ -48,23 +59,55 @@ def candidates(
         backbones: by name; empty for that of the recipe.
         augmentations: by name.
         own: the recipe's backbone.
+        more: strategies beside those of the table.
+        known_elsewhere: how far below the best they were on other images, which decides their order.
 
     >>> [one.name for one in candidates(["resnet18"], own="resnet18")][:3]
     ['resnet18-3b', 'resnet18-3b-flip', 'resnet18-lp_ft']
     >>> [one.name for one in candidates(["resnet18", "vit_b_16"], own="") if "lora" in one.name]
     ['vit_b_16-lora', 'vit_b_16-lora-flip']
+    >>> [one.name for one in candidates(own="resnet18", known_elsewhere={"1": 0.0, "probe": 0.1})][:4]
+    ['1', '1-flip', 'probe', '3b']
     """
     networks: list[dict[str, Any]] = [{"backbone": name} for name in backbones] or [{}]
+    strategies = {**STRATEGIES, **(more or {})}
+    order = prior.ordered(list(strategies), known_elsewhere or {})
     every = []
-    for (strategy, settings), network, augmentation in product(STRATEGIES.items(), networks, augmentations):
+    for strategy, network, augmentation in product(order, networks, augmentations):
+        settings = strategies[strategy]
         if part_of(str(settings["freeze"])) != WHOLE and not known(network.get("backbone", own)).attends:
+            continue
+        if augmentation != "none" and not _is_augmented(settings):
             continue
         words = [*network.values(), strategy, *([] if augmentation == "none" else [augmentation])]
         # A cell's name has none of the marks that timm's names have.
-        every.append(
-            Candidate(re.sub(r"[^\w-]", "-", "-".join(words)), {**network, **settings, "augmentation": augmentation})
-        )
+        name = re.sub(r"[^\w-]", "-", "-".join(words))
+        every.append(Candidate(name, {**network, "augmentation": augmentation, **settings}))
     return every
+
+
+def _is_augmented(settings: Settings) -> bool:
+    """Return whether an augmentation changes anything and is not the strategy's own."""
+    return "augmentation" not in settings and settings["freeze"] != PROBE
+
+
+def modern(section: Mapping[str, Any], place: Callable[[str], str], axes: Iterable[str]) -> Settings:
+    """Return the ingredients of the recipe `modern` as settings over another recipe.
+
+    Args:
+        section: the recipe's, of params.yaml.
+        place: where a setting such as "train.mixup" comes from in the other recipe, as a key of params.yaml.
+        axes: what the user has set for all trials; a place that is one of them is left alone.
+    """
+    train = {name: value for name, value in section["train"].items() if name not in (*NOT_TAKEN, "lr")}
+    own = {
+        "freeze": section["network"]["freeze"],
+        "augmentation": section["data"]["augmentation"],
+        "lr": section["train"]["lr"],
+        "budget": section["train"]["budget"]["amount"],
+    }
+    placed = {place(f"train.{name}"): value for name, value in train.items()}
+    return {key: value for key, value in (own | placed).items() if key not in axes}
 
 
 def inner(repeats: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Successive halving: all candidates are tried a little, the better half of them more, and so on."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from statistics import fmean
 from typing import NamedTuple
 
@@ -19,6 +20,18 @@ class Round(NamedTuple):
 
     candidates: int
     repeats: int
+
+
+class Tried(NamedTuple):
+    """What a candidate gave.
+
+    Attributes:
+        accuracy: the mean over its repeats.
+        seconds: of a training, the mean; or its cost in another unit.
+    """
+
+    accuracy: float
+    seconds: float
 
 
 def rounds(candidates: int, *, scale: int = 1) -> list[Round]:
@@ -41,25 +54,29 @@ def rounds(candidates: int, *, scale: int = 1) -> list[Round]:
     return plan
 
 
-def price(costs: Sequence[float], *, scale: int = 1) -> float:
-    """Return what all rounds are expected to cost, if those that are left cost as much as the mean of all.
+def price(costs: Sequence[float], plan: Sequence[Round]) -> float:
+    """Return what rounds are expected to cost, if those that are left cost as much as the mean of the first round's.
 
     Args:
-        costs: of one training of each candidate, in any unit; at least one.
-        scale: the repeats of the first round.
+        costs: of one training of each candidate of the first round, in any unit; at least one.
+        plan: the rounds.
 
-    >>> price([1.0] * 6)
+    >>> price([1.0] * 6, rounds(6))
     13.0
     """
     before, trainings = 0, 0
-    for one in rounds(len(costs), scale=scale):
+    for one in plan:
         trainings += one.candidates * (one.repeats - before)
         before = one.repeats
     return trainings * fmean(costs)
 
 
 def affordable(costs: Sequence[float], budget: float) -> list[Round]:
-    """Return the rounds that a budget pays: of as many candidates as it can, then of as many repeats.
+    """Return the rounds that a budget pays: the first of as many candidates as it can, then the rounds after it.
+
+    Many candidates once find a better one than few of them often (docs/advice-proof.md). So the first round has all
+    that the budget pays, and the last rounds are left out where it does not pay them; only where it pays all of them
+    has each round more repeats.
 
     Args:
         costs: of one training of each candidate, the most promising candidate first.
@@ -69,15 +86,38 @@ def affordable(costs: Sequence[float], budget: float) -> list[Round]:
         The rounds of the first so many candidates; an empty list where the budget does not pay one training.
 
     >>> affordable([1.0] * 8, 6)
-    [Round(candidates=4, repeats=1), Round(candidates=2, repeats=2)]
+    [Round(candidates=6, repeats=1)]
+    >>> affordable([1.0] * 8, 12)
+    [Round(candidates=8, repeats=1), Round(candidates=4, repeats=2)]
     """
-    number = next((n for n in range(len(costs), 0, -1) if price(costs[:n]) <= budget), 0)
+    number = sum(total <= budget for total in accumulate(costs))
     if not number:
         return []
-    scale = 1
-    while price(costs[:number], scale=scale + 1) <= budget:
+    tried, scale = costs[:number], 1
+    while price(tried, rounds(number, scale=scale + 1)) <= budget:
         scale += 1
-    return rounds(number, scale=scale)
+    plan = rounds(number, scale=scale)
+    return next(plan[:end] for end in range(len(plan), 0, -1) if end == 1 or price(tried, plan[:end]) <= budget)
+
+
+def run(
+    names: Sequence[str], plan: Sequence[Round], attempt: Callable[[Sequence[str], int], Mapping[str, Tried]]
+) -> dict[str, int]:
+    """Try candidates as the rounds say, and return the last round of each, counted from 1.
+
+    Args:
+        names: of at least as many candidates as the first round has; the first are tried.
+        plan: the rounds.
+        attempt: returns, for candidates and a number of repeats, what each gave over these.
+    """
+    left, last = list(names[: plan[0].candidates]), dict[str, int]()
+    for number, one in enumerate(plan, start=1):
+        found = attempt(left, one.repeats)
+        last |= dict.fromkeys(left, number)
+        if number < len(plan):
+            scores = {name: found[name].accuracy for name in left}
+            left = better(scores, {name: found[name].seconds for name in left}, plan[number].candidates)
+    return last
 
 
 def better(scores: Mapping[str, float], costs: Mapping[str, float], keep: int) -> list[str]:

@@ -5,28 +5,32 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
+from pipeline.advice import prior
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
-from pipeline.studies import results, tables
+from pipeline.studies import tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def content(answer: Answer, *, again: str) -> dict[str, Any]:
+def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
     """Return the content of the page and of the Markdown.
 
     Args:
         answer: what is said.
+        name: what the images are called.
         again: the command that makes the page.
     """
-    first = answer.tested.repeats[0]
-    name, record = results.images_of(first), first.record
+    record = answer.tested.repeats[0].record
     return {
         "title": f"How to adapt a network to {name}",
         "images": f"{name}: {record.data.images:,} images in {len(record.data.classes):,} classes",
         "sentence": words.sentence(answer),
         "command": answer.command,
+        "alternative": words.alternative(answer),
+        "elsewhere": prior.sentence(prior.known()),
+        "backbones": words.backbones(answer) if answer.frozen else None,
         "tried": words.table(answer),
         "over": answer.advice.compared.over,
         "separating": words.separating(answer),
@@ -61,7 +65,10 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         f"Images: {literal(values['images'])}.",
         literal(values["sentence"]),
         f"    {values['command']}",
+        *([literal(values["alternative"])] if values["alternative"] else []),
+        *(["## Frozen backbones", markdown(values["backbones"])] if values["backbones"] else []),
         "## What was tried",
+        literal(values["elsewhere"]),
         markdown(values["tried"]),
         literal(values["over"]),
         *(["\n".join(f"- {literal(line)}" for line in values["separating"])] if values["separating"] else []),

@@ -1,10 +1,11 @@
-"""The recommendation: the cheapest of the candidates that cannot be told from the best."""
+"""The recommendation: the cheapest candidate within one standard error of the best."""
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import NamedTuple
 
-from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.experiments import Comparison, Experiment, Pair
 from pipeline.evaluation.compare.statistics import ALPHA
 
@@ -15,12 +16,14 @@ class Recommendation(NamedTuple):
     Attributes:
         name: of the recommended candidate.
         best: name of the candidate with the highest mean accuracy.
+        close: names of all within one standard error of the best, the best first, then the cheaper ones first.
         tied: names of all that cannot be told from the best, the best first, then the cheaper ones first.
-        compared: each candidate's accuracy, and all pairs; Holm's correction is over all of them.
+        compared: each candidate's accuracy, and all pairs, whose p is that of `p_value`, and Holm's over all of them.
     """
 
     name: str
     best: str
+    close: list[str]
     tied: list[str]
     compared: Comparison
 
@@ -28,8 +31,13 @@ class Recommendation(NamedTuple):
 def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> Recommendation:
     """Choose among candidates that were tried on the same inner divisions.
 
-    A candidate is tied with the best unless the test of the pair rejects at 5 % after Holm's correction; where a single
-    repeat leaves no test, McNemar's of its images is that test.
+    The recommended one is the cheapest within one standard error of the best (Breiman, Friedman, Olshen and Stone 1984,
+    Classification and Regression Trees, section 3.4.3): the error of their difference over the images. That a
+    difference is not significant is no reason to take the cheaper one: on few images hardly any is, and
+    docs/advice-proof.md has what that rule costs.
+
+    A candidate is tied with the best unless the test of the pair, see `p_value`, rejects at 5 % after Holm's
+    correction.
 
     Args:
         candidates: each with the right and wrong answers of its repeats; at least one.
@@ -38,16 +46,63 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     Raises:
         InputError: where two have no repeat in common, or other images in it.
     """
-    compared = comparison.compare(candidates, resample=False)
+    compared = _judged(comparison.compare(candidates, resample=False), {one.name: one for one in candidates})
     means = {one.name: one.mean for one in compared.summaries}
     best = min(means, key=lambda name: (-means[name], costs[name]))
     worse = {one.b if one.a == best else one.a for one in compared.pairs if best in (one.a, one.b) and _rejects(one)}
     tied = sorted((name for name in means if name not in {best, *worse}), key=lambda name: (costs[name], -means[name]))
-    return Recommendation(min([best, *tied], key=costs.__getitem__), best, [best, *tied], compared)
+    by_name = {one.name: one for one in candidates}
+    others = [name for name in means if name != best and _is_close(by_name[best], by_name[name])]
+    close = sorted(others, key=lambda name: (costs[name], -means[name]))
+    return Recommendation(min([best, *close], key=costs.__getitem__), best, [best, *close], [best, *tied], compared)
+
+
+def _is_close(best: Experiment, other: Experiment) -> bool:
+    """Return whether a candidate is at most one standard error of their difference below the best."""
+    gains = list(_gains(best, other).values())
+    if len(gains) < 2:
+        return fmean(gains) <= 0
+    return fmean(gains) <= stdev(gains) / math.sqrt(len(gains))
+
+
+def _gains(a: Experiment, b: Experiment) -> dict[str, float]:
+    """Return by image how much more often a is right than b, from -1 to 1, over the repeats that both have."""
+    gains: dict[str, list[int]] = {}
+    for number in sorted(a.trials.keys() & b.trials.keys()):
+        for image, right in a.trials[number].right.items():
+            gains.setdefault(image, []).append(right - b.trials[number].right[image])
+    return {image: fmean(values) for image, values in gains.items()}
 
 
 def _rejects(one: Pair) -> bool:
     return one.holm is not None and one.holm < ALPHA
+
+
+def _judged(compared: Comparison, candidates: Mapping[str, Experiment]) -> Comparison:
+    """Return a comparison whose pairs have the p of `p_value`, and Holm's of these."""
+    values = [p_value(candidates[one.a], candidates[one.b], one) for one in compared.pairs]
+    corrected = zip(compared.pairs, values, statistics.holm(values), strict=True)
+    return compared._replace(pairs=[one._replace(p=p, holm=holm) for one, p, holm in corrected])
+
+
+def p_value(a: Experiment, b: Experiment, pair: Pair) -> float:
+    """Return the p of the difference of two candidates, also where few repeats leave a test over them no power.
+
+    A candidate that was dropped has one or two repeats, of which the test over repeats can hardly reject: a cheap one
+    would be tied with any. So the images are asked too: a sign test over those that were tested, each with its
+    difference over all repeats (for a single repeat that is McNemar's). The smaller p of the two counts twice
+    (Bonferroni). The sign test is about these networks, not about other seeds.
+
+    Args:
+        a: a candidate.
+        b: another, tested on the same images in the repeats that both have.
+        pair: their comparison.
+    """
+    gains = list(_gains(a, b).values())
+    images = statistics.mcnemar([gain > 0 for gain in gains], [gain < 0 for gain in gains]).p
+    if pair.test is None or pair.p is None:
+        return images
+    return min(1.0, 2 * min(images, pair.p))
 
 
 def images_to_separate(one: Pair, images: int) -> int | None:

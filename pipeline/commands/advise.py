@@ -4,26 +4,26 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from pipeline.advice import answer as words
-from pipeline.advice import candidates, halving, page, recommendation
-from pipeline.advice.answer import Answer, Trial
+from pipeline.advice import candidates, halving, page, plain, prior
+from pipeline.advice.answer import Answer
+from pipeline.advice.backbones import KEPT, Frozen, best
 from pipeline.advice.candidates import Candidate
-from pipeline.advice.halving import Round
-from pipeline.advice.learning_curve import FRACTIONS, Point, gain
-from pipeline.commands import cell_runs, pricing, trials
+from pipeline.commands import advising, cell_runs, frozen_bank, pricing, trials
+from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.overriding import read
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets as collected
 from pipeline.reporting.tables import duration
 from pipeline.studies.definition import override
 
 FOLDER = Path("metrics/advice")
-# Seeds of the last comparison, on the one test part.
-SEEDS = 3
 
 
 @click.command()
@@ -57,9 +57,11 @@ def command(
         raise InputError("--hours and --trainings: give one of them")
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
-    own = read(given).recipe.network.backbone
-    listed = candidates.candidates([name for name in backbones.split(",") if name], own=own)
-    price = pricing.price(listed, given)
+    say([prior.sentence(prior.known())])
+    names = [name for name in backbones.split(",") if name]
+    frozen = [] if only_price or len(names) <= KEPT else _compared(backbones, given)
+    listed = _candidates(best(frozen) or names[:KEPT], given)
+    price = pricing.price(listed, given, trainings=trainings)
     listed = [one for one in listed if one.name in price.by_name]
     budget = float(trainings) if trainings else 3600 * (hours or 0.5) - price.last(SEEDS)
     costs = [1.0] * len(listed) if trainings else price.seconds
@@ -73,107 +75,64 @@ def command(
         return
     started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
-        answer = _answer(listed[: rounds[0].candidates], rounds, given, more, jobs=jobs)
-    again = shlex.join(["orbweaver", "advise", *_options(data, sets, hours, trainings, backbones)])
-    write(answer, again=again)
+        answer = advising.answer(listed, rounds, given, partial(trials.run, jobs=jobs), more=more, frozen=frozen)
+    options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones, "--more": more}
+    write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, sets)]))
     if as_json:
-        click.echo(json.dumps(words.as_data(answer), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
         return
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
+    if other := words.alternative(answer):
+        click.echo(other)
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
+
+
+def _compared(backbones: str, given: Sequence[str]) -> list[Frozen]:
+    """Return the frozen backbones, after saying which of them go on."""
+    divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
+    say([f"frozen backbones first: {backbones}; what was computed is kept"])
+    frozen = frozen_bank.compared(backbones, [*given, *divided])
+    say([f"{one.name}: {words.percents(one.accuracy)} in {duration(one.seconds)}" for one in frozen])
+    say([f"tried are {' and '.join(best(frozen))}"])
+    return frozen
+
+
+def _candidates(backbones: Sequence[str], given: Sequence[str]) -> list[Candidate]:
+    """Return all candidates, the best on other images first."""
+    resolved = read(given)
+    more = {}
+    # A recipe, which its user may have taken out of params.yaml.
+    if section := resolved.settings.values["recipes"].get(candidates.MODERN):
+        given_keys = [word.partition("=")[0] for word in given]
+        more[candidates.MODERN] = candidates.modern(section, resolved.origin, given_keys)
+    return candidates.candidates(
+        backbones,
+        own=resolved.recipe.network.backbone,
+        more=more,
+        known_elsewhere=prior.shortfalls(prior.known().values()),
+    )
 
 
 def write(answer: Answer, *, again: str) -> None:
     """Write the page, the same as Markdown and the answer as data, in place of those of before."""
-    content = page.content(answer, again=again)
+    first = answer.tested.repeats[0]
+    key, own = first.record.data.set, first.runtime.naming.data
+    name = own if own and own != key else collected.known(key).title
+    content = page.content(answer, name=name, again=again)
     with paths.written_whole(FOLDER) as target:
         target.mkdir(parents=True)
         (target / "index.html").write_text(page.page(content), encoding="utf-8")
         (target / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
-        (target / "advice.json").write_text(json.dumps(words.as_data(answer), indent=2) + "\n", encoding="utf-8")
+        (target / "advice.json").write_text(json.dumps(plain.as_data(answer), indent=2) + "\n", encoding="utf-8")
 
 
-def _options(
-    data: str | None, sets: Sequence[str], hours: float | None, trainings: int | None, backbones: str
-) -> list[str]:
+def _words(options: Mapping[str, object], sets: Sequence[str]) -> list[str]:
     """Return the words that the command was given, but for those that change no result."""
-    valued = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
-    words = [
+    valued = [
         word
-        for name, value in valued.items()
+        for name, value in options.items()
         if value
         for word in (name, f"{value:g}" if isinstance(value, float) else str(value))
     ]
-    return [*words, *(word for one in sets for word in ("-S", one))]
-
-
-def say(lines: Sequence[str]) -> None:
-    """Print what is going to be paid, apart from what the command is asked for."""
-    for line in lines:
-        click.echo(f"advise: {line}", err=True)
-
-
-def _answer(
-    listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence[str], more: int | None, *, jobs: int
-) -> Answer:
-    tried = _tried(listed, rounds, given, jobs=jobs)
-    costs = {name: trial.result.seconds().mean for name, trial in tried.items()}
-    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], costs)
-    chosen = next(one for one in listed if one.name == advice.name)
-    tested = trials.run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given, jobs=jobs)[chosen.name]
-    points = _points(chosen, given, jobs=jobs)
-    images = tested.repeats[0].record.data.images
-    return Answer(
-        advice=advice,
-        trials=tried,
-        rounds=len(rounds),
-        tested=tested,
-        gain=gain(points, more or images) if _is_curve(points) else None,
-        points=points,
-        images=images,
-        command=_command(chosen, given),
-    )
-
-
-def _tried(
-    listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence[str], *, jobs: int
-) -> dict[str, Trial]:
-    """Run all rounds; what is left in one is decided by the inner divisions of the one before."""
-    tried: dict[str, Trial] = {}
-    names = [one.name for one in listed]
-    for number, one in enumerate(rounds, start=1):
-        if number > 1:
-            means = {name: tried[name].result.summary().mean for name in names}
-            names = halving.better(means, {n: tried[n].result.seconds().mean for n in names}, one.candidates)
-        say([f"round {number} of {len(rounds)}: {', '.join(names)}, n = {one.repeats}"])
-        settings = {c.name: {**c.settings, **candidates.inner(one.repeats)} for c in listed if c.name in names}
-        results = trials.run(settings, given, jobs=jobs)
-        names = [name for name in names if name in results]
-        tried |= {name: Trial(results[name], number) for name in names}
-    return tried
-
-
-def _points(chosen: Candidate, given: Sequence[str], *, jobs: int) -> dict[int, list[Point]]:
-    """Return the learning curve's points by repeat, measured on inner divisions."""
-    say([f"learning curve of {chosen.name}"])
-    settings = {
-        f"{chosen.name}-{100 * fraction:.0f}": {**chosen.settings, **candidates.fewer(SEEDS, fraction)}
-        for fraction in FRACTIONS
-    }
-    points: dict[int, list[Point]] = {}
-    for result in trials.run(settings, given, jobs=jobs).values():
-        for one in result.repeats:
-            accuracy, tested = one.scores.by_name["accuracy"], one.scores.test_images
-            points.setdefault(one.number, []).append(Point(one.record.parts.train, accuracy, tested))
-    return points
-
-
-def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
-    """Return whether there are two sizes: of classes of a few images the fractions may be the same ones."""
-    return all(len({point.images for point in repeat}) > 1 for repeat in points.values())
-
-
-def _command(chosen: Candidate, given: Sequence[str]) -> str:
-    words = [*given, *(override(key, value) for key, value in chosen.settings.items())]
-    return shlex.join(["dvc", "exp", "run", *(part for word in words for part in ("-S", word))])
+    return [*valued, *(word for one in sets for word in ("-S", one))]

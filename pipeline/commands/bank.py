@@ -105,14 +105,23 @@ def _is_usable(one: Asked, resolved: Resolved, *, named: bool) -> bool:
         InputError: where one that was named cannot be.
     """
     try:
-        table.check_size(one.backbone, resolved.recipe.data.input_size)
-        _values(one, resolved)
+        check_usable(one, resolved)
     except InputError as error:
         if named:
             raise
         click.echo(f"bank: left out: {error}", err=True)
         return False
     return True
+
+
+def check_usable(one: Asked, resolved: Resolved) -> None:
+    """Refuse a backbone that cannot be measured.
+
+    Raises:
+        InputError: for images that are too small for it, or weights that are not on this machine.
+    """
+    table.check_size(one.backbone, resolved.recipe.data.input_size)
+    _values(one, resolved)
 
 
 def _of(one: Asked, resolved: Resolved) -> Resolved:

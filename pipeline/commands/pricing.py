@@ -5,9 +5,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import click
 from tqdm import tqdm
@@ -36,17 +36,18 @@ IMPORTS = "import pipeline.stages.train"
 MEASURED, STARTING = Path(".dvc/tmp/advice/seconds.json"), "starting"
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(NamedTuple):
     """Seconds of one training of each candidate, and of what DVC and Python take besides.
 
     Attributes:
         by_name: of a training of each candidate, the most promising first; two that are one experiment are there once.
         starting: of a program that imports torch.
+        possible: how many candidates there are, also those that no budget was there to measure.
     """
 
     by_name: Mapping[str, float]
     starting: float
+    possible: int
 
     @property
     def training(self) -> list[float]:
@@ -67,47 +68,61 @@ class Price:
     def lines(self, rounds: Sequence[Round], seeds: int) -> list[str]:
         """Return what the rounds and the last comparison cost, a line each."""
         tried = self.seconds[: rounds[0].candidates]
-        count = int(halving.price([1.0] * len(tried), scale=rounds[0].repeats))
-        paid = halving.price(tried, scale=rounds[0].repeats)
+        count = int(halving.price([1.0] * len(tried), rounds))
+        paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
         return [
-            f"trials: {len(tried)} of {len(self.training)} candidates, {said}: {count} trainings, "
+            f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings, "
             f"about {tables.duration(paid)}",
             f"then {seeds * len(FRACTIONS)} trainings of the recommended one, for the test part and for the learning "
             f"curve: about {tables.duration(self.last(seeds))}",
         ]
 
 
-def price(listed: Sequence[Candidate], words: Sequence[str]) -> Price:
+def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
     Candidates that the other settings or the network exclude are left out, with a line each.
 
+    Args:
+        listed: the candidates, the most promising first.
+        words: what all set besides, as after -S.
+        trainings: how many there may be; candidates that they do not pay are not measured.
+
     Raises:
         InputError: where no candidate is possible, or the number of images is not known.
     """
-    planned = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
+    possible = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
+    needed = halving.affordable([1.0] * len(possible), trainings)[0].candidates if trainings else len(possible)
+    known, refused = _measured(possible, needed)
+    if not known.by_name:
+        raise InputError(refused[0])
+    for line in refused:
+        click.echo(f"advise: left out: {line}", err=True)
+    return known._replace(possible=len(possible) - len(refused))
+
+
+def _measured(possible: Sequence[Cell], needed: int) -> tuple[Price, list[str]]:
+    """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    missing = [cell for cell in planned if cell.key not in known]
-    refused: dict[str, str] = {}
+    before, by_name, refused = len(known), dict[str, float](), list[str]()
     if STARTING not in known:
         known[STARTING] = _starting()
-    for cell in tqdm(missing, desc="measuring", unit="candidate", leave=False, disable=None):
+    for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
+        if len(by_name) == needed:
+            break
         try:
-            known[cell.key] = _seconds(cell.resolved)
+            if cell.key not in known:
+                known[cell.key] = _seconds(cell.resolved)
+            by_name[cell.name] = known[cell.key]
         except InputError as error:
             # Such as a regularizer that compares maps, of a network of tokens.
-            refused[cell.name] = str(error)
-    planned = [cell for cell in planned if cell.key in known]
-    if not planned:
-        raise InputError(next(iter(refused.values())))
-    for name, line in refused.items():
-        click.echo(f"advise: left out: {name}: {line}", err=True)
-    if missing:
+            refused.append(f"{cell.name}: {error}")
+    if len(known) > before:
         with paths.written_whole(file) as target:
             target.write_text(json.dumps(known) + "\n", encoding="utf-8")
-    return Price({cell.name: known[cell.key] for cell in planned}, known[STARTING])
+    return Price(by_name, known[STARTING], len(possible)), refused
 
 
 def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:

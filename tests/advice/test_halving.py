@@ -21,9 +21,10 @@ def test_each_round_halves_the_candidates_and_doubles_their_repeats_until_the_fi
 @pytest.mark.parametrize("candidates", [1, 2, 3, 7, 12])
 def test_the_price_is_that_of_the_trainings_one_by_one(candidates: int) -> None:
     trained = set()
-    for one in halving.rounds(candidates, scale=3):
+    plan = halving.rounds(candidates, scale=3)
+    for one in plan:
         trained |= {(candidate, repeat) for candidate in range(one.candidates) for repeat in range(one.repeats)}
-    assert halving.price([2.0] * candidates, scale=3) == 2.0 * len(trained)
+    assert halving.price([2.0] * candidates, plan) == 2.0 * len(trained)
 
 
 @pytest.mark.parametrize("budget", [0.5, 1, 2, 5, 10, 29, 100, 1000])
@@ -31,11 +32,15 @@ def test_a_budget_is_never_exceeded_and_no_more_candidates_or_repeats_would_fit(
     costs = [1.0, 2.0, 4.0, 1.0, 3.0, 1.0]
     plan = halving.affordable(costs, budget)
     number = plan[0].candidates if plan else 0
-    if plan:
-        assert halving.price(costs[:number], scale=plan[0].repeats) <= budget
-        assert halving.price(costs[:number], scale=plan[0].repeats + 1) > budget
+    assert sum(costs[:number]) <= budget
     if number < len(costs):
-        assert all(halving.price(costs[:more]) > budget for more in range(number + 1, len(costs) + 1))
+        assert sum(costs[: number + 1]) > budget
+    if plan:
+        assert halving.price(costs[:number], plan) <= budget
+        whole = halving.rounds(number, scale=plan[0].repeats)
+        assert plan == whole[: len(plan)]
+        longer = whole[: len(plan) + 1] if len(plan) < len(whole) else halving.rounds(number, scale=plan[0].repeats + 1)
+        assert halving.price(costs[:number], longer) > budget
 
 
 def test_equal_scores_are_decided_by_cost() -> None:

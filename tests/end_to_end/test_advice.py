@@ -12,13 +12,19 @@ pytestmark = pytest.mark.slow
 def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     before = (stubbed.root / "params.yaml").read_bytes()
     told = stubbed.typed("orbweaver advise --trainings 8")
+    assert "advise: On other images (" in told
     # The clone's budget is one epoch.
     assert (
         "left out: advice: cell 'spa_gca': params.yaml: recipes.quick.train.budget.amount: 1 cannot be halved" in told
     )
-    assert re.search(r"advise: trials: \d+ of 14 candidates, .*: [5-8] trainings, about ", told)
+    assert re.search(r"advise: trials: (\d+) of 15 candidates, .*: [5-8] trainings, about ", told)
     assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
     folder = stubbed.root / "metrics/advice"
+    # Only those that are tried were measured.
+    tried = re.search(r"advise: trials: (\d+) of ", told)
+    assert tried
+    measured = json.loads((stubbed.root / ".dvc/tmp/advice/seconds.json").read_text(encoding="utf-8"))
+    assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
     assert answer["tied"][0] == answer["best"]
@@ -30,15 +36,18 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     # The stub divides as it always does, so that there is one size and no curve.
     assert answer["gain"] is None
     page = (folder / "index.html").read_text(encoding="utf-8")
-    for heading in ("What was tried", "The test part, opened once"):
-        assert heading in page
+    for said in ("What was tried", "The test part, opened once", "drawn spiders"):
+        assert said in page
     assert answer["command"] in told
     assert (stubbed.root / "params.yaml").read_bytes() == before
     assert stubbed.run("git", "status", "--short") == ""
 
     experiments = stubbed.run("dvc", "exp", "list", "--name-only")
-    again = stubbed.run("orbweaver", "advise", "--trainings", "8", "--json")
+    again = stubbed.run("orbweaver", "advise", "--trainings", "8", "--more", "500", "--json")
     assert json.loads(again[again.index("{\n") :]) == answer
+    # What is only said differently is part of the command that says it again.
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "orbweaver advise --trainings 8 --more 500</code>" in page
     assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
 
 

@@ -1,0 +1,149 @@
+"""How good is the advice of `orbweaver advise`? Its regret beside that of simpler rules, replayed from a table.
+
+    make advice-proof
+
+The table of `advice_trainings.py` holds every candidate on every cut of every source. An advice is replayed on it: the
+candidates are in the order of the *other* sources' results, successive halving spends a budget of trainings on inner
+divisions, and the recommendation is looked up on the test part. Regret is the accuracy of the candidate that is best
+there, less that of the one that was chosen. It writes docs/advice-proof.md, and the order of candidates that every
+advice starts from: `pipeline/advice/prior.json`.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from advice_images import MOST_TESTED, SIZES
+from advice_rules import RULES, WITHOUT_BUDGET, Cut
+from advice_table import DIVISIONS, INNER, OUTER, REPEATS, TABLE, table
+
+from pipeline.advice import candidates, prior
+from pipeline.advice.prior import Measured
+from pipeline.reporting.tables import Table, markdown
+
+BUDGETS = (2, 5, 10)
+# Of fewer sources a spread says nothing.
+LEAST_SOURCES = 5
+DOCS = Path(__file__).resolve().parents[1] / "docs/advice-proof.md"
+PAGE = Path(__file__).with_name("advice_page.md")
+
+
+def cuts(file: Path, divisions: Path) -> list[Cut]:
+    """Return the cuts of a table, with the candidates of which no training of any cut is missing."""
+    rows: dict[tuple[str, int], dict[tuple[str, str, int], dict[str, Any]]] = defaultdict(dict)
+    for row in table(file):
+        rows[row["set"], row["per_class"]][row["candidate"], row["part"], row["repeat"]] = row
+    images = json.loads(divisions.read_text(encoding="utf-8"))
+    numbers, known = range(1, REPEATS + 1), sorted(rows.items())
+    every = dict.fromkeys(name for _, trained in known for name, _, _ in trained)
+    needed = list(product((INNER, OUTER), numbers))
+    names = [name for name in every if all((name, *one) in trained for _, trained in known for one in needed)]
+    return [
+        Cut(
+            source,
+            size,
+            {name: {number: trained[name, INNER, number]["right"] for number in numbers} for name in names},
+            images[f"{source} {size}"],
+            {name: fmean(trained[name, OUTER, number]["accuracy"] for number in numbers) for name in names},
+            {name: fmean(trained[name, INNER, number]["seconds"] for number in numbers) for name in names},
+        )
+        for (source, size), trained in known
+    ]
+
+
+def sources(found: list[Cut]) -> dict[str, dict[str, float]]:
+    """Return the shortfalls of each source."""
+    return prior.by_source(
+        Measured(one.source, str(one.per_class), name, accuracy) for one in found for name, accuracy in one.test.items()
+    )
+
+
+def prior_of(found: list[Cut]) -> str:
+    """Return the content of the file that the advice starts from."""
+    values = {name: {key: round(value, 4) for key, value in one.items()} for name, one in sources(found).items()}
+    return json.dumps(values, indent=2) + "\n"
+
+
+def regrets(found: list[Cut]) -> dict[str, dict[int, dict[str, float]]]:
+    """Return the mean regret by rule, budget and source; what is known of a source is left out for all its cuts."""
+    every = sources(found)
+    result: dict[str, dict[int, dict[str, float]]] = {}
+    for rule, choose in RULES.items():
+        for budget in BUDGETS[:1] if rule in WITHOUT_BUDGET else BUDGETS:
+            of_source: dict[str, list[float]] = {}
+            for cut in found:
+                elsewhere = prior.shortfalls(one for name, one in every.items() if name != cut.source)
+                chosen = choose(cut, prior.ordered(list(cut.test), elsewhere), budget)
+                regret = sum(share * cut.regret(name) for name, share in chosen.items())
+                of_source.setdefault(cut.source, []).append(regret)
+            result.setdefault(rule, {})[budget] = {name: fmean(values) for name, values in of_source.items()}
+    return result
+
+
+def regret_table(found: list[Cut]) -> Table:
+    """Return regrets in points: a row a rule and budget, a column a source, and the mean over the sources."""
+    names = sorted({one.source for one in found})
+    rows = [
+        (
+            rule,
+            "–" if rule in WITHOUT_BUDGET else str(budget),
+            *(f"{100 * of_source[name]:.1f}" for name in names),
+            f"{100 * fmean(of_source.values()):.1f}",
+        )
+        for rule, budgets in regrets(found).items()
+        for budget, of_source in budgets.items()
+    ]
+    return Table(("rule", "trainings", *names, f"mean of {len(names)} sources"), rows, numbers_from=1)
+
+
+def accuracy_table(found: list[Cut]) -> Table:
+    """Return test accuracies in percent: a row a candidate, a column a cut."""
+    names = list(prior.shortfalls(sources(found).values()))
+    rows = [(name, *(f"{100 * one.test[name]:.1f}" if name in one.test else "–" for one in found)) for name in names]
+    return Table(("candidate", *(f"{one.source} {one.per_class}" for one in found)), rows, numbers_from=1)
+
+
+def missing(found: list[Cut]) -> str:
+    """Return which strategies of an advice are not in the table."""
+    names = [name for name in (*candidates.STRATEGIES, candidates.MODERN) if name not in found[0].test]
+    return f"Not among them: {', '.join(names)}." if names else ""
+
+
+def page(found: list[Cut]) -> str:
+    """Return the page of docs/ in Markdown."""
+    names = sorted({one.source for one in found})
+    spread = f"The mean is over {len(names)} independent sources"
+    if len(names) < LEAST_SOURCES:
+        spread += ": too few for an interval. That the advice is better than any other rule is **not shown**"
+    return PAGE.read_text(encoding="utf-8").format(
+        sources=", ".join(names),
+        missing=missing(found),
+        cuts=len(found),
+        trainings=sum(2 * REPEATS * len(one.test) for one in found),
+        tested=MOST_TESTED,
+        sizes=", ".join(map(str, SIZES)),
+        repeats=REPEATS,
+        spread=f"{spread}.",
+        accuracies=markdown(accuracy_table(found)),
+        regrets=markdown(regret_table(found)),
+    )
+
+
+def main() -> None:
+    """Write the page and the prior."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--page", type=Path, default=DOCS)
+    parser.add_argument("--prior", type=Path, default=prior.FILE)
+    given = parser.parse_args()
+    found = cuts(given.table, DIVISIONS)
+    given.page.write_text(page(found), encoding="utf-8")
+    given.prior.write_text(prior_of(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

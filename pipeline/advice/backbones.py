@@ -1,0 +1,34 @@
+"""The choice of backbones before any is trained: by a classifier on the features of each, frozen."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# So many go on to the trials.
+KEPT = 2
+
+
+class Frozen(NamedTuple):
+    """A frozen backbone.
+
+    Attributes:
+        name: of the backbone.
+        accuracy: of the logistic regression on its features, by nested cross-validation inside the training part.
+        low: lower end of its 95 % interval; None where there is none.
+        high: upper end.
+        seconds: that the features and all fits took, when they were computed.
+    """
+
+    name: str
+    accuracy: float
+    low: float | None
+    high: float | None
+    seconds: float
+
+
+def best(found: Sequence[Frozen]) -> list[str]:
+    """Return the names of those that go on, the best first; of equal ones the quicker.
+
+    >>> best([Frozen("a", 0.7, None, None, 1.0), Frozen("b", 0.9, None, None, 9.0), Frozen("c", 0.9, None, None, 1.0)])
+    ['c', 'b']
+    """
+    return [one.name for one in sorted(found, key=lambda one: (-one.accuracy, one.seconds))[:KEPT]]

@@ -1,0 +1,43 @@
+"""The answer as plain data, for JSON."""
+
+from typing import Any
+
+from pipeline.advice.answer import Answer, images_a_second, pair_of, summaries
+from pipeline.advice.backbones import best
+from pipeline.evaluation.compare.experiments import Summary
+
+
+def as_data(answer: Answer) -> dict[str, Any]:
+    """Return the same as plain data, accuracies from 0 to 1 and times in seconds."""
+    advice, by_name, tested = answer.advice, summaries(answer), answer.tested.summary()
+    return {
+        "recommended": advice.name,
+        "best": advice.best,
+        "close": advice.close,
+        "tied": advice.tied,
+        "command": answer.command,
+        "images": answer.images,
+        "test": _plain(tested),
+        "backbones": [one._asdict() | {"tried": one.name in best(answer.frozen)} for one in answer.frozen],
+        "inner": {
+            name: _plain(by_name[name])
+            | {
+                "round": trial.round,
+                "dropped": trial.round < answer.rounds,
+                "seconds": trial.result.seconds().mean,
+                "images_per_second": images_a_second(trial.result),
+                "p": None if name == advice.best else pair_of(advice, name).holm,
+            }
+            for name, trial in answer.trials.items()
+        },
+        "optimism": by_name[advice.name].mean - tested.mean,
+        "learning_curve": {
+            number: [{"images": one.images, "accuracy": one.accuracy} for one in points]
+            for number, points in answer.points.items()
+        },
+        "gain": answer.gain and answer.gain._asdict(),
+    }
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    return {"n": summary.n, "accuracy": summary.mean, "sd": summary.sd, "interval": summary.interval}

@@ -1,0 +1,106 @@
+"""The steps of an advice once its price is known: the trials, the recommendation, its test and its learning curve."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+
+import click
+
+from pipeline.advice import candidates, halving, recommendation
+from pipeline.advice.answer import Answer, Trial
+from pipeline.advice.backbones import Frozen
+from pipeline.advice.candidates import Candidate
+from pipeline.advice.halving import Round, Tried
+from pipeline.advice.learning_curve import FRACTIONS, Point, gain
+from pipeline.commands import trials
+from pipeline.studies.definition import override
+from pipeline.studies.results import Result
+
+# Seeds of the last comparison, on the one test part.
+SEEDS = 3
+# What runs trials: settings by name, and what all set besides.
+Run = Callable[[trials.Settings, Sequence[str]], Mapping[str, Result]]
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print what is going to be paid, apart from what the command is asked for."""
+    for line in lines:
+        click.echo(f"advise: {line}", err=True)
+
+
+def answer(
+    listed: Sequence[Candidate],
+    rounds: Sequence[Round],
+    given: Sequence[str],
+    run: Run,
+    *,
+    more: int | None,
+    frozen: Sequence[Frozen],
+) -> Answer:
+    """Return the whole answer; the test part is opened once, for what is recommended.
+
+    Args:
+        listed: the candidates, the most promising first.
+        rounds: how many are tried how often.
+        given: what all set besides, as after -S.
+        run: what runs trials.
+        more: how many more images to judge; None for as many as there are.
+        frozen: the backbones that the candidates' were chosen from.
+    """
+    tried = _tried(listed, rounds, given, run)
+    costs = {name: trial.result.seconds().mean for name, trial in tried.items()}
+    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], costs)
+    chosen = next(one for one in listed if one.name == advice.name)
+    tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
+    points = _points(chosen, given, run)
+    images = tested.repeats[0].record.data.images
+    return Answer(
+        advice=advice,
+        trials=tried,
+        rounds=len(rounds),
+        tested=tested,
+        gain=gain(points, more or images) if _is_curve(points) else None,
+        points=points,
+        images=images,
+        command=_command(chosen, given),
+        frozen=frozen,
+    )
+
+
+def _tried(listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence[str], run: Run) -> dict[str, Trial]:
+    """Run all rounds; what is left in one is decided by the inner divisions of the one before."""
+    settings = {one.name: one.settings for one in listed}
+    results: dict[str, Result] = {}
+
+    def attempt(names: Sequence[str], repeats: int) -> dict[str, Tried]:
+        number = [one.repeats for one in rounds].index(repeats) + 1
+        say([f"round {number} of {len(rounds)}: {', '.join(names)}, n = {repeats}"])
+        results.update(run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given))
+        return {name: Tried(results[name].summary().mean, results[name].seconds().mean) for name in names}
+
+    last = halving.run([one.name for one in listed], rounds, attempt)
+    return {name: Trial(results[name], number) for name, number in last.items()}
+
+
+def _points(chosen: Candidate, given: Sequence[str], run: Run) -> dict[int, list[Point]]:
+    """Return the learning curve's points by repeat, measured on inner divisions."""
+    say([f"learning curve of {chosen.name}"])
+    settings = {
+        f"{chosen.name}-{100 * fraction:.0f}": {**chosen.settings, **candidates.fewer(SEEDS, fraction)}
+        for fraction in FRACTIONS
+    }
+    points: dict[int, list[Point]] = {}
+    for result in run(settings, given).values():
+        for one in result.repeats:
+            accuracy, tested = one.scores.by_name["accuracy"], one.scores.test_images
+            points.setdefault(one.number, []).append(Point(one.record.parts.train, accuracy, tested))
+    return points
+
+
+def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
+    """Return whether there are two sizes: of classes of a few images the fractions may be the same ones."""
+    return all(len({point.images for point in repeat}) > 1 for repeat in points.values())
+
+
+def _command(chosen: Candidate, given: Sequence[str]) -> str:
+    words = [*given, *(override(key, value) for key, value in chosen.settings.items())]
+    return shlex.join(["dvc", "exp", "run", *(part for word in words for part in ("-S", word))])
