@@ -103,7 +103,8 @@ def row(one: Training, recipe: Recipe, data: Packed, rows: list[Row]) -> dict[st
 def listed() -> list[Candidate]:
     """Return the candidates of the table: all, without augmentation but that of `modern`."""
     resolved = read(WORDS)
-    modern = candidates.modern(resolved.settings.values["recipes"][candidates.MODERN], resolved.origin, ())
+    section, unit = resolved.settings.values["recipes"][candidates.MODERN], resolved.recipe.train.budget.unit
+    modern = candidates.modern(section, resolved.origin, unit=unit, given=())
     return candidates.candidates([], ["none"], own=resolved.recipe.network.backbone, more={candidates.MODERN: modern})
 
 

@@ -36,6 +36,7 @@ CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
 BANK = "takes a minute; commands/test_bank.py has it with smaller images"
 ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
 OUT_OF_REACH = {
+    "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,
     "orbweaver advise --backbones efficientnet_lite0,resnet18 --trainings 20 --json": ADVICE,

@@ -29,8 +29,9 @@ STRATEGIES: Mapping[str, Settings] = {
 }
 MODERN = "modern"
 AUGMENTATIONS = ("none", "flip")
-# What of the recipe `modern` is not part of the candidate: it takes a validation part, which the others would lack.
-NOT_TAKEN = ("early_stop", "batch_size", "budget")
+# What of the recipe `modern` is not part of the candidate: early stop takes a validation part, which the others would
+# lack, batches are no ingredient, and rate and budget have words of their own.
+NOT_TAKEN = ("early_stop", "batch_size", "lr", "budget")
 
 
 class Candidate(NamedTuple):
@@ -91,23 +92,25 @@ def _is_augmented(settings: Settings) -> bool:
     return "augmentation" not in settings and settings["freeze"] != PROBE
 
 
-def modern(section: Mapping[str, Any], place: Callable[[str], str], axes: Iterable[str]) -> Settings:
+def modern(section: Mapping[str, Any], place: Callable[[str], str], *, unit: str, given: Iterable[str]) -> Settings:
     """Return the ingredients of the recipe `modern` as settings over another recipe.
 
     Args:
         section: the recipe's, of params.yaml.
         place: where a setting such as "train.mixup" comes from in the other recipe, as a key of params.yaml.
-        axes: what the user has set for all trials; a place that is one of them is left alone.
+        unit: of that recipe's budget; in another unit its budget stays.
+        given: what the user has set for all trials; a place that is one of them is left alone.
     """
-    train = {name: value for name, value in section["train"].items() if name not in (*NOT_TAKEN, "lr")}
+    train = {name: value for name, value in section["train"].items() if name not in NOT_TAKEN}
+    budget = section["train"]["budget"]
     own = {
         "freeze": section["network"]["freeze"],
         "augmentation": section["data"]["augmentation"],
         "lr": section["train"]["lr"],
-        "budget": section["train"]["budget"]["amount"],
+        **({"budget": budget["amount"]} if budget["unit"] == unit else {}),
     }
     placed = {place(f"train.{name}"): value for name, value in train.items()}
-    return {key: value for key, value in (own | placed).items() if key not in axes}
+    return {key: value for key, value in (own | placed).items() if key not in given}
 
 
 def inner(repeats: int) -> dict[str, Any]:

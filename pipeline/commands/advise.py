@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Try strategies, regularizers and augmentation on these images, and say which to use.
 
-    All are tried by successive halving on divisions of the training part. What is recommended is the cheapest of those
-    that cannot be told from the best; it is then tested once, on images that no trial has seen. Every trial is a DVC
+    All are tried by successive halving on divisions of the training part. What is recommended is the cheapest within
+    one standard error of the best; it is then tested once, on images that no trial has seen. Every trial is a DVC
     experiment: Ctrl-C stops, and the same command goes on. By default half an hour.
     """
     if hours and trainings:
@@ -59,6 +59,8 @@ def command(
     trials.check(given)
     say([prior.sentence(prior.known())])
     names = [name for name in backbones.split(",") if name]
+    if only_price and len(names) > KEPT:
+        say([f"priced are {' and '.join(names[:KEPT])}; which two are tried is chosen by the features of all"])
     frozen = [] if only_price or len(names) <= KEPT else _compared(backbones, given)
     listed = _candidates(best(frozen) or names[:KEPT], given)
     price = pricing.price(listed, given, trainings=trainings)
@@ -104,8 +106,12 @@ def _candidates(backbones: Sequence[str], given: Sequence[str]) -> list[Candidat
     more = {}
     # A recipe, which its user may have taken out of params.yaml.
     if section := resolved.settings.values["recipes"].get(candidates.MODERN):
-        given_keys = [word.partition("=")[0] for word in given]
-        more[candidates.MODERN] = candidates.modern(section, resolved.origin, given_keys)
+        more[candidates.MODERN] = candidates.modern(
+            section,
+            resolved.origin,
+            unit=resolved.recipe.train.budget.unit,
+            given=[word.partition("=")[0] for word in given],
+        )
     return candidates.candidates(
         backbones,
         own=resolved.recipe.network.backbone,

@@ -4,8 +4,19 @@ import re
 
 import pytest
 
-from pipeline.advice.candidates import STRATEGIES, candidates
+from pipeline.advice.candidates import STRATEGIES, candidates, modern
 
+MODERN = {
+    "network": {"freeze": "lp_ft"},
+    "data": {"augmentation": "trivial_augment"},
+    "train": {
+        "lr": 5e-4,
+        "budget": {"unit": "epochs", "amount": 30},
+        "early_stop": 10,
+        "mixup": 0.2,
+        "optimizer": "adamw",
+    },
+}
 OF_TRANSFORMERS = {"lora", "bitfit"}
 
 
@@ -26,3 +37,24 @@ def test_a_model_of_timms_has_a_name_that_a_cell_may_have() -> None:
     assert {one.name for one in listed} == {f"timm-test_vit-r160_in1k-{name}" for name in STRATEGIES}
     assert all(re.fullmatch(r"[\w-]+", one.name) for one in listed)
     assert {one.settings["backbone"] for one in listed} == {"timm/test_vit.r160_in1k"}
+
+
+@pytest.mark.parametrize(("unit", "budget"), [("epochs", {"budget": 30}), ("iterations", {})])
+def test_the_ingredients_of_modern_go_where_the_other_recipe_has_them(unit: str, budget: dict[str, int]) -> None:
+    places = {"train.mixup": "defaults.train.mixup", "train.optimizer": "recipes.mine.train.optimizer"}
+    settings = modern(MODERN, places.__getitem__, unit=unit, given=["lr", "folder"])
+    assert settings == {
+        "freeze": "lp_ft",
+        "augmentation": "trivial_augment",
+        "defaults.train.mixup": 0.2,
+        "recipes.mine.train.optimizer": "adamw",
+        **budget,
+    }
+
+
+def test_an_augmentation_of_its_own_and_a_solved_head_are_tried_once() -> None:
+    listed = candidates(own="resnet18", more={"modern": {"freeze": "lp_ft", "augmentation": "trivial_augment"}})
+    names = [one.name for one in listed]
+    assert "3b-flip" in names
+    assert not {"modern-flip", "probe-flip"} & set(names)
+    assert next(one for one in listed if one.name == "modern").settings["augmentation"] == "trivial_augment"
