@@ -154,6 +154,16 @@ def table(answer: Answer) -> Table:
     return Table(header, rows, numbers_from=2)
 
 
+def ranked(frozen: Sequence[Frozen]) -> list[str]:
+    """Return a line for each frozen backbone, the best first: its accuracy, its seconds, and whether it is tried."""
+    kept, lines = best(frozen), []
+    for one in sorted(frozen, key=lambda one: (one.name not in kept, -one.accuracy)):
+        interval = "" if one.low is None or one.high is None else f" ({ends(Interval(one.low, one.high))})"
+        fate = "tried" if one.name in kept else f"left out: not one of the best {len(kept)}"
+        lines.append(f"{one.name}: {percents(one.accuracy)}{interval} in {duration(one.seconds)}, {fate}")
+    return lines
+
+
 def backbones(answer: Answer) -> Table:
     """Return the frozen backbones, those first that went on to the trials."""
     kept = best(answer.frozen)

@@ -51,6 +51,7 @@ def candidates(
     augmentations: Iterable[str] = AUGMENTATIONS,
     *,
     own: str,
+    weights: Mapping[str, Settings] | None = None,
     more: Mapping[str, Settings] | None = None,
     known_elsewhere: Mapping[str, float] | None = None,
 ) -> list[Candidate]:
@@ -60,6 +61,7 @@ def candidates(
         backbones: by name; empty for that of the recipe.
         augmentations: by name.
         own: the recipe's backbone.
+        weights: what a backbone's candidates set for its weights, by its name.
         more: strategies beside those of the table.
         known_elsewhere: how far below the best they were on other images, which decides their order.
 
@@ -70,7 +72,8 @@ def candidates(
     >>> [one.name for one in candidates(own="resnet18", known_elsewhere={"1": 0.0, "probe": 0.1})][:4]
     ['1', '1-flip', 'probe', '3b']
     """
-    networks: list[dict[str, Any]] = [{"backbone": name} for name in backbones] or [{}]
+    networks: list[dict[str, Any]] = [{"backbone": name, **(weights or {}).get(name, {})} for name in backbones]
+    networks = networks or [{}]
     strategies = {**STRATEGIES, **(more or {})}
     order = prior.ordered(list(strategies), known_elsewhere or {})
     every = []
@@ -80,7 +83,11 @@ def candidates(
             continue
         if augmentation != "none" and not _is_augmented(settings):
             continue
-        words = [*network.values(), strategy, *([] if augmentation == "none" else [augmentation])]
+        words = [
+            *([network["backbone"]] if network else []),
+            strategy,
+            *([] if augmentation == "none" else [augmentation]),
+        ]
         # A cell's name has none of the marks that timm's names have.
         name = re.sub(r"[^\w-]", "-", "-".join(words))
         every.append(Candidate(name, {**network, "augmentation": augmentation, **settings}))

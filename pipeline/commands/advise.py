@@ -16,6 +16,7 @@ from pipeline.advice.backbones import KEPT, Frozen, best
 from pipeline.advice.candidates import Candidate
 from pipeline.commands import advising, cell_runs, frozen_bank, pricing, trials
 from pipeline.commands.advising import SEEDS, say
+from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -31,7 +32,7 @@ FOLDER = Path("metrics/advice")
 @click.option("-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="For all trials; may be repeated.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long all may take.")
 @click.option("--trainings", type=click.IntRange(min=1), help="How many networks the trials may train.")
-@click.option("--backbones", metavar="NAME,...", default="", help="Which to try; by default the recipe's.")
+@click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Which to try; by default the recipe's.")
 @click.option("--more", type=click.IntRange(min=1), help="How many more images to judge; by default as many again.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
 @click.option("--price", "only_price", is_flag=True, help="Say what it costs, and stop.")
@@ -58,11 +59,11 @@ def command(
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
     say([prior.sentence(prior.known())])
-    names = [name for name in backbones.split(",") if name]
-    if only_price and len(names) > KEPT:
-        say([f"priced are {' and '.join(names[:KEPT])}; which two are tried is chosen by the features of all"])
-    frozen = [] if only_price or len(names) <= KEPT else _compared(backbones, given)
-    listed = _candidates(best(frozen) or names[:KEPT], given)
+    asked = frozen_bank.asked(backbones, given) if backbones else {}
+    if only_price and len(asked) > KEPT:
+        say([f"priced are {' and '.join(list(asked)[:KEPT])}; which two are tried is chosen by the features of all"])
+    frozen = [] if only_price or len(asked) <= KEPT else _compared(asked, given)
+    listed = _candidates(best(frozen) or list(asked)[:KEPT], asked, given)
     price = pricing.price(listed, given, trainings=trainings)
     listed = [one for one in listed if one.name in price.by_name]
     budget = float(trainings) if trainings else 3600 * (hours or 0.5) - price.last(SEEDS)
@@ -90,17 +91,16 @@ def command(
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
 
 
-def _compared(backbones: str, given: Sequence[str]) -> list[Frozen]:
+def _compared(asked: Mapping[str, Asked], given: Sequence[str]) -> list[Frozen]:
     """Return the frozen backbones, after saying which of them go on."""
     divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
-    say([f"frozen backbones first: {backbones}; what was computed is kept"])
-    frozen = frozen_bank.compared(backbones, [*given, *divided])
-    say([f"{one.name}: {words.percents(one.accuracy)} in {duration(one.seconds)}" for one in frozen])
-    say([f"tried are {' and '.join(best(frozen))}"])
+    say([f"frozen backbones first: {', '.join(asked)}; what was computed is kept"])
+    frozen = frozen_bank.compared(asked.values(), [*given, *divided])
+    say(words.ranked(frozen))
     return frozen
 
 
-def _candidates(backbones: Sequence[str], given: Sequence[str]) -> list[Candidate]:
+def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Sequence[str]) -> list[Candidate]:
     """Return all candidates, the best on other images first."""
     resolved = read(given)
     more = {}
@@ -115,6 +115,7 @@ def _candidates(backbones: Sequence[str], given: Sequence[str]) -> list[Candidat
     return candidates.candidates(
         backbones,
         own=resolved.recipe.network.backbone,
+        weights=frozen_bank.weights(asked, given),
         more=more,
         known_elsewhere=prior.shortfalls(prior.known().values()),
     )

@@ -1,30 +1,90 @@
 """Frozen backbones side by side before an advice tries any, by the classifiers of `orbweaver bank`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from pipeline.advice.backbones import Frozen
 from pipeline.bank.probes import LOGISTIC
 from pipeline.commands import bank
+from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read
 from pipeline.commands.training_part import training_part
+from pipeline.core.errors import InputError
+from pipeline.core.recipe import NONE
+
+# With which the user says the weights of all trials.
+WEIGHTS = ("weights", "weights_file")
 
 
-def compared(backbones: str, words: Sequence[str]) -> list[Frozen]:
-    """Return what a logistic regression gives on the features of each, inside the training part alone.
+def asked(backbones: str, words: Sequence[str]) -> dict[str, Asked]:
+    """Return the backbones that are named, each with the weights that the bank and the trials take.
 
     Args:
         backbones: as the option --backbones names them.
         words: the experiment, as after -S.
 
     Raises:
+        InputError: for one that is unknown, there twice or without weights, and for a file beside weights for all.
+    """
+    of_all = _of_all(words)
+    if of_all and "=" in backbones:
+        raise InputError(f"-S {of_all}: {bank.OPTION} has a file of weights for one backbone; give either")
+    resolved, found = read(words), dict[str, Asked]()
+    for one in bank.named(backbones, resolved):
+        if one.backbone in found:
+            raise InputError(
+                f"{bank.OPTION}: {one.backbone} is there twice; an advice tries it with one file of weights"
+            )
+        if of_all:
+            found[one.backbone] = one._replace(weights=resolved.recipe.network.weights)
+        elif one.weights == NONE:
+            way_out = f"give a file of them, {bank.OPTION} {one.backbone}=/path/to/it"
+            raise InputError(f"{bank.OPTION}: {one.backbone}: no pre-trained weights are published; {way_out}")
+        else:
+            found[one.backbone] = one
+    return found
+
+
+def _of_all(words: Iterable[str]) -> str:
+    return next((word for word in words if word.partition("=")[0] in WEIGHTS), "")
+
+
+def weights(found: Mapping[str, Asked], words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each backbone's trials set for its weights, where the recipe or the user's words do not say so.
+
+    Args:
+        found: the backbones.
+        words: the experiment, as after -S.
+    """
+    if _of_all(words):
+        return {}
+    network = read(words).recipe.network
+    settings: dict[str, dict[str, Any]] = {}
+    for name, one in found.items():
+        if one.file:
+            # Trials run in copies of the clone.
+            settings[name] = {"weights": one.weights, "weights_file": str(Path(one.file).resolve())}
+        elif (name, one.weights) != (network.backbone, network.weights):
+            settings[name] = {"weights": one.weights}
+    return settings
+
+
+def compared(found: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
+    """Return what a logistic regression gives on the features of each, inside the training part alone.
+
+    Args:
+        found: the backbones.
+        words: the experiment, as after -S.
+
+    Raises:
         InputError: for one whose weights are not on this machine.
     """
-    resolved = read(words)
-    asked = list(bank.named(backbones, resolved))
-    for one in asked:
+    resolved, listed = read(words), list(found)
+    for one in listed:
         bank.check_usable(one, resolved)
     with training_part(resolved) as part:
-        results = [bank.measure(one, resolved, part) for one in asked]
+        results = [bank.measure(one, resolved, part) for one in listed]
     return [
         Frozen(
             one.backbone,

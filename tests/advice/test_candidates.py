@@ -31,6 +31,13 @@ def test_what_is_for_transformers_is_tried_with_them_alone() -> None:
     assert not OF_TRANSFORMERS & {one.name for one in candidates(own="resnet18")}
 
 
+def test_a_backbones_weights_are_settings_of_its_own_candidates_and_no_part_of_a_name() -> None:
+    listed = candidates(["resnet18", "vgg16"], ["none"], own="vgg16", weights={"resnet18": {"weights": "imagenet"}})
+    assert {one.settings.get("weights") for one in listed if one.name.startswith("resnet18-")} == {"imagenet"}
+    assert {one.settings.get("weights") for one in listed if one.name.startswith("vgg16-")} == {None}
+    assert len({one.name for one in listed}) == len(listed)
+
+
 @pytest.mark.slow
 def test_a_model_of_timms_has_a_name_that_a_cell_may_have() -> None:
     listed = candidates(["timm/test_vit.r160_in1k"], ["none"], own="")

@@ -9,8 +9,9 @@ import pytest
 import tiny
 from click.testing import CliRunner, Result
 
+from pipeline.advice.backbones import Frozen
 from pipeline.bank import folds, probes
-from pipeline.commands import orbweaver
+from pipeline.commands import frozen_bank, orbweaver
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.synthetic.synthetic import spider_image
@@ -65,10 +66,18 @@ def test_the_second_call_is_found_and_other_labels_of_test_images_change_nothing
     assert row | {"found": True, "computed": 0} == found
     assert set(row["probes"]) == {"logistic", "neighbors", "mean"}
     assert "Nothing was computed anew for resnet18" in bank(*words).output
+    ranked = first_of_advice(words)
     test = tmp_path / "spiders/test"
     for old, new in (("a", "x"), ("b", "a"), ("c", "b"), ("x", "c")):
         (test / old).rename(test / new)
     assert told(*words) == second
+    assert first_of_advice(words) == ranked
+
+
+def first_of_advice(words: list[str]) -> list[Frozen]:
+    """What an advice chooses backbones by, before it trains any."""
+    given = [word for word in words[:-2] if word != "-S"]
+    return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given)
 
 
 def test_a_backbone_without_weights_is_refused_by_name_and_else_left_out(words: list[str]) -> None:
