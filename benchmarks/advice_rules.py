@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import comb
 from statistics import fmean
 
@@ -14,7 +14,8 @@ from pipeline.advice.recommendation import Recommendation
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 
 
-@dataclass(frozen=True)
+# Equal to itself alone, as what was advised on it is kept.
+@dataclass(frozen=True, eq=False)
 class Cut:
     """All that was measured on one cut of a source.
 
@@ -66,20 +67,21 @@ Rule = Callable[[Cut, list[str], int], dict[str, float]]
 
 def advised(cut: Cut, order: list[str], budget: int) -> dict[str, float]:
     """Return what the advice recommends, its candidates in this order."""
-    return {_advice(cut, order, budget).name: 1.0}
+    return {_advice(cut, tuple(order), budget).name: 1.0}
 
 
 def tied_and_cheapest(cut: Cut, order: list[str], budget: int) -> dict[str, float]:
     """Return the cheapest of all that cannot be told from the best."""
-    return {min(_advice(cut, order, budget).tied, key=cut.seconds.__getitem__): 1.0}
+    return {min(_advice(cut, tuple(order), budget).tied, key=cut.seconds.__getitem__): 1.0}
 
 
 def best_tried(cut: Cut, order: list[str], budget: int) -> dict[str, float]:
     """Return what the advice names as the better bet, the one with the highest accuracy of all that it tried."""
-    return {_advice(cut, order, budget).best: 1.0}
+    return {_advice(cut, tuple(order), budget).best: 1.0}
 
 
-def _advice(cut: Cut, order: list[str], budget: int) -> Recommendation:
+@cache
+def _advice(cut: Cut, order: tuple[str, ...], budget: int) -> Recommendation:
     repeats: dict[str, int] = {}
 
     def attempt(names: Sequence[str], number: int) -> dict[str, Tried]:

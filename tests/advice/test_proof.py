@@ -100,6 +100,7 @@ def test_a_line_that_was_cut_short_is_trained_again(tmp_path: Path) -> None:
     assert advice_table.table(file) == _rows("moths", ACCURACY)
 
 
+@pytest.mark.slow
 def test_the_page_and_the_prior_are_what_follows_from_the_table_in_the_repository() -> None:
     found = advice_regret.cuts(advice_table.TABLE, advice_table.DIVISIONS)
     assert advice_regret.DOCS.read_text(encoding="utf-8") == advice_regret.page(found)
