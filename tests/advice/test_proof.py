@@ -21,13 +21,13 @@ ACCURACY = {"3b": 0.9, "2": 0.8, "1": 0.6, "3c": 0.3}
 
 
 def _rows(source: str, test: Mapping[str, float], inner: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
-    """All rows of one cut; of 200 inner answers the first ones are right, so that differences are certain."""
+    """All rows of one cut; of 60 inner answers the first ones are right, so that differences are certain."""
     rows = []
     for name in test:
-        right = round(200 * (inner or test)[name])
+        right = round(60 * (inner or test)[name])
         for part, number in itertools.product((advice_table.INNER, advice_table.OUTER), range(1, 4)):
             row = {"set": source, "per_class": 6, "candidate": name, "part": part, "repeat": number}
-            answers = {"right": "1" * right + "0" * (200 - right)} if part == advice_table.INNER else {}
+            answers = {"right": "1" * right + "0" * (60 - right)} if part == advice_table.INNER else {}
             rows.append(row | {"accuracy": test[name], "seconds": 1.0} | answers)
     return rows
 
@@ -40,7 +40,7 @@ def _table(folder: Path, *sets: list[dict[str, Any]]) -> Path:
 
 def _cuts(folder: Path, *sets: list[dict[str, Any]]) -> list[Any]:
     divisions = folder / "divisions.json"
-    tested = [list(range(200)), list(range(100, 300)), list(range(200, 400))]
+    tested = [list(range(60)), list(range(30, 90)), list(range(60, 120))]
     divisions.write_text(json.dumps({f"{rows[0]['set']} 6": tested for rows in sets}), encoding="utf-8")
     cuts: list[Any] = advice_regret.cuts(_table(folder, *sets), divisions)
     return cuts
@@ -70,6 +70,7 @@ def test_random_search_is_the_mean_over_all_draws(found: list[Any], budget: int)
     assert sum(share * found[0].regret(name) for name, share in shares.items()) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_what_a_rule_chooses_does_not_depend_on_the_test_part(found: list[Any]) -> None:
     order, other = list(ACCURACY), dict(zip(ACCURACY, reversed(ACCURACY.values()), strict=True))
     for choose in advice_rules.RULES.values():

@@ -35,14 +35,14 @@ def test_the_best_is_recommended_where_all_others_are_worse() -> None:
 
 
 def test_where_there_is_no_signal_all_are_tied() -> None:
-    """In one of twenty such families a pair is told apart by chance: this is a count of 20."""
+    """In one of twenty such families a pair is told apart by chance: this is a count of 10."""
     ties = 0
-    for seed in range(20):
+    for seed in range(10):
         names = {"a": 3.0, "b": 1.0, "c": 2.0}
         advice = recommend([candidate(name, 0.5, seed=seed) for name in names], names)
         ties += len(advice.tied) == 3
         assert advice.name == min(advice.close, key=names.__getitem__)
-    assert ties >= 17
+    assert ties >= 8
 
 
 def test_a_cheaper_one_that_is_almost_two_standard_errors_below_is_tied_and_not_recommended() -> None:
