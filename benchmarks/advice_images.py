@@ -48,10 +48,10 @@ def drawn(side: int) -> ImageSet:
 
 def digits(side: int) -> ImageSet:
     """Return scikit-learn's handwritten digits, enlarged."""
-    found = load_digits()
-    gray = (found.images * (255 / found.images.max())).astype(np.uint8)
+    dataset = load_digits()
+    gray = (dataset.images * (255 / dataset.images.max())).astype(np.uint8)
     enlarged = [Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC).convert("RGB") for one in gray]
-    return _together([(np.asarray(one), str(label)) for one, label in zip(enlarged, found.target, strict=True)])
+    return _together([(np.asarray(one), str(label)) for one, label in zip(enlarged, dataset.target, strict=True)])
 
 
 def photographs(folder: Path, side: int) -> ImageSet:

@@ -139,10 +139,10 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--page", type=Path, default=DOCS)
     parser.add_argument("--prior", type=Path, default=prior.FILE)
-    given = parser.parse_args()
-    found = cuts(given.table, DIVISIONS)
-    given.page.write_text(page(found), encoding="utf-8")
-    given.prior.write_text(prior_of(found), encoding="utf-8")
+    arguments = parser.parse_args()
+    measured = cuts(arguments.table, DIVISIONS)
+    arguments.page.write_text(page(measured), encoding="utf-8")
+    arguments.prior.write_text(prior_of(measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

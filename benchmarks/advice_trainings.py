@@ -16,17 +16,17 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from itertools import islice
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import yaml
 from advice_images import MADE, SETS, SIZES, cut, image_set
 from advice_table import DIVISIONS, INNER, REPEATS, TABLE, Training, key_of, mend, table, trainings
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.advice import candidates
@@ -35,8 +35,9 @@ from pipeline.assembly import networks, run_record, training
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
 from pipeline.commands.overriding import read
-from pipeline.core import paths, seeding
+from pipeline.core import paths
 from pipeline.core.recipe import Recipe
+from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared import dividing
 from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.packed import Packed
@@ -46,7 +47,10 @@ from pipeline.training.images import Images
 from pipeline.training.predict import scores_and_features
 
 HERE = Path(__file__).resolve().parent
+# A training has one thread, as all cores have a process.
 WORDS = ["recipe=quick", "device=cpu", "threads=1"]
+# Names of sets, and where their images are.
+Sets = tuple[tuple[str, str], ...]
 
 
 def recipe_of(one: Training) -> Recipe:
@@ -56,34 +60,57 @@ def recipe_of(one: Training) -> Recipe:
     return read([*WORDS, *(override(key, value) for key, value in settings.items())]).recipe
 
 
-def tested(recipe: Recipe, rows: list[Row], repeat: int) -> list[int]:
-    """Return the places in the manifest of the images that an inner division tests."""
+class Answers(NamedTuple):
+    """The answers of a network that was trained once.
+
+    Attributes:
+        places: where the images of each part are in the manifest.
+        right: whether each image of the test part is right.
+        seconds: of the processor, for the training.
+    """
+
+    places: Mapping[str, list[int]]
+    right: NDArray[np.bool_]
+    seconds: float
+
+
+def divided(recipe: Recipe, rows: Sequence[Row], repeat: int) -> dict[str, list[int]]:
+    """Return the places in the manifest of the images of each part."""
     number = {one.path: place for place, one in enumerate(rows)}
-    assigned = dividing.divided(recipe.data, rows, [], own=True, repeat=repeat)
-    return [number[one.path] for one in assigned if one.part == "test"]
-
-
-def row(one: Training, recipe: Recipe, data: Packed, rows: list[Row]) -> dict[str, Any]:
-    """Train and test once, and return the table's row."""
-    assigned = dividing.divided(recipe.data, rows, [], own=True, repeat=one.repeat)
-    number = {path: place for place, path in enumerate(data.paths)}
     places: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for image in assigned:
+    for image in dividing.divided(recipe.data, rows, [], own=True, repeat=repeat):
         places[image.part].append(number[image.path])
+    return places
+
+
+def trained(recipe: Recipe, data: Packed, rows: Sequence[Row], repeat: int) -> Answers:
+    """Train and test once, as the stages do.
+
+    Args:
+        recipe: the settings.
+        data: the packed images, in the manifest's order.
+        rows: their manifest.
+        repeat: the number of division and seed.
+    """
+    places = divided(recipe, rows, repeat)
     parts = {name: torch.tensor(members, dtype=torch.long) for name, members in places.items()}
     on = machine(recipe)
-    network = networks.initial(recipe, classes=len(data.classes), repeat=one.repeat)
-    record = run_record.run_record(recipe, data, parts, network, on=on, repeat=one.repeat)
+    network = networks.initial(recipe, classes=len(data.classes), repeat=repeat)
+    record = run_record.run_record(recipe, data, parts, network, on=on, repeat=repeat)
     started = time.process_time()
     training.run(recipe, network, data, parts, record, on=on, on_epoch=lambda _: None)
     seconds = time.process_time() - started
-    tested = parts["test"]
-    view = eval_transform(recipe.data.sizes)
-    images = Images(data.images, tested, mean=data.mean, std=data.std, device=on.device, transform=view)
+    rows_tested, view = parts["test"], eval_transform(recipe.data.sizes)
+    images = Images(data.images, rows_tested, mean=data.mean, std=data.std, device=on.device, transform=view)
     logits, _ = scores_and_features(
-        network.eval(), images, tested, batch_size=recipe.train.batch_size, precision=on.precision
+        network.eval(), images, rows_tested, batch_size=recipe.train.batch_size, precision=on.precision
     )
-    right = logits.argmax(1).numpy() == data.labels[tested.numpy()]
+    return Answers(places, logits.argmax(1).numpy() == data.labels[places["test"]], seconds)
+
+
+def row(one: Training, answers: Answers) -> dict[str, Any]:
+    """Return the table's row."""
+    right = answers.right
     # An advice compares candidates image by image on inner divisions, and reads one number of the test part.
     bits = {"right": "".join(map(str, right.astype(int)))} if one.part == INNER else {}
     return {
@@ -92,10 +119,10 @@ def row(one: Training, recipe: Recipe, data: Packed, rows: list[Row]) -> dict[st
         "candidate": one.candidate.name,
         "part": one.part,
         "repeat": one.repeat,
-        "train": len(parts["train"]),
-        "tested": len(tested),
+        "train": len(answers.places["train"]),
+        "tested": len(right),
         "accuracy": round(float(right.mean()), 5),
-        "seconds": round(seconds, 2),
+        "seconds": round(answers.seconds, 2),
         **bits,
     }
 
@@ -108,59 +135,45 @@ def listed() -> list[Candidate]:
     return candidates.candidates([], ["none"], own=resolved.recipe.network.backbone, more={candidates.MODERN: modern})
 
 
-class Worker:
-    """What a process holds: the cuts of all sets, in a folder with what records are made of."""
-
-    cuts: Mapping[tuple[str, int], tuple[Packed, list[Row]]] = {}
-
-    @classmethod
-    def start(cls, sets: dict[str, str], folder: str) -> None:
-        """Read all sets once, on one thread, as all cores have a process."""
-        torch.set_num_threads(1)
-        os.chdir(folder)
-        side = read(WORDS).recipe.data.image_size
-        whole = {name: image_set(where, side) for name, where in sets.items()}
-        cls.cuts = {(name, size): cut(whole[name], size) for name in sets for size in SIZES}
-
-    @classmethod
-    def divisions(cls) -> dict[str, list[list[int]]]:
-        """Return which images each inner division of each cut tests."""
-        recipe = read([*WORDS, *(override(key, value) for key, value in candidates.inner(REPEATS).items())]).recipe
-        return {
-            f"{name} {size}": [tested(recipe, rows, repeat) for repeat in range(1, REPEATS + 1)]
-            for (name, size), (_, rows) in cls.cuts.items()
-        }
-
-    @classmethod
-    def train(cls, one: Training) -> dict[str, Any]:
-        """Return the row of a training, which prints nothing."""
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return row(one, recipe_of(one), *cls.cuts[one.set, one.per_class])
+@cache
+def cuts(sets: Sets) -> dict[tuple[str, int], tuple[Packed, list[Row]]]:
+    """Return the cuts of all sets with their manifests, by name and number of images; read once a process."""
+    side = read(WORDS).recipe.data.image_size
+    whole = {name: image_set(where, side) for name, where in sets}
+    return {(name, size): cut(whole[name], size) for name in whole for size in SIZES}
 
 
-def measure(sets: dict[str, str], file: Path, minutes: float, folder: str) -> int:
+def divisions(sets: Sets) -> dict[str, list[list[int]]]:
+    """Return which images each inner division of each cut tests."""
+    recipe = read([*WORDS, *(override(key, value) for key, value in candidates.inner(REPEATS).items())]).recipe
+    return {
+        f"{name} {size}": [divided(recipe, rows, repeat)["test"] for repeat in range(1, REPEATS + 1)]
+        for (name, size), (_, rows) in cuts(sets).items()
+    }
+
+
+def train(sets: Sets, one: Training) -> dict[str, Any]:
+    """Return the row of a training, which prints nothing."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return row(one, trained(recipe_of(one), *cuts(sets)[one.set, one.per_class], one.repeat))
+
+
+def measure(sets: Sets, file: Path, minutes: float) -> int:
     """Append the rows that are missing, for so many minutes, and return how many are missing then."""
     there = {key_of(one) for one in table(file)}
-    missing = [one for one in trainings(list(sets), listed()) if one.key() not in there]
+    missing = [one for one in trainings([name for name, _ in sets], listed()) if one.key() not in there]
     file.parent.mkdir(parents=True, exist_ok=True)
     mend(file)
-    until, cores, waiting = time.monotonic() + 60 * minutes, seeding.cores(), iter(missing)
-    with (
-        ProcessPoolExecutor(cores, get_context("spawn"), initializer=Worker.start, initargs=(sets, folder)) as pool,
-        tqdm(total=len(missing), desc="trainings", disable=None) as bar,
-        file.open("a", encoding="utf-8") as target,
-    ):
-        DIVISIONS.write_text(json.dumps(pool.submit(Worker.divisions).result()) + "\n", encoding="utf-8")
-        running = {pool.submit(Worker.train, one) for one in islice(waiting, cores)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for one in done:
-                target.write(json.dumps(one.result()) + "\n")
-                target.flush()
-                bar.update()
-            if time.monotonic() < until:
-                running |= {pool.submit(Worker.train, one) for one in islice(waiting, len(done))}
-    return len(missing) - int(bar.n)
+    DIVISIONS.write_text(json.dumps(divisions(sets)) + "\n", encoding="utf-8")
+    until, added = time.monotonic() + 60 * minutes, 0
+    with mapped(partial(train, sets), missing) as rows, file.open("a", encoding="utf-8") as target:
+        for one in tqdm(rows, "trainings", len(missing), disable=None):
+            target.write(json.dumps(one) + "\n")
+            target.flush()
+            added += 1
+            if time.monotonic() > until:
+                break
+    return len(missing) - added
 
 
 def main() -> None:
@@ -169,13 +182,12 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--sets", type=Path, default=SETS)
     parser.add_argument("--minutes", type=float, default=240, help="then stop; the next call goes on")
-    given = parser.parse_args()
-    sets = {name: os.path.expandvars(where) for name, where in yaml.safe_load(given.sets.read_bytes()).items()}
+    arguments = parser.parse_args()
+    sets = {name: os.path.expandvars(where) for name, where in yaml.safe_load(arguments.sets.read_bytes()).items()}
     if unset := [f"{name}: {where}" for name, where in sets.items() if "$" in where]:
-        parser.error(f"{given.sets.name}: {unset[0]}: not set in the environment")
-    sets = {name: where if where in MADE else str(Path(where).resolve()) for name, where in sets.items()}
-    place = given.table.resolve()
-    os.environ["OMP_NUM_THREADS"] = "1"
+        parser.error(f"{arguments.sets.name}: {unset[0]}: not set in the environment")
+    places = tuple((name, where if where in MADE else str(Path(where).resolve())) for name, where in sets.items())
+    file = arguments.table.resolve()
     with tempfile.TemporaryDirectory() as scratch:
         # What a record is made of, in a folder where the weights of this table are nobody else's.
         for name in (paths.PARAMS, "dvc.yaml", "pipeline"):
@@ -184,8 +196,8 @@ def main() -> None:
         paths.RECIPE.parent.mkdir()
         validate.write(read(WORDS).recipe)
         source.main()
-        left = measure(sets, place, given.minutes, scratch)
-    print(f"{len(table(place))} trainings in {place.name}, {left} to go")
+        left = measure(places, file, arguments.minutes)
+    print(f"{len(table(file))} trainings in {file.name}, {left} to go")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from pipeline.advice.backbones import Frozen, best
+from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation, images_to_separate
 from pipeline.evaluation.compare.experiments import Pair, Summary
@@ -156,26 +156,25 @@ def table(answer: Answer) -> Table:
 
 def ranked(frozen: Sequence[Frozen]) -> list[str]:
     """Return a line for each frozen backbone, the best first: its accuracy, its seconds, and whether it is tried."""
-    kept, lines = best(frozen), []
-    for one in sorted(frozen, key=lambda one: (one.name not in kept, -one.accuracy)):
-        interval = "" if one.low is None or one.high is None else f" ({ends(Interval(one.low, one.high))})"
-        fate = "tried" if one.name in kept else f"left out: not one of the best {len(kept)}"
-        lines.append(f"{one.name}: {percents(one.accuracy)}{interval} in {duration(one.seconds)}, {fate}")
+    lines = []
+    for one, tried in judged(frozen):
+        interval = f" ({ends(one.interval)})" if one.interval else ""
+        verdict = "tried" if tried else f"left out: not one of the best {len(best(frozen))}"
+        lines.append(f"{one.name}: {percents(one.accuracy)}{interval} in {duration(one.seconds)}, {verdict}")
     return lines
 
 
 def backbones(answer: Answer) -> Table:
     """Return the frozen backbones, those first that went on to the trials."""
-    kept = best(answer.frozen)
     rows = [
         (
             one.name,
-            "tried" if one.name in kept else "left out",
+            "tried" if tried else "left out",
             f"{100 * one.accuracy:.1f}",
-            NONE if one.low is None or one.high is None else ends(Interval(one.low, one.high)),
+            ends(one.interval) if one.interval else NONE,
             duration(one.seconds),
         )
-        for one in sorted(answer.frozen, key=lambda one: (one.name not in kept, -one.accuracy))
+        for one, tried in judged(answer.frozen)
     ]
     return Table(("backbone", "verdict", "accuracy (%)", "95 % interval", "time"), rows, numbers_from=2)
 

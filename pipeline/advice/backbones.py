@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.evaluation.compare.statistics import Interval
+
 # So many go on to the trials.
 KEPT = 2
 
@@ -24,11 +26,22 @@ class Frozen(NamedTuple):
     high: float | None
     seconds: float
 
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the accuracy."""
+        return None if self.low is None or self.high is None else Interval(self.low, self.high)
 
-def best(found: Sequence[Frozen]) -> list[str]:
+
+def judged(frozen: Sequence[Frozen]) -> list[tuple[Frozen, bool]]:
+    """Return each with whether it goes on, those first that do, the best first."""
+    names = best(frozen)
+    return sorted(((one, one.name in names) for one in frozen), key=lambda pair: (not pair[1], -pair[0].accuracy))
+
+
+def best(frozen: Sequence[Frozen]) -> list[str]:
     """Return the names of those that go on, the best first; of equal ones the quicker.
 
     >>> best([Frozen("a", 0.7, None, None, 1.0), Frozen("b", 0.9, None, None, 9.0), Frozen("c", 0.9, None, None, 1.0)])
     ['c', 'b']
     """
-    return [one.name for one in sorted(found, key=lambda one: (-one.accuracy, one.seconds))[:KEPT]]
+    return [one.name for one in sorted(frozen, key=lambda one: (-one.accuracy, one.seconds))[:KEPT]]

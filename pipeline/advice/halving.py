@@ -23,7 +23,7 @@ class Round(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """What a candidate gave.
+    """The result of a candidate.
 
     Attributes:
         accuracy: the mean over its repeats.
@@ -112,11 +112,11 @@ def run(
     """
     left, last = list(names[: plan[0].candidates]), dict[str, int]()
     for number, one in enumerate(plan, start=1):
-        found = attempt(left, one.repeats)
+        results = attempt(left, one.repeats)
         last |= dict.fromkeys(left, number)
         if number < len(plan):
-            scores = {name: found[name].accuracy for name in left}
-            left = better(scores, {name: found[name].seconds for name in left}, plan[number].candidates)
+            scores = {name: results[name].accuracy for name in left}
+            left = better(scores, {name: results[name].seconds for name in left}, plan[number].candidates)
     return last
 
 

@@ -1,4 +1,4 @@
-"""What was best elsewhere: strategies in the order in which they did on the image sets of the project's own table."""
+"""Strategies in the order in which they did elsewhere, on the image sets of the project's own table."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -14,10 +14,12 @@ from pipeline.advice import candidates, halving, page, plain, prior
 from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, Frozen, best
 from pipeline.advice.candidates import Candidate
+from pipeline.advice.halving import Round
 from pipeline.commands import advising, cell_runs, frozen_bank, pricing, trials
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read
+from pipeline.commands.pricing import Price
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
@@ -60,19 +62,11 @@ def command(
     trials.check(given)
     say([prior.sentence(prior.known())])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
-    if only_price and len(asked) > KEPT:
-        say([f"priced are {' and '.join(list(asked)[:KEPT])}; which two are tried is chosen by the features of all"])
-    frozen = [] if only_price or len(asked) <= KEPT else _compared(asked, given)
+    frozen = _frozen(asked, given, only_price=only_price)
     listed = _candidates(best(frozen) or list(asked)[:KEPT], asked, given)
     price = pricing.price(listed, given, trainings=trainings)
     listed = [one for one in listed if one.name in price.by_name]
-    budget = float(trainings) if trainings else 3600 * (hours or 0.5) - price.last(SEEDS)
-    costs = [1.0] * len(listed) if trainings else price.seconds
-    rounds = halving.affordable(costs, budget)
-    if not rounds:
-        raise InputError(
-            f"--hours: the last comparison and one training take {duration(price.last(SEEDS) + costs[0])}; give more"
-        )
+    rounds = _rounds(price, hours=hours, trainings=trainings)
     say(price.lines(rounds, SEEDS))
     if only_price:
         return
@@ -91,13 +85,33 @@ def command(
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
 
 
-def _compared(asked: Mapping[str, Asked], given: Sequence[str]) -> list[Frozen]:
-    """Return the frozen backbones, after saying which of them go on."""
+def _frozen(asked: Mapping[str, Asked], given: Sequence[str], *, only_price: bool) -> list[Frozen]:
+    """Return the frozen backbones where there is something to choose, after saying which of them go on."""
+    if len(asked) <= KEPT:
+        return []
+    if only_price:
+        say([f"priced are {' and '.join(list(asked)[:KEPT])}; which two are tried is chosen by the features of all"])
+        return []
     divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
     say([f"frozen backbones first: {', '.join(asked)}; what was computed is kept"])
     frozen = frozen_bank.compared(asked.values(), [*given, *divided])
     say(words.ranked(frozen))
     return frozen
+
+
+def _rounds(price: Price, *, hours: float | None, trainings: int | None) -> list[Round]:
+    """Return the rounds that the budget pays.
+
+    Raises:
+        InputError: for hours that do not pay one training beside the last comparison.
+    """
+    if trainings:
+        return halving.affordable([1.0] * len(price.by_name), trainings)
+    costs, last = price.seconds, price.last(SEEDS)
+    rounds = halving.affordable(costs, 3600 * (hours or 0.5) - last)
+    if not rounds:
+        raise InputError(f"--hours: the last comparison and one training take {duration(last + costs[0])}; give more")
+    return rounds
 
 
 def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Sequence[str]) -> list[Candidate]:
@@ -115,7 +129,7 @@ def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Seq
     return candidates.candidates(
         backbones,
         own=resolved.recipe.network.backbone,
-        weights=frozen_bank.weights(asked, given),
+        weights=frozen_bank.weights(asked, resolved, given),
         more=more,
         known_elsewhere=prior.shortfalls(prior.known().values()),
     )

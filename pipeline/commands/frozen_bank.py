@@ -10,6 +10,7 @@ from pipeline.commands import bank
 from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read
 from pipeline.commands.training_part import training_part
+from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE
 
@@ -30,38 +31,39 @@ def asked(backbones: str, words: Sequence[str]) -> dict[str, Asked]:
     of_all = _of_all(words)
     if of_all and "=" in backbones:
         raise InputError(f"-S {of_all}: {bank.OPTION} has a file of weights for one backbone; give either")
-    resolved, found = read(words), dict[str, Asked]()
+    resolved, by_name = read(words), dict[str, Asked]()
     for one in bank.named(backbones, resolved):
-        if one.backbone in found:
+        if one.backbone in by_name:
             raise InputError(
                 f"{bank.OPTION}: {one.backbone} is there twice; an advice tries it with one file of weights"
             )
         if of_all:
-            found[one.backbone] = one._replace(weights=resolved.recipe.network.weights)
+            by_name[one.backbone] = one._replace(weights=resolved.recipe.network.weights)
         elif one.weights == NONE:
             way_out = f"give a file of them, {bank.OPTION} {one.backbone}=/path/to/it"
             raise InputError(f"{bank.OPTION}: {one.backbone}: no pre-trained weights are published; {way_out}")
         else:
-            found[one.backbone] = one
-    return found
+            by_name[one.backbone] = one
+    return by_name
 
 
 def _of_all(words: Iterable[str]) -> str:
     return next((word for word in words if word.partition("=")[0] in WEIGHTS), "")
 
 
-def weights(found: Mapping[str, Asked], words: Sequence[str]) -> dict[str, dict[str, Any]]:
+def weights(by_name: Mapping[str, Asked], resolved: Resolved, words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what each backbone's trials set for its weights, where the recipe or the user's words do not say so.
 
     Args:
-        found: the backbones.
-        words: the experiment, as after -S.
+        by_name: the backbones, by their names.
+        resolved: the experiment.
+        words: of which it is made, as after -S.
     """
     if _of_all(words):
         return {}
-    network = read(words).recipe.network
+    network = resolved.recipe.network
     settings: dict[str, dict[str, Any]] = {}
-    for name, one in found.items():
+    for name, one in by_name.items():
         if one.file:
             # Trials run in copies of the clone.
             settings[name] = {"weights": one.weights, "weights_file": str(Path(one.file).resolve())}
@@ -70,17 +72,17 @@ def weights(found: Mapping[str, Asked], words: Sequence[str]) -> dict[str, dict[
     return settings
 
 
-def compared(found: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
+def compared(backbones: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
     """Return what a logistic regression gives on the features of each, inside the training part alone.
 
     Args:
-        found: the backbones.
+        backbones: each with its weights.
         words: the experiment, as after -S.
 
     Raises:
         InputError: for one whose weights are not on this machine.
     """
-    resolved, listed = read(words), list(found)
+    resolved, listed = read(words), list(backbones)
     for one in listed:
         bank.check_usable(one, resolved)
     with training_part(resolved) as part:

@@ -78,12 +78,12 @@ def insert(network: Network, *, rank: int, alpha: float) -> None:
     Raises:
         InputError: for a network without attention in its blocks, and a rank beyond the sides of a matrix.
     """
-    found = sites(network)
-    if not found:
+    matrices = sites(network)
+    if not matrices:
         raise InputError(
             "freeze: 'lora' updates attention's linear layers, and this network's blocks have none; use 3b"
         )
-    for site in found:
+    for site in matrices:
         module = network.model.get_submodule(site.module)
         matrix = module.get_parameter(site.tensor)
         if rank > (side := min(matrix.shape)):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import advice_trainings
 import numpy as np
 import pytest
 import tiny
@@ -13,20 +14,14 @@ from numpy.typing import NDArray
 from pipeline.advice import candidates, halving, recommendation
 from pipeline.advice.halving import Tried
 from pipeline.advice.recommendation import Recommendation
-from pipeline.assembly import networks, run_record, training
-from pipeline.assembly.machine import machine
-from pipeline.assembly.transforms import eval_transform
 from pipeline.core import imagenet
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.prepared import dividing
 from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.networks.backbones.table import make
 from pipeline.stages import source
 from pipeline.training import checkpoints
-from pipeline.training.images import Images
-from pipeline.training.predict import scores_and_features
 
 SIDE, PER_CLASS, CLASSES = 32, 40, ("blue", "red")
 # From the cheapest to the dearest, in a unit of their own: seconds of such small trainings are noise.
@@ -69,19 +64,10 @@ def settings(freeze: str, file: Path) -> dict[str, Any]:
 
 def right(recipe: Recipe, data: Packed, rows: Sequence[Row], repeat: int) -> dict[str, bool]:
     """Train on an inner division, and return which of its test images are right."""
-    number = {path: place for place, path in enumerate(data.paths)}
-    places: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for image in dividing.divided(recipe.data, rows, [], own=True, repeat=repeat):
-        places[image.part].append(number[image.path])
-    parts = {name: torch.tensor(members, dtype=torch.long) for name, members in places.items()}
-    on, network = machine(recipe), networks.initial(recipe, classes=len(data.classes), repeat=repeat)
-    record = run_record.run_record(recipe, data, parts, network, on=on, repeat=repeat)
-    training.run(recipe, network, data, parts, record, on=on, on_epoch=lambda _: None)
-    tested, view = parts["test"], eval_transform(recipe.data.sizes)
-    images = Images(data.images, tested, mean=data.mean, std=data.std, device=on.device, transform=view)
-    logits, _ = scores_and_features(network.eval(), images, tested, batch_size=16, precision=on.precision)
-    answers = logits.argmax(1).numpy() == data.labels[tested.numpy()]
-    return {data.paths[place]: bool(answer) for place, answer in zip(places["test"], answers, strict=True)}
+    answers = advice_trainings.trained(recipe, data, rows, repeat)
+    return {
+        data.paths[place]: bool(answer) for place, answer in zip(answers.places["test"], answers.right, strict=True)
+    }
 
 
 def advised(data: Packed, rows: Sequence[Row], file: Path) -> Recommendation:

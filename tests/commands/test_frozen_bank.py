@@ -9,6 +9,7 @@ from pipeline.advice import candidates
 from pipeline.advice.answer import ranked
 from pipeline.advice.backbones import Frozen
 from pipeline.commands import frozen_bank, trials
+from pipeline.commands.overriding import read
 from pipeline.core.errors import InputError
 
 EFFICIENTNET, RESNET, FILE = "efficientnet_lite0", "resnet18", "own.safetensors"
@@ -25,7 +26,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def planned(backbones: str, *words: str) -> dict[str, tuple[str, str]]:
     """The weights and the file of each backbone's trials, as params.yaml takes them."""
     found = frozen_bank.asked(backbones, words)
-    listed = candidates.candidates(list(found), ["none"], own=EFFICIENTNET, weights=frozen_bank.weights(found, words))
+    weights = frozen_bank.weights(found, read(words), words)
+    listed = candidates.candidates(list(found), ["none"], own=EFFICIENTNET, weights=weights)
     cells = trials.plan({one.name: one.settings for one in listed if one.name.endswith("-3b")}, words)
     taken = {}
     for cell in cells:
