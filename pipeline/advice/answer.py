@@ -60,16 +60,15 @@ def sentence(answer: Answer) -> str:
     expected = f"expect {percents(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"
-    others = len(advice.tied) - 1
-    if not others:
-        why = "the best of those that were tried, and detectably better than each other one"
-    elif advice.name == advice.best:
+    others = len({*advice.tied} - {advice.name, advice.best})
+    if advice.name != advice.best:
+        why = f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}"
+        if others:
+            why += f"; {_counted(others)} cannot be told from that either"
+    elif others:
         why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
-        why = (
-            f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}; "
-            f"{_counted(others)} cannot be told from that"
-        )
+        why = "the best of those that were tried, and detectably better than each other one"
     if len(answer.trials) == 1:
         why = "the only one that was tried"
     return f"Use {advice.name}: {expected}. It is {why}."

@@ -55,7 +55,9 @@ def candidates(
     more: Mapping[str, Settings] | None = None,
     known_elsewhere: Mapping[str, float] | None = None,
 ) -> list[Candidate]:
-    """Return all candidates, the first of each backbone and augmentation before the second.
+    """Return all candidates: every strategy of every backbone with the first augmentation, then with the second.
+
+    A budget then pays for more strategies before it pays for one twice.
 
     Args:
         backbones: by name; empty for that of the recipe.
@@ -65,19 +67,19 @@ def candidates(
         more: strategies beside those of the table.
         known_elsewhere: how far below the best they were on other images, which decides their order.
 
-    >>> [one.name for one in candidates(["resnet18"], own="resnet18")][:3]
-    ['resnet18-3b', 'resnet18-3b-flip', 'resnet18-lp_ft']
+    >>> [one.name for one in candidates(["resnet18", "vgg16"], own="resnet18")][:3]
+    ['resnet18-3b', 'vgg16-3b', 'resnet18-lp_ft']
     >>> [one.name for one in candidates(["resnet18", "vit_b_16"], own="") if "lora" in one.name]
     ['vit_b_16-lora', 'vit_b_16-lora-flip']
-    >>> [one.name for one in candidates(own="resnet18", known_elsewhere={"1": 0.0, "probe": 0.1})][:4]
-    ['1', '1-flip', 'probe', '3b']
+    >>> [one.name for one in candidates(own="resnet18", known_elsewhere={"1": 0.0, "probe": 0.1})][:3]
+    ['1', 'probe', '3b']
     """
     networks: list[dict[str, Any]] = [{"backbone": name, **(weights or {}).get(name, {})} for name in backbones]
     networks = networks or [{}]
     strategies = {**STRATEGIES, **(more or {})}
     order = prior.ordered(list(strategies), known_elsewhere or {})
     every = []
-    for strategy, network, augmentation in product(order, networks, augmentations):
+    for augmentation, strategy, network in product(augmentations, order, networks):
         settings = strategies[strategy]
         if part_of(str(settings["freeze"])) != WHOLE and not known(network.get("backbone", own)).attends:
             continue

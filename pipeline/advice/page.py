@@ -29,7 +29,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "sentence": words.sentence(answer),
         "command": answer.command,
         "alternative": words.alternative(answer),
-        "elsewhere": prior.sentence(prior.known()),
+        "elsewhere": prior.sentence(prior.elsewhere(record.data.set)),
         "backbones": words.backbones(answer) if answer.frozen else None,
         "tried": words.table(answer),
         "over": answer.advice.compared.over,

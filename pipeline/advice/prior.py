@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from pipeline.datasets.collect.sets import SETS
+
 FILE = Path(__file__).with_name("prior.json")
 # By strategy: how far below the best of its set, 0 to 1.
 Shortfalls = Mapping[str, float]
@@ -66,6 +68,15 @@ def known(file: Path = FILE) -> dict[str, dict[str, float]]:
     return sources
 
 
+def elsewhere(data: str) -> dict[str, dict[str, float]]:
+    """Return the shortfalls of all sources but one: advice on a set of the table does not start from its own results.
+
+    Args:
+        data: the name of a data set, as in params.yaml.
+    """
+    return {source: one for source, one in known().items() if source != data}
+
+
 def ordered(strategies: Sequence[str], means: Shortfalls) -> list[str]:
     """Return strategies, the best elsewhere first; those that were not tried elsewhere come last, as they are given.
 
@@ -79,4 +90,5 @@ def sentence(sources: Mapping[str, Shortfalls]) -> str:
     """Return what the table says in one line."""
     means = shortfalls(sources.values())
     said = ", ".join(f"{name} {100 * value:.1f}" for name, value in means.items())
-    return f"On other images ({', '.join(sources)}), points below the best, on average: {said}."
+    titles = [SETS[source].title if source in SETS else source for source in sources]
+    return f"On other images ({', '.join(titles)}), points below the best, on average: {said}."

@@ -95,6 +95,12 @@ def measured(frozen: Frozen, weights: str, images: Images) -> Result:
     )
 
 
+def is_measured(frozen: Frozen, images: Images) -> bool:
+    """Return whether the store has the estimates."""
+    with store.held(key(frozen, images)) as place:
+        return store.is_whole(place, RESULT)
+
+
 def key(frozen: Frozen, images: Images) -> str:
     """Return the name under which the estimates are kept."""
     return store.key(

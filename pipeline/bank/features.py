@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -126,14 +126,23 @@ def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> 
     """
     with store.held(frozen.key()) as place:
         kept, rate = _kept(place)
-        places = {image: row for row, image in reversed(list(enumerate(images))) if image not in kept}
-        if places:
-            missing = sorted(places.values())
-            with open_images(missing) as packed:
-                computed, rate = compute(frozen, packed, torch.arange(len(missing)))
-            kept |= dict(zip((images[row] for row in missing), computed, strict=True))
+        if rows := _first_places(images, kept):
+            with open_images(rows) as packed:
+                computed, rate = compute(frozen, packed, torch.arange(len(rows)))
+            kept |= dict(zip((images[row] for row in rows), computed, strict=True))
             _keep(place, kept, rate)
-    return Features(np.stack([kept[image] for image in images]), len(places), rate)
+    return Features(np.stack([kept[image] for image in images]), len(rows), rate)
+
+
+def missing(frozen: Frozen, images: Sequence[str]) -> list[int]:
+    """Return the places of images whose features are not in the store, as `features` would compute them."""
+    with store.held(frozen.key()) as place:
+        return _first_places(images, _kept(place)[0])
+
+
+def _first_places(images: Sequence[str], kept: Container[str]) -> list[int]:
+    """Return where those that are not kept stand first, in order."""
+    return sorted({image: row for row, image in reversed(list(enumerate(images))) if image not in kept}.values())
 
 
 def compute(frozen: Frozen, packed: Packed, rows: Tensor) -> tuple[FloatArray, float]:

@@ -60,13 +60,13 @@ def command(
         raise InputError("--hours and --trainings: give one of them")
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
-    say([prior.sentence(prior.known())])
+    say([prior.sentence(prior.elsewhere(read(given).recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     frozen = _frozen(asked, given, only_price=only_price)
     listed = _candidates(best(frozen) or list(asked)[:KEPT], asked, given)
     price = pricing.price(listed, given, trainings=trainings)
     listed = [one for one in listed if one.name in price.by_name]
-    rounds = _rounds(price, hours=hours, trainings=trainings)
+    rounds = _rounds(price, hours=hours, trainings=trainings, spent=sum(one.seconds for one in frozen))
     say(price.lines(rounds, SEEDS))
     if only_price:
         return
@@ -89,28 +89,35 @@ def _frozen(asked: Mapping[str, Asked], given: Sequence[str], *, only_price: boo
     """Return the frozen backbones where there is something to choose, after saying which of them go on."""
     if len(asked) <= KEPT:
         return []
+    divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
+    frozen = frozen_bank.compared(asked.values(), [*given, *divided], say=say, only_price=only_price)
     if only_price:
         say([f"priced are {' and '.join(list(asked)[:KEPT])}; which two are tried is chosen by the features of all"])
         return []
-    divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
-    say([f"frozen backbones first: {', '.join(asked)}; what was computed is kept"])
-    frozen = frozen_bank.compared(asked.values(), [*given, *divided])
     say(words.ranked(frozen))
     return frozen
 
 
-def _rounds(price: Price, *, hours: float | None, trainings: int | None) -> list[Round]:
+def _rounds(price: Price, *, hours: float | None, trainings: int | None, spent: float) -> list[Round]:
     """Return the rounds that the budget pays.
+
+    Args:
+        price: of the candidates.
+        hours: how long all may take.
+        trainings: how many there may be, in place of hours.
+        spent: seconds of the frozen backbones, also where they were kept: the plan stays the same.
 
     Raises:
         InputError: for hours that do not pay one training beside the last comparison.
     """
     if trainings:
         return halving.affordable([1.0] * len(price.by_name), trainings)
-    costs, last = price.seconds, price.last(SEEDS)
-    rounds = halving.affordable(costs, 3600 * (hours or 0.5) - last)
+    costs, besides = price.seconds, spent + price.last(SEEDS)
+    rounds = halving.affordable(costs, 3600 * (hours or 0.5) - besides)
     if not rounds:
-        raise InputError(f"--hours: the last comparison and one training take {duration(last + costs[0])}; give more")
+        raise InputError(
+            f"--hours: the last comparison and one training take {duration(besides + costs[0])}; give more"
+        )
     return rounds
 
 
@@ -131,7 +138,7 @@ def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Seq
         own=resolved.recipe.network.backbone,
         weights=frozen_bank.weights(asked, resolved, given),
         more=more,
-        known_elsewhere=prior.shortfalls(prior.known().values()),
+        known_elsewhere=prior.shortfalls(prior.elsewhere(resolved.recipe.data.set).values()),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from pipeline.assembly.machine import machine
-from pipeline.bank import bank, folds
+from pipeline.bank import bank, folds, price
 from pipeline.bank.bank import Result
 from pipeline.bank.features import Frozen
 from pipeline.bank.probes import LOGISTIC, PROBES
@@ -151,13 +151,24 @@ def _values(one: Asked, resolved: Resolved) -> Any:
 
 def measure(one: Asked, resolved: Resolved, part: TrainingPart) -> Result:
     """Return what one backbone gives."""
-    recipe = _of(one, resolved).recipe
-    data = recipe.data
-    frozen = Frozen(recipe.network, data.sizes, data.resize, _values(one, resolved), machine(recipe))
-    images = bank.Images(
-        [row.sha256 for row in part.rows], part.labels, part.groups, functools.partial(part.packed, recipe)
+    return bank.measured(
+        _frozen(one, resolved), f"file {Path(one.file).name}" if one.file else one.weights, _images(one, resolved, part)
     )
-    return bank.measured(frozen, f"file {Path(one.file).name}" if one.file else one.weights, images)
+
+
+def seconds(one: Asked, resolved: Resolved, part: TrainingPart) -> float:
+    """Return about how long that takes, 0 for what is kept."""
+    return price.seconds(_frozen(one, resolved), _images(one, resolved, part))
+
+
+def _frozen(one: Asked, resolved: Resolved) -> Frozen:
+    recipe = _of(one, resolved).recipe
+    return Frozen(recipe.network, recipe.data.sizes, recipe.data.resize, _values(one, resolved), machine(recipe))
+
+
+def _images(one: Asked, resolved: Resolved, part: TrainingPart) -> bank.Images:
+    packed = functools.partial(part.packed, _of(one, resolved).recipe)
+    return bank.Images([row.sha256 for row in part.rows], part.labels, part.groups, packed)
 
 
 def as_json_text(results: Sequence[Result], part: TrainingPart) -> str:

@@ -1,6 +1,6 @@
 """Frozen backbones side by side before an advice tries any, by the classifiers of `orbweaver bank`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline.commands.training_part import training_part
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE
+from pipeline.reporting.tables import duration
 
 # With which the user says the weights of all trials.
 WEIGHTS = ("weights", "weights_file")
@@ -72,12 +73,16 @@ def weights(by_name: Mapping[str, Asked], resolved: Resolved, words: Sequence[st
     return settings
 
 
-def compared(backbones: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
+def compared(
+    backbones: Iterable[Asked], words: Sequence[str], *, say: Callable[[Sequence[str]], None], only_price: bool = False
+) -> list[Frozen]:
     """Return what a logistic regression gives on the features of each, inside the training part alone.
 
     Args:
         backbones: each with its weights.
         words: the experiment, as after -S.
+        say: prints what it is going to take.
+        only_price: end there, and return nothing.
 
     Raises:
         InputError: for one whose weights are not on this machine.
@@ -86,7 +91,8 @@ def compared(backbones: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
     for one in listed:
         bank.check_usable(one, resolved)
     with training_part(resolved) as part:
-        results = [bank.measure(one, resolved, part) for one in listed]
+        say([priced({one.backbone: bank.seconds(one, resolved, part) for one in listed})])
+        results = [] if only_price else [bank.measure(one, resolved, part) for one in listed]
     return [
         Frozen(
             one.backbone,
@@ -97,3 +103,13 @@ def compared(backbones: Iterable[Asked], words: Sequence[str]) -> list[Frozen]:
         )
         for one in results
     ]
+
+
+def priced(seconds: Mapping[str, float]) -> str:
+    """Return a line on what the features and fits of each backbone take, 0 seconds for what is kept.
+
+    >>> priced({"resnet18": 9.0, "vgg16": 0.0}).replace("\N{NO-BREAK SPACE}", " ")
+    'frozen backbones first, about 9.0 s: resnet18 9.0 s, vgg16 kept'
+    """
+    each = ", ".join(f"{name} {duration(one) if one else 'kept'}" for name, one in seconds.items())
+    return f"frozen backbones first, about {duration(sum(seconds.values()))}: {each}"

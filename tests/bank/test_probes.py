@@ -23,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         probes, "PROBES", {name: replace(row, strengths=strengths[name]) for name, row in probes.PROBES.items()}
     )
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
 
 
 def examples(*counts: int, width: int = 6, distance: float = 1.0) -> Examples:

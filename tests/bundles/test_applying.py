@@ -101,7 +101,7 @@ def test_workers_decode_while_the_networks_compute_and_give_the_same(tmp_path, m
     files = [photograph(tmp_path / f"{number}.png", (number, 2 * number, 99)) for number in range(30)]
     alone = [one.prediction for one in applied(Colors(), files)]
     monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
-    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     assert [one.prediction for one in applied(Colors(), files)] == alone
 
 

@@ -1,6 +1,7 @@
 """`orbweaver bank`: what frozen networks give, from the training part alone."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     rows = {name: replace(row, strengths=FEW[name]) for name, row in probes.PROBES.items()}
     monkeypatch.setattr(probes, "PROBES", rows)
     monkeypatch.setattr(folds, "MOST", 3)
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     # Where no download is.
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     tiny.put(tiny.narrow_values())
@@ -77,7 +78,19 @@ def test_the_second_call_is_found_and_other_labels_of_test_images_change_nothing
 def first_of_advice(words: list[str]) -> list[Frozen]:
     """What an advice chooses backbones by, before it trains any."""
     given = [word for word in words[:-2] if word != "-S"]
-    return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given)
+    return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given, say=lambda _: None)
+
+
+def test_the_price_is_said_before_it_is_paid_and_is_nothing_for_what_is_kept(words: list[str]) -> None:
+    given = [word for word in words[:-2] if word != "-S"]
+    asked = frozen_bank.asked(words[-1], given).values()
+    said: list[str] = []
+    assert frozen_bank.compared(asked, given, say=said.extend, only_price=True) == []
+    assert re.fullmatch(r"frozen backbones first, about [\d.]+\ss: resnet18 [\d.]+\ss", said.pop())
+    assert len(frozen_bank.compared(asked, given, say=said.extend)) == 1
+    frozen_bank.compared(asked, given, say=said.extend)
+    assert said[0].startswith("frozen backbones first, about ")
+    assert said[0] != said[1] == "frozen backbones first, about 0.0\N{NO-BREAK SPACE}s: resnet18 kept"
 
 
 def test_a_backbone_without_weights_is_refused_by_name_and_else_left_out(words: list[str]) -> None:

@@ -88,7 +88,7 @@ def test_workers_bring_the_same_as_one_process(own, tmp_path, monkeypatch):
     results = []
     for seconds in (0, 1000):
         monkeypatch.setattr(parallel, "_SECONDS_ALONE", seconds)
-        monkeypatch.setattr(parallel, "_cores", lambda: 2)
+        monkeypatch.setattr(parallel, "cores", lambda: 2)
         (tmp_path / str(seconds)).mkdir()
         results.append(bring(files, tmp_path / str(seconds)))
     assert results[0] == results[1]

@@ -109,12 +109,12 @@ def test_a_jpeg_is_decoded_no_smaller_than_twice_the_target(rows, source, target
 def test_workers_pack_the_same_as_one_process(rows, source, target, monkeypatch):
     alone = Packed.open(_pack(rows, source, target / "alone"))
     monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
-    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     assert Packed.open(_pack(rows, source, target / "workers")).sha256 == alone.sha256
 
 
 def test_a_large_set_is_packed_in_little_memory(rows, source, target, monkeypatch):
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     tracemalloc.start()
     _pack(rows * 100, source, target, size=128)
     peak = tracemalloc.get_traced_memory()[1]

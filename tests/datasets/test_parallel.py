@@ -52,7 +52,7 @@ def _dawdle_later(number: int) -> None:
 @pytest.fixture
 def at_once(monkeypatch):
     monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
-    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
 
 
 def test_little_work_is_done_without_workers():
@@ -85,7 +85,7 @@ def test_workers_are_started_where_what_is_left_takes_longer_than_that(monkeypat
         now += seconds / 1000
 
     monkeypatch.setattr(parallel, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     monkeypatch.setattr(parallel, "_with_workers", lambda _work, items, _ahead: started.append(len(items)) or items)
     with mapped(work, range(1000)) as results:
         assert len(list(results)) == 1000
@@ -94,7 +94,7 @@ def test_workers_are_started_where_what_is_left_takes_longer_than_that(monkeypat
 
 
 def test_the_time_that_results_take_is_not_the_works(monkeypatch):
-    monkeypatch.setattr(parallel, "_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
     with mapped(_square, range(COUNT)) as results:
         for _ in results:
             time.sleep(0.01)
@@ -103,7 +103,7 @@ def test_the_time_that_results_take_is_not_the_works(monkeypatch):
 
 def test_one_core_works_alone(monkeypatch):
     monkeypatch.setattr(parallel, "_SECONDS_ALONE", 0)
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     with mapped(_process, range(3)) as results:
         assert set(results) == {os.getpid()}
 
@@ -147,7 +147,7 @@ def dawdle(number):
 
 if __name__ == "__main__":
     parallel._SECONDS_ALONE = 0
-    parallel._cores = lambda: 2
+    parallel.cores = lambda: 2
     with parallel.mapped(dawdle, range(1000)) as results:
         list(results)
 """

@@ -38,7 +38,7 @@ def server():
 @pytest.fixture
 def mini(monkeypatch, tmp_path, server):
     """Publish a set's miniature in place of the set, put a copy of its files into `own`, and collect it."""
-    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
     target, cache, own = (tmp_path / name for name in ("collected/images", "cache", "own"))
     target.mkdir(parents=True)
     own.mkdir()

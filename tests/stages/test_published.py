@@ -110,7 +110,7 @@ def _enter(patch: pytest.MonkeyPatch, root: Path) -> None:
     patch.chdir(root / "project")
     patch.delenv("DVC_ROOT", raising=False)
     patch.setenv(CACHE_VARIABLE, str(root / "cache"))
-    patch.setattr(parallel, "_cores", lambda: 1)
+    patch.setattr(parallel, "cores", lambda: 1)
 
 
 @pytest.fixture(scope="module", params=list(miniatures.EXPECTED))

@@ -48,7 +48,7 @@ def mapped(
 
 def _results(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], ahead: int) -> Generator[ResultT, None, None]:
     seconds, done = 0.0, 0
-    while done < len(items) and (_cores() == 1 or _is_little(seconds, done, len(items) - done)):
+    while done < len(items) and (cores() == 1 or _is_little(seconds, done, len(items) - done)):
         started = time.perf_counter()
         result = work(items[done])
         # Without what is done with a result, which workers do not share.
@@ -67,7 +67,7 @@ def _is_little(seconds: float, done: int, left: int) -> bool:
 def _with_workers(
     work: Callable[[ItemT], ResultT], items: Sequence[ItemT], ahead: int
 ) -> Generator[ResultT, None, None]:
-    count = min(_cores(), len(items))
+    count = min(cores(), len(items))
     # Only our own workers may be killed below.
     others = set(multiprocessing.active_children())
     # A new interpreter per worker: a fork would copy locks that threads of this process may hold.
@@ -109,7 +109,7 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the number of cores that this process may use, on a shared machine perhaps not all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
