@@ -13,6 +13,7 @@ from pipeline.commands.cells import Cell
 from pipeline.commands.driving import was_cached
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import repeats
+from pipeline.reporting import probes
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
@@ -38,9 +39,10 @@ def _result(study: Study, cell: Cell, revision: str | None) -> Result:
     printed = study.printed.get(cell.name)
     if revision is None:
         return Result(cell.name, [], NOT_RUN, printed)
-    files = revisions.Revision(Path.cwd(), revision)
+    files, numbers = revisions.Revision(Path.cwd(), revision), cell.resolved.recipe.repeats
     try:
-        return Result(cell.name, [repeats.read(files, number) for number in cell.resolved.recipe.repeats], "", printed)
+        read = [repeats.read(files, number) for number in numbers]
+        return Result(cell.name, read, "", printed, probes=probes.read(files, numbers))
     except (FileNotFoundError, tracking.IncompleteError) as error:
         return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
     except InputError as error:

@@ -18,11 +18,11 @@ from pipeline.datasets.prepared import leaks, manifest
 from pipeline.datasets.prepared.search import Search
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Folder, Repeat
-from pipeline.reporting import aggregate, examples, figures
+from pipeline.reporting import aggregate, examples, figures, probes
 from pipeline.reporting.examples import Example
 from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import Shown
-from pipeline.reporting.material import Material, Probe
+from pipeline.reporting.material import Material
 
 EXAMPLES = 12
 
@@ -75,17 +75,8 @@ def material(recipe: Recipe) -> Material:
         ),
         augmented=_augmented(read[0]),
         own=recipe.own,
-        probes={one.number: found for one in read if (found := _probe(one))},
+        probes=probes.read(Folder(Path()), [one.number for one in read]),
     )
-
-
-def _probe(one: Repeat) -> Probe | None:
-    """Return the frozen probe of a repeat; None where it was tested by a version without one."""
-    file = paths.evaluation(one.number) / paths.PROBE
-    if not file.exists():
-        return None
-    content = _json(file)
-    return Probe(content["reason"], content["right"])
 
 
 def _augmented(one: Repeat) -> bytes:

@@ -14,6 +14,10 @@ from pipeline.studies.definition import Study
 from pipeline.studies.results import Group, Result
 
 TEMPLATES = Path(__file__).parent / "templates"
+PROBE = (
+    "The frozen probe is a logistic regression on the features of the cell's own backbone before any training, which "
+    "takes seconds. Where the interval of the difference holds 0, none is detected."
+)
 
 
 class Compared(NamedTuple):
@@ -47,6 +51,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "over": results.over(cells),
         "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
         "results": tables.results(cells),
+        "probe": PROBE if any(one.standing() for one in cells) else "",
         "repeats": tables.repeats(cells),
         "groups": [_compared(group) for group in grouped],
         "classes": {one.cell: tables.classes(one) for one in cells if one.printed and one.printed.classes},
@@ -112,6 +117,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         "## Results",
         markdown(values["results"]),
         literal(values["over"]),
+        *([literal(values["probe"])] if values["probe"] else []),
         *(["## As printed, known to be wrong or unclear", _listed(values["slips"])] if values["slips"] else []),
         *[part for one in values["groups"] for part in _comparison(one)],
         *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],

@@ -1,13 +1,15 @@
 """The results of a study's cells, next to the printed ones, and their differences; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Summary
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate, confidence_intervals
+from pipeline.reporting import aggregate, confidence_intervals, standing
+from pipeline.reporting.material import Probe
+from pipeline.reporting.standing import Standing
 from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
@@ -23,6 +25,7 @@ class Result(NamedTuple):
         missing: why, in words; empty where it is not.
         printed: the paper's figures; None where it has none.
         cached: whether it trained nothing when it ran, as its result was already there.
+        probes: the frozen probe of each repeat, by its number; empty where nothing is known of any.
     """
 
     cell: str
@@ -30,6 +33,7 @@ class Result(NamedTuple):
     missing: str = ""
     printed: Printed | None = None
     cached: bool = False
+    probes: Mapping[int, Probe] = {}
 
     def experiment(self) -> Experiment:
         """Return the experiment as it is compared: each test image right or not, in each repeat."""
@@ -42,6 +46,10 @@ class Result(NamedTuple):
     def seconds(self) -> aggregate.Spread:
         """Return training's seconds over the repeats."""
         return aggregate.speed_spreads(self.repeats)["train_seconds"]
+
+    def standing(self) -> Standing | None:
+        """Return the cell beside its frozen probes; None where it has none."""
+        return standing.standing(self.repeats, self.probes)
 
 
 class Group(NamedTuple):

@@ -16,7 +16,20 @@ MISSING = "missing"
 NONE = "–"
 SMALLEST = ("smallest seen (points)", f"repeats to see {100 * power.ASKED:.0f} points")
 # What is told of a cell of ours.
-OURS = ("accuracy", "n", "interval", "val_accuracy", "val_loss", "loss", "seconds", "trainable", "frozen", "in_all")
+OURS = (
+    "accuracy",
+    "n",
+    "interval",
+    "probe",
+    "gain",
+    "val_accuracy",
+    "val_loss",
+    "loss",
+    "seconds",
+    "trainable",
+    "frozen",
+    "in_all",
+)
 # Columns of ours that every study has.
 ALWAYS = ("accuracy (%)", "n", "95 % interval", "training (s)", "trainable")
 # Columns of ours that only stand beside what was printed.
@@ -49,6 +62,8 @@ def _row(one: Result) -> dict[str, str]:
         "accuracy (%)": ours["accuracy"],
         "n": ours["n"],
         "95 % interval": ours["interval"],
+        "frozen probe (%)": ours["probe"],
+        "less the probe (points)": ours["gain"],
         "validation accuracy (%)": ours["val_accuracy"],
         "as printed (%)": _as_printed(printed.accuracy, printed.sd),
         "test loss": ours["loss"],
@@ -72,6 +87,7 @@ def _ours(one: Result) -> dict[str, str]:
         _mean_and_sd(summary.mean, summary.sd),
         str(summary.n),
         _interval(summary.interval),
+        *_standing(one),
         *_validated(one),
         _spread(losses),
         f"{three_figures(seconds.mean)}{'' if seconds.sd is None else f' ± {deviation(seconds.sd)}'}",
@@ -80,6 +96,15 @@ def _ours(one: Result) -> dict[str, str]:
         f"{(counts.trainable + counts.frozen) / 1e6:.1f}",
     )
     return dict(zip(OURS, values, strict=True))
+
+
+def _standing(one: Result) -> tuple[str, str]:
+    """Return the accuracy of a logistic regression on the features of the frozen backbone, and what the cell adds."""
+    if not (beside := one.standing()):
+        return NONE, NONE
+    interval = _interval(beside.pair.interval())
+    spans = "" if interval == NONE else f" ({interval})"
+    return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+.2f}{spans}"
 
 
 def _validated(one: Result) -> tuple[str, str]:

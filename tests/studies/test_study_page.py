@@ -13,6 +13,7 @@ from pipeline.core.naming import Naming
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
+from pipeline.reporting.material import Probe
 from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Printed, Study
 from pipeline.studies.results import Result
@@ -284,3 +285,18 @@ def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
 
 def test_what_makes_the_cells_and_the_page_again_is_named(told: dict[str, object]) -> None:
     assert all(command in text for command in AGAIN for text in (page.page(told), page.as_markdown(told)))
+
+
+def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -> None:
+    probes = {n: Probe("", {f"{n}/{place}.png": place < 20 for place in range(IMAGES)}) for n in (1, 2, 3)}
+    cells = [cell("top", 36, 38, 37)._replace(probes=probes), cell("all", 20, 20, 20)]
+    content = page.content("mine", STUDY, cells, commands=AGAIN)
+    table = content["results"]
+    rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+    assert rows["top"]["frozen probe (%)"] == "50.00"
+    assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["less the probe (points)"])
+    assert rows["all"]["frozen probe (%)"] == rows["all"]["less the probe (points)"] == tables.NONE
+    assert page.PROBE in page.as_markdown(content)
+    without = page.content("mine", STUDY, FOUND, commands=AGAIN)
+    assert "frozen probe (%)" not in without["results"].header
+    assert page.PROBE not in page.as_markdown(without)
