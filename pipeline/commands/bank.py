@@ -18,6 +18,7 @@ from pipeline.commands.compare import aligned
 from pipeline.commands.overriding import read
 from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
+from pipeline.config.choices import AUTO
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE
@@ -125,11 +126,15 @@ def check_usable(one: Asked, resolved: Resolved) -> None:
 
 
 def _of(one: Asked, resolved: Resolved) -> Resolved:
-    """Return the experiment with another backbone."""
-    network = resolved.recipe.network.model_copy(update={"backbone": one.backbone, "weights": one.weights})
-    axes = resolved.settings.axes.model_copy(update={"weights_file": one.file or str(paths.NO_WEIGHTS_FILE)})
-    settings = resolved.settings._replace(axes=axes)
-    return resolved._replace(recipe=resolved.recipe.model_copy(update={"network": network}), settings=settings)
+    """Return the experiment with another backbone, and with its interpolation where that is `auto`."""
+    recipe, settings = resolved.recipe, resolved.settings
+    network = recipe.network.model_copy(update={"backbone": one.backbone, "weights": one.weights})
+    data = recipe.data
+    if settings.layers(recipe.recipe, data.set).get("data.interpolation") == AUTO:
+        data = data.model_copy(update={"interpolation": table.known(one.backbone).interpolation})
+    axes = settings.axes.model_copy(update={"weights_file": one.file or str(paths.NO_WEIGHTS_FILE)})
+    changed = recipe.model_copy(update={"network": network, "data": data})
+    return resolved._replace(recipe=changed, settings=settings._replace(axes=axes))
 
 
 def _values(one: Asked, resolved: Resolved) -> Any:
@@ -153,7 +158,7 @@ def measure(one: Asked, resolved: Resolved, part: TrainingPart) -> Result:
     """Return what one backbone gives."""
     recipe = _of(one, resolved).recipe
     data = recipe.data
-    frozen = Frozen(recipe.network, data.sizes, data.resize, _values(one, resolved), machine(recipe))
+    frozen = Frozen(recipe.network, data.sizes, data.packing, _values(one, resolved), machine(recipe))
     images = bank.Images(
         [row.sha256 for row in part.rows], part.labels, part.groups, functools.partial(part.packed, recipe)
     )
