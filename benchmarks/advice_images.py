@@ -64,7 +64,7 @@ def photographs(folder: Path, side: int) -> ImageSet:
     if not files:
         raise FileNotFoundError(f"{folder}: no images; mend its line in {SETS.name}, or take it out")
     decoded = [decoding.load(file, at_least=decoding.DRAFT * side).image for file in tqdm(files, disable=None)]
-    resized = [np.asarray(decoding.resized(one, side, "stretch")) for one in decoded]
+    resized = [np.asarray(decoding.resized(one, side, "stretch", interpolation="bilinear")) for one in decoded]
     return _together([(one, file.parent.name) for one, file in zip(resized, files, strict=True)])
 
 

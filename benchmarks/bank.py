@@ -124,7 +124,7 @@ def measure(name: str, words: list[str], part: TrainingPart, is_train: np.ndarra
     resolved = read(words)
     recipe = resolved.recipe
     frozen = Frozen(
-        recipe.network, recipe.data.sizes, recipe.data.resize, at_hand.pretrained(resolved) or {}, machine(recipe)
+        recipe.network, recipe.data.sizes, recipe.data.packing, at_hand.pretrained(resolved) or {}, machine(recipe)
     )
     made = features.features(frozen, [row.sha256 for row in part.rows], partial(part.packed, recipe))
     whole = Examples(made.values, part.labels, part.groups)

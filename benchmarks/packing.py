@@ -115,7 +115,9 @@ def one_round(scratch: Path, rows: list[Row], args: argparse.Namespace) -> dict[
     target = scratch / "packed"
     with on_one_core():
         plain = timed(partial(plain_loop, scratch / "images", rows[: args.plain], args.size))
-    packing = timed(partial(pack, rows, scratch / "images", target, size=args.size, resize="stretch"))
+    packing = timed(
+        partial(pack, rows, scratch / "images", target, size=args.size, resize="stretch", interpolation="bilinear")
+    )
     # `pack` makes its folder, so that each round needs a new one.
     shutil.rmtree(target)
     return {"plain_loop": min(args.plain, len(rows)) / plain, "packing": len(rows) / packing}

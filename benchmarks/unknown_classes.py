@@ -90,7 +90,8 @@ def read(folder: Path, recipe: Recipe) -> Photographs:
     array = np.empty((len(files), 3, side, side), np.uint8)
     for place, (file, *_) in enumerate(tqdm(files, "photographs", disable=None)):
         image = decoding.load(file, at_least=decoding.DRAFT * side).image
-        array[place] = np.asarray(decoding.resized(image, side, recipe.data.resize)).transpose(2, 0, 1)
+        small = decoding.resized(image, side, recipe.data.resize, interpolation=recipe.data.interpolation)
+        array[place] = np.asarray(small).transpose(2, 0, 1)
     labels = np.array([number for _, number, _ in files])
     return Photographs(array, labels, np.array([part == PARTS[0] for *_, part in files]), classes)
 

@@ -45,6 +45,7 @@ REPEAT = Description(
     preprocessing=Preprocessing(
         **bundle.DECODING,
         resize="stretch",
+        resampling="bilinear",
         image_size=96,
         crop_size=96,
         input_size=96,

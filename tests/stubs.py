@@ -106,7 +106,7 @@ def split(repeat: int) -> None:
 
 def preprocess() -> None:
     recipe = read()
-    size = (recipe["data"]["image_size"], recipe["data"]["resize"])
+    size = [recipe["data"][name] for name in ("image_size", "resize", "interpolation")]
     write("data/packed/images.npy", digest(digest_of("data/collected"), *size))
     names = [(row["path"], row["label"]) for row in read_table("data/collected/manifest.csv")]
     write_table("data/packed/index.csv", "path,label", names)

@@ -27,7 +27,7 @@ from pipeline.bundles.description import (
 )
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import Recipe
+from pipeline.core.recipe import Data, Recipe
 from pipeline.core.records import ModelRecord, Record
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -116,7 +116,7 @@ def describe(
         members=members,
         network=structure(model),
         classes=tuple(model.classes),
-        preprocessing=preprocessing(model, record.recipe.data.resize),
+        preprocessing=preprocessing(model, record.recipe.data),
         computation=Computation(
             batch_size=record.recipe.train.batch_size,
             precision=record.precision,
@@ -135,11 +135,12 @@ def structure(model: ModelRecord) -> Structure:
     return Structure(**model.network.model_dump(include={"backbone", "attention", "head"}), options=dict(model.options))
 
 
-def preprocessing(model: ModelRecord, resize: str) -> Preprocessing:
+def preprocessing(model: ModelRecord, data: Data) -> Preprocessing:
     """Return what happens to an image before a trained network."""
     return Preprocessing(
         **bundle.DECODING,
-        resize=resize,
+        resize=data.resize,
+        resampling=data.interpolation,
         image_size=model.sizes.image,
         crop_size=model.sizes.crop,
         input_size=model.sizes.input,

@@ -19,6 +19,7 @@ from pipeline.bundles.description import Description
 from pipeline.bundles.pixels import pixels as pixels
 from pipeline.core import digests, paths, precision, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.interpolation import INTERPOLATIONS
 from pipeline.datasets.decoding import images as decoding
 from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform
 from pipeline.networks.build import build, plan_of
@@ -35,7 +36,6 @@ DECODING: dict[str, Any] = {
     "colors": "RGB",
     "transparency": "white",
     "draft": decoding.DRAFT,
-    "resampling": "bilinear",
 }
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 
@@ -156,10 +156,12 @@ def describe(folder: Path) -> Description:
     for member in said.members:
         if member.file not in listed:
             raise InputError(f"{file}: members: {member.file!r} is not among the files of {paths.SUMS}")
-    for name, known in DECODING.items():
-        if (value := getattr(said.preprocessing, name)) != known:
+    rules: dict[str, tuple[Any, ...]] = {name: (rule,) for name, rule in DECODING.items()}
+    for name, known in (rules | {"resampling": INTERPOLATIONS}).items():
+        if (value := getattr(said.preprocessing, name)) not in known:
+            accepted = " or ".join(map(repr, known))
             raise InputError(
-                f"{file}: preprocessing.{name}: {value!r} is not known, {known!r} is; install the version that made it"
+                f"{file}: preprocessing.{name}: {value!r} is not known, {accepted} is; install the version that made it"
             )
     return said
 

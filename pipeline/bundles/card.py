@@ -144,10 +144,10 @@ def attention(said: Description) -> str:
 
 def resize(prepared: Preprocessing) -> str:
     """Return the first resizing in words."""
-    side = prepared.image_size
+    side, way = prepared.image_size, f"{prepared.resampling}, antialiased"
     if prepared.resize == "crop":
-        return f"the short side resized to {side} pixels and the center of {side} x {side} cut out"
-    return f"resized to {side} x {side} pixels"
+        return f"the short side resized to {side} pixels ({way}) and the center of {side} x {side} cut out"
+    return f"resized to {side} x {side} pixels ({way})"
 
 
 def crop(prepared: Preprocessing) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pipeline.bundles import plain_data
 from pipeline.core.errors import InputError
+from pipeline.core.interpolation import BICUBIC, BILINEAR, Interpolation
 
 # The number of this format; a version that reads others converts them in `parse`.
 FORMAT = 1
@@ -36,7 +37,7 @@ class Preprocessing:
         draft: a JPEG may be decoded smaller, by 2, 4 or 8, as long as no side is below this many times `image_size`.
         resize: "stretch": both sides to `image_size`; "crop": the short side to it, then the center.
         image_size: in pixels.
-        resampling: "bilinear": Pillow's, antialiased.
+        resampling: "bilinear" or "bicubic", of that resizing: Pillow's, antialiased.
         crop_size: side of the center crop, in pixels; zeros around the image where it is larger.
         input_size: side to which the crop is resized, in pixels; bilinear, antialiased.
         mean: subtracted from each channel, of values scaled to 0..1.
@@ -54,6 +55,11 @@ class Preprocessing:
     input_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """The resampling, which was checked when the bundle was read."""
+        return BICUBIC if self.resampling == BICUBIC else BILINEAR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,7 @@ def module(bundle: Bundle) -> FromPhotographs:
         bundle.networks,
         size=prepared.image_size,
         resize="crop" if prepared.resize == "crop" else "stretch",
+        interpolation=prepared.interpolation,
         view=bundle.transform,
         mean=prepared.mean,
         std=prepared.std,

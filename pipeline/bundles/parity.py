@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pipeline.bundles import applying, exporting
 from pipeline.bundles.bundle import Bundle
+from pipeline.bundles.pixels import resized
 from pipeline.bundles.running import Runner
 from pipeline.datasets.decoding import images as decoding
 from pipeline.evaluation.uncertainty import temperature as scaled
@@ -161,14 +162,12 @@ def speeds(bundle: Bundle, models: dict[str, Runner], photographs: Sequence[Phot
         For the bundle and for each model the mean and the standard deviation over `passes` passes of `photographs`.
     """
     prepared = bundle.description.preprocessing
-    resize: decoding.Resize = "crop" if prepared.resize == "crop" else "stretch"
-    size = prepared.image_size
-    images = [decoding.load(one.file, at_least=prepared.draft * size).image for one in photographs[:TIMED]]
+    at_least = prepared.draft * prepared.image_size
+    images = [decoding.load(one.file, at_least=at_least).image for one in photographs[:TIMED]]
     arrays = [np.array(image)[None] for image in images]
 
     def own(number: int) -> object:
-        packed = np.asarray(decoding.resized(images[number], size, resize)).transpose(2, 0, 1)[None]
-        return probabilities(bundle, packed, batch_size=1)
+        return probabilities(bundle, resized(images[number], prepared)[None], batch_size=1)
 
     runs: dict[str, Callable[[int], object]] = {"bundle": own}
     runs |= {name: _on_arrays(model, arrays) for name, model in models.items()}

@@ -35,7 +35,7 @@ def pixels(source: Path | bytes, preprocessing: Preprocessing) -> NDArray[np.uin
     Raises:
         RefusedError: for one that cannot be used, with the reason.
     """
-    return _resized(_loaded(source, preprocessing), preprocessing)
+    return resized(_loaded(source, preprocessing), preprocessing)
 
 
 def decode(file: Path, preprocessing: Preprocessing, *, thumbnail: int = 0) -> Decoded:
@@ -50,16 +50,18 @@ def decode(file: Path, preprocessing: Preprocessing, *, thumbnail: int = 0) -> D
         image = _loaded(file, preprocessing)
     except decoding.RefusedError as error:
         return Decoded(None, str(error), b"")
-    return Decoded(_resized(image, preprocessing), "", _thumbnail(image, thumbnail) if thumbnail else b"")
+    return Decoded(resized(image, preprocessing), "", _thumbnail(image, thumbnail) if thumbnail else b"")
 
 
 def _loaded(source: Path | bytes, preprocessing: Preprocessing) -> Image.Image:
     return decoding.load(source, at_least=preprocessing.draft * preprocessing.image_size).image
 
 
-def _resized(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def resized(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Return a decoded image as it is packed: uint8 (3, S, S)."""
     resize: decoding.Resize = "crop" if preprocessing.resize == "crop" else "stretch"
-    return np.asarray(decoding.resized(image, preprocessing.image_size, resize)).transpose(2, 0, 1)
+    small = decoding.resized(image, preprocessing.image_size, resize, interpolation=preprocessing.interpolation)
+    return np.asarray(small).transpose(2, 0, 1)
 
 
 def _thumbnail(image: Image.Image, side: int) -> bytes:

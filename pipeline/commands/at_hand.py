@@ -85,7 +85,7 @@ def _collected(name: str) -> list[manifest.Row]:
 
 def some_images(recipe: Recipe) -> tuple[Tensor, str]:
     """Return a few images as the network is tested with them, (N, 3, I, I), and what they are."""
-    size, resize = recipe.data.image_size, recipe.data.resize
+    size, data = recipe.data.image_size, recipe.data
     rows = _collected(recipe.data.set)
     chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, IMAGES).astype(int)] if rows else []
     files = [paths.IMAGES / row.path for row in chosen]
@@ -94,7 +94,8 @@ def some_images(recipe: Recipe) -> tuple[Tensor, str]:
     else:
         pictures = [spider_image(number % len(SPIDERS), number, size=size, seed=0) for number in range(IMAGES)]
         kind = "drawn images"
-    array = np.stack([np.asarray(decoding.resized(one, size, resize)).transpose(2, 0, 1) for one in pictures])
+    resized = [decoding.resized(one, size, data.resize, interpolation=data.interpolation) for one in pictures]
+    array = np.stack([np.asarray(one).transpose(2, 0, 1) for one in resized])
     every = torch.arange(len(array))
     images = Images(
         array,

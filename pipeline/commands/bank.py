@@ -18,6 +18,7 @@ from pipeline.commands.compare import aligned
 from pipeline.commands.overriding import read
 from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
+from pipeline.config.choices import AUTO
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import NONE
@@ -125,11 +126,15 @@ def check_usable(one: Asked, resolved: Resolved) -> None:
 
 
 def _of(one: Asked, resolved: Resolved) -> Resolved:
-    """Return the experiment with another backbone."""
-    network = resolved.recipe.network.model_copy(update={"backbone": one.backbone, "weights": one.weights})
-    axes = resolved.settings.axes.model_copy(update={"weights_file": one.file or str(paths.NO_WEIGHTS_FILE)})
-    settings = resolved.settings._replace(axes=axes)
-    return resolved._replace(recipe=resolved.recipe.model_copy(update={"network": network}), settings=settings)
+    """Return the experiment with another backbone, and with its interpolation where that is `auto`."""
+    recipe, settings = resolved.recipe, resolved.settings
+    network = recipe.network.model_copy(update={"backbone": one.backbone, "weights": one.weights})
+    data = recipe.data
+    if settings.layers(recipe.recipe, data.set).get("data.interpolation") == AUTO:
+        data = data.model_copy(update={"interpolation": table.known(one.backbone).interpolation})
+    axes = settings.axes.model_copy(update={"weights_file": one.file or str(paths.NO_WEIGHTS_FILE)})
+    changed = recipe.model_copy(update={"network": network, "data": data})
+    return resolved._replace(recipe=changed, settings=settings._replace(axes=axes))
 
 
 def _values(one: Asked, resolved: Resolved) -> Any:
@@ -163,7 +168,7 @@ def seconds(one: Asked, resolved: Resolved, part: TrainingPart) -> float:
 
 def _frozen(one: Asked, resolved: Resolved) -> Frozen:
     recipe = _of(one, resolved).recipe
-    return Frozen(recipe.network, recipe.data.sizes, recipe.data.resize, _values(one, resolved), machine(recipe))
+    return Frozen(recipe.network, recipe.data.sizes, recipe.data.packing, _values(one, resolved), machine(recipe))
 
 
 def _images(one: Asked, resolved: Resolved, part: TrainingPart) -> bank.Images:

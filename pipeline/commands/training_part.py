@@ -56,7 +56,12 @@ class TrainingPart(NamedTuple):
         with tempfile.TemporaryDirectory() as scratch:
             target, data = Path(scratch) / "packed", recipe.data
             packing.pack(
-                [self.rows[one] for one in some], self.folder, target, size=data.image_size, resize=data.resize
+                [self.rows[one] for one in some],
+                self.folder,
+                target,
+                size=data.image_size,
+                resize=data.resize,
+                interpolation=data.interpolation,
             )
             yield Packed.open(target)
 

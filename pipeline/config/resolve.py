@@ -160,6 +160,8 @@ def _resolve_data(layers: Layers) -> None:
     if data["input_size"] == AUTO:
         data["input_size"] = data["crop_size"]
     backbone, origin = known(layers.get("network.backbone")), layers.origin("network.backbone")
+    if data["interpolation"] == AUTO:
+        data["interpolation"] = backbone.interpolation
     layers.set("data.mean", list(backbone.mean), origin)
     layers.set("data.std", list(backbone.std), origin)
     data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))

@@ -65,11 +65,13 @@ class SplitSettings(recipe.Fractions):
 class DataSettings(recipe.Images):
     """As in params.yaml.
 
-    `crop_size: auto` is `image_size`, so that nothing is cropped; `input_size: auto` is `crop_size`; `on_leak: auto` is
-    `refuse`, but `allow` for a published set whose parts, or numbers of images by class, are those of its papers.
+    `interpolation: auto` is the backbone's; `crop_size: auto` is `image_size`, so that nothing is cropped; `input_size:
+    auto` is `crop_size`; `on_leak: auto` is `refuse`, but `allow` for a published set whose parts, or numbers of images
+    by class, are those of its papers.
     """
 
     set: Annotated[Name, one_of("data.set")]
+    interpolation: Literal["auto", "bilinear", "bicubic"]
     crop_size: Side | Auto
     input_size: InputSide | Auto
     augmentation: Annotated[Name, one_of("data.augmentation")]

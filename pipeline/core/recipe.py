@@ -14,6 +14,7 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.imagenet import MEAN, STD
+from pipeline.core.interpolation import BILINEAR, Interpolation
 from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.precision import Precision
 from pipeline.core.types import (
@@ -109,6 +110,7 @@ class Data(Images):
     """The images, and how they reach the network.
 
     Attributes:
+        interpolation: by which photographs are resized to `image_size`; the files of versions without it were bilinear.
         mean: per channel, subtracted from images scaled to 0..1; the backbone's.
         std: per channel, by which they are divided then.
     """
@@ -117,8 +119,14 @@ class Data(Images):
     input_size: InputSide
     on_leak: Literal["refuse", "drop", "allow"]
     split: Split
+    interpolation: Interpolation = BILINEAR
     mean: tuple[NotNegative, NotNegative, NotNegative] = MEAN
     std: tuple[Positive, Positive, Positive] = STD
+
+    @property
+    def packing(self) -> str:
+        """How photographs are made as large as they are packed."""
+        return f"{self.resize}, {self.interpolation}"
 
     @property
     def sizes(self) -> Sizes:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.core import imagenet
+from pipeline.core.interpolation import BILINEAR
 from pipeline.datasets.copies.appearance import Features
 from pipeline.datasets.decoding import images
 from pipeline.networks.backbones.efficientnet_lite import EfficientNetLite0
@@ -33,7 +34,8 @@ def bundled(pictures: Sequence[Image.Image]) -> Features:
     Raises:
         InputError: where the package with the weights is damaged or missing.
     """
-    pixels = np.stack([np.asarray(images.resized(one, _SIDE, "stretch"), np.float32) for one in pictures]) / 255
+    small = [images.resized(one, _SIDE, "stretch", interpolation=BILINEAR) for one in pictures]
+    pixels = np.stack([np.asarray(one, np.float32) for one in small]) / 255
     normalized = (pixels - np.array(imagenet.MEAN, np.float32)) / np.array(imagenet.STD, np.float32)
     # (N, H, W, 3) as (N, 3, H, W), the channels last in memory.
     x = torch.from_numpy(normalized).permute(0, 3, 1, 2)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core import imagenet
+from pipeline.core.interpolation import BILINEAR
 from pipeline.core.recipe import NONE, Data, TrainingSettings
 from pipeline.core.records import Record
 from pipeline.evaluation.compare.repeats import Repeat
@@ -37,6 +38,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
         ("Strategy", wording.strategy(network)),
         ("Backbone", network.backbone),
         *_normalization(recipe.data),
+        *_interpolation(recipe.data),
         ("Starting weights", _weights(network.weights, record.weights.origin)),
         ("Attention", wording.attention(network.attention, recipe.options_of("attention", network.attention))),
         ("Head", network.head),
@@ -51,6 +53,11 @@ def _normalization(images: Data) -> list[tuple[str, str]]:
         return []
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (images.mean, images.std))
     return [("Normalization", f"the backbone's: mean {mean}; deviation {std}")]
+
+
+def _interpolation(images: Data) -> list[tuple[str, str]]:
+    """Return by what photographs are resized, where that is not bilinear."""
+    return [] if images.interpolation == BILINEAR else [("Resizing", images.interpolation)]
 
 
 def _weights(name: str, origin: str) -> str:

@@ -14,7 +14,14 @@ def main() -> None:
     digests.check(paths.MANIFEST)
     rows = manifest.read(paths.MANIFEST, Row)
     with paths.written_whole(paths.PACKED) as folder:
-        pack(rows, paths.IMAGES, folder, size=data.image_size, resize=data.resize)
+        pack(
+            rows,
+            paths.IMAGES,
+            folder,
+            size=data.image_size,
+            resize=data.resize,
+            interpolation=data.interpolation,
+        )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bank.Frozen:
     # With attention and a larger head, which the frozen network has not.
     recipe = tiny.experiment({"train.batch_size": 4, "network.head": "mlp1024", "network.attention": "se"})
     values = checkpoints.read(tiny.make_weights_file())
-    return bank.Frozen(recipe.network, recipe.data.sizes, recipe.data.resize, values, machine(recipe))
+    return bank.Frozen(recipe.network, recipe.data.sizes, recipe.data.packing, values, machine(recipe))
 
 
 def opener(asked: list[list[int]], names: Sequence[str] = NAMES) -> bank.OpenImages:

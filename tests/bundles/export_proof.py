@@ -16,10 +16,9 @@ import tiny
 
 from pipeline.bundles import exporting, running
 from pipeline.bundles.graph import FromPhotographs
-from pipeline.core import imagenet
 from pipeline.datasets.transforms.image_transform import build_eval_transform
 from pipeline.networks.attention.table import ATTENTIONS
-from pipeline.networks.backbones.table import BACKBONES
+from pipeline.networks.backbones.table import BACKBONES, known
 from pipeline.networks.build import NO_ATTENTION, Plan, build
 from pipeline.networks.heads.table import HEADS
 
@@ -30,6 +29,8 @@ SHAPES = ((3, SIDE, SIDE), (1, 37, 120), (2, 200, 91), (1, 333, 500), (1, 1, 1))
 # places, where the last digits of float32 grow. Photographs without antialiasing differ by far more.
 LIMIT = 1e-2
 BACKBONE, HEAD = "resnet18", "linear"
+# Of each kind that timm's models are run as: tokens, and maps.
+OF_TIMM = ("timm/vit_tiny_patch16_224", "timm/convnext_atto")
 
 
 class Case(NamedTuple):
@@ -56,8 +57,8 @@ class Gap(NamedTuple):
 
 
 def cases() -> Iterator[Case]:
-    """Yield each backbone, each attention and each head once, the others as in ResNet-18."""
-    yield from (Case(backbone=name) for name in BACKBONES)
+    """Yield each backbone, two of timm's, each attention and each head once, the others as in ResNet-18."""
+    yield from (Case(backbone=name) for name in (*BACKBONES, *OF_TIMM))
     yield from (Case(attention=name) for name in ATTENTIONS if name != NO_ATTENTION)
     yield from (Case(head=name) for name in HEADS if name != HEAD)
 
@@ -91,15 +92,16 @@ def network(case: Case) -> nn.Module:
 
 
 def whole(case: Case) -> FromPhotographs:
-    """Return the network with a preprocessing that crops and resizes twice."""
-    crop = SIDE - 8
+    """Return the network with a preprocessing that crops and resizes twice, the first time as the backbone says."""
+    crop, row = SIDE - 8, known(case.backbone)
     return FromPhotographs(
         [network(case)],
         size=SIDE,
         resize="crop",
+        interpolation=row.interpolation,
         view=build_eval_transform(image_size=SIDE, crop_size=crop, input_size=SIDE),
-        mean=imagenet.MEAN,
-        std=imagenet.STD,
+        mean=row.mean,
+        std=row.std,
     )
 
 

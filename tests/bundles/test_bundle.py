@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 from bundle_files import write
+from PIL import Image
 from scipy.special import softmax
 
 from pipeline import tracking
@@ -157,9 +158,22 @@ def test_weights_outside_the_folder_are_refused(bundled: Path, tmp_path: Path) -
 
 def test_rules_of_decoding_that_are_not_known_are_refused(bundled: Path, tmp_path: Path) -> None:
     said = json.loads((bundled / description.FILE).read_text(encoding="utf-8"))
-    folder = changed(bundled, tmp_path / "bundle", preprocessing=said["preprocessing"] | {"resampling": "bicubic"})
-    with pytest.raises(InputError, match=r"preprocessing\.resampling: 'bicubic' is not known, 'bilinear' is"):
+    folder = changed(bundled, tmp_path / "bundle", preprocessing=said["preprocessing"] | {"resampling": "lanczos"})
+    with pytest.raises(
+        InputError, match=r"preprocessing\.resampling: 'lanczos' is not known, 'bilinear' or 'bicubic' is"
+    ):
         bundle.load(folder)
+
+
+def test_a_bicubic_bundle_resizes_photographs_as_pillow_does(bundled: Path, tmp_path: Path) -> None:
+    said = json.loads((bundled / description.FILE).read_text(encoding="utf-8"))
+    folder = changed(bundled, tmp_path / "bundle", preprocessing=said["preprocessing"] | {"resampling": "bicubic"})
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
+    picture.save(tmp_path / "picture.png")
+    side = said["preprocessing"]["image_size"]
+    expected = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    assert np.array_equal(bundle.load(folder, device="cpu").pixels(tmp_path / "picture.png"), expected)
+    assert not np.array_equal(bundle.load(bundled, device="cpu").pixels(tmp_path / "picture.png"), expected)
 
 
 def test_weights_of_another_network_are_refused(bundled: Path, tmp_path: Path) -> None:

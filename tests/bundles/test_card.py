@@ -94,7 +94,7 @@ def test_names_from_outside_break_neither_the_tables_nor_the_metadata() -> None:
 def test_resizing_is_told_as_it_is_done() -> None:
     prepared = replace(REPEAT.preprocessing, resize="crop", image_size=256, crop_size=224, input_size=96)
     text = " ".join(card.text(replace(REPEAT, preprocessing=prepared)).split())
-    assert "the short side resized to 256 pixels and the center of 256 x 256 cut out" in text
+    assert "the short side resized to 256 pixels (bilinear, antialiased) and the center of 256 x 256 cut out" in text
     assert "then the center of 224 x 224, then 96 x 96, scaled to 0..1" in text
 
 

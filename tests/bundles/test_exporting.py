@@ -29,6 +29,8 @@ from pipeline.regularizers.feature_hooks import FeatureHooks
 pytestmark = pytest.mark.slow
 
 SMALL = Case(attention="ecsm", head="conv1x1")
+# The last one's photographs are resized bicubically.
+WHOLE = (Case(attention="csca", head="mlp1024"), Case(backbone="vit_b_16"), Case(backbone="timm/test_vit"))
 METADATA = {
     "classes": json.dumps(["a", "b", "c", "d", "é"]),
     "preprocessing": json.dumps({"decode_at_least": 2 * export_proof.SIDE}),
@@ -54,7 +56,7 @@ def import_everything() -> None:
 
 
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
-@pytest.mark.parametrize("case", [Case(attention="csca", head="mlp1024"), Case(backbone="vit_b_16")], ids=str)
+@pytest.mark.parametrize("case", WHOLE, ids=str)
 def test_a_network_gives_the_same_scores_in_a_process_that_has_imported_everything(
     case: Case, kind: str, tmp_path: Path
 ) -> None:
@@ -82,7 +84,7 @@ def test_the_comparison_finds_a_preprocessing_that_differs(tmp_path: Path, monke
     """Here by antialiasing alone, the commonest mistake."""
     from pipeline.bundles import graph
 
-    def once(photographs: torch.Tensor, size: int, _resize: str) -> torch.Tensor:
+    def once(photographs: torch.Tensor, size: int, _resize: str, **_: str) -> torch.Tensor:
         return torch.nn.functional.interpolate(photographs.permute(0, 3, 1, 2).float(), size=(size, size))
 
     write = exporting.write_pt2

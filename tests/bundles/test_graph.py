@@ -14,6 +14,7 @@ from torch import nn
 from pipeline.bundles import exporting
 from pipeline.bundles.graph import FromPhotographs, resampled, weights
 from pipeline.core import imagenet
+from pipeline.core.interpolation import BILINEAR, INTERPOLATIONS, Interpolation
 from pipeline.datasets.decoding.images import resized
 from pipeline.datasets.transforms.image_transform import build_eval_transform
 from pipeline.evaluation.uncertainty import judging
@@ -28,8 +29,10 @@ def photograph(height: int, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng((height, width)).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def by_pillow(pixels: np.ndarray[Any, np.dtype[np.uint8]], size: int, resize: Resize) -> torch.Tensor:
-    image = resized(Image.fromarray(pixels), size, resize)
+def by_pillow(
+    pixels: np.ndarray[Any, np.dtype[np.uint8]], size: int, resize: Resize, interpolation: Interpolation = BILINEAR
+) -> torch.Tensor:
+    image = resized(Image.fromarray(pixels), size, resize, interpolation=interpolation)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
 
 
@@ -41,18 +44,22 @@ SIZES = [
 ]
 
 
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize(("height", "width"), SIZES)
-def test_photographs_are_resized_as_pillow_does_it_to_the_last_pixel(height: int, width: int, resize: Resize) -> None:
+def test_photographs_are_resized_as_pillow_does_it_to_the_last_pixel(
+    height: int, width: int, resize: Resize, interpolation: Interpolation
+) -> None:
     for size in (48, 65):
         pixels = photograph(height, width)
-        result = resampled(torch.from_numpy(pixels)[None], size, resize)
-        assert torch.equal(result, by_pillow(pixels, size, resize)), size
+        result = resampled(torch.from_numpy(pixels)[None], size, resize, interpolation=interpolation)
+        assert torch.equal(result, by_pillow(pixels, size, resize, interpolation)), size
 
 
-def test_weights_are_multiples_of_a_fraction_so_that_sums_of_pixels_are_exact() -> None:
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_weights_are_multiples_of_a_fraction_so_that_sums_of_pixels_are_exact(interpolation: Interpolation) -> None:
     for length, taken, size in ((100, 100, 48), (30, 30, 48), (101, 60, 48)):
-        values = weights(length, taken, size)
+        values = weights(length, taken, size, interpolation)
         assert torch.equal(values * 2**22, (values * 2**22).round())
         assert (values.sum(1) - 1).abs().max() < length * 2**-22
 
@@ -67,7 +74,7 @@ class Means(nn.Module):
 def module(*networks: nn.Module, size: int, crop: int, side: int, temperature: float = 1.0) -> FromPhotographs:
     view = build_eval_transform(image_size=size, crop_size=crop, input_size=side)
     options = {"mean": imagenet.MEAN, "std": imagenet.STD, "temperature": temperature}
-    return FromPhotographs(networks, size=size, resize="crop", view=view, **options)
+    return FromPhotographs(networks, size=size, resize="crop", interpolation=BILINEAR, view=view, **options)
 
 
 # As it is; a crop; a crop that is padded; resized twice.

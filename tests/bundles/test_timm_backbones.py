@@ -44,6 +44,25 @@ def test_size_and_normalization_are_the_models_own() -> None:
     assert resolved(backbone="resnet18").data.mean == imagenet.MEAN
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (VIT, "bicubic"),
+        ("timm/test_convnext", "bicubic"),
+        ("timm/test_mambaout", "bicubic"),
+        (LITE, "bicubic"),
+        ("timm/mobilenetv3_large_100.ra_in1k", "bicubic"),
+        ("timm/resnet34.tv_in1k", "bilinear"),
+        ("resnet18", "bilinear"),
+        ("efficientnet_lite0", "bilinear"),
+    ],
+)
+def test_interpolation_is_the_models_own_unless_it_is_set(name: str, expected: str) -> None:
+    assert resolved(backbone=name).data.interpolation == expected
+    for way in ("bilinear", "bicubic"):
+        assert resolved({"data.interpolation": way}, backbone=name).data.interpolation == way
+
+
 def test_a_recipes_crop_takes_the_models_size_and_keeps_its_ratio() -> None:
     cropped = {"data.image_size": 128, "data.crop_size": 112, "data.crop_padding": 7}
     one = resolved(cropped, backbone=VIT).data
@@ -77,6 +96,7 @@ def test_a_bundle_gives_what_evaluate_gave(
     prepared, data = loaded.description.preprocessing, Recipe.read().data
     assert (tuple(prepared.mean), tuple(prepared.std)) == (data.mean, data.std)
     assert prepared.input_size == 64
+    assert prepared.resampling == data.interpolation == "bicubic"
     logits = np.load(paths.evaluation(1) / "logits.npy")
     files = [
         paths.IMAGES / line.split(",")[0]

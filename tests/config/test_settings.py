@@ -105,6 +105,11 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ("defaults.data.split.test", 1.0, "defaults.data.split.test: 1.0: should be less than 1"),
         ("recipes.quick.data.image_size", 8, "recipes.quick.data.image_size: 8: "),
         (
+            "defaults.data.interpolation",
+            "cubic",
+            "defaults.data.interpolation: 'cubic' is not one of auto, bilinear, bicubic",
+        ),
+        (
             "recipes.quick.data.input_size",
             24,
             "recipes.quick.data.input_size: 24: should be greater than or equal to 32",

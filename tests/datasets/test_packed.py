@@ -45,8 +45,8 @@ def target(tmp_path):
     return tmp_path / "packed"
 
 
-def _pack(rows, source, target, *, size=SIZE, resize="stretch"):
-    pack(rows, source, target, size=size, resize=resize)
+def _pack(rows, source, target, *, size=SIZE, resize="stretch", interpolation="bilinear"):
+    pack(rows, source, target, size=size, resize=resize, interpolation=interpolation)
     return target
 
 
@@ -55,7 +55,7 @@ def test_the_array_is_n_3_s_s_of_bytes_in_the_manifests_order(rows, source, targ
     assert (opened.images.shape, opened.images.dtype) == ((4, 3, SIZE, SIZE), np.uint8)
     assert opened.paths == [row.path for row in rows]
     for row, image in zip(rows, opened.images, strict=True):
-        expected = resized(load(source / row.path, at_least=2 * SIZE).image, SIZE, "stretch")
+        expected = resized(load(source / row.path, at_least=2 * SIZE).image, SIZE, "stretch", interpolation="bilinear")
         np.testing.assert_array_equal(image, np.asarray(expected).transpose(2, 0, 1))
 
 
@@ -92,6 +92,14 @@ def test_crop_and_stretch_differ_and_are_recorded(rows, source, target):
     cropped = Packed.open(_pack(rows, source, target / "c", resize="crop"))
     assert not np.array_equal(stretched.images, cropped.images)
     assert json.loads((target / "c/meta.json").read_text())["resize"] == "crop"
+
+
+def test_bicubic_images_are_pillows_and_are_recorded(rows, source, target):
+    opened = Packed.open(_pack(rows, source, target, interpolation="bicubic"))
+    for row, image in zip(rows, opened.images, strict=True):
+        expected = load(source / row.path, at_least=2 * SIZE).image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(image, np.asarray(expected).transpose(2, 0, 1))
+    assert json.loads((target / "meta.json").read_text())["interpolation"] == "bicubic"
 
 
 def test_a_jpeg_is_decoded_no_smaller_than_twice_the_target(rows, source, target, monkeypatch):

@@ -112,6 +112,15 @@ def test_a_normalization_other_than_imagenets_is_named():
     assert told["Normalization"] == "the backbone's: mean 0.5, 0.5, 0.5; deviation 0.5, 0.5, 0.25"
 
 
+def test_resizing_that_is_not_bilinear_is_named():
+    usual = repeat()
+    assert "Resizing" not in dict(facts.experiment(material(usual)))
+    data = usual.record.recipe.data.model_copy(update={"interpolation": "bicubic"})
+    own = usual.record.recipe.model_copy(update={"data": data})
+    one = usual._replace(record=usual.record.model_copy(update={"recipe": own}))
+    assert dict(facts.experiment(material(one)))["Resizing"] == "bicubic"
+
+
 def test_every_recipe_of_params_yaml_says_which_paper_it_is_from():
     values = tiny.shipped()
     assert all(recipe["cite"] for recipe in values["recipes"].values())

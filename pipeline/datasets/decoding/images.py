@@ -10,7 +10,12 @@ from typing import Literal, NamedTuple
 
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from pipeline.core.interpolation import BICUBIC, BILINEAR, Interpolation
+
 Resize = Literal["stretch", "crop"]
+
+# Pillow's, both antialiased where an image gets smaller.
+_RESAMPLING = {BILINEAR: Image.Resampling.BILINEAR, BICUBIC: Image.Resampling.BICUBIC}
 
 # Raster formats of photographs. Pillow reads more, some by starting other programs (EPS runs Ghostscript).
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000")
@@ -110,17 +115,18 @@ def load(source: Path | bytes, *, at_least: int | None = None, check: bool = Tru
         raise RefusedError(_error_reason(error)) from None
 
 
-def resized(image: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """Return an image of `size` x `size` pixels, bilinear, antialiased if it gets smaller.
+def resized(image: Image.Image, size: int, resize: Resize, *, interpolation: Interpolation) -> Image.Image:
+    """Return an image of `size` x `size` pixels, antialiased if it gets smaller.
 
     Args:
         image: of any size.
         size: side of the result, in pixels.
         resize: "stretch" both sides to `size`, or "crop": the short side to `size`, then the center.
+        interpolation: between pixels.
     """
     if resize == "stretch":
-        return image.resize((size, size), Image.Resampling.BILINEAR)
-    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        return image.resize((size, size), _RESAMPLING[interpolation])
+    return ImageOps.fit(image, (size, size), _RESAMPLING[interpolation])
 
 
 def _check_is_something(source: Path | bytes) -> None:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
+from pipeline.core.interpolation import Interpolation
 from pipeline.core.space import check_room
 from pipeline.datasets.decoding.images import DRAFT, RefusedError, Resize, load, resized
 from pipeline.datasets.decoding.parallel import mapped
@@ -20,7 +21,9 @@ from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
 
 
-def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: Resize) -> None:
+def pack(
+    rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: Resize, interpolation: Interpolation
+) -> None:
     """Write all images of a set in one array, with an index and a description.
 
     Args:
@@ -29,6 +32,7 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
         target: the folder to create.
         size: side of a packed image, in pixels.
         resize: as `images.resized` takes it.
+        interpolation: likewise.
 
     Raises:
         InputError: if the disk has no room, or an image is not the collected one.
@@ -38,7 +42,8 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
     check_room(target, int(np.prod(shape)), way_out="free some, or choose a smaller image_size")
     digest = hashlib.sha256()
     with (target / paths.PACKED_ARRAY).open("wb") as file:
-        _write_images(_Hashed(file, digest), rows, functools.partial(_pixels, source, size, resize), shape)
+        pixels = functools.partial(_pixels, source, size, resize, interpolation)
+        _write_images(_Hashed(file, digest), rows, pixels, shape)
     array = digest.hexdigest()
     index = target / paths.PACKED_INDEX
     manifest.write(index, Indexed, (Indexed(row.path, row.label) for row in rows))
@@ -47,6 +52,7 @@ def pack(rows: Sequence[Row], source: Path, target: Path, *, size: int, resize: 
         "images": len(rows),
         "image_size": size,
         "resize": resize,
+        "interpolation": interpolation,
         "classes": sorted({row.label for row in rows}),
         "sha256": digest.hexdigest(),
     }
@@ -82,7 +88,7 @@ def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[Row], by
             file.write(data)
 
 
-def _pixels(source: Path, size: int, resize: Resize, row: Row) -> bytes:
+def _pixels(source: Path, size: int, resize: Resize, interpolation: Interpolation, row: Row) -> bytes:
     """Return one image as the bytes of uint8 (3, S, S)."""
     file = source / row.path
     try:
@@ -92,5 +98,5 @@ def _pixels(source: Path, size: int, resize: Resize, row: Row) -> bytes:
         raise InputError(f"{file}: no such file; `dvc repro` collects it anew") from None
     except RefusedError as refusal:
         raise InputError(f"{file}: {refusal}; dvc repro collects it anew") from None
-    pixels = np.asarray(resized(image, size, resize))
+    pixels = np.asarray(resized(image, size, resize, interpolation=interpolation))
     return pixels.transpose(2, 0, 1).tobytes()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.choices import Choice, load, row
 from pipeline.core.errors import InputError
 from pipeline.core.imagenet import MEAN, STD
+from pipeline.core.interpolation import BILINEAR, Interpolation
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -73,6 +74,7 @@ class BackboneRow(Choice):
         multiple_of: number of which the side of images must be a multiple.
         mean: per channel, subtracted from images scaled to 0..1.
         std: per channel, by which they are divided then.
+        interpolation: by which photographs are resized for it, which `data.interpolation: auto` stands for.
         side: of the images that its weights were trained on, which `image_size: auto` stands for; None for the
             recipe's own.
         hub: repository on the Hugging Face hub that timm's weights are in; empty where there are none.
@@ -88,6 +90,7 @@ class BackboneRow(Choice):
     multiple_of: int = 1
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
+    interpolation: Interpolation = BILINEAR
     side: int | None = None
     hub: str = ""
     hub_file: str = ""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.core import compiler
 from pipeline.core.errors import InputError
+from pipeline.core.interpolation import INTERPOLATIONS
 from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Backbone, Step, Values
 from pipeline.networks.backbones.table import BackboneRow
@@ -45,6 +46,11 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
     known = configuration(name, key=key)
     if known.input_size[0] != 3:
         raise InputError(f"{key}: {name!r} takes images of {known.input_size[0]} channels, not 3; take another")
+    if known.interpolation not in INTERPOLATIONS:
+        raise InputError(
+            f"{key}: {name!r} takes images resized by {known.interpolation!r}, which is not one of "
+            f"{', '.join(INTERPOLATIONS)}; take another"
+        )
     try:
         own = definition(name)
     except InputError as error:
@@ -57,6 +63,7 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
         multiple_of=own.patch,
         mean=tuple(known.mean),
         std=tuple(known.std),
+        interpolation=known.interpolation,
         side=known.input_size[-1],
         hub=known.hf_hub_id or "",
         hub_file=known.hf_hub_filename or "",
