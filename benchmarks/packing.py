@@ -13,6 +13,7 @@ to do; both are timed.
 """
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -89,8 +90,10 @@ def make(folder: Path, images: int, *, drawings: int) -> list[Row]:
             (folder / label).mkdir(parents=True, exist_ok=True)
             for copy in range(number, images, drawings):
                 path = f"{label}/{copy:06}.jpg"
-                (folder / path).write_bytes(numbered(jpeg, copy))
-                rows.append(Row(path, label, "", 0, "", WIDTH, HEIGHT, "RGB", ""))
+                content = numbered(jpeg, copy)
+                (folder / path).write_bytes(content)
+                sha256 = hashlib.sha256(content).hexdigest()
+                rows.append(Row(path, label, "", len(content), sha256, WIDTH, HEIGHT, "RGB", ""))
     return sorted(rows)
 
 

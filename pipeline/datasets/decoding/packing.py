@@ -1,11 +1,14 @@
 """The writer of packed sets: decodes and resizes every image once, on all cores, in bounded memory."""
 
+import errno
 import functools
 import hashlib
+import io
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +22,13 @@ from pipeline.datasets.decoding.images import DRAFT, RefusedError, Resize, load,
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Indexed, Row
+
+# Images that a worker decodes and writes at once.
+CHUNK = 16
+# Returns the bytes of one image.
+Pixels = Callable[[Row], bytes]
+# Where in the file some images begin, and these.
+Chunk = tuple[int, Sequence[Row]]
 
 
 def pack(
@@ -40,10 +50,8 @@ def pack(
     target.mkdir(parents=True)
     shape = (len(rows), 3, size, size)
     check_room(target, int(np.prod(shape)), way_out="free some, or choose a smaller image_size")
-    digest = hashlib.sha256()
-    with (target / paths.PACKED_ARRAY).open("wb") as file:
-        pixels = functools.partial(_pixels, source, size, resize, interpolation)
-        _write_images(_Hashed(file, digest), rows, pixels, shape)
+    one = functools.partial(_pixels, source, size, resize, interpolation)
+    digest = _write_images(target / paths.PACKED_ARRAY, rows, one, shape)
     array = digest.hexdigest()
     index = target / paths.PACKED_INDEX
     manifest.write(index, Indexed, (Indexed(row.path, row.label) for row in rows))
@@ -62,30 +70,62 @@ def pack(
     digests.seal(target, {paths.PACKED_ARRAY: array})
 
 
-class _Hashed:
-    """A file that is hashed while it is written."""
+def _write_images(file: Path, rows: Sequence[Row], pixels: Pixels, shape: tuple[int, ...]) -> "hashlib._Hash":
+    """Write a NumPy array to which workers write their own images, and return the hash of its bytes."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    begin, image = len(header.getvalue()), int(np.prod(shape[1:]))
+    digest = hashlib.sha256()
+    starts = range(0, len(rows), CHUNK)
+    chunks = [(begin + start * image, rows[start : start + CHUNK]) for start in starts]
+    work = functools.partial(_write_chunk, file, pixels)
+    progress = tqdm(total=len(rows), desc="preprocess", unit=" images", disable=None)
+    with file.open("w+b", buffering=0) as stream, _named(file), mapped(work, chunks) as written, progress:
+        # Writes and reads, no memory map: a full disk would kill the process with SIGBUS.
+        _reserve(stream.fileno(), begin + len(rows) * image)
+        stream.write(header.getvalue())
+        digest.update(header.getvalue())
+        for (_, members), count in zip(chunks, written, strict=True):
+            # In order, while it is in the system's memory.
+            data = stream.read(count)
+            if len(data) != count:
+                raise OSError(errno.EIO, f"{len(data)} of {count} bytes are there")
+            digest.update(data)
+            progress.update(len(members))
+    return digest
 
-    def __init__(self, file: BinaryIO, digest: "hashlib._Hash") -> None:
-        self._file = file
-        self._digest = digest
 
-    def write(self, data: bytes) -> int:
-        self._digest.update(data)
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            # A failed write, as on a full disk, does not name the file by itself.
-            error.filename = self._file.name
+def _write_chunk(file: Path, pixels: Pixels, chunk: Chunk) -> int:
+    """Write some images from a place in the file on, and return how many bytes they are."""
+    place, rows = chunk
+    data = b"".join(map(pixels, rows))
+    with _named(file), file.open("r+b", buffering=0) as stream:
+        stream.seek(place)
+        # One write of an unbuffered file may take a part alone.
+        left = memoryview(data)
+        while left:
+            left = left[stream.write(left) :]
+    return len(data)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Have the disk keep room for all of a file, where system and file system can."""
+    try:
+        os.posix_fallocate(file, 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise
+        os.truncate(file, size)
 
 
-def _write_images(file: _Hashed, rows: Sequence[Row], pixels: Callable[[Row], bytes], shape: tuple[int, ...]) -> None:
-    # A stream, not a memory map: a full disk would kill the process with SIGBUS.
-    header = {"descr": npy.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
-    npy.write_array_header_1_0(file, header)
-    with mapped(pixels, rows) as decoded:
-        for data in tqdm(decoded, "preprocess", len(rows), unit=" images", disable=None):
-            file.write(data)
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Name the file in an error of the system, such as that of a full disk, which does not by itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
 
 
 def _pixels(source: Path, size: int, resize: Resize, interpolation: Interpolation, row: Row) -> bytes:
