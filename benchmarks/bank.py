@@ -60,7 +60,7 @@ SEEDS = (1, 2, 3)
 class Read:
     """Features in the place of images: what the loop's frozen prefix would give."""
 
-    device, varies = torch.device("cpu"), False
+    device, varies, side = torch.device("cpu"), False, 0
 
     def __init__(self, values: Tensor) -> None:
         self._values = values
@@ -68,6 +68,10 @@ class Read:
     def batch(self, rows: Tensor, _random_parameters: Tensor | None = None) -> Tensor:
         """Return the features of these rows."""
         return self._values[rows]
+
+    def placed(self, rows: Tensor, _random_parameters: Tensor | None = None) -> tuple[Tensor, None]:
+        """Return the rows."""
+        return rows, None
 
     def random_parameters(self, _rows: Tensor, **_: int) -> None:
         """Return nothing: no image varies."""

@@ -1,11 +1,13 @@
 """Average of a network's weights over the steps of a phase, which is what is validated and tested in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -19,30 +21,38 @@ class WeightAverage:
         decay: in [0, 1).
 
     Source:
-        torch.optim.swa_utils.AveragedModel. Departure: its `use_buffers` averages counters too.
+        torch.optim.swa_utils.AveragedModel. Departures: its `use_buffers` averages counters too; and it copies its
+        number of steps to the device in each.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        average = get_ema_multi_avg_fn(decay)
-        self._average = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
-    @property
-    def network(self) -> nn.Module:
-        """The network of the averaged weights."""
-        return self._average.module
+        self.network = deepcopy(network)
+        self._average = get_ema_multi_avg_fn(decay)
+        self._begun = False
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Add the network's weights as a step has left them."""
-        self._average.update_parameters(network)
-        for own, value in zip(self.network.buffers(), network.buffers(), strict=True):
-            if not own.is_floating_point():
+        pairs = list(zip(_values(self.network), _values(network), strict=True))
+        averaged = [pair for pair in pairs if self._begun and pair[0].is_floating_point()]
+        for own, value in pairs:
+            if not self._begun or not own.is_floating_point():
                 own.copy_(value)
+        if averaged:
+            # The number of steps, which counts in other averages alone.
+            self._average([own for own, _ in averaged], [value for _, value in averaged], 0)
+        self._begun = True
 
     def state(self) -> dict[str, Any]:
         """Return what `load_state` takes."""
-        return dict(self._average.state_dict())
+        return {"begun": self._begun, "network": self.network.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set what `state` returned."""
-        self._average.load_state_dict(state)
+        self._begun = state["begun"]
+        self.network.load_state_dict(state["network"])
+
+
+def _values(network: nn.Module) -> Iterator[Tensor]:
+    """Yield parameters and buffers."""
+    return chain(network.parameters(), network.buffers())

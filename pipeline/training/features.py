@@ -30,7 +30,7 @@ class FeatureCache:
 
     Args:
         compute: returns tensors (n, ...) by name for rows (n,).
-        rows: every row that will be read.
+        rows: every row that will be read, on the CPU.
         limit: upper bound of the size, in bytes.
         batch_size: rows per call of `compute`.
         on_batch: called before each of these calls; may raise to stop.
@@ -69,7 +69,8 @@ class FeatureCache:
         """Return the cached tensors of these rows (n,), on the device."""
         if self._cached is None:
             raise ValueError("nothing is cached")
-        return {name: tensor[self._position[rows].to(tensor.device)] for name, tensor in self._cached.items()}
+        places = self._position[rows.to(self._position.device)]
+        return {name: tensor[places] for name, tensor in self._cached.items()}
 
     def _fill(
         self, compute: Callable[[Tensor], Mapping[str, Tensor]], rows: Tensor, limit: int, batch_size: int
@@ -86,8 +87,9 @@ class FeatureCache:
             batch = rows[start : start + batch_size]
             for name, values in compute(batch).items():
                 cached[name][start : start + len(batch)] = values
-        self._position = torch.full((int(rows.max()) + 1,), -1)
-        self._position[rows] = torch.arange(len(rows))
+        device = next(iter(cached.values())).device
+        self._position = torch.full((int(rows.max()) + 1,), -1, device=device)
+        self._position[rows.to(device)] = torch.arange(len(rows), device=device)
         self._cached = cached
         self.seconds = time.perf_counter() - started
 
@@ -146,6 +148,20 @@ class Features:
     def seconds(self) -> float:
         """Time that filling the cache took; 0 if nothing is cached."""
         return self._cache.seconds
+
+    def placed(
+        self, rows: Tensor, random_parameters: Tensor | None = None, *, mixed: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return rows (n,) and random parameters (n, P) where a call takes them without a copy, such as an epoch's.
+
+        Args:
+            rows: row numbers.
+            random_parameters: of the train transform; None for the eval transform.
+            mixed: whether the images will be mixed.
+        """
+        if self.cached and random_parameters is None and not mixed:
+            return rows.to(self._images.device), None
+        return self._images.placed(rows, random_parameters)
 
     def __call__(self, rows: Tensor, random_parameters: Tensor | None = None, mix: Mix | None = None) -> Tensor:
         """Return the features (n, ...) of these rows (n,), on the device, or of the mixed images."""

@@ -19,6 +19,8 @@ class ImageTransform(Protocol):
     def random_parameters(self) -> int: ...
     @property
     def input_size(self) -> int: ...
+    @property
+    def computes_on_cpu(self) -> bool: ...
     def eval_transform(self, images: Tensor) -> Tensor: ...
     def train_transform(self, images: Tensor, random_parameters: Tensor) -> Tensor: ...
 
@@ -27,7 +29,8 @@ class Images:
     """Normalized batches by row number.
 
     The uint8 rows of a run are copied to a GPU if they fit into half of its free memory; otherwise each batch is read
-    from the memory-mapped file. Cropping, augmentation, resizing and normalization run on the device.
+    from the memory-mapped file and copied. Cropping, augmentation, resizing and normalization run on the device; all
+    but the last run on the CPU where the augmentation does, and each such batch is read from the file too.
 
     Args:
         array: uint8 (N, 3, S, S), usually memory-mapped.
@@ -51,10 +54,11 @@ class Images:
         self.device = device
         self._transform = transform
         self._array = array
+        self._resident = self._read(rows).to(device) if self._fits(len(rows)) else None
         # From a row of the array to its place among the resident rows.
-        self._position = torch.full((len(array),), -1)
-        self._position[rows] = torch.arange(len(rows))
-        self._resident = self._upload(rows) if self._fits(len(rows)) else None
+        position = torch.full((len(array),), -1)
+        position[rows] = torch.arange(len(rows))
+        self._position = position.to(device)
         # Scaled here, so that a batch is not divided by 255 each time.
         self._mean = 255 * torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = 255 * torch.tensor(std, device=device).view(1, 3, 1, 1)
@@ -73,17 +77,24 @@ class Images:
         """Return the images of these rows, normalized.
 
         Args:
-            rows: row numbers (n,), on the CPU.
-            random_parameters: (n, P) of the train transform; None for the eval transform.
+            rows: row numbers (n,), copied where they are looked up unless they are `placed`.
+            random_parameters: (n, P) of the train transform, likewise; None for the eval transform.
 
         Returns:
             float32 (n, 3, I, I) on the device, channels last; I is the transform's input size.
         """
-        images = self._raw(rows)
+        images = self._raw(rows, on_cpu=self._computes_on_cpu(random_parameters))
         if self._transform is not None:
             images = self._transformed(images, self._transform, random_parameters)
-        images = images.to(torch.float32, memory_format=torch.channels_last)
+        images = images.to(self.device, torch.float32, memory_format=torch.channels_last)
         return (images - self._mean) / self._std
+
+    def placed(self, rows: Tensor, random_parameters: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return rows (n,) and random parameters (n, P) where `batch` takes them without a copy, such as an epoch's."""
+        on_cpu = self._computes_on_cpu(random_parameters)
+        if random_parameters is not None and not on_cpu:
+            random_parameters = random_parameters.to(self.device)
+        return rows if on_cpu or self._resident is None else rows.to(self.device), random_parameters
 
     def random_parameters(self, rows: Tensor, *, seed: int, epoch: int) -> Tensor | None:
         """Return uniform random numbers for an epoch's images, the same at any batch size; None without randomness.
@@ -107,19 +118,28 @@ class Images:
     def _transformed(self, images: Tensor, transform: ImageTransform, random_parameters: Tensor | None) -> Tensor:
         if random_parameters is None:
             return transform.eval_transform(images)
-        return transform.train_transform(images, random_parameters.to(self.device))
+        return transform.train_transform(images, random_parameters.to(images.device))
 
-    def _raw(self, rows: Tensor) -> Tensor:
-        if self._resident is not None:
-            return self._resident[self._position[rows].to(self.device)]
-        return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
+    def _computes_on_cpu(self, random_parameters: Tensor | None) -> bool:
+        """Return whether the transform of these images runs on the CPU: the train transform of some augmentations."""
+        return random_parameters is not None and self._transform is not None and self._transform.computes_on_cpu
 
-    def _upload(self, rows: Tensor) -> Tensor:
-        return torch.from_numpy(self._array[rows.numpy()]).to(self.device)
+    def _raw(self, rows: Tensor, *, on_cpu: bool) -> Tensor:
+        # For the CPU they are read again: copied back from the device, each batch would wait for it.
+        if self._resident is None or on_cpu:
+            return self._read(rows) if on_cpu else self._read(rows).to(self.device)
+        return self._resident[self._position[rows.to(self.device)]]
+
+    def _read(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self._array[rows.numpy()])
 
     def free_memory(self) -> int:
-        """Return the free bytes of a GPU; `sys.maxsize` on other devices."""
-        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
+        """Return the free bytes of a GPU, torch's own blocks that no tensor is in included; else `sys.maxsize`."""
+        if self.device.type != "cuda":
+            return sys.maxsize
+        # Those are not free to the driver: torch holds them for its next tensors.
+        unused = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return torch.cuda.mem_get_info(self.device)[0] + unused
 
     def _fits(self, count: int) -> bool:
         """Return whether this many rows are to be copied to the device; on a CPU the mapped file is memory already."""

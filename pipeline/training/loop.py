@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from pipeline.core import seeding
 from pipeline.core.precision import autocast
-from pipeline.training import caches, optim, phase_shares, resuming, sampling, variation
+from pipeline.training import batches, caches, optim, phase_shares, resuming, sampling
+from pipeline.training.batches import Batch
 from pipeline.training.contract import (
     Examples,
     LossTerm,
@@ -36,7 +37,6 @@ from pipeline.training.outcome import Outcome
 from pipeline.training.predict import validate
 from pipeline.training.progress import TRAINING, print_epoch, progress_bar
 from pipeline.training.resuming import NOTHING_KEPT, Keeper, State
-from pipeline.training.variation import Variation
 
 
 @dataclass
@@ -166,7 +166,7 @@ def _begin(
     parts, place = share
     schedule = optim.make_schedule(optimizer, run.settings, parts, done=sum(parts[:place]))
     run.network.eval()
-    sources, varies = (run.examples, run.settings, run.keeper), variation.varies(run.examples.images, run.plan)
+    sources, varies = (run.examples, run.settings, run.keeper), batches.varies(run.examples.images, run.plan)
     features = caches.prefix_features(run.network, *sources, varies=varies)
     reference = caches.reference_maps(loss_term, features, *sources, varies=varies) if loss_term else None
     run.result.cache_seconds += features.seconds + (reference.seconds if reference else 0.0)
@@ -198,22 +198,22 @@ def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
 
 def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
     """Train the steps of an epoch that are left."""
-    images, device = run.examples.images, run.examples.images.device
-    variations = variation.of_epoch(images, run.plan, epoch.batches, seed=run.seed, epoch=epoch.number)
+    parts = (state.features, run.examples, run.plan, epoch.batches)
+    steps = batches.of_epoch(*parts, seed=run.seed, epoch=epoch.number)
     run.network.train()
-    for batch, varied in list(zip(epoch.batches, variations, strict=True))[epoch.done :]:
-        labels = run.examples.labels[batch].to(device)  # (N,)
-        with autocast(run.settings.precision, device.type):
-            logits, added = _forward(run, state, batch, varied)  # (N, K)
+    for batch in steps[epoch.done :]:
+        labels, mix = batch.labels, batch.mix  # (N,)
+        with autocast(run.settings.precision, labels.device.type):
+            logits, added = _forward(run, state, batch)  # (N, K)
             smoothing = run.plan.label_smoothing
             loss = partial(cross_entropy, logits.float(), weights=state.class_weights, smoothing=smoothing)
-            terms = {"loss": varied.mix.loss(loss, labels) if varied.mix else loss(labels), **added}
+            terms = {"loss": mix.loss(loss, labels) if mix else loss(labels), **added}
         state.optimizer.zero_grad(set_to_none=True)
         reduce(add, terms.values()).backward()
         state.optimizer.step()
         state.schedule.step()
         state.outcome.after_step()
-        epoch.add(terms, logits, varied.mix.main(labels) if varied.mix else labels)
+        epoch.add(terms, logits, mix.main(labels) if mix else labels)
         run.progress.update()
         if epoch.ended and state.loss_term:
             # Of the last batch, which a checkpoint does not hold.
@@ -222,15 +222,15 @@ def _train(run: _Run, state: _PhaseState, epoch: Epoch, started: float) -> None:
         _offer(run, state, epoch)
 
 
-def _forward(run: _Run, state: _PhaseState, rows: Tensor, varied: Variation) -> tuple[Tensor, dict[str, Tensor]]:
+def _forward(run: _Run, state: _PhaseState, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
     """Return class scores (N, K), and the further terms of the loss by name."""
     prefix, loss_term = state.features.prefix, state.loss_term
-    x = state.features(rows, *varied)  # the input of the first step that trains
+    x = state.features(batch.rows, batch.parameters, batch.mix)  # the input of the first step that trains
     if loss_term is None or state.reference is None:
         return run.network.run(x, start=prefix), {}
     # The cache holds images as they are packed, never an augmented or mixed one.
-    cached = state.reference.cached and varied.is_none
-    reference = state.reference(rows) if cached else loss_term.reference(x, start=prefix)
+    cached = state.reference.cached and not batch.varies
+    reference = state.reference(batch.rows) if cached else loss_term.reference(x, start=prefix)
     return loss_term.run(x, reference, start=prefix)
 
 

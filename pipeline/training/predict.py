@@ -90,7 +90,7 @@ def predict(
     """Return class scores (n, K) of these rows (n,) in eval mode, float32 on the CPU; `on_batch` may raise to stop."""
     network.eval()
     scores = []
-    for batch in rows.split(settings.batch_size):
+    for batch in features.placed(rows)[0].split(settings.batch_size):
         on_batch()
         with autocast(settings.precision, device.type):
             # Softmax and loss of bf16 scores would lose digits.

@@ -119,6 +119,7 @@ def test_the_same_draws_give_the_same_images_at_any_batch_size(
     transform = build(augmentation, crop_padding=3, input_size=32)
     images, own = pictures(17), random_parameters(17, transform)
     whole = transform.train_transform(images, own)
+    assert not transform.computes_on_cpu
     for size in (1, 5):
         pieces = [transform.train_transform(*pair) for pair in zip(images.split(size), own.split(size), strict=True)]
         torch.testing.assert_close(torch.cat(pieces) / 255, whole / 255, rtol=0, atol=1e-6)

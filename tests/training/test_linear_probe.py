@@ -73,6 +73,7 @@ class Identity:
     """Images as they are packed."""
 
     random_parameters = 0
+    computes_on_cpu = False
 
     def eval_transform(self, images: Tensor) -> Tensor:
         return images

@@ -14,10 +14,12 @@ class Augmentation:
         random_parameters: number P of uniform numbers in [0, 1) per image.
         apply: takes images (N, 3, S, S), uint8 or float in 0..255, and random parameters (N, P); returns images
             (N, 3, S, S) of the same type, or float.
+        computes_on_cpu: whether `apply` takes tensors on the CPU alone.
     """
 
     random_parameters: int
     apply: Callable[[Tensor, Tensor], Tensor]
+    computes_on_cpu: bool = False
 
 
 def between(random_parameters: Tensor, low: float, high: float) -> Tensor:

@@ -42,6 +42,11 @@ class ImageTransform:
         return self._crop_parameters + sum(augmentation.random_parameters for augmentation in self.augmentations)
 
     @property
+    def computes_on_cpu(self) -> bool:
+        """Whether the train transform takes tensors on the CPU alone."""
+        return any(augmentation.computes_on_cpu for augmentation in self.augmentations)
+
+    @property
     def _crop_parameters(self) -> int:
         return 2 if self.positions > 1 else 0
 

@@ -41,9 +41,9 @@ def per_image(policy: Callable[[Tensor], Tensor]) -> Augmentation:
         seeds = whole(random_parameters[:, 0].double(), SEEDS).long().tolist()
         varied = []
         with torch.random.fork_rng(devices=[]):
-            for image, seed in zip(images.cpu(), seeds, strict=True):
+            for image, seed in zip(images, seeds, strict=True):
                 torch.default_generator.manual_seed(seed)
                 varied.append(policy(image))
-        return torch.stack(varied).to(images.device)
+        return torch.stack(varied)
 
-    return Augmentation(random_parameters=1, apply=apply)
+    return Augmentation(random_parameters=1, apply=apply, computes_on_cpu=True)
