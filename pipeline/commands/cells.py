@@ -2,7 +2,8 @@
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,12 +58,14 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     code = provenance.code_hash(STAGES)
     by_key: dict[str, Cell] = {}
     read = read_each(overrides.values())
+    # Cells share their photographs, of which there may be many thousands.
+    seen = cache(_seen)
     for name, words in overrides.items():
         try:
             resolved = next(read)
         except InputError as error:
             raise InputError(f"{named.file}: cell {name!r}: {error}") from None
-        cell = _cell(name, words, resolved, code)
+        cell = _cell(name, words, resolved, code, seen)
         by_key.setdefault(cell.key, cell)
     return list(by_key.values())
 
@@ -73,13 +76,13 @@ def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...
     return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
 
 
-def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str) -> Cell:
+def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str, seen: Callable[[Path], list[Any]]) -> Cell:
     named = places(resolved)
     if "folder" in named and Path(named["folder"]) == paths.OWN_FOLDER:
         # DVC runs a cell in a copy of what git knows, and photographs are not in git.
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
     recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite", "checkpoint_every", "mlflow", "naming"})
-    content = {"recipe": recipe, "places": {key: [place, _seen(Path(place))] for key, place in named.items()}}
+    content = {"recipe": recipe, "places": {key: [place, seen(Path(place))] for key, place in named.items()}}
     return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
 
 

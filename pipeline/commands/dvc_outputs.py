@@ -1,0 +1,98 @@
+"""DVC's outputs in a revision from the files that git has of it, resolved as DVC does but without its index.
+
+That takes DVC half a second for a revision, most of it to parse and check dvc.yaml and dvc.lock. What is not of the
+plain form that dvc.yaml has here is left to it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+
+# The matrix and the variable in an output's path that dvc.yaml has, and where any other would begin.
+MATRIX, ITEM, VARIABLE = {"repeat": "${repeats}"}, "${item.repeat}", "${"
+FOLDER = ".dir"
+
+
+def hashes(definition: bytes, params: bytes, lock: bytes) -> dict[str, str]:
+    """Return the MD5 of each output in DVC's cache, by its path; none where a file is not as DVC would have it.
+
+    A repeat that dvc.lock keeps from another time is no output, as params.yaml does not name it.
+
+    Args:
+        definition: dvc.yaml.
+        params: params.yaml.
+        lock: dvc.lock.
+    """
+    from yaml import YAMLError
+
+    try:
+        locked = _loaded(lock)["stages"]
+        outputs = list(_outputs(_definition(definition)["stages"], _loaded(params)["repeats"]))
+        known = {
+            (name, out["path"]): str(out["md5"])
+            for name, stage in locked.items()
+            for out in stage.get("outs", ())
+            if out.get("hash") == "md5" and "md5" in out
+        }
+    except (YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
+        return {}
+    return {path: known[name, path] for name, path in outputs if (name, path) in known}
+
+
+def _outputs(stages: Mapping[str, Any], repeats: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield each output with the name of its stage."""
+    for name, stage in stages.items():
+        one_each = stage.get("matrix") == MATRIX
+        items = [(f"{name}@{one}", str(one)) for one in repeats] if one_each else [(name, ITEM)]
+        for out in stage.get("outs", ()):
+            written = out if isinstance(out, str) else next(iter(out))
+            for full, item in items:
+                path = written.replace(ITEM, item)
+                if VARIABLE not in path:
+                    yield full, path
+
+
+@lru_cache(maxsize=4)
+def _definition(content: bytes) -> Any:
+    """Return what dvc.yaml holds, which is the same in most revisions."""
+    return _loaded(content)
+
+
+def _loaded(content: bytes) -> Any:
+    import yaml
+
+    return yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+@lru_cache(maxsize=256)
+def listing(place: Path) -> dict[str, str] | None:
+    """Return the MD5 of each file of a folder in DVC's cache, by its path there; None where the cache lacks it."""
+    if not place.is_file():
+        return None
+    return {one["relpath"]: one["md5"] for one in json.loads(place.read_bytes())}
+
+
+def find(outputs: Mapping[str, str], path: Path) -> tuple[str, str] | None:
+    """Return the MD5 of the output that a path is, or is in, and the path within; None if there is no such output."""
+    place = PurePosixPath(path.as_posix())
+    for above in (place, *place.parents):
+        if (md5 := outputs.get(str(above))) is not None:
+            return md5, "" if above == place else str(place.relative_to(above))
+    return None
+
+
+def cache(root: Path, revision: str) -> "LocalHashFileDB":
+    """Return the cache that DVC has for a revision, by the settings of it and of the clone.
+
+    Raises:
+        DvcException: where these are not what DVC takes.
+    """
+    from dvc.api import DVCFileSystem
+
+    database: LocalHashFileDB = DVCFileSystem(str(root), rev=revision).repo.cache.local
+    return database
