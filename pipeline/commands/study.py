@@ -66,8 +66,8 @@ def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
 
 @command.command()
 @_options
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
-def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
+@cell_runs.options
+def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int | None) -> None:
     """Run what is not there yet of study NAME, or of a .yaml file.
 
     Each cell is a DVC experiment. Ctrl-C stops all; the same command goes on. Your params.yaml stays as it is; changes
@@ -76,9 +76,14 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
     named = definition.find(name)
     started = time.monotonic()
     planned = cells.plan(named, data=data, sets=sets)
+    prepared = cell_runs.prepare(named.name, [cell.resolved.recipe for cell in planned], sets, on=on, jobs=jobs)
+    if prepared.words:
+        sets = (*sets, *prepared.words)
+        planned = cells.plan(named, data=data, sets=sets)
+    cell_runs.say("study", prepared.lines)
     _say_merged(named, planned)
     with cell_runs.alone(f"study run {named.name}", kind="study"):
-        ended = cell_runs.run_missing(named.name, planned, jobs=jobs)
+        ended = cell_runs.run_missing(named.name, planned, prepared.start)
     failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]
     cached = sum(one.cached and not one.failure for one in ended)
     click.echo(
