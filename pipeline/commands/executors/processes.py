@@ -78,11 +78,11 @@ class CellProcess:
         return True
 
 
-def wait(until: Callable[[], bool], seconds: float) -> bool:
-    """Return whether something is so before some seconds have gone by."""
+def wait(until: Callable[[], bool], seconds: float, *, every: float = LOOK_EVERY) -> bool:
+    """Return whether something is so before some seconds have gone by, looked at every few of them."""
     deadline = time.monotonic() + seconds
     while not until():
         if time.monotonic() > deadline:
             return False
-        time.sleep(LOOK_EVERY)
+        time.sleep(every)
     return True

@@ -8,6 +8,7 @@ from pipeline.commands.executors.contract import Prepared, Request
 # Each has a function `prepare`.
 EXECUTORS = {
     "local": "pipeline.commands.executors.local",
+    "slurm": "pipeline.commands.executors.slurm",
 }
 
 
