@@ -18,7 +18,7 @@ PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup develop repro test test-slow mutants faults refusals bundle-proof export-proof advice-proof check format docs audit lock deps tables picture mlflow clean
+.PHONY: help setup develop repro test test-slow test-cluster mutants faults refusals bundle-proof export-proof advice-proof check format docs audit lock deps tables picture mlflow clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ test: develop ## the tests that take minutes
 
 test-slow: develop ## the tests that take longer, and those on real photographs
 	$(PARALLEL) -m 'slow or real' --durations=25
+
+test-cluster: develop ## studies on a SLURM of two nodes on this machine; needs root and Debian's packages of it
+	@command -v slurmctld > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || { apt-get update \
+	  --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends slurm-wlm slurmd slurmctld munge; }
+	OMP_NUM_THREADS=1 pytest -m cluster --durations=0
 
 faults: develop ## kill, stop and fill at N random moments a kind, all KINDS or some: make faults N=50 KINDS="flips study"
 	OMP_NUM_THREADS=1 python tests/faults/run.py --times $(or $(N),10) $(KINDS)

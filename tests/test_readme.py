@@ -35,7 +35,10 @@ LONG = "trains for long; its plan is tested here"
 CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
 BANK = "takes a minute; commands/test_bank.py has it with smaller images"
 ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
+CLUSTER = "needs a cluster; test_slurm_executor.py has stand-ins, and test_cluster.py a small one"
 OUT_OF_REACH = {
+    "orbweaver study where --init": CLUSTER,
+    "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
     "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,
@@ -153,7 +156,7 @@ def test_an_awkward_folder_arrives_as_it_is_called() -> None:
 
 
 def test_every_option_is_one_of_the_commands() -> None:
-    helps = [[name] for name in COMMANDS] + [["study", name] for name in ("run", "show", "report")]
+    helps = [[name] for name in COMMANDS] + [["study", name] for name in ("run", "show", "report", "where")]
     known = " ".join(CliRunner().invoke(orbweaver, [*words, "--help"]).output for words in helps)
     others = {
         "--each",

@@ -22,6 +22,8 @@ COMMANDS = {
     "study": "pipeline.commands.study",
     "sync": "pipeline.commands.sync",
 }
+# What nodes of a cluster run, and users do not type.
+HIDDEN = {"cell": "pipeline.commands.worker"}
 
 
 class _Commands(click.Group):
@@ -31,9 +33,9 @@ class _Commands(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if (module := (COMMANDS | HIDDEN).get(cmd_name)) is None:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        command: click.Command = import_module(module).command
         return command
 
 
@@ -46,7 +48,8 @@ def orbweaver(context: click.Context) -> None:
     The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
     """
     # `doctor` says and mends all by itself; where DVC has no folder there is no project.
-    if context.invoked_subcommand != "doctor" and Path(".dvc").is_dir():
+    # A node of a cluster leaves the user's clone to the machine that the user works at.
+    if context.invoked_subcommand not in ("doctor", *HIDDEN) and Path(".dvc").is_dir():
         from pipeline.commands import mending
 
         mending.prepare(Path.cwd(), lambda line: click.echo(f"orbweaver: {line}", err=True))

@@ -36,7 +36,7 @@ FOLDER = Path("metrics/advice")
 @click.option("--trainings", type=click.IntRange(min=1), help="How many networks the trials may train.")
 @click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Which to try; by default the recipe's.")
 @click.option("--more", type=click.IntRange(min=1), help="How many more images to judge; by default as many again.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
+@cell_runs.options
 @click.option("--price", "only_price", is_flag=True, help="Say what it costs, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
@@ -46,7 +46,8 @@ def command(
     trainings: int | None,
     backbones: str,
     more: int | None,
-    jobs: int,
+    on: str,
+    jobs: int | None,
     only_price: bool,
     as_json: bool,
 ) -> None:
@@ -60,6 +61,8 @@ def command(
         raise InputError("--hours and --trainings: give one of them")
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
+    prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)
+    given += prepared.words
     say([prior.sentence(prior.elsewhere(read(given).recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     frozen = _frozen(asked, given, only_price=only_price)
@@ -70,11 +73,14 @@ def command(
     say(price.lines(rounds, SEEDS))
     if only_price:
         return
+    say(prepared.lines)
     started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
-        answer = advising.answer(listed, rounds, given, partial(trials.run, jobs=jobs), more=more, frozen=frozen)
+        answer = advising.answer(
+            listed, rounds, given, partial(trials.run, start=prepared.start), more=more, frozen=frozen
+        )
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones, "--more": more}
-    write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, sets)]))
+    write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
         return

@@ -1,6 +1,6 @@
 """Cells run one by one or a few at a time, with a bar over their trainings, by one command at a time in a clone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,72 @@ from tqdm import tqdm
 from pipeline.commands import cells, copies, driving
 from pipeline.commands.cells import Cell
 from pipeline.commands.driving import Ended
+from pipeline.commands.executors import table
+from pipeline.commands.executors.contract import Executor, Prepared, Request
+from pipeline.commands.executors.table import EXECUTORS
 from pipeline.core import paths
 from pipeline.core.holding import held
+from pipeline.core.recipe import Recipe
 
 STATE = Path(".dvc/tmp/studies")
 
 
-def run_missing(study: str, planned: Sequence[Cell], *, jobs: int) -> list[Ended]:
-    """Run the cells that DVC does not have yet; return how each of these ended."""
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where cells run, the same for each command."""
+    jobs = click.option(
+        "-j", "--jobs", type=click.IntRange(min=1), help="Cells at a time; by default one a GPU, or one."
+    )
+    on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where.")
+    return on(jobs(function))
+
+
+def prepare(
+    study: str, recipes: Sequence[Recipe], sets: Sequence[str], *, on: str, jobs: int | None, detach: bool = False
+) -> Prepared:
+    """Return what runs the cells of a study.
+
+    Args:
+        study: its name.
+        recipes: of its cells.
+        sets: what the user sets for all of them, as after -S.
+        on: the word of an executor.
+        jobs: how many at a time; None for as many as it has places for.
+        detach: whether they go on when the command has ended.
+
+    Raises:
+        InputError: where it cannot run them.
+    """
+    return table.prepare(on, Request(study, recipes, sets, jobs, STATE / study, detach))
+
+
+def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> list[Ended]:
+    """Run the cells that DVC does not have yet; return how each of these ended.
+
+    Args:
+        study: its name.
+        planned: all of its cells.
+        start: makes what runs them.
+    """
     there = cells.finished(Path.cwd())
     left = [cell for cell in planned if cell.key not in there]
-    return _drive(study, planned, left, jobs=jobs) if left else []
+    return _drive(study, planned, left, start()) if left else []
 
 
-def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], *, jobs: int) -> list[Ended]:
+def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> int:
+    """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
+    there = cells.finished(Path.cwd())
+    if left := [cell for cell in planned if cell.key not in there]:
+        executor = start()
+        executor.state([executor.submit(cell.task(study)) for cell in left])
+    return len(left)
+
+
+def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: Executor) -> list[Ended]:
     """Run the cells with a bar over their trainings; return how each ended."""
-    tasks = [
-        driving.Task(cell.name, cell.experiment(study), cell.overrides, len(cell.resolved.recipe.repeats))
-        for cell in left
-    ]
+    tasks = [cell.task(study) for cell in left]
     every, all_ended = cells.trainings(planned), list[Ended]()
     with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
-        run = driving.run(tasks, jobs=jobs, logs=STATE / study, on_trained=lambda count: _advance(bar, count))
+        run = driving.run(tasks, executor, on_trained=lambda count: _advance(bar, count))
         with closing(run):
             for ended in run:
                 all_ended.append(ended)
@@ -49,6 +93,12 @@ def _advance(bar: "tqdm[Any]", count: int) -> None:
         bar.refresh()
 
 
+def say(kind: str, lines: Sequence[str]) -> None:
+    """Print lines apart from what a command is asked for."""
+    for line in lines:
+        click.echo(f"{kind}: {line}", err=True)
+
+
 @contextmanager
 def alone(words: str, *, kind: str) -> Iterator[None]:
     """Hold the clone: two at a time would run the same cells twice; then tidy up what a killed one left.
@@ -58,22 +108,19 @@ def alone(words: str, *, kind: str) -> Iterator[None]:
         kind: what runs, for the lines of this one.
     """
 
-    def say(line: str) -> None:
-        click.echo(f"{kind}: {line}", err=True)
-
     def waiting(who: str) -> None:
-        say(f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting")
+        say(kind, [f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting"])
 
     root = paths.root()
     with ExitStack() as stack:
         try:
             stack.enter_context(held(root / STATE / "lock", words, waiting=waiting))
         except KeyboardInterrupt:
-            say("no longer waiting; the other goes on")
+            say(kind, ["no longer waiting; the other goes on"])
             raise SystemExit(130) from None
-        copies.take_over(root, say)
+        copies.take_over(root, lambda line: say(kind, [line]))
         try:
             yield
         except KeyboardInterrupt:
-            say("interrupted; nothing is left running, and the same command goes on")
+            say(kind, ["interrupted; nothing is left running, and the same command goes on"])
             raise SystemExit(130) from None

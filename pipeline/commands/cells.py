@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.commands.executors.contract import Task
 from pipeline.commands.overriding import places, read_each
 from pipeline.config import Resolved
 from pipeline.core import paths, provenance, seeding
@@ -37,6 +38,17 @@ class Cell(NamedTuple):
     def experiment(self, study: str) -> str:
         """Return the name of the experiment in DVC."""
         return f"{study}-{self.name}-{self.key}"
+
+    def task(self, study: str) -> Task:
+        """Return what an executor runs."""
+        recipe = self.resolved.recipe
+        images = recipe.data.model_dump(mode="json", include={"set", "image_size", "resize", "duplicates"})
+        pretrained = [recipe.network.backbone, recipe.network.weights]
+        shared = [images, recipe.options.get("data"), pretrained, places(self.resolved)]
+        count = len(recipe.repeats)
+        return Task(
+            self.name, self.experiment(study), self.overrides, count, recipe.device, group=seeding.digest(shared)
+        )
 
 
 def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> list[Cell]:

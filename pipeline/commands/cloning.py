@@ -17,6 +17,8 @@ from pipeline.core.errors import InputError
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
 GIVEN_UP_SECONDS = 20.0
+# Git's references of changes that were not committed, until no job of a cluster needs them.
+CHANGES = "refs/orbweaver/changes/"
 
 
 @contextmanager
@@ -77,6 +79,19 @@ def resolved(root: Path, revision: str) -> str | None:
         return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except InputError:
         return None
+
+
+def keep_changes(root: Path) -> str:
+    """Return a commit of the changes that are not committed, kept by a reference; empty where there are none."""
+    commit = git(root, "-c", "user.name=orbweaver", "-c", "user.email=orbweaver@localhost", "stash", "create")
+    if commit:
+        git(root, "update-ref", CHANGES + commit, commit)
+    return commit
+
+
+def drop_changes(root: Path, commit: str) -> None:
+    """Let git remove such a commit."""
+    git(root, "update-ref", "-d", CHANGES + commit)
 
 
 def run_dvc(project: Path, *words: str) -> None:

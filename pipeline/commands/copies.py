@@ -31,27 +31,39 @@ class Origin:
 
     Args:
         root: the project's root in it.
+        commit: what is checked out.
+        changes: a commit of the changes that are not committed; empty for those of the files as they are now.
+        cache: DVC's cache; empty for that of the clone.
 
     Raises:
         InputError: if it is no git repository with a commit.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, commit: str = "HEAD", changes: str = "", cache: str = "") -> None:
         self.root = root.resolve()
-        self._commit = cloning.git(root, "rev-parse", "--verify", "HEAD")
-        words = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--binary", "--full-index", "HEAD")
-        self._changes = _output(root, "--no-optional-locks", *words)
+        self._commit = cloning.git(root, "rev-parse", "--verify", commit)
+        words = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--binary", "--full-index", self._commit)
+        self._changes = _output(root, "--no-optional-locks", *words, *([changes] if changes else []))
         self._config = root / cloning.git(root, "rev-parse", "--git-common-dir") / "config"
+        self._named_cache = cache
 
     @cached_property
     def _cache(self) -> str:
         """Opened when first asked: DVC takes most of a second to import."""
-        from dvc.repo import Repo
-
-        with Repo(str(self.root)) as repo:
-            return str(repo.cache.local_cache_dir)
+        return self._named_cache or str(cache_of(self.root))
 
     def copy(self, name: str) -> Path:
+        """Make a clone below the user's.
+
+        Returns:
+            The project's root in it.
+
+        Raises:
+            InputError: if git cannot make it.
+        """
+        return self.copy_to(self.root / PLACE / name)
+
+    def copy_to(self, clone: Path) -> Path:
         """Make a clone as the user's is, with the settings of git and DVC that are not committed.
 
         Returns:
@@ -60,7 +72,6 @@ class Origin:
         Raises:
             InputError: if git cannot make it.
         """
-        clone = self.root / PLACE / name
         clone.parent.mkdir(parents=True, exist_ok=True)
         project = cloning.make(self.root, clone, self._commit)
         if self._changes:
@@ -78,6 +89,14 @@ class Origin:
             shutil.copyfile(own, folder / own.name)
         with Config(str(folder), validate=False).edit("local") as config:
             config.setdefault("cache", {})["dir"] = self._cache
+
+
+def cache_of(root: Path) -> Path:
+    """Return the folder of DVC's cache."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return Path(repo.cache.local_cache_dir)
 
 
 def bring_back(root: Path, name: str) -> None:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
-from pipeline.commands.driving import was_cached
+from pipeline.commands.executors.logs import was_cached
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import repeats
 from pipeline.reporting import probes

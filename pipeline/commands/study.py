@@ -65,9 +65,25 @@ def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
 
 
 @command.command()
+@click.option("--init", is_flag=True, help="Write one with comments.")
+def where(init: bool) -> None:
+    """Say what where.yaml gives each cell that runs with --on slurm."""
+    from pipeline.commands.executors import where as settings
+
+    if init:
+        settings.write()
+        click.echo(f"{settings.FILE}: edit it, then `orbweaver study run NAME --on slurm`")
+        return
+    slurm = settings.read().slurm
+    click.echo(shlex.join(["sbatch", *slurm.options()]))
+    click.echo(f"-S threads={slurm.cpus} -S device={slurm.computes_on()}, in a clone in {slurm.scratch}")
+
+
+@command.command()
 @_options
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
-def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
+@cell_runs.options
+@click.option("--detach", is_flag=True, help="End when all is submitted; the same command attaches again.")
+def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int | None, detach: bool) -> None:
     """Run what is not there yet of study NAME, or of a .yaml file.
 
     Each cell is a DVC experiment. Ctrl-C stops all; the same command goes on. Your params.yaml stays as it is; changes
@@ -76,9 +92,20 @@ def run(name: str, data: str | None, sets: tuple[str, ...], jobs: int) -> None:
     named = definition.find(name)
     started = time.monotonic()
     planned = cells.plan(named, data=data, sets=sets)
+    prepared = cell_runs.prepare(
+        named.name, [cell.resolved.recipe for cell in planned], sets, on=on, jobs=jobs, detach=detach
+    )
+    if prepared.words:
+        sets = (*sets, *prepared.words)
+        planned = cells.plan(named, data=data, sets=sets)
+    cell_runs.say("study", prepared.lines)
     _say_merged(named, planned)
     with cell_runs.alone(f"study run {named.name}", kind="study"):
-        ended = cell_runs.run_missing(named.name, planned, jobs=jobs)
+        if detach:
+            count = cell_runs.submit_missing(named.name, planned, prepared.start)
+            click.echo(f"study {named.name}: {count} cells go on by themselves; the same command attaches")
+            return
+        ended = cell_runs.run_missing(named.name, planned, prepared.start)
     failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]
     cached = sum(one.cached and not one.failure for one in ended)
     click.echo(

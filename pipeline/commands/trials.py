@@ -1,11 +1,12 @@
 """Trials of an advice: cells of a study that is in no file, run where they are not there yet, and their results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.commands import cell_runs, cells, gathering
 from pipeline.commands.cells import Cell
+from pipeline.commands.executors.contract import Executor
 from pipeline.core.errors import InputError
 from pipeline.studies.definition import Named, Study
 from pipeline.studies.results import Result
@@ -42,14 +43,19 @@ def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:
     return cells.plan(_named(trials), sets=words)
 
 
-def run(trials: Settings, words: Sequence[str], *, jobs: int) -> dict[str, Result]:
+def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:
     """Run what is not there yet, and return each trial's repeats by its name.
+
+    Args:
+        trials: what each sets, by its name.
+        words: what all set besides, as after -S.
+        start: makes what runs them.
 
     Raises:
         InputError: where one failed; what ended before is kept.
     """
     planned = plan(trials, words)
-    ended = cell_runs.run_missing(NAME, planned, jobs=jobs)
+    ended = cell_runs.run_missing(NAME, planned, start)
     if failures := [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]:
         raise InputError(f"{len(failures)} of {len(planned)} trials failed, first {failures[0]}")
     study = _named(trials).study

@@ -20,7 +20,8 @@ import stubs
 import yaml
 from clones import Clone
 
-from pipeline.commands import copies, driving
+from pipeline.commands import copies
+from pipeline.commands.executors import processes
 from pipeline.tracking import labels
 
 # What is left running by a kill has to be gone by then, in seconds.
@@ -217,7 +218,7 @@ def kill(clone: Clone, after: float, *words: str, child: "subprocess.Popen[str] 
     killed = time.monotonic()
     while copies.at_work_in(clone.root):
         assert time.monotonic() - killed < GONE, f"left running: {copies.at_work_in(clone.root)}"
-        time.sleep(driving.LOOK_EVERY / 4)
+        time.sleep(processes.LOOK_EVERY / 4)
     return is_killed
 
 

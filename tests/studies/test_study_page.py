@@ -8,7 +8,7 @@ import pytest
 import written_results
 from matplotlib.axes import Axes
 
-from pipeline.commands import driving
+from pipeline.commands.executors import logs
 from pipeline.core.naming import Naming
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.repeats import Repeat
@@ -171,8 +171,8 @@ def test_cells_whose_result_was_there_are_counted_as_such() -> None:
 )
 def test_a_cell_was_there_where_its_log_has_neither_training_nor_test(log: str, cached: bool, tmp_path: Path) -> None:
     (tmp_path / "head.log").write_text(log, encoding="utf-8")
-    assert driving.was_cached(tmp_path / "head.log") == cached
-    assert not driving.was_cached(tmp_path / "none.log")
+    assert logs.was_cached(tmp_path / "head.log") == cached
+    assert not logs.was_cached(tmp_path / "none.log")
 
 
 def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:

@@ -1,0 +1,47 @@
+"""What DVC prints of a cell: the stages that it reached, what it trained, and why it failed."""
+
+import re
+from pathlib import Path
+
+STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
+# What a cell is for: without it the result was there.
+COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
+FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
+
+
+def read(log: Path) -> str:
+    """Return what a cell has printed so far; nothing where it has not begun."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def was_cached(log: Path) -> bool:
+    """Return whether a cell trained and tested nothing, since DVC had the result; False where there is no log."""
+    text = read(log)
+    return bool(STAGE.search(text)) and not COMPUTED.search(text)
+
+
+def trained(log: Path) -> int:
+    """Return how many of a cell's networks are trained; one that a re-queued cell has reached again is not yet."""
+    stages = STAGE.findall(read(log))
+    return len({stage for stage in stages[:-1] if stage.startswith("train@")} - set(stages[-1:]))
+
+
+def is_training(log: Path) -> bool:
+    """Return whether all that cells may share is there: images and pre-trained weights."""
+    return any(stage.startswith("train@") for stage in STAGE.findall(read(log)))
+
+
+def failure(log: Path, otherwise: str) -> str:
+    """Return the last line that says why a cell failed, ours before DVC's, and the log's place.
+
+    Args:
+        log: of the cell.
+        otherwise: where it printed nothing.
+    """
+    text = read(log)
+    lines = FAILURE.findall(text) or [line for line in text.splitlines() if line.strip()]
+    ours = [line for line in lines if not line.startswith("ERROR:")]
+    return f"{(ours or lines or [otherwise])[-1]} (log: {log})"

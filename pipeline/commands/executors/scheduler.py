@@ -1,0 +1,139 @@
+"""SLURM's own commands: sbatch, squeue, scancel, scontrol. Nothing is asked of its accounting database."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.core.errors import InputError
+
+PATIENCE = 120.0
+# How a job that is no longer known is called.
+UNKNOWN_JOB = "Invalid job id"
+# SLURM's own default.
+ARRAY_SIZE = 1001
+# Words of a call.
+MOST = 200
+# Before its time is over a cell is told so, and has these seconds to write a checkpoint.
+WARNING_SECONDS = 120
+
+WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+# Its words for a job that has ended otherwise than by itself, and ours.
+ENDS = {
+    "TIMEOUT": "its time was over; give more `time` in where.yaml",
+    "DEADLINE": "its deadline was over",
+    "OUT_OF_MEMORY": "its memory was not enough; give more `memory` in where.yaml",
+    "NODE_FAIL": "its node failed",
+    "BOOT_FAIL": "its node did not start",
+    "CANCELLED": "it was cancelled",
+    "PREEMPTED": "another job took its place",
+    "REVOKED": "another cluster took it",
+}
+ENDED = {"COMPLETED", "FAILED", *ENDS}
+
+
+class UnreachableError(Exception):
+    """Error of a scheduler that does not answer for now."""
+
+
+def check() -> None:
+    """Refuse a machine from which nothing can be submitted.
+
+    Raises:
+        InputError: naming what is missing.
+    """
+    for name in ("sbatch", "squeue", "scancel"):
+        if shutil.which(name) is None:
+            raise InputError(
+                f"--on slurm: there is no `{name}` on the PATH; go to a node of the cluster that submits jobs"
+            )
+
+
+def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], options: Sequence[str], name: str) -> str:
+    """Submit an array of jobs and return its number.
+
+    Args:
+        script: what each runs, with its place in the array in SLURM_ARRAY_TASK_ID.
+        count: how many.
+        at_once: how many may run at a time; 0 for no limit.
+        after: the numbers of jobs that have to end before, well or not.
+        options: further ones of sbatch.
+        name: of the job.
+
+    Raises:
+        InputError: with sbatch's own line.
+    """
+    array = f"--array=0-{count - 1}" + (f"%{at_once}" if at_once else "")
+    words = ["sbatch", "--parsable", array, "--requeue", "--open-mode=append", "--nodes=1", "--ntasks=1"]
+    words += [f"--signal=B:USR1@{WARNING_SECONDS}", f"--job-name={name}", f"--chdir={script.parent}"]
+    words += [f"--output={script.parent}/%a.log", *options]
+    if after:
+        words.append(f"--dependency=afterany:{':'.join(after)}")
+    try:
+        printed = _call(*words, str(script))
+    except UnreachableError as error:
+        raise InputError(f"sbatch: {error}") from None
+    return printed.strip().partition(";")[0]
+
+
+def states(jobs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+    """Return state and reason of each job of arrays, by `NUMBER_PLACE`; those long gone are left out.
+
+    Raises:
+        UnreachableError: where the scheduler does not answer.
+    """
+    by_place = {}
+    for job in jobs:
+        try:
+            listed = _call("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i %T %r")
+        except UnreachableError as error:
+            if UNKNOWN_JOB not in str(error):
+                raise
+            continue
+        for line in listed.splitlines():
+            place, state, reason = [*line.split(maxsplit=2), "", ""][:3]
+            by_place[place] = (state, "" if reason == "None" else reason)
+    return by_place
+
+
+def cancel(places: Iterable[str]) -> None:
+    """Cancel jobs; those that have ended stay as they are."""
+    listed = list(places)
+    for some in (listed[first : first + MOST] for first in range(0, len(listed), MOST)):
+        try:
+            _call("scancel", *some)
+        except UnreachableError as error:
+            if UNKNOWN_JOB not in str(error):
+                raise InputError(f"scancel: {error}; end them by hand: scancel {' '.join(some)}") from None
+
+
+def array_size() -> int:
+    """Return how many jobs an array may have."""
+    try:
+        match = re.search(r"^MaxArraySize\s*=\s*(\d+)", _call("scontrol", "show", "config"), re.MULTILINE)
+    except (UnreachableError, InputError):
+        return ARRAY_SIZE
+    return max(int(match[1]), 1) if match else ARRAY_SIZE
+
+
+def requeue(place: str) -> None:
+    """Queue a job again that runs, which ends it.
+
+    Raises:
+        UnreachableError: where that cannot be.
+    """
+    _call("scontrol", "requeue", place)
+
+
+def _call(*words: str) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise InputError(f"there is no `{words[0]}` on the PATH") from None
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"no answer in {PATIENCE:.0f} s") from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise UnreachableError(lines[-1] if lines else f"ended with {done.returncode}")
+    return done.stdout

@@ -1,0 +1,139 @@
+"""The file where.yaml, in which a user says what a cluster gives a cell."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from pipeline.config import messages
+from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
+from pipeline.core.types import Count, Section, Threads
+
+FILE = Path("where.yaml")
+INIT = "`orbweaver study where --init` writes one with comments"
+EXAMPLE = """\
+# Where `orbweaver study run NAME --on slurm` runs cells. Not in git: it is this cluster's.
+slurm:
+  # The first five are sbatch's options of these names; '' leaves one out.
+  partition: ''
+  account: ''
+  gres: ''                # such as gpu:1, and then cells have device: cuda
+  time: '04:00:00'        # of a cell; two minutes before, it writes a checkpoint and is queued again
+  memory: 16G             # of a cell
+  cpus: 4                 # of a cell, which has as many threads
+  # A folder on the node's own disk; variables are those of the node.
+  scratch: $TMPDIR
+  # Lines of bash before a cell, such as module load cuda.
+  environment: []
+  at_once: 0              # how many cells run at a time; 0 for as many as the cluster lets
+  device: auto            # cpu | cuda; auto is cuda where gres has a GPU
+"""
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _word(value: str) -> str:
+    if value.split() != ([value] if value else []):
+        raise ValueError("one word is needed, as sbatch takes it")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("one line is needed; give several lines as a list")
+    return value
+
+
+def _place(value: str) -> str:
+    if not value.startswith(("/", "$")):
+        raise ValueError("an absolute path is needed, or a variable of the node such as $TMPDIR")
+    return _line(value)
+
+
+Word = Annotated[str, BeforeValidator(_text), AfterValidator(_word)]
+Line = Annotated[str, AfterValidator(_line)]
+
+
+class Slurm(Section):
+    """What a cell has of a SLURM cluster.
+
+    Attributes:
+        partition: as sbatch takes it, empty for its default; so are account, gres, time and memory.
+        cpus: cores and threads of a cell.
+        scratch: a folder of the node, which may name the node's variables.
+        environment: lines of bash before the cell.
+        at_once: how many cells run at a time; 0 for no limit of ours.
+        device: where cells compute; `auto` follows from gres.
+    """
+
+    partition: Word = ""
+    account: Word = ""
+    gres: Word = ""
+    time: Word = ""
+    memory: Word = ""
+    cpus: Threads
+    scratch: Annotated[str, AfterValidator(_place)]
+    environment: tuple[Line, ...] = ()
+    at_once: Count | Annotated[int, Field(ge=0, le=0)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def computes_on(self) -> str:
+        """Return the device of its cells, which DVC's run cache does not know: `auto` would mix machines.
+
+        Raises:
+            InputError: where it follows from nothing.
+        """
+        if self.device != "auto":
+            return self.device
+        if "gpu" in self.gres:
+            return "cuda"
+        raise InputError(f"{FILE}: slurm.device: auto follows from a GPU in gres, which has none; give cpu or cuda")
+
+    def options(self) -> list[str]:
+        """Return the options of sbatch."""
+        named = {
+            "partition": self.partition,
+            "account": self.account,
+            "gres": self.gres,
+            "time": self.time,
+            "mem": self.memory,
+        }
+        return [f"--cpus-per-task={self.cpus}", *(f"--{name}={value}" for name, value in named.items() if value)]
+
+
+class Where(Section):
+    """The whole file."""
+
+    slurm: Slurm
+
+
+def read() -> Where:
+    """Return what where.yaml says.
+
+    Raises:
+        InputError: where it is missing or wrong, in a line.
+    """
+    try:
+        values = read_yaml(FILE)
+    except FileNotFoundError:
+        raise InputError(f"{FILE}: no such file; {INIT}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{FILE}: a mapping with the key slurm is needed; {INIT}")
+    try:
+        return Where.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{FILE}: {messages.one_line(error, values, Where, lambda name: name)}") from None
+
+
+def write() -> None:
+    """Write one with comments.
+
+    Raises:
+        InputError: where there is one.
+    """
+    if FILE.exists():
+        raise InputError(f"{FILE}: is there already; edit it, or move it away")
+    FILE.write_text(EXAMPLE, encoding="utf-8")

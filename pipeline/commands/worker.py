@@ -1,0 +1,159 @@
+"""`orbweaver cell`: one cell of a study on a node of a cluster, from one file; users do not type it.
+
+The node makes a clone of its own on its own disk, as DVC's locks and databases must not be shared. DVC's cache, the
+user's clone and the checkpoints are. What a cell gives is in the cache before its experiment is a reference of git in
+the user's clone; so that reference says that all is there.
+"""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from pipeline.commands import cells, copies
+from pipeline.commands.copies import Origin
+from pipeline.commands.executors import jobs, scheduler
+from pipeline.commands.executors.jobs import MOST_STARTS, Job
+from pipeline.commands.executors.processes import LOOK_EVERY, CellProcess
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.core.stopping import STOPPED, StopRequest, noted
+
+RESTARTS = "SLURM_RESTART_COUNT"
+# Theirs that would have DVC or git work elsewhere than in the clone.
+OF_ELSEWHERE = ("DVC_", "GIT_", paths.ROOT_VARIABLE)
+# What all cells of the user's clone share beside DVC's cache.
+SHARED = (paths.CHECKPOINTS, paths.CHANNELS)
+# Seconds for a checkpoint, before SIGKILL comes to all.
+PATIENCE = {"SIGUSR1": scheduler.WARNING_SECONDS - 30.0}
+FETCHES = 5
+
+
+@click.command(name="cell", hidden=True)
+@click.argument("file", type=click.Path(path_type=Path))
+def command(file: Path) -> None:
+    """Run the cell of FILE in a clone of its own, and bring its experiment into the user's clone."""
+    job = jobs.read(file)
+    if _is_there(job):
+        click.echo(f"{job.experiment}: it is there")
+        return
+    restarts = int(os.environ.get(RESTARTS, "0"))
+    if restarts >= MOST_STARTS:
+        raise InputError(f"{job.experiment}: started {MOST_STARTS} times, and ended by its node each time; see above")
+    # The same at each start: what a kill left is removed by the next one.
+    place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{job.experiment}"
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        with noted() as request:
+            status = run(job, place, request)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    if request.reason == signal.SIGUSR1.name and status:
+        begin_again(job, restarts)
+    raise SystemExit(STOPPED if request.reason and status else status)
+
+
+def scratch(place: str) -> Path:
+    """Return the folder of this node that where.yaml names.
+
+    Raises:
+        InputError: where it is none, or cannot be written to.
+    """
+    expanded = os.path.expandvars(place)
+    if "$" in expanded:
+        raise InputError(f"where.yaml: slurm.scratch: {place!r} names a variable that {os.uname().nodename} has not")
+    if not (Path(expanded).is_dir() and os.access(expanded, os.W_OK)):
+        raise InputError(f"where.yaml: slurm.scratch: {expanded!r} is no folder to write to on {os.uname().nodename}")
+    return Path(expanded).resolve()
+
+
+def run(job: Job, place: Path, request: StopRequest) -> int:
+    """Run DVC in a clone in a folder, and fetch its experiment into the user's clone; return DVC's status.
+
+    Args:
+        job: the cell.
+        place: a folder of this node's own, which is made.
+        request: of the signals to stop.
+
+    Raises:
+        InputError: where the clone cannot be made, or the experiment cannot be fetched.
+    """
+    place.mkdir()
+    origin = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache))
+    project = origin.copy_to(place / "clone")
+    for folder in SHARED:
+        (job.root / folder).mkdir(parents=True, exist_ok=True)
+        (project / folder).parent.mkdir(parents=True, exist_ok=True)
+        (project / folder).symlink_to(job.root / folder)
+    process = CellProcess(project, job.experiment, job.overrides, environment=environment(place, os.environ))
+    while (status := process.status()) is None:
+        if request.reason:
+            process.stop(PATIENCE.get(request.reason, 25.0))
+            return STOPPED
+        time.sleep(LOOK_EVERY)
+    if status == 0:
+        bring_back(job, place / "clone")
+    return status
+
+
+def environment(place: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of DVC on a node.
+
+    A tracking server is asked from here; a file of SQLite must not be written by many nodes, so that `orbweaver sync`
+    in the user's clone has to fill it.
+    """
+    from pipeline import tracking
+
+    kept = {name: value for name, value in variables.items() if not name.startswith(OF_ELSEWHERE)}
+    if not tracking.is_server(variables.get("MLFLOW_TRACKING_URI", "")):
+        kept = {name: value for name, value in kept.items() if not name.startswith("MLFLOW_")}
+    return kept | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(place / "site")}
+
+
+def bring_back(job: Job, clone: Path) -> None:
+    """Fetch the experiment into the user's clone, into which others may fetch just then.
+
+    Raises:
+        InputError: where that fails every time.
+    """
+    for left in reversed(range(FETCHES)):
+        try:
+            copies.fetch(job.root, clone)
+            break
+        except InputError:
+            if not left:
+                raise
+            time.sleep(random.uniform(0.5, 3.0))
+    if not _is_there(job):
+        raise InputError(f"{job.experiment}: DVC ended well and made no experiment")
+
+
+def begin_again(job: Job, restarts: int) -> None:
+    """Queue this job again, whose time is over: it goes on from its checkpoint.
+
+    Raises:
+        InputError: where it has been started too often, or the scheduler refuses.
+    """
+    way_out = "give more `time` in where.yaml; the same command goes on from its checkpoint"
+    if restarts + 1 >= MOST_STARTS:
+        raise InputError(f"{job.experiment}: its time was over {MOST_STARTS} times; {way_out}")
+    place = f"{os.environ.get('SLURM_ARRAY_JOB_ID', '')}_{os.environ.get('SLURM_ARRAY_TASK_ID', '')}"
+    click.echo(f"{job.experiment}: its time is nearly over, so it is queued again and goes on from its checkpoint")
+    try:
+        scheduler.requeue(place)
+    except scheduler.UnreachableError as error:
+        raise InputError(
+            f"{job.experiment}: its time was over, and it could not be queued again: {error}; {way_out}"
+        ) from None
+    # The scheduler ends this process; should it not, the job has failed.
+    time.sleep(60)
+
+
+def _is_there(job: Job) -> bool:
+    match = cells.EXPERIMENT.search(job.experiment)
+    return match is not None and match[1] in cells.finished(job.root)

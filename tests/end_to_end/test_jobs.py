@@ -1,0 +1,49 @@
+"""A study whose cells are jobs, with stand-ins for SLURM's commands that run a job where it is submitted."""
+
+import os
+from pathlib import Path
+
+import clones
+import pytest
+from clones import Clone
+
+pytestmark = pytest.mark.slow
+# All of an array at once, one after another; then nobody knows it any more.
+SBATCH = """#!/bin/bash
+script="${@: -1}"
+for word in "$@"; do case "$word" in --array=*) last="${word##*-}" ;; esac; done
+for number in $(seq 0 "$last"); do
+  SLURM_ARRAY_TASK_ID=$number bash "$script" > "$(dirname "$script")/$number.log" 2>&1
+done
+echo $$
+"""
+SQUEUE = "#!/bin/sh\necho 'slurm_load_jobs error: Invalid job id specified' >&2\nexit 1\n"
+WHERE = "slurm: {cpus: 1, scratch: $SCRATCH, device: cpu, environment: ['export SCRATCH=%s']}\n"
+STUDY = "title: Mine\nset: {repeats: [1]}\ncells:\n  head: {set: {freeze: 1}}\n  two: {set: {freeze: 2}}\n"
+
+
+def test_jobs_run_the_users_changes_in_clones_of_their_own_and_leave_experiments(
+    stubbed: Clone, tmp_path: Path
+) -> None:
+    for name, text in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scancel", SQUEUE), ("scontrol", SQUEUE)):
+        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(text, encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "scratch").mkdir()
+    stubbed.environment["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{stubbed.environment['PATH']}"
+    stubbed.params(threads="auto", device="auto")
+    (stubbed.root / "where.yaml").write_text(WHERE % (tmp_path / "scratch"), encoding="utf-8")
+    (stubbed.root / "mine.yaml").write_text(STUDY, encoding="utf-8")
+    train = stubbed.root / "pipeline/stages/train.py"
+    train.write_text(train.read_text(encoding="utf-8").replace("import sys", "import sys\n\nprint('edited')"))
+    before = stubbed.run("git", "status", "--short")
+    told = stubbed.run("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
+    assert "study: each cell has -S device=cpu -S threads=1, which is part of what it is" in told
+    assert "2 ran, 0 failed" in told
+    assert "its page: orbweaver study report mine.yaml -S device=cpu -S threads=1\n" in told
+    assert len(clones.experiments(stubbed)) == 2
+    assert "edited" in (stubbed.root / ".dvc/tmp/studies/mine/two.log").read_text(encoding="utf-8")
+    assert not list((tmp_path / "scratch").iterdir())
+    assert stubbed.run("git", "status", "--short") == before
+    assert not stubbed.run("git", "for-each-ref", "refs/orbweaver")
+    assert not (stubbed.root / "mlflow.db").exists()
