@@ -17,12 +17,15 @@ import pytest
 import tiny
 import torch
 from bundle_files import write
+from PIL import Image
 
 from pipeline import config
+from pipeline.assembly.transforms import eval_transform
 from pipeline.bundles import bundle
 from pipeline.core import imagenet, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
+from pipeline.datasets.decoding import images
 from pipeline.networks.build import Plan, build
 from pipeline.pretrained.weights import packaged
 from pipeline.training import checkpoints
@@ -30,6 +33,7 @@ from pipeline.training import checkpoints
 pytestmark = pytest.mark.slow
 ROOT = tiny.ROOT
 VIT = "timm/test_vit"
+CONVNEXT = "timm/test_convnext"
 LITE = "timm/tf_efficientnet_lite0"
 
 
@@ -48,7 +52,7 @@ def test_size_and_normalization_are_the_models_own() -> None:
     ("name", "expected"),
     [
         (VIT, "bicubic"),
-        ("timm/test_convnext", "bicubic"),
+        (CONVNEXT, "bicubic"),
         ("timm/test_mambaout", "bicubic"),
         (LITE, "bicubic"),
         ("timm/mobilenetv3_large_100.ra_in1k", "bicubic"),
@@ -70,6 +74,21 @@ def test_a_recipes_crop_takes_the_models_size_and_keeps_its_ratio() -> None:
     assert one.crop_padding == 10
 
 
+def test_a_crop_in_timms_ratio_is_timms_own_evaluation() -> None:
+    from timm.data import create_transform, resolve_data_config
+
+    from pipeline.networks.backbones.timm_names import configuration
+
+    own = resolve_data_config(pretrained_cfg=configuration(CONVNEXT).to_dict())
+    data = resolved({"data.resize": "crop", "data.image_size": 168, "data.crop_size": 160}, backbone=CONVNEXT).data
+    assert (own["crop_pct"], own["interpolation"], data.sizes) == (0.95, "bicubic", (168, 160, 160))
+    square = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
+    packed = images.resized(square, data.image_size, data.resize, interpolation=data.interpolation)
+    ours = eval_transform(data.sizes).eval_transform(torch.from_numpy(np.array(packed)).permute(2, 0, 1)[None])
+    theirs = create_transform(**own, is_training=False, normalize=False)(square)
+    assert torch.equal(ours[0], theirs)
+
+
 def test_a_size_that_is_set_holds() -> None:
     assert resolved(backbone=VIT, image_size=96).data.sizes == (96, 96, 96)
     assert resolved({"data.input_size": 64}, backbone=VIT).data.sizes == (tiny.SIDE, tiny.SIDE, 64)
@@ -84,7 +103,7 @@ def test_an_unknown_name_is_a_line_with_near_ones() -> None:
 
 @pytest.mark.parametrize(
     ("name", "freeze"),
-    [(VIT, "auto"), (VIT, "lora"), (VIT, "bitfit"), ("timm/test_convnext", "auto"), ("timm/test_mambaout", "auto")],
+    [(VIT, "auto"), (VIT, "lora"), (VIT, "bitfit"), (CONVNEXT, "auto"), ("timm/test_mambaout", "auto")],
 )
 def test_a_bundle_gives_what_evaluate_gave(
     name: str, freeze: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
