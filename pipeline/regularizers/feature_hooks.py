@@ -1,6 +1,7 @@
 """Forward hooks that store the outputs of named modules, and the frozen network to compare them with."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from difflib import get_close_matches
 from types import TracebackType
@@ -17,9 +18,11 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
     Raises:
         InputError: for an unknown name, listing the most similar ones.
     """
-    modules: dict[str, nn.Module] = {known: module for known, module in model.named_modules() if known}
-    if name in modules:
-        return modules[name]
+    if name:
+        # Not by a dictionary of all modules, which takes as long as a small step does.
+        with suppress(AttributeError):
+            return model.get_submodule(name)
+    modules = [known for known, _ in model.named_modules() if known]
     similar = get_close_matches(name, modules, n=3, cutoff=0.0)
     advice = f"similar: {', '.join(similar)}" if similar else "it has no modules"
     raise InputError(f"module {name!r} is not in {type(model).__name__}; {advice}")
@@ -29,7 +32,7 @@ class FeatureHooks:
     """Context manager that stores the outputs of named modules; of several forward passes, those of the last.
 
     `with` binds a dict of feature maps by module name, which each forward pass fills. The dict outlives the block; the
-    hooks are removed when it ends, also by an exception.
+    hooks are removed when it ends, also by an exception. The modules are looked up once, for any number of blocks.
 
     Args:
         model: not changed.

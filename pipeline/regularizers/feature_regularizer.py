@@ -32,6 +32,9 @@ class FeatureRegularizer:
         regularizer: the method.
         hooked_layers: modules of both networks whose outputs are compared; without any, the reference does not run.
         stop: number of the reference's steps to run, up to and including that of the last hooked layer.
+
+    Raises:
+        InputError: for a layer that one of the networks lacks.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class FeatureRegularizer:
         self._reference = reference
         self._regularizer = regularizer
         self._hooked_layers = tuple(hooked_layers)
+        self._target_hooks = FeatureHooks(network.model, self._hooked_layers)
+        self._reference_hooks = FeatureHooks(reference.model, self._hooked_layers)
         self._stop = stop
         self._last: tuple[FeatureMaps, FeatureMaps] = ({}, {})
 
@@ -59,7 +64,7 @@ class FeatureRegularizer:
         """Return the reference's maps, (N, C, H, W) by layer, for the input x of step number `start`."""
         if not self._hooked_layers:
             return {}
-        with FeatureHooks(self._reference.model, self._hooked_layers) as maps:
+        with self._reference_hooks as maps:
             self._reference.run(x, start=start, stop=self._stop)
         return maps
 
@@ -67,7 +72,7 @@ class FeatureRegularizer:
         """Return the target network's class scores (N, K) and the method's scalars."""
         # Frees the last batch's maps before this pass needs the memory.
         self._last = {}, {}
-        with FeatureHooks(self._network.model, self._hooked_layers) as target:
+        with self._target_hooks as target:
             scores = self._network.run(x, start=start)
         # Detached: the maps outlive this step, its autograd graph must not.
         self._last = {layer: values.detach() for layer, values in target.items()}, reference

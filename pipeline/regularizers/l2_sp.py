@@ -65,13 +65,21 @@ class L2SP(Regularizer):
                 f"regularizer {self.name!r}: covers {covers!r} matches no parameter outside {head!r}; use all"
             )
         self.start = BufferDict(covered)
+        # Of the network that `forward` took last: looked up by name, they would take milliseconds in each step.
+        self._looked_up: tuple[nn.Module, list[nn.Parameter]] | None = None
 
     def forward(self, target: FeatureMaps, reference: FeatureMaps, network: nn.Module) -> dict[str, Tensor]:  # noqa: ARG002
         """Return `l2_sp` and `head_penalty`; feature maps are not used."""
         squares = [
-            (upcast_float32(network.get_parameter(name)) - self.start[name]).square().sum() for name in self.start
+            (upcast_float32(parameter) - self.start[name]).square().sum()
+            for name, parameter in zip(self.start, self._parameters_of(network), strict=True)
         ]
         return {self.name: self.alpha / 2 * torch.stack(squares).sum()} | head_penalty(network, self.head, self.beta)
+
+    def _parameters_of(self, network: nn.Module) -> list[nn.Parameter]:
+        if self._looked_up is None or self._looked_up[0] is not network:
+            self._looked_up = network, [network.get_parameter(name) for name in self.start]
+        return self._looked_up[1]
 
 
 def _covered(network: nn.Module, excluded: Sequence[str], *, kernels: bool) -> Iterator[tuple[str, Tensor]]:

@@ -1,11 +1,13 @@
 """A regularizer on the forward passes of two small networks."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.errors import InputError
 from pipeline.regularizers.contract import Regularizer, Shapes
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
@@ -203,3 +205,20 @@ def test_the_heads_decay_alone_is_half_beta_times_its_squares() -> None:
     assert set(scalars) == {"head_penalty"}
     torch.testing.assert_close(scalars["head_penalty"], 0.25 * squares)
     assert not list(loss_term.parameters())
+
+
+@pytest.mark.parametrize("method", [spa, gca])
+def test_a_pass_walks_through_no_modules(method: Callable[[], Regularizer], monkeypatch: pytest.MonkeyPatch) -> None:
+    term, network, reference = regularized(method())
+    for model in (network.model, reference.model):
+        monkeypatch.setattr(model, "named_modules", lambda *_: pytest.fail("all modules were listed"))
+    for _ in range(2):
+        maps = term.reference(images(), start=0)
+        assert set(maps) == set(SHAPES)
+        term.run(images(), maps, start=0)
+    assert not any(module._forward_hooks for module in network.model)
+
+
+def test_a_layer_that_is_not_there_is_refused_when_the_term_is_built() -> None:
+    with pytest.raises(InputError, match="module '8'"):
+        regularized(spa(), hooked_layers={"8": (4, 4, 4)})

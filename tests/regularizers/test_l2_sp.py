@@ -99,3 +99,21 @@ def test_the_start_goes_where_the_module_goes() -> None:
 
 def test_nothing_of_the_start_trains() -> None:
     assert not any(value.requires_grad for value in L2SP(net(), head="fc").state_dict(keep_vars=True).values())
+
+
+def test_each_network_is_measured_by_its_own_values() -> None:
+    start = net()
+    regularizer = L2SP(start, head="fc", inserted=["attention"], alpha=0.4)
+    networks = [moved(start), moved(start)]
+    for network in (*networks, *networks):
+        term = regularizer({}, {}, network)["l2_sp"].item()
+        assert term == pytest.approx(0.4 / 2 * slow(start, network, KERNELS), abs=1e-8)
+    assert set(regularizer.state_dict()) == {f"start.{name.replace('.', '/')}" for name in KERNELS}
+
+
+def test_values_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = net()
+    regularizer = L2SP(network, head="fc", inserted=["attention"])
+    regularizer({}, {}, network)
+    monkeypatch.setattr(nn.Module, "get_parameter", lambda *_: pytest.fail("looked up again"))
+    regularizer({}, {}, network)
