@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchcam.methods import GradCAM, LayerCAM
 
@@ -20,6 +19,7 @@ from pipeline.networks.backbones.structure import Step
 from pipeline.networks.heads.modules import ClassMaps
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
+from pipeline.networks.resizing import average
 
 ByteArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -134,7 +134,7 @@ def features(network: Network, images: Tensor) -> dict[str, ByteArray]:
             maps = as_grid(x, prefix_tokens(network)) if x.ndim == 3 else x  # (N, C, H, W)
             maps = torch.cat([maps.mean(1, keepdim=True), maps[:, :CHANNELS]], dim=1)
             side = min(LARGEST_SIDE, *maps.shape[2:])
-            by_stage[stage] = scaled(np.asarray(F.adaptive_avg_pool2d(maps, side).float().cpu()))
+            by_stage[stage] = scaled(np.asarray(average(maps, side).float().cpu()))
     return by_stage
 
 

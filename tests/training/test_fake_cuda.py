@@ -27,6 +27,7 @@ from pipeline.assembly.transforms import train_transform
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.transforms.table import AUGMENTATIONS
+from pipeline.networks import resizing
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.network import Network
@@ -137,6 +138,16 @@ def test_a_step_with_all_that_varies_a_loss(gpu: Gpu, monkeypatch: pytest.Monkey
     mixed = {"train.mixup": 0.4, "train.cutmix": 1.0, "train.label_smoothing": 0.1}
     weighed = {"train.class_weights": "balanced", "train.weight_ema": 0.9}
     train(monkeypatch, mixed | weighed, freeze="3b")
+    assert gpu.copies == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_maps_are_resized_on_the_gpu_in_their_type(gpu: Gpu, dtype: torch.dtype) -> None:
+    maps = torch.empty(2, 1, 8, 9, device=fake_cuda.GPU, dtype=dtype)
+    gpu.in_step = True
+    with torch.autocast("cuda", torch.bfloat16):
+        for resized in (resizing.average(maps, 7), resizing.bilinear(maps, 7, 7)):
+            assert (resized.shape, resized.dtype) == ((2, 1, 7, 7), dtype)
     assert gpu.copies == []
 
 

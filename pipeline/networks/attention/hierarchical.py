@@ -11,6 +11,7 @@ from pipeline.networks.attention.checks import reduced
 from pipeline.networks.attention.contract import Attention, weigh
 from pipeline.networks.attention.gate import make_gate
 from pipeline.networks.attention.steady import sigmoid
+from pipeline.networks.resizing import average, bilinear
 
 # Height and width of the memory: those of a ResNet's last feature map for images of 224 x 224.
 MEMORY_SIZE = 7
@@ -97,7 +98,7 @@ class HierarchicalAttention(Attention):
         maps = self.maps(x)
         if self.memory is not None and self.training:
             mean = maps["position"].detach().mean(0, keepdim=True).to(self.memory.dtype)  # (1, H, W)
-            self.memory.lerp_(F.adaptive_avg_pool2d(mean, MEMORY_SIZE)[None], 1 - self.memory_momentum)
+            self.memory.lerp_(average(mean, MEMORY_SIZE)[None], 1 - self.memory_momentum)
         return weigh(x, maps)
 
     def _scales(self, x: Tensor) -> list[Tensor]:
@@ -121,4 +122,4 @@ def _neighbors_mean(z: Tensor) -> Tensor:
 
 
 def _resize(maps: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(maps, size=like.shape[2:], mode="bilinear", align_corners=False)
+    return bilinear(maps, *like.shape[2:])

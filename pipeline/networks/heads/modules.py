@@ -2,9 +2,9 @@
 
 from copy import deepcopy
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from pipeline.networks.resizing import average_by_products
 
 
 class ClassMaps(nn.Module):
@@ -47,13 +47,7 @@ class AverageTo(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Average over `side` x `side` regions that cover the map."""
-        # Shapes (side, H), (N, C, H, W) and (W, side).
-        height, width = (self._regions(length, x) for length in x.shape[2:])
-        return height @ x @ width.mT
-
-    def _regions(self, length: int, x: Tensor) -> Tensor:
-        """Return the weights of `length` rows in each region, (side, length)."""
-        return F.adaptive_avg_pool1d(torch.eye(length, device=x.device, dtype=x.dtype), self.side).mT
+        return average_by_products(x, self.side)
 
 
 def mlp1024(features: int, *, classes: int, dropout: float) -> nn.Module:
