@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from pipeline.assembly import head_solution
@@ -49,7 +50,7 @@ def run(
 
     Raises:
         InputError: for early stop without a validation part, before anything is computed; for a loss that is not
-            finite, naming epoch, step and the batch's files.
+            finite, naming epoch, step and the batch's files; for a GPU without room, naming the size of a batch.
     """
     if recipe.train.early_stop and not len(parts["val"]):
         raise InputError(
@@ -74,7 +75,7 @@ def run(
         )
         low_rank.merge(network)
         return result
-    except (ValueError, contract.NotFiniteError) as error:
+    except (ValueError, contract.NotFiniteError, torch.OutOfMemoryError) as error:
         raise as_user_error(error, recipe, data) from None
 
 

@@ -108,6 +108,8 @@ def training_examples(
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     """Return an InputError for a failure of the loop that settings can mend; other errors unchanged."""
     train, method = recipe.train, recipe.regularizer.method
+    if isinstance(error, torch.OutOfMemoryError):
+        return InputError(_room(recipe))
     if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
@@ -120,3 +122,15 @@ def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
             "cannot normalize; change it by one, or raise data.input_size"
         )
     return error
+
+
+def _room(recipe: Recipe) -> str:
+    """Return what takes a GPU's memory and how to take less of it."""
+    train, data = recipe.train, recipe.data
+    smaller = f"-S batch_size={train.batch_size // 2}" if train.batch_size > 1 else "a GPU with more memory"
+    halved = "" if train.precision == "bf16" else ", or -S defaults.train.precision=bf16"
+    cache = f", or -S defaults.train.feature_cache_mb=0 (now {train.feature_cache_mb})" * (train.feature_cache_mb > 0)
+    return (
+        f"batch_size: the GPU has no room for a step of {train.batch_size} images of {data.input_size} x "
+        f"{data.input_size} in {train.precision}; take {smaller}{halved}{cache}, or a smaller image_size"
+    )

@@ -134,8 +134,12 @@ class Images:
         return torch.from_numpy(self._array[rows.numpy()])
 
     def free_memory(self) -> int:
-        """Return the free bytes of a GPU; `sys.maxsize` on other devices."""
-        return torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else sys.maxsize
+        """Return the free bytes of a GPU, torch's own blocks that no tensor is in included; else `sys.maxsize`."""
+        if self.device.type != "cuda":
+            return sys.maxsize
+        # Those are not free to the driver: torch holds them for its next tensors.
+        unused = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return torch.cuda.mem_get_info(self.device)[0] + unused
 
     def _fits(self, count: int) -> bool:
         """Return whether this many rows are to be copied to the device; on a CPU the mapped file is memory already."""

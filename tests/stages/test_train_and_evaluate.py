@@ -30,7 +30,7 @@ from pipeline.evaluation import scores
 from pipeline.networks.backbones import resnet
 from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of
-from pipeline.training import checkpoints
+from pipeline.training import checkpoints, loop
 
 pytestmark = pytest.mark.usefixtures("project")
 Logged = list[tuple[dict[str, float], int]]
@@ -236,6 +236,23 @@ def test_the_labels_of_test_images_do_not_reach_training() -> None:
     digests.seal(paths.PACKED)
     train.main(["1"])
     assert (paths.trained(1) / "weights.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_without_room_is_told_with_what_takes_it(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(loop, "_forward", no_room)
+    tiny.write_params({"train.batch_size": 6, "train.precision": precision, "train.feature_cache_mb": 64})
+    with pytest.raises(InputError) as caught:
+        train.main(["--repeat", "1"])
+    told, halved = str(caught.value), "-S defaults.train.precision=bf16, or "
+    start = f"batch_size: the GPU has no room for a step of 6 images of {tiny.SIDE} x {tiny.SIDE} in {precision}; "
+    assert told.startswith(f"{start}take -S batch_size=3, or ")
+    assert (halved in told) == (precision == "fp32")
+    assert told.endswith("-S defaults.train.feature_cache_mb=0 (now 64), or a smaller image_size")
+    assert not paths.trained(1).exists()
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing() -> None:

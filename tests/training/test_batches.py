@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -195,3 +196,13 @@ def test_an_augmentation_on_the_cpu_takes_images_from_the_file_and_waits_for_no_
         # `Shifted` reads its parameters' values, which are nowhere but on the CPU.
         assert features(batch.rows, batch.parameters).device == GPU
     assert counted.count == 1
+
+
+def test_the_free_memory_of_a_gpu_is_that_of_torchs_unused_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = images()
+    assert shown.free_memory() == sys.maxsize
+    shown.device = torch.device("cuda:0")
+    known = {"mem_get_info": (1000, 8000), "memory_reserved": 700, "memory_allocated": 300}
+    for name, value in known.items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    assert shown.free_memory() == 1400
