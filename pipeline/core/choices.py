@@ -10,6 +10,9 @@ from pipeline.core.errors import InputError
 if TYPE_CHECKING:
     from pipeline.core.types import Section
 
+# The choice of nothing.
+NONE = "none"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:

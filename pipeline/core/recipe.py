@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline.core import paths
+from pipeline.core import choices, paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.imagenet import MEAN, STD
@@ -42,7 +42,7 @@ from pipeline.core.types import (
 )
 
 # No attention, no regularizer, no augmentation, no pre-trained weights.
-NONE = "none"
+NONE = choices.NONE
 # The freezing of a recipe whose phases each have their own.
 PHASES = "phases"
 # Of divisions: every repeat has one of its own.

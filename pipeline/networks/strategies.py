@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from pipeline.core.choices import Choice
-from pipeline.core.recipe import NONE
+from pipeline.core.choices import NONE, Choice
 
 
 class Rule(NamedTuple):

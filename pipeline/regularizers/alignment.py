@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.regularizers.checks import maps, one_of, strength
 from pipeline.regularizers.contract import FeatureMaps, Regularizer, Shapes
-from pipeline.regularizers.options import maps, one_of, strength
 from pipeline.regularizers.penalties import head_penalty
 from pipeline.regularizers.precision import upcast_float32
 

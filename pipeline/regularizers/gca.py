@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.regularizers.alignment import ChannelAlignment
+from pipeline.regularizers.checks import reduced
 from pipeline.regularizers.contract import FeatureMaps, Shapes
-from pipeline.regularizers.options import reduced
 from pipeline.regularizers.precision import upcast_float32
 
 

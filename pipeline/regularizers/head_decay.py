@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pipeline.regularizers.checks import strength
 from pipeline.regularizers.contract import FeatureMaps, Regularizer
-from pipeline.regularizers.options import strength
 from pipeline.regularizers.penalties import head_penalty
 
 

@@ -9,9 +9,9 @@ from torch.nn.modules.conv import _ConvNd
 
 from pipeline.core.errors import InputError
 from pipeline.regularizers.buffers import BufferDict
+from pipeline.regularizers.checks import one_of, strength
 from pipeline.regularizers.contract import FeatureMaps, Regularizer
 from pipeline.regularizers.feature_hooks import submodule
-from pipeline.regularizers.options import one_of, strength
 from pipeline.regularizers.penalties import head_penalty
 from pipeline.regularizers.precision import upcast_float32
 

@@ -1,0 +1,72 @@
+"""The trainings of `gpu.py`, and how large they are on a GPU and on the CPU of a test."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.precision import Precision
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        backbone: a row of `BACKBONES`.
+        strategy: a row of `STRATEGIES`.
+        batch: images a step.
+        precision: its name.
+        attention: a row of `ATTENTIONS`.
+        regularizer: a row of `METHODS` with a loss term, or empty.
+        images: in an epoch.
+        epochs: how many.
+        side: of the images, in pixels.
+        source: `resident` images, `file` as if they did not fit on the device, or `fixed`, one batch again and again.
+    """
+
+    backbone: str
+    strategy: str
+    batch: int
+    precision: Precision
+    attention: str = "none"
+    regularizer: str = ""
+    images: int = 64
+    epochs: int = 2
+    side: int = 64
+    source: str = "resident"
+
+    def label(self) -> str:
+        """Return it in a few words."""
+        rest = [one for one in (self.attention, self.regularizer, self.source) if one not in ("none", "", "resident")]
+        return " ".join([self.backbone, self.strategy, f"batch {self.batch}", self.precision, *rest])
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the blocks are; the defaults are for a GPU.
+
+    Attributes:
+        large: the network of the timed blocks, and the side and number of its images.
+        batches: images a step.
+        strategies: their names; block d has the first two.
+        precisions: their names.
+        every: a part of each table in block a, or all.
+        side: of the images where nothing is timed, in pixels.
+        rounds: of each timed cell.
+    """
+
+    large: tuple[str, int, int] = ("resnet50", 224, 1024)
+    batches: tuple[int, ...] = (32, 256)
+    strategies: tuple[str, ...] = ("2", "3a", "3b", "3c", "1")
+    precisions: tuple[Any, ...] = ("tf32", "bf16")
+    every: int | None = None
+    side: int = 64
+    rounds: int = 3
+
+    def cell(self, strategy: str, batch: int, precision: Any, **changes: Any) -> Cell:
+        """Return a timed cell: an epoch that is not counted, then one for each round."""
+        name, side, images = self.large
+        sizes = {"side": side, "images": images, "epochs": 2}
+        return Cell(name, strategy, batch, precision, **sizes | changes)
+
+
+TINY = Size(("resnet18", 32, 8), batches=(4,), strategies=("3b",), precisions=("fp32",), every=1, side=32, rounds=1)

@@ -1,0 +1,198 @@
+"""What `gpu.py` times: this project's loop on drawn noise, and a tuned plain loop to compare it with.
+
+Needs torch, torchvision, numpy and tqdm alone.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from gpu_cells import Cell
+from throughput import CLASSES, MEAN, STD, settings
+from torch import Tensor, nn
+
+from pipeline.core import compiler, seeding
+from pipeline.core.precision import Precision, autocast, in_force, set_float32
+from pipeline.networks.backbones.table import backbone
+from pipeline.networks.build import Plan, build
+from pipeline.networks.freezing import freeze
+from pipeline.networks.network import Network
+from pipeline.regularizers.contract import Shapes
+from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
+from pipeline.regularizers.feature_regularizer import FeatureRegularizer
+from pipeline.regularizers.table import METHODS
+from pipeline.training import batches, contract, loop
+from pipeline.training.epoch import Epoch
+from pipeline.training.images import Images
+
+
+class Fixed(Images):
+    """Images that are read once, to see what a step takes without them."""
+
+    _first: Tensor | None = None
+
+    def batch(self, rows: Tensor, random_parameters: Tensor | None = None) -> Tensor:
+        """Return the first batch."""
+        if self._first is None:
+            self._first = super().batch(rows, random_parameters)
+        return self._first[: len(rows)]
+
+
+class FromFile(Images):
+    """Images for which the device has no room."""
+
+    def free_memory(self) -> int:
+        """Return nothing."""
+        return 0
+
+
+SOURCES: dict[str, type[Images]] = {"resident": Images, "file": FromFile, "fixed": Fixed}
+
+
+def made(cell: Cell, device: torch.device) -> Network:
+    """Build the network of a cell with random values."""
+    torch.manual_seed(0)
+    plan = Plan(
+        cell.backbone,
+        "linear",
+        classes=CLASSES,
+        image_size=cell.side,
+        head_options={"dropout": 0.0},
+        attention=cell.attention,
+    )
+    network = build(plan, pretrained=None).to(device)
+    freeze(network, cell.strategy)
+    return network
+
+
+def loss_term(cell: Cell, network: Network) -> FeatureRegularizer:
+    """Build the loss term of a cell's regularizer, by its own default options."""
+    row, own = METHODS[cell.regularizer], backbone(cell.backbone)
+    prefix = [step.name for step in network.steps[: network.frozen_prefix()]]
+    layers = [layer for layer in own.hooked_layers if not any(f"{layer}.".startswith(f"{one}.") for one in prefix)]
+    sizes = shapes(network, layers, cell.side)
+    available = {
+        "shapes": sizes,
+        "head": own.classifier,
+        "network": network.model,
+        "inserted": network.inserted,
+        "channel_weights": {layer: torch.ones(size[0]) for layer, size in sizes.items()},
+    }
+    device = next(network.parameters()).device
+    method = row.make(**{need: available[need] for need in row.needs}).to(device)
+    hooked = layers if "shapes" in row.needs else []
+    stop = next(number for number, step in enumerate(network.steps) if step.stage in ("pool", "head"))
+    return FeatureRegularizer(network, cast(Network, freeze_reference(network)), method, hooked, stop=stop)
+
+
+@torch.no_grad()
+def shapes(network: Network, layers: list[str], side: int) -> Shapes:
+    """Return (C, H, W) of each layer's output."""
+    network.eval()
+    device = next(network.parameters()).device
+    with compiler.deferred(), FeatureHooks(network.model, layers) as maps:
+        network(torch.zeros(1, 3, side, side, device=device))
+    network.train()
+    return {layer: tuple(one.shape[1:]) for layer, one in maps.items()}
+
+
+@contextmanager
+def no_waiting(device: torch.device) -> Iterator[None]:
+    """Raise where a step waits for the device; between epochs it may."""
+    if device.type != "cuda":
+        yield
+        return
+    of_epoch, scores = batches.of_epoch, Epoch.scores
+
+    def strict(*arguments: Any, **options: Any) -> Any:
+        epoch = of_epoch(*arguments, **options)
+        torch.cuda.set_sync_debug_mode("error")
+        return epoch
+
+    def relaxed(epoch: Epoch) -> dict[str, float]:
+        torch.cuda.set_sync_debug_mode("default")
+        return scores(epoch)
+
+    with patch.object(batches, "of_epoch", strict), patch.object(Epoch, "scores", relaxed):
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def ours(cell: Cell, device: torch.device) -> tuple[contract.TrainResult, Network]:
+    """Train as the stages do; return the loop's result and the network."""
+    precision = in_force(cell.precision, device)
+    seeding.make_exact(threads="auto", device=device.type, precision=precision)
+    network, array = made(cell, device), noise(cell)
+    rows = torch.arange(cell.images)
+    images = SOURCES[cell.source](array, rows, mean=MEAN, std=STD, device=device)
+    examples = contract.Examples(images, rows % CLASSES, rows, rows[:0])
+    recipe = settings(cell.batch, precision, cell.epochs, cache_mb=16384)
+    term = loss_term(cell, network) if cell.regularizer else None
+    plan = contract.TrainingPlan((contract.PhasePlan(cell.epochs, recipe.lr, loss_term=lambda: term),))
+    return loop.fit(network, examples, recipe, seed=0, plan=plan, name=None), network
+
+
+def noise(cell: Cell) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Return images of noise."""
+    return np.random.default_rng(0).integers(0, 256, (cell.images, 3, cell.side, cell.side), dtype=np.uint8)
+
+
+def digest(network: nn.Module) -> str:
+    """Return the SHA-256 of a network's values."""
+    total = hashlib.sha256()
+    for value in network.state_dict().values():
+        total.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def tuned(cell: Cell, device: torch.device) -> list[float]:
+    """Train by a plain loop with all that makes one fast, nothing exact; return the seconds of each epoch."""
+    torch.set_deterministic_debug_mode("default")
+    torch.backends.cudnn.benchmark = True
+    precision = in_force(cell.precision, device)
+    set_float32(precision)
+    network = made(cell, device).to(memory_format=torch.channels_last)
+    images = torch.from_numpy(noise(cell)).to(device)
+    labels = (torch.arange(cell.images) % CLASSES).to(device)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=2e-4, fused=device.type == "cuda")
+    return list(_tuned_epochs(cell, network, (images, labels), optimizer, precision))
+
+
+def _tuned_epochs(
+    cell: Cell,
+    network: Network,
+    examples: tuple[Tensor, Tensor],
+    optimizer: torch.optim.Optimizer,
+    precision: Precision,
+) -> Iterator[float]:
+    images, labels = examples
+    mean, std = (255 * torch.tensor(one, device=images.device).view(1, 3, 1, 1) for one in (MEAN, STD))
+    for _ in range(cell.epochs):
+        started = time.perf_counter()
+        total = torch.zeros((), device=images.device)
+        for rows in torch.randperm(cell.images, device=images.device).split(cell.batch):
+            x = ((images[rows] - mean) / std).contiguous(memory_format=torch.channels_last)
+            with autocast(precision, images.device.type):
+                loss = F.cross_entropy(network(x).float(), labels[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        # Reading a value waits for the device.
+        total.item()
+        yield time.perf_counter() - started
+
+
+LOOPS: dict[str, Callable[[Cell, torch.device], list[float]]] = {
+    "ours": lambda cell, device: ours(cell, device)[0].epoch_seconds,
+    "tuned": tuned,
+}

@@ -1,0 +1,41 @@
+"""The program for a GPU machine, all of it at a small size on the CPU, where little more than torch is installed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What such a machine need not have.
+ABSENT = ("dvc", "mlflow", "pydantic", "sklearn", "yaml", "scipy", "matplotlib", "click", "torchcam", "imagehash")
+BLOCKED = f"""
+import runpy, sys
+for name in {ABSENT}:
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+sys.path.insert(0, "benchmarks")
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_every_block_runs_where_little_more_than_torch_is_installed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BLOCKED, "benchmarks/gpu.py", "--tiny", "--out", str(tmp_path)]
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "gpu-cpu.json").read_text(encoding="utf-8"))
+    assert [name[0] for name in result["blocks"]] == list("abcde")
+    for name, block in result["blocks"].items():
+        assert block["end"] == "whole", (name, block)
+        assert block["rows"]
+        assert not any("error" in row for row in block["rows"]), (name, block)
+    exact = result["blocks"]["b twice"]["rows"]
+    assert all(row["equal"] and row["equal_elsewhere"] for row in exact)
+    assert all(row["relative"] == 0 for row in result["blocks"]["a runs"]["rows"])
+    assert {"driver", "torch", "device"} <= set(result["machine"])
+    page = (tmp_path / "gpu-cpu.md").read_text(encoding="utf-8")
+    assert all(f"## {name} (whole" in page for name in result["blocks"])
