@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -395,6 +396,24 @@ def test_a_cell_whose_time_is_nearly_over_is_queued_again_but_not_for_ever(
     assert cluster.called("scontrol") == ["requeue 7_0"]
     assert isinstance(caught, InputError)
     assert "its time was over 3 times; give more `time` in where.yaml" in str(caught)
+
+
+@pytest.mark.parametrize(("signal", "patience"), [("SIGUSR1", 90.0), ("SIGTERM", 25.0)])
+def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_beside_the_users_clone(
+    signal: str, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[float] = []
+    made = SimpleNamespace(status=lambda: None, stop=stopped.append)
+    origin = SimpleNamespace(copy_to=lambda clone: clone)
+    monkeypatch.setattr(worker, "Origin", lambda *_, **__: origin)
+    monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: made)
+    request = worker.StopRequest()
+    request.reason = signal
+    job = Job(root=tmp_path, cache=tmp_path, commit="a", changes="a", experiment="mine-c0", overrides=(), scratch="/")
+    assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
+    assert stopped == [patience]
+    (tmp_path / "node/clone/.dvc/tmp/checkpoints/written").touch()
+    assert (tmp_path / ".dvc/tmp/checkpoints/written").exists()
 
 
 def test_on_a_node_mlflow_is_asked_only_where_it_is_a_server(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import re
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -7,7 +9,10 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import cells, orbweaver
+from pipeline.commands import cell_runs, cells, orbweaver
+from pipeline.commands.driving import Ended
+from pipeline.commands.executors import gpus
+from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
@@ -128,6 +133,33 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     (tmp_path / "a" / "2.png").write_bytes(b"2")
     (after,) = cells.plan(definition.find("ecsm-table8"), sets=sets)
     assert before.key != after.key
+
+
+def test_cells_that_divide_the_cores_are_found_again_by_the_words_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run_missing(_: str, planned: Sequence[cells.Cell], start: object) -> list[Ended]:
+        ran[:] = [cell.key for cell in planned]
+        return []
+
+    monkeypatch.setattr(gpus, "here", list)
+    monkeypatch.setattr(seeding, "cores", lambda: 8)
+    monkeypatch.setattr(cell_runs, "alone", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(cell_runs, "run_missing", run_missing)
+    done = study("run", "ecsm-table8", "--data", "synthetic", "-j", "2")
+    assert "study: 2 cells at a time on 8 cores: each has -S threads=4" in done.output
+    assert "its page: orbweaver study report ecsm-table8 --data synthetic -S threads=4\n" in done.output
+    named = definition.find("ecsm-table8")
+    assert ran == [cell.key for cell in cells.plan(named, data="synthetic", sets=["threads=4"])]
+    assert "threads" not in study("run", "ecsm-table8", "--data", "synthetic").output
+    assert ran == [cell.key for cell in cells.plan(named, data="synthetic")]
+
+
+def test_cells_of_the_same_images_and_weights_are_one_group() -> None:
+    tasks = {cell.name: cell.task("mine") for cell in planned("ecsm-table5")}
+    by_weights = {cell.name: cell.resolved.recipe.network.weights for cell in planned("ecsm-table5")}
+    assert len({task.group for task in tasks.values()}) == len(set(by_weights.values())) == 2
+    assert len({tasks[name].group for name, weights in by_weights.items() if weights != "none"}) == 1
 
 
 @pytest.mark.parametrize(
