@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.evaluation.compare import pairs
+from pipeline.evaluation.compare.experiments import Pair
 from pipeline.reporting import markup
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
@@ -13,6 +14,8 @@ from pipeline.studies import charts, results, tables
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Group, Result
 
+# Of a group: the pairs, or none and why.
+Differences = tuple[Sequence[Pair], str]
 TEMPLATES = Path(__file__).parent / "templates"
 PROBE = (
     "The frozen probe is a logistic regression on the features of the cell's own backbone before any training, which "
@@ -41,25 +44,27 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         commands: what makes the page again.
     """
     grouped = results.groups(cells, study.first())
+    # Once for the answer and the table: the pairs of a thousand cells are half a million.
+    differences = [results.compared(group) for group in grouped]
     return {
         "name": name,
         "title": study.title,
         "source": study.source,
         "commands": list(commands),
-        "answer": answer(cells, grouped),
+        "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
         "over": results.over(cells),
         "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
         "results": tables.results(cells),
         "probe": PROBE if any(one.standing() for one in cells) else "",
         "repeats": tables.repeats(cells),
-        "groups": [_compared(group) for group in grouped],
+        "groups": [_compared(*one) for one in zip(grouped, differences, strict=True)],
         "classes": {one.cell: tables.classes(one) for one in cells if one.printed and one.printed.classes},
         "slips": study.slips,
     }
 
 
-def answer(cells: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
+def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Sequence[Differences]) -> list[str]:
     """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
     there = sum(bool(one.repeats) for one in cells)
     cached = [one.cell for one in cells if one.cached]
@@ -67,7 +72,7 @@ def answer(cells: Sequence[Result], grouped: Sequence[Group]) -> list[str]:
     if cached:
         noun = "cell" if len(cached) == 1 else "cells"
         counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {', '.join(cached)}."
-    return [counted, *map(_best, grouped)]
+    return [counted, *map(_best, grouped, differences)]
 
 
 def _images(group: Group) -> str:
@@ -77,13 +82,13 @@ def _images(group: Group) -> str:
     return f"{group.name}{of_set}: {record.data.images:,} images in {len(record.data.classes):,} classes"
 
 
-def _best(group: Group) -> str:
+def _best(group: Group, compared: Differences) -> str:
     best = results.best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
     sentence = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
-    against, note = results.compared(group)
+    against, note = compared
     if note:
         return f"{sentence}; the cells cannot be compared."
     ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.a, one.b)]
@@ -91,8 +96,8 @@ def _best(group: Group) -> str:
     return f"{sentence}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
 
 
-def _compared(group: Group) -> Compared:
-    differences, note = results.compared(group)
+def _compared(group: Group, compared: Differences) -> Compared:
+    differences, note = compared
     table = tables.differences(differences) if differences else None
     readings = [line for line in map(pairs.reading, differences) if line]
     return Compared(group, charts.answer(group), table, readings, note, charts.charts(group.results))

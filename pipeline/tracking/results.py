@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,11 +93,17 @@ def is_finished(files: Files) -> bool:
 def _locked(files: Files) -> dict[str, Any]:
     """Return the stages of dvc.lock; none where there is no dvc.lock."""
     try:
-        return dict(lockfile.stages(files.read(paths.LOCK)))
+        return dict(_stages(files.read(paths.LOCK)))
     except FileNotFoundError:
         return {}
     except InputError as error:
         raise IncompleteError(str(error)) from None
+
+
+@lru_cache(maxsize=2)
+def _stages(content: bytes) -> Mapping[str, Any]:
+    """Parse dvc.lock once where it is asked both whether an experiment is finished and what it is."""
+    return lockfile.stages(content)
 
 
 def _dvc_hashes(stages: Mapping[str, Any]) -> dict[str, str]:

@@ -155,7 +155,7 @@ def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
 
 def test_cells_whose_result_was_there_are_counted_as_such() -> None:
     found = [FOUND[0]._replace(cached=True), *FOUND[1:]]
-    count = page.answer(found, [])[0]
+    count = page.answer(found, [], [])[0]
     assert count == "2 of 3 cells are there. Nothing was trained for 1 cell, whose result was there before: head."
 
 
@@ -300,3 +300,11 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
     without = page.content("mine", STUDY, FOUND, commands=AGAIN)
     assert "frozen probe (%)" not in without["results"].header
     assert page.PROBE not in page.as_markdown(without)
+
+
+def test_the_cells_of_a_page_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared, compare = [], results.compared
+    monkeypatch.setattr(results, "compared", lambda group: compared.append(group.name) or compare(group))
+    study = Study.model_validate({"title": "T", "cells": {"head": None, "top": None}})
+    page.content("t", study, [cell("head", 20, 25), cell("top", 30, 36)], commands=[])
+    assert len(compared) == 1
