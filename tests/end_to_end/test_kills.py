@@ -66,6 +66,7 @@ def is_killed(clone: Clone, child: "subprocess.Popen[str]", *, after: float) -> 
     """Kill it after some seconds, and whatever it started has to end by itself; false where it had ended before."""
     time.sleep(after)
     if child.poll() is not None:
+        child.communicate()
         return False
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
