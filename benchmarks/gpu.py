@@ -1,4 +1,4 @@
-"""What only a GPU can answer, in nine minutes: what runs, what is exact, how fast, what stalls, and what it takes.
+"""Questions that only a GPU can answer, in nine minutes: what runs, what is exact, how fast, what stalls, memory.
 
 Needs torch, torchvision, numpy and tqdm alone, so that it runs on a GPU machine without the rest:
 

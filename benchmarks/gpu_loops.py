@@ -1,4 +1,4 @@
-"""What `gpu.py` times: this project's loop on drawn noise, and a tuned plain loop to compare it with.
+"""The loops that `gpu.py` times: this project's loop on drawn noise, and a tuned plain loop to compare it with.
 
 Needs torch, torchvision, numpy and tqdm alone.
 """

@@ -52,7 +52,7 @@ IN_GIT = (paths.PARAMS, paths.LOCK, paths.SUMMARY)
 
 
 class Usage(NamedTuple):
-    """What one process took, with its children: CPU and wall time in seconds, peak memory in MiB."""
+    """The cost of one process and its children: CPU and wall time in seconds, peak memory in MiB."""
 
     cpu: float
     wall: float
@@ -209,16 +209,16 @@ def main() -> None:
     parser.add_argument("cells", nargs="*", type=int, default=[30], help="how many, one after the other")
     parser.add_argument("--code", type=Path, action="append", help="a tree with the package; this one if none is named")
     parser.add_argument("--out", type=Path, help="a folder for the result")
-    given = parser.parse_args()
-    codes = [code.resolve() for code in given.code or [ROOT]]
+    arguments = parser.parse_args()
+    codes = [code.resolve() for code in arguments.code or [ROOT]]
     result: dict[str, Any] = {"processor": provenance.processor(), "versions": provenance.versions(), "measured": []}
-    for count in given.cells:
+    for count in arguments.cells:
         for one in measurements(count, codes):
             print(json.dumps(one), flush=True)
             result["measured"].append(one)
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "many-cells.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "many-cells.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

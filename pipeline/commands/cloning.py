@@ -129,11 +129,15 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
             continue
 
 
+def neutral(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without those that would have a program in a clone work elsewhere."""
+    return {name: value for name, value in variables.items() if not name.startswith(OF_ELSEWHERE)}
+
+
 def environment() -> Mapping[str, str]:
     """Return the user's environment, with this interpreter's programs first and the clone's own places."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OF_ELSEWHERE)}
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return kept | {"PATH": search, "DVC_NO_ANALYTICS": "1", seeding.MORE_THREADS: "yes"}
+    return neutral(os.environ) | {"PATH": search, "DVC_NO_ANALYTICS": "1", seeding.MORE_THREADS: "yes"}
 
 
 def git(folder: Path, *words: str, given: str | None = None) -> str:

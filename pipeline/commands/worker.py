@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import cells, copies
+from pipeline.commands import cells, cloning, copies
 from pipeline.commands.copies import Origin
 from pipeline.commands.executors import jobs, scheduler
 from pipeline.commands.executors.jobs import MOST_STARTS, Job
@@ -25,8 +25,6 @@ from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StopRequest, noted
 
 RESTARTS = "SLURM_RESTART_COUNT"
-# Theirs that would have DVC or git work elsewhere than in the clone.
-OF_ELSEWHERE = ("DVC_", "GIT_", paths.ROOT_VARIABLE)
 # What all cells of the user's clone share beside DVC's cache.
 SHARED = (paths.CHECKPOINTS, paths.CHANNELS)
 # Seconds for a checkpoint, before SIGKILL comes to all.
@@ -109,10 +107,10 @@ def environment(place: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """
     from pipeline import tracking
 
-    kept = {name: value for name, value in variables.items() if not name.startswith(OF_ELSEWHERE)}
-    if not tracking.is_server(variables.get("MLFLOW_TRACKING_URI", "")):
-        kept = {name: value for name, value in kept.items() if not name.startswith("MLFLOW_")}
-    return kept | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(place / "site")}
+    neutral = cloning.neutral(variables)
+    if tracking.is_server(variables.get("MLFLOW_TRACKING_URI", "")):
+        neutral |= {name: value for name, value in variables.items() if name.startswith("MLFLOW_")}
+    return neutral | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(place / "site")}
 
 
 def bring_back(job: Job, clone: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.training.mixing import Mix
 
 
 class Batch(NamedTuple):
-    """What a step takes.
+    """The input of a step.
 
     Attributes:
         labels: class numbers (n,), on the device.

@@ -1,12 +1,12 @@
 """What a study of many cells costs: photographs are looked at once, and git is asked by one process."""
 
-import hashlib
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from many_cells import put
 
 from pipeline.commands import cells, dvc_outputs, git_objects
 from pipeline.commands.revisions import Revision
@@ -18,15 +18,6 @@ DEFINITION = {
         "report": {"cmd": "true", "outs": [{"metrics/page.html": {"persist": True}}, "metrics/${other}"]},
     }
 }
-
-
-def put(content: bytes, kind: str = "") -> str:
-    """Put a file into DVC's cache."""
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() + kind
-    place = Path(".dvc/cache/files/md5", md5[:2], md5[2:])
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    return md5
 
 
 def commit(message: str) -> str:

@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 class Executor(Protocol):
-    """What runs cells. A cell is finished when its experiment is a reference of git in the user's clone.
+    """A place where cells run. A cell is finished when its experiment is a reference of git in the user's clone.
 
     Attributes:
         look_every: seconds between two looks at the states.
@@ -66,7 +66,7 @@ class Executor(Protocol):
 
 
 class Request(NamedTuple):
-    """What cells are to be run, and how.
+    """Cells to run, and how.
 
     Attributes:
         study: its name.

@@ -1,4 +1,4 @@
-"""What DVC prints of a cell: the stages that it reached, what it trained, and why it failed."""
+"""The log of a cell, as DVC prints it: the stages that it reached, what it trained, and why it failed."""
 
 import re
 from pathlib import Path

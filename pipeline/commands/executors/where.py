@@ -58,7 +58,7 @@ Line = Annotated[str, AfterValidator(_line)]
 
 
 class Slurm(Section):
-    """What a cell has of a SLURM cluster.
+    """The share of a SLURM cluster that a cell has.
 
     Attributes:
         partition: as sbatch takes it, empty for its default; so are account, gres, time and memory.
