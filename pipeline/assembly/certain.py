@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.assembly import certainty_figures
 from pipeline.bundles import bundle
 from pipeline.bundles.card import Figure
-from pipeline.bundles.certainty import FEATURES, REFERENCE, Certainty
+from pipeline.bundles.certainty import FEATURES, REFERENCE, Certainty, product
 from pipeline.bundles.description import Description
 from pipeline.core import paths
 from pipeline.datasets.prepared.packed import Packed
@@ -69,10 +69,10 @@ def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Fitted
         held_out = outputs(parts.held_out)
         features = outliers.normalized(held_out.features)
         calibration = judging.fit(held_out.logits[0], data.labels[parts.held_out.numpy()])
-        strange = outliers.fit(reference, features, held_out.logits[0], held_out=True)
+        strange = outliers.fit(reference, features, held_out.logits[0], held_out=True, product=product)
     else:
         calibration = None
-        strange = outliers.fit(reference, reference, trained_on.logits[0], held_out=False)
+        strange = outliers.fit(reference, reference, trained_on.logits[0], held_out=False, product=product)
     said = replace(said, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange))
     if not len(parts.test):
         return Fitted(said, ())

@@ -1,6 +1,7 @@
 """A bundle applied to any number of files: decoded on all cores while the networks compute, in bounded memory."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -64,18 +65,30 @@ def _applied(
 ) -> Generator[list[Applied], None, None]:
     work = partial(decode, preprocessing=loaded.description.preprocessing, thumbnail=thumbnail)
     files = [Path(name) for name in names]
+    computed: Future[list[Applied]] | None = None
+    with ThreadPoolExecutor(1) as networks, mapped(work, files, ahead=BATCHES_AHEAD * size) as decoded:
+        for batch in _batches(zip(names, decoded, strict=True), size):
+            # The networks rest while a result is used: Grad-CAM runs them too.
+            if computed:
+                yield computed.result()
+            computed = networks.submit(_predicted, loaded, batch, top, size)
+        if computed:
+            yield computed.result()
+
+
+def _batches(decoded: Iterable[tuple[str, Decoded]], size: int) -> Iterator[list[tuple[str, Decoded]]]:
+    """Yield the files in their order, in lists of at most `size` images."""
     waiting: list[tuple[str, Decoded]] = []
     images = 0
-    with mapped(work, files, ahead=BATCHES_AHEAD * size) as decoded:
-        for name, one in zip(names, decoded, strict=True):
-            waiting.append((name, one))
-            images += one.pixels is not None
-            # Many bad files in a row must not wait for a batch to fill.
-            if images == size or len(waiting) == BATCHES_AHEAD * size:
-                yield _predicted(loaded, waiting, top, size)
-                waiting, images = [], 0
+    for name, one in decoded:
+        waiting.append((name, one))
+        images += one.pixels is not None
+        # Many bad files in a row must not wait for a batch to fill.
+        if images == size or len(waiting) == BATCHES_AHEAD * size:
+            yield waiting
+            waiting, images = [], 0
     if waiting:
-        yield _predicted(loaded, waiting, top, size)
+        yield waiting
 
 
 def _predicted(loaded: Bundle, waiting: Sequence[tuple[str, Decoded]], top: int, size: int) -> list[Applied]:

@@ -6,6 +6,8 @@ import math
 import os
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +96,47 @@ def test_a_small_picture_is_made_where_it_is_asked_for_with_the_shape_of_the_ima
     assert small.pixels.shape == (3, 8, 8)
     with Image.open(BytesIO(small.thumbnail)) as image:
         assert (image.format, image.size) == ("JPEG", (40, 10))
+
+
+class Waiting(Colors):
+    """Networks that compute the first batch until they are told to stop."""
+
+    def __init__(self):
+        super().__init__(batch_size=4)
+        self.computing, self.done = threading.Event(), threading.Event()
+
+    def run(self, images, **options):
+        self.computing.set()
+        assert self.done.wait(60)
+        result = super().run(images, **options)
+        self.computing.clear()
+        return result
+
+
+def test_the_next_images_are_decoded_while_the_networks_compute(tmp_path, monkeypatch):
+    loaded, decoded_meanwhile = Waiting(), []
+
+    def decode_watched(file, **options):
+        if number := int(file.stem) // 4:
+            decoded_meanwhile.append(loaded.computing.wait(60))
+        if number == 1 and len(decoded_meanwhile) == 4:
+            loaded.done.set()
+        return decode(file, **options)
+
+    monkeypatch.setattr(applying, "decode", decode_watched)
+    monkeypatch.setattr(parallel, "cores", lambda: 1)
+    files = [photograph(tmp_path / f"{number}.png") for number in range(8)]
+    assert len(applied(loaded, files)) == 8
+    assert decoded_meanwhile == [True] * 4
+
+
+def test_the_networks_rest_while_a_batch_is_used(tmp_path):
+    loaded = Colors(batch_size=4)
+    files = [str(photograph(tmp_path / f"{number}.png")) for number in range(12)]
+    with applying.apply(loaded, files, top=1) as batches:
+        for number, _ in enumerate(batches, 1):
+            time.sleep(0.02)
+            assert len(loaded.batches) == number
 
 
 @pytest.mark.slow

@@ -82,11 +82,10 @@ def _with_workers(
         yield from _in_order(pool, work, items[done:], ahead=max(count * _AHEAD_PER_WORKER, ahead))
     except BrokenProcessPool:
         raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
-    except BaseException:
+    finally:
+        # Nothing that they still do is needed, whether all is done or an error ends it; one may just be starting.
         for worker in set(multiprocessing.active_children()) - others:
             worker.kill()
-        raise
-    finally:
         pool.shutdown(cancel_futures=True)
 
 

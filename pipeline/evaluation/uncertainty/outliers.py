@@ -1,6 +1,7 @@
 """Scores of images unlike those that a network was trained on, larger for stranger ones."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,8 @@ BLOCK = 1024
 FALSE_ALARMS = 0.05
 # Of few images the nearest tells best; `benchmarks/uncertainty.py` compares others.
 NEIGHBORS = 1
+# From (n, D) and (D, m) to their product (n, m).
+Product = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,14 @@ def normalized(features: FloatArray) -> NDArray[np.float32]:
     return unit.astype(np.float16).astype(np.float32)
 
 
-def distances(features: FloatArray, reference: FloatArray, *, neighbors: int, itself: bool = False) -> FloatArray:
+def distances(
+    features: FloatArray,
+    reference: FloatArray,
+    *,
+    neighbors: int,
+    itself: bool = False,
+    product: Product = np.matmul,
+) -> FloatArray:
     """Return the distance (n,) of each image to its k-th nearest neighbor among the training images.
 
     Deep nearest neighbors (Sun, Ming, Zhu and Li 2022, ICML): distances of features of length 1, without training.
@@ -62,12 +72,13 @@ def distances(features: FloatArray, reference: FloatArray, *, neighbors: int, it
         reference: (m, D) of the training images, `normalized`.
         neighbors: k; the last of m where there are fewer.
         itself: whether the images are the training images themselves, each of which is left out of its neighbors.
+        product: of matrices; another's last digits may differ.
     """
     k = min(neighbors, len(reference) - itself) - 1 + itself
     result = []
     for start in range(0, len(features) or 1, BLOCK):
         # Of vectors of length 1, the squared distance is 2 - 2 times their product.
-        products = features[start : start + BLOCK] @ reference.T
+        products = product(features[start : start + BLOCK], reference.T)
         nearest = -np.partition(-products, k, axis=1)[:, k]
         result.append(np.sqrt(np.maximum(2 - 2 * nearest, 0)))
     return np.concatenate(result)
@@ -82,7 +93,13 @@ def energy(logits: FloatArray) -> FloatArray:
 
 
 def fit(
-    reference: FloatArray, features: FloatArray, logits: FloatArray, *, held_out: bool, neighbors: int = NEIGHBORS
+    reference: FloatArray,
+    features: FloatArray,
+    logits: FloatArray,
+    *,
+    held_out: bool,
+    neighbors: int = NEIGHBORS,
+    product: Product = np.matmul,
 ) -> Outliers:
     """Return how images are judged strange, so that at most 5 % of images like those of the training are, on average.
 
@@ -96,13 +113,14 @@ def fit(
         logits: (n, K) of the same images.
         held_out: whether these are not the training images.
         neighbors: k.
+        product: of matrices, as `judge` is to have it.
 
     Raises:
         InputError: for features or logits that are not finite.
     """
     for name, values in (("features", reference), ("features", features), ("logits", logits)):
         check_finite(name, values)
-    distance = distances(features, reference, neighbors=neighbors, itself=not held_out)
+    distance = distances(features, reference, neighbors=neighbors, itself=not held_out, product=product)
     return Outliers(
         neighbors=neighbors,
         images=len(reference),
@@ -119,7 +137,14 @@ def _limit(scores: FloatArray) -> float:
     return float(np.sort(scores)[min(rank, len(scores)) - 1])
 
 
-def judge(fitted: Outliers, reference: FloatArray, features: FloatArray, logits: FloatArray) -> Strangeness:
+def judge(
+    fitted: Outliers,
+    reference: FloatArray,
+    features: FloatArray,
+    logits: FloatArray,
+    *,
+    product: Product = np.matmul,
+) -> Strangeness:
     """Return how strange images are.
 
     Args:
@@ -127,8 +152,9 @@ def judge(fitted: Outliers, reference: FloatArray, features: FloatArray, logits:
         reference: (m, D) features of the training images, `normalized`.
         features: (n, D) of the images, as the network has them.
         logits: (n, K) of the images.
+        product: of matrices, as `fit` had it.
     """
-    distance = distances(normalized(features), reference, neighbors=fitted.neighbors)
+    distance = distances(normalized(features), reference, neighbors=fitted.neighbors, product=product)
     own = energy(logits)
     # What is not a number is strange too.
     return Strangeness(distance, own, ~((distance <= fitted.distance) & (own <= fitted.energy)))
