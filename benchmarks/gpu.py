@@ -28,9 +28,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from gpu_cells import TINY, Cell, Size
-from gpu_loops import LOOPS, digest, no_waiting, ours
-from throughput import machine
+from loop_cells import TINY, Cell, Size
+from loops import LOOPS, digest, machine, no_waiting, ours
 
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import BACKBONES
@@ -210,6 +209,15 @@ def main() -> None:
     page = "\n".join([f"# {result['machine']['device']}\n\n{table([result['machine']])}\n", *parts])
     (args.out / f"gpu-{device.type}.md").write_text(page, encoding="utf-8")
     print(page)
+    if failed := [name for name, one in result["blocks"].items() if has_failed(one)]:
+        sys.exit(f"not all is well in: {', '.join(failed)}")
+
+
+def has_failed(block: dict[str, Any]) -> bool:
+    """Return whether an error ended the block or is in a row; its deadline is none."""
+    return not block["end"].startswith(("whole", "stopped")) or any(
+        "error" in row or row.get("equal") is False or row.get("equal_elsewhere") is False for row in block["rows"]
+    )
 
 
 def described(device: torch.device) -> dict[str, Any]:

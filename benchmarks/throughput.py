@@ -1,207 +1,97 @@
-"""Images per second of each fine-tuning strategy, compared with a plain torchvision loop in the same run.
+"""Seconds of an epoch of each fine-tuning strategy, compared with a tuned plain torchvision loop in the same run.
 
-Needs torch, torchvision, numpy and tqdm alone, so it also runs on a GPU machine without the rest:
+Needs torch, torchvision, numpy and tqdm alone:
 
     python benchmarks/throughput.py --out benchmarks/results
 
-Every result is the median of timed epochs after a first one that is not counted, with their range. The plain loop is a
-hand-written one: a DataLoader over decoded uint8 images in memory, normalized on the device, `requires_grad = False`
-for frozen layers, without cached features, and not deterministic. Both compute in the same precision, `tf32` as `fp32`
-where the device has no TF32.
+The loops take turns, each round an epoch that is not counted and one that is: this project's as it trains, which caches
+the features of frozen layers; the same without that cache; and the plain one, see `loops.tuned`, with the same order
+of images. A ratio is that of the same round, and every figure is a median with its range.
 """
 
 import argparse
+import itertools
 import json
-import platform
+import os
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from loop_cells import Cell
+from loops import machine, ours, tuned
 
-from pipeline.core import provenance, seeding
-from pipeline.core.precision import Precision, autocast, in_force, set_float32
-from pipeline.networks.build import Plan, build
-from pipeline.networks.freezing import freeze
+from pipeline.core import seeding
+from pipeline.core.precision import Precision, in_force
 from pipeline.networks.strategies import STRATEGIES
-from pipeline.training import contract, loop
-from pipeline.training.images import Images
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLASSES = 9
 
 
 def main() -> None:
     """Time the combinations of the command line, print a table, and write it with device and versions."""
     args = arguments()
     device = torch.device(seeding.choose_device(args.device))
-    array = np.random.default_rng(0).integers(0, 256, (args.images, 3, args.size, args.size), dtype=np.uint8)
-    labels = torch.arange(args.images) % CLASSES
-    rows = [
-        measure(loop, array, labels, strategy=strategy, batch=batch, precision=precision, args=args)
-        for precision in args.precisions
-        for batch in args.batches
-        for strategy in args.strategies
-        for loop in LOOPS
-    ]
-    result = {"machine": machine(device), "settings": settings_of(args), "rows": rows}
+    seeding.make_exact(threads="auto", device=device.type, precision=in_force(args.precision, device))
+    settings = {name: value for name, value in vars(args).items() if name != "out"}
+    about, rows = machine(device) | {"load": os.getloadavg()[1]}, []
+    for side, batch, strategy in itertools.product(args.sides, args.batches, args.strategies):
+        cell = Cell(args.backbone, strategy, batch, args.precision, images=args.images, side=side)
+        rows += timed(cell, device, args.rounds)
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / f"throughput-{device.type}.json"
+    result = {"machine": about, "settings": settings, "rows": rows}
     file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"written to {file}")
 
 
 def arguments() -> argparse.Namespace:
-    """Return the command line's arguments; the defaults are for a GPU."""
-    parser = argparse.ArgumentParser(description="Images per second of each strategy, compared with a plain loop.")
-    parser.add_argument("--backbone", default="resnet50")
-    parser.add_argument("--images", type=int, default=2048)
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--epochs", type=int, default=4, help="timed epochs after one that is not counted")
-    parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
-    parser.add_argument("--precisions", nargs="+", choices=get_args(Precision), default=["tf32", "bf16"])
-    parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=["1", "2", "3a", "3b", "3c"])
-    parser.add_argument("--cache-mb", type=int, default=16384, help="size of the feature cache")
+    """Return the command line's arguments; the defaults are for two cores and some minutes."""
+    parser = argparse.ArgumentParser(description="Seconds of an epoch of each strategy, compared with a plain loop.")
+    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--sides", type=int, nargs="+", default=[64, 128], help="of the images, in pixels")
+    parser.add_argument("--batches", type=int, nargs="+", default=[32])
+    parser.add_argument("--strategies", nargs="+", choices=list(STRATEGIES), default=["2", "3b", "1"])
+    parser.add_argument("--precision", choices=get_args(Precision), default="fp32")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     return parser.parse_args()
 
 
-def measure(
-    loop: str,
-    array: "np.ndarray[Any, np.dtype[np.uint8]]",
-    labels: Tensor,
-    *,
-    strategy: str,
-    batch: int,
-    precision: Precision,
-    args: argparse.Namespace,
-) -> dict[str, Any]:
-    """Return one row of the result: images per second over the timed epochs."""
-    device = torch.device(seeding.choose_device(args.device))
-    torch.manual_seed(0)
-    plan = Plan(args.backbone, "linear", classes=CLASSES, image_size=args.size, head_options={"dropout": 0.0})
-    network = build(plan, pretrained=None).to(device)
-    freeze(network, strategy)
-    recipe = settings(batch, in_force(precision, device), args.epochs + 1, args.cache_mb)
-    seconds, cache = LOOPS[loop](network, array, labels, recipe, device)
-    rates = [len(array) / value for value in seconds[1:]]
-    row = {
-        "loop": loop,
-        "strategy": strategy,
-        "batch": batch,
-        "precision": recipe.precision,
-        "images_per_second": round(statistics.median(rates), 1),
-        "slowest": round(min(rates), 1),
-        "fastest": round(max(rates), 1),
-        "n": len(rates),
-        "cache_seconds": round(cache, 2),
+def timed(cell: Cell, device: torch.device, rounds: int) -> list[dict[str, Any]]:
+    """Return a row of each loop: its seconds, and how many times the plain one's of the same round these are."""
+    loops: dict[str, Callable[[], list[float]]] = {
+        "ours": lambda: ours(cell, device)[0].epoch_seconds,
+        "ours, nothing cached": lambda: ours(replace(cell, cache_mb=0), device)[0].epoch_seconds,
+        "plain": lambda: tuned(cell, device),
     }
-    print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-    return row
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(rounds):
+        for name, run in loops.items():
+            seconds[name].append(run()[-1])
+    rows = []
+    for name, own in seconds.items():
+        ratios = [one / other for one, other in zip(own, seconds["plain"], strict=True)]
+        row = {"strategy": cell.strategy, "side": cell.side, "batch": cell.batch, "loop": name, "n": rounds}
+        row |= {"seconds": spread(own), "to_plain": spread(ratios)}
+        rows.append(row)
+        print(row, flush=True)
+    return rows
 
 
-def ours(
-    network: Any,
-    array: "np.ndarray[Any, np.dtype[np.uint8]]",
-    labels: Tensor,
-    recipe: SimpleNamespace,
-    device: torch.device,
-) -> tuple[list[float], float]:
-    """Run the pipeline's loop as the stages do; return the seconds of each epoch and of filling the cache."""
-    seeding.make_exact(threads="auto", device=device.type, precision=recipe.precision)
-    rows = torch.arange(len(array))
-    images = Images(array, rows, mean=MEAN, std=STD, device=device)
-    result = loop.fit(network, contract.Examples(images, labels, rows, rows[:0]), recipe, seed=0)
-    return result.epoch_seconds, result.cache_seconds
-
-
-def plain(
-    network: nn.Module,
-    array: "np.ndarray[Any, np.dtype[np.uint8]]",
-    labels: Tensor,
-    recipe: SimpleNamespace,
-    device: torch.device,
-) -> tuple[list[float], float]:
-    """Run the hand-written loop; return the seconds of each epoch, and 0 as it has no cache."""
-    # The pipeline's loop, timed before, turns them on.
-    torch.use_deterministic_algorithms(False)
-    set_float32(recipe.precision)
-    loader = DataLoader(TensorDataset(torch.from_numpy(array), labels), recipe.batch_size, shuffle=True)
-    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=recipe.lr)
-    return list(_plain_epochs(network, loader, optimizer, recipe, device)), 0.0
-
-
-def _plain_epochs(
-    network: nn.Module,
-    loader: "DataLoader[tuple[Tensor, ...]]",
-    optimizer: torch.optim.Optimizer,
-    recipe: SimpleNamespace,
-    device: torch.device,
-) -> Iterator[float]:
-    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (MEAN, STD))
-    for _ in range(recipe.budget.amount):
-        started = time.perf_counter()
-        network.train()
-        total = torch.zeros((), device=device)
-        for pixels, answers in loader:
-            images = (pixels.to(device).float() / 255 - mean) / std
-            with autocast(recipe.precision, device.type):
-                loss = F.cross_entropy(network(images).float(), answers.to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-        # Reading a value waits for the device.
-        total.item()
-        yield time.perf_counter() - started
-
-
-def settings(batch: int, precision: Precision, epochs: int, cache_mb: int) -> SimpleNamespace:
-    """Return settings of the loop: Adam at a constant rate."""
-    return SimpleNamespace(
-        budget=SimpleNamespace(unit="epochs", amount=epochs),
-        batch_size=batch,
-        optimizer="adam",
-        optimizer_options={"beta1": 0.9, "beta2": 0.999},
-        lr=2e-4,
-        weight_decay=0.0,
-        schedule="constant",
-        schedule_options={},
-        precision=precision,
-        feature_cache_mb=cache_mb,
-    )
-
-
-def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments but the output folder as plain data."""
-    return {name: value for name, value in vars(args).items() if name != "out"}
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return device, threads, system and versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+def spread(values: list[float]) -> dict[str, float]:
+    """Return the median and the range."""
     return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "cuda": torch.version.cuda or "",
-        "versions": provenance.versions(),
+        "median": round(statistics.median(values), 4),
+        "lowest": round(min(values), 4),
+        "highest": round(max(values), 4),
     }
-
-
-LOOPS: dict[str, Callable[..., tuple[list[float], float]]] = {"ours": ours, "plain": plain}
 
 
 if __name__ == "__main__":

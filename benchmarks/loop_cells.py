@@ -1,4 +1,4 @@
-"""The trainings of `gpu.py`, and how large they are on a GPU and on the CPU of a test."""
+"""The trainings that `gpu.py` and `throughput.py` time, and how large the former's are on a GPU and in a test."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ class Cell:
         epochs: how many.
         side: of the images, in pixels.
         source: `resident` images, `file` as if they did not fit on the device, or `fixed`, one batch again and again.
+        cache_mb: size of the feature cache; the plain loop has none.
     """
 
     backbone: str
@@ -33,6 +34,7 @@ class Cell:
     epochs: int = 2
     side: int = 64
     source: str = "resident"
+    cache_mb: int = 16384
 
     def label(self) -> str:
         """Return it in a few words."""

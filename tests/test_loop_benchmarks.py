@@ -1,4 +1,4 @@
-"""The program for a GPU machine, all of it at a small size on the CPU, where little more than torch is installed."""
+"""The programs that time training, at a small size on the CPU, where little more than torch is installed."""
 
 import json
 import os
@@ -39,3 +39,26 @@ def test_every_block_runs_where_little_more_than_torch_is_installed(tmp_path: Pa
     assert {"driver", "torch", "device"} <= set(result["machine"])
     page = (tmp_path / "gpu-cpu.md").read_text(encoding="utf-8")
     assert all(f"## {name} (whole" in page for name in result["blocks"])
+
+
+@pytest.mark.slow
+def test_an_epoch_is_timed_beside_a_plain_loop_where_little_more_than_torch_is_installed(tmp_path: Path) -> None:
+    few = ["--images", "8", "--batches", "4", "--sides", "32", "--strategies", "3b", "--rounds", "2"]
+    command = [
+        sys.executable,
+        "-c",
+        BLOCKED,
+        "benchmarks/throughput.py",
+        *few,
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=ROOT, env=alone, check=True)
+    result = json.loads((tmp_path / "throughput-cpu.json").read_text(encoding="utf-8"))
+    by_loop = {row["loop"]: row for row in result["rows"]}
+    assert set(by_loop) == {"ours", "ours, nothing cached", "plain"}
+    assert by_loop["plain"]["to_plain"] == {"median": 1, "lowest": 1, "highest": 1}
+    assert all(row["seconds"]["lowest"] > 0 and row["n"] == 2 for row in by_loop.values())

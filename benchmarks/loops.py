@@ -1,23 +1,24 @@
-"""The loops that `gpu.py` times: this project's loop on drawn noise, and a tuned plain loop to compare it with.
+"""The loops that are timed: this project's on drawn noise, and a tuned plain torchvision loop to compare it with.
 
 Needs torch, torchvision, numpy and tqdm alone.
 """
 
 import hashlib
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from gpu_cells import Cell
-from throughput import CLASSES, MEAN, STD, settings
+from loop_cells import Cell
 from torch import Tensor, nn
 
-from pipeline.core import compiler, seeding
+from pipeline.core import compiler, provenance, seeding
 from pipeline.core.precision import Precision, autocast, in_force, set_float32
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import Plan, build
@@ -27,9 +28,14 @@ from pipeline.regularizers.contract import Shapes
 from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.regularizers.table import METHODS
-from pipeline.training import batches, contract, loop
+from pipeline.training import batches, contract, loop, sampling
 from pipeline.training.epoch import Epoch
 from pipeline.training.images import Images
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLASSES = 9
+# Adam's.
+RATE = 2e-4
 
 
 class Fixed(Images):
@@ -134,7 +140,7 @@ def ours(cell: Cell, device: torch.device) -> tuple[contract.TrainResult, Networ
     rows = torch.arange(cell.images)
     images = SOURCES[cell.source](array, rows, mean=MEAN, std=STD, device=device)
     examples = contract.Examples(images, rows % CLASSES, rows, rows[:0])
-    recipe = settings(cell.batch, precision, cell.epochs, cache_mb=16384)
+    recipe = settings(cell, precision)
     term = loss_term(cell, network) if cell.regularizer else None
     plan = contract.TrainingPlan((contract.PhasePlan(cell.epochs, recipe.lr, loss_term=lambda: term),))
     return loop.fit(network, examples, recipe, seed=0, plan=plan, name=None), network
@@ -154,35 +160,44 @@ def digest(network: nn.Module) -> str:
 
 
 def tuned(cell: Cell, device: torch.device) -> list[float]:
-    """Train by a plain loop with all that makes one fast, nothing exact; return the seconds of each epoch."""
+    """Train by a plain loop with all that makes one fast, nothing exact; return the seconds of each epoch.
+
+    The library's own `forward`, images that are decoded and on the device, channels last, Adam in one kernel, frozen
+    layers without gradients; no feature is cached.
+    """
+    # An exact loop, timed before, turns them on.
     torch.set_deterministic_debug_mode("default")
     torch.backends.cudnn.benchmark = True
     precision = in_force(cell.precision, device)
     set_float32(precision)
     network = made(cell, device).to(memory_format=torch.channels_last)
+    network.train()
     images = torch.from_numpy(noise(cell)).to(device)
     labels = (torch.arange(cell.images) % CLASSES).to(device)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=2e-4, fused=device.type == "cuda")
-    return list(_tuned_epochs(cell, network, (images, labels), optimizer, precision))
+    optimizer = torch.optim.Adam(trained, lr=RATE, fused=True)
+    return list(_tuned_epochs(cell, network.model, (images, labels), optimizer, precision))
 
 
 def _tuned_epochs(
     cell: Cell,
-    network: Network,
+    model: nn.Module,
     examples: tuple[Tensor, Tensor],
     optimizer: torch.optim.Optimizer,
     precision: Precision,
 ) -> Iterator[float]:
     images, labels = examples
     mean, std = (255 * torch.tensor(one, device=images.device).view(1, 3, 1, 1) for one in (MEAN, STD))
-    for _ in range(cell.epochs):
+    every = torch.arange(cell.images)
+    counted = contract.Examples(cast(Images, None), every % CLASSES, every, every[:0])
+    for epoch in range(1, cell.epochs + 1):
         started = time.perf_counter()
         total = torch.zeros((), device=images.device)
-        for rows in torch.randperm(cell.images, device=images.device).split(cell.batch):
+        order = sampling.order(counted, contract.TrainingPlan(), seed=0, epoch=epoch).to(images.device)
+        for rows in order.split(cell.batch):
             x = ((images[rows] - mean) / std).contiguous(memory_format=torch.channels_last)
             with autocast(precision, images.device.type):
-                loss = F.cross_entropy(network(x).float(), labels[rows])
+                loss = F.cross_entropy(model(x).float(), labels[rows])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -190,6 +205,34 @@ def _tuned_epochs(
         # Reading a value waits for the device.
         total.item()
         yield time.perf_counter() - started
+
+
+def settings(cell: Cell, precision: Precision) -> SimpleNamespace:
+    """Return settings of the loop: Adam at a constant rate."""
+    return SimpleNamespace(
+        budget=SimpleNamespace(unit="epochs", amount=cell.epochs),
+        batch_size=cell.batch,
+        optimizer="adam",
+        optimizer_options={"beta1": 0.9, "beta2": 0.999},
+        lr=RATE,
+        weight_decay=0.0,
+        schedule="constant",
+        schedule_options={},
+        precision=precision,
+        feature_cache_mb=cell.cache_mb,
+    )
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Return device, threads, system and versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
+    return {
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "cuda": torch.version.cuda or "",
+        "versions": provenance.versions(),
+    }
 
 
 LOOPS: dict[str, Callable[[Cell, torch.device], list[float]]] = {
