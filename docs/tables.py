@@ -14,9 +14,10 @@ import torch
 from pipeline import config
 from pipeline.assembly import networks
 from pipeline.config import choices
-from pipeline.core.choices import Choice
+from pipeline.core.choices import NONE, Choice
 from pipeline.core.files import flat
-from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS

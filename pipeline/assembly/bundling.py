@@ -27,8 +27,9 @@ from pipeline.bundles.description import (
 )
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import Data, Recipe
+from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, Record
+from pipeline.core.sections import Data
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
 from pipeline.evaluation.compare import comparison, statistics

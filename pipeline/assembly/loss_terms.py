@@ -11,8 +11,9 @@ from torch import Tensor
 from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import seeding
-from pipeline.core.recipe import Phase, Recipe
+from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
+from pipeline.core.sections import Phase
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
 from pipeline.networks.network import Network

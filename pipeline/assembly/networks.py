@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from pipeline.core import compiler, digests, paths, seeding
-from pipeline.core.recipe import NONE, Recipe
-from pipeline.core.recipe import Network as NetworkSettings
+from pipeline.core.choices import NONE
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import Network as NetworkSettings
 from pipeline.networks.build import Plan, build, plan_of
 from pipeline.networks.network import Network
 from pipeline.networks.strategies import LORA

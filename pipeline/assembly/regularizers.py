@@ -10,8 +10,9 @@ from torch import Tensor
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import SOLVED, Recipe
+from pipeline.core.recipe import Recipe
 from pipeline.core.records import PhaseRecord
+from pipeline.core.sections import SOLVED
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
 from pipeline.networks.insertion import on_meta

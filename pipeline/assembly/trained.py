@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipeline.assembly import networks
 from pipeline.core import digests, paths
-from pipeline.core.recipe import Recipe, Sizes
+from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord
+from pipeline.core.sections import Sizes
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.training import checkpoints

@@ -6,8 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, SOLVED, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import SOLVED
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.transforms.image_transform import ImageTransform
 from pipeline.networks import freezing

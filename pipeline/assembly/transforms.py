@@ -1,6 +1,7 @@
 """Train and eval transform of a recipe."""
 
-from pipeline.core.recipe import Recipe, Sizes
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import Sizes
 from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform, build_transform
 
 

@@ -24,8 +24,9 @@ from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import store
 from pipeline.bank.folds import FloatArray
 from pipeline.core import digests, provenance
-from pipeline.core.recipe import NONE, Sizes
-from pipeline.core.recipe import Network as Settings
+from pipeline.core.choices import NONE
+from pipeline.core.sections import Network as Settings
+from pipeline.core.sections import Sizes
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.backbones.table import BackboneRow, known
 from pipeline.networks.build import build

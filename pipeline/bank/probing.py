@@ -16,8 +16,8 @@ from pipeline.bank import features, folds, probes
 from pipeline.bank.features import Frozen
 from pipeline.bank.folds import Examples, IntArray
 from pipeline.core import digests, paths
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE
 from pipeline.core.records import ModelRecord
 from pipeline.datasets.prepared import groups, manifest
 from pipeline.datasets.prepared.manifest import Alike

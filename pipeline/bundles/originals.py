@@ -8,7 +8,8 @@ from pipeline.bundles.description import Description
 from pipeline.bundles.parity import Photograph
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import Data, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import Data
 from pipeline.datasets.collect.listing import walk
 from pipeline.datasets.decoding.images import RefusedError, load
 from pipeline.datasets.prepared import manifest

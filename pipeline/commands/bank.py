@@ -20,8 +20,8 @@ from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
 from pipeline.config.choices import AUTO
 from pipeline.core import paths
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE
 from pipeline.networks.backbones import table
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.reporting.tables import Table

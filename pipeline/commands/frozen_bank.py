@@ -11,8 +11,8 @@ from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read
 from pipeline.commands.training_part import training_part
 from pipeline.config import Resolved
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE
 from pipeline.reporting.tables import duration
 
 # With which the user says the weights of all trials.

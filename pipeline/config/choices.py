@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipeline.core.choices import Choice
-from pipeline.core.recipe import NONE
+from pipeline.core.choices import NONE, Choice
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import ATTENTIONS

@@ -7,8 +7,9 @@ from pipeline.config.choices import AUTO, FAMILIES
 from pipeline.config.layers import at
 from pipeline.config.resolve import Resolved
 from pipeline.core import paths, provenance
+from pipeline.core.choices import NONE
 from pipeline.core.files import flat
-from pipeline.core.recipe import NONE, PHASES
+from pipeline.core.sections import PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.attention import start
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, SCRATCH

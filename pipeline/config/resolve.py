@@ -10,9 +10,11 @@ from pipeline.config.choices import AUTO, AXES, FAMILIES
 from pipeline.config.layers import Layers
 from pipeline.config.settings import Settings
 from pipeline.core import paths
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.core.recipe import KEPT, NONE, PHASES, SOLVED, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import KEPT, PHASES, SOLVED
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import leaks
 from pipeline.networks.backbones.table import known

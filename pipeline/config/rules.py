@@ -4,8 +4,10 @@ from pipeline.config.choices import AUTO
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.core import paths
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import NONE, PHASES, SOLVED, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import PHASES, SOLVED
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.backbones import table
 from pipeline.networks.heads.table import HEADS

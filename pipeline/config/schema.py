@@ -6,9 +6,10 @@ from pydantic import AfterValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
-from pipeline.core import recipe
+from pipeline.core import sections
 from pipeline.core.errors import InputError
-from pipeline.core.recipe import InputSide, Side, Tracking
+from pipeline.core.recipe import Tracking
+from pipeline.core.sections import InputSide, Side
 from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads
 from pipeline.networks.backbones.table import TIMM, known
 from pipeline.networks.strategies import OTHER_STRATEGIES
@@ -56,13 +57,13 @@ def _of_a_phase(name: str) -> str:
 Place = Annotated[str, Field(min_length=1), AfterValidator(_safe)]
 
 
-class SplitSettings(recipe.Fractions):
+class SplitSettings(sections.Fractions):
     """As in params.yaml; `per_class: auto` is the numbers of images that the papers draw of the set."""
 
     per_class: PerClass | Literal["auto", "none"]
 
 
-class DataSettings(recipe.Images):
+class DataSettings(sections.Images):
     """As in params.yaml.
 
     `interpolation: auto` is the backbone's; `crop_size: auto` is `image_size`, so that nothing is cropped; `input_size:
@@ -79,7 +80,7 @@ class DataSettings(recipe.Images):
     split: SplitSettings
 
 
-class NetworkSettings(recipe.Network):
+class NetworkSettings(sections.Network):
     """As in params.yaml."""
 
     backbone: Annotated[Name, one_of("network.backbone")]
@@ -95,20 +96,20 @@ class PhaseSettings(Section):
     freeze: Annotated[Name, AfterValidator(_of_a_phase)]
     amount: Amount
     lr: LearningRate
-    head: recipe.Head = recipe.KEPT
+    head: sections.Head = sections.KEPT
 
 
-class TrainSettings(recipe.Loop):
+class TrainSettings(sections.Loop):
     """As in params.yaml."""
 
     optimizer: Annotated[Name, one_of("train.optimizer")]
     schedule: Annotated[Name, one_of("train.schedule")]
     sampler: Annotated[Name, one_of("train.sampler")]
     class_weights: Annotated[Name, one_of("train.class_weights")]
-    phases: Annotated[tuple[PhaseSettings, ...], Field(max_length=recipe.MOST_PHASES)]
+    phases: Annotated[tuple[PhaseSettings, ...], Field(max_length=sections.MOST_PHASES)]
 
 
-class RegularizerSettings(recipe.Regularizer):
+class RegularizerSettings(sections.Regularizer):
     """As in params.yaml."""
 
     method: Annotated[Name, one_of("regularizer.method")]

@@ -11,8 +11,9 @@ from pydantic import ConfigDict, PlainSerializer, SerializerFunctionWrapHandler,
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.naming import Naming
 from pipeline.core.precision import Precision
-from pipeline.core.recipe import Head, Network, Sizes, TrainingSettings
+from pipeline.core.recipe import TrainingSettings
 from pipeline.core.record_file import Moment, RecordFile, Sparse
+from pipeline.core.sections import Head, Network, Sizes
 from pipeline.core.types import Count, Name, NotNegative, Positive, Section, Seed, Whole
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.core.choices import NONE
 from pipeline.core.files import flat
-from pipeline.core.recipe import EACH, NONE
+from pipeline.core.sections import EACH
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core import imagenet
+from pipeline.core.choices import NONE
 from pipeline.core.interpolation import BILINEAR
-from pipeline.core.recipe import NONE, Data, TrainingSettings
+from pipeline.core.recipe import TrainingSettings
 from pipeline.core.records import Record
+from pipeline.core.sections import Data
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.strategies import is_scratch
 from pipeline.reporting import aggregate, curves, tables, wording

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.core.recipe import EACH, Split, Train
+from pipeline.core.sections import EACH, Split, Train
 from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention import start

@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.core import provenance
 from pipeline.core.files import flat
-from pipeline.core.recipe import SOLVED, TrainingSettings
+from pipeline.core.recipe import TrainingSettings
+from pipeline.core.sections import SOLVED
 from pipeline.datasets.collect.sets import SETS
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.aggregate import device

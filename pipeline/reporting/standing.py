@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from pipeline.core.recipe import NONE
+from pipeline.core.choices import NONE
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
 from pipeline.evaluation.compare.pairs import NO_DIFFERENCE

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.core.choices import Choice
-from pipeline.core.recipe import NONE, PHASES, Data, Network, Sizes, Train, TrainingSettings
+from pipeline.core.choices import NONE, Choice
+from pipeline.core.recipe import TrainingSettings
 from pipeline.core.records import Counted, PhaseRecord
+from pipeline.core.sections import PHASES, Data, Network, Sizes, Train
 from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.strategies import HEAD, OTHER_STRATEGIES, SCRATCH, STRATEGIES, is_scratch

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pipeline.core import digests, paths, places
+from pipeline.core.choices import NONE
 from pipeline.core.errors import one_line_errors
-from pipeline.core.recipe import NONE, Recipe
+from pipeline.core.recipe import Recipe
 from pipeline.core.records import WeightsRecord
 from pipeline.core.source_record import SourceRecord
 from pipeline.pretrained import weights

@@ -10,9 +10,11 @@ from pipeline import config
 from pipeline.config import Resolved
 from pipeline.config.choices import AUTO
 from pipeline.core import paths, seeding
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_yaml
-from pipeline.core.recipe import NONE, PHASES, Recipe
+from pipeline.core.recipe import Recipe
+from pipeline.core.sections import PHASES
 from pipeline.datasets.collect import bringing, sets
 from pipeline.networks.backbones.table import TIMM, known
 

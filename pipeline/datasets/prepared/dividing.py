@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from pipeline.core.recipe import Data
+from pipeline.core.sections import Data
 from pipeline.core.types import PerClass
 from pipeline.datasets.prepared import groups, leaks, splits
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row

@@ -1,7 +1,8 @@
 """Gates that change a pre-trained network before its first step of training: where that is in doubt; no torch."""
 
+from pipeline.core.choices import NONE
 from pipeline.core.naming import Own
-from pipeline.core.recipe import NONE, TrainingSettings
+from pipeline.core.recipe import TrainingSettings
 from pipeline.networks.strategies import STRATEGIES
 
 # Values of `gate_init`.
