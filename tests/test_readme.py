@@ -35,8 +35,12 @@ LONG = "trains for long; its plan is tested here"
 CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
 BANK = "takes a minute; commands/test_bank.py has it with smaller images"
 ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
+REMOTES = "test_remotes.py has a server of S3 of its own"
 CLUSTER = "needs a cluster; test_slurm_executor.py has stand-ins, and test_cluster.py a small one"
 OUT_OF_REACH = {
+    "uv pip install --constraint requirements-dev.lock dvc-s3": "the tests' environment has it",
+    "dvc remote add storage s3://bucket/orbweaver": REMOTES,
+    "dvc remote modify storage endpointurl https://minio.example.org": REMOTES,
     "orbweaver study where --init": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
     "orbweaver advise --trainings 8": ADVICE,
@@ -169,6 +173,9 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--rm",
         "--volume",
         "--gpus",
+        # Of `dvc remote modify` and uv.
+        "--local",
+        "--constraint",
         # Of `mlflow models serve` and curl.
         "--model-uri",
         "--env-manager",

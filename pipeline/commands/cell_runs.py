@@ -8,13 +8,14 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from pipeline.commands import cells, copies, driving
+from pipeline.commands import cells, copies, driving, sharing
 from pipeline.commands.cells import Cell
 from pipeline.commands.driving import Ended
 from pipeline.commands.executors import table
 from pipeline.commands.executors.contract import Executor, Prepared, Request
 from pipeline.commands.executors.table import EXECUTORS
 from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.core.recipe import Recipe
 
@@ -57,32 +58,57 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
         planned: all of its cells.
         start: makes what runs them.
     """
-    there = cells.finished(Path.cwd())
+    there = found(planned)
     left = [cell for cell in planned if cell.key not in there]
     return _drive(study, planned, left, start()) if left else []
 
 
 def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> int:
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
-    there = cells.finished(Path.cwd())
+    there = found(planned)
     if left := [cell for cell in planned if cell.key not in there]:
         executor = start()
         executor.state([executor.submit(cell.task(study)) for cell in left])
     return len(left)
 
 
+def found(planned: Sequence[Cell]) -> dict[str, str]:
+    """Return the revision of each experiment that DVC has, by key, after those of the remotes have come.
+
+    What is here and not there goes there.
+    """
+    root = Path.cwd()
+    if remotes := sharing.of(root):
+        keys = [cell.key for cell in planned]
+        brought, given = sharing.bring(root, remotes, keys), sharing.give(root, remotes, keys)
+        if brought or given:
+            say("remotes", [f"{brought} cells came from there, {given} went there"])
+    return cells.finished(root)
+
+
 def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: Executor) -> list[Ended]:
     """Run the cells with a bar over their trainings; return how each ended."""
     tasks = [cell.task(study) for cell in left]
     every, all_ended = cells.trainings(planned), list[Ended]()
+    remotes = sharing.of(root := Path.cwd())
     with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
         run = driving.run(tasks, executor, on_trained=lambda count: _advance(bar, count))
         with closing(run):
             for ended in run:
                 all_ended.append(ended)
+                if remotes and not ended.failure:
+                    _give(root, remotes, ended.task.experiment)
                 name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
                 tqdm.write(f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}")
     return all_ended
+
+
+def _give(root: Path, remotes: sharing.Remotes, experiment: str) -> None:
+    """Share a cell; where that fails for now, the others go on and the same command shares it later."""
+    try:
+        sharing.give(root, remotes, [experiment[-cells.KEY_LENGTH :]])
+    except InputError as error:
+        tqdm.write(f"not shared yet: {experiment}: {error}")
 
 
 def _advance(bar: "tqdm[Any]", count: int) -> None:

@@ -16,6 +16,8 @@ from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
+# Those of git's that say how a remote is reached.
+OF_ACCESS = ("GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT")
 GIVEN_UP_SECONDS = 20.0
 # Git's references of changes that were not committed, until no job of a cluster needs them.
 CHANGES = "refs/orbweaver/changes/"
@@ -131,7 +133,11 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 def neutral(variables: Mapping[str, str]) -> dict[str, str]:
     """Return variables without those that would have a program in a clone work elsewhere."""
-    return {name: value for name, value in variables.items() if not name.startswith(OF_ELSEWHERE)}
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith(OF_ELSEWHERE) or name.startswith(OF_ACCESS)
+    }
 
 
 def environment() -> Mapping[str, str]:

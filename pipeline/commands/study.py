@@ -74,7 +74,9 @@ def where(init: bool) -> None:
         settings.write()
         click.echo(f"{settings.FILE}: edit it, then `orbweaver study run NAME --on slurm`")
         return
-    slurm = settings.read().slurm
+    if remotes := settings.read().remotes:
+        click.echo(f"shared by git's remote {remotes.git} and DVC's remote {remotes.dvc}")
+    slurm = settings.slurm()
     click.echo(shlex.join(["sbatch", *slurm.options()]))
     click.echo(f"-S threads={slurm.cpus} -S device={slurm.computes_on()}, in a clone in {slurm.scratch}")
 
@@ -138,7 +140,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    results = gathering.results(named.study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / named.name)
+    results = gathering.results(named.study, planned, cell_runs.found(planned), logs=cell_runs.STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name

@@ -1,8 +1,9 @@
 """`orbweaver cell`: one cell of a study on a node of a cluster, from one file; users do not type it.
 
 The node makes a clone of its own on its own disk, as DVC's locks and databases must not be shared. DVC's cache, the
-user's clone and the checkpoints are. What a cell gives is in the cache before its experiment is a reference of git in
-the user's clone; so that reference says that all is there.
+user's clone and the checkpoints are; or where machines share no file system, a remote of DVC and one of git. What a
+cell gives is in the cache, or the remote, before its experiment is a reference of git in the clone, or the other
+remote; so that reference says that all is there.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import cells, cloning, copies
+from pipeline.commands import cells, cloning, copies, sharing
 from pipeline.commands.copies import Origin
 from pipeline.commands.executors import jobs, scheduler
 from pipeline.commands.executors.jobs import MOST_STARTS, Job
@@ -82,21 +83,33 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
         InputError: where the clone cannot be made, or the experiment cannot be fetched.
     """
     place.mkdir()
-    origin = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache))
-    project = origin.copy_to(place / "clone")
-    for folder in SHARED:
-        (job.root / folder).mkdir(parents=True, exist_ok=True)
-        (project / folder).parent.mkdir(parents=True, exist_ok=True)
-        (project / folder).symlink_to(job.root / folder)
-    process = CellProcess(project, job.experiment, job.overrides, environment=environment(place, os.environ))
+    project = copy(job, place / "clone")
+    variables = environment(place, os.environ)
+    process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
     while (status := process.status()) is None:
         if request.reason:
             process.stop(PATIENCE.get(request.reason, 25.0))
             return STOPPED
         time.sleep(LOOK_EVERY)
     if status == 0:
-        bring_back(job, place / "clone")
+        bring_back(job, project)
     return status
+
+
+def copy(job: Job, clone: Path) -> Path:
+    """Make the clone of a cell; return the project's root in it.
+
+    Where the node sees the user's clone, its git objects, checkpoints and DVC's cache are used; else all comes from
+    remotes, and a cell that begins again begins anew.
+    """
+    if job.remotes:
+        return sharing.clone(job.remotes, clone, commit=job.commit, changes=job.changes, prefix=job.prefix)
+    project = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
+    for folder in SHARED:
+        (job.root / folder).mkdir(parents=True, exist_ok=True)
+        (project / folder).parent.mkdir(parents=True, exist_ok=True)
+        (project / folder).symlink_to(job.root / folder)
+    return project
 
 
 def environment(place: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -113,15 +126,18 @@ def environment(place: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return neutral | {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(place / "site")}
 
 
-def bring_back(job: Job, clone: Path) -> None:
-    """Fetch the experiment into the user's clone, into which others may fetch just then.
+def bring_back(job: Job, project: Path) -> None:
+    """Bring the experiment into the user's clone, or the remotes, into which others may bring theirs just then.
 
     Raises:
         InputError: where that fails every time.
     """
     for left in reversed(range(FETCHES)):
         try:
-            copies.fetch(job.root, clone)
+            if job.remotes:
+                sharing.give(project, job.remotes, [_key(job)], run_cache=True)
+            else:
+                copies.fetch(job.root, project)
             break
         except InputError:
             if not left:
@@ -153,5 +169,9 @@ def begin_again(job: Job, restarts: int) -> None:
 
 
 def _is_there(job: Job) -> bool:
+    return _key(job) in (sharing.there(job.remotes) if job.remotes else cells.finished(job.root))
+
+
+def _key(job: Job) -> str:
     match = cells.EXPERIMENT.search(job.experiment)
-    return match is not None and match[1] in cells.finished(job.root)
+    return match[1] if match else ""

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipeline.commands.sharing import Remotes
 from pipeline.core.errors import InputError
 from pipeline.core.types import Section
 
 # A cell whose node died, or whose time was over, begins again so often at most, the first time counted.
 MOST_STARTS = 3
+# The script of an array, beside the jobs' files.
+FILE = "job.sh"
 SCRIPT = """\
 #!/bin/bash
 {environment}
@@ -23,6 +26,24 @@ for needed in {python} {folder}/"$SLURM_ARRAY_TASK_ID".json; do
 done
 exec {python} -m pipeline.commands cell {folder}/"$SLURM_ARRAY_TASK_ID".json
 """
+# Where a node sees no file of the clone: all jobs are in the script.
+SCRIPT_ALONE = """\
+#!/bin/bash
+{environment}
+if [ ! -x {python} ]; then
+  echo "orbweaver: error: $(uname -n) has no {python}; each node needs the same environment at the same place" >&2
+  exit 1
+fi
+case "$SLURM_ARRAY_TASK_ID" in
+{cases}
+esac
+"""
+CASE = """\
+{number}) exec {python} -m pipeline.commands cell - <<'{end}'
+{job}
+{end}
+;;"""
+END = "end-of-the-job"
 WAY_OUT = "clone and environment have to be on a file system that the nodes share"
 
 
@@ -37,6 +58,8 @@ class Job(Section):
         experiment: DVC's name for the cell, which has the key of its content.
         overrides: what is put into params.yaml, as after -S.
         scratch: a folder of the node, which may name the node's variables.
+        remotes: through which it goes in place of the clone and its cache; None where the node sees these.
+        prefix: from the repository's top to the project's root.
     """
 
     root: Path
@@ -46,6 +69,8 @@ class Job(Section):
     experiment: str
     overrides: tuple[str, ...]
     scratch: str
+    remotes: Remotes | None = None
+    prefix: str = ""
 
 
 def write(job: Job, file: Path) -> None:
@@ -54,13 +79,13 @@ def write(job: Job, file: Path) -> None:
 
 
 def read(file: Path) -> Job:
-    """Read a job's file.
+    """Read a job's file, or standard input where that is `-`.
 
     Raises:
         InputError: where it is missing or is none.
     """
     try:
-        return Job.model_validate_json(file.read_bytes())
+        return Job.model_validate_json(sys.stdin.buffer.read() if file == Path("-") else file.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{file}: this machine sees no such file; it is on the file system of the clone") from None
     except ValidationError as error:
@@ -78,3 +103,13 @@ def script(folder: Path, environment: Sequence[str]) -> str:
     """
     quoted = {name: shlex.quote(str(value)) for name, value in {"python": sys.executable, "folder": folder}.items()}
     return SCRIPT.format(environment="\n".join(environment), way_out=WAY_OUT, **quoted)
+
+
+def script_alone(array: Sequence[Job], environment: Sequence[str]) -> str:
+    """Return the script of an array of jobs that nodes run which see no file of ours."""
+    python = shlex.quote(sys.executable)
+    cases = [
+        CASE.format(number=number, python=python, job=job.model_dump_json(), end=END)
+        for number, job in enumerate(array)
+    ]
+    return SCRIPT_ALONE.format(environment="\n".join(environment), python=python, cases="\n".join(cases))

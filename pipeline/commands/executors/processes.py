@@ -23,6 +23,7 @@ class CellProcess:
         experiment: DVC's name for the cell.
         overrides: what is put into params.yaml, as after -S.
         environment: its variables.
+        pull: whether DVC takes from its default remote what it would make otherwise.
         stream: where what it prints goes; None for where that of this process goes.
     """
 
@@ -33,9 +34,11 @@ class CellProcess:
         overrides: Sequence[str],
         *,
         environment: Mapping[str, str],
+        pull: bool = False,
         stream: IO[Any] | None = None,
     ) -> None:
         words = [sys.executable, "-m", "pipeline.commands.cell", str(os.getpid()), "exp", "run", "--name", experiment]
+        words += ["--pull"] if pull else []
         words += [word for one in overrides for word in ("-S", one)]
         # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on.
         search = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.commands import cells, cloning, copies
+from pipeline.commands import cells, cloning, copies, sharing
 from pipeline.commands.executors import jobs, logs, scheduler, where
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.commands.executors.processes import wait
@@ -24,6 +24,8 @@ LOOK_EVERY = 5.0
 SETTLE = 90.0
 # Seconds in which jobs that were cancelled have ended: SLURM sends SIGKILL after its KillWait.
 ENDING, CANCELLED_EVERY = 120.0, 1.0
+# Where a node does not see the clone, logs are in its own folder; the last of an option counts.
+OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
 # Beside them: what a job is, its log and the script of all.
 RECORD = "slurm.json"
 
@@ -35,7 +37,7 @@ def prepare(request: Request) -> Prepared:
         InputError: where nothing can be submitted here, where.yaml is wrong, or device or threads are not definite.
     """
     scheduler.check()
-    settings = where.read().slurm
+    settings = where.slurm()
     words = (
         *_definite(request, "device", settings.computes_on),
         *_definite(request, "threads", lambda: str(settings.cpus)),
@@ -79,6 +81,7 @@ class Slurm:
         self._study = request.study
         self._folder = self._root / request.logs
         self._settings = settings
+        self._remotes = sharing.of(self._root)
         self._at_once = request.jobs or settings.at_once
         self._say = say or (lambda line: tqdm.write(f"slurm: {line}", file=sys.stderr))
         self._waiting: list[Task] = []
@@ -108,7 +111,9 @@ class Slurm:
             self._say(f"attached to {self._submitted.words(known)}: {len(known)} cells; Ctrl-C cancels them")
             self._attached = set()
         self._look()
-        # After SLURM: a cell is here before its job has ended.
+        # After SLURM: a cell is here, or in the remotes, before its job has ended.
+        if self._remotes:
+            self._bring(self._remotes, handles)
         there = cells.finished(self._root)
         states = {handle: self._state(handle, there) for handle in handles}
         self._report(states)
@@ -136,6 +141,8 @@ class Slurm:
         # Those of a command with other words, which left them, go on.
         for commit in self._submitted.keep(alive):
             cloning.drop_changes(self._root, commit)
+            if self._remotes:
+                sharing.drop_commit(self._root, self._remotes, commit)
 
     def _has_ended(self, places: set[str]) -> bool:
         self._look()
@@ -175,6 +182,13 @@ class Slurm:
             return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
         return State("failed", logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})"))
 
+    def _bring(self, remotes: sharing.Remotes, handles: Sequence[str]) -> None:
+        """Take over what nodes have given; a remote that does not answer for now must not end what runs."""
+        try:
+            sharing.bring(self._root, remotes, [one[-cells.KEY_LENGTH :] for one in handles])
+        except InputError as error:
+            self._say(f"{error}; asked again")
+
     def _report(self, states: Mapping[str, State]) -> None:
         """Print how many run and why others wait, when that has changed."""
         running = sum(state.phase == "running" for state in states.values())
@@ -192,25 +206,30 @@ class Slurm:
         rest = [task for task in tasks if task not in first]
         commit = cloning.git(self._root, "rev-parse", "--verify", "HEAD")
         changes = cloning.keep_changes(self._root)
-        cache = copies.cache_of(self._root)
+        if self._remotes:
+            sharing.keep_commit(self._root, self._remotes, changes or commit)
+        shared = {
+            "root": self._root,
+            "cache": copies.cache_of(self._root),
+            "commit": commit,
+            "changes": changes or commit,
+            "scratch": self._settings.scratch,
+            "remotes": self._remotes,
+            "prefix": cloning.git(self._root, "rev-parse", "--show-prefix"),
+        }
         most, leaders, after = scheduler.array_size(), list[str](), list[str]()
         for array in (*_chunks(first, most), *_chunks(rest, most)):
             if array[0] in rest and not self._at_once:
                 # A limit is one of all arrays together: then they run one after another.
                 after = leaders
             folder = self._new_folder()
-            for number, task in enumerate(array):
-                job = jobs.Job(
-                    root=self._root,
-                    cache=cache,
-                    commit=commit,
-                    changes=changes or commit,
-                    experiment=task.experiment,
-                    overrides=task.overrides,
-                    scratch=self._settings.scratch,
-                )
+            of_array = [jobs.Job(**shared, experiment=task.experiment, overrides=task.overrides) for task in array]
+            for number, (task, job) in enumerate(zip(array, of_array, strict=True)):
                 jobs.write(job, folder / f"{number}.json")
                 _link(self.log(task.experiment), folder / f"{number}.log")
+            lines = self._settings.environment
+            text = jobs.script_alone(of_array, lines) if self._remotes else jobs.script(folder, lines)
+            (folder / jobs.FILE).write_text(text, encoding="utf-8")
             job_number = self._submit(array, folder, after, changes)
             leaders += [] if array[0] in rest else [job_number]
             after = [job_number] if self._at_once else []
@@ -222,14 +241,12 @@ class Slurm:
         return folder / f"{last + 1:04d}"
 
     def _submit(self, array: Sequence[Task], folder: Path, after: Sequence[str], changes: str) -> str:
-        script = folder / "job.sh"
-        script.write_text(jobs.script(folder, self._settings.environment), encoding="utf-8")
         job = scheduler.submit(
-            script,
+            folder / jobs.FILE,
             count=len(array),
             at_once=self._at_once,
             after=after,
-            options=self._settings.options(),
+            options=[*self._settings.options(), *(OF_THE_NODE if self._remotes else [])],
             name=f"orbweaver-{self._study}",
         )
         self._submitted.add(job, [task.experiment for task in array], changes)

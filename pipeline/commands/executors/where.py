@@ -13,7 +13,7 @@ from pipeline.core.types import Count, Section, Threads
 FILE = Path("where.yaml")
 INIT = "`orbweaver study where --init` writes one with comments"
 EXAMPLE = """\
-# Where `orbweaver study run NAME --on slurm` runs cells. Not in git: it is this cluster's.
+# Where `orbweaver study run NAME --on slurm` runs cells, and how machines share them. Not in git: it is this cluster's.
 slurm:
   # The first five are sbatch's options of these names; '' leaves one out.
   partition: ''
@@ -28,6 +28,10 @@ slurm:
   environment: []
   at_once: 0              # how many cells run at a time; 0 for as many as the cluster lets
   device: auto            # cpu | cuda; auto is cuda where gres has a GPU
+# Where machines share no file system: remotes of git and of DVC, by their names here, through which cells go.
+# remotes:
+#   git: origin
+#   dvc: storage
 """
 
 
@@ -104,10 +108,29 @@ class Slurm(Section):
         return [f"--cpus-per-task={self.cpus}", *(f"--{name}={value}" for name, value in named.items() if value)]
 
 
+class RemoteNames(Section):
+    """The remotes by which machines share cells, by their names in this clone."""
+
+    git: Word
+    dvc: Word
+
+
 class Where(Section):
     """The whole file."""
 
-    slurm: Slurm
+    slurm: Slurm | None = None
+    remotes: RemoteNames | None = None
+
+
+def slurm() -> Slurm:
+    """Return what where.yaml says of a cluster.
+
+    Raises:
+        InputError: where it says nothing, is missing or wrong, in a line.
+    """
+    if (found := read().slurm) is None:
+        raise InputError(f"{FILE}: slurm: missing; {INIT}")
+    return found
 
 
 def read() -> Where:
@@ -121,7 +144,7 @@ def read() -> Where:
     except FileNotFoundError:
         raise InputError(f"{FILE}: no such file; {INIT}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{FILE}: a mapping with the key slurm is needed; {INIT}")
+        raise InputError(f"{FILE}: a mapping with the keys slurm, remotes or both is needed; {INIT}")
     try:
         return Where.model_validate(values)
     except ValidationError as error:
