@@ -19,7 +19,8 @@ from pipeline.core import digests, places, provenance
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import read_yaml, repeat_argument
 from pipeline.core.naming import Naming
-from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.records import Record, Runtime
+from pipeline.core.scores_record import Scores
 
 CLASSES = ("Araneus diadematus", "Plator")
 # Of which half are tested.

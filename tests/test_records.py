@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.record_file import FORMAT
-from pipeline.core.records import Record, Scores
+from pipeline.core.records import Record
+from pipeline.core.scores_record import Scores
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Folder
 

@@ -10,7 +10,8 @@ import tiny
 from pipeline import config, tracking
 from pipeline.core import digests
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.records import Record, Runtime
+from pipeline.core.scores_record import Scores
 from pipeline.core.seeding import digest
 from pipeline.datasets.prepared.manifest import Pair
 

@@ -11,7 +11,8 @@ from math import sqrt
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from pipeline.core.records import Record, Scores
+from pipeline.core.records import Record
+from pipeline.core.scores_record import Scores
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.curves import unit
 

@@ -14,7 +14,7 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import Scores
+from pipeline.core.scores_record import Scores
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.training.images import Images

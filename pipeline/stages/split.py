@@ -7,8 +7,9 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.prepared import dividing, manifest, splits
+from pipeline.datasets.prepared import dividing, manifest
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
+from pipeline.datasets.prepared.published_counts import comparison_lines
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> None:
         note=lambda line: print(f"split: note: {line}"),
     )
     if published:
-        for line in splits.comparison_lines(assigned, counts=published["counts"], printed=published["printed"]):
+        for line in comparison_lines(assigned, counts=published["counts"], printed=published["printed"]):
             print(f"split: {line}")
     with paths.written_whole(paths.split_file(repeat)) as file:
         manifest.write(file, Assigned, assigned)

@@ -7,7 +7,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.core import paths
-from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.records import Record, Runtime
+from pipeline.core.scores_record import Scores
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels, metric_names, origin, privacy

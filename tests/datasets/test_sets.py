@@ -17,7 +17,8 @@ from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Assigned, Row
-from pipeline.datasets.prepared.splits import PerClass, comparison_lines, split
+from pipeline.datasets.prepared.published_counts import comparison_lines
+from pipeline.datasets.prepared.splits import PerClass, split
 
 NAMES = (
     "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "

@@ -23,7 +23,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.naming import Naming
 from pipeline.core.precision import set_float32
 from pipeline.core.recipe import Recipe, Tracking
-from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, Scores, WeightsRecord
+from pipeline.core.records import ModelRecord, PartSizes, Record, Runtime, WeightsRecord
+from pipeline.core.scores_record import Scores
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores

@@ -116,8 +116,8 @@ def described(name: str) -> dict[str, Any] | None:
 
     Returns:
         `home`, `terms`, `citation`, `official`, `paper` and `known_overlap` as texts, `counts` by name, `per_class`
-        as `splits.PerClass` (None if all images are taken) and `printed` as `splits.comparison_lines` takes it; None
-        if the set is not published.
+        as `splits.PerClass` (None if all images are taken) and `printed` as `comparison_lines` takes it; None if the
+        set is not published.
     """
     row = known(name)
     if not row.is_published:

@@ -125,37 +125,6 @@ def _as_copies(rows: Sequence[Row], alike: Sequence[Alike]) -> list[Row]:
     return [row._replace(sha256=least[group[row.path]]) if row.path in group else row for row in rows]
 
 
-def comparison_lines(
-    assigned: Iterable[Assigned], *, counts: Mapping[str, int], printed: Mapping[str, Sequence[int]]
-) -> list[str]:
-    """Return lines for the user that compare a division with the published numbers.
-
-    Args:
-        assigned: the division.
-        counts: published numbers of images by part; 0 if not published.
-        printed: training and test images of each class, as a paper prints them; empty if none does.
-
-    Returns:
-        One line for all images, and one per printed class.
-    """
-    images = list(assigned)
-    published = f", {counts['train']:,} train + {counts['test']:,} test published" if counts["train"] else ""
-    lines = [_numbers(Counter(image.part for image in images)) + published]
-    for label, (train, test) in printed.items():
-        ours = _numbers(Counter(image.part for image in images if image.label == label))
-        lines.append(f"{label}: {ours}, {train} train + {test} test printed")
-    return lines
-
-
-def _numbers(parts: Mapping[str, int]) -> str:
-    """Return the numbers of images by part in words.
-
-    >>> _numbers({"test": 686, "train": 1618})
-    '1,618 train + 686 test'
-    """
-    return " + ".join(f"{parts[part]:,} {part}" for part in ("train", "val", "test") if part in parts)
-
-
 def _counted(rows: Sequence[Row], per_class: PerClass, entropy: tuple[int, ...]) -> dict[str, str]:
     """Return the parts, by path, of images drawn by number."""
     wanted = {"test": per_class.test, "val": per_class.val, "train": per_class.train}

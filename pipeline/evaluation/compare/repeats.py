@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.record_file import RecordFile
-from pipeline.core.records import Record, Runtime, Scores
+from pipeline.core.records import Record, Runtime
+from pipeline.core.scores_record import Scores
 
 RecordT = TypeVar("RecordT", bound=RecordFile)
 
