@@ -208,6 +208,7 @@ def test_metrics_of_two_commits_are_compared_without_dvcs_cache(stubbed: Clone, 
     assert recipe_at(bare, "HEAD").network.freeze == "3c"
 
 
+@pytest.mark.slow
 def test_an_edit_of_messages_pages_tables_and_commands_trains_nothing_and_one_of_the_loop_does(stubbed: Clone) -> None:
     for file in OF_NO_RESULT:
         edit(stubbed, file)
