@@ -91,7 +91,9 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     process = CellProcess(project, job.experiment, job.overrides, environment=environment(place, os.environ))
     while (status := process.status()) is None:
         if request.reason:
-            process.stop(PATIENCE.get(request.reason, 25.0))
+            # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
+            first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
+            process.stop(PATIENCE.get(request.reason, 25.0), first=first)
             return STOPPED
         time.sleep(LOOK_EVERY)
     if status == 0:

@@ -398,12 +398,12 @@ def test_a_cell_whose_time_is_nearly_over_is_queued_again_but_not_for_ever(
     assert "its time was over 3 times; give more `time` in where.yaml" in str(caught)
 
 
-@pytest.mark.parametrize(("signal", "patience"), [("SIGUSR1", 90.0), ("SIGTERM", 25.0)])
+@pytest.mark.parametrize(("signal", "patience", "first"), [("SIGUSR1", 90.0, "SIGINT"), ("SIGTERM", 25.0, "SIGTERM")])
 def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_beside_the_users_clone(
-    signal: str, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signal: str, patience: float, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped: list[float] = []
-    made = SimpleNamespace(status=lambda: None, stop=stopped.append)
+    stopped: list[tuple[float, str]] = []
+    made = SimpleNamespace(status=lambda: None, stop=lambda patience, first: stopped.append((patience, first.name)))
     origin = SimpleNamespace(copy_to=lambda clone: clone)
     monkeypatch.setattr(worker, "Origin", lambda *_, **__: origin)
     monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: made)
@@ -411,7 +411,7 @@ def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_besid
     request.reason = signal
     job = Job(root=tmp_path, cache=tmp_path, commit="a", changes="a", experiment="mine-c0", overrides=(), scratch="/")
     assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
-    assert stopped == [patience]
+    assert stopped == [(patience, first)]
     (tmp_path / "node/clone/.dvc/tmp/checkpoints/written").touch()
     assert (tmp_path / ".dvc/tmp/checkpoints/written").exists()
 

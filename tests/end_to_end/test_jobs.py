@@ -1,11 +1,21 @@
 """A study whose cells are jobs, with stand-ins for SLURM's commands that run a job where it is submitted."""
 
 import os
+import re
+import signal
 from pathlib import Path
 
 import clones
+import psutil
 import pytest
+import torch
 from clones import Clone
+
+from pipeline.commands import copies
+from pipeline.commands.executors import jobs
+from pipeline.commands.executors.jobs import Job
+from pipeline.core import paths
+from pipeline.core.stopping import STOPPED
 
 pytestmark = pytest.mark.slow
 # All of an array at once, one after another; then nobody knows it any more.
@@ -47,3 +57,37 @@ def test_jobs_run_the_users_changes_in_clones_of_their_own_and_leave_experiments
     assert stubbed.run("git", "status", "--short") == before
     assert not stubbed.run("git", "for-each-ref", "refs/orbweaver")
     assert not (stubbed.root / "mlflow.db").exists()
+
+
+def test_a_training_whose_job_is_cancelled_has_a_checkpoint_of_the_step_at_which_it_was(
+    clone: Clone, tmp_path: Path
+) -> None:
+    clone.params(budget=100_000)
+    clone.commit()
+    commit = clone.run("git", "rev-parse", "HEAD").strip()
+    (tmp_path / "scratch").mkdir()
+    job = Job(
+        root=clone.root,
+        cache=clone.root / ".dvc/cache",
+        commit=commit,
+        changes=commit,
+        experiment=f"mine-long-{'0' * 12}",
+        overrides=(),
+        scratch=str(tmp_path / "scratch"),
+    )
+    jobs.write(job, tmp_path / "job.json")
+    child = clone.start("orbweaver", "cell", str(tmp_path / "job.json"))
+    assert child.stdout is not None
+    next(line for line in child.stdout if line.startswith("epoch 3"))
+    # As SLURM does: every process of the job has the signal, and the first of them passes it on.
+    for process in [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]:
+        process.send_signal(signal.SIGTERM)
+    told = child.communicate(timeout=60)[0]
+    assert child.returncode == STOPPED
+    [where] = re.findall(
+        r"^train: stopped by SIGTERM (in epoch \d+, after step \d of \d); the same", told, re.MULTILINE
+    )
+    [checkpoint] = (clone.root / paths.CHECKPOINTS).rglob("*.pt")
+    assert torch.load(checkpoint, weights_only=True)["where"] == where
+    assert not copies.at_work_in(tmp_path / "scratch")
+    assert not list((tmp_path / "scratch").iterdir())
