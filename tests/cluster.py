@@ -1,4 +1,4 @@
-"""A SLURM of Debian's packages on this machine: a controller and two nodes of two cores, for tests alone.
+"""A SLURM of Debian's packages on this machine: a controller and two nodes of three cores, for tests alone.
 
 Its daemons are children of this process. It needs root, as munge and slurmd do, and no systemd, database or cgroups.
 """
@@ -42,11 +42,13 @@ SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 MpiDefault=none
 ReturnToService=2
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 SlurmdTimeout=10
 KillWait=10
 JobRequeue=1
-NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{second}-{third}] CPUs=2 RealMemory=4000
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{second}-{third}] CPUs=3 RealMemory=4000
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=first Nodes=n1 MaxTime=INFINITE State=UP
 """
 
 
@@ -100,7 +102,8 @@ class Cluster:
         self._spawn("slurmctld", "slurmctld", "-D")
         for node in NODES:
             self.start_node(node)
-        wait(lambda: self.call("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), "no idle nodes", 120)
+        asked = ("sinfo", "-h", "-N", "-p", "main", "-o", "%T")
+        wait(lambda: self.call(*asked).split() == ["idle"] * len(NODES), "no idle nodes", 120)
 
     def _spawn(self, name: str, *words: str) -> None:
         with (self.folder / f"{name}.out").open("ab") as log:
