@@ -60,11 +60,11 @@ def lacking() -> str:
     return f"there is no {', '.join(missing)}: apt-get install slurm-wlm slurmd slurmctld munge" if missing else ""
 
 
-def wait(until: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def wait(until: Callable[[], object], what: str, seconds: float = PATIENCE, *, every: float = 0.2) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < deadline, what
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 class Cluster:
@@ -78,6 +78,7 @@ class Cluster:
         self.folder = folder
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._delayed: dict[str, float] = {}
         for name in ("munge", "state", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir()
         first = _free_ports(3)
@@ -142,10 +143,15 @@ class Cluster:
                 process.kill()
 
     def begin_now(self) -> None:
-        """Let jobs of a dead node begin: SLURM has them wait for two minutes."""
+        """Let jobs begin that are queued again: SLURM has them wait for two minutes.
+
+        Seconds there have to be: word of the end of a job's first run would be taken for the end of its second.
+        """
         for line in self.call("squeue", "-h", "-r", "-o", "%i %r").splitlines():
             place, reason = line.split(maxsplit=1)
-            if reason == "BeginTime":
+            if reason != "BeginTime":
+                self._delayed.pop(place, None)
+            elif time.monotonic() > self._delayed.setdefault(place, time.monotonic()) + 3:
                 self.call("scontrol", "update", f"jobid={place}", "StartTime=now")
 
     def stop(self) -> None:

@@ -39,6 +39,7 @@ CLUSTER = "needs a cluster; test_slurm_executor.py has stand-ins, and test_clust
 OUT_OF_REACH = {
     "orbweaver study where --init": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
+    "orbweaver study run ecsm-table5 --on slurm --detach": CLUSTER,
     "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,

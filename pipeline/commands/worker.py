@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -151,7 +152,8 @@ def begin_again(job: Job, restarts: int) -> None:
             f"{job.experiment}: its time was over, and it could not be queued again: {error}; {way_out}"
         ) from None
     # The scheduler ends this process; should it not, the job has failed.
-    time.sleep(60)
+    with suppress(KeyboardInterrupt):
+        time.sleep(60)
 
 
 def _is_there(job: Job) -> bool:

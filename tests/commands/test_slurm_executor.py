@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from pipeline.commands import driving, orbweaver, worker
-from pipeline.commands.executors import scheduler, slurm, table, where
+from pipeline.commands.executors import job_states, scheduler, slurm, table, where
 from pipeline.commands.executors.contract import Request, State, Task
 from pipeline.commands.executors.jobs import Job
 from pipeline.commands.executors.slurm import Slurm
@@ -23,7 +23,8 @@ from pipeline.core.errors import InputError
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
 STAND_INS = {
     "sbatch": 'n=$(($(cat jobs) + 1)); echo $n > jobs; echo "$@" >> sbatch.txt; echo "$n;cluster"',
-    "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; cat queue',
+    "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; '
+    'case "$*" in *running*) cat running ;; *) cat queue ;; esac',
     "scancel": 'echo "$@" >> scancel.txt; sed -i "s/ [A-Z]* / CANCELLED /" queue',
     "scontrol": 'echo "MaxArraySize            = 2"',
 }
@@ -40,6 +41,7 @@ class Cluster:
             (self.place / name).write_text(f"#!/bin/sh\ncd {self.place}\n{text}\n", encoding="utf-8")
             (self.place / name).chmod(0o755)
         (self.place / "jobs").write_text("6", encoding="utf-8")
+        (self.place / "running").touch()
         self.queue()
         self.root.mkdir()
         self.git("init", "--quiet")
@@ -216,6 +218,40 @@ def test_jobs_that_nobody_can_ask_for_are_not_submitted_twice(cluster: Cluster) 
     (cluster.place / "down").touch()
     with pytest.raises(InputError, match="cells may be running there, so try again when it answers"):
         cluster.executor()
+
+
+def shown(cluster: Cluster, listed: list[Task]) -> dict[str, State]:
+    left = {task.cell: task.experiment for task in listed}
+    return job_states.of_study(cluster.root / "logs", left, cluster.lines.append)
+
+
+def test_what_was_left_to_itself_is_shown_to_wait_to_run_or_to_have_failed(cluster: Cluster) -> None:
+    _, listed, _ = begun(cluster, *"abcde")
+    (cluster.place / "running").write_text("7_1 2026-02-03T04:05:06 n17\n", encoding="utf-8")
+    cluster.queue("7_0 PENDING Resources", "7_1 RUNNING None", "8_0 TIMEOUT TimeLimit", "9_0 COMPLETED None")
+    cluster.log("c3", "Running stage 'train@1':\ntrain: error: no room\nERROR: failed to reproduce\n")
+    states = shown(cluster, [*listed, Task("other", f"mine-other-{'f' * 12}", (), 1)])
+    assert states == {
+        "c0": State("waiting", "Resources"),
+        "c1": State("running", "since 2026-02-03 04:05:06 on n17"),
+        "c2": State("failed", f"{scheduler.ENDS['TIMEOUT']} (SLURM: TIMEOUT; log: {cluster.root}/logs/c2.log)"),
+        "c3": State("failed", f"train: error: no room (log: {cluster.root}/logs/c3.log)"),
+        "c4": State("running", "its job has ended well; its experiment is not seen here yet"),
+    }
+    (cluster.place / "down").touch()
+    assert shown(cluster, listed) == {}
+    assert cluster.lines[-1].endswith("Unable to contact; what jobs 7, 8, 9 do is not known")
+
+
+def test_what_failed_while_a_command_watched_is_shown_until_its_settings_change(cluster: Cluster) -> None:
+    executor, listed, handles = begun(cluster, "a", "b")
+    cluster.log("c0", "train: error: no room\n")
+    cluster.log("c1", "train: stopped by SIGTERM in epoch 1, after step 2 of 4; the same command goes on from here\n")
+    cluster.queue("7_0 FAILED NonZeroExitCode", "7_1 CANCELLED None")
+    executor.state(handles)
+    executor.cancel([])
+    assert list(shown(cluster, listed)) == ["c0"]
+    assert shown(cluster, [listed[0]._replace(experiment=f"mine-c0-{'f' * 12}")]) == {}
 
 
 def test_a_second_command_attaches_to_what_lives_and_submits_the_rest(cluster: Cluster) -> None:

@@ -122,7 +122,7 @@ def ended(child: "subprocess.Popen[str]", slurm: Cluster) -> str:
         slurm.begin_now()
         return child.poll() is not None
 
-    cluster.wait(is_over, "a command does not end")
+    cluster.wait(is_over, "a command does not end", every=1)
     return child.communicate(timeout=10)[0]
 
 
@@ -136,6 +136,9 @@ def test_six_cells_left_to_themselves_outlive_a_node_and_are_those_of_this_machi
     assert "6 cells go on by themselves" in told
     cluster.wait(lambda: {node for _, _, node in trainings(mine)} == set(cluster.NODES), "no training on each node")
     [lost] = [cell for _, cell, node in trainings(mine) if node == "n2"]
+    told = mine.run("orbweaver", "study", "show", "mine.yaml")
+    assert "of these 2 running, 4 waiting\n" in told
+    assert re.search(rf"^  {lost} +running .*\n +since 20\d\d-\S+ [\d:]+ on n2$", told, re.MULTILINE)
     slurm.kill_node("n2")
     attached = mine.start(*RUN)
     (tmp_path / "other").mkdir()

@@ -13,10 +13,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.commands import cells, cloning, copies
-from pipeline.commands.executors import jobs, logs, scheduler, where
+from pipeline.commands.executors import job_states, jobs, scheduler, where
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.commands.executors.processes import wait
-from pipeline.commands.executors.submitted import Submitted
+from pipeline.commands.executors.submitted import RECORD, Submitted
 from pipeline.core.errors import InputError
 
 LOOK_EVERY = 5.0
@@ -24,8 +24,6 @@ LOOK_EVERY = 5.0
 SETTLE = 90.0
 # Seconds in which jobs that were cancelled have ended: SLURM sends SIGKILL after its KillWait.
 ENDING, CANCELLED_EVERY = 120.0, 1.0
-# Beside them: what a job is, its log and the script of all.
-RECORD = "slurm.json"
 
 
 def prepare(request: Request) -> Prepared:
@@ -163,17 +161,12 @@ class Slurm:
             self._finished.add(handle)
             return State("finished")
         name, reason = self._queue.get(self._submitted.places[handle], ("", ""))
-        if name in scheduler.WAITING:
-            return State("waiting", reason)
-        if name and name not in scheduler.ENDED:
-            return State("running")
+        if state := job_states.alive(name, reason):
+            return state
         since = self._gone.setdefault(handle, time.monotonic())
         if name in ("", "COMPLETED") and time.monotonic() - since < SETTLE:
             return State("running")
-        log = self.log(handle)
-        if name in scheduler.ENDS:
-            return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
-        return State("failed", logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})"))
+        return job_states.failed(name, self.log(handle))
 
     def _report(self, states: Mapping[str, State]) -> None:
         """Print how many run and why others wait, when that has changed."""
