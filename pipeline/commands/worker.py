@@ -36,7 +36,7 @@ FETCHES = 5
 @click.command(name="cell", hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def command(file: Path) -> None:
-    """Run the cell of FILE in a clone of its own, and bring its experiment into the user's clone."""
+    """Run the cell of FILE in a clone of its own, and bring its experiment, or its answer, into the user's clone."""
     job = jobs.read(file)
     if _is_there(job):
         click.echo(f"{job.experiment}: it is there")
@@ -48,6 +48,11 @@ def command(file: Path) -> None:
     place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{job.experiment}"
     shutil.rmtree(place, ignore_errors=True)
     try:
+        if job.record:
+            from pipeline.commands import reproducing
+
+            reproducing.make(job, place)
+            return
         with noted() as request:
             status = run(job, place, request)
     finally:

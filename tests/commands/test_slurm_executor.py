@@ -133,6 +133,13 @@ def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cl
     assert not cluster.git("for-each-ref", "refs/orbweaver")
 
 
+def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluster) -> None:
+    os.utime(cluster.root / "file", (0, 0))
+    begun(cluster, "a")
+    assert len(cluster.called("sbatch")) == 1
+    assert not cluster.git("for-each-ref", "refs/orbweaver")
+
+
 def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
     executor, _, handles = begun(cluster, "a", "b")
     cluster.queue("7_0 PENDING JobHeldUser", "7_1 RUNNING None")

@@ -178,6 +178,12 @@ def test_a_cell_whose_time_is_nearly_over_goes_on_from_its_checkpoint(
     assert "its time is nearly over, so it is queued again" in log
 
 
+def test_a_run_is_made_again_on_a_node_with_the_same_bytes(mine: Clone) -> None:
+    told = mine.run("orbweaver", "reproduce", "HEAD", "--reuse-data", "--on", "slurm")
+    assert "identical: all" in told.splitlines()[-1]
+    assert not mine.run("git", "for-each-ref", "refs/orbweaver")
+
+
 def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
     mine: Clone, slurm: Cluster, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ class Job(Section):
         experiment: DVC's name for the cell, which has the key of its content.
         overrides: what is put into params.yaml, as after -S.
         scratch: a folder of the node, which may name the node's variables.
+        record: JSON of a run that is made again in place of an experiment; empty for a cell.
     """
 
     root: Path
@@ -46,6 +47,7 @@ class Job(Section):
     experiment: str
     overrides: tuple[str, ...]
     scratch: str
+    record: str = ""
 
 
 def write(job: Job, file: Path) -> None:

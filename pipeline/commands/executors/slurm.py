@@ -201,6 +201,7 @@ class Slurm:
                     experiment=task.experiment,
                     overrides=task.overrides,
                     scratch=self._settings.scratch,
+                    record=task.record,
                 )
                 jobs.write(job, folder / f"{number}.json")
                 _link(self.log(task.experiment), folder / f"{number}.log")
