@@ -142,11 +142,31 @@ def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluste
 
 def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
     executor, _, handles = begun(cluster, "a", "b")
-    cluster.queue("7_0 PENDING JobHeldUser", "7_1 RUNNING None")
+    cluster.queue("7_0 PENDING Resources", "7_1 RUNNING None")
     states = executor.state(handles)
-    assert list(states.values()) == [State("waiting", "JobHeldUser"), State("running")]
+    assert list(states.values()) == [State("waiting", "Resources"), State("running")]
     executor.state(handles)
-    assert cluster.lines.count("1 run, 1 wait (1 JobHeldUser)") == 1
+    assert cluster.lines.count("1 run, 1 wait (1 Resources)") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ("PENDING JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("REQUEUE_HOLD JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("SPECIAL_EXIT JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("PENDING JobHeldAdmin", "(1 JobHeldAdmin: an administrator holds it)"),
+        ("PENDING JobHoldMaxRequeue", "it was queued again too often; `scontrol release` lets it begin)"),
+        ("PENDING launch failed requeued held", "requeued held: its node could not start it; `scontrol release` tries"),
+        ("PENDING launch_failed_requeued_held", "its node could not start it; `scontrol release` tries again)"),
+        ("PENDING PartitionTimeLimit", "(1 PartitionTimeLimit: its partition allows less `time` than where.yaml has)"),
+    ],
+)
+def test_a_job_that_waits_for_a_person_says_what_to_do(state: str, line: str, cluster: Cluster) -> None:
+    executor, _, handles = begun(cluster, "a")
+    cluster.queue(f"7_0 {state}")
+    assert executor.state(handles)[handles[0]].phase == "waiting"
+    assert line in cluster.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +176,9 @@ def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
         ("OUT_OF_MEMORY OutOfMemory", "its memory was not enough; give more `memory` in where.yaml (SLURM: OUT_OF_M"),
         ("NODE_FAIL NodeFail", "its node failed (SLURM: NODE_FAIL"),
         ("CANCELLED None", "it was cancelled (SLURM: CANCELLED"),
+        ("BOOT_FAIL None", "its node did not start (SLURM: BOOT_FAIL"),
+        ("DEADLINE None", "its deadline was over (SLURM: DEADLINE"),
+        ("PREEMPTED None", "another job took its place (SLURM: PREEMPTED"),
         ("FAILED NonZeroExitCode", "train: error: no room (log: "),
     ],
 )
@@ -166,6 +189,26 @@ def test_a_job_that_ended_without_its_experiment_has_failed(state: str, reason: 
     ((_, failed),) = executor.state(handles).items()
     assert failed.phase == "failed"
     assert failed.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "ERROR: failed to reproduce 'train@1': failed to run: python -m x, exited with -9",
+            "; if it was for want of memory, give more `memory` in where.yaml",
+        ),
+        ("orbweaver: error: mine-c0: started 3 times, and ended by its node each time; see above", "c0.log)"),
+    ],
+)
+def test_what_slurm_calls_a_failure_alone_is_said_by_the_log(log: str, reason: str, cluster: Cluster) -> None:
+    executor, _, handles = begun(cluster, "a")
+    cluster.log("c0", f"Running stage 'train@1':\n{log}\n")
+    cluster.queue("7_0 FAILED NonZeroExitCode")
+    failed = executor.state(handles)[handles[0]]
+    assert failed.phase == "failed"
+    assert failed.reason.startswith(log)
+    assert failed.reason.endswith(reason)
 
 
 def test_a_failed_cell_is_not_submitted_again_by_itself_and_the_others_go_on(cluster: Cluster) -> None:

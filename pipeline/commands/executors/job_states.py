@@ -8,6 +8,9 @@ from pipeline.commands.executors.contract import State
 from pipeline.commands.executors.submitted import RECORD, Submitted
 from pipeline.core.errors import InputError
 
+# DVC's words for a stage that SIGKILL has ended.
+KILLED = "exited with -9"
+
 
 def alive(name: str, reason: str) -> State | None:
     """Return the state of a job that waits or runs; None for one that has ended, or is not known any more.
@@ -17,7 +20,9 @@ def alive(name: str, reason: str) -> State | None:
         reason: why it waits.
     """
     if name in scheduler.WAITING:
-        return State("waiting", reason)
+        # Some versions have no spaces in it.
+        way_out = scheduler.HOLDS.get(reason.replace("_", " "), "")
+        return State("waiting", f"{reason}: {way_out}" if way_out else reason)
     return State("running") if name and name not in scheduler.ENDED else None
 
 
@@ -25,7 +30,10 @@ def failed(name: str, log: Path) -> State:
     """Return the state of a cell whose job has ended and left no experiment, with the reason in a line."""
     if name in scheduler.ENDS:
         return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
-    return State("failed", logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})"))
+    reason = logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})")
+    # Not every cluster sees for itself which process the memory's limit has ended.
+    memory = "; if it was for want of memory, give more `memory` in where.yaml" if KILLED in reason else ""
+    return State("failed", reason + memory)
 
 
 def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) -> dict[str, State]:

@@ -19,6 +19,15 @@ MOST = 200
 WARNING_SECONDS = 120
 
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+# Its words for a job that waits for a person, and ours.
+HOLDS = {
+    "JobHeldUser": "`scontrol release` lets it begin",
+    "JobHeldAdmin": "an administrator holds it",
+    "JobHoldMaxRequeue": "it was queued again too often; `scontrol release` lets it begin",
+    "launch failed requeued held": "its node could not start it; `scontrol release` tries again",
+    "PartitionTimeLimit": "its partition allows less `time` than where.yaml has",
+    "DependencyNeverSatisfied": "what it waits for never ends; Ctrl-C, then the same command",
+}
 # Its words for a job that has ended otherwise than by itself, and ours.
 ENDS = {
     "TIMEOUT": "its time was over; give more `time` in where.yaml",
