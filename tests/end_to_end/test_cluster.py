@@ -30,26 +30,35 @@ grid: {{freeze: {freeze}}}
 """
 STRATEGIES = ("1", "2", "3a", "3b", "3c", "scratch")
 RUN = ("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
-# Which experiment trains on which node; it ends when the test lets it, or has a checkpoint.
+# Which experiment trains on which node; it ends when the test lets it, or has a checkpoint, and keeps its state for
+# two seconds when it is asked to stop.
 TRAIN = """
 import os, sys, time
 from pathlib import Path
 from pipeline.core import paths
+from pipeline.core.stopping import STOPPED, noted
 from pipeline.stages import stubs
+
+def note(word):
+    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
+        file.write(f"{word} {name} {os.environ.get('SLURMD_NODENAME')}\\n")
 
 if __name__ == "__main__":
     network = stubs.read()["network"]
     name = "scratch" if network["weights"] == "none" else network["freeze"]
-    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
-        file.write(f"begin {name} {os.environ.get('SLURMD_NODENAME')}\\n")
+    note("begin")
     checkpoint = paths.root() / paths.CHECKPOINTS / name
     goes_on = checkpoint.exists()
     checkpoint.mkdir(parents=True, exist_ok=True)
-    while not (goes_on or Path(os.environ["TRAININGS"]).with_name("may end").exists()):
-        time.sleep(0.1)
+    with noted() as request:
+        while not (goes_on or Path(os.environ["TRAININGS"]).with_name("may end").exists()):
+            time.sleep(0.1)
+            if request.reason:
+                time.sleep(2)
+                note("keep")
+                sys.exit(STOPPED)
     stubs.main("train", sys.argv[1:])
-    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
-        file.write(f"end {name} {os.environ.get('SLURMD_NODENAME')}\\n")
+    note("end")
 """
 
 
@@ -99,7 +108,7 @@ def study(clone: Clone, *freeze: str) -> None:
 
 
 def trainings(clone: Clone) -> list[list[str]]:
-    """Return what trainings noted: begin or end, the cell, the node."""
+    """Return what trainings noted: begin, keep or end, the cell, the node."""
     file = Path(clone.environment["TRAININGS"])
     return [line.split() for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
@@ -173,7 +182,7 @@ def test_a_cell_whose_time_is_nearly_over_goes_on_from_its_checkpoint(
     made, child = timed
     told = ended(child, slurm)
     assert "1 ran, 0 failed" in told
-    assert [word for word, _, _ in trainings(made)] == ["begin", "begin", "end"]
+    assert [word for word, _, _ in trainings(made)] == ["begin", "keep", "begin", "end"]
     log = (made.root / ".dvc/tmp/studies/mine/1.log").read_text(encoding="utf-8")
     assert "its time is nearly over, so it is queued again" in log
 
@@ -197,4 +206,6 @@ def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
     assert not slurm.call("squeue", "-h", "-t", "pending,running")
     cluster.wait(lambda: not [*tmp_path.glob("scratch-*/*")], "a clone is left", 30)
     assert not [process for node in cluster.NODES for process in slurm.at_work(node) if process.name() == "python"]
+    # SLURM signals every process of the job, and the first of them passes it on.
+    assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
     assert not clones.experiments(mine)
