@@ -1,4 +1,4 @@
-"""A SLURM of Debian's packages on this machine: a controller and two nodes of two cores, for tests alone.
+"""A SLURM of Debian's packages on this machine: a controller and two nodes of three cores, for tests alone.
 
 Its daemons are children of this process. It needs root, as munge and slurmd do, and no systemd, database or cgroups.
 """
@@ -42,11 +42,13 @@ SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 MpiDefault=none
 ReturnToService=2
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 SlurmdTimeout=10
 KillWait=10
 JobRequeue=1
-NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{second}-{third}] CPUs=2 RealMemory=4000
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{second}-{third}] CPUs=3 RealMemory=4000
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PartitionName=first Nodes=n1 MaxTime=INFINITE State=UP
 """
 
 
@@ -58,11 +60,11 @@ def lacking() -> str:
     return f"there is no {', '.join(missing)}: apt-get install slurm-wlm slurmd slurmctld munge" if missing else ""
 
 
-def wait(until: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def wait(until: Callable[[], object], what: str, seconds: float = PATIENCE, *, every: float = 0.2) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < deadline, what
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 class Cluster:
@@ -76,6 +78,7 @@ class Cluster:
         self.folder = folder
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._delayed: dict[str, float] = {}
         for name in ("munge", "state", *(f"spool-{node}" for node in NODES)):
             (folder / name).mkdir()
         first = _free_ports(3)
@@ -100,7 +103,8 @@ class Cluster:
         self._spawn("slurmctld", "slurmctld", "-D")
         for node in NODES:
             self.start_node(node)
-        wait(lambda: self.call("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * len(NODES), "no idle nodes", 120)
+        asked = ("sinfo", "-h", "-N", "-p", "main", "-o", "%T")
+        wait(lambda: self.call(*asked).split() == ["idle"] * len(NODES), "no idle nodes", 120)
 
     def _spawn(self, name: str, *words: str) -> None:
         with (self.folder / f"{name}.out").open("ab") as log:
@@ -139,10 +143,15 @@ class Cluster:
                 process.kill()
 
     def begin_now(self) -> None:
-        """Let jobs of a dead node begin: SLURM has them wait for two minutes."""
+        """Let jobs begin that are queued again: SLURM has them wait for two minutes.
+
+        Seconds there have to be: word of the end of a job's first run would be taken for the end of its second.
+        """
         for line in self.call("squeue", "-h", "-r", "-o", "%i %r").splitlines():
             place, reason = line.split(maxsplit=1)
-            if reason == "BeginTime":
+            if reason != "BeginTime":
+                self._delayed.pop(place, None)
+            elif time.monotonic() > self._delayed.setdefault(place, time.monotonic()) + 3:
                 self.call("scontrol", "update", f"jobid={place}", "StartTime=now")
 
     def stop(self) -> None:

@@ -43,6 +43,7 @@ OUT_OF_REACH = {
     "dvc remote modify storage endpointurl https://minio.example.org": REMOTES,
     "orbweaver study where --init": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
+    "orbweaver study run ecsm-table5 --on slurm --detach": CLUSTER,
     "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,

@@ -1,4 +1,4 @@
-"""Signals that ask to stop are noted, and the second one interrupts."""
+"""Signals that ask to stop are noted, and the second one interrupts, unless it repeats a scheduler's."""
 
 import os
 import signal
@@ -11,13 +11,25 @@ from pipeline.core.stopping import StoppedError, StopRequest
 
 
 @pytest.mark.parametrize("number", stopping.SIGNALS)
-def test_the_first_signal_is_noted_and_the_second_interrupts(number: signal.Signals) -> None:
+def test_the_first_signal_is_noted_and_the_second_interrupts(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if number != signal.SIGINT:
+        monkeypatch.setattr(stopping, "REPEATED_SECONDS", 0.0)
     with stopping.noted() as request:
         assert request.reason == ""
         os.kill(os.getpid(), number)
         assert request.reason == number.name
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS[1:])
+def test_what_a_schedulers_signal_is_passed_on_as_is_no_second_one(number: signal.Signals) -> None:
+    with stopping.noted() as request:
+        for one in (number, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), one)
+        assert request.reason == number.name
 
 
 def test_the_handlers_are_those_of_before_afterwards() -> None:

@@ -20,6 +20,7 @@ from pipeline.core.holding import held
 from pipeline.core.recipe import Recipe
 
 STATE = Path(".dvc/tmp/studies")
+on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where.")
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +28,6 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     jobs = click.option(
         "-j", "--jobs", type=click.IntRange(min=1), help="Cells at a time; by default one a GPU, or one."
     )
-    on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where.")
     return on(jobs(function))
 
 
@@ -133,18 +133,31 @@ def alone(words: str, *, kind: str) -> Iterator[None]:
         words: of the command, for who waits.
         kind: what runs, for the lines of this one.
     """
+    root = paths.root()
+    with holding(root / STATE / "lock", words, kind=kind):
+        copies.take_over(root, lambda line: say(kind, [line]))
+        yield
+
+
+@contextmanager
+def holding(lock: Path, words: str, *, kind: str) -> Iterator[None]:
+    """Hold a lock for the block, and end in a line after Ctrl-C.
+
+    Args:
+        lock: the file.
+        words: of the command, for who waits.
+        kind: what runs, for the lines of this one.
+    """
 
     def waiting(who: str) -> None:
         say(kind, [f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting"])
 
-    root = paths.root()
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(root / STATE / "lock", words, waiting=waiting))
+            stack.enter_context(held(lock, words, waiting=waiting))
         except KeyboardInterrupt:
             say(kind, ["no longer waiting; the other goes on"])
             raise SystemExit(130) from None
-        copies.take_over(root, lambda line: say(kind, [line]))
         try:
             yield
         except KeyboardInterrupt:

@@ -18,6 +18,8 @@ from pipeline.studies.definition import Named, override
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
+# DVC's experiments, and answers about runs that were made again; see reproducing.py.
+RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")
 
 
 class Cell(NamedTuple):
@@ -106,7 +108,7 @@ def _seen(place: Path) -> list[Any]:
 
 def finished(root: Path) -> dict[str, str]:
     """Return the revision of every experiment of any study that DVC has, by key."""
-    words = ("git", "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
+    words = ("git", "for-each-ref", "--format=%(objectname) %(refname)", *RESULTS)
     try:
         done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -24,7 +24,7 @@ CHANGES = "refs/orbweaver/changes/"
 
 
 @contextmanager
-def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Path]:
+def cloned(root: Path, commit: str, changes: str, *, keep: bool, place: Path | None = None) -> Iterator[Path]:
     """Yield the project as it was, in a folder of its own that is deleted in the end, also after Ctrl-C.
 
     Git's objects are shared with the clone it is made from; DVC's cache is its own, so that nothing is taken from
@@ -35,6 +35,7 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Pat
         commit: what to check out.
         changes: what to apply to it.
         keep: leave the folder where it is.
+        place: where the folder is made; None for the system's own.
 
     Yields:
         The project's root in the temporary clone.
@@ -43,7 +44,7 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool) -> Iterator[Pat
         InputError: if the commit is not there, or the changes do not fit it.
     """
     _check_commit(root, commit)
-    folder = Path(tempfile.mkdtemp(prefix="orbweaver-"))
+    folder = Path(tempfile.mkdtemp(prefix="orbweaver-", dir=place))
     try:
         project = make(root, folder / "clone", commit)
         if changes:
@@ -85,6 +86,9 @@ def resolved(root: Path, revision: str) -> str | None:
 
 def keep_changes(root: Path) -> str:
     """Return a commit of the changes that are not committed, kept by a reference; empty where there are none."""
+    # Where a file's time alone has changed, `git stash create` fails.
+    if not git(root, "status", "--porcelain", "--untracked-files=no"):
+        return ""
     commit = git(root, "-c", "user.name=orbweaver", "-c", "user.email=orbweaver@localhost", "stash", "create")
     if commit:
         git(root, "update-ref", CHANGES + commit, commit)

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cloning, compare, differences, finding
+from pipeline.commands import cell_runs, cloning, compare, differences, finding
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -29,29 +29,62 @@ NOT_COMPARED = (
 @click.option("--repeat", type=click.IntRange(min=0), help="Only this repeat; by default all that the run has.")
 @click.option("--reuse-data", is_flag=True, help="Take data and source weights from DVC's cache, not made anew.")
 @click.option("--keep", is_flag=True, help="Leave the temporary clone where it is.")
+@cell_runs.on
+@click.option("--detach", is_flag=True, help="End when it is submitted; the same command shows the answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, as_json: bool) -> None:
+def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str, detach: bool, as_json: bool) -> None:
     """Make RUN again in a temporary clone and compare every output but timings, bit by bit.
 
     RUN is the ID of a run in MLflow, of an experiment or of one repeat, or a DVC experiment's name, or a revision of
     git. Exits with 0 if all is identical, else with 1.
     """
+    from pipeline.commands import reproducing
+
     root = Path.cwd()
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
-    try:
-        recorded = only(look_up(root, run), repeat, run)
-        with cloning.cloned(root, recorded.commit, recorded.changes or "", keep=keep) as project:
-            if keep:
-                click.echo(f"reproduce: the clone stays in {project}", err=True)
-            rerun = made_again(root, project, recorded, reuse_data=reuse_data)
-            result = verdict(recorded, rerun, order=stage_order(project), places=(root, project))
-    except KeyboardInterrupt:
-        click.echo("reproduce: interrupted" + ("" if keep else "; the temporary clone is deleted"), err=True)
-        raise SystemExit(130) from None
+    recorded = only(look_up(root, run), repeat, run)
+    if on == "local" and not detach:
+        result = compared_here(root, recorded, reuse_data=reuse_data, keep=keep)
+    else:
+        if keep:
+            raise InputError("--keep: a node's clone is deleted; leave it out, or leave out --on")
+        answer = reproducing.compared_on(on, root, run, recorded, reuse_data=reuse_data, detach=detach)
+        if answer is None:
+            click.echo(f"reproduce {run}: goes on by itself; the same command shows its answer")
+            return
+        result = answer
     result = {"run": run, "commit": recorded.commit, "repeats": recorded.repeats, **result}
     click.echo(json.dumps(result, indent=2, ensure_ascii=False) if as_json else as_text(result))
     raise SystemExit(0 if result["identical"] else 1)
+
+
+def compared_here(root: Path, recorded: Origin, *, reuse_data: bool, keep: bool) -> dict[str, Any]:
+    """Make a run again on this machine and return the verdict, for a person who watches."""
+    try:
+        return compared(root, recorded, reuse_data=reuse_data, keep=keep)
+    except KeyboardInterrupt:
+        click.echo("reproduce: interrupted" + ("" if keep else "; the temporary clone is deleted"), err=True)
+        raise SystemExit(130) from None
+
+
+def compared(
+    root: Path, recorded: Origin, *, reuse_data: bool, keep: bool = False, place: Path | None = None
+) -> dict[str, Any]:
+    """Make a run again in a temporary clone and return the verdict.
+
+    Args:
+        root: the project's root in the user's clone.
+        recorded: what was made.
+        reuse_data: take data and source weights from DVC's cache.
+        keep: leave the clone where it is.
+        place: the folder that the clone is made in; None for the system's own.
+    """
+    with cloning.cloned(root, recorded.commit, recorded.changes or "", keep=keep, place=place) as project:
+        if keep:
+            click.echo(f"reproduce: the clone stays in {project}", err=True)
+        rerun = made_again(root, project, recorded, reuse_data=reuse_data)
+        return verdict(recorded, rerun, order=stage_order(project), places=(root, project))
 
 
 def look_up(root: Path, run: str) -> Origin:

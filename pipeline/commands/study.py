@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,19 +43,30 @@ def list_() -> None:
 @command.command()
 @_options
 def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
-    """List the cells of study NAME, or of a .yaml file, with their settings, and which would run."""
+    """List the cells of study NAME, or of a .yaml file, with their settings and states, and which would run.
+
+    With the words after NAME that it was run with. Those that `--on slurm` has submitted wait, run or have failed.
+    """
+    from pipeline.commands.executors import job_states
+
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
+    left = [cell for cell in planned if cell.key not in there]
+    experiments = {cell.name: cell.experiment(named.name) for cell in left}
+    states = job_states.of_study(cell_runs.STATE / named.name, experiments, lambda line: cell_runs.say("study", [line]))
     click.echo(f"{named.study.title}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
-        state = "finished" if cell.key in there else "to run"
-        click.echo(f"  {cell.name:<{width}}  {state:<8}  {cell.key}  {shlex.join(cell.overrides)}")
-    left = [cell for cell in planned if cell.key not in there]
+        phase, reason = states.get(cell.name, ("finished" if cell.key in there else "to run", ""))
+        click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shlex.join(cell.overrides)}")
+        if reason:
+            click.echo(f"  {'':<{width}}  {reason}")
+    counts = Counter(state.phase for state in states.values())
+    of_these = ", ".join(f"{count} {phase}" for phase, count in counts.items())
     click.echo(
         f"\n  {len(planned)} cells, {cells.trainings(planned)} trainings; to run: {len(left)} cells, "
-        f"{cells.trainings(left)} trainings"
+        f"{cells.trainings(left)} trainings" + (f"; of these {of_these}" if of_these else "")
     )
     _say_merged(named, planned)
 
@@ -106,6 +118,7 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
         if detach:
             count = cell_runs.submit_missing(named.name, planned, prepared.start)
             click.echo(f"study {named.name}: {count} cells go on by themselves; the same command attaches")
+            click.echo(f"what they do: {_again('show', name, data, sets)}")
             return
         ended = cell_runs.run_missing(named.name, planned, prepared.start)
     failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]

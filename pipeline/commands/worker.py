@@ -12,6 +12,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -36,7 +37,7 @@ FETCHES = 5
 @click.command(name="cell", hidden=True)
 @click.argument("file", type=click.Path(path_type=Path))
 def command(file: Path) -> None:
-    """Run the cell of FILE in a clone of its own, and bring its experiment into the user's clone."""
+    """Run the cell of FILE in a clone of its own, and bring its experiment, or its answer, into the user's clone."""
     job = jobs.read(file)
     if _is_there(job):
         click.echo(f"{job.experiment}: it is there")
@@ -48,6 +49,11 @@ def command(file: Path) -> None:
     place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{job.experiment}"
     shutil.rmtree(place, ignore_errors=True)
     try:
+        if job.record:
+            from pipeline.commands import reproducing
+
+            reproducing.make(job, place)
+            return
         with noted() as request:
             status = run(job, place, request)
     finally:
@@ -88,7 +94,9 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
     while (status := process.status()) is None:
         if request.reason:
-            process.stop(PATIENCE.get(request.reason, 25.0))
+            # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
+            first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
+            process.stop(PATIENCE.get(request.reason, 25.0), first=first)
             return STOPPED
         time.sleep(LOOK_EVERY)
     if status == 0:
@@ -165,7 +173,8 @@ def begin_again(job: Job, restarts: int) -> None:
             f"{job.experiment}: its time was over, and it could not be queued again: {error}; {way_out}"
         ) from None
     # The scheduler ends this process; should it not, the job has failed.
-    time.sleep(60)
+    with suppress(KeyboardInterrupt):
+        time.sleep(60)
 
 
 def _is_there(job: Job) -> bool:

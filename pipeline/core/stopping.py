@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 INTERRUPTED = 130
 # EX_TEMPFAIL of sysexits.h: try again.
 STOPPED = 75
+# Seconds in which further signals repeat the first: a scheduler sends one to every process of a job, who pass it on.
+REPEATED_SECONDS = 10.0
 
 
 class StoppedError(Exception):
@@ -29,13 +32,26 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._patient_until = 0.0
+
+    def note(self, reason: str) -> bool:
+        """Note a signal; return whether it says no more than the one before.
+
+        Ctrl-C is a person's, who presses it once more so as to wait no longer.
+        """
+        if self.reason:
+            return time.monotonic() < self._patient_until
+        self.reason = reason
+        self._patient_until = 0.0 if reason == signal.SIGINT.name else time.monotonic() + REPEATED_SECONDS
+        return True
 
 
 @contextmanager
 def noted() -> Iterator[StopRequest]:
     """Note the first signal to stop inside; a second one interrupts at once, as it would without.
 
-    Outside the main thread, where Python has no signals, nothing is noted.
+    What comes within ten seconds of another first signal than Ctrl-C is no second one. Outside the main thread, where
+    Python has no signals, nothing is noted.
 
     Yields:
         The request, which a computation looks at between its steps.
@@ -49,9 +65,8 @@ def noted() -> Iterator[StopRequest]:
     taken = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
     def note(number: int, _frame: object) -> None:
-        if request.reason:
+        if not request.note(signal.Signals(number).name):
             raise KeyboardInterrupt(signal.Signals(number).name)
-        request.reason = signal.Signals(number).name
 
     for number in taken:
         signal.signal(number, note)

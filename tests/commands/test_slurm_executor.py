@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from pipeline.commands import driving, orbweaver, worker
-from pipeline.commands.executors import scheduler, slurm, table, where
+from pipeline.commands.executors import job_states, scheduler, slurm, table, where
 from pipeline.commands.executors.contract import Request, State, Task
 from pipeline.commands.executors.jobs import Job
 from pipeline.commands.executors.slurm import Slurm
@@ -23,7 +23,8 @@ from pipeline.core.errors import InputError
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
 STAND_INS = {
     "sbatch": 'n=$(($(cat jobs) + 1)); echo $n > jobs; echo "$@" >> sbatch.txt; echo "$n;cluster"',
-    "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; cat queue',
+    "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; '
+    'case "$*" in *running*) cat running ;; *) cat queue ;; esac',
     "scancel": 'echo "$@" >> scancel.txt; sed -i "s/ [A-Z]* / CANCELLED /" queue',
     "scontrol": 'echo "MaxArraySize            = 2"',
 }
@@ -40,6 +41,7 @@ class Cluster:
             (self.place / name).write_text(f"#!/bin/sh\ncd {self.place}\n{text}\n", encoding="utf-8")
             (self.place / name).chmod(0o755)
         (self.place / "jobs").write_text("6", encoding="utf-8")
+        (self.place / "running").touch()
         self.queue()
         self.root.mkdir()
         self.git("init", "--quiet")
@@ -131,13 +133,40 @@ def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cl
     assert not cluster.git("for-each-ref", "refs/orbweaver")
 
 
+def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluster) -> None:
+    os.utime(cluster.root / "file", (0, 0))
+    begun(cluster, "a")
+    assert len(cluster.called("sbatch")) == 1
+    assert not cluster.git("for-each-ref", "refs/orbweaver")
+
+
 def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
     executor, _, handles = begun(cluster, "a", "b")
-    cluster.queue("7_0 PENDING JobHeldUser", "7_1 RUNNING None")
+    cluster.queue("7_0 PENDING Resources", "7_1 RUNNING None")
     states = executor.state(handles)
-    assert list(states.values()) == [State("waiting", "JobHeldUser"), State("running")]
+    assert list(states.values()) == [State("waiting", "Resources"), State("running")]
     executor.state(handles)
-    assert cluster.lines.count("1 run, 1 wait (1 JobHeldUser)") == 1
+    assert cluster.lines.count("1 run, 1 wait (1 Resources)") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ("PENDING JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("REQUEUE_HOLD JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("SPECIAL_EXIT JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("PENDING JobHeldAdmin", "(1 JobHeldAdmin: an administrator holds it)"),
+        ("PENDING JobHoldMaxRequeue", "it was queued again too often; `scontrol release` lets it begin)"),
+        ("PENDING launch failed requeued held", "requeued held: its node could not start it; `scontrol release` tries"),
+        ("PENDING launch_failed_requeued_held", "its node could not start it; `scontrol release` tries again)"),
+        ("PENDING PartitionTimeLimit", "(1 PartitionTimeLimit: its partition allows less `time` than where.yaml has)"),
+    ],
+)
+def test_a_job_that_waits_for_a_person_says_what_to_do(state: str, line: str, cluster: Cluster) -> None:
+    executor, _, handles = begun(cluster, "a")
+    cluster.queue(f"7_0 {state}")
+    assert executor.state(handles)[handles[0]].phase == "waiting"
+    assert line in cluster.lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +176,9 @@ def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
         ("OUT_OF_MEMORY OutOfMemory", "its memory was not enough; give more `memory` in where.yaml (SLURM: OUT_OF_M"),
         ("NODE_FAIL NodeFail", "its node failed (SLURM: NODE_FAIL"),
         ("CANCELLED None", "it was cancelled (SLURM: CANCELLED"),
+        ("BOOT_FAIL None", "its node did not start (SLURM: BOOT_FAIL"),
+        ("DEADLINE None", "its deadline was over (SLURM: DEADLINE"),
+        ("PREEMPTED None", "another job took its place (SLURM: PREEMPTED"),
         ("FAILED NonZeroExitCode", "train: error: no room (log: "),
     ],
 )
@@ -157,6 +189,26 @@ def test_a_job_that_ended_without_its_experiment_has_failed(state: str, reason: 
     ((_, failed),) = executor.state(handles).items()
     assert failed.phase == "failed"
     assert failed.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "ERROR: failed to reproduce 'train@1': failed to run: python -m x, exited with -9",
+            "; if it was for want of memory, give more `memory` in where.yaml",
+        ),
+        ("orbweaver: error: mine-c0: started 3 times, and ended by its node each time; see above", "c0.log)"),
+    ],
+)
+def test_what_slurm_calls_a_failure_alone_is_said_by_the_log(log: str, reason: str, cluster: Cluster) -> None:
+    executor, _, handles = begun(cluster, "a")
+    cluster.log("c0", f"Running stage 'train@1':\n{log}\n")
+    cluster.queue("7_0 FAILED NonZeroExitCode")
+    failed = executor.state(handles)[handles[0]]
+    assert failed.phase == "failed"
+    assert failed.reason.startswith(log)
+    assert failed.reason.endswith(reason)
 
 
 def test_a_failed_cell_is_not_submitted_again_by_itself_and_the_others_go_on(cluster: Cluster) -> None:
@@ -216,6 +268,40 @@ def test_jobs_that_nobody_can_ask_for_are_not_submitted_twice(cluster: Cluster) 
     (cluster.place / "down").touch()
     with pytest.raises(InputError, match="cells may be running there, so try again when it answers"):
         cluster.executor()
+
+
+def shown(cluster: Cluster, listed: list[Task]) -> dict[str, State]:
+    left = {task.cell: task.experiment for task in listed}
+    return job_states.of_study(cluster.root / "logs", left, cluster.lines.append)
+
+
+def test_what_was_left_to_itself_is_shown_to_wait_to_run_or_to_have_failed(cluster: Cluster) -> None:
+    _, listed, _ = begun(cluster, *"abcde")
+    (cluster.place / "running").write_text("7_1 2026-02-03T04:05:06 n17\n", encoding="utf-8")
+    cluster.queue("7_0 PENDING Resources", "7_1 RUNNING None", "8_0 TIMEOUT TimeLimit", "9_0 COMPLETED None")
+    cluster.log("c3", "Running stage 'train@1':\ntrain: error: no room\nERROR: failed to reproduce\n")
+    states = shown(cluster, [*listed, Task("other", f"mine-other-{'f' * 12}", (), 1)])
+    assert states == {
+        "c0": State("waiting", "Resources"),
+        "c1": State("running", "since 2026-02-03 04:05:06 on n17"),
+        "c2": State("failed", f"{scheduler.ENDS['TIMEOUT']} (SLURM: TIMEOUT; log: {cluster.root}/logs/c2.log)"),
+        "c3": State("failed", f"train: error: no room (log: {cluster.root}/logs/c3.log)"),
+        "c4": State("running", "its job has ended well; its experiment is not seen here yet"),
+    }
+    (cluster.place / "down").touch()
+    assert shown(cluster, listed) == {}
+    assert cluster.lines[-1].endswith("Unable to contact; what jobs 7, 8, 9 do is not known")
+
+
+def test_what_failed_while_a_command_watched_is_shown_until_its_settings_change(cluster: Cluster) -> None:
+    executor, listed, handles = begun(cluster, "a", "b")
+    cluster.log("c0", "train: error: no room\n")
+    cluster.log("c1", "train: stopped by SIGTERM in epoch 1, after step 2 of 4; the same command goes on from here\n")
+    cluster.queue("7_0 FAILED NonZeroExitCode", "7_1 CANCELLED None")
+    executor.state(handles)
+    executor.cancel([])
+    assert list(shown(cluster, listed)) == ["c0"]
+    assert shown(cluster, [listed[0]._replace(experiment=f"mine-c0-{'f' * 12}")]) == {}
 
 
 def test_a_second_command_attaches_to_what_lives_and_submits_the_rest(cluster: Cluster) -> None:
@@ -398,12 +484,12 @@ def test_a_cell_whose_time_is_nearly_over_is_queued_again_but_not_for_ever(
     assert "its time was over 3 times; give more `time` in where.yaml" in str(caught)
 
 
-@pytest.mark.parametrize(("signal", "patience"), [("SIGUSR1", 90.0), ("SIGTERM", 25.0)])
+@pytest.mark.parametrize(("signal", "patience", "first"), [("SIGUSR1", 90.0, "SIGINT"), ("SIGTERM", 25.0, "SIGTERM")])
 def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_beside_the_users_clone(
-    signal: str, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signal: str, patience: float, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped: list[float] = []
-    made = SimpleNamespace(status=lambda: None, stop=stopped.append)
+    stopped: list[tuple[float, str]] = []
+    made = SimpleNamespace(status=lambda: None, stop=lambda patience, first: stopped.append((patience, first.name)))
     origin = SimpleNamespace(copy_to=lambda clone: clone)
     monkeypatch.setattr(worker, "Origin", lambda *_, **__: origin)
     monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: made)
@@ -411,7 +497,7 @@ def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_besid
     request.reason = signal
     job = Job(root=tmp_path, cache=tmp_path, commit="a", changes="a", experiment="mine-c0", overrides=(), scratch="/")
     assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
-    assert stopped == [patience]
+    assert stopped == [(patience, first)]
     (tmp_path / "node/clone/.dvc/tmp/checkpoints/written").touch()
     assert (tmp_path / ".dvc/tmp/checkpoints/written").exists()
 

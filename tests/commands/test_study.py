@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 import pipeline
 from pipeline.commands import cell_runs, cells, orbweaver
 from pipeline.commands.driving import Ended
-from pipeline.commands.executors import gpus
+from pipeline.commands.executors import gpus, job_states
+from pipeline.commands.executors.contract import State
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.studies import definition
@@ -45,6 +46,17 @@ def test_all_studies_are_listed() -> None:
 def test_a_study_says_what_would_run(name: str, count: int, trainings: int) -> None:
     shown = study("show", name).output
     assert f"{count} cells, {trainings} trainings" in shown
+
+
+def test_a_study_says_what_has_become_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "hierarchical-table1"
+    first, second = planned(name)
+    monkeypatch.setattr(job_states, "of_study", lambda _folder, left, _say: {next(iter(left)): State("waiting", "x y")})
+    monkeypatch.setattr(cells, "finished", lambda _root: {second.key: "a" * 40})
+    shown = study("show", name).output
+    assert re.search(rf"^  {first.name} +waiting   {first.key}  .*\n +x y\n", shown, re.MULTILINE)
+    assert re.search(rf"^  {second.name} +finished  {second.key}  ", shown, re.MULTILINE)
+    assert "to run: 1 cells, 3 trainings; of these 1 waiting\n" in shown
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,23 +29,36 @@ set: {{repeats: [1], threads: 2, device: cpu}}
 grid: {{freeze: {freeze}}}
 """
 STRATEGIES = ("1", "2", "3a", "3b", "3c", "scratch")
-# Which experiment trains on which node, and how long where there is no checkpoint of it.
+RUN = ("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
+# Which experiment trains on which node; it ends when the test lets it, or has a checkpoint, and keeps its state for
+# two seconds when it is asked to stop.
 TRAIN = """
 import os, sys, time
+from pathlib import Path
 from pipeline.core import paths
+from pipeline.core.stopping import STOPPED, noted
 from pipeline.stages import stubs
 
+def note(word):
+    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
+        file.write(f"{word} {name} {os.environ.get('SLURMD_NODENAME')}\\n")
+
 if __name__ == "__main__":
-    freeze = stubs.read()["network"]["freeze"]
-    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
-        file.write(f"begin {freeze} {os.environ.get('SLURMD_NODENAME')}\\n")
-    checkpoint = paths.root() / paths.CHECKPOINTS / freeze
-    seconds = 0.0 if checkpoint.exists() else float(os.environ["SECONDS_EACH"])
+    network = stubs.read()["network"]
+    name = "scratch" if network["weights"] == "none" else network["freeze"]
+    note("begin")
+    checkpoint = paths.root() / paths.CHECKPOINTS / name
+    goes_on = checkpoint.exists()
     checkpoint.mkdir(parents=True, exist_ok=True)
-    time.sleep(seconds)
+    with noted() as request:
+        while not (goes_on or Path(os.environ["TRAININGS"]).with_name("may end").exists()):
+            time.sleep(0.1)
+            if request.reason:
+                time.sleep(2)
+                note("keep")
+                sys.exit(STOPPED)
     stubs.main("train", sys.argv[1:])
-    with open(os.environ["TRAININGS"], "a", encoding="utf-8") as file:
-        file.write(f"end {freeze} {os.environ.get('SLURMD_NODENAME')}\\n")
+    note("end")
 """
 
 
@@ -59,25 +71,35 @@ def slurm() -> Iterator[Cluster]:
             yield made
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
+def user(stubbed: Clone, slurm: Cluster, scratch: Path, **settings: Any) -> Clone:
+    """Have a clone's where.yaml name the cluster, and have it an edit that is not committed."""
     for node in cluster.NODES:
-        (tmp_path / f"scratch-{node}").mkdir()
-    return tmp_path
+        (scratch / f"scratch-{node}").mkdir()
+    (stubbed.root / "pipeline/stages/train.py").write_text(TRAIN, encoding="utf-8")
+    where = {"cpus": 2, "scratch": f"{scratch}/scratch-$SLURMD_NODENAME", "device": "cpu", "memory": "100M"} | settings
+    (stubbed.root / "where.yaml").write_text(yaml.safe_dump({"slurm": where}), encoding="utf-8")
+    stubbed.environment |= {"SLURM_CONF": slurm.environment["SLURM_CONF"], "TRAININGS": str(scratch / "trainings")}
+    return stubbed
 
 
 @pytest.fixture
-def mine(stubbed: Clone, slurm: Cluster, scratch: Path) -> Clone:
-    """A clone whose where.yaml names the cluster, with an edit that is not committed."""
-    (stubbed.root / "pipeline/stages/train.py").write_text(TRAIN, encoding="utf-8")
-    where = {"cpus": 2, "scratch": f"{scratch}/scratch-$SLURMD_NODENAME", "device": "cpu", "memory": "100M"}
-    (stubbed.root / "where.yaml").write_text(yaml.safe_dump({"slurm": where}), encoding="utf-8")
-    stubbed.environment |= {
-        "SLURM_CONF": slurm.environment["SLURM_CONF"],
-        "TRAININGS": str(scratch / "trainings"),
-        "SECONDS_EACH": "0",
-    }
-    return stubbed
+def mine(stubbed: Clone, slurm: Cluster, tmp_path: Path) -> Clone:
+    return user(stubbed, slurm, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def timed(
+    finished_stubs: Clone, slurm: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Clone, "subprocess.Popen[str]"]]:
+    """A study of one cell whose time is nearly over, and its command, which other tests need not wait for."""
+    place = tmp_path_factory.mktemp("timed")
+    # The warning comes two minutes before, and SLURM counts minutes.
+    made = user(clones.copied(finished_stubs, place), slurm, place, cpus=1, partition="first", time="00:02:30")
+    study(made, "1")
+    child = made.start(*RUN)
+    yield made, child
+    child.kill()
+    child.communicate()
 
 
 def study(clone: Clone, *freeze: str) -> None:
@@ -86,7 +108,7 @@ def study(clone: Clone, *freeze: str) -> None:
 
 
 def trainings(clone: Clone) -> list[list[str]]:
-    """Return what trainings noted: begin or end, the strategy, the node."""
+    """Return what trainings noted: begin, keep or end, the cell, the node."""
     file = Path(clone.environment["TRAININGS"])
     return [line.split() for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
@@ -104,82 +126,86 @@ def hashes(clone: Clone) -> dict[str, dict[str, Any]]:
 
 def ended(child: "subprocess.Popen[str]", slurm: Cluster) -> str:
     """Wait until a command ends, without the two minutes that SLURM has a job wait that begins again."""
-    deadline = time.monotonic() + cluster.PATIENCE
-    while child.poll() is None and time.monotonic() < deadline:
+
+    def is_over() -> bool:
         slurm.begin_now()
-        time.sleep(1)
+        return child.poll() is not None
+
+    cluster.wait(is_over, "a command does not end", every=1)
     return child.communicate(timeout=10)[0]
 
 
-def test_six_cells_on_two_nodes_are_those_of_this_machine_to_the_byte(
-    mine: Clone, finished_stubs: Clone, scratch: Path
+@pytest.mark.usefixtures("timed")
+def test_six_cells_left_to_themselves_outlive_a_node_and_are_those_of_this_machine_to_the_byte(
+    mine: Clone, slurm: Cluster, finished_stubs: Clone, tmp_path: Path
 ) -> None:
     study(mine, *STRATEGIES)
-    told = mine.run("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
-    assert "0 cells were there, 6 ran, 0 failed" in told
+    told = mine.run(*RUN, "--detach")
     assert re.search(r"slurm: job \d+: 4 cells, after job \d+", told)
-    assert {node for _, _, node in trainings(mine)} == set(cluster.NODES)
-    assert not [*scratch.glob("scratch-*/*")]
-    # Of a training under way, on the shared place.
-    assert {place.name for place in (mine.root / paths.CHECKPOINTS).iterdir()} >= {"1", "2", "3a", "3b", "3c"}
-    assert "6 cells were there" in mine.run("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
-    (scratch / "other").mkdir()
-    here = clones.copied(finished_stubs, scratch / "other")
+    assert "6 cells go on by themselves" in told
+    cluster.wait(lambda: {node for _, _, node in trainings(mine)} == set(cluster.NODES), "no training on each node")
+    [lost] = [cell for _, cell, node in trainings(mine) if node == "n2"]
+    told = mine.run("orbweaver", "study", "show", "mine.yaml")
+    assert "of these 2 running, 4 waiting\n" in told
+    assert re.search(rf"^  {lost} +running .*\n +since 20\d\d-\S+ [\d:]+ on n2$", told, re.MULTILINE)
+    slurm.kill_node("n2")
+    attached = mine.start(*RUN)
+    (tmp_path / "other").mkdir()
+    here = clones.copied(finished_stubs, tmp_path / "other")
     (here.root / "pipeline/stages/train.py").write_text(TRAIN, encoding="utf-8")
-    here.environment |= {"TRAININGS": str(scratch / "here"), "SECONDS_EACH": "0"}
+    here.environment["TRAININGS"] = str(tmp_path / "here")
     study(here, *STRATEGIES)
-    assert "6 ran, 0 failed" in here.run("orbweaver", "study", "run", "mine.yaml", "-j", "2")
+    # Of the same name for both.
+    (tmp_path / "may end").touch()
+    local = here.start("orbweaver", "study", "run", "mine.yaml", "-j", "2")
+    cluster.wait(lambda: "down" in slurm.call("sinfo", "-h", "-n", "n2", "-o", "%T"), "nobody misses n2", 120)
+    slurm.start_node("n2")
+
+    told = ended(attached, slurm)
+    assert re.search(r"slurm: attached to jobs \d+, \d+: 6 cells", told)
+    assert "0 cells were there, 6 ran, 0 failed" in told
+    assert {node for _, _, node in trainings(mine)[2:]} == set(cluster.NODES)
+    # What was lost has trained twice.
+    assert sorted(cell for word, cell, _ in trainings(mine) if word == "begin") == sorted([*STRATEGIES, lost])
+    # Of a training under way, on the shared place.
+    assert {place.name for place in (mine.root / paths.CHECKPOINTS).iterdir()} >= set(STRATEGIES)
+    assert not [*tmp_path.glob("scratch-n1/*")]
+    assert "6 cells were there" in mine.run(*RUN)
+    assert "6 ran, 0 failed" in ended(local, slurm)
     assert len(hashes(here)) == 6
     assert hashes(mine) == hashes(here)
 
 
-def test_cells_of_a_node_that_dies_finish_on_the_other_and_no_other_trains_twice(mine: Clone, slurm: Cluster) -> None:
-    study(mine, "1", "2", "3a")
-    mine.environment["SECONDS_EACH"] = "15"
-    child = mine.start("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
-    cluster.wait(lambda: [node for word, _, node in trainings(mine) if node == "n2"] == ["n2"], "n2 trains nothing")
-    slurm.kill_node("n2")
-    (lost,) = [freeze for word, freeze, node in trainings(mine) if node == "n2"]
+def test_a_cell_whose_time_is_nearly_over_goes_on_from_its_checkpoint(
+    timed: tuple[Clone, "subprocess.Popen[str]"], slurm: Cluster
+) -> None:
+    made, child = timed
     told = ended(child, slurm)
-    assert "3 ran, 0 failed" in told, told
-    slurm.start_node("n2")
-    began = [freeze for word, freeze, _ in trainings(mine) if word == "begin"]
-    assert sorted(began) == sorted(["1", "2", "3a", lost])
-    cluster.wait(lambda: slurm.call("sinfo", "-h", "-N", "-o", "%T").split() == ["idle"] * 2, "n2 is not back")
+    assert "1 ran, 0 failed" in told
+    assert [word for word, _, _ in trainings(made)] == ["begin", "keep", "begin", "end"]
+    log = (made.root / ".dvc/tmp/studies/mine/1.log").read_text(encoding="utf-8")
+    assert "its time is nearly over, so it is queued again" in log
 
 
-def test_a_study_is_left_attached_to_and_cancelled(mine: Clone, slurm: Cluster, scratch: Path) -> None:
-    study(mine, "1", "2")
-    mine.environment["SECONDS_EACH"] = "15"
-    words = ("orbweaver", "study", "run", "mine.yaml", "--on", "slurm")
-    assert "2 cells go on by themselves" in mine.run(*words, "--detach")
-    told = mine.run(*words)
-    assert re.search(r"slurm: attached to jobs \d+, \d+: 2 cells", told)
-    assert "2 ran, 0 failed" in told
-    assert len([word for word, _, _ in trainings(mine) if word == "begin"]) == 2
+def test_a_run_is_made_again_on_a_node_with_the_same_bytes(mine: Clone) -> None:
+    told = mine.run("orbweaver", "reproduce", "HEAD", "--reuse-data", "--on", "slurm")
+    assert "identical: all" in told.splitlines()[-1]
+    assert not mine.run("git", "for-each-ref", "refs/orbweaver")
 
+
+def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
+    mine: Clone, slurm: Cluster, tmp_path: Path
+) -> None:
     study(mine, "3a", "3b")
-    mine.environment["SECONDS_EACH"] = "300"
-    child = mine.start(*words)
-    cluster.wait(lambda: any(freeze == "3a" for _, freeze, _ in trainings(mine)), "3a does not train")
+    child = mine.start(*RUN)
+    cluster.wait(lambda: trainings(mine), "3a does not train")
     os.kill(child.pid, signal.SIGINT)
     told, _ = child.communicate(timeout=cluster.PATIENCE)
     assert child.returncode == 130, told
     assert "interrupted; nothing is left running" in told
     assert not slurm.call("squeue", "-h", "-t", "pending,running")
-    cluster.wait(lambda: not [*scratch.glob("scratch-*/*")], "a clone is left", 30)
+    cluster.wait(lambda: not [*tmp_path.glob("scratch-*/*")], "a clone is left", 30)
     assert not [process for node in cluster.NODES for process in slurm.at_work(node) if process.name() == "python"]
-    assert len(clones.experiments(mine)) == 2
-
-
-def test_a_cell_whose_time_is_nearly_over_goes_on_from_its_checkpoint(mine: Clone, slurm: Cluster) -> None:
-    study(mine, "1")
-    # The warning comes two minutes before.
-    where = mine.root / "where.yaml"
-    where.write_text(where.read_text(encoding="utf-8") + "  time: '00:02:30'\n", encoding="utf-8")
-    mine.environment["SECONDS_EACH"] = "600"
-    told = ended(mine.start("orbweaver", "study", "run", "mine.yaml", "--on", "slurm"), slurm)
-    assert "1 ran, 0 failed" in told, told
-    assert [word for word, _, _ in trainings(mine)] == ["begin", "begin", "end"]
-    log = (mine.root / ".dvc/tmp/studies/mine/1.log").read_text(encoding="utf-8")
-    assert "its time is nearly over, so it is queued again" in log
+    # SLURM signals every process of the job, and the first of them passes it on.
+    assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
+    assert not clones.experiments(mine)

@@ -79,15 +79,16 @@ def outputs() -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def train_until_asked(monkeypatch: pytest.MonkeyPatch, *, steps: int, number: signal.Signals = signal.SIGTERM) -> None:
-    """Train, and have the process asked to stop after so many steps."""
+def train_until_asked(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals, steps: int) -> None:
+    """Train, and have the process asked to stop after so many steps, once by each signal."""
     offer, done = KeptState.offer, 0
 
     def stopping(self: KeptState, *arguments: Any) -> None:
         nonlocal done
         done += 1
         if done == steps:
-            os.kill(os.getpid(), number)
+            for number in numbers or (signal.SIGTERM,):
+                os.kill(os.getpid(), number)
         offer(self, *arguments)
 
     with monkeypatch.context() as patch:
@@ -133,13 +134,24 @@ def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bytes(
     check(case, monkeypatch, steps=2 if "data.split.val" in CASES[case][0] else 1)
 
 
-def stopped_once(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def stopped_once(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals) -> list[Path]:
     """Train two steps of four; return the files of the checkpoint."""
-    line = r"^stopped by SIGUSR1 in epoch 1, after step 2 of 4; the same command goes on from here$"
+    numbers = numbers or (signal.SIGUSR1,)
+    line = rf"^stopped by {numbers[0].name} in epoch 1, after step 2 of 4; the same command goes on from here$"
     with pytest.raises(StoppedError, match=line) as stopped:
-        train_until_asked(monkeypatch, steps=2, number=signal.SIGUSR1)
+        train_until_asked(monkeypatch, *numbers, steps=2)
     assert stopped.value.status == STOPPED
     return sorted(paths.CHECKPOINTS.rglob("*.pt"))
+
+
+def test_a_training_that_has_a_schedulers_signal_twice_keeps_its_state_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("everything")
+    # SLURM's, then ours to the group of processes, then that of the stage whose DVC has ended.
+    assert len(stopped_once(monkeypatch, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)) == 1
+    train.main(["1"])
+    assert ", in epoch 1, after step 2 of 4\n" in capsys.readouterr().out
 
 
 def test_a_damaged_checkpoint_is_named_and_left_out(

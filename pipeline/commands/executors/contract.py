@@ -17,6 +17,7 @@ class Task(NamedTuple):
         trainings: how many networks it trains.
         device: where it computes, as params.yaml has it.
         group: the same for cells of the same images and pre-trained weights.
+        record: JSON of a run that is made again in place of an experiment; empty for a cell.
     """
 
     cell: str
@@ -25,6 +26,7 @@ class Task(NamedTuple):
     trainings: int
     device: str = "auto"
     group: str = ""
+    record: str = ""
 
 
 class State(NamedTuple):

@@ -60,6 +60,7 @@ class Job(Section):
         scratch: a folder of the node, which may name the node's variables.
         remotes: through which it goes in place of the clone and its cache; None where the node sees these.
         prefix: from the repository's top to the project's root.
+        record: JSON of a run that is made again in place of an experiment; empty for a cell.
     """
 
     root: Path
@@ -71,6 +72,7 @@ class Job(Section):
     scratch: str
     remotes: Remotes | None = None
     prefix: str = ""
+    record: str = ""
 
 
 def write(job: Job, file: Path) -> None:

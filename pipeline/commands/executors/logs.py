@@ -34,6 +34,11 @@ def is_training(log: Path) -> bool:
     return any(stage.startswith("train@") for stage in STAGE.findall(read(log)))
 
 
+def has_failed(log: Path) -> bool:
+    """Return whether a cell has printed an error."""
+    return bool(FAILURE.search(read(log)))
+
+
 def failure(log: Path, otherwise: str) -> str:
     """Return the last line that says why a cell failed, ours before DVC's, and the log's place.
 

@@ -56,13 +56,15 @@ class CellProcess:
         """Return DVC's exit status; None while it runs."""
         return self._child.poll()
 
-    def stop(self, patience: float = PATIENCE) -> None:
+    def stop(self, patience: float = PATIENCE, *, first: signal.Signals = signal.SIGINT) -> None:
         """End it and all that it started; each Ctrl-C waits no longer for the last signal.
 
         Args:
             patience: seconds after each signal.
+            first: SIGTERM where its processes may have that already: after Ctrl-C it would be a second signal, which
+                keeps no state.
         """
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (first, signal.SIGTERM, signal.SIGKILL):
             with suppress(KeyboardInterrupt):
                 if self._signalled(number, patience):
                     break

@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.core.errors import InputError
@@ -19,6 +19,15 @@ MOST = 200
 WARNING_SECONDS = 120
 
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+# Its words for a job that waits for a person, and ours.
+HOLDS = {
+    "JobHeldUser": "`scontrol release` lets it begin",
+    "JobHeldAdmin": "an administrator holds it",
+    "JobHoldMaxRequeue": "it was queued again too often; `scontrol release` lets it begin",
+    "launch failed requeued held": "its node could not start it; `scontrol release` tries again",
+    "PartitionTimeLimit": "its partition allows less `time` than where.yaml has",
+    "DependencyNeverSatisfied": "what it waits for never ends; Ctrl-C, then the same command",
+}
 # Its words for a job that has ended otherwise than by itself, and ours.
 ENDS = {
     "TIMEOUT": "its time was over; give more `time` in where.yaml",
@@ -84,17 +93,32 @@ def states(jobs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         UnreachableError: where the scheduler does not answer.
     """
     by_place = {}
+    for place, state, reason in _listed(jobs, "-t", "all", "-o", "%i %T %r"):
+        by_place[place] = (state, "" if reason == "None" else reason)
+    return by_place
+
+
+def began(jobs: Sequence[str]) -> Mapping[str, str]:
+    """Return since when and where each job of arrays runs, by `NUMBER_PLACE`.
+
+    Raises:
+        UnreachableError: where the scheduler does not answer.
+    """
+    listed = _listed(jobs, "-t", "running", "-o", "%i %S %N")
+    return {place: f"since {time.replace('T', ' ')} on {node}" for place, time, node in listed}
+
+
+def _listed(jobs: Sequence[str], *options: str) -> Iterator[Sequence[str]]:
+    """Yield three words of each job of arrays, the last to the end of its line; those long gone are left out."""
     for job in jobs:
         try:
-            listed = _call("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i %T %r")
+            listed = _call("squeue", "-h", "-r", "-j", job, *options)
         except UnreachableError as error:
             if UNKNOWN_JOB not in str(error):
                 raise
             continue
         for line in listed.splitlines():
-            place, state, reason = [*line.split(maxsplit=2), "", ""][:3]
-            by_place[place] = (state, "" if reason == "None" else reason)
-    return by_place
+            yield [*line.split(maxsplit=2), "", ""][:3]
 
 
 def cancel(places: Iterable[str]) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.commands import cells, cloning, copies, sharing
-from pipeline.commands.executors import jobs, logs, scheduler, where
+from pipeline.commands.executors import job_states, jobs, scheduler, where
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.commands.executors.processes import wait
-from pipeline.commands.executors.submitted import Submitted
+from pipeline.commands.executors.submitted import RECORD, Submitted
 from pipeline.core.errors import InputError
 
 LOOK_EVERY = 5.0
@@ -26,8 +26,6 @@ SETTLE = 90.0
 ENDING, CANCELLED_EVERY = 120.0, 1.0
 # Where a node does not see the clone, logs are in its own folder; the last of an option counts.
 OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
-# Beside them: what a job is, its log and the script of all.
-RECORD = "slurm.json"
 
 
 def prepare(request: Request) -> Prepared:
@@ -170,17 +168,12 @@ class Slurm:
             self._finished.add(handle)
             return State("finished")
         name, reason = self._queue.get(self._submitted.places[handle], ("", ""))
-        if name in scheduler.WAITING:
-            return State("waiting", reason)
-        if name and name not in scheduler.ENDED:
-            return State("running")
+        if state := job_states.alive(name, reason):
+            return state
         since = self._gone.setdefault(handle, time.monotonic())
         if name in ("", "COMPLETED") and time.monotonic() - since < SETTLE:
             return State("running")
-        log = self.log(handle)
-        if name in scheduler.ENDS:
-            return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
-        return State("failed", logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})"))
+        return job_states.failed(name, self.log(handle))
 
     def _bring(self, remotes: sharing.Remotes, handles: Sequence[str]) -> None:
         """Take over what nodes have given; a remote that does not answer for now must not end what runs."""
@@ -223,7 +216,10 @@ class Slurm:
                 # A limit is one of all arrays together: then they run one after another.
                 after = leaders
             folder = self._new_folder()
-            of_array = [jobs.Job(**shared, experiment=task.experiment, overrides=task.overrides) for task in array]
+            of_array = [
+                jobs.Job(**shared, experiment=task.experiment, overrides=task.overrides, record=task.record)
+                for task in array
+            ]
             for number, (task, job) in enumerate(zip(array, of_array, strict=True)):
                 jobs.write(job, folder / f"{number}.json")
                 _link(self.log(task.experiment), folder / f"{number}.log")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pipeline.core import paths
 
+# Beside the logs of the study's cells.
+RECORD = "slurm.json"
+
 
 class Submitted:
     """The jobs that were submitted, in a file that a later command reads.
