@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.bundles.description import parse
 from pipeline.core.errors import InputError
 from pipeline.tracking import models
-from pipeline.tracking.store import Store, opened, quieten, told_in_a_line
+from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.store import Store, opened, quieten
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
