@@ -57,7 +57,9 @@ def _away(error: Exception) -> str:
 
 def _refused(error: Exception) -> str:
     """Return what a server asks for that refuses this user; "" for any other error."""
-    user = os.environ.get(USER, "")
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    user = read_mlflow_creds().username
     match STATUS.get(getattr(error, "error_code", "")) or getattr(getattr(error, "response", None), "status_code", 0):
         case 401 if not user:
             return f"asks who you are (401): set {USER} and {PASSWORD}"
