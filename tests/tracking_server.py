@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -59,7 +60,8 @@ class Server:
 
     def start(self) -> None:
         self._start_postgres()
-        chosen = {"PGPORT": str(self._database), "MLFLOW_PORT": str(self.port)}
+        search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        chosen = {"PGPORT": str(self._database), "MLFLOW_PORT": str(self.port), "PATH": search}
         self._spawn("mlflow", "bash", "-c", self._command, environment=os.environ | chosen)
         self._wait(self._answers)
 
