@@ -84,7 +84,7 @@ check: develop ## formatting, lint, types, import rules, Dockerfile
 	ruff check .
 	mypy
 	lint-imports
-	hadolint Dockerfile
+	hadolint Dockerfile deploy/Dockerfile
 
 format: develop ## put the code into shape
 	ruff format .
@@ -93,17 +93,18 @@ format: develop ## put the code into shape
 docs: develop ## build the site of docs/: build/site/index.html
 	zensical build --strict --clean
 
-audit: develop ## look for known vulnerabilities in both lock files; asks a server
+audit: develop ## look for known vulnerabilities in the lock files; asks a server
 	@mkdir -p build
 	@pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements.lock \
-	  --requirement requirements-dev.lock > build/audit.txt 2>&1; code=$$?; \
+	  --requirement requirements-dev.lock --requirement deploy/requirements.lock > build/audit.txt 2>&1; code=$$?; \
 	if grep -q '^Traceback' build/audit.txt; then \
 	  echo "audit: nothing was checked, the vulnerability service cannot be reached: $$(tail -n 1 build/audit.txt)" >&2; \
 	else cat build/audit.txt; fi; exit $$code
 
-lock: setup ## choose the newest versions anew and write both lock files
+lock: setup ## choose the newest versions anew and write the lock files
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.lock
 	$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --group server --constraint requirements.lock --output-file deploy/requirements.lock
 
 deps: develop ## write the source dependencies of dvc.yaml's stages from what they import
 	python tests/dependencies.py

@@ -167,6 +167,8 @@ def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> Non
 NAMING_NO_MACHINE = [
     "requirements.lock",
     "requirements-dev.lock",
+    "deploy/requirements.lock",
+    "deploy/compose.yaml",
     "params.yaml",
     "data/recipe.yaml",
     "dvc.yaml",

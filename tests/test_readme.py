@@ -30,6 +30,7 @@ DOCKER = "needs Docker; test_container.py runs the steps of the Dockerfile"
 SERVED = "test_served.py runs it, with a port and an image of its own"
 EXPORT = "test_export.py calls it with a bundle"
 PHOTOGRAPHS = "needs photographs or weights of the user's own; test_experiments.py runs drawn ones in folders"
+SERVER = "end_to_end/test_tracking_server.py types it, or does the same with the tests' own environment"
 LIKE = "test_experiments.py runs one like it"
 LONG = "trains for long; its plan is tested here"
 CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
@@ -94,6 +95,15 @@ OUT_OF_REACH = {
     "dvc exp run --queue -S 'regularizer=l2,l2_sp,delta,afa,spa_gca' && dvc queue start -j 2": LONG,
     "orbweaver study run ecsm-table5 -S folder=/data/spiders": LONG,
     'docker build --build-arg UID="$(id -u)" --tag orbweaver .': DOCKER,
+    "(umask 077; set -C; for name in PGPASSWORD MLFLOW_AUTH_ADMIN_PASSWORD MLFLOW_FLASK_SERVER_SECRET_KEY;"
+    ' do echo "$name=$(openssl rand -hex 24)"; done > deploy/.env)': SERVER,
+    "docker compose --file deploy/compose.yaml up --detach --build": "needs Docker; test_compose.py reads the file",
+    "python3 -m venv deploy/.venv": SERVER,
+    "deploy/.venv/bin/pip install --require-hashes --requirement deploy/requirements.lock": SERVER,
+    'export PATH="$PWD/deploy/.venv/bin:$PATH"': SERVER,
+    "(set -a && . deploy/.env && PGHOST=127.0.0.1 deploy/serve)": SERVER,
+    "export MLFLOW_TRACKING_URI=http://127.0.0.1:5000 MLFLOW_TRACKING_USERNAME=ada"
+    " MLFLOW_TRACKING_PASSWORD=...": SERVER,
     'docker run --rm --volume "$PWD:/project" orbweaver': DOCKER,
     'docker run --rm --volume "$PWD:/project" --gpus all orbweaver dvc exp run -S freeze=3c': DOCKER,
     'docker run --rm --volume "$PWD:/project" --volume /data/spiders:/data/spiders:ro '
@@ -177,6 +187,12 @@ def test_every_option_is_one_of_the_commands() -> None:
         # Of `dvc remote modify` and uv.
         "--local",
         "--constraint",
+        # Of docker compose and pip.
+        "--file",
+        "--detach",
+        "--build",
+        "--require-hashes",
+        "--requirement",
         # Of `mlflow models serve` and curl.
         "--model-uri",
         "--env-manager",

@@ -6,6 +6,7 @@ seconds to import, so that happens inside the functions that need it.
 """
 
 from pipeline.evaluation.compare.repeats import Files, Folder
+from pipeline.tracking.address import database, is_server, shown, uri
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.lookup import key_of, recorded, run_of
 from pipeline.tracking.models import content_key, log_bundle, try_log_bundle
@@ -14,7 +15,7 @@ from pipeline.tracking.privacy import hides
 from pipeline.tracking.publishing import Published, publish, try_publish
 from pipeline.tracking.registry import Version, register, version_of
 from pipeline.tracking.results import IncompleteError, complete, is_finished, read
-from pipeline.tracking.store import database, initialize, is_server, shown, uri
+from pipeline.tracking.store import initialize
 
 __all__ = [
     "Files",

@@ -16,6 +16,8 @@ NAME = "orbweaver"
 KEY, REPEAT, CONTENT = f"{NAME}.key", f"{NAME}.repeat", f"{NAME}.content"
 PARENT, RUN_NAME, COMMIT = "mlflow.parentRunId", "mlflow.runName", "mlflow.source.git.commit"
 NOTE = "mlflow.note.content"
+# Whether a run may hold images, names and places.
+IMAGES = f"{NAME}.images"
 LONGEST_PARAM = 6000
 
 

@@ -6,7 +6,8 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core.naming import UNNAMED, Naming
 from pipeline.core.recipe import Tracking
@@ -15,9 +16,10 @@ from pipeline.core.stopping import StoppedError
 from pipeline.tracking import content, labels, metric_names, privacy
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
+from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.load import system_metrics
 from pipeline.tracking.results import key_of
-from pipeline.tracking.store import Store, is_server, log, make_run, opened, quieten, runs_of, told_in_a_line, uri
+from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -26,8 +28,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 HOST, PROCESS = f"{labels.NAME}.host", f"{labels.NAME}.pid"
 BATCH_SECONDS = 1.0
-LOCAL_SECONDS, SERVER_SECONDS = 15.0, 5.0
-BROKEN_OFF_SECONDS = 1.0
+CLOSING_SECONDS, BROKEN_OFF_SECONDS = 15.0, 1.0
 # Nobody looks at the curves of a shorter training while it goes on; `report` puts them into MLflow all at once.
 SHOWN_AFTER_SECONDS = 10.0
 
@@ -47,9 +48,10 @@ def follow(
     """Show a training in MLflow while it goes on, in the background; nothing that happens there stops the training.
 
     It is shown, all of it, once it has gone on for ten seconds: a shorter one is left to the report.
+    A server that is away is asked again until the training ends, and then sent all of it.
     A repeat that was trained to its end is not shown again. One whose process is gone is replaced, so no curve ever
-    has a step twice. At the end a local store is waited for at most 15 s, a server 5 s;
-    after a failure or Ctrl-C either one 1 s.
+    has a step twice. At the end the store is waited for at most 15 s, one that is away not at all;
+    after a failure or Ctrl-C 1 s.
 
     Args:
         record: what the result follows from.
@@ -73,6 +75,14 @@ def follow(
         live.close(status)
 
 
+class Runs(NamedTuple):
+    """The run of a training, that of its experiment, and the store that has them."""
+
+    store: Store
+    parent: str
+    run: str
+
+
 class LiveRun:
     """The run of a training that goes on; made by `follow`."""
 
@@ -81,6 +91,7 @@ class LiveRun:
     ) -> None:
         quieten()
         self._record = record if shown.images else privacy.record(record)
+        self._images = labels.text(shown.images)
         self._system_metrics = shown.system_metrics
         self._naming = naming
         self._data_sha256 = data_sha256
@@ -99,26 +110,30 @@ class LiveRun:
         """Close the run with its status, and wait a little until all is sent."""
         self._points.put(status)
         self._background.cancel()
-        patience = SERVER_SECONDS if is_server(uri()) else LOCAL_SECONDS
-        self._background.finish(patience if status == "FINISHED" else BROKEN_OFF_SECONDS)
+        self._background.finish(CLOSING_SECONDS if status == "FINISHED" else BROKEN_OFF_SECONDS)
 
-    def _send(self) -> None:
-        with told_in_a_line():
-            with opened() as store:
-                runs = runs_of(store, self._key)
-                if _is_taken(runs.get(self._record.repeat)):
-                    return
-                parent = self._begin_parent(store, runs.get(None))
-                run = self._begin(store, runs.get(self._record.repeat), parent)
-            with system_metrics(run) if self._system_metrics else nullcontext():
-                status = self._send_points(store, run)
-            store.client.set_terminated(run, status)
-            if status != "FINISHED":
-                store.client.set_terminated(parent, status)
+    def _send(self, background: Background) -> None:
+        runs = background.insist(self._begun)
+        if runs is None:
+            return
+        with told_in_a_line(), system_metrics(runs.run) if self._system_metrics else nullcontext():
+            status = self._send_points(background, runs)
+        ended = (runs.run,) if status == "FINISHED" else (runs.run, runs.parent)
+        for run in ended:
+            background.insist(partial(runs.store.client.set_terminated, run, status))
+
+    def _begun(self) -> "Runs | None":
+        """Return the runs to fill; None where this repeat is in another's hands. Again, what was begun is replaced."""
+        with opened() as store:
+            runs = runs_of(store, self._key)
+            if _is_taken(runs.get(self._record.repeat)):
+                return None
+            parent = self._begin_parent(store, runs.get(None))
+            return Runs(store, parent, self._begin(store, runs.get(self._record.repeat), parent))
 
     def _begin_parent(self, store: Store, run: "Run | None") -> str:
         if run is None:
-            tags = labels.parent_tags(self._record, self._naming) | {labels.KEY: self._key}
+            tags = labels.parent_tags(self._record, self._naming) | {labels.KEY: self._key, labels.IMAGES: self._images}
             parent = make_run(store, tags, started=_now())
             log(store, parent, params=labels.parent_params(self._record, self._data_sha256, self._repeats))
             return parent
@@ -130,17 +145,17 @@ class LiveRun:
         if left is not None:
             store.client.delete_run(left.info.run_id)
         key = {labels.KEY: self._key}
-        owner = {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
+        owner = {HOST: socket.gethostname(), PROCESS: str(os.getpid()), labels.IMAGES: self._images}
         tags = labels.child_tags(self._record, self._naming) | key | owner | {labels.PARENT: parent}
         run = make_run(store, tags, started=_now())
         log(store, run, params=labels.child_params(self._record, self._data_sha256))
         return run
 
-    def _send_points(self, store: Store, run: str) -> Status:
+    def _send_points(self, background: Background, runs: "Runs") -> Status:
         status = None
         while status is None:
             points, status = self._batch()
-            log(store, run, points=points)
+            background.insist(partial(log, runs.store, runs.run, points=points))
         return status
 
     def _batch(self) -> tuple[list[Point], Status | None]:

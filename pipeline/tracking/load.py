@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from pipeline.tracking.store import uri
+from pipeline.tracking.address import uri
 
 NO_GPU = "mlflow: the GPU's load is not shown: `pip install nvidia-ml-py` adds it; that of CPU, memory and disk is"
 

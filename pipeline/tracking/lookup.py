@@ -5,7 +5,8 @@ from tempfile import TemporaryDirectory
 
 from pipeline.core.errors import InputError
 from pipeline.tracking import labels, origin
-from pipeline.tracking.store import opened, quieten, runs_of, told_in_a_line
+from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.store import opened, quieten, runs_of
 
 
 def run_of(key: str) -> str:

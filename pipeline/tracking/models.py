@@ -22,7 +22,8 @@ from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.tracking import labels
 from pipeline.tracking.background import Background
-from pipeline.tracking.store import Store, make_run, opened, quieten, runs_of, told_in_a_line
+from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.store import Store, make_run, opened, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -53,11 +54,10 @@ class Logged(NamedTuple):
 
 def try_log_bundle(folder: Path) -> None:
     """Log a bundle for a command: a failure is one line, after two minutes at most, and stops nothing."""
-
-    def work() -> None:
-        log_bundle(folder)
-
-    Background(work, meanwhile="the bundle is whole", filled_by="orbweaver sync --models").finish(LOG_SECONDS)
+    work = Background(
+        lambda _: log_bundle(folder), meanwhile="the bundle is whole", filled_by="orbweaver sync --models"
+    )
+    work.finish(LOG_SECONDS)
 
 
 def log_bundle(folder: Path) -> Logged:

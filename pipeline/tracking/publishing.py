@@ -13,23 +13,24 @@ from pipeline.core import paths
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels
+from pipeline.tracking.address import uri
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
-from pipeline.tracking.labels import CONTENT, KEY, NAME, NOTE, PARENT
+from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.labels import CONTENT, IMAGES, KEY, NAME, NOTE, PARENT
 from pipeline.tracking.origin import CHANGES, FILE
 from pipeline.tracking.results import Results, complete, read
-from pipeline.tracking.store import Store, log, make_run, opened, quieten, runs_of, told_in_a_line, uri
+from pipeline.tracking.store import Store, by_repeat, delete_doubles, every_run_of, log, make_run, opened, quieten
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Outcome = Literal["added", "completed", "unchanged"]
 
-# The artifacts of our runs, and the tag that says whether they may hold images, names and places.
+# The artifacts of our runs.
 OURS = {"summary.json", "report", "predictions.csv", "scores.json", "record.json", "runtime.json", FILE, CHANGES}
-IMAGES = f"{NAME}.images"
 DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
-PUBLISH_SECONDS = 60.0
+PUBLISH_SECONDS, PUBLISH_TIMES = 60.0, 3
 
 
 class Published(NamedTuple):
@@ -44,6 +45,7 @@ class Missing(NamedTuple):
 
     params: dict[str, str]
     points: list[Point]
+    tags: dict[str, str]
 
 
 def try_publish(files: Files, *, images: bool = False) -> None:
@@ -51,8 +53,8 @@ def try_publish(files: Files, *, images: bool = False) -> None:
     quieten()
     names = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
 
-    def work() -> None:
-        publish(files, names=names, images=images)
+    def work(background: Background) -> None:
+        background.insist(lambda: publish(files, names=names, images=images), times=PUBLISH_TIMES)
 
     Background(work, meanwhile="the report is whole").finish(PUBLISH_SECONDS)
 
@@ -80,10 +82,12 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True, im
     results = read(files)
     quieten()
     with told_in_a_line(), opened() as store:
-        upsert = Upsert(store, runs_of(store, results.key), results.key, refresh, images)
+        every = every_run_of(store, results.key)
+        upsert = Upsert(store, by_repeat(every), results.key, refresh, images)
         parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files, images=images))
         changes = {upsert.put(*_child(one, parent, results, files, images))[1] for one in results.repeats}
-        _add_names(store, parent, names)
+        _add_names(store, upsert.runs.get(None), parent, names)
+        delete_doubles(store, every)
     if outcome == "unchanged" and changes != {"unchanged"}:
         outcome = "completed"
     return Published(results.key, outcome)
@@ -125,35 +129,37 @@ class Upsert:
         as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
         if mark and as_asked and not self.refresh:
             return run.info.run_id, "unchanged"
-        wanted = _built(build)
+        wanted = _with_note(run, _built(build))
         if mark == wanted.mark() and as_asked:
             return run.info.run_id, "unchanged"
-        missing = _missing(self.store, run, wanted)
+        missing = _missing(self.store, run, wanted, self._tags(wanted))
         if not as_asked or missing is None:
             _delete_files(self.store, run.info.run_id)
         if missing is None:
             self.store.client.delete_run(run.info.run_id)
-            return self._make(_with_note(run, wanted), _of_others(run) | dict(tags)), "completed"
-        self._fill(run.info.run_id, _with_note(run, wanted), missing)
+            return self._make(wanted, _of_others(run) | dict(tags)), "completed"
+        self._fill(run.info.run_id, wanted, missing)
         if run.info.status != "FINISHED":
             self.store.client.set_terminated(run.info.run_id, "FINISHED", end_time=wanted.ended)
         return run.info.run_id, "completed"
 
     def _make(self, wanted: Content, tags: Mapping[str, str]) -> str:
-        run = make_run(self.store, {**tags, **wanted.tags, KEY: self.key}, started=wanted.started)
-        self._fill(run, wanted, Missing(wanted.params, [*wanted.points, *wanted.timings]))
+        run = make_run(self.store, {**tags, **self._tags(wanted), KEY: self.key}, started=wanted.started)
+        self._fill(run, wanted, Missing(wanted.params, [*wanted.points, *wanted.timings], {}))
         self.store.client.set_terminated(run, "FINISHED", end_time=wanted.ended)
         return run
 
     def _fill(self, run: str, wanted: Content, missing: Missing) -> None:
         """Add what is missing; the mark comes last, so a run that holds only a part of it never has one."""
-        log(self.store, run, params=missing.params, points=missing.points, tags=wanted.tags)
+        log(self.store, run, params=missing.params, points=missing.points, tags=missing.tags)
         _log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
-        marks = {CONTENT: wanted.mark(), IMAGES: labels.text(self.images)} | (
-            {OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {}
-        )
-        log(self.store, run, tags=marks)
+        log(self.store, run, tags={CONTENT: wanted.mark()})
+
+    def _tags(self, wanted: Content) -> dict[str, str]:
+        """Return the tags but for the mark; a run that may hold images says so before it does."""
+        note = {OUR_NOTE: digest(wanted.tags[NOTE])} if NOTE in wanted.tags else {}
+        return wanted.tags | note | {IMAGES: labels.text(self.images)}
 
     def _tag(self, run: "Run", tags: Mapping[str, str]) -> None:
         for name, value in tags.items():
@@ -166,7 +172,7 @@ def _built(build: Callable[[], Content]) -> Content:
         return build()
 
 
-def _missing(store: Store, run: "Run", wanted: Content) -> Missing | None:
+def _missing(store: Store, run: "Run", wanted: Content, tags: Mapping[str, str]) -> Missing | None:
     """Return what the run lacks, or None if it contradicts the files."""
     params = {name: value for name, value in wanted.params.items() if name not in run.data.params}
     same = all(run.data.params.get(name, value) == value for name, value in wanted.params.items())
@@ -177,7 +183,8 @@ def _missing(store: Store, run: "Run", wanted: Content) -> Missing | None:
     known = {place for place, _ in there}
     points = [point for point in wanted.points if (point.name, point.step) not in known]
     timings = [point for point in wanted.timings if point.name not in run.data.metrics]
-    return Missing(params, points + timings)
+    changed = {name: value for name, value in tags.items() if run.data.tags.get(name) != value}
+    return Missing(params, points + timings, changed)
 
 
 def _points_of(store: Store, run: "Run", names: set[str]) -> list[tuple[tuple[str, int], float]]:
@@ -233,9 +240,8 @@ def _log_data(store: Store, run: str, name: str, digest: str) -> None:
     store.client.log_inputs(run, datasets=[DatasetInput(described, [InputTag("mlflow.data.context", "training")])])
 
 
-def _add_names(store: Store, run: str, names: Iterable[str]) -> None:
-    tag = store.client.get_run(run).data.tags.get(DVC_NAMES, "")
-    known = [name for name in tag.split(",") if name]
+def _add_names(store: Store, before: "Run | None", run: str, names: Iterable[str]) -> None:
+    known = [name for name in (before.data.tags.get(DVC_NAMES, "") if before else "").split(",") if name]
     added = [name for name in names if name not in known]
     if added:
         store.client.set_tag(run, DVC_NAMES, ",".join([*known, *added]))

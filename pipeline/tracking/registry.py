@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.bundles.description import parse
 from pipeline.core.errors import InputError
 from pipeline.tracking import models
-from pipeline.tracking.store import Store, opened, quieten, told_in_a_line
+from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.store import Store, opened, quieten
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -73,7 +74,7 @@ def register(folder: Path, *, name: str, alias: str) -> str:
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
     with told_in_a_line(), opened() as store:
-        if not store.client.search_registered_models(f"name = '{_quoted(name)}'"):
+        if not _is_registered(store, _quoted(name)):
             store.client.create_registered_model(name)
         versions = store.client.search_model_versions(f"name = '{_quoted(name)}'")
         number = next((str(one.version) for one in versions if one.tags.get(models.BUNDLE) == key), None)
@@ -103,13 +104,20 @@ def description(card: str) -> str:
     return text[: LONGEST_CARD - len(CUT)].rpartition("\n")[0] + CUT
 
 
+def _is_registered(store: Store, name: str) -> bool:
+    return bool(store.client.search_registered_models(f"name = '{name}'"))
+
+
 def _aliased(store: Store, name: str, alias: str) -> "ModelVersion | None":
     from mlflow.exceptions import MlflowException
 
+    # A server with users answers 403 for the alias of a model that is not there.
+    if not _is_registered(store, name):
+        return None
     try:
         return store.client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        # There is no such model, or none of its versions has the alias.
+        # None of its versions has the alias.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE") and "not found" in str(error):
             return None
         raise

@@ -1,20 +1,21 @@
-"""The MLflow store: where it is, how it is made, and what its failures are called."""
+"""The MLflow store: how it is made and opened, and how runs in it are looked for and filled."""
 
 import os
-import re
-import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
+from pipeline.tracking.address import database_at, is_server, shown, uri
 from pipeline.tracking.content import Point
+from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
@@ -33,17 +34,10 @@ QUIET = {
 }
 # Before it is said who holds the store, and after that.
 QUIET_SECONDS, LOCK_SECONDS = 30.0, 600.0
-METRICS_A_BATCH, PARAMS_A_BATCH = 1000, 100
+# MLflow takes 100 parameters, 100 tags, and 1,000 of all together.
+METRICS_A_BATCH, PARAMS_A_BATCH, TAGS_A_BATCH = 800, 100, 100
 
-
-def uri() -> str:
-    """Return where the runs go: MLFLOW_TRACKING_URI, else a database in the user's own clone.
-
-    A relative path of sqlite is below the clone's root, so that queue runs, which start elsewhere, agree on it.
-    """
-    given = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.MLFLOW_DATABASE}"
-    scheme, slashes, place = given.partition(":///")
-    return f"{scheme}{slashes}{paths.root() / place}" if scheme == "sqlite" else given
+Item = TypeVar("Item")
 
 
 class Store(NamedTuple):
@@ -55,12 +49,13 @@ class Store(NamedTuple):
 
 @contextmanager
 def opened() -> Iterator[Store]:
-    """Open the store, or create it, under the lock of the clone."""
+    """Open the store, or create it: a database under the lock of the clone, a server, which takes many, without."""
     place = uri()
     # The import takes seconds, in which nobody else should have to wait.
     _import_client(place)
-    database = _database(place)
-    with held(_lock(database), "MLflow's store", waiting=_wait, patience=QUIET_SECONDS, limit=LOCK_SECONDS):
+    database = database_at(place)
+    lock = held(_lock(database), "MLflow's store", waiting=_wait, patience=QUIET_SECONDS, limit=LOCK_SECONDS)
+    with nullcontext() if is_server(place) else lock:
         if database and not database.exists():
             _make(database)
         client = _client(place)
@@ -83,7 +78,7 @@ def _import_client(place: str) -> None:
         warnings.simplefilter("ignore")
         import mlflow
 
-        if _database(place):
+        if database_at(place):
             import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
 
 
@@ -102,13 +97,26 @@ def _experiment(client: "MlflowClient", place: str) -> str:
     artifacts = None if is_server(place) else (paths.root() / paths.MLFLOW_ARTIFACTS).as_uri()
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        return str(client.create_experiment(name, artifact_location=artifacts))
-    if _database(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
+        return _made_experiment(client, name, artifacts)
+    if database_at(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
         raise InputError(
             f"{shown(place)}: it keeps artifacts in {experiment.artifact_location}, so it comes from another folder; "
             "delete it, it can be rebuilt"
         )
     return str(experiment.experiment_id)
+
+
+def _made_experiment(client: "MlflowClient", name: str, artifacts: str | None) -> str:
+    """Make the experiment, unless another process, on a server perhaps another machine, was the first."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.create_experiment(name, artifact_location=artifacts))
+    except MlflowException as error:
+        made = client.get_experiment_by_name(name) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
+        if made is None:
+            raise
+        return str(made.experiment_id)
 
 
 def _make(database: Path) -> None:
@@ -129,55 +137,10 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
-def database() -> Path | None:
-    """Return the file that holds the runs; None where a server does."""
-    return _database(uri())
-
-
-def _database(place: str) -> Path | None:
-    return Path(place.removeprefix("sqlite:///").partition("?")[0]) if place.startswith("sqlite:///") else None
-
-
-def is_server(place: str) -> bool:
-    """Return whether an address is that of a server, which keeps the artifacts itself."""
-    return place.startswith(("http://", "https://", "databricks"))
-
-
 def quieten() -> None:
     """Set what mlflow reads when it is imported or asks a server; the user's own settings stay."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-
-
-@contextmanager
-def told_in_a_line() -> Iterator[None]:
-    """Turn what a store can fail with into an `InputError` that names the store."""
-    try:
-        yield
-    except _failures() as error:
-        raise InputError(f"{shown(uri())}: {_reason(error)}") from None
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """Return the errors that a store can fail with; called only after a failure, as the import takes seconds."""
-    try:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError:
-        return (OSError, ImportError)
-    return (OSError, ImportError, MlflowException, SQLAlchemyError)
-
-
-def _reason(error: Exception) -> str:
-    text = shown(" ".join(str(error).split()))
-    if "out-of-date database schema" in text:
-        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shlex.quote(shown(uri()))}`"
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def shown(text: str) -> str:
-    """Return an address without its user name and password."""
-    return re.sub(r"//[^/@]*@", "//", text)
 
 
 def initialize() -> str:
@@ -191,14 +154,31 @@ def initialize() -> str:
         return store.experiment
 
 
-def runs_of(store: Store, key: str) -> "dict[int | None, Run]":
+def every_run_of(store: Store, key: str) -> "list[Run]":
+    """Return all runs of an experiment, the latest first."""
+    return list(store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'"))
+
+
+def by_repeat(runs: "Iterable[Run]") -> "dict[int | None, Run]":
     """Return an experiment's runs by their repeat; the run of the experiment itself is that of None.
 
     The latest come first, so that of several the oldest is taken: two machines may have made one each.
     """
-    runs = store.client.search_runs([store.experiment], f"tags.`{KEY}` = '{key}'")
-    numbers = [run.data.tags.get(REPEAT) for run in runs]
-    return {int(number) if number else None: run for number, run in zip(numbers, runs, strict=True)}
+    numbers = ((run, run.data.tags.get(REPEAT)) for run in runs)
+    return {int(number) if number else None: run for run, number in numbers}
+
+
+def delete_doubles(store: Store, runs: "Sequence[Run]") -> None:
+    """Delete of an experiment's runs those that others made at the same moment: a server is asked by many at once."""
+    used = by_repeat(runs).values()
+    for run in runs:
+        if run not in used:
+            store.client.delete_run(run.info.run_id)
+
+
+def runs_of(store: Store, key: str) -> "dict[int | None, Run]":
+    """Return an experiment's runs as `by_repeat` does."""
+    return by_repeat(every_run_of(store, key))
 
 
 def make_run(store: Store, tags: Mapping[str, str], *, started: int) -> str:
@@ -215,18 +195,19 @@ def log(
     points: Sequence[Point] = (),
     tags: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Add to a run, in as many requests as MLflow's limits ask for."""
+    """Add to a run, in as few requests as MLflow's limits allow."""
     from mlflow.entities import Metric, Param, RunTag
 
-    metrics = [Metric(point.name, point.value, point.when, point.step) for point in points]
-    for part in _parts(metrics, METRICS_A_BATCH):
-        store.client.log_batch(run, metrics=part)
-    for part in _parts([Param(*item) for item in params.items()], PARAMS_A_BATCH):
-        store.client.log_batch(run, params=part)
-    for part in _parts([RunTag(*item) for item in tags.items()], PARAMS_A_BATCH):
-        store.client.log_batch(run, tags=part)
+    batches = zip_longest(
+        _parts([Metric(point.name, point.value, point.when, point.step) for point in points], METRICS_A_BATCH),
+        _parts([Param(*item) for item in params.items()], PARAMS_A_BATCH),
+        _parts([RunTag(*item) for item in tags.items()], TAGS_A_BATCH),
+        fillvalue=(),
+    )
+    for some_metrics, some_params, some_tags in batches:
+        store.client.log_batch(run, metrics=some_metrics, params=some_params, tags=some_tags)
 
 
-def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:
+def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

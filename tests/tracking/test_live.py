@@ -13,7 +13,7 @@ from written_results import DATA
 from pipeline import tracking
 from pipeline.core.naming import UNNAMED
 from pipeline.core.recipe import Tracking
-from pipeline.tracking import labels, live, load, store
+from pipeline.tracking import background, failures, labels, live, load, store
 from pipeline.tracking.results import key_of
 
 ROOT = Path(__file__).parents[2]
@@ -178,7 +178,7 @@ def silent_port():
 
 def lines_of_a_training_without_a_server(port, monkeypatch, capfd, files):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    monkeypatch.setattr(live, "SERVER_SECONDS", 1.0)
+    monkeypatch.setattr(live, "CLOSING_SECONDS", 1.0)
     started = time.monotonic()
     follow_to_the_end(files.record(1), files.rows(1))
     assert time.monotonic() - started < 20
@@ -188,8 +188,30 @@ def lines_of_a_training_without_a_server(port, monkeypatch, capfd, files):
 def test_a_server_that_is_not_there_costs_one_line(clone, monkeypatch, capfd, files, closed_port):
     lines = lines_of_a_training_without_a_server(closed_port, monkeypatch, capfd, files)
     assert len(lines) == 1
-    assert lines[0].startswith(f"mlflow: http://127.0.0.1:{closed_port}: ")
+    assert lines[0].startswith(f"mlflow: http://127.0.0.1:{closed_port}: does not answer (Connection refused); ")
     assert lines[0].endswith("; the training goes on; `orbweaver sync` fills this in later")
+
+
+def test_a_server_that_comes_back_is_sent_all_of_a_training_that_goes_on(tracked, files, runs, points, monkeypatch):
+    away = iter(["before", "at the end"])
+
+    def fails_at_first(work):
+        def asked(*words, **values):
+            if next(away, None):
+                raise failures.AwayError("http://host: does not answer")
+            return work(*words, **values)
+
+        return asked
+
+    monkeypatch.setattr(background, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(live, "opened", fails_at_first(store.opened))
+    with tracking.follow(files.record(1), data_sha256=DATA, repeats=[1]) as going_on:
+        wait_for(lambda: child(runs))
+        away = iter(["while it is sent"])
+        monkeypatch.setattr(live, "log", fails_at_first(store.log))
+        going_on.log(files.rows(1)[0], 1)
+        wait_for(lambda: points() == 3)
+    assert child(runs).info.status == "FINISHED"
 
 
 def test_a_server_that_never_answers_costs_one_line(clone, monkeypatch, capfd, files, silent_port):

@@ -9,7 +9,7 @@ from written_results import DATA
 
 from pipeline import tracking
 from pipeline.core import digests, paths
-from pipeline.tracking import labels, metric_names, publishing
+from pipeline.tracking import background, failures, labels, metric_names, publishing, store
 from pipeline.tracking.results import key_of
 
 HERE = tracking.Folder(Path())
@@ -161,6 +161,47 @@ def test_artifacts_are_in_the_clone_wherever_a_queue_run_is(tracked, files, runs
     assert parent.data.tags["dvc.experiments"] == "gaunt-toga"
     assert (tracked / "mlruns" / parent.info.run_id / "artifacts/summary.json").exists()
     assert sorted(path.name for path in elsewhere.iterdir()) == ["dvc.lock", "metrics"]
+
+
+def test_a_run_is_filled_by_two_batches_and_one_that_is_whole_by_none(tracked, files, runs, monkeypatch):
+    from mlflow import MlflowClient
+
+    asked, log_batch = [], MlflowClient.log_batch
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *words, **content: asked.append(log_batch(*words, **content)))
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    assert len(asked) == 2 * len(runs()) == 6
+    tracking.publish(HERE)
+    assert len(asked) == 6
+
+
+@pytest.mark.parametrize(("away", "asked"), [(2, 3), (9, 3)])
+def test_a_report_asks_a_server_that_is_away_three_times_and_says_so_once(monkeypatch, capfd, away, asked):
+    tries = []
+
+    def publish(*words, **options):
+        tries.append(words)
+        if len(tries) <= away:
+            raise failures.AwayError("http://host: does not answer")
+
+    monkeypatch.setattr(publishing, "publish", publish)
+    monkeypatch.setattr(background, "ASK_AGAIN_SECONDS", 0.0)
+    tracking.try_publish(HERE)
+    assert len(tries) == asked
+    line = "mlflow: http://host: does not answer; the report is whole; `orbweaver sync` fills this in later\n"
+    assert capfd.readouterr().err == line
+
+
+def test_a_run_that_another_made_at_the_same_moment_is_deleted_once_the_older_is_whole(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    whole = identifiers(runs)
+    with store.opened() as opened:
+        [key] = {run.data.tags[labels.KEY] for run in runs()}
+        for tags in ({}, {labels.REPEAT: "1"}):
+            store.make_run(opened, tags | {labels.KEY: key}, started=round(time.time() * 1000) + 10_000)
+    assert tracking.publish(HERE).outcome == "unchanged"
+    assert identifiers(runs) == whole
 
 
 def test_what_the_user_has_noted_survives_a_replacement(tracked, files, runs):

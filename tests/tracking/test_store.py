@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -130,3 +131,36 @@ def test_more_values_than_one_request_takes_are_logged(tracked, points):
         store.log(opened, run, points=many, params={f"p{number}": "1" for number in range(250)})
         assert len(opened.client.get_run(run).data.params) == 250
     assert points() == 2500
+
+
+def test_one_request_takes_parameters_tags_and_the_points_that_there_is_room_for(monkeypatch):
+    asked = []
+    client = SimpleNamespace(log_batch=lambda run, **content: asked.append({k: len(v) for k, v in content.items()}))
+    many = [store.Point("loss", 0.5, step, 1000) for step in range(900)]
+    store.log(store.Store(client, "1"), "run", points=many, params=dict.fromkeys("ab", "1"), tags={"c": "1"})
+    assert asked == [{"metrics": 800, "params": 2, "tags": 1}, {"metrics": 100, "params": 0, "tags": 0}]
+
+
+def test_a_server_is_opened_by_many_at_once(clone, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    monkeypatch.setattr(store, "_experiment", lambda client, place: "1")
+    with held(clone / paths.MLFLOW_LOCK, "another training", waiting=pytest.fail), store.opened() as opened:
+        assert opened.experiment == "1"
+
+
+def test_an_experiment_that_another_process_makes_first_is_taken(tracked, monkeypatch):
+    from mlflow import MlflowClient
+
+    with store.opened() as opened:
+        first, asked = opened.experiment, iter([None])
+    there = MlflowClient.get_experiment_by_name
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", lambda *words: next(asked, there(*words)))
+    assert tracking.initialize() == first
+
+
+def test_of_runs_that_two_made_at_once_the_older_stays(tracked, runs):
+    with store.opened() as opened:
+        made = [store.make_run(opened, {"orbweaver.key": "k"}, started=when) for when in (1000, 2000)]
+        other = store.make_run(opened, {"orbweaver.key": "k", "orbweaver.repeat": "1"}, started=3000)
+        store.delete_doubles(opened, store.every_run_of(opened, "k"))
+    assert {run.info.run_id for run in runs()} == {made[0], other}

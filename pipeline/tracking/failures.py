@@ -1,0 +1,81 @@
+"""What a store can fail with, as one line that names it and the way out."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.core.errors import InputError
+from pipeline.tracking.address import shown, uri
+from pipeline.tracking.labels import NAME
+
+USER, PASSWORD, EXPERIMENT = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_EXPERIMENT_NAME"
+STATUS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}
+LONGEST_REASON = 200
+
+
+class AwayError(InputError):
+    """A server that does not answer, or not now: the same request may succeed later."""
+
+
+@contextmanager
+def told_in_a_line() -> Iterator[None]:
+    """Turn what a store can fail with into an `InputError` that names the store; `AwayError` where it is away."""
+    try:
+        yield
+    except _failures() as error:
+        kind = AwayError if (reason := _away(error)) else InputError
+        raise kind(f"{shown(uri())}: {reason or _refused(error) or _reason(error)}") from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the errors that a store can fail with; called only after a failure, as the import takes seconds."""
+    try:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return (OSError, ImportError)
+    return (OSError, ImportError, MlflowException, SQLAlchemyError)
+
+
+def _away(error: Exception) -> str:
+    """Return in words why a server did not answer; "" where it did.
+
+    MLflow asks again after a timeout or a status of 429 or 5xx, and then hides requests' error behind its own.
+    """
+    from requests.exceptions import ConnectionError, RetryError, Timeout
+
+    for one in (error, error.__cause__, error.__context__):
+        if isinstance(one, ConnectionError | RetryError | Timeout):
+            inner = getattr(one.args[0] if one.args else None, "reason", None) or one
+            reason = re.split(r"\] |: ", str(inner))[-1]
+            whole = reason.rstrip("')") if reason.count(")") > reason.count("(") else reason
+            return f"does not answer ({shown(whole)}); is MLFLOW_TRACKING_URI right, and the server up?"
+    return ""
+
+
+def _refused(error: Exception) -> str:
+    """Return what a server asks for that refuses this user; "" for any other error."""
+    from mlflow.utils.credentials import read_mlflow_creds
+
+    user = read_mlflow_creds().username
+    match STATUS.get(getattr(error, "error_code", "")) or getattr(getattr(error, "response", None), "status_code", 0):
+        case 401 if not user:
+            return f"asks who you are (401): set {USER} and {PASSWORD}"
+        case 401:
+            return f"refuses the user {user!r} with this password (401): see {USER} and {PASSWORD}"
+        case 403:
+            name = os.environ.get(EXPERIMENT) or NAME
+            return (
+                f"the user {user!r} may not do this (403): an admin of the server can give MANAGE on the experiment "
+                f"{name!r}, or {EXPERIMENT} names one of your own"
+            )
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    text = shown(" ".join(str(error).split()))
+    if "out-of-date database schema" in text:
+        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shlex.quote(shown(uri()))}`"
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
