@@ -1,6 +1,6 @@
 """Cells run one by one or a few at a time, with a bar over their trainings, by one command at a time in a clone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline.commands.driving import Ended
 from pipeline.commands.executors import table
 from pipeline.commands.executors.contract import Executor, Prepared, Request
 from pipeline.commands.executors.table import EXECUTORS
+from pipeline.commands.remotes import IncompleteError, Remotes, named_remotes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
@@ -78,19 +79,33 @@ def found(planned: Sequence[Cell]) -> dict[str, str]:
     What is here and not there goes there.
     """
     root = Path.cwd()
-    if remotes := sharing.of(root):
+    if remotes := named_remotes(root):
         keys = [cell.key for cell in planned]
-        brought, given = sharing.bring(root, remotes, keys), sharing.give(root, remotes, keys)
+        brought, given = _shared(sharing.bring, root, remotes, keys), _shared(sharing.give, root, remotes, keys)
         if brought or given:
             say("remotes", [f"{brought} cells came from there, {given} went there"])
     return cells.finished(root)
+
+
+def _shared(
+    share: Callable[[Path, Remotes, Collection[str]], int],
+    root: Path,
+    remotes: Remotes,
+    keys: Collection[str],
+) -> int:
+    """Bring or give experiments; one whose data is lost is none, and stops nobody."""
+    try:
+        return share(root, remotes, keys)
+    except IncompleteError as error:
+        say("remotes", [str(error)])
+        return 0
 
 
 def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: Executor) -> list[Ended]:
     """Run the cells with a bar over their trainings; return how each ended."""
     tasks = [cell.task(study) for cell in left]
     every, all_ended = cells.trainings(planned), list[Ended]()
-    remotes = sharing.of(root := Path.cwd())
+    remotes = named_remotes(root := Path.cwd())
     with tqdm(total=every, initial=every - cells.trainings(left), desc=study, unit="training", disable=None) as bar:
         run = driving.run(tasks, executor, on_trained=lambda count: _advance(bar, count))
         with closing(run):
@@ -103,7 +118,7 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: 
     return all_ended
 
 
-def _give(root: Path, remotes: sharing.Remotes, experiment: str) -> None:
+def _give(root: Path, remotes: Remotes, experiment: str) -> None:
     """Share a cell; where that fails for now, the others go on and the same command shares it later."""
     try:
         sharing.give(root, remotes, [experiment[-cells.KEY_LENGTH :]])

@@ -3,67 +3,29 @@
 An experiment's data goes before its reference, there and here: a reference says that all of it is there.
 """
 
-import logging
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.commands import cells, cloning
-from pipeline.commands.executors import where
+from pipeline.commands.remotes import IncompleteError, Remotes, git, opened
+from pipeline.core import seeding
 from pipeline.core.errors import InputError
-from pipeline.core.types import Section
 
 EXPERIMENTS = "refs/exps/*"
-# What a node needs to know of a remote of DVC; what is secret is the node's own, as in AWS_SECRET_ACCESS_KEY.
-PLAIN = ("url", "endpointurl", "region", "profile", "port", "user", "use_ssl", "account_name", "projectname")
-
-
-class Remotes(Section):
-    """The two remotes, as a machine needs them that has no clone yet.
-
-    Attributes:
-        git: the address of git's.
-        dvc: DVC's name for its own.
-        options: that one's settings, none of them secret.
-    """
-
-    git: str
-    dvc: str
-    options: Mapping[str, str]
-
-
-def of(root: Path) -> Remotes | None:
-    """Return the remotes that where.yaml names; None where it names none, or is not there.
-
-    Raises:
-        InputError: for one that git or DVC does not know, or a file that is wrong.
-    """
-    if not where.FILE.exists() or (named := where.read().remotes) is None:
-        return None
-    from dvc.config import Config
-
-    try:
-        url = cloning.git(root, "remote", "get-url", "--push", named.git)
-    except InputError:
-        raise InputError(
-            f"{where.FILE}: remotes.git: git has no remote {named.git!r} here: git remote add {named.git} ADDRESS"
-        ) from None
-    remotes = Config(str(root / ".dvc"))["remote"]
-    if named.dvc not in remotes:
-        raise InputError(
-            f"{where.FILE}: remotes.dvc: DVC has no remote {named.dvc!r} here: dvc remote add {named.dvc} s3://BUCKET"
-        )
-    options = {key: str(value) for key, value in remotes[named.dvc].items() if key in PLAIN}
-    return Remotes(git=url, dvc=named.dvc, options=options)
+QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
+# An empty file in DVC's remote, which each node writes before it trains.
+CHECK = "orbweaver-check"
 
 
 def there(remotes: Remotes) -> dict[str, tuple[str, str]]:
     """Return the reference and the commit of every experiment of a study in git's remote, by key."""
     by_key = {}
-    for line in cloning.git(Path.cwd(), "ls-remote", "--refs", remotes.git, EXPERIMENTS).splitlines():
+    for line in git(Path.cwd(), remotes, "ls-remote", "--refs", remotes.git, EXPERIMENTS).splitlines():
         commit, _, reference = line.partition("\t")
         if match := cells.EXPERIMENT.search(reference):
             by_key[match[1]] = (reference, commit)
@@ -77,17 +39,48 @@ def bring(root: Path, remotes: Remotes, keys: Collection[str]) -> int:
         root: the project's root.
         remotes: where they are.
         keys: of those that are wanted.
+
+    Raises:
+        InputError: for a remote that does not answer or refuses.
+        IncompleteError: for the first whose data is not there, after all others have come.
     """
     here, shared = cells.finished(root), there(remotes)
     new = {key: shared[key] for key in keys if key in shared and key not in here}
+    lacking = []
     for reference, commit in tqdm(new.values(), "from the remotes", unit=" cells", disable=None if new else True):
         # Git's objects first, with no name: were this killed, nobody would take the experiment for whole.
-        quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
-        cloning.git(root, *quiet, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remotes.git, reference)
-        with _dvc(root, remotes) as repo:
-            repo.fetch(revs=[commit], workspace=False, remote=remotes.dvc)
-        cloning.git(root, "update-ref", reference, commit)
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        git(root, remotes, *QUIET, "fetch", *options, remotes.git, reference)
+        if missing := _fetch(root, remotes, commit):
+            way_out = (
+                f"`git push {remotes.git} :{reference}` takes the reference away, and the cell can be trained again"
+            )
+            lacking.append(f"{reference} is in git's remote, and {missing} is not in DVC's; {way_out}")
+        else:
+            cloning.git(root, "update-ref", reference, commit)
+    if lacking:
+        raise IncompleteError(lacking[0])
     return len(new)
+
+
+def _fetch(root: Path, remotes: Remotes, commit: str) -> str:
+    """Fetch a commit's data; return an output that is not whole then, empty where all are."""
+    with suppress(IncompleteError), opened(root, remotes) as repo:
+        if not _missing(repo, commit):
+            return ""
+        repo.fetch(revs=[commit], workspace=False, remote=remotes.dvc)
+    with opened(root, remotes) as repo:
+        return _missing(repo, commit)
+
+
+def _missing(repo: Any, commit: str) -> str:
+    """Return the first output of a commit that DVC's cache does not have whole; DVC itself only warns of these."""
+    missing = ""
+    for _ in repo.brancher(revs=[commit], workspace=False):
+        for out in repo.index.outs:
+            if not missing and out.use_cache and out.changed_cache():
+                missing = str(out)
+    return missing
 
 
 def give(root: Path, remotes: Remotes, keys: Collection[str], *, run_cache: bool = False) -> int:
@@ -98,36 +91,80 @@ def give(root: Path, remotes: Remotes, keys: Collection[str], *, run_cache: bool
         remotes: where they go.
         keys: of those that are meant.
         run_cache: whether what DVC knows of its runs goes too, by which another machine takes over single stages.
+
+    Raises:
+        InputError: for a remote that does not answer or refuses.
+        IncompleteError: for the first whose data is not here, after all others have gone.
     """
     shared = there(remotes)
     named = cloning.git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/??/*/*").splitlines()
     here = {match[1]: line.split(" ", 1) for line in named if (match := cells.EXPERIMENT.search(line))}
-    new = [here[key] for key in keys if key in here and key not in shared]
-    for commit, reference in tqdm(new, "to the remotes", unit=" cells", disable=None if new else True):
-        with _dvc(root, remotes) as repo:
+    new = {key: here[key] for key in keys if key in here and key not in shared}
+    lacking = []
+    for key, (commit, reference) in tqdm(new.items(), "to the remotes", unit=" cells", disable=None if new else True):
+        # What this cache has no more may be in the remote.
+        if missing := _fetch(root, remotes, commit):
+            lacking.append(f"{reference} stays here: {missing} is neither in DVC's cache nor in its remote")
+            continue
+        with opened(root, remotes) as repo:
             repo.push(revs=[commit], workspace=False, remote=remotes.dvc, run_cache=run_cache)
-        cloning.git(root, "push", "--quiet", remotes.git, f"{reference}:{reference}")
+        _push_reference(root, remotes, reference, key)
+    if lacking:
+        raise IncompleteError(lacking[0])
     return len(new)
 
 
-def keep_commit(root: Path, remotes: Remotes, commit: str) -> None:
-    """Put a commit into git's remote, under a name that no branch has, for machines that check it out."""
-    cloning.git(root, "push", "--quiet", remotes.git, f"{commit}:{cloning.CHANGES}{commit}")
+def _push_reference(root: Path, remotes: Remotes, reference: str, key: str) -> None:
+    try:
+        git(root, remotes, "push", "--quiet", remotes.git, f"{reference}:{reference}")
+    except InputError:
+        # Another machine may have finished the same cell just then.
+        if key not in there(remotes):
+            raise
 
 
-def drop_commit(root: Path, remotes: Remotes, commit: str) -> None:
+def check(project: Path, remotes: Remotes) -> None:
+    """Write to both remotes, before hours go by for a result that neither would take.
+
+    Raises:
+        InputError: for one that refuses.
+    """
+    with opened(project, remotes) as repo:
+        remote = repo.cloud.get_remote(remotes.dvc)
+        remote.fs.makedirs(remote.path, exist_ok=True)
+        remote.fs.pipe_file(remote.fs.join(remote.path, CHECK), b"")
+    git(project, remotes, "push", "--quiet", "--dry-run", remotes.git, f"HEAD:{cloning.CHANGES}{CHECK}")
+
+
+def keep_commit(root: Path, remotes: Remotes, commit: str, study: str) -> str:
+    """Put a commit into git's remote, for machines that check it out; return its reference, which no branch is.
+
+    It is that of this clone's study alone, as another may need the same commit for longer.
+    """
+    reference = _reference(root, commit, study)
+    git(root, remotes, "push", "--quiet", remotes.git, f"{commit}:{reference}")
+    return reference
+
+
+def drop_commit(root: Path, remotes: Remotes, commit: str, study: str) -> None:
     """Take it away again."""
-    cloning.git(root, "push", "--quiet", remotes.git, f":{cloning.CHANGES}{commit}")
+    git(root, remotes, "push", "--quiet", remotes.git, f":{_reference(root, commit, study)}")
 
 
-def clone(remotes: Remotes, folder: Path, *, commit: str, changes: str, prefix: str) -> Path:
+def _reference(root: Path, commit: str, study: str) -> str:
+    owner = seeding.digest([os.uname().nodename, str(root.resolve()), study])
+    return f"{cloning.CHANGES}{owner[: cells.KEY_LENGTH]}/{commit}"
+
+
+def clone(remotes: Remotes, folder: Path, *, reference: str, commit: str, changes: str, prefix: str) -> Path:
     """Make a clone of git's remote with a DVC cache of its own, which has DVC's remote as its default.
 
     Args:
         remotes: both.
         folder: to be made.
+        reference: where `keep_commit` put `changes`.
         commit: what is checked out.
-        changes: the commit of changes to it, or `commit` itself; what `keep_commit` put there.
+        changes: the commit of changes to it, or `commit` itself.
         prefix: from the repository's top to the project's root.
 
     Returns:
@@ -135,8 +172,8 @@ def clone(remotes: Remotes, folder: Path, *, commit: str, changes: str, prefix: 
     """
     from dvc.config import Config
 
-    cloning.git(folder.parent, "clone", "--quiet", "--no-checkout", "--no-tags", remotes.git, str(folder))
-    cloning.git(folder, "fetch", "--quiet", "--no-tags", "origin", cloning.CHANGES + changes)
+    git(folder.parent, remotes, "clone", "--quiet", "--no-checkout", "--no-tags", remotes.git, str(folder))
+    git(folder, remotes, "fetch", "--quiet", "--no-tags", "origin", reference)
     cloning.git(folder, "checkout", "--quiet", "--detach", commit)
     if changes != commit:
         # As the user has them: in the files, above the commit that the experiment is one of.
@@ -146,38 +183,3 @@ def clone(remotes: Remotes, folder: Path, *, commit: str, changes: str, prefix: 
         config.setdefault("remote", {})[remotes.dvc] = dict(remotes.options)
         config.setdefault("core", {})["remote"] = remotes.dvc
     return project
-
-
-@contextmanager
-def _dvc(root: Path, remotes: Remotes) -> Iterator[Any]:
-    """Yield DVC's repository; each library that reaches a remote has errors of its own, which become a line.
-
-    Raises:
-        InputError: naming the remote.
-    """
-    from dvc.repo import Repo
-
-    problems = _Problems()
-    logger = logging.getLogger("dvc_data")
-    logger.addHandler(problems)
-    try:
-        with Repo(str(root)) as repo:
-            yield repo
-    except Exception as error:
-        reason = " ".join((problems.first or str(error) or type(error).__name__).split())
-        raise InputError(f"DVC's remote {remotes.dvc!r}, {remotes.options.get('url', '')}: {reason}") from None
-    finally:
-        logger.removeHandler(problems)
-
-
-class _Problems(logging.Handler):
-    """The first error that a transfer of a file logs, which the exception at the end only counts."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.first = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first."""
-        cause = record.exc_info[1] if record.exc_info else None
-        self.first = self.first or str(cause or record.getMessage())

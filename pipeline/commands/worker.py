@@ -11,7 +11,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -110,8 +110,11 @@ def copy(job: Job, clone: Path) -> Path:
     Where the node sees the user's clone, its git objects, checkpoints and DVC's cache are used; else all comes from
     remotes, and a cell that begins again begins anew.
     """
-    if job.remotes:
-        return sharing.clone(job.remotes, clone, commit=job.commit, changes=job.changes, prefix=job.prefix)
+    if remotes := job.remotes:
+        where = {"reference": job.reference, "commit": job.commit, "changes": job.changes, "prefix": job.prefix}
+        project = sharing.clone(remotes, clone, **where)
+        _persistently(lambda: sharing.check(project, remotes))
+        return project
     project = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
     for folder in SHARED:
         (job.root / folder).mkdir(parents=True, exist_ok=True)
@@ -140,19 +143,24 @@ def bring_back(job: Job, project: Path) -> None:
     Raises:
         InputError: where that fails every time.
     """
+    if remotes := job.remotes:
+        _persistently(lambda: sharing.give(project, remotes, [_key(job)], run_cache=True))
+    else:
+        _persistently(lambda: copies.fetch(job.root, project))
+    if not _is_there(job):
+        raise InputError(f"{job.experiment}: DVC ended well and made no experiment")
+
+
+def _persistently(act: Callable[[], object]) -> None:
+    """Do what another machine may hinder for a moment; its last error is raised."""
     for left in reversed(range(FETCHES)):
         try:
-            if job.remotes:
-                sharing.give(project, job.remotes, [_key(job)], run_cache=True)
-            else:
-                copies.fetch(job.root, project)
-            break
+            act()
+            return
         except InputError:
             if not left:
                 raise
             time.sleep(random.uniform(0.5, 3.0))
-    if not _is_there(job):
-        raise InputError(f"{job.experiment}: DVC ended well and made no experiment")
 
 
 def begin_again(job: Job, restarts: int) -> None:

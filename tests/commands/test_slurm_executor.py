@@ -18,6 +18,7 @@ from pipeline.commands.executors import job_states, scheduler, slurm, table, whe
 from pipeline.commands.executors.contract import Request, State, Task
 from pipeline.commands.executors.jobs import Job
 from pipeline.commands.executors.slurm import Slurm
+from pipeline.commands.remotes import Remotes
 from pipeline.core.errors import InputError
 
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
@@ -138,6 +139,30 @@ def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluste
     begun(cluster, "a")
     assert len(cluster.called("sbatch")) == 1
     assert not cluster.git("for-each-ref", "refs/orbweaver")
+
+
+def test_what_nodes_clone_is_in_gits_remote_until_the_jobs_have_ended_also_where_all_is_committed(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "bare.git"
+    cluster.git("init", "--quiet", "--bare", str(bare))
+    remotes = Remotes(git=str(bare), dvc="storage", options={"url": "s3://bucket/x"})
+    monkeypatch.setattr(slurm, "named_remotes", lambda _: remotes)
+
+    def kept() -> str:
+        return cluster.git("--git-dir", str(bare), "for-each-ref", "--format=%(objectname) %(refname)")
+
+    executor, _, handles = begun(cluster, "a")
+    job = Job.model_validate_json((cluster.root / "logs/jobs/0000/0.json").read_text(encoding="utf-8"))
+    assert kept() == f"{cluster.git('rev-parse', 'HEAD')} {job.reference}"
+    assert job.changes == job.commit
+    executor.cancel(handles)
+    assert not kept()
+    # A remote that does not answer must not hide how the study ended.
+    executor, _, handles = begun(cluster, "a")
+    bare.rename(tmp_path / "away.git")
+    executor.cancel(handles)
+    assert "below refs/orbweaver/changes/ stays what no job needs any more" in cluster.lines[-1]
 
 
 def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.commands.sharing import Remotes
+from pipeline.commands.remotes import Remotes
 from pipeline.core.errors import InputError
 from pipeline.core.types import Section
 
@@ -59,6 +59,7 @@ class Job(Section):
         overrides: what is put into params.yaml, as after -S.
         scratch: a folder of the node, which may name the node's variables.
         remotes: through which it goes in place of the clone and its cache; None where the node sees these.
+        reference: of git's remote, by which `changes` is fetched.
         prefix: from the repository's top to the project's root.
         record: JSON of a run that is made again in place of an experiment; empty for a cell.
     """
@@ -71,6 +72,7 @@ class Job(Section):
     overrides: tuple[str, ...]
     scratch: str
     remotes: Remotes | None = None
+    reference: str = ""
     prefix: str = ""
     record: str = ""
 

@@ -17,6 +17,7 @@ from pipeline.commands.executors import job_states, jobs, scheduler, where
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.commands.executors.processes import wait
 from pipeline.commands.executors.submitted import RECORD, Submitted
+from pipeline.commands.remotes import Remotes, named_remotes
 from pipeline.core.errors import InputError
 
 LOOK_EVERY = 5.0
@@ -79,7 +80,7 @@ class Slurm:
         self._study = request.study
         self._folder = self._root / request.logs
         self._settings = settings
-        self._remotes = sharing.of(self._root)
+        self._remotes = named_remotes(self._root)
         self._at_once = request.jobs or settings.at_once
         self._say = say or (lambda line: tqdm.write(f"slurm: {line}", file=sys.stderr))
         self._waiting: list[Task] = []
@@ -140,7 +141,7 @@ class Slurm:
         for commit in self._submitted.keep(alive):
             cloning.drop_changes(self._root, commit)
             if self._remotes:
-                sharing.drop_commit(self._root, self._remotes, commit)
+                self._drop(self._remotes, commit)
 
     def _has_ended(self, places: set[str]) -> bool:
         self._look()
@@ -175,7 +176,13 @@ class Slurm:
             return State("running")
         return job_states.failed(name, self.log(handle))
 
-    def _bring(self, remotes: sharing.Remotes, handles: Sequence[str]) -> None:
+    def _drop(self, remotes: Remotes, commit: str) -> None:
+        try:
+            sharing.drop_commit(self._root, remotes, commit, self._study)
+        except InputError as error:
+            self._say(f"{error}; below {cloning.CHANGES} stays what no job needs any more")
+
+    def _bring(self, remotes: Remotes, handles: Sequence[str]) -> None:
         """Take over what nodes have given; a remote that does not answer for now must not end what runs."""
         try:
             sharing.bring(self._root, remotes, [one[-cells.KEY_LENGTH :] for one in handles])
@@ -199,8 +206,11 @@ class Slurm:
         rest = [task for task in tasks if task not in first]
         commit = cloning.git(self._root, "rev-parse", "--verify", "HEAD")
         changes = cloning.keep_changes(self._root)
+        reference = ""
         if self._remotes:
-            sharing.keep_commit(self._root, self._remotes, changes or commit)
+            # Nodes fetch the commit by it, also where all is committed.
+            changes = changes or commit
+            reference = sharing.keep_commit(self._root, self._remotes, changes, self._study)
         shared = {
             "root": self._root,
             "cache": copies.cache_of(self._root),
@@ -208,6 +218,7 @@ class Slurm:
             "changes": changes or commit,
             "scratch": self._settings.scratch,
             "remotes": self._remotes,
+            "reference": reference,
             "prefix": cloning.git(self._root, "rev-parse", "--show-prefix"),
         }
         most, leaders, after = scheduler.array_size(), list[str](), list[str]()

@@ -1,0 +1,295 @@
+"""Experiments that go through a remote of git and one of DVC: in which order, and what each refusal leaves."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.commands import cell_runs, cells, cloning, remotes, sharing, worker
+from pipeline.commands.executors.jobs import Job
+from pipeline.commands.remotes import IncompleteError, Remotes
+from pipeline.core.errors import InputError
+
+KEYS = ("0123456789ab", "ba9876543210")
+REFERENCES = {key: f"refs/exps/aa/{'b' * 38}/mine-c{number}-{key}" for number, key in enumerate(KEYS)}
+STAGE = "stages:\n  one:\n    cmd: mkdir out && echo 1 > out/a && echo 2 > out/b\n    outs: [out]\n"
+REFUSING = "#!/bin/sh\necho 'closed for today' >&2\nexit 1\n"
+
+
+class Machine:
+    """A clone of one commit, a bare repository beside it, and a folder as DVC's remote."""
+
+    def __init__(self, folder: Path, root: str = "clone") -> None:
+        self.top, self.bare, self.data = folder / "clone", folder / "bare.git", folder / "data"
+        self.root = folder / root
+        self.remotes = Remotes(git=str(self.bare), dvc="storage", options={"url": str(self.data)})
+        self.root.mkdir(parents=True)
+        self.run("git", "init", "--quiet", "--initial-branch", "main", str(self.top))
+        self.run("git", "config", "user.name", "A")
+        self.run("git", "config", "user.email", "a@example.org")
+        self.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(self.bare))
+        self.run("git", "remote", "add", "origin", str(self.bare))
+
+    def run(self, *words: str, at: Path | None = None) -> str:
+        done = subprocess.run(words, cwd=at or self.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def finish(self, *keys: str) -> None:
+        """Commit all, and make that the experiment of keys."""
+        self.run("git", "add", "--all", ":/")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "one")
+        for key in keys:
+            self.run("git", "update-ref", REFERENCES[key], "HEAD")
+
+    def shared(self) -> list[str]:
+        """What the bare repository has beside branches."""
+        return self.run(
+            "git", "for-each-ref", "--format=%(refname)", "refs/exps", "refs/orbweaver", at=self.bare
+        ).split()
+
+    def refuse(self) -> None:
+        hook = self.bare / "hooks/pre-receive"
+        hook.write_text(REFUSING, encoding="utf-8")
+        hook.chmod(0o755)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine(tmp_path)
+    (made.root / "file").write_text("committed", encoding="utf-8")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+class Data:
+    """A stand-in for DVC's data: what was asked of it, and the references that git's remote had then."""
+
+    def __init__(self, machine: Machine, *, whole: bool = True, refuses: str = "") -> None:
+        self.calls: list[tuple[str, list[str]]] = []
+        self._machine, self._whole, self._refuses = machine, whole, refuses
+        out = SimpleNamespace(use_cache=True, changed_cache=lambda: not self._whole)
+        self.index = SimpleNamespace(outs=[out])
+
+    def brancher(self, **_: object) -> Iterator[str]:
+        yield ""
+
+    def push(self, **_: object) -> None:
+        self.calls.append(("push", self._machine.shared()))
+        if self._refuses:
+            raise InputError(self._refuses)
+
+    def fetch(self, **_: object) -> None:
+        self.calls.append(("fetch", list(cells.finished(self._machine.root))))
+
+    @contextlib.contextmanager
+    def opened(self, *_: object) -> Iterator["Data"]:
+        yield self
+
+
+def data(machine: Machine, monkeypatch: pytest.MonkeyPatch, *, whole: bool = True, refuses: str = "") -> Data:
+    made = Data(machine, whole=whole, refuses=refuses)
+    monkeypatch.setattr(sharing, "opened", made.opened)
+    return made
+
+
+def test_data_goes_before_the_reference(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed = data(machine, monkeypatch)
+    machine.finish(KEYS[0])
+    assert sharing.give(machine.root, machine.remotes, KEYS) == 1
+    assert pushed.calls == [("push", [])]
+    assert machine.shared() == [REFERENCES[KEYS[0]]]
+    assert sharing.give(machine.root, machine.remotes, KEYS) == 0
+    assert len(pushed.calls) == 1
+
+
+def test_no_reference_goes_whose_data_was_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    data(machine, monkeypatch, refuses="Access Denied")
+    machine.finish(KEYS[0])
+    with pytest.raises(InputError, match="Access Denied"):
+        sharing.give(machine.root, machine.remotes, KEYS)
+    assert machine.shared() == []
+
+
+def test_no_reference_goes_whose_data_is_neither_here_nor_there(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = data(machine, monkeypatch, whole=False)
+    machine.finish(*KEYS)
+    with pytest.raises(IncompleteError, match=f"mine-c0-{KEYS[0]} stays here: .* neither in DVC's cache nor in its"):
+        sharing.give(machine.root, machine.remotes, KEYS)
+    assert [name for name, _ in asked.calls] == ["fetch", "fetch"]
+    assert machine.shared() == []
+
+
+def test_an_experiment_is_here_only_when_its_data_is(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.finish(KEYS[0])
+    machine.run("git", "push", "--quiet", "origin", REFERENCES[KEYS[0]])
+    machine.run("git", "update-ref", "-d", REFERENCES[KEYS[0]])
+    data(machine, monkeypatch, whole=False)
+    with pytest.raises(IncompleteError, match=r"is not in DVC's; `git push .* takes the reference away"):
+        sharing.bring(machine.root, machine.remotes, KEYS)
+    assert not cells.finished(machine.root)
+    data(machine, monkeypatch)
+    assert sharing.bring(machine.root, machine.remotes, KEYS) == 1
+    assert list(cells.finished(machine.root)) == [KEYS[0]]
+
+
+def test_an_experiment_whose_data_is_lost_stops_no_study(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data(machine, monkeypatch, whole=False)
+    machine.finish(KEYS[0])
+    monkeypatch.setattr(cell_runs, "named_remotes", lambda _: machine.remotes)
+    assert list(cell_runs.found([SimpleNamespace(key=KEYS[0])])) == [KEYS[0]]
+    assert f"remotes: {REFERENCES[KEYS[0]]} stays here" in capsys.readouterr().err
+
+
+def test_what_git_refuses_is_one_line_with_its_reason(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    data(machine, monkeypatch)
+    machine.finish(KEYS[0])
+    machine.refuse()
+    with pytest.raises(InputError) as caught:
+        sharing.give(machine.root, machine.remotes, KEYS)
+    assert str(caught.value) == f"git's remote {machine.bare}: remote: closed for today; pre-receive hook declined"
+
+
+def test_a_cell_that_another_machine_finished_just_then_is_no_error(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def push(**_: object) -> None:
+        machine.run("git", "commit", "--quiet", "--allow-empty", "--message", "theirs")
+        machine.run("git", "push", "--quiet", "origin", f"HEAD:{REFERENCES[KEYS[0]]}")
+
+    monkeypatch.setattr(data(machine, monkeypatch), "push", push)
+    machine.finish(KEYS[0])
+    assert sharing.give(machine.root, machine.remotes, KEYS) == 1
+
+
+def test_a_commit_is_kept_for_the_nodes_of_one_study_and_no_other(machine: Machine) -> None:
+    machine.finish()
+    commit = machine.run("git", "rev-parse", "HEAD")
+    mine, other = (sharing.keep_commit(machine.root, machine.remotes, commit, study) for study in ("mine", "other"))
+    assert sorted(machine.shared()) == sorted([mine, other])
+    assert mine.startswith(cloning.CHANGES)
+    sharing.drop_commit(machine.root, machine.remotes, commit, "mine")
+    assert machine.shared() == [other]
+
+
+def test_a_node_trains_nothing_that_a_remote_would_refuse(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.finish()
+    folder, commit = machine.root, machine.run("git", "rev-parse", "HEAD")
+    shared = {"root": folder, "cache": folder, "commit": commit, "changes": commit, "overrides": (), "scratch": "/"}
+    job = Job(**shared, experiment="mine-c0", remotes=machine.remotes, reference="refs/heads/main")
+    machine.run("git", "push", "--quiet", "origin", "main")
+    started: list[object] = []
+    monkeypatch.setattr(worker, "CellProcess", lambda *words, **_: started.append(words))
+    monkeypatch.setattr(worker.time, "sleep", lambda _: None)
+
+    def refuse(*_: object) -> None:
+        raise InputError("DVC's remote 'storage': Access Denied")
+
+    monkeypatch.setattr(sharing, "check", refuse)
+    with pytest.raises(InputError, match="Access Denied"):
+        worker.run(job, folder.parent / "node", worker.StopRequest())
+    assert not started
+
+
+def named(machine: Machine, git: str, url: str) -> Remotes | None:
+    """The remotes of where.yaml, with these addresses."""
+    machine.run("git", "remote", "set-url", "origin", git)
+    (machine.root / ".dvc").mkdir()
+    (machine.root / ".dvc/config").write_text(f"['remote \"storage\"']\n    url = {url}\n", encoding="utf-8")
+    (machine.root / "where.yaml").write_text("remotes: {git: origin, dvc: storage}\n", encoding="utf-8")
+    return remotes.named_remotes(machine.root)
+
+
+def test_places_on_this_machine_are_whole_paths_for_a_node(machine: Machine) -> None:
+    assert named(machine, "../bare.git", "../../data") == machine.remotes
+
+
+@pytest.mark.parametrize(
+    ("git", "url", "line"),
+    [
+        ("https://me:sesame@example.org/x.git", "s3://bucket/x", "remotes.git: a password is in the remote's address"),
+        ("ssh://git@example.org/x.git", "ssh://me:sesame@example.org/x", "remotes.dvc: a password is in the remote's"),
+    ],
+)
+def test_a_password_in_an_address_goes_into_no_job(machine: Machine, git: str, url: str, line: str) -> None:
+    with pytest.raises(InputError, match=f"^where.yaml: {line}") as caught:
+        named(machine, git, url)
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A finished experiment in a folder of a repository, with DVC itself."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    made = Machine(tmp_path, "clone/deep/project")
+    made.run("dvc", "init", "--quiet", "--subdir")
+    (made.root / "dvc.yaml").write_text(STAGE, encoding="utf-8")
+    made.run("dvc", "remote", "add", "--quiet", "storage", str(made.data))
+    made.run("dvc", "repro", "--quiet")
+    made.finish(KEYS[0])
+    made.run("git", "push", "--quiet", "origin", "main")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+def files(place: Path, content: str) -> list[Path]:
+    return [file for file in place.rglob("*") if file.is_file() and file.read_text(encoding="utf-8") == content]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["2\n", None])
+def test_dvc_finds_what_its_cache_has_lost_and_what_its_remote_has_lost(real: Machine, content: str | None) -> None:
+    second = real.root.parents[2] / "second"
+    real.run("git", "clone", "--quiet", str(real.bare), str(second))
+
+    def lost(place: Path) -> None:
+        (file,) = files(place, content) if content else place.rglob("*.dir")
+        file.unlink()
+
+    kept = (real.root / ".dvc/cache", real.root.parent / "kept")
+    real.run("cp", "-r", *map(str, kept))
+    lost(kept[0])
+    with pytest.raises(IncompleteError, match="stays here: out is neither"):
+        sharing.give(real.root, real.remotes, KEYS)
+    assert real.shared() == []
+    real.run("cp", "-r", f"{kept[1]}/.", str(kept[0]))
+    sharing.check(real.root, real.remotes)
+    assert sharing.give(real.root, real.remotes, KEYS) == 1
+    lost(real.data)
+    project = second / "deep/project"
+    with pytest.raises(IncompleteError, match="and out is not in DVC's"):
+        sharing.bring(project, real.remotes, KEYS)
+    assert not cells.finished(project)
+
+
+@pytest.mark.slow
+def test_a_project_in_a_folder_of_its_repository_comes_whole_and_with_all_changes(real: Machine) -> None:
+    assert sharing.give(real.root, real.remotes, KEYS) == 1
+    (real.top / "beside").write_text("new", encoding="utf-8")
+    (real.root / "dvc.yaml").write_text(f"{STAGE}# edited\n", encoding="utf-8")
+    real.run("git", "add", "--all", ":/")
+    commit, changes = real.run("git", "rev-parse", "HEAD"), cloning.keep_changes(real.root)
+    reference = sharing.keep_commit(real.root, real.remotes, changes, "mine")
+    place = {"reference": reference, "commit": commit, "changes": changes, "prefix": "deep/project/"}
+    project = sharing.clone(real.remotes, real.root.parents[2] / "node", **place)
+    assert real.run("git", "status", "--short", at=project).split() == ["A", "../../beside", "M", "dvc.yaml"]
+    assert sharing.bring(project, real.remotes, KEYS) == 1
+    real.run("dvc", "checkout", "--quiet", at=project)
+    assert (project / "out/b").read_text(encoding="utf-8") == "2\n"
+    sharing.drop_commit(real.root, real.remotes, changes, "mine")
+    assert real.shared() == [REFERENCES[KEYS[0]]]
+
+
+@pytest.mark.slow
+def test_a_remote_that_takes_nothing_is_named_before_anything_trains(real: Machine) -> None:
+    real.refuse()
+    (real.data).write_text("a file, and no folder", encoding="utf-8")
+    with pytest.raises(InputError, match=f"^DVC's remote 'storage', {real.data}: "):
+        sharing.check(real.root, real.remotes)
