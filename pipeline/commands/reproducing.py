@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands import cell_runs, cells, cloning, driving, reproduce
-from pipeline.commands.executors import job_states
+from pipeline.commands.executors import job_states, where
 from pipeline.commands.executors.contract import Executor, Task
 from pipeline.commands.executors.jobs import Job
 from pipeline.commands.executors.submitted import RECORD, Submitted
+from pipeline.commands.remotes import named_remotes
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.core.types import Section
@@ -52,6 +53,8 @@ def compared_on(
     Raises:
         InputError: where it cannot be submitted, or failed.
     """
+    if named_remotes(root):
+        raise InputError(f"--on {on}: {run} is made again where this clone is seen; {where.FILE} has `remotes`")
     wanted = Reproduction(recorded=recorded, reuse_data=reuse_data).model_dump_json()
     name = f"{NAME}-{seeding.digest(json.loads(wanted))[: cells.KEY_LENGTH]}"
     prepared = cell_runs.prepare(name, [], [], on=on, jobs=None, detach=detach)

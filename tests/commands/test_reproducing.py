@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.commands import driving, orbweaver, reproduce, reproducing
+from pipeline.commands import copies, driving, orbweaver, reproduce, reproducing
 from pipeline.commands.executors import slurm, where
 from pipeline.core.errors import InputError
 from pipeline.tracking import Origin
@@ -41,7 +41,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
         (tmp_path / "bin" / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path / "clone")
-    monkeypatch.setattr(slurm.copies, "cache_of", lambda root: root / ".dvc/cache")
+    monkeypatch.setattr(copies, "cache_of", lambda root: root / ".dvc/cache")
     monkeypatch.setattr(slurm, "LOOK_EVERY", 0.01)
     git("init", "--quiet")
     git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "--message", "one")
@@ -120,6 +120,13 @@ def test_a_run_that_is_stopped_on_its_node_says_what_to_give_and_leaves_no_answe
     assert "stopped by SIGUSR1; a run is made again from nothing: give it more `time` in where.yaml" in str(caught)
     assert not git("for-each-ref", reproducing.ANSWERS)
     assert not list(Path("..").glob("orbweaver-*"))
+
+
+def test_nodes_that_do_not_see_the_clone_are_refused_in_a_line(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproducing, "named_remotes", lambda _: "remotes")
+    with pytest.raises(InputError, match=r"^--on slurm: RUN is made again where this clone is seen; where\.yaml has"):
+        ask()
+    assert not Path("../sbatch.txt").exists()
 
 
 @pytest.mark.parametrize(

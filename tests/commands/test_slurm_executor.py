@@ -13,7 +13,7 @@ import tiny
 import yaml
 from click.testing import CliRunner
 
-from pipeline.commands import driving, orbweaver, worker
+from pipeline.commands import copies, driving, orbweaver, worker
 from pipeline.commands.executors import job_states, scheduler, slurm, table, where
 from pipeline.commands.executors.contract import Request, State, Task
 from pipeline.commands.executors.jobs import Job
@@ -78,7 +78,7 @@ class Cluster:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster(tmp_path)
     monkeypatch.setenv("PATH", f"{made.place}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm.copies, "cache_of", lambda root: root / ".dvc/cache")
+    monkeypatch.setattr(copies, "cache_of", lambda root: root / ".dvc/cache")
     monkeypatch.setattr(slurm, "ENDING", 0.5)
     monkeypatch.setattr(slurm, "CANCELLED_EVERY", 0.1)
     return made

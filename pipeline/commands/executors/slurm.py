@@ -7,13 +7,14 @@ clone. So no accounting database is needed, and a command that was killed finds 
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.commands import cells, cloning, copies, sharing
-from pipeline.commands.executors import job_states, jobs, scheduler, where
+from pipeline.commands import cells, cloning, sharing
+from pipeline.commands.executors import job_states, scheduler, where
+from pipeline.commands.executors.arrays import Arrays
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.commands.executors.processes import wait
 from pipeline.commands.executors.submitted import RECORD, Submitted
@@ -25,8 +26,6 @@ LOOK_EVERY = 5.0
 SETTLE = 90.0
 # Seconds in which jobs that were cancelled have ended: SLURM sends SIGKILL after its KillWait.
 ENDING, CANCELLED_EVERY = 120.0, 1.0
-# Where a node does not see the clone, logs are in its own folder; the last of an option counts.
-OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
 
 
 def prepare(request: Request) -> Prepared:
@@ -78,13 +77,13 @@ class Slurm:
         self.look_every = LOOK_EVERY
         self._root = root.resolve()
         self._study = request.study
-        self._folder = self._root / request.logs
-        self._settings = settings
         self._remotes = named_remotes(self._root)
-        self._at_once = request.jobs or settings.at_once
         self._say = say or (lambda line: tqdm.write(f"slurm: {line}", file=sys.stderr))
         self._waiting: list[Task] = []
+        self._folder = self._root / request.logs
         self._submitted = Submitted(self._folder / RECORD)
+        shared = (self._root, request.study, self._folder, settings, self._remotes, request.jobs or settings.at_once)
+        self._arrays = Arrays(*shared, self._submitted, self._say)
         self._queue: Mapping[str, tuple[str, str]] = {}
         self._gone: dict[str, float] = {}
         self._finished: set[str] = set()
@@ -105,7 +104,7 @@ class Slurm:
         """Return the state of each, after submitting what is not yet."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._send(waiting)
+            self._arrays.submit(waiting, self._logs)
         if known := self._attached.intersection(handles):
             self._say(f"attached to {self._submitted.words(known)}: {len(known)} cells; Ctrl-C cancels them")
             self._attached = set()
@@ -198,76 +197,3 @@ class Slurm:
         if summary != self._summary and running + reasons.total():
             self._say(summary)
         self._summary = summary
-
-    def _send(self, tasks: Sequence[Task]) -> None:
-        """Submit cells: one of each group first, so that what the group shares is made once."""
-        of_group = {task.group: task for task in reversed(tasks)}
-        first = [task for task in tasks if of_group[task.group] is task]
-        rest = [task for task in tasks if task not in first]
-        commit = cloning.git(self._root, "rev-parse", "--verify", "HEAD")
-        changes = cloning.keep_changes(self._root)
-        reference = ""
-        if self._remotes:
-            # Nodes fetch the commit by it, also where all is committed.
-            changes = changes or commit
-            reference = sharing.keep_commit(self._root, self._remotes, changes, self._study)
-        shared = {
-            "root": self._root,
-            "cache": copies.cache_of(self._root),
-            "commit": commit,
-            "changes": changes or commit,
-            "scratch": self._settings.scratch,
-            "remotes": self._remotes,
-            "reference": reference,
-            "prefix": cloning.git(self._root, "rev-parse", "--show-prefix"),
-        }
-        most, leaders, after = scheduler.array_size(), list[str](), list[str]()
-        for array in (*_chunks(first, most), *_chunks(rest, most)):
-            if array[0] in rest and not self._at_once:
-                # A limit is one of all arrays together: then they run one after another.
-                after = leaders
-            folder = self._new_folder()
-            of_array = [
-                jobs.Job(**shared, experiment=task.experiment, overrides=task.overrides, record=task.record)
-                for task in array
-            ]
-            for number, (task, job) in enumerate(zip(array, of_array, strict=True)):
-                jobs.write(job, folder / f"{number}.json")
-                _link(self.log(task.experiment), folder / f"{number}.log")
-            lines = self._settings.environment
-            text = jobs.script_alone(of_array, lines) if self._remotes else jobs.script(folder, lines)
-            (folder / jobs.FILE).write_text(text, encoding="utf-8")
-            job_number = self._submit(array, folder, after, changes)
-            leaders += [] if array[0] in rest else [job_number]
-            after = [job_number] if self._at_once else []
-
-    def _new_folder(self) -> Path:
-        folder = self._folder / "jobs"
-        last = max((int(one.name) for one in folder.glob("[0-9]*")), default=-1)
-        (folder / f"{last + 1:04d}").mkdir(parents=True)
-        return folder / f"{last + 1:04d}"
-
-    def _submit(self, array: Sequence[Task], folder: Path, after: Sequence[str], changes: str) -> str:
-        job = scheduler.submit(
-            folder / jobs.FILE,
-            count=len(array),
-            at_once=self._at_once,
-            after=after,
-            options=[*self._settings.options(), *(OF_THE_NODE if self._remotes else [])],
-            name=f"orbweaver-{self._study}",
-        )
-        self._submitted.add(job, [task.experiment for task in array], changes)
-        self._say(f"job {job}: {len(array)} cells" + (f", after job {', '.join(after)}" if after else ""))
-        return job
-
-
-def _chunks(tasks: Sequence[Task], most: int) -> Iterator[Sequence[Task]]:
-    """Yield what goes into one array each."""
-    for start in range(0, len(tasks), most):
-        yield tasks[start : start + most]
-
-
-def _link(link: Path, log: Path) -> None:
-    """Have the cell's log lead to that of its job, which is SLURM's to write."""
-    link.unlink(missing_ok=True)
-    link.symlink_to(log)
