@@ -355,6 +355,14 @@ def test_cancelling_ends_the_jobs_and_leaves_those_of_other_words(cluster: Clust
     assert not (cluster.root / "logs/slurm.json").exists()
 
 
+def test_jobs_that_wait_for_others_are_cancelled_before_these(cluster: Cluster) -> None:
+    (cluster.place / "jobs").write_text("8", encoding="utf-8")
+    executor, _, handles = begun(cluster, "a", "a")
+    cluster.queue("9_0 RUNNING None", "10_0 PENDING Dependency")
+    executor.cancel(handles)
+    assert cluster.called("scancel") == ["10_0 9_0"]
+
+
 def test_jobs_that_do_not_end_when_cancelled_are_named(cluster: Cluster) -> None:
     executor, _, handles = begun(cluster, "a")
     (cluster.place / "scancel").write_text("#!/bin/sh\n", encoding="utf-8")

@@ -205,7 +205,7 @@ def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
     assert "interrupted; nothing is left running" in told
     assert not slurm.call("squeue", "-h", "-t", "pending,running")
     cluster.wait(lambda: not [*tmp_path.glob("scratch-*/*")], "a clone is left", 30)
-    assert not [process for node in cluster.NODES for process in slurm.at_work(node) if process.name() == "python"]
+    cluster.wait(lambda: not any(slurm.at_work(node) for node in cluster.NODES), "a process is left", 30)
     # SLURM signals every process of the job, and the first of them passes it on.
     assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
     assert not clones.experiments(mine)

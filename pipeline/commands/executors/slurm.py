@@ -130,7 +130,8 @@ class Slurm:
         self._waiting = []
         places = {self._submitted.places[handle] for handle in handles if handle in self._submitted.places}
         if places:
-            scheduler.cancel(sorted(places))
+            # Those that wait for others before these, or they would begin.
+            scheduler.cancel(sorted(places, key=_number, reverse=True))
             if not wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY):
                 names = " ".join(sorted({place.partition("_")[0] for place in places}))
                 raise InputError(f"jobs {names} were cancelled and still end: squeue -j {names.replace(' ', ',')}")
@@ -197,3 +198,8 @@ class Slurm:
         if summary != self._summary and running + reasons.total():
             self._say(summary)
         self._summary = summary
+
+
+def _number(place: str) -> int:
+    """Return SLURM's number of a job of an array."""
+    return int(place.partition("_")[0])
