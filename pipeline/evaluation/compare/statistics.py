@@ -8,7 +8,6 @@ correct (`test=0` here): the interval is then of the mean over seeds on these ve
 other images; `crossed` has the intervals that hold for both.
 """
 
-import gc
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,8 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
+
+from pipeline.core.collecting import frozen
 
 FloatArray = npt.NDArray[np.float64]
 # Of one set of repeats, or of each of many.
@@ -235,8 +236,5 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> list[floa
     [0.03, 0.06, 0.06]
     """
     # statsmodels collects garbage at each call, for tenths of a second in a large process: there is nothing to look at.
-    gc.freeze()
-    try:
+    with frozen():
         return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if len(p_values) else []
-    finally:
-        gc.unfreeze()
