@@ -1,6 +1,6 @@
 """How the commands that read a study grow with its cells: seconds and memory on experiments written by plumbing.
 
-    python benchmarks/many_cells.py 30 200 1000 --code . --out benchmarks/results
+    python benchmarks/many_cells.py 30 200 1000 --code BEFORE --code . --out benchmarks/results
 
 In a scratch clone, each cell of a study of learning rates gets what its run would leave: the metrics of three repeats
 in DVC's cache, and a commit under refs/exps with its params.yaml, dvc.lock and summary. Nothing is trained. Each
@@ -14,7 +14,9 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,11 +54,12 @@ IN_GIT = (paths.PARAMS, paths.LOCK, paths.SUMMARY)
 
 
 class Usage(NamedTuple):
-    """The cost of one process and its children: CPU and wall time in seconds, peak memory in MiB."""
+    """The cost of one process and its children: CPU and wall time in seconds, peak memory in MiB, and if it was cut."""
 
     cpu: float
     wall: float
     memory: float
+    cut: bool
 
 
 def git(*words: str, content: bytes = b"") -> str:
@@ -176,21 +179,27 @@ def write_cells() -> None:
     git("fast-import", "--quiet", content=stream)
 
 
-def measured(code: Path, words: Sequence[str]) -> Usage:
-    """Return what a command of a version of the package takes, where this process is."""
+def measured(code: Path, words: Sequence[str], limit: int) -> Usage:
+    """Return what a command of a version of the package takes, where this process is, in so many seconds of CPU."""
     run = (sys.executable, "-P", "-c", "from pipeline.commands import orbweaver; orbweaver()", *words)
     environment = os.environ | {"PYTHONPATH": str(code), "DVC_NO_ANALYTICS": "1"}
     started = time.monotonic()
     child = subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL)
+    resource.prlimit(child.pid, resource.RLIMIT_CPU, (limit, limit))
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
+    # The kernel kills at the limit.
+    cut = child.returncode in (-signal.SIGKILL, -signal.SIGXCPU)
+    if child.returncode and not cut:
         raise SystemExit(f"orbweaver {' '.join(words)} with {code}: ended with {child.returncode}")
-    return Usage(usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024)
+    return Usage(usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024, cut)
 
 
-def measurements(count: int, codes: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Yield what each command takes on so many cells, with each version of the package."""
+def measurements(count: int, codes: Sequence[Path], limit: int) -> Iterator[dict[str, Any]]:
+    """Yield what each command takes on so many cells, with each version of the package.
+
+    One that is cut has no successor: a synchronization has to be whole to be done again.
+    """
     with tempfile.TemporaryDirectory() as scratch, chdir(scratch):
         make_project(Path("project").resolve(), count)
         with chdir("project"):
@@ -199,8 +208,10 @@ def measurements(count: int, codes: Sequence[Path]) -> Iterator[dict[str, Any]]:
                 shutil.rmtree("mlruns", ignore_errors=True)
                 Path("mlflow.db").unlink(missing_ok=True)
                 for name, words in COMMANDS.items():
-                    usage = measured(code, words)
+                    usage = measured(code, words, limit)
                     yield {"cells": count, "code": number, "command": name} | usage._asdict()
+                    if usage.cut and words == COMMANDS["sync"]:
+                        break
 
 
 def main() -> None:
@@ -208,12 +219,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", type=int, default=[30], help="how many, one after the other")
     parser.add_argument("--code", type=Path, action="append", help="a tree with the package; this one if none is named")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds of CPU, at which a command is cut")
     parser.add_argument("--out", type=Path, help="a folder for the result")
     arguments = parser.parse_args()
     codes = [code.resolve() for code in arguments.code or [ROOT]]
     result: dict[str, Any] = {"processor": provenance.processor(), "versions": provenance.versions(), "measured": []}
     for count in arguments.cells:
-        for one in measurements(count, codes):
+        for one in measurements(count, codes, arguments.limit):
             print(json.dumps(one), flush=True)
             result["measured"].append(one)
     if arguments.out:

@@ -1,11 +1,12 @@
 """dvc.lock as a kill, a merge or an editor leaves it, and other files of YAML with the marks of a merge."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline import config
-from pipeline.core import lockfile, paths
+from pipeline.core import lock_texts, lockfile, paths
 from pipeline.core.errors import InputError
 
 WHOLE = """\
@@ -92,3 +93,26 @@ def test_an_emptied_params_yaml_is_told_with_the_way_out() -> None:
         InputError, match=r"^params\.yaml: empty; `git restore params\.yaml` has the committed one back$"
     ):
         config.load()
+
+
+MERGED = WHOLE.replace(
+    "    - {path: log}\n", "<<<<<<< HEAD\n    - {path: log}\n=======\n    - {path: other}\n>>>>>>> theirs\n"
+)
+OF_VALUES = (
+    "schema: '2.0'\nstages:\n  a: {cmd: x, outs: [{path: '1', md5: '012', size: 3}], params: {p.yaml: {lr: 1e-05}}}\n"
+)
+
+
+@pytest.mark.parametrize("text", [WHOLE, MERGED, OF_VALUES, "[]", "stages: 1\n", "stages: {a: 1}\n", "stages: {}\n"])
+def test_as_text_it_has_the_same_outputs_or_the_same_fault_wherever_it_is_cut(text: str) -> None:
+    for end in range(len(text) + 1):
+        content = text[:end].encode()
+        try:
+            stages = lockfile.stages(content)
+        except InputError as error:
+            with pytest.raises(InputError, match=re.escape(str(error))):
+                lock_texts.stages(content)
+            continue
+        assert list(lock_texts.stages(content)) == list(stages)
+        if all(map(lockfile.is_whole, stages.values())):
+            assert list(lockfile.outputs(lock_texts.stages(content))) == list(lockfile.outputs(stages))

@@ -10,6 +10,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core import lock_texts
+from pipeline.core.errors import InputError
+
 if TYPE_CHECKING:
     from dvc_data.hashfile.db.local import LocalHashFileDB
 
@@ -31,7 +34,7 @@ def hashes(definition: bytes, params: bytes, lock: bytes) -> dict[str, str]:
     from yaml import YAMLError
 
     try:
-        locked = _loaded(lock)["stages"]
+        locked = lock_texts.stages(lock)
         outputs = list(_outputs(_definition(definition)["stages"], _loaded(params)["repeats"]))
         known = {
             (name, out["path"]): str(out["md5"])
@@ -39,7 +42,7 @@ def hashes(definition: bytes, params: bytes, lock: bytes) -> dict[str, str]:
             for out in stage.get("outs", ())
             if out.get("hash") == "md5" and "md5" in out
         }
-    except (YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
+    except (YAMLError, UnicodeDecodeError, LookupError, TypeError, AttributeError, InputError):
         return {}
     return {path: known[name, path] for name, path in outputs if (name, path) in known}
 

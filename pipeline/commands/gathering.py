@@ -11,6 +11,7 @@ from pipeline import tracking
 from pipeline.commands import revisions
 from pipeline.commands.cells import Cell
 from pipeline.commands.executors.logs import was_cached
+from pipeline.core.collecting import frozen
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import repeats
 from pipeline.reporting import probes
@@ -31,7 +32,9 @@ def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *,
         logs: the folder of what the cells printed when they ran.
     """
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
-    read = [_result(study, cell, finished.get(cell.key)) for cell in reading]
+    # Files as nested objects, many times what is kept of them.
+    with frozen():
+        read = [_result(study, cell, finished.get(cell.key)) for cell in reading]
     return [one._replace(cached=bool(one.repeats) and was_cached(logs / f"{one.cell}.log")) for one in read]
 
 

@@ -11,6 +11,7 @@ from pipeline import config, tracking
 from pipeline.commands import revisions
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
+from pipeline.core.collecting import frozen
 from pipeline.core.errors import InputError
 
 WORDS = {"added": "added", "completed": "completed", "unchanged": "already there"}
@@ -38,17 +39,18 @@ def sync() -> None:
     images = config.tracking().images
     tracking.initialize()
     outcomes: dict[str, str] = {}
-    for experiment in experiments(Path.cwd()):
-        try:
-            if not tracking.is_finished(experiment.files):
-                continue
-            published = tracking.publish(
-                experiment.files, names=experiment.names, refresh=experiment.refresh, images=images
-            )
-            outcomes.setdefault(published.key, WORDS[published.outcome])
-        except tracking.IncompleteError as error:
-            outcomes[experiment.label] = ABSENT
-            click.echo(f"{experiment.label}: left out: {error}")
+    with frozen():
+        for experiment in experiments(Path.cwd()):
+            try:
+                if not tracking.is_finished(experiment.files):
+                    continue
+                published = tracking.publish(
+                    experiment.files, names=experiment.names, refresh=experiment.refresh, images=images
+                )
+                outcomes.setdefault(published.key, WORDS[published.outcome])
+            except tracking.IncompleteError as error:
+                outcomes[experiment.label] = ABSENT
+                click.echo(f"{experiment.label}: left out: {error}")
     click.echo(_told(Counter(outcomes.values())))
 
 

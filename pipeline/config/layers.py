@@ -54,11 +54,11 @@ class Layers:
             if not isinstance(inside.get(section), dict):
                 inside[section] = {}
             inside = inside[section]
+        below = flat(inside[key], f"{name}.") if isinstance(inside.get(key), Mapping) else ()
+        stale = [*(".".join(sections[:count]) for count in range(1, len(sections) + 1)), *(known for known, _ in below)]
         inside[key] = deepcopy(value)
-        parents = {".".join(sections[:count]) for count in range(1, len(sections) + 1)}
-        stale = [known for known in self.origins if known.startswith(f"{name}.") or known in parents]
         for known in stale:
-            del self.origins[known]
+            self.origins.pop(known, None)
         self.origins[name] = origin
 
     def get(self, name: str) -> Any:

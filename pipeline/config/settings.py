@@ -18,6 +18,8 @@ from pipeline.datasets.collect.sets import SETS
 from pipeline.training.table import SCHEDULES
 
 SECTIONS = ("data", "network", "train", "regularizer", "options")
+# The blocks of params.yaml that every recipe is made of.
+RECIPES = ("defaults", "options", "recipes")
 
 
 class Settings(NamedTuple):
@@ -87,8 +89,12 @@ def tracking() -> Tracking:
     return checked
 
 
-def check(values: Any) -> Settings:
+def check(values: Any, *, like: Settings | None = None) -> Settings:
     """Check the values of params.yaml, every recipe of it included.
+
+    Args:
+        values: as `read` returns them.
+        like: other settings; where their recipes are the same objects, they are not checked once more.
 
     Raises:
         InputError: in one line, for the first thing that is wrong and how many more there are.
@@ -104,8 +110,9 @@ def check(values: Any) -> Settings:
         raise InputError(
             f"{paths.PARAMS}: repeats: {shown(list(axes.repeats))} names one twice; each repeat needs its own number"
         )
-    for recipe in values["recipes"]:
-        _check_recipe(values, recipe)
+    if like is None or any(values[block] is not like.values[block] for block in RECIPES):
+        for recipe in values["recipes"]:
+            _check_recipe(values, recipe)
     return Settings(axes, values)
 
 

@@ -31,7 +31,7 @@ def check_whole(content: bytes) -> None:
     if not parse_yaml(content, paths.LOCK).get("schema"):
         raise InputError(f"{paths.LOCK}: has no schema; {WAY_OUT}")
     for name, stage in found.items():
-        if not _is_whole(stage):
+        if not is_whole(stage):
             raise InputError(f"{paths.LOCK}: the stage {name} is cut; {WAY_OUT}")
 
 
@@ -47,10 +47,16 @@ def stages(content: bytes) -> Mapping[str, Any]:
         values = parse_yaml(content, paths.LOCK)
     except InputError as error:
         raise InputError(f"{error}; {WAY_OUT}") from None
-    found = values.get("stages", {}) if isinstance(values, dict) else None
-    if not isinstance(found, dict) or not all(isinstance(stage, dict) for stage in found.values()):
+    found = stages_in(values)
+    if found is None:
         raise InputError(f"{paths.LOCK}: has no stages; {WAY_OUT}")
     return found
+
+
+def stages_in(values: Any) -> dict[str, Any] | None:
+    """Return the stages in the values of dvc.lock; None where these are no stages."""
+    found = values.get("stages", {}) if isinstance(values, dict) else None
+    return found if isinstance(found, dict) and all(isinstance(stage, dict) for stage in found.values()) else None
 
 
 def outputs(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -59,7 +65,8 @@ def outputs(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((out["path"], str(out["md5"])) for out in stage.get("outs", ()) if "md5" in out)
 
 
-def _is_whole(stage: Mapping[str, Any]) -> bool:
+def is_whole(stage: Mapping[str, Any]) -> bool:
+    """Return whether a stage is as DVC writes it, not cut."""
     entries = [stage.get(kind, []) for kind in ("deps", "outs")]
     return bool(stage.get("cmd")) and all(isinstance(each, list) and all(map(_is_entry, each)) for each in entries)
 

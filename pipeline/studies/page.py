@@ -5,17 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.evaluation.compare import pairs
-from pipeline.evaluation.compare.experiments import Pair
 from pipeline.reporting import markup
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
 from pipeline.reporting.tables import Table, literal, markdown
 from pipeline.studies import charts, results, tables
 from pipeline.studies.definition import Study
-from pipeline.studies.results import Group, Result
+from pipeline.studies.results import Differences, Group, Result
 
-# Of a group: the pairs, or none and why.
-Differences = tuple[Sequence[Pair], str]
 TEMPLATES = Path(__file__).parent / "templates"
 PROBE = (
     "The frozen probe is a logistic regression on the features of the cell's own backbone before any training, which "
@@ -24,13 +21,17 @@ PROBE = (
 
 
 class Compared(NamedTuple):
-    """One group of cells on the page: its answer as a chart, its comparisons or why there are none, and its curves."""
+    """One group of cells on the page: its answer as a chart, its comparisons or why there are none, and its curves.
+
+    Where it has more cells than can be shown, `of` says which these are.
+    """
 
     group: Group
     answer: Picture
     table: Table | None
     readings: Sequence[str]
     note: str
+    of: str
     charts: Mapping[str, Picture]
 
 
@@ -45,7 +46,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
     """
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
-    differences = [results.compared(group) for group in grouped]
+    differences = [results.differences(group) for group in grouped]
     return {
         "name": name,
         "title": study.title,
@@ -54,7 +55,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
         "over": results.over(cells),
-        "missing": [f"{one.cell}: {one.missing}" for one in cells if not one.repeats],
+        "missing": _missing(cells),
         "results": tables.results(cells),
         "probe": PROBE if any(one.standing() for one in cells) else "",
         "repeats": tables.repeats(cells),
@@ -71,8 +72,25 @@ def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Seque
     counted = f"{there} of {len(cells)} cells are there."
     if cached:
         noun = "cell" if len(cached) == 1 else "cells"
-        counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {', '.join(cached)}."
+        counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {_some(cached)}."
     return [counted, *map(_best, grouped, differences)]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names with commas, the first ones where they are too many to be read."""
+    left = len(names) - results.MOST_SHOWN
+    return ", ".join(names[: results.MOST_SHOWN]) + (f" and {left:,} more" if left > 0 else "")
+
+
+def _missing(cells: Sequence[Result]) -> list[str]:
+    """Return a line a missing cell, or of many a line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in cells:
+        if not one.repeats:
+            reasons.setdefault(one.missing, []).append(one.cell)
+    if sum(map(len, reasons.values())) > results.MOST_SHOWN:
+        return [f"{_some(names)}: {reason}" for reason, names in reasons.items()]
+    return [f"{one.cell}: {one.missing}" for one in cells if not one.repeats]
 
 
 def _images(group: Group) -> str:
@@ -88,19 +106,36 @@ def _best(group: Group, compared: Differences) -> str:
     sentence = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
-    against, note = compared
-    if note:
+    if compared.note:
         return f"{sentence}; the cells cannot be compared."
-    ahead = [one for one in against if one.verdict == f"{best} is better" and best in (one.a, one.b)]
     others = len(group.results) - 1
-    return f"{sentence}; it is detectably better than {len(ahead)} of {others} other{'s' if others > 1 else ''}."
+    return f"{sentence}; it is detectably better than {compared.ahead} of {others} other{'s' if others > 1 else ''}."
 
 
 def _compared(group: Group, compared: Differences) -> Compared:
-    differences, note = compared
-    table = tables.differences(differences) if differences else None
-    readings = [line for line in map(pairs.reading, differences) if line]
-    return Compared(group, charts.answer(group), table, readings, note, charts.charts(group.results))
+    table = tables.differences(compared.pairs) if compared.pairs else None
+    readings = [line for line in map(pairs.reading, compared.pairs) if line]
+    shown = results.shown(group)
+    drawn = charts.answer(group._replace(results=shown))
+    return Compared(group, drawn, table, readings, compared.note, _of(group, compared), charts.charts(shown))
+
+
+def _of(group: Group, compared: Differences) -> str:
+    """Return which cells of many are shown, and how all compare with the baseline; empty where all are shown."""
+    shown, every = len(results.shown(group)), len(group.results)
+    if shown == every:
+        return ""
+    pairs = every * (every - 1) // 2
+    sentence = (
+        f"Of {every:,} cells on {group.name}, charts and differences show the {shown} of the highest mean test "
+        f"accuracy, with the baseline {group.baseline} among them; the results below have all."
+    )
+    if compared.note:
+        return sentence
+    return (
+        f"{sentence} Of all {pairs:,} pairs, over which Holm's correction is, {len(compared.pairs)} are shown; "
+        f"{compared.better:,} cells are detectably better than {group.baseline}, {compared.worse:,} worse."
+    )
 
 
 def page(values: Mapping[str, Any]) -> str:
@@ -124,6 +159,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         literal(values["over"]),
         *([literal(values["probe"])] if values["probe"] else []),
         *(["## As printed, known to be wrong or unclear", _listed(values["slips"])] if values["slips"] else []),
+        *[literal(one.of) for one in values["groups"] if one.of],
         *[part for one in values["groups"] for part in _comparison(one)],
         *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
         "## Repeats",

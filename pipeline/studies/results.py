@@ -14,6 +14,8 @@ from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
 NO_CELL = "No cell has run yet."
+# As many as a chart of curves tells apart.
+MOST_SHOWN = 28
 
 
 class Result(NamedTuple):
@@ -87,25 +89,60 @@ def images_of(one: Repeat) -> str:
     return one.runtime.naming.data or one.record.data.set
 
 
-def differences(group: Group) -> list[Pair]:
-    """Return every cell against the baseline, then the best against the others.
+def shown(group: Group) -> Sequence[Result]:
+    """Return the cells whose values, curves and comparisons a reader can take in: all, or the best and the baseline."""
+    if len(group.results) <= MOST_SHOWN:
+        return group.results
+    ranked = sorted(group.results, key=lambda one: -one.summary().mean)
+    baseline = [one for one in ranked[MOST_SHOWN - 1 :] if one.cell == group.baseline]
+    return [*ranked[: MOST_SHOWN - len(baseline)], *baseline]
+
+
+class Differences(NamedTuple):
+    """Comparisons of the cells of a group.
+
+    Attributes:
+        pairs: of the cells that are shown each against the baseline, then the best against the others.
+        ahead: number of cells that the best is better than.
+        better: number of cells that are better than the baseline.
+        worse: number of cells that the baseline is better than.
+        note: why there are none; empty where there are.
+    """
+
+    pairs: Sequence[Pair] = ()
+    ahead: int = 0
+    better: int = 0
+    worse: int = 0
+    note: str = ""
+
+
+def differences(group: Group) -> Differences:
+    """Return the differences of a group's cells.
 
     Which cell is the best is known from the same results, so Holm's correction and the verdicts are over all pairs of
     the group, also those that are not returned.
-
-    Raises:
-        InputError: two cells were not tested on the same images.
     """
     best, baseline = best_of(group), group.baseline
-    others = [one.cell for one in group.results if one.cell not in (best, baseline)]
-    # In this order every pair that is wanted is the one cell less the other.
-    ordered = list(dict.fromkeys([best, *others, baseline])) if best != baseline else [*others, baseline]
+    cells = [one.cell for one in shown(group)]
+    wanted = [(cell, baseline) for cell in cells if cell != baseline]
+    if best != baseline:
+        wanted += [(best, cell) for cell in cells if cell not in (best, baseline)]
     experiments = {one.cell: one.experiment() for one in group.results}
-    compared = comparison.compare([experiments[cell] for cell in ordered], resample=False).pairs
-    found = {(pair.a, pair.b): pair for pair in compared}
-    against_baseline = [(one.cell, baseline) for one in group.results if one.cell != baseline]
-    against_others = [(best, cell) for cell in others] if best != baseline else []
-    return [found[names] for names in against_baseline + against_others]
+    try:
+        compared, every = comparison.compare_some(list(experiments.values()), wanted)
+    except InputError as error:
+        return Differences(note=str(error))
+
+    def count(cell: str, *, better: bool) -> int:
+        pairs = ((one, experiments[cell]) if better else (experiments[cell], one) for one in experiments.values())
+        return sum(comparison.is_better(a, b, every) for a, b in pairs if a is not b)
+
+    return Differences(
+        pairs=compared,
+        ahead=count(best, better=False),
+        better=count(baseline, better=True),
+        worse=count(baseline, better=False),
+    )
 
 
 def best_of(group: Group) -> str:
@@ -117,11 +154,3 @@ def over(results: Sequence[Result]) -> str:
     """Return what the intervals and tests are of, in a sentence."""
     there = [one for one in results if one.repeats]
     return comparison.over([one.experiment() for one in there]) if there else NO_CELL
-
-
-def compared(group: Group) -> tuple[list[Pair], str]:
-    """Return the differences, or none and why."""
-    try:
-        return differences(group), ""
-    except InputError as error:
-        return [], str(error)

@@ -47,7 +47,8 @@ def results(members: Sequence[Result]) -> Table:
     Columns that are empty in all cells are left out, such as those of what no paper printed, and ours where they would
     stand alone, but accuracy, time and trainable parameters.
     """
-    columns = {name: [row[name] for row in map(_row, members)] for name in _row(members[0])}
+    of_each = [_row(one) for one in members]
+    columns = {name: [row[name] for row in of_each] for name in of_each[0]}
     kept = {name: cells for name, cells in columns.items() if set(cells) - {NONE, MISSING} or name in ALWAYS}
     kept = {name: cells for name, cells in kept.items() if BESIDE.get(name, name) in kept}
     rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.core import lockfile, paths
+from pipeline.core import lock_texts, lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.core.records import Record
 from pipeline.core.seeding import digest
@@ -21,13 +21,18 @@ class IncompleteError(InputError):
 
 
 class Results(NamedTuple):
-    """One experiment, as its files tell it."""
+    """One experiment, as its files tell it; `lock` is dvc.lock, empty where there is none."""
 
     key: str
     summary: dict[str, Any]
     repeats: list[Repeat]
     hashes: dict[str, str]
-    stages: dict[str, Any]
+    lock: bytes
+
+    @property
+    def stages(self) -> Mapping[str, Any]:
+        """The stages of dvc.lock with their values, which take longest to read."""
+        return _stages(self.lock)
 
 
 def key_of(record: Record, data_sha256: str, numbers: Iterable[int]) -> str:
@@ -53,13 +58,14 @@ def read(files: Files) -> Results:
         repeats = _repeats(files, numbers)
         keys = {key_of(one.record, one.runtime.data_sha256, numbers) for one in repeats}
         stale = any(_is_stale(summary, one) for one in repeats)
-        stages = _locked(files)
+        lock = _lock(files)
+        stages = _locked(lock)
         untested = [number for number in numbers if not _is_tested(stages, number)]
     if untested:
         raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
-    return Results(keys.pop(), summary, repeats, _dvc_hashes(stages), stages)
+    return Results(keys.pop(), summary, repeats, _dvc_hashes(stages), lock)
 
 
 def _repeats(files: Files, numbers: Sequence[int]) -> list[Repeat]:
@@ -82,28 +88,34 @@ def complete() -> Iterator[None]:
 
 def is_finished(files: Files) -> bool:
     """Return whether the experiment got as far as a summary, which may be missing now if dvc.lock knows it."""
-    if paths.SUMMARY.as_posix() in _dvc_hashes(_locked(files)):
-        return True
     try:
-        return bool(files.read(paths.SUMMARY))
+        if files.read(paths.SUMMARY):
+            return True
     except FileNotFoundError:
-        return False
+        pass
+    return paths.SUMMARY.as_posix() in _dvc_hashes(_locked(_lock(files)))
 
 
-def _locked(files: Files) -> dict[str, Any]:
-    """Return the stages of dvc.lock; none where there is no dvc.lock."""
+def _lock(files: Files) -> bytes:
+    """Return dvc.lock; nothing where there is none."""
     try:
-        return dict(_stages(files.read(paths.LOCK)))
+        return files.read(paths.LOCK)
     except FileNotFoundError:
-        return {}
+        return b""
+
+
+def _locked(lock: bytes) -> Mapping[str, Any]:
+    """Return the paths and hashes of dvc.lock's stages; none where there is no dvc.lock."""
+    try:
+        return lock_texts.stages(lock) if lock else {}
     except InputError as error:
         raise IncompleteError(str(error)) from None
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _stages(content: bytes) -> Mapping[str, Any]:
-    """Parse dvc.lock once where it is asked both whether an experiment is finished and what it is."""
-    return lockfile.stages(content)
+    """Parse dvc.lock once for the runs of one experiment."""
+    return lockfile.stages(content) if content else {}
 
 
 def _dvc_hashes(stages: Mapping[str, Any]) -> dict[str, str]:

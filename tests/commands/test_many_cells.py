@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import many_cells_table
 import pytest
 import yaml
 from many_cells import put
@@ -138,3 +139,13 @@ def test_photographs_are_looked_at_once_in_a_study(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(cells, "_seen", lambda place: looked.append(place) or look(place))
     planned = cells.plan(definition.find(str(study)))
     assert (len(planned), looked) == (4, [tmp_path / "a"])
+
+
+def test_the_docs_have_the_table_of_what_was_measured() -> None:
+    result = json.loads(many_cells_table.RESULT.read_text(encoding="utf-8"))
+    docs = many_cells_table.RESULT.parents[2] / "docs/studies.md"
+    assert many_cells_table.table(result) in docs.read_text(encoding="utf-8")
+    first, *_ = result["measured"]
+    cut = many_cells_table.table({"measured": [first | {"cut": True, "cpu": 240.0}]})
+    assert "| over 240.0 |" in cut
+    assert "| not measured |" in cut

@@ -1,11 +1,15 @@
 """The words behind `-S` by DVC's own grammar, on params.yaml as it is."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
+from dvc.utils.hydra import apply_overrides
 
+from pipeline import config
 from pipeline.commands.overriding import read, read_each
 from pipeline.core.errors import InputError
 
@@ -76,3 +80,38 @@ def test_the_file_itself_is_left_as_it_is() -> None:
     before = Path("params.yaml").read_bytes()
     read(["lr=1e-4"])
     assert Path("params.yaml").read_bytes() == before
+
+
+SWEPT = [
+    [],
+    ["lr=1e-4"],
+    ["lr=0.001", "repeats=[1,2]", "mlflow.images=true"],
+    ["options.attention.se.reduction=8", "attention=se"],
+    ["recipe=modern", "recipes.modern.train.layer_decay=1.0", "recipes.modern.train.mixup=0"],
+    ["+recipes.quick.data.on_leak=drop", "++defaults.train.lr=3"],
+    ["~recipes.modern", "freeze=3b"],
+    ["lr=${recipes.ecsm.train.lr}", "recipe=ecsm"],
+    ["folder=/a/b.c", "data=folder", "recipes.ecsm.data={set: digits}"],
+    ["lr=0.0002", "lr=0.0003"],
+]
+
+
+def test_each_of_many_cells_is_as_dvc_makes_it_of_the_whole_file(tmp_path: Path) -> None:
+    for cell, words in zip(read_each(SWEPT), SWEPT, strict=True):
+        wanted = changed_by_dvc(words, tmp_path / "params.json")
+        assert json.dumps(cell.settings.values) == json.dumps(wanted), words
+        assert cell.recipe == config.resolve(config.check(wanted)).recipe, words
+
+
+def changed_by_dvc(words: list[str], copy: Path) -> Any:
+    copy.write_text(json.dumps(config.read()), encoding="utf-8")
+    apply_overrides(copy, words)
+    return json.loads(copy.read_text(encoding="utf-8"))
+
+
+def test_the_recipes_of_a_cell_are_checked_where_its_words_change_them() -> None:
+    wrong = "recipes.csca.train.batch_size=0"
+    cells = read_each([["lr=1e-4"], ["lr=1e-3"], ["lr=1e-3", wrong]])
+    assert [next(cells).recipe.train.lr for _ in range(2)] == [1e-4, 1e-3]
+    with pytest.raises(InputError, match=r"recipes\.csca\.train\.batch_size"):
+        next(cells)

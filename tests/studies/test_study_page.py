@@ -177,19 +177,19 @@ def test_a_cell_was_there_where_its_log_has_neither_training_nor_test(log: str, 
 
 def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
     group = results.groups([cell("head", 20, 25, 30), cell("top", 21, 24, 32)], "head")[0]
-    (found,) = results.differences(group)
+    (found,) = results.differences(group).pairs
     assert found.verdict == "no detectable difference"
 
 
 def test_differences_that_are_all_equal_have_no_interval() -> None:
     group = results.groups([cell("head", 20, 25), cell("top", 22, 27)], "head")[0]
-    [row] = tables.differences(results.differences(group)).rows
+    [row] = tables.differences(results.differences(group).pairs).rows
     assert row[2:4] == ("+5.00", tables.NONE)
 
 
 def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
     group = results.groups([cell("head", 20, 21, 20), cell("top", 36, 38, 37), cell("all", 30, 31, 29)], "head")[0]
-    found = results.differences(group)
+    found = results.differences(group).pairs
     assert [(one.a, one.b) for one in found] == [("top", "head"), ("all", "head"), ("top", "all")]
     assert [one.holm for one in found] == pytest.approx(statistics.holm([one.p for one in found]))
 
@@ -197,7 +197,7 @@ def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() ->
 def test_holms_p_is_over_all_pairs_also_those_that_are_not_told() -> None:
     rights = {"head": (20, 21, 20), "top": (36, 38, 37), "all": (30, 31, 29), "none": (10, 12, 10)}
     group = results.groups([cell(name, *right) for name, right in rights.items()], "head")[0]
-    found = results.differences(group)
+    found = results.differences(group).pairs
     everything = comparison.compare([one.experiment() for one in group.results]).pairs
     assert (len(found), len(everything)) == (5, 6)
     by_names = {frozenset((one.a, one.b)): one.holm for one in everything}
@@ -206,7 +206,7 @@ def test_holms_p_is_over_all_pairs_also_those_that_are_not_told() -> None:
 
 def test_where_the_baseline_is_the_best_each_other_is_told_once_against_it() -> None:
     group = results.groups([cell("head", 36, 38, 37), cell("top", 20, 21, 20), cell("all", 30, 31, 29)], "head")[0]
-    assert [(one.a, one.b) for one in results.differences(group)] == [("top", "head"), ("all", "head")]
+    assert [(one.a, one.b) for one in results.differences(group).pairs] == [("top", "head"), ("all", "head")]
 
 
 def test_cells_on_other_images_are_not_compared() -> None:
@@ -303,8 +303,34 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
 
 
 def test_the_cells_of_a_page_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared, compare = [], results.compared
-    monkeypatch.setattr(results, "compared", lambda group: compared.append(group.name) or compare(group))
+    compared, compare = [], results.differences
+    monkeypatch.setattr(results, "differences", lambda group: compared.append(group.name) or compare(group))
     study = Study.model_validate({"title": "T", "cells": {"head": None, "top": None}})
     page.content("t", study, [cell("head", 20, 25), cell("top", 30, 36)], commands=[])
     assert len(compared) == 1
+
+
+def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MOST_SHOWN", 4)
+    rights = {"head": (4, 5, 4, 4), **{f"c{n}": (3 * n + 2, 3 * n + 2 + n % 2, 3 * n + 3, 3 * n + 2) for n in range(9)}}
+    study = Study.model_validate({"title": "T", "cells": dict.fromkeys(rights), "baseline": "head"})
+    absent = [Result(f"m{n}", [], "not run yet, or not finished") for n in range(5)]
+    cells = [cell(name, *right)._replace(cached=True) for name, right in rights.items()]
+    content = page.content("t", study, [*cells, *absent], commands=[])
+    [group] = content["groups"]
+    pairs = [("c8", "head"), ("c7", "head"), ("c6", "head"), ("c8", "c7"), ("c8", "c6")]
+    assert [row[0] for row in group.table.rows] == [f"{a} less {b}" for a, b in pairs]
+    drawn = re.findall(r">([^<>]+)</text>", group.answer.light.decode())
+    assert [text for text in drawn if text in rights] == ["c8", "c7", "c6", "head"]
+    assert [row[0] for row in content["results"].rows] == [*rights, *(one.cell for one in absent)]
+    every = comparison.compare([one.experiment() for one in cells], resample=False).pairs
+    ahead = sum(one.verdict == "c8 is better" for one in every)
+    above = sum(one.verdict == f"{one.b} is better" for one in every if one.a == "head")
+    assert 0 < ahead < 9
+    assert 0 < above < 9
+    assert content["answer"][1].endswith(f"it is detectably better than {ahead} of 9 others.")
+    assert content["answer"][0].endswith("there before: head, c0, c1, c2 and 6 more.")
+    assert group.of.startswith("Of 10 cells on synthetic, charts and differences show the 4 of the highest mean ")
+    assert group.of.endswith(f" {above} cells are detectably better than head, 0 worse.")
+    assert content["missing"] == [f"m0, m1, m2, m3 and 1 more: {absent[0].missing}"]
+    assert all("Of all 45 pairs" in text for text in (page.page(content), page.as_markdown(content)))

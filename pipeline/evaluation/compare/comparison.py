@@ -1,6 +1,6 @@
 """Comparison of experiments on the same test images, from the prediction of each image; reads no file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from statistics import fmean, stdev
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import pairs, statistics
+from pipeline.evaluation.compare import all_pairs, pairs, statistics
+from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import crossed_interval
 from pipeline.evaluation.compare.experiments import (
     ACCURACY,
     Comparison,
     Experiment,
+    Pair,
     Summary,
     answers,
     draws_splits,
@@ -45,13 +47,40 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
     check(experiments, metric)
     drawn = any(map(draws_splits, experiments))
     compared = [pairs.pair(a, b, metric, drawn=drawn, resample=resample) for a, b in combinations(experiments, 2)]
+    p = np.array([np.nan if one.p is None else one.p for one in compared])
+    every = all_pairs.adjusted([one.name for one in experiments], p)
     return Comparison(
         metric=metric,
         over=over(experiments, metric),
         summaries=[summary(one, metric) for one in experiments],
-        pairs=pairs.judged(compared, metric, drawn=drawn),
+        pairs=pairs.judged(compared, every, metric, drawn=drawn),
         differing=differing(experiments),
     )
+
+
+def compare_some(experiments: Sequence[Experiment], wanted: Iterable[tuple[str, str]]) -> tuple[list[Pair], Family]:
+    """Return the differences of accuracy of some pairs of many experiments, as `compare` has them, and Holm's p of all.
+
+    Args:
+        experiments: two or more, with different names.
+        wanted: names of the pairs.
+
+    Raises:
+        InputError: as `compare` does.
+    """
+    check(experiments)
+    drawn, by_name = any(map(draws_splits, experiments)), {one.name: one for one in experiments}
+    every = all_pairs.family(experiments, ACCURACY, drawn=drawn)
+    compared = [pairs.pair(by_name[a], by_name[b], ACCURACY, drawn=drawn, resample=False) for a, b in wanted]
+    return pairs.judged(compared, every, ACCURACY, drawn=drawn), every
+
+
+def is_better(a: Experiment, b: Experiment, every: Family) -> bool:
+    """Return whether the verdict on a pair's accuracy over several repeats is that the first is better."""
+    common, p = a.trials.keys() & b.trials.keys(), every.of(a.name, b.name)
+    if len(common) < 2 or p is None or p > statistics.ALPHA:
+        return False
+    return sum(a.trials[one].score(ACCURACY) - b.trials[one].score(ACCURACY) for one in common) > 0
 
 
 def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
@@ -65,13 +94,23 @@ def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
             if metric != ACCURACY and metric not in trial.scores:
                 known = ", ".join([ACCURACY, *trial.scores])
                 raise InputError(f"{one.name}: repeat {repeat} has no score {metric!r}; it has {known}")
-    for a, b in combinations(experiments, 2):
+    # Two that tested the same have nothing to be checked, and of many most are such.
+    different: dict[tuple[Any, ...], Experiment] = {}
+    for one in experiments:
+        different.setdefault(_tested(one), one)
+    for a, b in combinations(different.values(), 2):
         if not (common := sorted(a.trials.keys() & b.trials.keys())):
             raise InputError(
                 f"{a.name} and {b.name}: have no repeat in common ({_numbers(a)}; {_numbers(b)}); give both the same"
             )
         for repeat in common:
             _check_images(a, b, repeat)
+
+
+def _tested(one: Experiment) -> tuple[Any, ...]:
+    """Return what an experiment tested: equal for two that can be compared in any case."""
+    repeats = frozenset((repeat, frozenset(trial.right)) for repeat, trial in one.trials.items())
+    return repeats, frozenset(one.images.items())
 
 
 def _numbers(one: Experiment) -> str:

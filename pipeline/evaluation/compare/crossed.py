@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+from scipy import stats
+from scipy.optimize import elementwise
 
 from pipeline.evaluation.compare.statistics import ALPHA, Interval, interval, wilson
 
@@ -49,7 +50,7 @@ class Crossed(NamedTuple):
         """The images' variance without the residual, which the repeats' holds already; 0 where it would be less."""
         return np.maximum(self.of_images - self.residual, 0)
 
-    def half_width(self, alpha: float = ALPHA) -> Any:
+    def half_width(self, alpha: float | FloatArray = ALPHA) -> Any:
         """Return the half-width of the interval of the mean whose error is at most `alpha`.
 
         With t of n - 1 and of m - 1 degrees of freedom it is sqrt(t_n^2 V_repeats + t_m^2 (V_images - V_residual)),
@@ -135,20 +136,29 @@ def crossed_test(gains: FloatArray) -> CrossedTest:
     ends = (mean - half, mean + half) if half > 0 else (np.nan, np.nan)
     repeats = stats.t.isf(ALPHA / 2, parts.n - 1) * np.sqrt(parts.of_repeats)
     images = stats.t.isf(ALPHA / 2, parts.m - 1) * np.sqrt(parts.of_images)
-    return CrossedTest(_p(parts), mean, *ends, float(repeats), float(images), parts.n, parts.m)
+    return CrossedTest(float(p_values(parts)), mean, *ends, float(repeats), float(images), parts.n, parts.m)
 
 
-def _p(parts: Crossed) -> float:
-    """Return the error at which the interval of the mean would just reach 0."""
-    distance = abs(float(parts.mean))
+def p_values(parts: Crossed) -> FloatArray:
+    """Return for each mean the error at which its interval would just reach 0, from `LEAST_P` to 1.
 
-    def beyond(log_p: float) -> float:
-        return float(parts.half_width(np.exp(log_p))) - distance
+    Args:
+        parts: of one table or many; without any spread it is 1.
+    """
+    mean, repeats, images, residual = map(np.asarray, parts[:4])
+    distance = np.abs(mean)
+
+    def beyond(log_p: Any, distance: Any, repeats: Any, images: Any, residual: Any) -> Any:
+        return Crossed(distance, repeats, images, residual, parts.n, parts.m).half_width(np.exp(log_p)) - distance
 
     least = float(np.log(LEAST_P))
-    if not parts.half_width() > 0 or beyond(0.0) >= 0:
-        return 1.0
-    return LEAST_P if beyond(least) < 0 else float(np.exp(optimize.brentq(beyond, least, 0.0)))
+    spread = (parts.half_width() > 0) & (distance > 0)
+    far = spread & (beyond(least, distance, repeats, images, residual) < 0)
+    p = np.where(far, LEAST_P, 1.0)
+    near = spread & ~far
+    sought = tuple(each[near] for each in (distance, repeats, images, residual))
+    p[near] = np.exp(elementwise.find_root(beyond, (least, 0.0), args=sought).x)
+    return p
 
 
 def crossed_interval(right: FloatArray) -> Interval:

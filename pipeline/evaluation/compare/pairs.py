@@ -6,6 +6,7 @@ from statistics import fmean
 import numpy as np
 
 from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import CrossedTest, crossed_test
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, answers, part_sizes
 from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
@@ -99,15 +100,20 @@ def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
     return statistics.bootstrap_difference(right_a, right_b, tested=tested, seed=SEED)
 
 
-def judged(pairs: Sequence[Pair], metric: str, *, drawn: bool) -> list[Pair]:
-    """Return the pairs with verdicts, and with p values by Holm's method for all of them together.
+def judged(compared: Sequence[Pair], every: Family, metric: str, *, drawn: bool) -> list[Pair]:
+    """Return pairs with verdicts, and with p values by Holm's method for all pairs together.
 
     Which of the pairs a reader looks at may then depend on the results, such as the best against the others: the
     probability of a wrong "is better" anywhere stays below 5 %.
+
+    Args:
+        compared: some pairs, or all.
+        every: all of them.
+        metric: the score.
+        drawn: whether repeats test different images.
     """
-    adjusted = iter(statistics.holm([one.p for one in pairs if one.p is not None]))
-    corrected = [one if one.p is None else one._replace(holm=next(adjusted)) for one in pairs]
-    return [one._replace(verdict=_verdict(one, metric, of=len(pairs), drawn=drawn)) for one in corrected]
+    corrected = [one._replace(holm=every.of(one.a, one.b)) for one in compared]
+    return [one._replace(verdict=_verdict(one, metric, of=every.pairs, drawn=drawn)) for one in corrected]
 
 
 def _verdict(one: Pair, metric: str, *, of: int, drawn: bool) -> str:

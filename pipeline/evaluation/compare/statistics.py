@@ -8,18 +8,20 @@ correct (`test=0` here): the interval is then of the mean over seeds on these ve
 other images; `crossed` has the intervals that hold for both.
 """
 
-import gc
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar as _mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from pipeline.core.collecting import frozen
+
 FloatArray = npt.NDArray[np.float64]
+# Of one set of repeats, or of each of many.
+Sizes = float | FloatArray
 
 # Two-sided error of every interval and test.
 ALPHA = 0.05
@@ -96,11 +98,12 @@ def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
     return Interval(float(array.mean() - margin), float(array.mean() + margin))
 
 
-def standard_error(values: FloatArray, *, train: float, test: float) -> float:
-    """Return the standard error of the mean of n values with Nadeau and Bengio's correction, see `interval`."""
-    if len(values) < 2:
-        raise ValueError(f"{len(values)} value: a spread needs two")
-    return float(values.std(ddof=1) * np.sqrt(1 / len(values) + test / train))
+def standard_error(values: FloatArray, *, train: Sizes, test: Sizes) -> Any:
+    """Return the standard error of the mean of (..., n) values with Nadeau and Bengio's correction, see `interval`."""
+    n = values.shape[-1]
+    if n < 2:
+        raise ValueError(f"{n} value: a spread needs two")
+    return values.std(-1, ddof=1) * np.sqrt(1 / n + test / train)
 
 
 def wilson(right: float, total: int) -> Interval:
@@ -132,12 +135,30 @@ def corrected_t(differences: Sequence[float], *, train: float, test: float) -> T
     (0.824, 0.14)
     """
     array = np.asarray(differences, dtype=np.float64)
-    mean, error = float(array.mean()), standard_error(array, train=train, test=test)
-    if error < NO_SPREAD * max(1.0, abs(mean)):
+    mean, statistic = float(array.mean()), float(_t(array, train=train, test=test))
+    if np.isnan(statistic):
         return TTest(np.nan, 1.0, mean, np.nan, np.nan, len(array))
-    statistic = mean / error
-    p = float(2 * stats.t.sf(abs(statistic), len(array) - 1))
+    p = float(t_p_values(array, train=train, test=test))
     return TTest(statistic, p, mean, *interval(differences, train=train, test=test), n=len(array))
+
+
+def t_p_values(differences: FloatArray, *, train: Sizes, test: Sizes) -> FloatArray:
+    """Return the two-sided p of `corrected_t` for many at once.
+
+    Args:
+        differences: (..., n) of n >= 2 repeats.
+        train: (...) as for `interval`.
+        test: (...) as for `interval`.
+    """
+    statistic = _t(differences, train=train, test=test)
+    return np.where(np.isnan(statistic), 1.0, 2 * stats.t.sf(np.abs(statistic), differences.shape[-1] - 1))
+
+
+def _t(differences: FloatArray, *, train: Sizes, test: Sizes) -> FloatArray:
+    """Return (...) the statistics of (..., n) differences; NaN without any spread."""
+    mean, error = differences.mean(-1), standard_error(differences, train=train, test=test)
+    without = error < NO_SPREAD * np.maximum(1.0, np.abs(mean))
+    return np.where(without, np.nan, mean / np.where(without, 1.0, error))
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
@@ -152,9 +173,21 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    # Only the discordant images decide; the other two cells complete the table.
-    table = [[int((a & b).sum()), only_a], [only_b, int((~a & ~b).sum())]]
-    return McNemar(only_a, only_b, float(_mcnemar(table, exact=True).pvalue))
+    return McNemar(only_a, only_b, float(mcnemar_p(only_a, only_b)))
+
+
+def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
+    """Return the two-sided p of McNemar's exact test, for many at once.
+
+    Only the discordant images decide.
+
+    Args:
+        only_a: (...) how many images only a gets right.
+        only_b: (...) the same for b.
+    """
+    one, other = np.asarray(only_a), np.asarray(only_b)
+    p: FloatArray = np.minimum(2 * stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
+    return p
 
 
 def bootstrap_difference(
@@ -196,15 +229,12 @@ def bootstrap_difference(
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> list[float]:
     """Return p values adjusted by Holm's step-down method, which bounds the family-wise error.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
     # statsmodels collects garbage at each call, for tenths of a second in a large process: there is nothing to look at.
-    gc.freeze()
-    try:
-        return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if p_values else []
-    finally:
-        gc.unfreeze()
+    with frozen():
+        return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if len(p_values) else []
