@@ -42,6 +42,8 @@ OUT_OF_REACH = {
     "uv pip install --constraint requirements-dev.lock dvc-s3": "the tests' environment has it",
     "dvc remote add storage s3://bucket/orbweaver": REMOTES,
     "dvc remote modify storage endpointurl https://minio.example.org": REMOTES,
+    "uv pip install dvc-ssh": "asks a package index",
+    "dvc remote add storage ssh://me@host.example.org/data/orbweaver": "needs a server of SSH",
     "orbweaver study where --init": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm --detach": CLUSTER,

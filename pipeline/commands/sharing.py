@@ -123,6 +123,16 @@ def _push_reference(root: Path, remotes: Remotes, reference: str, key: str) -> N
             raise
 
 
+def give_stages(project: Path, remotes: Remotes) -> None:
+    """Push what stages of an unfinished cell gave, which the next node then takes over; it has no reference.
+
+    Raises:
+        InputError: for a remote that does not answer or refuses.
+    """
+    with opened(project, remotes) as repo:
+        repo.push(remote=remotes.dvc, run_cache=True)
+
+
 def check(project: Path, remotes: Remotes) -> None:
     """Write to both remotes, before hours go by for a result that neither would take.
 

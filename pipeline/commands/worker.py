@@ -22,6 +22,7 @@ from pipeline.commands.copies import Origin
 from pipeline.commands.executors import jobs, scheduler
 from pipeline.commands.executors.jobs import MOST_STARTS, Job
 from pipeline.commands.executors.processes import LOOK_EVERY, CellProcess
+from pipeline.commands.remote_checkpoints import RemoteCheckpoints
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StopRequest, noted
@@ -90,6 +91,9 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     """
     place.mkdir()
     project = copy(job, place / "clone")
+    checkpoints = RemoteCheckpoints(project, job.remotes, job.experiment) if job.remotes else None
+    if checkpoints:
+        checkpoints.bring()
     variables = environment(place, os.environ)
     process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
     while (status := process.status()) is None:
@@ -97,10 +101,20 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
             # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
             first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
             process.stop(PATIENCE.get(request.reason, 25.0), first=first)
+            if job.remotes and checkpoints:
+                checkpoints.give()
+                try:
+                    sharing.give_stages(project, job.remotes)
+                except InputError as error:
+                    click.echo(f"{job.experiment}: its finished stages were not shared: {error}")
             return STOPPED
+        if checkpoints:
+            checkpoints.follow()
         time.sleep(LOOK_EVERY)
     if status == 0:
         bring_back(job, project)
+        if checkpoints:
+            checkpoints.drop()
     return status
 
 
@@ -108,7 +122,7 @@ def copy(job: Job, clone: Path) -> Path:
     """Make the clone of a cell; return the project's root in it.
 
     Where the node sees the user's clone, its git objects, checkpoints and DVC's cache are used; else all comes from
-    remotes, and a cell that begins again begins anew.
+    remotes, which are written to before anything is trained.
     """
     if remotes := job.remotes:
         where = {"reference": job.reference, "commit": job.commit, "changes": job.changes, "prefix": job.prefix}

@@ -1,60 +1,17 @@
 """Experiments that go through a remote of git and one of DVC: in which order, and what each refusal leaves."""
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from two_remotes import KEYS, REFERENCES, Machine
 
 from pipeline.commands import cell_runs, cells, cloning, remotes, sharing, worker
 from pipeline.commands.executors.jobs import Job
 from pipeline.commands.remotes import IncompleteError, Remotes
 from pipeline.core.errors import InputError
-
-KEYS = ("0123456789ab", "ba9876543210")
-REFERENCES = {key: f"refs/exps/aa/{'b' * 38}/mine-c{number}-{key}" for number, key in enumerate(KEYS)}
-STAGE = "stages:\n  one:\n    cmd: mkdir out && echo 1 > out/a && echo 2 > out/b\n    outs: [out]\n"
-REFUSING = "#!/bin/sh\necho 'closed for today' >&2\nexit 1\n"
-
-
-class Machine:
-    """A clone of one commit, a bare repository beside it, and a folder as DVC's remote."""
-
-    def __init__(self, folder: Path, root: str = "clone") -> None:
-        self.top, self.bare, self.data = folder / "clone", folder / "bare.git", folder / "data"
-        self.root = folder / root
-        self.remotes = Remotes(git=str(self.bare), dvc="storage", options={"url": str(self.data)})
-        self.root.mkdir(parents=True)
-        self.run("git", "init", "--quiet", "--initial-branch", "main", str(self.top))
-        self.run("git", "config", "user.name", "A")
-        self.run("git", "config", "user.email", "a@example.org")
-        self.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(self.bare))
-        self.run("git", "remote", "add", "origin", str(self.bare))
-
-    def run(self, *words: str, at: Path | None = None) -> str:
-        done = subprocess.run(words, cwd=at or self.root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def finish(self, *keys: str) -> None:
-        """Commit all, and make that the experiment of keys."""
-        self.run("git", "add", "--all", ":/")
-        self.run("git", "commit", "--quiet", "--allow-empty", "--message", "one")
-        for key in keys:
-            self.run("git", "update-ref", REFERENCES[key], "HEAD")
-
-    def shared(self) -> list[str]:
-        """What the bare repository has beside branches."""
-        return self.run(
-            "git", "for-each-ref", "--format=%(refname)", "refs/exps", "refs/orbweaver", at=self.bare
-        ).split()
-
-    def refuse(self) -> None:
-        hook = self.bare / "hooks/pre-receive"
-        hook.write_text(REFUSING, encoding="utf-8")
-        hook.chmod(0o755)
 
 
 @pytest.fixture
@@ -222,74 +179,3 @@ def test_a_password_in_an_address_goes_into_no_job(machine: Machine, git: str, u
     with pytest.raises(InputError, match=f"^where.yaml: {line}") as caught:
         named(machine, git, url)
     assert "sesame" not in str(caught.value)
-
-
-@pytest.fixture
-def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A finished experiment in a folder of a repository, with DVC itself."""
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    made = Machine(tmp_path, "clone/deep/project")
-    made.run("dvc", "init", "--quiet", "--subdir")
-    (made.root / "dvc.yaml").write_text(STAGE, encoding="utf-8")
-    made.run("dvc", "remote", "add", "--quiet", "storage", str(made.data))
-    made.run("dvc", "repro", "--quiet")
-    made.finish(KEYS[0])
-    made.run("git", "push", "--quiet", "origin", "main")
-    monkeypatch.chdir(made.root)
-    return made
-
-
-def files(place: Path, content: str) -> list[Path]:
-    return [file for file in place.rglob("*") if file.is_file() and file.read_text(encoding="utf-8") == content]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("content", ["2\n", None])
-def test_dvc_finds_what_its_cache_has_lost_and_what_its_remote_has_lost(real: Machine, content: str | None) -> None:
-    second = real.root.parents[2] / "second"
-    real.run("git", "clone", "--quiet", str(real.bare), str(second))
-
-    def lost(place: Path) -> None:
-        (file,) = files(place, content) if content else place.rglob("*.dir")
-        file.unlink()
-
-    kept = (real.root / ".dvc/cache", real.root.parent / "kept")
-    real.run("cp", "-r", *map(str, kept))
-    lost(kept[0])
-    with pytest.raises(IncompleteError, match="stays here: out is neither"):
-        sharing.give(real.root, real.remotes, KEYS)
-    assert real.shared() == []
-    real.run("cp", "-r", f"{kept[1]}/.", str(kept[0]))
-    sharing.check(real.root, real.remotes)
-    assert sharing.give(real.root, real.remotes, KEYS) == 1
-    lost(real.data)
-    project = second / "deep/project"
-    with pytest.raises(IncompleteError, match="and out is not in DVC's"):
-        sharing.bring(project, real.remotes, KEYS)
-    assert not cells.finished(project)
-
-
-@pytest.mark.slow
-def test_a_project_in_a_folder_of_its_repository_comes_whole_and_with_all_changes(real: Machine) -> None:
-    assert sharing.give(real.root, real.remotes, KEYS) == 1
-    (real.top / "beside").write_text("new", encoding="utf-8")
-    (real.root / "dvc.yaml").write_text(f"{STAGE}# edited\n", encoding="utf-8")
-    real.run("git", "add", "--all", ":/")
-    commit, changes = real.run("git", "rev-parse", "HEAD"), cloning.keep_changes(real.root)
-    reference = sharing.keep_commit(real.root, real.remotes, changes, "mine")
-    place = {"reference": reference, "commit": commit, "changes": changes, "prefix": "deep/project/"}
-    project = sharing.clone(real.remotes, real.root.parents[2] / "node", **place)
-    assert real.run("git", "status", "--short", at=project).split() == ["A", "../../beside", "M", "dvc.yaml"]
-    assert sharing.bring(project, real.remotes, KEYS) == 1
-    real.run("dvc", "checkout", "--quiet", at=project)
-    assert (project / "out/b").read_text(encoding="utf-8") == "2\n"
-    sharing.drop_commit(real.root, real.remotes, changes, "mine")
-    assert real.shared() == [REFERENCES[KEYS[0]]]
-
-
-@pytest.mark.slow
-def test_a_remote_that_takes_nothing_is_named_before_anything_trains(real: Machine) -> None:
-    real.refuse()
-    (real.data).write_text("a file, and no folder", encoding="utf-8")
-    with pytest.raises(InputError, match=f"^DVC's remote 'storage', {real.data}: "):
-        sharing.check(real.root, real.remotes)

@@ -158,9 +158,12 @@ def test_what_nodes_clone_is_in_gits_remote_until_the_jobs_have_ended_also_where
     assert job.changes == job.commit
     executor.cancel(handles)
     assert not kept()
-    # A remote that does not answer must not hide how the study ended.
+    # A remote that does not answer is said once, and must not hide how the study ended.
     executor, _, handles = begun(cluster, "a")
     bare.rename(tmp_path / "away.git")
+    executor.state(handles)
+    executor.state(handles)
+    assert len([line for line in cluster.lines if line.endswith("; asked again")]) == 1
     executor.cancel(handles)
     assert "below refs/orbweaver/changes/ stays what no job needs any more" in cluster.lines[-1]
 

@@ -12,6 +12,12 @@ from clones import Clone
 from moto.server import ThreadedMotoServer
 from test_jobs import SQUEUE
 
+from pipeline.commands import sharing
+from pipeline.commands.remote_checkpoints import RemoteCheckpoints
+from pipeline.commands.remotes import named_remotes
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+
 pytestmark = pytest.mark.slow
 # A node that sees no file of the clone: the script alone comes to it, and it works in another folder.
 SBATCH = """#!/bin/bash
@@ -92,6 +98,13 @@ def shared(clone: Clone) -> str:
     return clone.run("git", "ls-remote", "origin", "refs/exps/*", "refs/orbweaver/*")
 
 
+def page(clone: Clone) -> dict[str, bytes]:
+    """Every file of the study's page."""
+    clone.run("orbweaver", "study", "report", "mine.yaml")
+    folder = clone.root / "metrics/studies/mine"
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_a_study_run_by_nodes_that_see_no_file_of_the_clone_is_whole_in_a_second_clone(
     first: Clone, tmp_path: Path
 ) -> None:
@@ -111,6 +124,7 @@ def test_a_study_run_by_nodes_that_see_no_file_of_the_clone_is_whole_in_a_second
     second = second_of(first, tmp_path / "other")
     edited(second)
     assert "2 cells were there, 0 ran" in second.run("orbweaver", "study", "run", "mine.yaml")
+    assert page(second) == page(first)
     names = clones.experiments(second)
     assert sorted(names) == sorted(clones.experiments(first))
     second.run("git", "stash")
@@ -149,3 +163,46 @@ def test_no_reference_is_shared_whose_data_did_not_arrive(first: Clone) -> None:
 def test_a_remote_that_is_not_here_is_named(first: Clone, remotes: str, line: str) -> None:
     (first.root / "where.yaml").write_text(f"remotes: {remotes}\n", encoding="utf-8")
     assert f"where.yaml: {line}" in first.run("orbweaver", "study", "run", "mine.yaml", code=1)
+
+
+@pytest.mark.parametrize(
+    ("url", "away", "reason"),
+    [
+        ("s3://cells/dvc", list(SECRETS), "Unable to locate credentials"),
+        ("s3://nowhere/dvc", [], "The specified bucket does not exist"),
+    ],
+)
+def test_a_node_without_access_says_so_before_it_trains(
+    first: Clone, url: str, away: list[str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.run("dvc", "remote", "modify", "--local", "storage", "url", url)
+    for name in away:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(first.root.parent))
+    monkeypatch.chdir(first.root)
+    remotes = named_remotes(first.root)
+    assert remotes is not None
+    with pytest.raises(InputError, match=f"^DVC's remote 'storage', {url}: .*{reason}"):
+        sharing.check(first.root, remotes)
+
+
+def test_checkpoints_go_through_s3(first: Clone, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(first.root)
+    remotes = named_remotes(first.root)
+    assert remotes is not None
+    sharing.check(first.root, remotes)
+    here, there = (RemoteCheckpoints(first.root / place, remotes, "mine-c0") for place in ("", "."))
+    for number in (1, 2):
+        folder = first.root / paths.CHECKPOINTS / "key"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / f"0000000{number}-hash.pt").write_text("state", encoding="utf-8")
+        here.give()
+    shutil.rmtree(folder)
+    there.bring()
+    assert [file.name for file in folder.iterdir()] == ["00000002-hash.pt"]
+    there.drop()
+    client = boto3.client("s3", endpoint_url=bucket)
+    names = [one["Key"] for one in client.list_objects_v2(Bucket="cells").get("Contents", [])]
+    assert names == ["dvc/orbweaver-check"]

@@ -88,7 +88,7 @@ class Slurm:
         self._gone: dict[str, float] = {}
         self._finished: set[str] = set()
         self._logs: dict[str, Path] = {}
-        self._summary = ""
+        self._summary = self._no_answer = ""
         if self._submitted.jobs():
             self._queue = self._asked()
         self._attached = {name for name, place in self._submitted.places.items() if self._is_alive(place)}
@@ -187,7 +187,9 @@ class Slurm:
         try:
             sharing.bring(self._root, remotes, [one[-cells.KEY_LENGTH :] for one in handles])
         except InputError as error:
-            self._say(f"{error}; asked again")
+            if str(error) != self._no_answer:
+                self._say(f"{error}; asked again")
+            self._no_answer = str(error)
 
     def _report(self, states: Mapping[str, State]) -> None:
         """Print how many run and why others wait, when that has changed."""
