@@ -144,6 +144,8 @@ def test_one_request_takes_parameters_tags_and_the_points_that_there_is_room_for
 def test_a_server_is_opened_by_many_at_once(clone, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     monkeypatch.setattr(store, "_experiment", lambda client, place: "1")
+    monkeypatch.setattr(store, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
     with held(clone / paths.MLFLOW_LOCK, "another training", waiting=pytest.fail), store.opened() as opened:
         assert opened.experiment == "1"
 
