@@ -186,8 +186,9 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--rm",
         "--volume",
         "--gpus",
-        # Of `dvc remote modify` and uv.
+        # Of `dvc remote modify`, rsync and uv.
         "--local",
+        "--times",
         "--constraint",
         # Of docker compose and pip.
         "--file",

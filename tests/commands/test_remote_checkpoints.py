@@ -102,7 +102,7 @@ def test_a_remote_that_fails_costs_the_checkpoint_alone(
 def test_a_node_whose_time_is_over_shares_its_checkpoint_and_its_finished_stages(
     remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(_: float) -> None:
+    def stop(_: float, **__: object) -> None:
         write(tmp_path / "node/clone", 7)
 
     def clone(_: object, folder: Path, **__: object) -> Path:
