@@ -59,21 +59,21 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
         planned: all of its cells.
         start: makes what runs them.
     """
-    there = found(planned)
+    there = finished(planned)
     left = [cell for cell in planned if cell.key not in there]
     return _drive(study, planned, left, start()) if left else []
 
 
 def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> int:
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
-    there = found(planned)
+    there = finished(planned)
     if left := [cell for cell in planned if cell.key not in there]:
         executor = start()
         executor.state([executor.submit(cell.task(study)) for cell in left])
     return len(left)
 
 
-def found(planned: Sequence[Cell]) -> dict[str, str]:
+def finished(planned: Sequence[Cell]) -> dict[str, str]:
     """Return the revision of each experiment that DVC has, by key, after those of the remotes have come.
 
     What is here and not there goes there.

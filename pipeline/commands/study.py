@@ -153,7 +153,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(named, planned)
-    results = gathering.results(named.study, planned, cell_runs.found(planned), logs=cell_runs.STATE / named.name)
+    results = gathering.results(named.study, planned, cell_runs.finished(planned), logs=cell_runs.STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     content = page.content(named.name, named.study, results, commands=commands)
     folder = paths.STUDIES / named.name

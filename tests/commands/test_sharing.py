@@ -101,7 +101,7 @@ def test_an_experiment_whose_data_is_lost_stops_no_study(
     data(machine, monkeypatch, whole=False)
     machine.finish(KEYS[0])
     monkeypatch.setattr(cell_runs, "named_remotes", lambda _: machine.remotes)
-    assert list(cell_runs.found([SimpleNamespace(key=KEYS[0])])) == [KEYS[0]]
+    assert list(cell_runs.finished([SimpleNamespace(key=KEYS[0])])) == [KEYS[0]]
     assert f"remotes: {REFERENCES[KEYS[0]]} stays here" in capsys.readouterr().err
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import clones
 import pytest
+import requests
 from clones import Clone
 from moto.server import ThreadedMotoServer
 from test_jobs import SQUEUE
@@ -49,6 +50,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     try:
         host, port = server.get_host_and_port()
         address = f"http://{host}:{port}"
+        # All servers of a process have one memory.
+        requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
         boto3.client("s3", endpoint_url=address).create_bucket(Bucket="cells")
         yield address
     finally:

@@ -17,7 +17,7 @@ OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
 
 @dataclass(frozen=True)
 class Arrays:
-    """What the arrays of a study have in common.
+    """The arrays of a study: what they have in common, and how they are submitted.
 
     Attributes:
         root: the project's root in the user's clone.
