@@ -73,7 +73,8 @@ def client() -> Any:
 def runs() -> list[Any]:
     asked = client()
     experiment = asked.get_experiment_by_name(os.environ["MLFLOW_EXPERIMENT_NAME"])
-    return list(asked.search_runs([experiment.experiment_id], max_results=1000))
+    # On a busy machine the first of its runs is still to come.
+    return list(asked.search_runs([experiment.experiment_id], max_results=1000)) if experiment else []
 
 
 def history(run: Any, name: str) -> list[tuple[int, float]]:
@@ -119,6 +120,8 @@ def test_sixteen_trainings_at_once_lose_nothing_while_the_server_stands_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # What a busy machine takes is no loss.
+    monkeypatch.setattr(live, "CLOSING_SECONDS", tracking_server.PATIENCE)
     wanted = [(step, 1 / step) for step in range(1, 31)]
     with contextlib.ExitStack() as stack:
         records = [files.record(1, lr=0.001 * number) for number in range(1, 17)]
