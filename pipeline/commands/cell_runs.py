@@ -121,7 +121,7 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: 
 def _give(root: Path, remotes: Remotes, experiment: str) -> None:
     """Share a cell; where that fails for now, the others go on and the same command shares it later."""
     try:
-        sharing.give(root, remotes, [experiment[-cells.KEY_LENGTH :]])
+        sharing.give(root, remotes, [cells.key_of(experiment)])
     except InputError as error:
         tqdm.write(f"not shared yet: {experiment}: {error}")
 

@@ -123,6 +123,16 @@ def finished(root: Path) -> dict[str, str]:
     return by_key
 
 
+def key_of(experiment: str) -> str:
+    """Return the key in DVC's name for a cell; empty where it has none.
+
+    >>> key_of("mine-head-0123456789ab")
+    '0123456789ab'
+    """
+    match = EXPERIMENT.search(experiment)
+    return match[1] if match else ""
+
+
 def trainings(cells: Sequence[Cell]) -> int:
     """Return the number of networks that the cells train, one a repeat."""
     return sum(len(cell.resolved.recipe.repeats) for cell in cells)

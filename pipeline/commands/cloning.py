@@ -21,6 +21,8 @@ OF_ACCESS = ("GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "G
 GIVEN_UP_SECONDS = 20.0
 # Git's references of changes that were not committed, until no job of a cluster needs them.
 CHANGES = "refs/orbweaver/changes/"
+# A fetch that does not tidy up the user's repository besides.
+NO_MAINTENANCE = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
 
 @contextmanager

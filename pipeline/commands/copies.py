@@ -115,8 +115,8 @@ def fetch(root: Path, clone: Path) -> None:
     here = set(cloning.git(root, "for-each-ref", "--format=%(refname)", EXPERIMENTS).split())
     there = cloning.git(clone, "for-each-ref", "--format=%(refname)", EXPERIMENTS).split()
     if new := [f"{ref}:{ref}" for ref in there if ref not in here]:
-        quiet = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
-        cloning.git(root, *quiet, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), *new)
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        cloning.git(root, *cloning.NO_MAINTENANCE, "fetch", *options, str(clone), *new)
 
 
 def remove(root: Path, name: str) -> None:

@@ -17,7 +17,6 @@ from pipeline.core import seeding
 from pipeline.core.errors import InputError
 
 EXPERIMENTS = "refs/exps/*"
-QUIET = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
 # An empty file in DVC's remote, which each node writes before it trains.
 CHECK = "orbweaver-check"
 
@@ -50,7 +49,7 @@ def bring(root: Path, remotes: Remotes, keys: Collection[str]) -> int:
     for reference, commit in tqdm(new.values(), "from the remotes", unit=" cells", disable=None if new else True):
         # Git's objects first, with no name: were this killed, nobody would take the experiment for whole.
         options = ("--quiet", "--no-tags", "--no-write-fetch-head")
-        git(root, remotes, *QUIET, "fetch", *options, remotes.git, reference)
+        git(root, remotes, *cloning.NO_MAINTENANCE, "fetch", *options, remotes.git, reference)
         if missing := _fetch(root, remotes, commit):
             way_out = (
                 f"`git push {remotes.git} :{reference}` takes the reference away, and the cell can be trained again"

@@ -158,7 +158,7 @@ def bring_back(job: Job, project: Path) -> None:
         InputError: where that fails every time.
     """
     if remotes := job.remotes:
-        _persistently(lambda: sharing.give(project, remotes, [_key(job)], run_cache=True))
+        _persistently(lambda: sharing.give(project, remotes, [cells.key_of(job.experiment)], run_cache=True))
     else:
         _persistently(lambda: copies.fetch(job.root, project))
     if not _is_there(job):
@@ -200,9 +200,4 @@ def begin_again(job: Job, restarts: int) -> None:
 
 
 def _is_there(job: Job) -> bool:
-    return _key(job) in (sharing.there(job.remotes) if job.remotes else cells.finished(job.root))
-
-
-def _key(job: Job) -> str:
-    match = cells.EXPERIMENT.search(job.experiment)
-    return match[1] if match else ""
+    return cells.key_of(job.experiment) in (sharing.there(job.remotes) if job.remotes else cells.finished(job.root))

@@ -1,4 +1,4 @@
-"""What a store can fail with, as one line that names it and the way out."""
+"""Failures of a store, each as one line that names it and the way out."""
 
 import os
 import re

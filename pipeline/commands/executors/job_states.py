@@ -1,4 +1,4 @@
-"""What has become of cells that were submitted: from what SLURM says of a job, and from its log."""
+"""The states of cells that were submitted: from what SLURM says of a job, and from its log."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

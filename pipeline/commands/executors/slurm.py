@@ -165,7 +165,7 @@ class Slurm:
         return self._queue.get(place, ("COMPLETED", ""))[0] not in scheduler.ENDED
 
     def _state(self, handle: str, there: Mapping[str, str]) -> State:
-        if (match := cells.EXPERIMENT.search(handle)) and match[1] in there:
+        if cells.key_of(handle) in there:
             self._finished.add(handle)
             return State("finished")
         name, reason = self._queue.get(self._submitted.places[handle], ("", ""))
@@ -185,7 +185,7 @@ class Slurm:
     def _bring(self, remotes: Remotes, handles: Sequence[str]) -> None:
         """Take over what nodes have given; a remote that does not answer for now must not end what runs."""
         try:
-            sharing.bring(self._root, remotes, [one[-cells.KEY_LENGTH :] for one in handles])
+            sharing.bring(self._root, remotes, [cells.key_of(one) for one in handles])
         except InputError as error:
             if str(error) != self._no_answer:
                 self._say(f"{error}; asked again")
