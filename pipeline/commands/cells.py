@@ -3,10 +3,12 @@
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.commands import own_files
 from pipeline.commands.executors.contract import Task
 from pipeline.commands.overriding import places, read_each
 from pipeline.config import Resolved
@@ -71,16 +73,16 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
     code = provenance.code_hash(STAGES)
     by_key: dict[str, Cell] = {}
-    read = read_each(overrides.values())
     # Cells share their photographs, of which there may be many thousands.
-    seen = cache(_seen)
-    for name, words in overrides.items():
-        try:
-            resolved = next(read)
-        except InputError as error:
-            raise InputError(f"{named.file}: cell {name!r}: {error}") from None
-        cell = _cell(name, words, resolved, code, seen)
-        by_key.setdefault(cell.key, cell)
+    content_of = cache(partial(own_files.digest, paths.root()))
+    with closing(read_each(overrides.values())) as read:
+        for name, words in overrides.items():
+            try:
+                resolved = next(read)
+            except InputError as error:
+                raise InputError(f"{named.file}: cell {name!r}: {error}") from None
+            cell = _cell(name, words, resolved, code, content_of)
+            by_key.setdefault(cell.key, cell)
     return list(by_key.values())
 
 
@@ -90,20 +92,14 @@ def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...
     return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
 
 
-def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str, seen: Callable[[Path], list[Any]]) -> Cell:
+def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str, content_of: Callable[[Path], str]) -> Cell:
     named = places(resolved)
     if "folder" in named and Path(named["folder"]) == paths.OWN_FOLDER:
         # DVC runs a cell in a copy of what git knows, and photographs are not in git.
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
     recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite", "checkpoint_every", "mlflow", "naming"})
-    content = {"recipe": recipe, "places": {key: [place, seen(Path(place))] for key, place in named.items()}}
+    content = {"recipe": recipe, "places": {key: [place, content_of(Path(place))] for key, place in named.items()}}
     return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
-
-
-def _seen(place: Path) -> list[Any]:
-    """Return names, sizes and times of the files of a place: another photograph makes another experiment."""
-    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
-    return [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
 
 
 def finished(root: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def read(overrides: Sequence[str]) -> Resolved:
     return next(read_each([overrides]))
 
 
-def read_each(cells: Iterable[Sequence[str]]) -> Iterator[Resolved]:
+def read_each(cells: Iterable[Sequence[str]]) -> Generator[Resolved]:
     """Yield the same for many.
 
     Raises:

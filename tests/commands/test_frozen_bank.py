@@ -20,6 +20,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tiny project with the recipe's own network and a file of weights."""
     tiny.enter(tmp_path / "project", monkeypatch)
     tiny.put(tiny.values())
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     Path(FILE).write_bytes(b"weights")
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from many_cells import put
 
-from pipeline.commands import cells, dvc_outputs, git_objects
+from pipeline.commands import cells, dvc_outputs, git_objects, own_files
 from pipeline.commands.revisions import Revision
 from pipeline.studies import definition
 
@@ -135,8 +135,8 @@ def test_photographs_are_looked_at_once_in_a_study(tmp_path: Path, monkeypatch: 
     study = tmp_path / "mine.yaml"
     named = "".join(f"  c{number}: {{set: {{lr: 0.00{number}}}}}\n" for number in range(1, 5))
     study.write_text(f"title: T\nset: {{data: folder, folder: '{tmp_path}/a'}}\ncells:\n{named}", encoding="utf-8")
-    looked, look = [], cells._seen
-    monkeypatch.setattr(cells, "_seen", lambda place: looked.append(place) or look(place))
+    looked, digest = [], own_files.digest
+    monkeypatch.setattr(own_files, "digest", lambda root, place: looked.append(place) or digest(root, place))
     planned = cells.plan(definition.find(str(study)))
     assert (len(planned), looked) == (4, [tmp_path / "a"])
 
