@@ -33,6 +33,7 @@ class Network(nn.Module):
         self.inserted = tuple(inserted)
         self.frozen_steps: frozenset[str] = frozenset()
         self.freeze_bn_stats = False
+        self._runs = self._bound()
 
     def train(self, mode: bool = True) -> "Network":
         """Set train mode, except in frozen steps, which stay in eval mode.
@@ -40,6 +41,7 @@ class Network(nn.Module):
         A batch norm in a frozen step normalizes by its pre-trained statistics, which never change.
         """
         super().train(mode)
+        self._runs = self._bound()
         frozen = [step for step in self.steps if step.name in self.frozen_steps]
         for name, module in self.model.named_modules():
             fixed_stats = self.freeze_bn_stats and isinstance(module, _BatchNorm)
@@ -56,9 +58,13 @@ class Network(nn.Module):
 
     def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
         """Run the steps from number `start` up to, not including, number `stop`."""
-        for step in self.steps[start:stop]:
-            x = step.run(self.model, x)
+        for run in self._runs[start:stop]:
+            x = run(x)
         return x
+
+    def _bound(self) -> tuple[Callable[[Tensor], Tensor], ...]:
+        """Return the steps with their modules, which are looked up by name once an epoch and not in each step."""
+        return tuple(step.bound(self.model) for step in self.steps)
 
     @property
     def head_start(self) -> int:

@@ -1,3 +1,4 @@
+import copy
 from typing import Any
 
 import pytest
@@ -47,6 +48,23 @@ def test_running_the_steps_is_torchvisions_own_forward(name: str) -> None:
         of_any_scale(network(images), own(images))
         features = network.run(images, stop=3)
         torch.testing.assert_close(network.run(features, start=3), network(images), rtol=0, atol=0)
+
+
+# Steps that are modules, and some that are functions.
+@pytest.mark.parametrize(("name", "features"), [("resnet18", 512), ("mobilenet_v2", 1280)])
+def test_a_copy_runs_its_own_modules_and_one_that_is_replaced_runs_from_the_next_mode_on(
+    name: str, features: int
+) -> None:
+    network, images = made(name).eval(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        scores = network(images)
+        other = copy.deepcopy(network)
+        for parameter in other.parameters():
+            parameter.zero_()
+        assert not other(images).any()
+        torch.testing.assert_close(network(images), scores, rtol=0, atol=0)
+        network.model.set_submodule(network.steps[-1].name, nn.Flatten())
+        assert network.eval()(images).shape == (2, features)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))

@@ -9,6 +9,7 @@ the last feature map.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,12 @@ class Step:
 
     def run(self, model: nn.Module, x: Tensor) -> Tensor:
         """Run this step only."""
-        return self.apply(model, x) if self.apply else model.get_submodule(self.name)(x)
+        return self.bound(model)(x)
+
+    def bound(self, model: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return the function that runs this step of a model as it is now."""
+        # A copy of a partial has a copy of the model, as a module's copy has.
+        return partial(self.apply, model) if self.apply else model.get_submodule(self.name)
 
     def holds(self, name: str) -> bool:
         """Return whether the parameter or module of this name belongs to the step."""
