@@ -4,9 +4,11 @@
 
 The set has JPEGs of 500 x 375 pixels, the size of the papers' images: some hundred drawings, each saved many times with
 a different number in a comment, so that no two files are equal and each is decoded. The plain loop opens, converts and
-resizes one image after the other into an array in memory, without checks and without writing. The two take turns; a
-ratio is that of their speeds in the same round, and the result is the median with the range. Memory is the peak of the
-process plus, for every worker, the peak of the largest worker; shared pages are counted more than once.
+resizes one image after the other into an array of a batch in memory, without checks and without writing. The two take
+turns; a ratio is that of their speeds in the same round, and the result is the median with the range.
+
+With --memory-at, sets of these sizes are packed too, each in a process of its own. Memory is the peak of that process
+plus, for every worker, the peak of the largest worker; shared pages are counted more than once.
 
 With --dvc, `dvc repro preprocess` runs over the whole set in a clone of the repository, and then once more with nothing
 to do; both are timed.
@@ -46,6 +48,7 @@ from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 500, 375
 COMMENT = b"\xff\xfe"
+BATCH = 32
 
 
 def main() -> None:
@@ -55,6 +58,7 @@ def main() -> None:
         rows = make(Path(scratch) / "images", args.images, drawings=min(args.drawings, args.images))
         rounds = [one_round(Path(scratch), rows, args) for _ in range(args.rounds)]
         result: dict[str, Any] = {"speed": spread(rounds), "peak_memory_mb": peak_memory()}
+        result["memory_at"] = {count: memory_at(count, args, Path(scratch)) for count in args.memory_at}
         if args.dvc:
             result["dvc_seconds"] = repro(Path(scratch))
     print(json.dumps(result, indent=2))
@@ -75,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plain", type=int, default=2_000, help="images per round of the plain loop")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-at", type=int, nargs="*", default=[], help="sizes of sets whose memory is measured")
     parser.add_argument("--dvc", action="store_true", help="also time a dvc repro with nothing to do")
     parser.add_argument("--scratch", type=Path, help="folder of the images meanwhile; by default the system's")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -128,11 +133,11 @@ def one_round(scratch: Path, rows: list[Row], args: argparse.Namespace) -> dict[
 
 def plain_loop(folder: Path, rows: list[Row], size: int) -> None:
     """Decode and resize as in a hand-written script."""
-    array = np.empty((len(rows), 3, size, size), np.uint8)
+    array = np.empty((BATCH, 3, size, size), np.uint8)
     for place, row in enumerate(rows):
         with Image.open(folder / row.path) as image:
             small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        array[place] = np.asarray(small).transpose(2, 0, 1)
+        array[place % BATCH] = np.asarray(small).transpose(2, 0, 1)
 
 
 def timed(work: partial[None]) -> float:
@@ -180,6 +185,16 @@ def peak_memory() -> int:
     own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     # Kilobytes on Linux, bytes on macOS.
     return (own + cores() * worker) // (1000 if sys.platform != "darwin" else 10**6)
+
+
+def memory_at(images: int, args: argparse.Namespace, scratch: Path) -> int:
+    """Return the peak memory of packing a set of another size, in MB."""
+    options = {"images": images, "drawings": args.drawings, "size": args.size, "plain": 1, "rounds": 1}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    places = ("--scratch", str(scratch), "--out", str(scratch))
+    subprocess.run([sys.executable, __file__, *words, *places], check=True, stdout=subprocess.DEVNULL)
+    result = json.loads((scratch / "packing.json").read_text(encoding="utf-8"))
+    return int(result["peak_memory_mb"])
 
 
 def repro(scratch: Path) -> dict[str, float]:
