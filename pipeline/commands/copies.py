@@ -124,6 +124,12 @@ def remove(root: Path, name: str) -> None:
     shutil.rmtree(root / PLACE / name, ignore_errors=True)
 
 
+def is_at_work(root: Path, name: str) -> bool:
+    """Return whether an experiment runs in its clone; one that a kill left has nobody in it."""
+    clone = root / PLACE / name
+    return clone.exists() and bool(at_work_in(clone))
+
+
 def take_over(root: Path, say: Callable[[str], None]) -> None:
     """End what a killed study has left running, take over what is finished, and remove the clones.
 

@@ -45,16 +45,18 @@ def list_() -> None:
 def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     """List the cells of study NAME, or of a .yaml file, with their settings and states, and which would run.
 
-    With the words after NAME that it was run with. Those that `--on slurm` has submitted wait, run or have failed.
+    With the words after NAME that it was run with. Cells that were started, here or on SLURM, wait, run or have failed.
     """
-    from pipeline.commands.executors import job_states
+    from pipeline.commands.executors import job_states, local
 
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
     left = [cell for cell in planned if cell.key not in there]
     experiments = {cell.name: cell.experiment(named.name) for cell in left}
-    states = job_states.of_study(cell_runs.STATE / named.name, experiments, lambda line: cell_runs.say("study", [line]))
+    logs = cell_runs.STATE / named.name
+    states = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]))
+    states |= local.of_study(Path.cwd(), logs, experiments)
     click.echo(f"{named.study.title}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:

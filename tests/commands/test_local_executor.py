@@ -1,14 +1,16 @@
 """Who gets what on this machine: GPUs and threads by cell, and the next cell only when those before it train."""
 
+import subprocess
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 import tiny
 
-from pipeline.commands import driving
+from pipeline.commands import copies, driving
 from pipeline.commands.executors import gpus, local, table
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.core import seeding
@@ -178,6 +180,36 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
     with pytest.raises(KeyboardInterrupt):
         next(driving.run(tasks(2), executor, on_trained=stop))
     assert [one.is_stopped for one in Run.every.values()] == [True]
+
+
+def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends_with(code: int, printed: str) -> State | None:
+        def start(*_: object, stream: IO[str], **__: object) -> SimpleNamespace:
+            stream.write(printed)
+            return SimpleNamespace(status=lambda: code)
+
+        monkeypatch.setattr(local, "CellProcess", start)
+        return local.Running(tasks(1)[0], origin, tmp_path / "c0.log").ended()  # type: ignore[arg-type]
+
+    def shown(experiment: str = "mine-c0") -> dict[str, State]:
+        return local.of_study(tmp_path, tmp_path, {"c0": experiment})
+
+    origin = SimpleNamespace(root=tmp_path, copy=lambda _: tmp_path)
+    monkeypatch.setattr(copies, "bring_back", lambda *_: None)
+    assert shown() == {}
+    failed = ends_with(1, "preprocess: error: no room\nERROR: failed to reproduce")
+    assert failed == State("failed", f"preprocess: error: no room (log: {tmp_path}/c0.log)")
+    assert (shown(), shown("mine-c0-of-other-settings")) == ({"c0": failed}, {})
+    assert ends_with(0, TRAINS) == State("finished")
+    assert shown() == {}
+    clone = tmp_path / copies.PLACE / "mine-c0"
+    clone.mkdir(parents=True)
+    assert shown() == {}
+    with subprocess.Popen(("sleep", "60"), cwd=clone) as process:
+        assert shown() == {"c0": State("running")}
+        process.kill()
 
 
 @pytest.mark.parametrize(("device", "is_set"), [("auto", True), ("cuda", True), ("cuda:1", False), ("cpu", False)])

@@ -56,6 +56,23 @@ def divided(cores: int, jobs: int) -> int:
     return max(cores // jobs, 1)
 
 
+def of_study(root: Path, folder: Path, left: Mapping[str, str]) -> dict[str, State]:
+    """Return the state of each cell that runs on this machine now, or failed when it last did, by its name.
+
+    Args:
+        root: the project's root.
+        folder: of the study's logs.
+        left: the experiment of each cell that is not finished, by the cell's name.
+    """
+    states = {}
+    for cell, experiment in left.items():
+        if copies.is_at_work(root, experiment):
+            states[cell] = State("running")
+        elif reason := logs.noted_failure(folder / f"{cell}.log", experiment):
+            states[cell] = State("failed", reason)
+    return states
+
+
 class Local:
     """The executor of this machine.
 
@@ -148,6 +165,8 @@ class Running:
             copies.bring_back(self._origin.root, self._name)
         except InputError as error:
             failure = failure or str(error)
+        if failure:
+            logs.note_failure(self._log, self._name, failure)
         return State("failed", failure) if failure else State("finished")
 
     def stop(self) -> None:

@@ -50,3 +50,19 @@ def failure(log: Path, otherwise: str) -> str:
     lines = FAILURE.findall(text) or [line for line in text.splitlines() if line.strip()]
     ours = [line for line in lines if not line.startswith("ERROR:")]
     return f"{(ours or lines or [otherwise])[-1]} (log: {log})"
+
+
+def note_failure(log: Path, experiment: str, reason: str) -> None:
+    """Add to a cell's log that it has failed, for `noted_failure`."""
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"\n{_note(experiment)}{reason}\n")
+
+
+def noted_failure(log: Path, experiment: str) -> str:
+    """Return why a cell of this machine failed; empty where its log is of another, or has no such note."""
+    last = read(log).rstrip().rpartition("\n")[2]
+    return last.removeprefix(_note(experiment)) if last.startswith(_note(experiment)) else ""
+
+
+def _note(experiment: str) -> str:
+    return f"failed: {experiment}: "
