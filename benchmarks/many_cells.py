@@ -195,8 +195,8 @@ def measured(code: Path, words: Sequence[str], limit: int) -> Usage:
     return Usage(usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024, cut)
 
 
-def measurements(count: int, codes: Sequence[Path], limit: int) -> Iterator[dict[str, Any]]:
-    """Yield what each command takes on so many cells, with each version of the package.
+def measurements(count: int, codes: Sequence[Path], limit: int, commands: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what each of some commands takes on so many cells, with each version of the package.
 
     One that is cut has no successor: a synchronization has to be whole to be done again.
     """
@@ -207,11 +207,21 @@ def measurements(count: int, codes: Sequence[Path], limit: int) -> Iterator[dict
             for number, code in enumerate(codes):
                 shutil.rmtree("mlruns", ignore_errors=True)
                 Path("mlflow.db").unlink(missing_ok=True)
-                for name, words in COMMANDS.items():
+                for name in commands:
+                    words = COMMANDS[name]
                     usage = measured(code, words, limit)
                     yield {"cells": count, "code": number, "command": name} | usage._asdict()
                     if usage.cut and words == COMMANDS["sync"]:
                         break
+
+
+def merge(measured: Sequence[dict[str, Any]], earlier: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the measurements of a file, with new ones in the place of earlier ones of the same command and cells."""
+
+    def key(one: dict[str, Any]) -> tuple[Any, ...]:
+        return one["cells"], one["code"], list(COMMANDS).index(one["command"])
+
+    return [one for _, one in sorted({key(one): one for one in (*earlier, *measured)}.items())]
 
 
 def main() -> None:
@@ -220,17 +230,21 @@ def main() -> None:
     parser.add_argument("cells", nargs="*", type=int, default=[30], help="how many, one after the other")
     parser.add_argument("--code", type=Path, action="append", help="a tree with the package; this one if none is named")
     parser.add_argument("--limit", type=int, default=3600, help="seconds of CPU, at which a command is cut")
-    parser.add_argument("--out", type=Path, help="a folder for the result")
+    parser.add_argument("--commands", nargs="+", choices=list(COMMANDS), default=list(COMMANDS), help="all by default")
+    parser.add_argument("--out", type=Path, help="a folder for the result; what it has of other commands stays")
     arguments = parser.parse_args()
     codes = [code.resolve() for code in arguments.code or [ROOT]]
     result: dict[str, Any] = {"processor": provenance.processor(), "versions": provenance.versions(), "measured": []}
     for count in arguments.cells:
-        for one in measurements(count, codes, arguments.limit):
+        for one in measurements(count, codes, arguments.limit, arguments.commands):
             print(json.dumps(one), flush=True)
             result["measured"].append(one)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "many-cells.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        file = arguments.out / "many-cells.json"
+        earlier = json.loads(file.read_text(encoding="utf-8"))["measured"] if file.exists() else []
+        result["measured"] = merge(result["measured"], earlier)
+        file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
