@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from pipeline.commands import cell_runs, cells
+from pipeline.commands import cell_runs, cells, sharing
 from pipeline.commands.cells import Cell
+from pipeline.commands.remotes import named_remotes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.studies import definition
@@ -52,7 +53,8 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
-    left = [cell for cell in planned if cell.key not in there]
+    elsewhere = _in_the_remotes() - set(there)
+    left = [cell for cell in planned if cell.key not in there and cell.key not in elsewhere]
     experiments = {cell.name: cell.experiment(named.name) for cell in left}
     logs = cell_runs.STATE / named.name
     states = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]))
@@ -60,8 +62,10 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     click.echo(f"{named.study.title}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
-        phase, reason = states.get(cell.name, ("finished" if cell.key in there else "to run", ""))
+        phase, reason = states.get(cell.name, ("to run" if cell.name in experiments else "finished", ""))
         click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shlex.join(cell.overrides)}")
+        if cell.key in elsewhere:
+            reason = "in the remotes; `study report` brings it"
         if reason:
             click.echo(f"  {'':<{width}}  {reason}")
     counts = Counter(state.phase for state in states.values())
@@ -71,6 +75,17 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
         f"{cells.trainings(left)} trainings" + (f"; of these {of_these}" if of_these else "")
     )
     _say_merged(named, planned)
+
+
+def _in_the_remotes() -> set[str]:
+    """Return the keys of the cells that git's remote has; a line where it does not answer."""
+    if not (remotes := named_remotes(Path.cwd())):
+        return set()
+    try:
+        return set(sharing.there(remotes))
+    except InputError as error:
+        cell_runs.say("study", [str(error)])
+        return set()
 
 
 def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:

@@ -9,7 +9,8 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import cell_runs, cells, orbweaver
+from pipeline.commands import cell_runs, cells, orbweaver, sharing
+from pipeline.commands import study as study_command
 from pipeline.commands.driving import Ended
 from pipeline.commands.executors import gpus, job_states
 from pipeline.commands.executors.contract import State
@@ -37,6 +38,28 @@ def study(*words: str) -> Result:
 def test_all_studies_are_listed() -> None:
     listed = study("list").output
     assert all(name in listed for name in definition.names())
+
+
+def test_a_study_says_which_cells_the_remotes_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "hierarchical-table1"
+    first, second = planned(name)
+
+    def there(remotes: object) -> dict[str, tuple[str, str]]:
+        return {first.key: ("refs/exps/...", "a" * 40)}
+
+    def refuse(remotes: object) -> dict[str, tuple[str, str]]:
+        raise InputError("git's remote host:x: no answer")
+
+    monkeypatch.setattr(study_command, "named_remotes", lambda _root: "some")
+    monkeypatch.setattr(sharing, "there", there)
+    shown = study("show", name).output
+    assert re.search(rf"^  {first.name} +finished  {first.key}  .*\n +in the remotes; ", shown, re.MULTILINE)
+    assert re.search(rf"^  {second.name} +to run    {second.key}  ", shown, re.MULTILINE)
+    assert "to run: 1 cells, 3 trainings\n" in shown
+    monkeypatch.setattr(sharing, "there", refuse)
+    shown = study("show", name)
+    assert "study: git's remote host:x: no answer\n" in shown.stderr
+    assert "to run: 2 cells, 6 trainings\n" in shown.output
 
 
 @pytest.mark.parametrize(

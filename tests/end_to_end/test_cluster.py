@@ -203,9 +203,28 @@ def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
     told, _ = child.communicate(timeout=cluster.PATIENCE)
     assert child.returncode == 130, told
     assert "interrupted; nothing is left running" in told
-    assert not slurm.call("squeue", "-h", "-t", "pending,running")
-    cluster.wait(lambda: not [*tmp_path.glob("scratch-*/*")], "a clone is left", 30)
-    cluster.wait(lambda: not any(slurm.at_work(node) for node in cluster.NODES), "a process is left", 30)
+    assert_nothing_is_left(slurm, tmp_path)
     # SLURM signals every process of the job, and the first of them passes it on.
     assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
     assert not clones.experiments(mine)
+
+
+def test_scancel_leaves_nothing_and_the_same_command_goes_on(mine: Clone, slurm: Cluster, tmp_path: Path) -> None:
+    study(mine, "3a", "3b")
+    child = mine.start(*RUN)
+    cluster.wait(lambda: trainings(mine), "3a does not train")
+    slurm.call("scancel", "--user=root")
+    told, _ = child.communicate(timeout=cluster.PATIENCE)
+    assert child.returncode == 1, told
+    assert "2 of 2 cells failed, first 3a: it was cancelled" in told
+    assert_nothing_is_left(slurm, tmp_path)
+    assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
+    assert "it was cancelled" in mine.run("orbweaver", "study", "show", "mine.yaml")
+    (tmp_path / "may end").touch()
+    assert "2 ran, 0 failed" in mine.run(*RUN)
+
+
+def assert_nothing_is_left(slurm: Cluster, scratch: Path) -> None:
+    assert not slurm.call("squeue", "-h", "-t", "pending,running")
+    cluster.wait(lambda: not [*scratch.glob("scratch-*/*")], "a clone is left", 30)
+    cluster.wait(lambda: not any(slurm.at_work(node) for node in cluster.NODES), "a process is left", 30)

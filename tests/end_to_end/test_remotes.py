@@ -126,6 +126,7 @@ def test_a_study_run_by_nodes_that_see_no_file_of_the_clone_is_whole_in_a_second
     assert "refs/orbweaver" not in shared(first)
     second = second_of(first, tmp_path / "other")
     edited(second)
+    assert second.run("orbweaver", "study", "show", "mine.yaml").count("in the remotes; ") == 2
     assert "2 cells were there, 0 ran" in second.run("orbweaver", "study", "run", "mine.yaml")
     assert page(second) == page(first)
     names = clones.experiments(second)
