@@ -45,7 +45,8 @@ class _Commands(click.Group):
 def orbweaver(context: click.Context) -> None:
     """Adapt a pre-trained network to a few hundred labeled images, with evidence.
 
-    The work itself is done by `dvc repro` and `dvc exp run`; these commands look at it. Run them in the project's root.
+    `dvc repro` and `dvc exp run` train and test networks; these commands prepare, compare and use the results. Run them
+    in the project's root.
     """
     # `doctor` says and mends all by itself; where DVC has no folder there is no project.
     # A node of a cluster leaves the user's clone to the machine that the user works at.

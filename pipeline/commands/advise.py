@@ -31,13 +31,32 @@ FOLDER = Path("metrics/advice")
 
 @click.command()
 @click.option("--data", help="The data set; by default that of params.yaml.")
-@click.option("-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="For all trials; may be repeated.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long all may take.")
-@click.option("--trainings", type=click.IntRange(min=1), help="How many networks the trials may train.")
-@click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Which to try; by default the recipe's.")
-@click.option("--more", type=click.IntRange(min=1), help="How many more images to judge; by default as many again.")
+@click.option(
+    "-S",
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of params.yaml for all trials; repeatable.",
+)
+@click.option(
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Time limit for everything; by default 0.5.",
+)
+@click.option(
+    "--trainings",
+    type=click.IntRange(min=1),
+    help="Limit on the number of networks that trials train, in place of --hours.",
+)
+@click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Backbones to try; by default the recipe's.")
+@click.option(
+    "--more",
+    type=click.IntRange(min=1),
+    help="Estimate the gain from this many more images; by default, as many as there are.",
+)
 @cell_runs.options
-@click.option("--price", "only_price", is_flag=True, help="Say what it costs, and stop.")
+@click.option("--price", "only_price", is_flag=True, help="Print the estimated cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     data: str | None,
@@ -51,11 +70,11 @@ def command(
     only_price: bool,
     as_json: bool,
 ) -> None:
-    """Try strategies, regularizers and augmentation on these images, and say which to use.
+    """Recommend how to fine-tune a network on your images.
 
-    All are tried by successive halving on divisions of the training part. What is recommended is the cheapest within
-    one standard error of the best; it is then tested once, on images that no trial has seen. Every trial is a DVC
-    experiment: Ctrl-C stops, and the same command goes on. By default half an hour.
+    Strategies, regularizers and augmentation are compared by successive halving on divisions of the training part. The
+    recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that no
+    trial has seen. Every trial is a DVC experiment: Ctrl-C stops, and the same command resumes.
     """
     if hours and trainings:
         raise InputError("--hours and --trainings: give one of them")

@@ -46,18 +46,25 @@ class Asked(NamedTuple):
 
 
 @click.command()
-@click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
+@click.option(
+    "-S",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
+)
 @click.option(
     OPTION,
     metavar="NAME[=FILE],...",
-    help="Which, each with a file of its weights where there is one; by default all whose weights are on this machine.",
+    help="Backbones, each with an optional weights file; by default all whose weights are on this machine.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the accuracy of every part.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, including the accuracy of every fold.")
 def command(overrides: tuple[str, ...], backbones: str | None, as_json: bool) -> None:
-    """Say how well classifiers do on the features of frozen pre-trained networks, in seconds to minutes.
+    """Rank pre-trained networks by their frozen features.
 
-    Accuracies are by nested cross-validation inside the training part of the first repeat: no test image is used. What
-    was computed is kept, so that a second call is quick. Downloads no weights.
+    Classifiers on the features take seconds to minutes. Accuracies are estimated by nested cross-validation within the
+    training part of the first repeat, without test images. Features are cached, so a second call is quick. No weights
+    are downloaded.
     """
     resolved = read(overrides)
     asked = list(named(backbones, resolved) if backbones else at_this_machine(resolved))

@@ -41,19 +41,21 @@ CODE = (
 
 @click.command(name="bundle")
 @click.argument("experiment", required=False)
-@click.option("--repeat", type=click.IntRange(min=0), help="The network of this repeat; by default the first.")
-@click.option("--ensemble", is_flag=True, help="The networks of all repeats; their probabilities are averaged.")
-@click.option("--final", is_flag=True, help="Train one more, on all labeled images; it has no test score of its own.")
+@click.option("--repeat", type=click.IntRange(min=0), help="Bundle the network of this repeat; by default the first.")
+@click.option("--ensemble", is_flag=True, help="Bundle the networks of all repeats; probabilities are averaged.")
+@click.option(
+    "--final", is_flag=True, help="Train and bundle one more network, on all labeled images; it has no test score."
+)
 @click.option(
     "--calibration",
     type=click.FloatRange(0, 0.5),
-    help=f"With --final: the fraction held out to calibrate it; {HELD_OUT} by default, 0 for none.",
+    help=f"With --final: the fraction of images held out to calibrate it; by default {HELD_OUT}, 0 for none.",
 )
 def command(experiment: str | None, repeat: int | None, ensemble: bool, final: bool, calibration: float | None) -> None:
-    """Put a trained network and all that is needed to use it into models/bundle.
+    """Package a trained network in models/bundle, ready to use.
 
-    EXPERIMENT is the name of a DVC experiment or a revision of git; by default what is in the working tree. Nothing is
-    chosen by its score: without an option the first repeat's network is taken.
+    EXPERIMENT is a DVC experiment or a git revision; by default the results in the working tree are used. No network is
+    chosen by its score: without an option, it is that of the first repeat.
     """
     if sum((repeat is not None, ensemble, final)) > 1:
         raise InputError("--repeat, --ensemble and --final: give one of them")

@@ -21,13 +21,13 @@ from pipeline.core.holding import held
 from pipeline.core.recipe import Recipe
 
 STATE = Path(".dvc/tmp/studies")
-on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where.")
+on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where to run.")
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where cells run, the same for each command."""
     jobs = click.option(
-        "-j", "--jobs", type=click.IntRange(min=1), help="Cells at a time; by default one a GPU, or one."
+        "-j", "--jobs", type=click.IntRange(min=1), help="How many to run at a time; by default one per GPU, or one."
     )
     return on(jobs(function))
 

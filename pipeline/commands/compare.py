@@ -31,7 +31,10 @@ WORKSPACE = "workspace"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
-    """Compare experiments on the same test images: REV is a DVC experiment, a git revision or `workspace`."""
+    """Compare experiments on the same test images.
+
+    REV is a DVC experiment, a git revision or `workspace`.
+    """
     if len(set(names)) < len(names):
         raise InputError(f"{' '.join(names)}: names one twice; give each once")
     reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)

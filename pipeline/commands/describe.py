@@ -26,22 +26,31 @@ ALL = "*"
 
 
 @click.command()
-@click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
-@click.option("--classes", type=click.IntRange(min=2), help="How many classes; by default as many as the data has.")
 @click.option(
-    "--images", type=click.IntRange(min=1), help="How many images to train on; by default as many as the data has."
+    "-S",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
 )
+@click.option("--classes", type=click.IntRange(min=2), help="Number of classes; by default that of the data.")
+@click.option("--images", type=click.IntRange(min=1), help="Number of training images; by default that of the data.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--choices", is_flag=False, flag_value=ALL, metavar="[KEY]", help="List the choices of a key instead; of all keys."
+    "--choices",
+    is_flag=False,
+    flag_value=ALL,
+    metavar="[KEY]",
+    help="List what KEY can be instead; without KEY, the choices of every key.",
 )
 def command(
     overrides: tuple[str, ...], classes: int | None, images: int | None, as_json: bool, choices: str | None
 ) -> None:
-    """Print every setting with where it comes from, the layers frozen and trained, and how many parameters train.
+    """Print settings, trained layers and estimated training time.
 
-    Then, but for --json, how long the training will take, measured on this device for some seconds, and how far
-    attention moves the features at its start. Needs neither images nor weights, and downloads nothing.
+    Each setting is printed with its origin; layers with the number of frozen and trainable parameters. Without --json,
+    some seconds of training on this device give the estimate of time, and show how far attention moves the features at
+    the start. No images or weights are needed, and nothing is downloaded.
     """
     if choices is not None:
         listed = select(choices)

@@ -43,17 +43,24 @@ class Seen(NamedTuple):
 
 
 @click.command()
-@click.option("-S", "overrides", multiple=True, metavar="KEY=VALUE", help="As for `dvc exp run`; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every file.")
 @click.option(
-    "--mend", is_flag=True, help="Mend what a kill left in the project, a line for each; no look at the data."
+    "-S",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, including every file.")
+@click.option(
+    "--mend", is_flag=True, help="Repair the project after a kill, with one line per repair; do not check the data."
 )
 @click.pass_context
 def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool) -> None:
-    """Look at the project, for what a kill left, and at the data set: counts, sizes, bad files, duplicates.
+    """Check the data set and the project for what would stop a run.
 
-    Your own folder is read where it is; another set is brought to a temporary place. Changes nothing without --mend.
-    The exit status is 1 where what is found would stop a run, else 0.
+    Of the data set: counts, sizes, unusable files, duplicates. Of the project: what a killed command left. Your own
+    folder is read in place; another data set is loaded into a temporary folder. Nothing is changed without --mend. Exit
+    status 1 means that a run would stop, 0 that it would not.
     """
     if mend:
         mending.mend(Path.cwd(), click.echo)

@@ -23,19 +23,22 @@ SHOWN = 5
 
 @click.command(name="export")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(["onnx", "pt2"]), required=True, help="ONNX, or torch's own format.")
-@click.option("--int8", is_flag=True, help="Also an ONNX model with 8-bit numbers, and what it loses.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to make; by default BUNDLE-onnx, BUNDLE-pt2.")
+@click.option("--to", "kind", type=click.Choice(["onnx", "pt2"]), required=True, help="ONNX, or PyTorch's own format.")
+@click.option("--int8", is_flag=True, help="Also write an 8-bit ONNX model, and report the accuracy it loses.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The folder to write; by default BUNDLE-onnx or BUNDLE-pt2."
+)
 @click.option(
     "--photographs",
     type=click.Path(path_type=Path),
-    help="A folder to compare on, in place of the bundle's test photographs.",
+    help="Compare on the photographs in this folder instead of the bundle's test photographs.",
 )
 def command(bundle: Path, kind: str, int8: bool, out: Path | None, photographs: Path | None) -> None:
-    """Write a bundle as one file that other programs run, and compare it with the bundle on all test photographs.
+    """Export a bundle to one file for other programs, and check it.
 
-    The file takes decoded photographs, (N, H, W, 3) uint8 of any size, and gives probabilities: resizing, crop and
-    normalization are inside. Exit status 1 means that too few photographs get the same class; the files are kept.
+    The file maps decoded photographs, (N, H, W, 3) uint8 of any size, to probabilities; it includes resizing, cropping
+    and normalization. It is compared with the bundle on all test photographs. Exit status 1 means that too few of them
+    get the same class; the files are kept.
     """
     if int8 and kind != "onnx":
         raise InputError(f"--int8: goes with --to onnx, and not with --to {kind}")

@@ -22,12 +22,15 @@ CHARTS = "http://{host}:{port}/#/experiments/{experiment}/runs?workflowType=mach
 
 
 @click.command(name="mlflow")
-@click.option("--port", type=click.IntRange(1, 65535), default=5050, show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5050, show_default=True, help="The port to listen on.")
 @click.option(
-    "--host", default=HOST, show_default=True, help="At which address; another than this lets other machines in."
+    "--host",
+    default=HOST,
+    show_default=True,
+    help="The address to listen on; any other than the default may let other machines in.",
 )
 def command(port: int, host: str) -> None:
-    """Fill MLflow from the files, then serve its pages until Ctrl-C."""
+    """Bring MLflow up to date, then serve its pages until Ctrl-C."""
     environment = dict(os.environ)
     sync()
     serve(environment, port=port, host=host)

@@ -48,13 +48,19 @@ class Outputs(NamedTuple):
 @click.command()
 @click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.argument("given", metavar="PATH...", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write a table: .csv, .json or .jsonl.")
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes of an image, at most.")
-@click.option("--page", type=click.Path(path_type=Path), help="Write a page with the pictures: FILE.html or a folder.")
-@click.option("--cam", type=click.Path(path_type=Path), help="Write Grad-CAM over each image into this folder.")
-@click.option("--sort-into", type=click.Path(path_type=Path), help="Copy images into a folder a class in this one.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a table to this .csv, .json or .jsonl file.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="Maximum number of classes per image."
+)
+@click.option(
+    "--page", type=click.Path(path_type=Path), help="Write an HTML page with the images: FILE.html or a folder."
+)
+@click.option("--cam", type=click.Path(path_type=Path), help="Write a Grad-CAM overlay of each image into this folder.")
+@click.option(
+    "--sort-into", type=click.Path(path_type=Path), help="Copy images into this folder, into one folder per class."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images a batch; by default that of `evaluate`.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Batch size; by default that of `evaluate`.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a file cannot be used.")
 @click.pass_context
 def command(
@@ -70,11 +76,11 @@ def command(
     batch_size: int | None,
     strict: bool,
 ) -> None:
-    """Say the class of images with its probability, as `evaluate` would.
+    """Predict the class of images, with probability and uncertainty.
 
-    PATH is an image, a folder that is searched with all folders in it, or `-` for a list on standard input, a path a
-    line. Without --out the results are printed: for people on a terminal, elsewhere as CSV. A file that cannot be used
-    is a line on standard error and ends nothing.
+    PATH is an image, a folder (searched recursively), or `-` to read paths from standard input, one per line. Without
+    --out, results are printed: as text on a terminal, otherwise as CSV. A file that cannot be used is reported on
+    standard error, and the others are processed.
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given)
     if not DEVICE.fullmatch(device):

@@ -18,14 +18,14 @@ OUT = "--force registers it all the same"
 
 @click.command(name="register")
 @click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--alias", default="champion", show_default=True, help="The name of the version in use.")
-@click.option("--name", help="The registered model; by default orbweaver- and the name of the data set.")
-@click.option("--force", is_flag=True, help="Also where it is not better, or nothing tells whether it is.")
+@click.option("--alias", default="champion", show_default=True, help="The alias of the version in use.")
+@click.option("--name", help="The registered model; by default orbweaver-DATASET.")
+@click.option("--force", is_flag=True, help="Register even if it is not better, or cannot be compared.")
 def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
-    """Make BUNDLE the newest version of a model in MLflow's registry, and give it the alias.
+    """Register BUNDLE in MLflow's model registry, and set the alias.
 
-    Where another version has the alias, `orbweaver compare` has to find this one's experiment better, on the same test
-    images. The version's description is the bundle's card.
+    If another version has the alias, `orbweaver compare` must find this one's experiment better, on the same test
+    images. The version's description is the bundle's model card.
     """
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")

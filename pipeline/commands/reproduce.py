@@ -26,17 +26,21 @@ NOT_COMPARED = (
 
 @click.command(name="reproduce")
 @click.argument("run")
-@click.option("--repeat", type=click.IntRange(min=0), help="Only this repeat; by default all that the run has.")
-@click.option("--reuse-data", is_flag=True, help="Take data and source weights from DVC's cache, not made anew.")
-@click.option("--keep", is_flag=True, help="Leave the temporary clone where it is.")
+@click.option("--repeat", type=click.IntRange(min=0), help="Only this repeat; by default all repeats of the run.")
+@click.option(
+    "--reuse-data",
+    is_flag=True,
+    help="Take data and pre-trained weights from DVC's cache instead of making them again.",
+)
+@click.option("--keep", is_flag=True, help="Keep the temporary clone.")
 @cell_runs.on
-@click.option("--detach", is_flag=True, help="End when it is submitted; the same command shows the answer.")
+@click.option("--detach", is_flag=True, help="Exit once the job is submitted; the same command shows the answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str, detach: bool, as_json: bool) -> None:
-    """Make RUN again in a temporary clone and compare every output but timings, bit by bit.
+    """Repeat RUN from scratch and compare every output bit by bit.
 
-    RUN is the ID of a run in MLflow, of an experiment or of one repeat, or a DVC experiment's name, or a revision of
-    git. Exits with 0 if all is identical, else with 1.
+    RUN is the ID of a run in MLflow (of an experiment or of one repeat), a DVC experiment, or a git revision. It is
+    repeated in a temporary clone; run times are not compared. Exit status 0 means identical, 1 different.
     """
     from pipeline.commands import reproducing
 

@@ -19,13 +19,18 @@ from pipeline.studies import definition
 
 @click.group(name="study")
 def command() -> None:
-    """Experiments side by side, such as a paper's table: run, resumed and reported by one name."""
+    """Run and report named tables of experiments, such as a paper's."""
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select cells, the same for each command."""
     given = click.option(
-        "-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help="For all cells; may be repeated."
+        "-S",
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a key of params.yaml for all cells; repeatable.",
     )
     data = click.option("--data", help="The data set of all cells.")
     return click.argument("name")(data(given(function)))
@@ -44,9 +49,10 @@ def list_() -> None:
 @command.command()
 @_options
 def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
-    """List the cells of study NAME, or of a .yaml file, with their settings and states, and which would run.
+    """List a study's cells with their settings and states.
 
-    With the words after NAME that it was run with. Cells that were started, here or on SLURM, wait, run or have failed.
+    NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. A cell is finished,
+    to run, or, if it was started here or on SLURM, waiting, running or failed.
     """
     from pipeline.commands.executors import job_states, local
 
@@ -94,9 +100,9 @@ def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
 
 
 @command.command()
-@click.option("--init", is_flag=True, help="Write one with comments.")
+@click.option("--init", is_flag=True, help="Write a where.yaml with comments.")
 def where(init: bool) -> None:
-    """Say what where.yaml gives each cell that runs with --on slurm."""
+    """Print what where.yaml requests for each cell of --on slurm."""
     from pipeline.commands.executors import where as settings
 
     if init:
@@ -113,12 +119,12 @@ def where(init: bool) -> None:
 @command.command()
 @_options
 @cell_runs.options
-@click.option("--detach", is_flag=True, help="End when all is submitted; the same command attaches again.")
+@click.option("--detach", is_flag=True, help="Exit once all cells are submitted; the same command without it attaches.")
 def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int | None, detach: bool) -> None:
-    """Run what is not there yet of study NAME, or of a .yaml file.
+    """Run the cells of a study that have no result yet.
 
-    Each cell is a DVC experiment. Ctrl-C stops all; the same command goes on. Your params.yaml stays as it is; changes
-    of files that git knows are run as they are, committed or not.
+    NAME is a study of `orbweaver study list`, or a .yaml file. Each cell is a DVC experiment. Ctrl-C stops all; the
+    same command resumes. Your params.yaml is not changed; tracked files are used as they are, committed or not.
     """
     named = definition.find(name)
     started = time.monotonic()
@@ -160,9 +166,10 @@ def _again(command: str, name: str, data: str | None, sets: Sequence[str]) -> st
 @command.command()
 @_options
 def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
-    """Write the page of study NAME, or of a .yaml file: ours beside as printed, differences, curves.
+    """Write a study's page: results, printed values, differences, curves.
 
-    With the words after NAME that it was run with. What has not run is shown as missing.
+    NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. Cells without a
+    result are shown as missing.
     """
     from pipeline.commands import gathering
     from pipeline.studies import page

@@ -21,7 +21,10 @@ ABSENT = "with files missing"
 @click.command(name="sync")
 @click.option("--models", is_flag=True, help="Also log the working tree's bundle as a model.")
 def command(models: bool) -> None:
-    """Fill MLflow from the files: of the working tree, of HEAD and of every DVC experiment."""
+    """Bring MLflow up to date with the files in `metrics`.
+
+    These are the files of the working tree, of HEAD and of every DVC experiment.
+    """
     sync()
     if models:
         logged = tracking.log_bundle(paths.BUNDLE)

@@ -88,7 +88,7 @@ def test_every_cell_is_what_params_yaml_takes_and_no_two_are_the_same(name: str)
 
 
 def test_the_readmes_own_study_parses_and_is_ten_lines(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^    title: .*\n(?:^    .*\n)+", readme.section("Studies"), re.MULTILINE)
+    (block,) = re.findall(r"^    title: .*\n(?:^    .*\n)+", readme.section("A study of your own"), re.MULTILINE)
     lines = [line.removeprefix("    ") for line in block.splitlines()]
     assert len(lines) <= 10
     file = tmp_path / "mine.yaml"
