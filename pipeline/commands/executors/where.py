@@ -1,4 +1,4 @@
-"""The file where.yaml, in which a user says what a cluster gives a cell."""
+"""The file where.yaml: what a cell requests of a cluster."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,22 +13,21 @@ from pipeline.core.types import Count, Section, Threads
 FILE = Path("where.yaml")
 INIT = "`orbweaver study where --init` writes one with comments"
 EXAMPLE = """\
-# Where `orbweaver study run NAME --on slurm` runs cells, and how machines share them. Not in git: it is this cluster's.
+# The resources of each cell of `orbweaver study run NAME --on slurm`, and how machines share cells. Not in git: it
+# describes this cluster.
 slurm:
-  # The first five are sbatch's options of these names; '' leaves one out.
+  # The first five are options of sbatch; '' omits one.
   partition: ''
   account: ''
-  gres: ''                # such as gpu:1, and then cells have device: cuda
-  time: '04:00:00'        # of a cell; two minutes before, it writes a checkpoint and is queued again
-  memory: 16G             # of a cell
-  cpus: 4                 # of a cell, which has as many threads
-  # A folder on the node's own disk; variables are those of the node.
-  scratch: $TMPDIR
-  # Lines of bash before a cell, such as module load cuda.
-  environment: []
-  at_once: 0              # how many cells run at a time; 0 for as many as the cluster lets
-  device: auto            # cpu | cuda; auto is cuda where gres has a GPU
-# Where machines share no file system: remotes of git and of DVC, by their names here, through which cells go.
+  gres: ''                # such as gpu:1; cells then use device: cuda
+  time: '04:00:00'        # per cell; two minutes before the end, it writes a checkpoint and is queued again
+  memory: 16G             # per cell
+  cpus: 4                 # per cell, and the number of its threads
+  scratch: $TMPDIR        # a folder on the node's local disk; variables are expanded on the node
+  environment: []         # lines of bash to run before a cell, such as module load cuda
+  at_once: 0              # how many cells run at the same time; 0 for no limit
+  device: auto            # cpu | cuda | auto (cuda if gres requests a GPU)
+# Only for machines without a shared file system: the names of a git remote and of a DVC remote that pass cells on.
 # remotes:
 #   git: origin
 #   dvc: storage
