@@ -171,8 +171,9 @@ def test_places_on_this_machine_are_whole_paths_for_a_node(machine: Machine) -> 
 @pytest.mark.parametrize(
     ("git", "url", "line"),
     [
-        ("https://me:sesame@example.org/x.git", "s3://bucket/x", "remotes.git: a password is in the remote's address"),
-        ("ssh://git@example.org/x.git", "ssh://me:sesame@example.org/x", "remotes.dvc: a password is in the remote's"),
+        ("https://me:sesame@example.org/x.git", "s3://bucket/x", "remotes.git: a password or token is in the remote's"),
+        (f"https://ghp_{'sesame' * 6}@example.org/x.git", "s3://bucket/x", "remotes.git: a password or token is in"),
+        ("ssh://git@example.org/x.git", "ssh://me:sesame@example.org/x", "remotes.dvc: a password or token is in the"),
     ],
 )
 def test_a_password_in_an_address_goes_into_no_job(machine: Machine, git: str, url: str, line: str) -> None:
