@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import listing
 
 
 def digest(root: Path, place: Path) -> str:
@@ -15,10 +16,13 @@ def digest(root: Path, place: Path) -> str:
         place: the file or folder; one that is not there has an empty digest.
 
     Raises:
-        InputError: for a file that cannot be read, and where there is no repository.
+        InputError: for a file that cannot be read, a link to a folder, which DVC does not follow, and where there is
+            no repository.
     """
     if not place.exists():
         return ""
+    if link := next(listing.linked_folders(place), None):
+        raise InputError(f"{link}: is a link to a folder, behind which DVC sees no change; copy the folder there")
     # Most studies have no files of the user's own, and DVC takes most of a second to import.
     from dvc.exceptions import DvcException
     from dvc.fs import LocalFileSystem
