@@ -50,7 +50,10 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool, place: Path | N
     try:
         project = make(root, folder / "clone", commit)
         if changes:
-            git(project, "apply", "--whitespace=nowarn", given=changes)
+            # Its names are below the project's root; in a folder git would take them from the top, and leave them out.
+            below = git(root, "rev-parse", "--show-prefix")
+            words = [f"--directory={below}"] if below else []
+            git(folder / "clone", "apply", "--whitespace=nowarn", *words, given=changes)
         (project / paths.LOCK).unlink(missing_ok=True)
         yield project
     finally:

@@ -155,6 +155,21 @@ def test_a_node_trains_nothing_that_a_remote_would_refuse(machine: Machine, monk
     assert not started
 
 
+def test_a_node_may_call_remotes_as_its_user_does(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.root / ".dvc").mkdir()
+    (machine.root / ".dvc/config").touch()
+    machine.finish()
+    machine.run("git", "push", "--quiet", "origin", "main")
+    commit = machine.run("git", "rev-parse", "HEAD")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[clone]\n    defaultRemoteName = upstream\n", encoding="utf-8")
+    where = {"reference": "refs/heads/main", "commit": commit, "changes": commit, "prefix": ""}
+    project = sharing.clone(machine.remotes, tmp_path / "node", **where)
+    assert (project / ".dvc/config").exists()
+
+
 def named(machine: Machine, git: str, url: str) -> Remotes | None:
     """The remotes of where.yaml, with these addresses."""
     machine.run("git", "remote", "set-url", "origin", git)
