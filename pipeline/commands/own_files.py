@@ -1,7 +1,9 @@
 """What the user's own files hold, such as photographs, as DVC sees it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import listing
 
@@ -27,16 +29,35 @@ def digest(root: Path, place: Path) -> str:
     from dvc.exceptions import DvcException
     from dvc.fs import LocalFileSystem
     from dvc.repo import Repo
-    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.build import IgnoreInCollectedDirError, build
 
     try:
         with Repo(str(root)) as repo:
             files = LocalFileSystem()
-            _, _, content = build(
-                repo.cache.local, str(place.resolve()), files, "md5", ignore=repo.dvcignore, dry_run=True
-            )
-    except DvcException as error:
+            # Nothing is ignored: to the clone in which a cell runs, they are outside.
+            _, _, content = build(repo.cache.local, str(place.resolve()), files, "md5", dry_run=True)
+    except (DvcException, IgnoreInCollectedDirError) as error:
         raise InputError(f"{root}: {error}") from None
     except OSError as error:
         raise InputError(f"{error.filename or place}: {error.strerror or error}") from None
     return str(content.hash_info.value)
+
+
+def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:
+    """Return in a line that the experiment of a clone has read other files than those it is named by; else "".
+
+    Args:
+        project: the project's root in the clone, as the experiment left it.
+        own: the places of the user's own files that it reads, each with the digest of when it was planned.
+    """
+    for place, digest in own:
+        locked = lockfile.stages((project / paths.LOCK).read_bytes())
+        read = {
+            dep.get("md5")
+            for stage in locked.values()
+            for dep in stage.get("deps", ())
+            if Path(dep["path"]) == Path(place)
+        }
+        if read - {digest}:
+            return f"{place}: was changed after the study had begun; the same command runs it as it is now"
+    return ""

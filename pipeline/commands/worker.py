@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import cells, cloning, copies, sharing
+from pipeline.commands import cells, cloning, copies, own_files, sharing
 from pipeline.commands.copies import Origin
 from pipeline.commands.executors import jobs, scheduler
 from pipeline.commands.executors.jobs import MOST_STARTS, Job
@@ -161,8 +161,10 @@ def bring_back(job: Job, project: Path) -> None:
     """Bring the experiment into the user's clone, or the remotes, into which others may bring theirs just then.
 
     Raises:
-        InputError: where that fails every time.
+        InputError: where that fails every time, or it is not of the files that its name stands for.
     """
+    if changed := own_files.changed_since(project, job.own):
+        raise InputError(changed)
     if remotes := job.remotes:
         _persistently(lambda: sharing.give(project, remotes, [cells.key_of(job.experiment)], run_cache=True))
     else:

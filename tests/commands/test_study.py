@@ -10,7 +10,7 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import cell_runs, cells, orbweaver
+from pipeline.commands import cell_runs, cells, orbweaver, own_files
 from pipeline.commands.driving import Ended
 from pipeline.commands.executors import gpus, job_states
 from pipeline.commands.executors.contract import Executor, State
@@ -146,6 +146,12 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     (tmp_path / "a" / "2.png").write_bytes(b"2")
     (after,) = cells.plan(definition.find("ecsm-table8"), sets=sets)
     assert before.key != after.key
+
+
+@pytest.mark.parametrize("folder", ["data/own", str(ROOT / "studies")])
+def test_a_cell_says_what_its_photographs_hold_by_the_place_that_its_clone_reads(folder: str) -> None:
+    (cell,) = cells.plan(definition.find("ecsm-table8"), sets=["data=folder", f"folder={folder}"])
+    assert cell.task("mine").own == ((str(ROOT / folder), own_files.digest(ROOT, Path(folder))),)
 
 
 def test_cells_that_divide_the_cores_are_found_again_by_the_words_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
