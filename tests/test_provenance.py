@@ -1,9 +1,11 @@
 import json
 import subprocess
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from pipeline.commands import cloning, copies
 from pipeline.core import provenance
 
 
@@ -19,6 +21,32 @@ def project(clone):
     Path("dvc.lock").write_text("one\n", encoding="utf-8")
     git("add", ".")
     git("commit", "--quiet", "--message", "start")
+
+
+@pytest.mark.parametrize("setting", ["diff.noprefix", "diff.mnemonicPrefix", "diff.relative"])
+def test_a_users_settings_of_git_change_no_patch(project, tmp_path, setting):
+    Path("params.yaml").write_text("recipe: ecsm\n", encoding="utf-8")
+    Path("pipeline").mkdir()
+    Path("pipeline/a.py").touch()
+    git("add", "pipeline")
+    before = provenance.changes()
+    git("config", setting, "true")
+    assert provenance.changes() == before
+    assert provenance.changed_code(before) == ("pipeline/a.py",)
+    Path(".dvc").mkdir(exist_ok=True)
+    copy = copies.Origin(Path.cwd(), cache=str(tmp_path)).copy("cell")
+    assert (copy / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
+
+
+def test_the_changes_of_a_project_below_the_top_are_made_in_a_clone(project):
+    Path("sub").mkdir()
+    git("mv", "params.yaml", "sub/params.yaml")
+    git("commit", "--quiet", "--message", "below")
+    with chdir("sub"):
+        Path("params.yaml").write_text("recipe: ecsm\n", encoding="utf-8")
+        with cloning.cloned(Path.cwd(), "HEAD", provenance.changes(), keep=False) as made:
+            assert made.name == "sub"
+            assert (made / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
 
 
 def test_the_changes_are_what_git_apply_needs_and_leave_dvc_lock_out(project):

@@ -16,7 +16,7 @@ from pipeline import tracking
 from pipeline.assembly import bundling
 from pipeline.bundles import bundle
 from pipeline.bundles.description import Description, Kind
-from pipeline.commands import cloning
+from pipeline.commands import cloning, copies
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -93,6 +93,10 @@ class Wanted(NamedTuple):
         options = {"ensemble": ["--ensemble"], "final": ["--final", str(self.held_out)]}
         return options.get(self.kind) or ["--repeat", str(taken[0])]
 
+    def typed(self, taken: Sequence[int]) -> list[str]:
+        """Return the words that ask `orbweaver bundle` for it."""
+        return ["--final", "--calibration", str(self.held_out)] if self.kind == "final" else self.words(taken)
+
 
 def make(root: Path, wanted: Wanted) -> None:
     """Make the bundle of a working tree, as the only stage of a DVC file of its own.
@@ -125,7 +129,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     outputs = list(needed([one.number for one in results.repeats], taken))
     with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
         clone = cloning.make(root, Path(folder) / "clone", revision)
-        cloning.run_dvc(clone, "config", "--local", "cache.dir", str((root / ".dvc/cache").resolve()))
+        cloning.run_dvc(clone, "config", "--local", "cache.dir", str(copies.cache_of(root)))
         cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
@@ -134,7 +138,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
             raise InputError(f"{experiment}: its bundle was not made, see above")
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(clone / paths.BUNDLE, target)
-    define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(words)}", "frozen": True})
+    define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True})
     dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
 
 

@@ -61,16 +61,31 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
     """
     there = finished(planned)
     left = [cell for cell in planned if cell.key not in there]
-    return _drive(study, planned, left, start()) if left else []
+    return _drive(study, planned, left, _started(planned, start)) if left else []
 
 
 def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> int:
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
     there = finished(planned)
     if left := [cell for cell in planned if cell.key not in there]:
-        executor = start()
+        executor = _started(planned, start)
         executor.state([executor.submit(cell.task(study)) for cell in left])
     return len(left)
+
+
+def _started(planned: Sequence[Cell], start: Callable[[], Executor]) -> Executor:
+    """Return the executor, which runs cells with the files as they are now.
+
+    Raises:
+        InputError: where these are not those that the cells were planned from, and are named by.
+    """
+    executor = start()
+    if not cells.are_current(planned):
+        raise InputError(
+            f"{paths.PARAMS}, the code or your own files were edited after this command had read them; "
+            "the same command runs them as they are now"
+        )
+    return executor
 
 
 def finished(planned: Sequence[Cell]) -> dict[str, str]:

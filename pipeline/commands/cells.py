@@ -1,5 +1,6 @@
 """The cells of a study as they would run: their settings, the key of their content, and whether DVC has them."""
 
+import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +33,16 @@ class Cell(NamedTuple):
         overrides: what is put into params.yaml, as after -S.
         resolved: params.yaml with them put in, resolved.
         key: over all that its result follows from; equal keys are one experiment.
+        basis: over code and params.yaml, as the key was made from them, see `are_current`.
+        own: the digest of the user's own files that it reads, by their place.
     """
 
     name: str
     overrides: tuple[str, ...]
     resolved: Resolved
     key: str
+    basis: str
+    own: Mapping[str, str]
 
     def experiment(self, study: str) -> str:
         """Return the name of the experiment in DVC."""
@@ -50,9 +55,12 @@ class Cell(NamedTuple):
         pretrained = [recipe.network.backbone, recipe.network.weights]
         shared = [images, recipe.options.get("data"), pretrained, places(self.resolved)]
         count = len(recipe.repeats)
-        return Task(
-            self.name, self.experiment(study), self.overrides, count, recipe.device, group=seeding.digest(shared)
+        # Where the cell's clone has them.
+        own = tuple(
+            (str(paths.OWN_FOLDER.resolve()) if _is_own(place) else place, self.own[place]) for place in self.own
         )
+        named = (self.name, self.experiment(study), self.overrides, count, recipe.device)
+        return Task(*named, group=seeding.digest(shared), own=own)
 
 
 def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> list[Cell]:
@@ -71,17 +79,16 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     given = [*([f"data={data}"] if data else []), *sets]
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
-    code = provenance.code_hash(STAGES)
+    code, files = provenance.code_hash(STAGES), _files()
     by_key: dict[str, Cell] = {}
-    # Cells share their photographs, of which there may be many thousands.
-    content_of = cache(partial(own_files.digest, paths.root()))
+    content_of = _content_of()
     with closing(read_each(overrides.values())) as read:
         for name, words in overrides.items():
             try:
                 resolved = next(read)
             except InputError as error:
                 raise InputError(f"{named.file}: cell {name!r}: {error}") from None
-            cell = _cell(name, words, resolved, code, content_of)
+            cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
             by_key.setdefault(cell.key, cell)
     return list(by_key.values())
 
@@ -92,14 +99,48 @@ def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...
     return (*(override(key, value) for key, value in settings.items() if key not in taken), *given)
 
 
-def _cell(name: str, words: tuple[str, ...], resolved: Resolved, code: str, content_of: Callable[[Path], str]) -> Cell:
+def _cell(
+    name: str,
+    words: tuple[str, ...],
+    resolved: Resolved,
+    code: str,
+    *,
+    basis: str,
+    content_of: Callable[[Path], str],
+) -> Cell:
     named = places(resolved)
-    if "folder" in named and Path(named["folder"]) == paths.OWN_FOLDER:
+    if _is_own(named.get("folder", "")):
         # DVC runs a cell in a copy of what git knows, and photographs are not in git.
         words = (*words, override("folder", str(paths.OWN_FOLDER.resolve())))
     recipe = resolved.recipe.model_dump(mode="json", exclude={"recipe", "cite", "checkpoint_every", "mlflow", "naming"})
-    content = {"recipe": recipe, "places": {key: [place, content_of(Path(place))] for key, place in named.items()}}
-    return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH])
+    own = {place: content_of(Path(place)) for place in named.values()}
+    content = {"recipe": recipe, "places": {key: [place, own[place]] for key, place in named.items()}}
+    return Cell(name, words, resolved, seeding.digest(content | {"code": code})[:KEY_LENGTH], basis, own)
+
+
+def _is_own(folder: str) -> bool:
+    return Path(folder) == paths.OWN_FOLDER
+
+
+def are_current(planned: Sequence[Cell]) -> bool:
+    """Return whether code, params.yaml and the user's own files are as they were when cells were planned.
+
+    Cells run with the files of the moment at which they begin, which may be hours later, and have the key of the plan.
+    """
+    files, content_of = _files(), _content_of()
+    own = {place: digest for cell in planned for place, digest in cell.own.items()}
+    return all(cell.basis == files for cell in planned) and all(
+        content_of(Path(place)) == digest for place, digest in own.items()
+    )
+
+
+def _files() -> str:
+    return seeding.digest([provenance.code_hash(STAGES), hashlib.sha256(paths.PARAMS.read_bytes()).hexdigest()])
+
+
+def _content_of() -> Callable[[Path], str]:
+    # Cells share their photographs, of which there may be many thousands.
+    return cache(partial(own_files.digest, paths.root()))
 
 
 def finished(root: Path) -> dict[str, str]:

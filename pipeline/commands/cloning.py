@@ -50,7 +50,10 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool, place: Path | N
     try:
         project = make(root, folder / "clone", commit)
         if changes:
-            git(project, "apply", "--whitespace=nowarn", given=changes)
+            # Its names are below the project's root; in a folder git would take them from the top, and leave them out.
+            below = git(root, "rev-parse", "--show-prefix")
+            words = [f"--directory={below}"] if below else []
+            git(folder / "clone", "apply", "--whitespace=nowarn", *words, given=changes)
         (project / paths.LOCK).unlink(missing_ok=True)
         yield project
     finally:
@@ -76,14 +79,33 @@ def _check_commit(root: Path, commit: str) -> None:
 
 
 def resolved(root: Path, revision: str) -> str | None:
-    """Return the commit of a name: git's own, or a DVC experiment's; None where there is none."""
-    names = git(root, "for-each-ref", "--format=%(objectname)", f"refs/exps/??/*/{revision}").split()
-    if names:
-        return names[0]
+    """Return the commit of a name: git's own, or a DVC experiment's; None where there is none.
+
+    Raises:
+        InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does.
+    """
+    try:
+        listed = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/??/*/*").splitlines()
+    except InputError:
+        return None
+    parts = (line.replace(" ", "/").split("/", 5) for line in listed)
+    by_origin = {first + rest: commit for commit, _, _, first, rest, name in parts if name == revision}
+    if by_origin:
+        return _one_of(root, revision, by_origin)
     try:
         return git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except InputError:
         return None
+
+
+def _one_of(root: Path, name: str, by_origin: Mapping[str, str]) -> str:
+    """Return an experiment's commit; of several of its name, by the commit each was made from, that from HEAD."""
+    if len(set(by_origin.values())) == 1:
+        return next(iter(by_origin.values()))
+    if commit := by_origin.get(git(root, "rev-parse", "HEAD")):
+        return commit
+    places = ", ".join(f"{commit[:12]} made from {origin[:12]}" for origin, commit in sorted(by_origin.items()))
+    raise InputError(f"{name}: several experiments have this name: {places}; give one by its commit")
 
 
 def keep_changes(root: Path) -> str:

@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.commands import revisions
+from pipeline.commands import cloning, revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, pairs, power, repeats
@@ -65,15 +65,14 @@ def files_of(name: str) -> tracking.Files:
     """Return the files that a name stands for.
 
     Raises:
-        InputError: there is no such revision.
+        InputError: there is no such revision, or several experiments have the name.
     """
     if name == WORKSPACE:
         return tracking.Folder(Path())
     root = Path.cwd()
-    known = dict(revisions.experiments(root))
-    revision = known.get(name) or next(iter(revisions.git(root, "rev-parse", "--verify", "--quiet", f"{name}^0")), None)
+    revision = cloning.resolved(root, name)
     if revision is None:
-        listed = ", ".join(sorted(known)) or "none"
+        listed = ", ".join(sorted({known for known, _ in revisions.experiments(root)})) or "none"
         raise InputError(f"{name}: no experiment or revision of that name; experiments here: {listed}; or {WORKSPACE}")
     return revisions.Revision(root, revision)
 

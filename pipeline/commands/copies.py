@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.commands import cloning
+from pipeline.core import provenance
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
 
@@ -42,7 +43,7 @@ class Origin:
     def __init__(self, root: Path, *, commit: str = "HEAD", changes: str = "", cache: str = "") -> None:
         self.root = root.resolve()
         self._commit = cloning.git(root, "rev-parse", "--verify", commit)
-        words = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--binary", "--full-index", self._commit)
+        words = ("diff", *provenance.AS_PATCH, "--no-relative", "--binary", "--full-index", self._commit)
         self._changes = _output(root, "--no-optional-locks", *words, *([changes] if changes else []))
         self._config = root / cloning.git(root, "rev-parse", "--git-common-dir") / "config"
         self._named_cache = cache

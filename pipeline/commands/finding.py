@@ -1,5 +1,6 @@
 """Experiments that are at hand, by the key that MLflow and bundles know them by."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,5 +33,8 @@ def experiment(root: Path, key: str) -> str | None:
 def names(root: Path) -> Iterator[str]:
     """Yield the working tree, DVC's experiments, and the commits that changed the summary, the newest first."""
     yield compare.WORKSPACE
-    yield from (name for name, _ in revisions.experiments(root))
+    known = revisions.experiments(root)
+    counts = Counter(name for name, _ in known)
+    # Experiments of different commits may have one name.
+    yield from (name if counts[name] == 1 else revision for name, revision in known)
     yield from revisions.git(root, "log", "--format=%H", "--", paths.SUMMARY.as_posix())

@@ -1,8 +1,11 @@
 """What the user's own files hold, such as photographs, as DVC sees it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import listing
 
 
 def digest(root: Path, place: Path) -> str:
@@ -15,24 +18,46 @@ def digest(root: Path, place: Path) -> str:
         place: the file or folder; one that is not there has an empty digest.
 
     Raises:
-        InputError: for a file that cannot be read, and where there is no repository.
+        InputError: for a file that cannot be read, a link to a folder, which DVC does not follow, and where there is
+            no repository.
     """
     if not place.exists():
         return ""
+    if link := next(listing.linked_folders(place), None):
+        raise InputError(f"{link}: is a link to a folder, behind which DVC sees no change; copy the folder there")
     # Most studies have no files of the user's own, and DVC takes most of a second to import.
     from dvc.exceptions import DvcException
     from dvc.fs import LocalFileSystem
     from dvc.repo import Repo
-    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.build import IgnoreInCollectedDirError, build
 
     try:
         with Repo(str(root)) as repo:
             files = LocalFileSystem()
-            _, _, content = build(
-                repo.cache.local, str(place.resolve()), files, "md5", ignore=repo.dvcignore, dry_run=True
-            )
-    except DvcException as error:
+            # Nothing is ignored: to the clone in which a cell runs, they are outside.
+            _, _, content = build(repo.cache.local, str(place.resolve()), files, "md5", dry_run=True)
+    except (DvcException, IgnoreInCollectedDirError) as error:
         raise InputError(f"{root}: {error}") from None
     except OSError as error:
         raise InputError(f"{error.filename or place}: {error.strerror or error}") from None
     return str(content.hash_info.value)
+
+
+def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:
+    """Return in a line that the experiment of a clone has read other files than those it is named by; else "".
+
+    Args:
+        project: the project's root in the clone, as the experiment left it.
+        own: the places of the user's own files that it reads, each with the digest of when it was planned.
+    """
+    for place, digest in own:
+        locked = lockfile.stages((project / paths.LOCK).read_bytes())
+        read = {
+            dep.get("md5")
+            for stage in locked.values()
+            for dep in stage.get("deps", ())
+            if Path(dep["path"]) == Path(place)
+        }
+        if read - {digest}:
+            return f"{place}: was changed after the study had begun; the same command runs it as it is now"
+    return ""

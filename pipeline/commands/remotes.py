@@ -15,6 +15,8 @@ from pipeline.core.types import Section
 
 # What a node needs to know of a remote of DVC; what is secret is the node's own, as in AWS_SECRET_ACCESS_KEY.
 PLAIN = ("url", "endpointurl", "region", "profile", "port", "user", "use_ssl", "account_name", "projectname")
+# Those of GitHub, GitLab, Bitbucket, Azure and Gitea are longer.
+SHORTEST_TOKEN = 20
 
 
 class IncompleteError(InputError):
@@ -71,10 +73,13 @@ def _address(root: Path, name: str) -> str:
 
 
 def _refuse_password(url: str, key: str, way_out: str) -> None:
-    if urlsplit(url).password:
+    parts = urlsplit(url)
+    # A token may be in the user's place.
+    is_token = parts.scheme in ("http", "https") and len(parts.username or "") >= SHORTEST_TOKEN
+    if parts.password or is_token:
         raise InputError(
-            f"{where.FILE}: remotes.{key}: a password is in the remote's address, which files of jobs would have; "
-            f"take it out and give it to {way_out}"
+            f"{where.FILE}: remotes.{key}: a password or token is in the remote's address, which files of jobs would "
+            f"have; take it out and give it to {way_out}"
         )
 
 

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cell_runs, cloning, compare, differences, finding
+from pipeline.commands import cell_runs, cloning, compare, copies, differences, finding
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -128,7 +128,7 @@ def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool)
     """Run the pipeline in the temporary clone and read what came of it."""
     set_values(root, project, recorded)
     if reuse_data:
-        cloning.run_dvc(project, "config", "--local", "cache.dir", str((root / ".dvc/cache").resolve()))
+        cloning.run_dvc(project, "config", "--local", "cache.dir", str(copies.cache_of(root)))
         stages = {name: stage for name, stage in recorded.stages.items() if name.partition("@")[0] in DATA_STAGES}
         (project / paths.LOCK).write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
         cloning.run_dvc(project, "repro", *DATA_STAGES)
@@ -190,7 +190,8 @@ def listing(root: Path, md5: str | None) -> dict[str, str]:
     if not md5 or not md5.endswith(".dir"):
         return {}
     with suppress(FileNotFoundError):
-        entries = json.loads((root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).read_text(encoding="utf-8"))
+        file = copies.cache_of(root) / "files/md5" / md5[:2] / md5[2:]
+        entries = json.loads(file.read_text(encoding="utf-8"))
         return {entry["relpath"]: entry["md5"] for entry in entries}
     return {}
 

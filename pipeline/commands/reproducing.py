@@ -104,7 +104,7 @@ def make(job: Job, place: Path) -> None:
         InputError: where it cannot be made, or was asked to stop: it begins from nothing at each start.
     """
     wanted = Reproduction.model_validate_json(job.record)
-    place.mkdir()
+    place.mkdir(mode=0o700)
     try:
         answer = reproduce.compared(job.root, wanted.recorded, reuse_data=wanted.reuse_data, place=place)
     except KeyboardInterrupt as interrupt:

@@ -182,7 +182,7 @@ def clone(remotes: Remotes, folder: Path, *, reference: str, commit: str, change
     from dvc.config import Config
 
     git(folder.parent, remotes, "clone", "--quiet", "--no-checkout", "--no-tags", remotes.git, str(folder))
-    git(folder, remotes, "fetch", "--quiet", "--no-tags", "origin", reference)
+    git(folder, remotes, "fetch", "--quiet", "--no-tags", remotes.git, reference)
     cloning.git(folder, "checkout", "--quiet", "--detach", commit)
     if changes != commit:
         # As the user has them: in the files, above the commit that the experiment is one of.

@@ -138,6 +138,9 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
     cell_runs.say("study", prepared.lines)
     _say_merged(named, planned)
     with cell_runs.alone(f"study run {named.name}", kind="study"):
+        if not cells.are_current(planned):
+            # Edited while another command was waited for: the files of now are run.
+            planned = cells.plan(named, data=data, sets=sets)
         if detach:
             count = cell_runs.submit_missing(named.name, planned, prepared.start)
             click.echo(f"study {named.name}: {count} cells go on by themselves; the same command attaches")

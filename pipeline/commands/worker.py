@@ -17,13 +17,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import cells, cloning, copies, sharing
+from pipeline.commands import cells, cloning, copies, own_files, sharing
 from pipeline.commands.copies import Origin
 from pipeline.commands.executors import jobs, scheduler
 from pipeline.commands.executors.jobs import MOST_STARTS, Job
 from pipeline.commands.executors.processes import LOOK_EVERY, CellProcess
 from pipeline.commands.remote_checkpoints import RemoteCheckpoints
-from pipeline.core import paths
+from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StopRequest, noted
 
@@ -46,8 +46,8 @@ def command(file: Path) -> None:
     restarts = int(os.environ.get(RESTARTS, "0"))
     if restarts >= MOST_STARTS:
         raise InputError(f"{job.experiment}: started {MOST_STARTS} times, and ended by its node each time; see above")
-    # The same at each start: what a kill left is removed by the next one.
-    place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{job.experiment}"
+    # The same at each start: what a kill left is removed by the next one. Another clone may run an equal cell here.
+    place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{_clone_of(job)}-{job.experiment}"
     shutil.rmtree(place, ignore_errors=True)
     try:
         if job.record:
@@ -62,6 +62,11 @@ def command(file: Path) -> None:
     if request.reason == signal.SIGUSR1.name and status:
         begin_again(job, restarts)
     raise SystemExit(STOPPED if request.reason and status else status)
+
+
+def _clone_of(job: Job) -> str:
+    """Return letters for the user's clone; the reference has them of a machine that the node does not see."""
+    return seeding.digest([str(job.root), job.reference.rpartition("/")[0]])[: cells.KEY_LENGTH]
 
 
 def scratch(place: str) -> Path:
@@ -89,7 +94,8 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     Raises:
         InputError: where the clone cannot be made, or the experiment cannot be fetched.
     """
-    place.mkdir()
+    # Settings of git and DVC that are not committed may hold passwords, and the node's disk is everybody's.
+    place.mkdir(mode=0o700)
     project = copy(job, place / "clone")
     checkpoints = RemoteCheckpoints(project, job.remotes, job.experiment) if job.remotes else None
     if checkpoints:
@@ -155,8 +161,10 @@ def bring_back(job: Job, project: Path) -> None:
     """Bring the experiment into the user's clone, or the remotes, into which others may bring theirs just then.
 
     Raises:
-        InputError: where that fails every time.
+        InputError: where that fails every time, or it is not of the files that its name stands for.
     """
+    if changed := own_files.changed_since(project, job.own):
+        raise InputError(changed)
     if remotes := job.remotes:
         _persistently(lambda: sharing.give(project, remotes, [cells.key_of(job.experiment)], run_cache=True))
     else:

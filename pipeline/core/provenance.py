@@ -16,6 +16,8 @@ from pipeline.core.files import read_yaml
 LARGEST_CHANGES = 1_000_000
 # DVC writes it after each stage, so it differs while a pipeline runs; what it says is recorded by itself.
 NO_LOCK = ":(exclude)dvc.lock"
+# A patch as `git apply` takes it, whatever git's settings of the user say.
+AS_PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3")
 # What a result follows from besides settings and data: a name each, or how names begin.
 SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "timm", "dvc", "mlflow")
@@ -58,7 +60,7 @@ def changes() -> str | None:
     Returns:
         The difference, or None where it is of more than a million bytes, or of text that is not UTF-8.
     """
-    difference = _printed("diff", "--no-color", "--no-ext-diff", "--binary", "--relative", "HEAD", "--", ".", NO_LOCK)
+    difference = _printed("diff", *AS_PATCH, "--binary", "--relative", "HEAD", "--", ".", NO_LOCK)
     try:
         return None if len(difference) > LARGEST_CHANGES else difference.decode("utf-8")
     except UnicodeDecodeError:

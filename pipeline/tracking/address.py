@@ -33,5 +33,9 @@ def is_server(place: str) -> bool:
 
 
 def shown(text: str) -> str:
-    """Return an address without its user name and password."""
-    return re.sub(r"//[^/@]*@", "//", text)
+    """Return an address without its user name and password, in which an @ may be.
+
+    >>> shown("http://ada:s@s@example.org: no answer"), shown("postgresql://db/runs?password=s&user=ada")
+    ('http://example.org: no answer', 'postgresql://db/runs?password=...&user=ada')
+    """
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1...", re.sub(r"//[^/\s]*@", "//", text))

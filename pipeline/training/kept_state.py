@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -95,7 +96,8 @@ class KeptState:
     def _write(self, state: State, where: str) -> bool:
         """Write a state in place of the one before; return whether that went well. A full disk stops nothing."""
         started = time.monotonic()
-        partial = self._folder / ".partial"
+        # Two clones, or two studies that were left to a cluster, may train the same at the same time.
+        partial = self._folder / f".{uuid4().hex}.partial"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:

@@ -1,11 +1,13 @@
 import json
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import click.testing
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import compare
+from pipeline.commands import cloning, compare, finding
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import pairs, statistics
@@ -105,6 +107,31 @@ def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
 def test_an_unknown_name_is_refused_with_those_there_are(clone):
     with pytest.raises(InputError, match=r"^nope: no experiment or revision of that name; experiments here: none; or"):
         compare.files_of("nope")
+
+
+def test_experiments_of_one_name_are_told_apart_by_the_commit_they_were_made_from(clone):
+    def git(*words):
+        words = ("git", "-c", "user.name=a", "-c", "user.email=a@b", *words)
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    made = {}
+    for message in ("first", "second"):
+        git("commit", "--quiet", "--allow-empty", "--message", message)
+        head = git("rev-parse", "HEAD")
+        made[head] = git("commit-tree", "-m", f"on {message}", "-p", head, f"{head}^{{tree}}")
+        git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/mine", made[head])
+    assert cloning.resolved(Path.cwd(), "mine") == made[head]
+    assert {*finding.names(Path.cwd())} == {"workspace", *made.values()}
+    git("commit", "--quiet", "--allow-empty", "--message", "third")
+    for resolve in (compare.files_of, partial(cloning.resolved, Path.cwd())):
+        with pytest.raises(
+            InputError, match=f"mine: several experiments have this name: .*{made[head][:12]} made from"
+        ):
+            resolve("mine")
+    # No name is a pattern of others.
+    assert cloning.resolved(Path.cwd(), "min*") is None
+    assert cloning.resolved(Path.cwd(), made[head]) == made[head]
 
 
 def test_an_experiment_of_an_older_format_is_refused_by_its_name(two):

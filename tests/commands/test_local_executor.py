@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO
+from unittest.mock import Mock
 
 import pytest
 import tiny
@@ -14,6 +15,7 @@ from pipeline.commands import copies, driving
 from pipeline.commands.executors import gpus, local, table
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
 from pipeline.core import seeding
+from pipeline.core.errors import InputError
 
 EIGHT = [f"GPU-{number}" for number in range(8)]
 TRAINS = "Running stage 'train@1':\n"
@@ -202,6 +204,10 @@ def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(
     failed = ends_with(1, "preprocess: error: no room\nERROR: failed to reproduce")
     assert failed == State("failed", f"preprocess: error: no room (log: {tmp_path}/c0.log)")
     assert (shown(), shown("mine-c0-of-other-settings")) == ({"c0": failed}, {})
+    monkeypatch.setattr(copies, "bring_back", Mock(side_effect=InputError("git fetch: error: one\nerror: two")))
+    ends_with(0, TRAINS)
+    assert shown() == {"c0": State("failed", "git fetch: error: one error: two")}
+    monkeypatch.setattr(copies, "bring_back", lambda *_: None)
     assert ends_with(0, TRAINS) == State("finished")
     assert shown() == {}
     clone = tmp_path / copies.PLACE / "mine-c0"

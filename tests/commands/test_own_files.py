@@ -1,15 +1,23 @@
 """What a study knows of the user's own files: contents and names, and nothing that a copy on another machine loses."""
 
+import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
+from dvc.repo import Repo
 
-from pipeline.commands import own_files
+from pipeline.commands import copies, own_files, worker
+from pipeline.commands.executors import local
+from pipeline.commands.executors.contract import State, Task
+from pipeline.commands.executors.jobs import Job
 from pipeline.core.errors import InputError
 
 HERE = Path(__file__).parents[2]
+JOB = ("commit", "changes", "experiment", "scratch")
 
 
 @pytest.fixture
@@ -47,5 +55,60 @@ def test_what_is_not_there_is_nothing_and_what_cannot_be_read_is_a_line(photogra
     (photographs / "a/4.png").symlink_to("nowhere.png")
     with pytest.raises(InputError, match=r"a/4\.png: No such file"):
         own_files.digest(HERE, photographs)
+    (photographs / "a/4.png").unlink()
+    (photographs / "a/.dvcignore").touch()
+    with pytest.raises(InputError, match=r"\.dvcignore file should not be in collected dir path"):
+        own_files.digest(HERE, photographs)
     with pytest.raises(InputError, match="not inside of a DVC repository"):
         own_files.digest(tmp_path, photographs / "a")
+
+
+def test_what_dvc_does_not_see_behind_a_link_is_refused(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "b").rename(tmp_path / "elsewhere")
+    (photographs / "b").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="/b: is a link to a folder, behind which DVC sees no change; copy"):
+        own_files.digest(HERE, photographs)
+    (photographs / "b").unlink()
+    (photographs / "a/link.png").symlink_to(tmp_path / "elsewhere/3.png")
+    before = own_files.digest(HERE, photographs)
+    (tmp_path / "elsewhere/3.png").write_bytes(b"another")
+    assert own_files.digest(HERE, photographs) != before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_experiment_on_photographs_that_were_changed_since_is_not_brought_back(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the user's clone, though not in a cell's, DVC ignores some of the files.
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = True\n", encoding="utf-8")
+    (tmp_path / ".dvcignore").write_text(".gitignore\n", encoding="utf-8")
+    (photographs / "a/.gitignore").touch()
+    own = [(str(photographs), own_files.digest(tmp_path, photographs))]
+    for number in (0, 1):
+        project = tmp_path / f"clone{number}"
+        project.mkdir()
+        monkeypatch.chdir(project)
+        stage = {"cmd": "true", "deps": [str(photographs)]}
+        Path("dvc.yaml").write_text(json.dumps({"stages": {"collect": stage}}), encoding="utf-8")
+        with Repo.init(str(project), no_scm=True) as repo:
+            repo.reproduce()
+        if number == 0:
+            assert not own_files.changed_since(project, own)
+            (photographs / "a/1.png").write_bytes(b"another")
+    said = f"{photographs}: was changed after the study had begun; the same command runs it as it is now"
+    assert own_files.changed_since(project, own) == said
+
+    origin = SimpleNamespace(root=tmp_path, copy=lambda _: project)
+    monkeypatch.setattr(local, "CellProcess", lambda *_, **__: SimpleNamespace(status=lambda: 0))
+    monkeypatch.setattr(copies, "bring_back", Mock())
+    task = Task("c0", "mine-c0", (), 1, own=tuple(own))
+    running = local.Running(task, origin, tmp_path / "c0.log")  # type: ignore[arg-type]
+    (tmp_path / copies.PLACE / "mine-c0").mkdir(parents=True)
+    assert running.ended() == State("failed", said)
+    assert not (tmp_path / copies.PLACE / "mine-c0").exists()
+    copies.bring_back.assert_not_called()  # type: ignore[attr-defined]
+
+    job = Job(**dict.fromkeys(("root", "cache"), tmp_path), **dict.fromkeys(JOB, "a"), overrides=(), own=tuple(own))
+    with pytest.raises(InputError, match="was changed after the study had begun"):
+        worker.bring_back(job, project)

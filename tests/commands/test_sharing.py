@@ -155,6 +155,21 @@ def test_a_node_trains_nothing_that_a_remote_would_refuse(machine: Machine, monk
     assert not started
 
 
+def test_a_node_may_call_remotes_as_its_user_does(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.root / ".dvc").mkdir()
+    (machine.root / ".dvc/config").touch()
+    machine.finish()
+    machine.run("git", "push", "--quiet", "origin", "main")
+    commit = machine.run("git", "rev-parse", "HEAD")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[clone]\n    defaultRemoteName = upstream\n", encoding="utf-8")
+    where = {"reference": "refs/heads/main", "commit": commit, "changes": commit, "prefix": ""}
+    project = sharing.clone(machine.remotes, tmp_path / "node", **where)
+    assert (project / ".dvc/config").exists()
+
+
 def named(machine: Machine, git: str, url: str) -> Remotes | None:
     """The remotes of where.yaml, with these addresses."""
     machine.run("git", "remote", "set-url", "origin", git)
@@ -171,8 +186,9 @@ def test_places_on_this_machine_are_whole_paths_for_a_node(machine: Machine) -> 
 @pytest.mark.parametrize(
     ("git", "url", "line"),
     [
-        ("https://me:sesame@example.org/x.git", "s3://bucket/x", "remotes.git: a password is in the remote's address"),
-        ("ssh://git@example.org/x.git", "ssh://me:sesame@example.org/x", "remotes.dvc: a password is in the remote's"),
+        ("https://me:sesame@example.org/x.git", "s3://bucket/x", "remotes.git: a password or token is in the remote's"),
+        (f"https://ghp_{'sesame' * 6}@example.org/x.git", "s3://bucket/x", "remotes.git: a password or token is in"),
+        ("ssh://git@example.org/x.git", "ssh://me:sesame@example.org/x", "remotes.dvc: a password or token is in the"),
     ],
 )
 def test_a_password_in_an_address_goes_into_no_job(machine: Machine, git: str, url: str, line: str) -> None:

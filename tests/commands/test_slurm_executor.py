@@ -497,6 +497,21 @@ def test_a_cell_begins_three_times_at_most(
     assert "started 3 times" in str(caught)
 
 
+def test_equal_cells_of_two_clones_have_places_of_their_own_on_a_node(
+    job_file: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+    monkeypatch.setattr(worker, "run", lambda job, place, request: places.append(place) or 0)
+    monkeypatch.setattr(worker, "_is_there", lambda _: False)
+    file = Path(job_file(str(tmp_path)))
+    job = Job.model_validate_json(file.read_text(encoding="utf-8"))
+    for changed in ({}, {"changes": "b"}, {"root": tmp_path / "another"}, {"reference": "refs/another/commit"}):
+        file.write_text(job.model_copy(update=changed).model_dump_json(), encoding="utf-8")
+        CliRunner().invoke(orbweaver, ["cell", str(file)])
+    assert places[0] == places[1]
+    assert len(set(places)) == 3
+
+
 def test_a_cell_whose_time_is_nearly_over_is_queued_again_but_not_for_ever(
     cluster: Cluster, job_file: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -534,6 +549,8 @@ def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_besid
     job = Job(root=tmp_path, cache=tmp_path, commit="a", changes="a", experiment="mine-c0", overrides=(), scratch="/")
     assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
     assert stopped == [(patience, first)]
+    # Others who use the node cannot read what the clone has of DVC's settings.
+    assert (tmp_path / "node").stat().st_mode & 0o077 == 0
     (tmp_path / "node/clone/.dvc/tmp/checkpoints/written").touch()
     assert (tmp_path / ".dvc/tmp/checkpoints/written").exists()
 

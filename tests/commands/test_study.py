@@ -1,20 +1,21 @@
 import re
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import cell_runs, cells, orbweaver, sharing
+from pipeline.commands import cell_runs, cells, orbweaver, own_files, sharing
 from pipeline.commands import study as study_command
 from pipeline.commands.driving import Ended
 from pipeline.commands.executors import gpus, job_states
-from pipeline.commands.executors.contract import State
-from pipeline.core import seeding
+from pipeline.commands.executors.contract import Executor, State
+from pipeline.core import provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
@@ -170,6 +171,12 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     assert before.key != after.key
 
 
+@pytest.mark.parametrize("folder", ["data/own", str(ROOT / "studies")])
+def test_a_cell_says_what_its_photographs_hold_by_the_place_that_its_clone_reads(folder: str) -> None:
+    (cell,) = cells.plan(definition.find("ecsm-table8"), sets=["data=folder", f"folder={folder}"])
+    assert cell.task("mine").own == ((str(ROOT / folder), own_files.digest(ROOT, Path(folder))),)
+
+
 def test_cells_that_divide_the_cores_are_found_again_by_the_words_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
@@ -188,6 +195,42 @@ def test_cells_that_divide_the_cores_are_found_again_by_the_words_of_the_page(mo
     assert ran == [cell.key for cell in cells.plan(named, data="synthetic", sets=["threads=4"])]
     assert "threads" not in study("run", "ecsm-table8", "--data", "synthetic").output
     assert ran == [cell.key for cell in cells.plan(named, data="synthetic")]
+
+
+def test_files_edited_while_another_study_is_waited_for_give_other_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    @contextmanager
+    def alone(*_: object, **__: object) -> Iterator[None]:
+        monkeypatch.setattr(provenance, "code_hash", lambda _: "edited")
+        yield
+
+    def run_missing(_: str, planned: Sequence[cells.Cell], start: object) -> list[Ended]:
+        ran[:] = [cell.key for cell in planned]
+        return []
+
+    before = planned("hierarchical-table1")
+    monkeypatch.setattr(cell_runs, "alone", alone)
+    monkeypatch.setattr(cell_runs, "run_missing", run_missing)
+    assert study("run", "hierarchical-table1").exit_code == 0
+    assert ran == [cell.key for cell in cells.plan(definition.find("hierarchical-table1"))]
+    assert not {cell.key for cell in before}.intersection(ran)
+
+
+@pytest.mark.parametrize("begin", [cell_runs.run_missing, cell_runs.submit_missing])
+def test_files_edited_before_cells_begin_do_not_run_under_the_names_of_others(
+    monkeypatch: pytest.MonkeyPatch, begin: Callable[..., object]
+) -> None:
+    executor = Mock(Executor)
+
+    def start() -> Executor:
+        monkeypatch.setattr(provenance, "code_hash", lambda _: "edited")
+        return executor
+
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    with pytest.raises(InputError, match=r"params\.yaml, the code or your own files were edited"):
+        begin("hierarchical-table1", planned("hierarchical-table1"), start)
+    executor.submit.assert_not_called()
 
 
 def test_cells_of_the_same_images_and_weights_are_one_group() -> None:

@@ -1,6 +1,7 @@
 """A training that is cut ends as one that was not, in this process; `tests/faults` kills real ones."""
 
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -8,16 +9,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import tiny
+import torch
 import yaml
 
 from pipeline.assembly import trained
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.core.stopping import STOPPED, StoppedError
+from pipeline.core.stopping import STOPPED, StoppedError, StopRequest
 from pipeline.stages import split, train
 from pipeline.training import kept_state
 from pipeline.training.kept_state import KeptState
@@ -167,6 +169,35 @@ def test_a_damaged_checkpoint_is_named_and_left_out(
     assert f"{file} is damaged, its content is not what its name says; left out" in told
     assert "goes on" not in told
     assert paths.trained(1).exists()
+
+
+def test_two_that_train_the_same_at_once_leave_a_checkpoint_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = StopRequest()
+    stop.note("SIGTERM")
+    one, other = (KeptState(tmp_path / "kept", minutes=0, stop=stop, name="train") for _ in range(2))
+
+    def keep(keeper: KeptState, step: int) -> None:
+        with pytest.raises(StoppedError):
+            keeper.offer(lambda: {"step": step}, lambda: "here")
+
+    save, waiting = torch.save, [2]
+
+    def slow(content: object, stream: BinaryIO) -> None:
+        whole = io.BytesIO()
+        save(content, whole)
+        stream.write(whole.getvalue()[:100])
+        stream.flush()
+        if waiting:
+            keep(other, waiting.pop())
+        stream.write(whole.getvalue()[100:])
+
+    monkeypatch.setattr(torch, "save", slow)
+    keep(one, 1)
+    assert one.load() == {"step": 1}
+    assert "damaged" not in capsys.readouterr().out
+    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 @pytest.mark.parametrize("changes", [{"train.lr": 2e-3}, {"train.batch_size": 9}], ids=["rate", "batch"])

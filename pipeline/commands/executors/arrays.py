@@ -86,7 +86,7 @@ class Arrays:
         folder /= f"{last + 1:04d}"
         folder.mkdir(parents=True)
         of_array = [
-            jobs.Job(**common, experiment=task.experiment, overrides=task.overrides, record=task.record)
+            jobs.Job(**common, experiment=task.experiment, overrides=task.overrides, record=task.record, own=task.own)
             for task in array
         ]
         for number, job in enumerate(of_array):

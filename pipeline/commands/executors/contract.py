@@ -18,6 +18,7 @@ class Task(NamedTuple):
         device: where it computes, as params.yaml has it.
         group: the same for cells of the same images and pre-trained weights.
         record: JSON of a run that is made again in place of an experiment; empty for a cell.
+        own: the places of the user's own files that it reads, each with the digest that its name stands for.
     """
 
     cell: str
@@ -27,6 +28,7 @@ class Task(NamedTuple):
     device: str = "auto"
     group: str = ""
     record: str = ""
+    own: tuple[tuple[str, str], ...] = ()
 
 
 class State(NamedTuple):

@@ -62,6 +62,7 @@ class Job(Section):
         reference: of git's remote, by which `changes` is fetched.
         prefix: from the repository's top to the project's root.
         record: JSON of a run that is made again in place of an experiment; empty for a cell.
+        own: the places of the user's own files that it reads, each with the digest that its name stands for.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class Job(Section):
     reference: str = ""
     prefix: str = ""
     record: str = ""
+    own: tuple[tuple[str, str], ...] = ()
 
 
 def write(job: Job, file: Path) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.commands import copies
+from pipeline.commands import copies, own_files
 from pipeline.commands.copies import Origin
 from pipeline.commands.executors import gpus, logs
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
@@ -141,6 +141,7 @@ class Running:
     def __init__(self, task: Task, origin: Origin, log: Path, gpu: str | None = None) -> None:
         self.gpu = gpu
         self._name = task.experiment
+        self._own = task.own
         self._origin = origin
         self._log = log
         environment = os.environ | {paths.ROOT_VARIABLE: str(origin.root)}
@@ -151,9 +152,9 @@ class Running:
         # A link of a run elsewhere stays what it leads to.
         log.unlink(missing_ok=True)
         with log.open("w", encoding="utf-8") as stream:
-            project = origin.copy(task.experiment)
+            self._project = origin.copy(task.experiment)
             self._process = CellProcess(
-                project, task.experiment, task.overrides, environment=environment, stream=stream
+                self._project, task.experiment, task.overrides, environment=environment, stream=stream
             )
 
     def ended(self) -> State | None:
@@ -162,7 +163,10 @@ class Running:
             return None
         failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
         try:
-            copies.bring_back(self._origin.root, self._name)
+            if not failure and (failure := own_files.changed_since(self._project, self._own)):
+                copies.remove(self._origin.root, self._name)
+            else:
+                copies.bring_back(self._origin.root, self._name)
         except InputError as error:
             failure = failure or str(error)
         if failure:

@@ -55,7 +55,8 @@ def failure(log: Path, otherwise: str) -> str:
 def note_failure(log: Path, experiment: str, reason: str) -> None:
     """Add to a cell's log that it has failed, for `noted_failure`."""
     with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"\n{_note(experiment)}{reason}\n")
+        # Git's own reasons may be of several lines.
+        stream.write(f"\n{_note(experiment)}{' '.join(reason.split())}\n")
 
 
 def noted_failure(log: Path, experiment: str) -> str:

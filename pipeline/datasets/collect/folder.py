@@ -13,7 +13,16 @@ from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import parts
 from pipeline.datasets.collect.left_out import OUTSIDE
-from pipeline.datasets.collect.listing import OUR_FILES, escaped, listed, name_fault, names, subfolders, walk
+from pipeline.datasets.collect.listing import (
+    OUR_FILES,
+    escaped,
+    linked_folders,
+    listed,
+    name_fault,
+    names,
+    subfolders,
+    walk,
+)
 from pipeline.datasets.collect.parts import ClassFolder
 
 # Folders in each other, each alone in its folder, that are looked into for the class folders; links may go in circles.
@@ -91,6 +100,8 @@ def layout(folder: Path) -> Layout:
         misnamed = (file.path for file in inside if name_fault(file.path))
         left_out += (LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed)
     notes = tuple(parts.remark(name) for name in [parts.tested(class_folders)] if name)
+    if link := next(linked_folders(folder), None):
+        notes += (f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes",)
     return Layout(sorted(files, key=lambda file: file.path), sorted(left_out), notes)
 
 

@@ -1,5 +1,6 @@
 """Names in the user's folder: what is listed, walked and left alone, and how a name is shown on one line."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from unicodedata import category
@@ -34,6 +35,12 @@ def walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
             yield from walk(entry, above | {resolved})
         else:
             yield entry
+
+
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Yield the links to folders below a folder, which `walk` follows and DVC does not."""
+    for place, inside, _ in os.walk(folder):
+        yield from (link for link in sorted(Path(place, name) for name in inside) if link.is_symlink())
 
 
 def name_fault(name: str) -> str:
