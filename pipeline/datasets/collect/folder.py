@@ -84,12 +84,16 @@ def layout(folder: Path) -> Layout:
     files: list[ImageFile] = []
     loose = _loose_files(folder, class_folders)
     left_out = [LeftOut(escaped(_relative(folder, file)), OUTSIDE) for file in loose]
+    short: list[str] = []
     for class_folder, label, part in class_folders:
         inside = [ImageFile(file, _relative(folder, file), label, part) for file in walk(class_folder)]
-        _check_count(folder, len(inside), label, part)
+        short += _shortage(len(inside), label, part)
         files += (file for file in inside if not name_fault(file.path))
         misnamed = (file.path for file in inside if name_fault(file.path))
         left_out += (LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed)
+    if short:
+        more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
+        raise InputError(f"{folder}: {short[0]}{more}; put photographs into that folder, or move it elsewhere")
     notes = tuple(parts.remark(name) for name in [parts.tested(class_folders)] if name)
     return Layout(sorted(files, key=lambda file: file.path), sorted(left_out), notes)
 
@@ -128,12 +132,13 @@ def _too_few_classes_message(folder: Path, class_folders: list[ClassFolder]) -> 
     )
 
 
-def _check_count(folder: Path, files: int, label: str, part: str) -> None:
+def _shortage(files: int, label: str, part: str) -> list[str]:
+    """Return the line of a class with too few files; none where they are enough."""
     needed = {"": 2, "val": 0}.get(part, 1)
-    if files < needed:
-        where = f" in {part}" if part else ""
-        images = f"{files} image" if files else "no image"
-        raise InputError(f"{folder}: the class {label!r} has {images}{where}; {needed} or more are needed")
+    if files >= needed:
+        return []
+    images = f"{files} image" if files else "no image"
+    return [f"the class {label!r} has {images}{f' in {part}' if part else ''}; {needed} or more are needed"]
 
 
 def _empty_message(path: Path) -> str:
