@@ -337,6 +337,14 @@ def test_an_empty_folder_is_refused(tmp_path):
         check_location(str(tmp_path))
 
 
+@pytest.mark.parametrize("place", [".", "clone"])
+def test_a_folder_around_the_project_is_refused(tmp_path, monkeypatch, place):
+    _classes(tmp_path, "cat", "clone")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
+    with pytest.raises(InputError, match=r"^folder: '.*' holds this project itself, .*; put the class folders into"):
+        check_location(str(tmp_path / place))
+
+
 def test_the_default_folder_as_it_comes_is_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)

@@ -55,7 +55,7 @@ def check_location(folder: str) -> Path:
     """Check that the `folder` of params.yaml exists from any working directory of DVC, and is not empty.
 
     Raises:
-        InputError: if it is relative and not the default, missing, a file, or empty.
+        InputError: if it is relative and not the default, missing, a file, empty, or around this project.
     """
     path = Path(folder)
     if path != paths.OWN_FOLDER and not path.is_absolute():
@@ -66,6 +66,11 @@ def check_location(folder: str) -> Path:
     if not path.is_dir():
         fault = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"folder: {folder!r} {fault}; give the folder that holds the class folders")
+    if path.is_absolute() and paths.root().is_relative_to(path.resolve()):
+        raise InputError(
+            f"folder: {folder!r} holds this project itself, whose files would be images; "
+            "put the class folders into a folder of their own"
+        )
     if not listed(path, OUR_FILES):
         raise InputError(_empty_message(path))
     return path
