@@ -65,6 +65,7 @@ def command(
     given += prepared.words
     resolved = read(given)
     say_remarks(resolved)
+    trials.check_images(resolved)
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     frozen = _frozen(asked, given, only_price=only_price)
