@@ -18,7 +18,7 @@ from pipeline.advice.halving import Round
 from pipeline.commands import advising, cell_runs, frozen_bank, pricing, trials
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.bank import Asked
-from pipeline.commands.overriding import read
+from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -82,7 +82,10 @@ def command(
     trials.check(given)
     prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)
     given += prepared.words
-    say([prior.sentence(prior.elsewhere(read(given).recipe.data.set))])
+    resolved = read(given)
+    say_remarks(resolved)
+    trials.check_images(resolved)
+    say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     frozen = _frozen(asked, given, only_price=only_price)
     listed = _candidates(best(frozen) or list(asked)[:KEPT], asked, given)

@@ -15,7 +15,7 @@ from pipeline.bank.features import Frozen
 from pipeline.bank.probes import LOGISTIC, PROBES
 from pipeline.commands import at_hand
 from pipeline.commands.compare import aligned
-from pipeline.commands.overriding import read
+from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
 from pipeline.config.choices import AUTO
@@ -67,6 +67,7 @@ def command(overrides: tuple[str, ...], backbones: str | None, as_json: bool) ->
     are downloaded.
     """
     resolved = read(overrides)
+    say_remarks(resolved)
     asked = list(named(backbones, resolved) if backbones else at_this_machine(resolved))
     available = [one for one in asked if _is_usable(one, resolved, named=backbones is not None)]
     if not available:

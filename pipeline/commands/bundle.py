@@ -189,4 +189,5 @@ def summary(said: Description) -> str:
     score = said.scores.get("accuracy")
     row = SCORES["accuracy"]
     tested = f"{row.scale * score.value:.1f} % of {score.images} test images right" if score else "no test score"
-    return f"bundle: {paths.BUNDLE}: {whose}; {tested}; use it: orbweaver predict {paths.BUNDLE} FOLDER"
+    sure = "" if said.calibration else f"; probabilities not calibrated, {paths.BUNDLE}/README.md says why"
+    return f"bundle: {paths.BUNDLE}: {whose}; {tested}{sure}; use it: orbweaver predict {paths.BUNDLE} FOLDER"

@@ -110,7 +110,7 @@ def as_text(result: Comparison) -> str:
     """Return the comparison as text: the experiments, each pair, and the settings that differ."""
     summary, *paired = ("\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result)))
     readings = "\n".join(filter(None, map(pairs.reading, result.pairs)))
-    differing = "\n".join(aligned(settings(result)))
+    differing = "\n".join(aligned(settings(result))) if result.pairs else ""
     return "\n\n".join(filter(None, [summary, result.over, *paired, readings, differing]))
 
 

@@ -10,7 +10,7 @@ import click
 
 from pipeline import tracking
 from pipeline.commands import copies, file_systems, mending
-from pipeline.commands.overriding import read_images
+from pipeline.commands.overriding import read_images, say_remarks
 from pipeline.config import Resolved
 from pipeline.core import lockfile
 from pipeline.core.errors import InputError
@@ -71,6 +71,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
     resolved, refused = read_images(overrides)
     if refused:
         click.echo(f"settings: a run would be refused, whatever its images are: {refused}", err=True)
+    say_remarks(resolved)
     report = examined(resolved)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if any(finding["stops"] for finding in report["findings"]):

@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
 from pipeline import config
 from pipeline.config import Resolved
 from pipeline.config.choices import AUTO, AXES
@@ -64,6 +66,12 @@ def read_images(overrides: Sequence[str]) -> tuple[Resolved, str]:
             return config.resolve(config.check(values | others)), str(refused)
         except InputError:
             raise refused from None
+
+
+def say_remarks(resolved: Resolved) -> None:
+    """Print the remarks on the settings that a run would print, before time is spent on what was not meant."""
+    for remark in config.remarks(resolved):
+        click.echo(f"settings: note: {remark}", err=True)
 
 
 def _changed(cells: Iterable[Sequence[str]]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """Trials of an advice: cells of a study that is in no file, run where they are not there yet, and their results."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,18 @@ from typing import Any
 from pipeline.commands import cell_runs, cells, gathering
 from pipeline.commands.cells import Cell
 from pipeline.commands.executors.contract import Executor
+from pipeline.config import Resolved
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import bringing, sets
 from pipeline.studies.definition import Named, Study
 from pipeline.studies.results import Result
 
 NAME = "advice"
 # What a trial sets, or all of them do.
 OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation", "defaults.data.split.")
+
+# Images that each class needs: one for training and one for each of two test parts, the inner and the outer.
+IN_EACH_CLASS = 3
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -28,6 +34,25 @@ def check(words: Sequence[str]) -> None:
         key = word.partition("=")[0]
         if key in OWN or key.startswith(OWN[-1]):
             raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
+
+
+def check_images(resolved: Resolved) -> None:
+    """Refuse, by the names of files, the user's own folder where the training part cannot be divided again.
+
+    Raises:
+        InputError: for the first such class, and where the folder cannot be used.
+    """
+    row = sets.known(resolved.recipe.data.set)
+    if row.given_by != "folder":
+        return
+    files = bringing.read_own(row, resolved.settings.place_of("folder")).files
+    counts = Counter(file.label for file in files if not file.part)
+    for label, images in sorted(counts.items()):
+        if images < IN_EACH_CLASS:
+            raise InputError(
+                f"class {label!r} has {images} images; advise divides the training part once more, which takes "
+                f"{IN_EACH_CLASS} different ones of each class: bring more, or leave the class out"
+            )
 
 
 def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:

@@ -241,6 +241,6 @@ def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor]
         )
 
 
-def _abbreviate(names: list[str], limit: int = 12) -> str:
+def _abbreviate(names: list[str], limit: int = 3) -> str:
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + rest

@@ -93,6 +93,12 @@ def test_other_test_images_are_refused_with_the_first(two):
         said("one", "other")
 
 
+def test_one_experiment_by_itself_has_no_table_of_differences(two):
+    told = words(said("one"))
+    assert "one 2 85.00 ± 7.07" in told
+    assert "differs in" not in told
+
+
 def test_an_experiment_twice_is_refused(two):
     with pytest.raises(InputError, match=r"^one one: names one twice"):
         said("one", "one")

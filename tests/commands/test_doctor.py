@@ -59,6 +59,15 @@ def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
     assert "uneven classes, 3.0 to 1 (2)" in lines
 
 
+def test_a_folder_that_is_not_looked_at_is_said_before_the_look(own, monkeypatch):
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examined", stopped)
+    done = CliRunner().invoke(doctor.command, ["-S", f"folder='{own}'"])
+    assert done.stderr.startswith("settings: note: folder is not read: data is 'synthetic'; add -S data=folder\n")
+
+
 def test_json_holds_every_finding_with_its_files(own):
     found = _found(own)
     assert (found["set"], found["images"], found["classes"]) == ("folder", 16, {"cat": 12, "dog": 4})

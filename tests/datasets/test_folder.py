@@ -12,6 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect.folder import LeftOut, check_location, layout
 
 CLASSES = ("cat", "dog")
+MORE = "; put photographs into that folder, or move it elsewhere"
 
 
 def _touch(folder: Path, *names: str) -> Path:
@@ -155,12 +156,18 @@ def test_one_class_in_parts_is_refused(tmp_path):
 
 def test_a_class_with_one_image_is_refused(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "owl/1.jpg")
-    _refused(tmp_path, "the class 'owl' has 1 image; 2 or more are needed")
+    _refused(tmp_path, f"the class 'owl' has 1 image; 2 or more are needed{MORE}")
 
 
 def test_an_empty_class_is_refused(tmp_path):
     (_classes(tmp_path, *CLASSES) / "owl").mkdir()
-    _refused(tmp_path, "the class 'owl' has no image; 2 or more are needed")
+    _refused(tmp_path, f"the class 'owl' has no image; 2 or more are needed{MORE}")
+
+
+def test_every_class_with_too_few_images_is_counted(tmp_path):
+    _touch(_classes(tmp_path, *CLASSES), "owl/1.jpg")
+    (tmp_path / "mouse").mkdir()
+    _refused(tmp_path, r"the class 'mouse' has no image; 2 or more are needed \(and 1 more such\); .*")
 
 
 def test_an_empty_class_in_a_part_is_refused(tmp_path):
@@ -168,7 +175,7 @@ def test_an_empty_class_in_a_part_is_refused(tmp_path):
         _classes(tmp_path / part, *CLASSES)
     (tmp_path / "train/owl").mkdir()
     _touch(tmp_path, "test/owl/1.jpg")
-    _refused(tmp_path, "the class 'owl' has no image in train; 1 or more are needed")
+    _refused(tmp_path, f"the class 'owl' has no image in train; 1 or more are needed{MORE}")
 
 
 def test_class_folders_next_to_parts_are_refused(tmp_path):
@@ -330,6 +337,14 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"^folder: '.*' is empty; put one folder a class into it$"):
         check_location(str(tmp_path))
+
+
+@pytest.mark.parametrize("place", [".", "clone"])
+def test_a_folder_around_the_project_is_refused(tmp_path, monkeypatch, place):
+    _classes(tmp_path, "cat", "clone")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "clone"))
+    with pytest.raises(InputError, match=r"^folder: '.*' holds this project itself, .*; put the class folders into"):
+        check_location(str(tmp_path / place))
 
 
 def test_the_default_folder_as_it_comes_is_empty(tmp_path, monkeypatch):

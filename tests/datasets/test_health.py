@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from pipeline.datasets.collect.health import examine
@@ -130,6 +132,21 @@ def test_near_duplicates_across_parts_stop_a_run_where_they_are_refused(on_leak,
     rows = [_row("a/1", part="test"), _row("a/2", part="train")]
     found = _findings(rows, pairs=[_pair("a/2", "a/1")], on_leak=on_leak)
     assert found == {"near duplicates across parts": (["a/2 = a/1"], stops)}
+
+
+@pytest.mark.parametrize("on_leak", ["refuse", "allow"])
+def test_advice_names_settings_in_words_that_can_be_typed(on_leak):
+    cats = [_row(f"a/{n}", part="train") for n in range(6)]
+    rows = [*cats, _row("b/1", part="train"), _row("b/2", part="test")]
+    pairs = [_pair("b/1", "a/1"), _pair("b/2", "b/1")]
+    report = _examined(rows, pairs=pairs, on_leak=on_leak, refuse_duplicates=True)
+    advice = " ".join(one["advice"] for one in report["findings"])
+    words = re.findall(r"-S ([\w.]+)=(\w+)", advice)
+    assert words == [
+        ("defaults.data.on_leak", "drop"),
+        ("defaults.data.duplicates", "allow"),
+        ("defaults.train.sampler", "weighted"),
+    ]
 
 
 def test_the_known_overlap_with_pre_training_data_is_a_finding():

@@ -42,7 +42,7 @@ def test_confirmed_copies_in_two_classes_are_refused_in_a_line_with_the_way_out(
     with pytest.raises(InputError) as caught:
         check_classes(rows, pairs, key="data.duplicates")
     assert str(caught.value) == (
-        f"'cat/1' and 'dog/1' are {words} in two classes (and 1 more such pairs); remove one, "
+        f"'cat/1' and 'dog/1' are {words} in two classes (and 1 more in data/copies/pairs.csv); remove one, "
         "or allow such pairs: -S data.duplicates=allow"
     )
     check_classes(rows, [one._replace(found="features", confirmed="no") for one in pairs], key="data.duplicates")
@@ -74,7 +74,8 @@ def test_the_first_is_named_and_the_others_are_counted():
     with pytest.raises(InputError) as caught:
         check(leaks([_row(path) for path in paths], _alike(*paths)), key="data.on_leak")
     assert str(caught.value) == (
-        "'train/1' in train is a near duplicate of 'test/1' in test (and 2 more such images); remove one, or leave "
+        "'train/1' in train is a near duplicate of 'test/1' in test (and 2 more in "
+        "data/copies/pairs.csv); remove one, or leave "
         "such images out of train, -S data.on_leak=drop, or let them be, -S data.on_leak=allow"
     )
 

@@ -68,7 +68,8 @@ def test_copies_across_parts_are_refused_left_out_or_let_be_after_one_search(lea
     assert pairs["test/dog/mirrored.png", "test/dog/07.png"].mirrored == "yes"
     before = {file: file.read_bytes() for file in paths.COPIES.iterdir()}
     message = (
-        r"^'train/cat/near.png' in train is a near duplicate of 'test/cat/01.png' in test \(and 1 more such images\); "
+        r"^'train/cat/near.png' in train is a near duplicate of 'test/cat/01.png' in test "
+        r"\(and 1 more in data/copies/pairs\.csv\); "
         r"remove one, or leave .* out of train, -S defaults.data.on_leak=drop, or let them be, -S .*on_leak=allow$"
     )
     with pytest.raises(InputError, match=message):

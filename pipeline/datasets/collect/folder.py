@@ -64,7 +64,7 @@ def check_location(folder: str) -> Path:
     """Check that the `folder` of params.yaml exists from any working directory of DVC, and is not empty.
 
     Raises:
-        InputError: if it is relative and not the default, missing, a file, or empty.
+        InputError: if it is relative and not the default, missing, a file, empty, or around this project.
     """
     path = Path(folder)
     if path != paths.OWN_FOLDER and not path.is_absolute():
@@ -75,6 +75,11 @@ def check_location(folder: str) -> Path:
     if not path.is_dir():
         fault = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"folder: {folder!r} {fault}; give the folder that holds the class folders")
+    if path.is_absolute() and paths.root().is_relative_to(path.resolve()):
+        raise InputError(
+            f"folder: {folder!r} holds this project itself, whose files would be images; "
+            "put the class folders into a folder of their own"
+        )
     if not listed(path, OUR_FILES):
         raise InputError(_empty_message(path))
     return path
@@ -93,12 +98,16 @@ def layout(folder: Path) -> Layout:
     files: list[ImageFile] = []
     loose = _loose_files(folder, class_folders)
     left_out = [LeftOut(escaped(_relative(folder, file)), OUTSIDE) for file in loose]
+    short: list[str] = []
     for class_folder, label, part in class_folders:
         inside = [ImageFile(file, _relative(folder, file), label, part) for file in walk(class_folder)]
-        _check_count(folder, len(inside), label, part)
+        short += _shortage(len(inside), label, part)
         files += (file for file in inside if not name_fault(file.path))
         misnamed = (file.path for file in inside if name_fault(file.path))
         left_out += (LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed)
+    if short:
+        more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
+        raise InputError(f"{folder}: {short[0]}{more}; put photographs into that folder, or move it elsewhere")
     notes = tuple(parts.remark(name) for name in [parts.tested(class_folders)] if name)
     if link := next(linked_folders(folder), None):
         notes += (f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes",)
@@ -139,12 +148,13 @@ def _too_few_classes_message(folder: Path, class_folders: list[ClassFolder]) -> 
     )
 
 
-def _check_count(folder: Path, files: int, label: str, part: str) -> None:
+def _shortage(files: int, label: str, part: str) -> list[str]:
+    """Return the line of a class with too few files; none where they are enough."""
     needed = {"": 2, "val": 0}.get(part, 1)
-    if files < needed:
-        where = f" in {part}" if part else ""
-        images = f"{files} image" if files else "no image"
-        raise InputError(f"{folder}: the class {label!r} has {images}{where}; {needed} or more are needed")
+    if files >= needed:
+        return []
+    images = f"{files} image" if files else "no image"
+    return [f"the class {label!r} has {images}{f' in {part}' if part else ''}; {needed} or more are needed"]
 
 
 def _empty_message(path: Path) -> str:

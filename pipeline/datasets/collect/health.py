@@ -20,9 +20,9 @@ _TEST = "test"
 _PLACES = ("across parts", "across classes", "within the test part", "within a class")
 _TWICE = "remove all but one: each counts by itself in the accuracy and makes its interval too narrow"
 _LEAK_ADVICE: dict[Choice, str] = {
-    "refuse": "remove one of each, or choose data.on_leak: drop or allow",
+    "refuse": "remove one of each, or leave them out of training: -S defaults.data.on_leak=drop (allow lets them be)",
     "drop": "nothing: they are left out of the earlier part",
-    "allow": "know that the test part is easier for them, or choose data.on_leak: drop",
+    "allow": "know that the test part is easier for them, or leave them out of training: -S defaults.data.on_leak=drop",
 }
 
 
@@ -135,7 +135,9 @@ def _uneven(classes: Counter[str]) -> Iterator[Finding]:
     if classes and max(classes.values()) >= UNEVEN * min(classes.values()):
         (large, many), (small, few) = classes.most_common(1)[0], classes.most_common()[-1]
         extremes = [f"{large}: {many:,}", f"{small}: {few:,}"]
-        advice = "read macro-F1 beside accuracy; train.sampler: weighted shows each class as often as any other"
+        advice = (
+            "read macro-F1 beside accuracy; -S defaults.train.sampler=weighted shows each class as often as any other"
+        )
         yield Finding(f"uneven classes, {many / few:.1f} to 1", extremes, advice)
 
 
@@ -143,7 +145,7 @@ def _small(rows: Sequence[Row], image_size: int) -> Iterator[Finding]:
     small = [row for row in rows if min(row.width, row.height) < image_size]
     if small:
         files = [f"{row.path}: {row.width} x {row.height}" for row in small]
-        advice = f"they are enlarged to {image_size}; choose a smaller data.image_size where many are"
+        advice = f"they are enlarged to {image_size}; where many are, choose a smaller side by -S image_size"
         yield Finding("images smaller than image_size", files, advice)
 
 
@@ -210,7 +212,7 @@ def _advice(where: str, sure: str, on_leak: Choice, stops: bool) -> str:
     if where == "across parts":
         return _LEAK_ADVICE[on_leak]
     if where == "across classes":
-        also = ", or choose data.duplicates: allow" if stops else ""
+        also = ", or allow such pairs: -S defaults.data.duplicates=allow" if stops else ""
         return f"look which class is right and remove the {'copy' if sure == 'exact' else 'other'}{also}"
     if where == "within the test part":
         return _TWICE

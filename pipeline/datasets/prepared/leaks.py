@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.groups import grouped
 from pipeline.datasets.prepared.manifest import DROPPED, Pair, Rejected, Row
@@ -81,7 +82,7 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
     """
     if leaking:
         first = leaking[0]
-        more = f" (and {len(leaking) - 1} more such images)" if len(leaking) > 1 else ""
+        more = f" (and {len(leaking) - 1} more in {paths.PAIRS})" if len(leaking) > 1 else ""
         raise InputError(
             f"{first.path!r} in {first.part} is {_WORDS[first.kind]} {first.of!r} in {first.of_part}{more}; remove "
             f"one, or leave such images out of {first.part}, -S {key}=drop, or let them be, -S {key}=allow"
@@ -126,7 +127,7 @@ def check_classes(rows: Sequence[Row], pairs: Sequence[Pair], *, key: str) -> No
     """
     if clashing := clashes(rows, pairs):
         first = clashing[0]
-        more = f" (and {len(clashing) - 1} more such pairs)" if len(clashing) > 1 else ""
+        more = f" (and {len(clashing) - 1} more in {paths.PAIRS})" if len(clashing) > 1 else ""
         raise InputError(
             f"{first.of!r} and {first.path!r} are {_CLASH[first.found == 'bytes']} in two classes{more}; remove one, "
             f"or allow such pairs: -S {key}=allow"

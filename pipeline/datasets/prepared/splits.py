@@ -222,5 +222,6 @@ def _check_parts(rows: Iterable[Row], parts: dict[str, str], *, least: str) -> N
             if part not in present:
                 raise InputError(
                     f"class {label!r} has no image for the {part} part; it needs {least} different images, "
-                    "no near duplicates of each other, that are not in another class too"
+                    "no near duplicates of each other, that are not in another class too; "
+                    "bring more, or leave the class out"
                 )
