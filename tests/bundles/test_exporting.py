@@ -34,6 +34,7 @@ WHOLE = (Case(attention="csca", head="mlp1024"), Case(backbone="vit_b_16"), Case
 METADATA = {
     "classes": json.dumps(["a", "b", "c", "d", "é"]),
     "preprocessing": json.dumps({"decode_at_least": 2 * export_proof.SIDE}),
+    "made_from": json.dumps({"commit": "c" * 40}),
 }
 PLACES = re.compile(rb"[\w.-]*/(?:site-packages|pipeline|tests|usr|home|tmp)/[\w./-]*")
 
