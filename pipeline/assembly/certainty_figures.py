@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.bundles.card import Figure
+from pipeline.bundles.certainty_text import asked_where
 from pipeline.evaluation.uncertainty import temperature
 from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
@@ -97,7 +98,7 @@ def risk_words(curve: RiskCoverage, found: Assessment) -> str:
 
 def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a risk-coverage curve is drawn, and what its point is."""
-    why = "the 90 % set has several classes, or the image is strange" if fitted else "the image is strange"
+    why = asked_where(calibrated=fitted is not None)
     return (
         "The errors among the images that are left to the network, where a person looks at those of which it is least "
         f"sure: of the {found.images:,} test images, which fit nothing. The point is the network's own rule: a person "

@@ -14,7 +14,7 @@ def paragraphs(said: Description) -> Iterator[str]:
     if said.outliers:
         yield _strange(said.outliers)
         if said.on_test:
-            yield _asking(said.on_test)
+            yield _asking(said.on_test, calibrated=said.calibration is not None)
 
 
 def _none(said: Description) -> Iterator[str]:
@@ -79,11 +79,16 @@ def _strange(outliers: dict[str, Any]) -> str:
     )
 
 
-def _asking(tested: dict[str, Any]) -> str:
+def asked_where(*, calibrated: bool) -> str:
+    """Return where a person should look, in words; without calibration there are no sets to tell it by."""
+    return ("the 90 % set has several classes, or " if calibrated else "") + "the image is strange"
+
+
+def _asking(tested: dict[str, Any], *, calibrated: bool) -> str:
     asked, others, every = (_percent(tested[name]) for name in ("asked", "error_of_others", "error"))
     return (
-        "A person should look where the 90 % set has several classes, or the image is strange: at "
-        f"{asked} of the test images. Of the others {others} are wrong, of all {every}."
+        f"A person should look where {asked_where(calibrated=calibrated)}: at {asked} of the test images. Of the "
+        f"others {others} are wrong, of all {every}."
     )
 
 

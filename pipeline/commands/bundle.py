@@ -25,6 +25,7 @@ from pipeline.tracking.results import Results
 
 HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
 STAGE = "bundle"
+ADDRESS = f"{paths.BUNDLE_STAGE}:{STAGE}"
 # What the stage reads: of all repeats their metrics, and of those that it takes the networks.
 READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
 # What a final training reads besides.
@@ -107,8 +108,25 @@ def make(root: Path, wanted: Wanted) -> None:
     taken = wanted.taken(tracking.read(tracking.Folder(root)))
     own = [file.as_posix() for number in taken for file in (paths.trained(number), paths.split_file(number))]
     deps = {*READ, *CODE, *(FOR_FINAL if wanted.kind == "final" else own)}
-    define(root, {"cmd": f"python -m pipeline.stages.bundle {shlex.join(wanted.words(taken))}", "deps": sorted(deps)})
-    dvc(root, "repro", "--quiet", "--single-item", f"{paths.BUNDLE_STAGE}:{STAGE}")
+    made(root, {"cmd": f"python -m pipeline.stages.bundle {shlex.join(wanted.words(taken))}", "deps": sorted(deps)})
+
+
+def made(root: Path, stage: Mapping[str, Any]) -> None:
+    """Run the bundle's stage; where it fails, the bundle of before, which DVC deletes first, is brought back.
+
+    Raises:
+        InputError: where DVC fails.
+    """
+    file = root / paths.BUNDLE_STAGE
+    before = file.read_bytes() if file.exists() else None
+    define(root, stage)
+    try:
+        dvc(root, "repro", "--quiet", "--single-item", ADDRESS)
+    except (InputError, KeyboardInterrupt):
+        if before is not None and file.with_suffix(".lock").exists():
+            file.write_bytes(before)
+            dvc(root, "checkout", "--quiet", ADDRESS)
+        raise
 
 
 def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:

@@ -153,7 +153,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
     if result.metric == ACCURACY:
         tested = [(pair, repeat, one) for pair in result.pairs for repeat, one in pair.mcnemar.items()]
         counts = [
-            (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", f"{one.p:.3f}")
+            (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", confidence_intervals.p_value(one.p))
             for pair, repeat, one in tested
         ]
         yield Table(
@@ -164,7 +164,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
 
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
-    probabilities = ["" if p is None else f"{p:.3f}" for p in (pair.p, pair.holm)]
+    probabilities = ["" if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)]
     smallest = "none" if pair.smallest is None else _number(pair.smallest, metric)
     ends = _ends(pair.interval(), metric)
     needed = [tables.repeats_needed(pair)] if _price(metric) else []

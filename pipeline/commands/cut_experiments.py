@@ -19,6 +19,8 @@ from pipeline.core.files import parse_yaml, read_yaml
 from pipeline.core.yaml_limits import CONFLICT
 
 EXEC = "refs/exps/exec"
+# These stay, the first after every run of an experiment, the second after `dvc exp apply`.
+STAY = (f"{EXEC}/EXEC_HEAD", f"{EXEC}/EXEC_APPLY")
 PENDING = "refs/exps/stash"
 ARGUMENTS = Path(".dvc/tmp/repro.dat")
 RUN = Path(".dvc/tmp/exps/run/workspace")
@@ -75,8 +77,8 @@ def run(root: Path) -> Iterator[Leftover]:
 
 
 def is_cut(root: Path) -> list[str]:
-    """Return the references that DVC keeps while it runs an experiment; another one stays after each."""
-    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC) if not ref.endswith("/EXEC_HEAD")]
+    """Return the references that DVC keeps while it runs an experiment and no longer."""
+    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC) if ref not in STAY]
 
 
 def _undo_run(root: Path, branch: str) -> str:

@@ -26,7 +26,7 @@ def derive(*parts: int | str) -> int:
 def make_exact(*, threads: int | Literal["auto"], device: str, precision: Precision) -> int:
     """Make torch use deterministic algorithms, a known number of CPU threads and a known precision.
 
-    One thread more or less changes a trained network in its last digits, so the number is part of the record.
+    One thread more or less changes last digits, which grow in training, so the number is part of the record.
 
     Args:
         threads: how many; `auto` keeps torch's own choice, every core at hand.

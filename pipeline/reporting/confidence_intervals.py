@@ -132,3 +132,12 @@ def percents(ends: Interval | None) -> str:
     '84.1 to 100.0 %'
     """
     return "none" if ends is None else f"{100 * ends.low:.1f} to {100 * ends.high:.1f}{NO_BREAK}%"
+
+
+def p_value(value: float) -> str:
+    """Return the p value of a test; one that is rounded to 0 would say that the difference cannot be chance.
+
+    >>> p_value(0.0312), p_value(1e-9)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
-from pipeline.reporting import aggregate, curves
+from pipeline.reporting import aggregate, confidence_intervals, curves
 from pipeline.reporting.tables import Table, deviation, repeats_needed, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
@@ -162,17 +162,10 @@ def _difference(pair: Pair) -> tuple[str, ...]:
         pair.verdict,
         f"{100 * pair.difference:+.2f}",
         _interval(pair.interval()),
-        _p(pair.p),
-        _p(pair.holm),
+        *(NONE if value is None else confidence_intervals.p_value(value) for value in (pair.p, pair.holm)),
         smallest,
         repeats_needed(pair),
     )
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return NONE
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def classes(result: Result) -> Table:

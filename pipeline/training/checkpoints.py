@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import stat
 import struct
 import warnings
 from collections.abc import Mapping
@@ -46,9 +47,13 @@ def save(values: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         OSError: as of a full disk, naming the file.
     """
+    # safetensors makes files that their owner alone may read, which no other user could load a bundle of.
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
     try:
         # The file's bytes follow the order of the names.
         save_file({name: value.detach().cpu().contiguous() for name, value in sorted(values.items())}, path)
+        path.chmod(mode)
     except SafetensorError as error:
         if number := _OF_THE_SYSTEM.search(str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None

@@ -109,7 +109,15 @@ def test_a_calibrated_network_says_on_how_many_images_and_what_it_promises() -> 
     )
     assert "a probability of 90 % over which images those were. Of the test images it held 93.0 %, with 1.25" in text
     assert "40 images are too few to promise 95 %: that set holds every class." in text
-    assert "at 25.0 % of the test images. Of the others 5.0 % are wrong, of all 12.5 %." in text
+    assert (
+        "A person should look where the 90 % set has several classes, or the image is strange: at 25.0 % of the test "
+        "images. Of the others 5.0 % are wrong, of all 12.5 %." in text
+    )
+
+
+def test_no_set_decides_where_a_person_looks_without_calibration() -> None:
+    text = card.text(replace(CALIBRATED, calibration=None))
+    assert "A person should look where the image is strange: at 25.0 % of the test images." in text
 
 
 def test_figures_stand_below_what_they_show_with_their_numbers_in_words() -> None:

@@ -34,6 +34,7 @@ WHOLE = (Case(attention="csca", head="mlp1024"), Case(backbone="vit_b_16"), Case
 METADATA = {
     "classes": json.dumps(["a", "b", "c", "d", "é"]),
     "preprocessing": json.dumps({"decode_at_least": 2 * export_proof.SIDE}),
+    "made_from": json.dumps({"commit": "c" * 40}),
 }
 PLACES = re.compile(rb"[\w.-]*/(?:site-packages|pipeline|tests|usr|home|tmp)/[\w./-]*")
 
@@ -147,12 +148,15 @@ def photograph(place: Path, *, mode: str = "RGB", size: tuple[int, int] = (901, 
     return place
 
 
+@pytest.mark.parametrize(
+    ("kind", "engine", "hidden"), [(".onnx", "onnxruntime", "torch"), (".pt2", "torch", "onnxruntime")]
+)
 def test_ten_lines_without_this_project_give_the_bundles_class_and_probability(
-    files: dict[str, Path], tmp_path: Path
+    kind: str, engine: str, hidden: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
     """Of large and turned and gray JPEGs and of a PNG."""
-    [script] = [block for block in readme.fenced("into-use.md", "python") if "onnxruntime" in block]
-    assert len(script.strip().splitlines()) <= 14
+    [script] = [block for block in readme.fenced("into-use.md", "python") if f"import numpy as np, {engine}" in block]
+    assert len(script.strip().splitlines()) <= 15
     given = [
         photograph(tmp_path / "large.jpg"),
         photograph(tmp_path / "turned.jpg", exif=6),
@@ -160,10 +164,10 @@ def test_ten_lines_without_this_project_give_the_bundles_class_and_probability(
         photograph(tmp_path / "small.png", size=(77, 120)),
     ]
     # None in its place makes the import of a module fail.
-    hidden = "import sys; sys.modules.update(dict.fromkeys(('pipeline', 'torch', 'torchvision'))); "
-    words = [sys.executable, "-I", "-c", f"{hidden}exec(open('script.py').read())", *map(str, given)]
+    hide = f"import sys; sys.modules.update(dict.fromkeys(('pipeline', 'torchvision', {hidden!r}))); "
+    words = [sys.executable, "-I", "-c", f"{hide}exec(open('script.py').read())", *map(str, given)]
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
-    (tmp_path / "model.onnx").write_bytes(files[".onnx"].read_bytes())
+    (tmp_path / f"model{kind}").write_bytes(files[kind].read_bytes())
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expected = [said(file) for file in given]

@@ -60,6 +60,13 @@ def test_the_experiments_the_pair_and_what_differs_are_told(two):
     assert "network.freeze 3b 1" in told
 
 
+def test_no_p_value_is_printed_as_0(two, monkeypatch):
+    monkeypatch.setattr(pairs, "mcnemar", lambda a, b: statistics.McNemar(30, 0, 2e-9))
+    printed = said("one", "other")
+    assert "< 0.001" in printed
+    assert "0.000" not in printed
+
+
 def test_json_holds_the_numbers_of_the_comparison(two):
     told = json.loads(said("one", "other", "--json"))
     [pair] = told["pairs"]

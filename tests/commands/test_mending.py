@@ -91,6 +91,13 @@ def test_where_nothing_was_killed_there_is_nothing_to_say() -> None:
     assert state() == ("refs/heads/main", EDITED, "2\n", "")
 
 
+def test_an_experiment_that_was_applied_is_no_killed_one() -> None:
+    for name in ("EXEC_HEAD", "EXEC_APPLY"):
+        git("update-ref", f"refs/exps/exec/{name}", "HEAD")
+    assert mended() == ["no kill has left anything"]
+    assert state() == ("refs/heads/main", EDITED, "2\n", "")
+
+
 @pytest.mark.parametrize("place", leftovers.RWLOCKS)
 def test_a_file_of_locks_without_content_is_cleared_unasked(place: Path) -> None:
     place.touch()

@@ -26,6 +26,12 @@ def test_what_is_saved_is_read_again_and_equal_values_give_equal_bytes(tmp_path:
     assert {name: value.tolist() for name, value in read.items()} == {n: v.tolist() for n, v in VALUES.items()}
 
 
+def test_others_may_read_what_is_saved_as_they_may_any_other_file(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    checkpoints.save(VALUES, tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_half_precision_is_cast_and_whole_numbers_are_left(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"w{suffix}"
