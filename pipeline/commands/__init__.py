@@ -38,6 +38,14 @@ class _Commands(click.Group):
         command: click.Command = import_module(module).command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """End after Ctrl-C with a shell's own status; click's is 1, which is an answer of some commands."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(f"{ctx.invoked_subcommand}: interrupted", err=True)
+            ctx.exit(130)
+
 
 @click.command(cls=_Commands)
 @click.version_option(package_name="orbweaver")

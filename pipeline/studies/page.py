@@ -109,6 +109,9 @@ def _best(group: Group, compared: Differences) -> str:
     if compared.note:
         return f"{sentence}; the cells cannot be compared."
     others = len(group.results) - 1
+    if not compared.ahead:
+        rest = "the other" if others == 1 else f"any of the {others} others"
+        return f"{sentence}; it is not detectably better than {rest}."
     return f"{sentence}; it is detectably better than {compared.ahead} of {others} other{'s' if others > 1 else ''}."
 
 

@@ -36,6 +36,15 @@ def study(*words: str) -> Result:
     return CliRunner().invoke(orbweaver, ["study", *words])
 
 
+def test_ctrl_c_ends_any_command_with_a_line_and_a_shells_own_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(definition, "names", interrupt)
+    result = study("list")
+    assert (result.exit_code, result.stderr) == (130, "study: interrupted\n")
+
+
 def test_all_studies_are_listed() -> None:
     listed = study("list").output
     assert all(name in listed for name in definition.names())

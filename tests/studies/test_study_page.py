@@ -118,6 +118,15 @@ def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[st
     assert best.endswith("it is detectably better than 1 of 1 other.")
 
 
+@pytest.mark.parametrize(("others", "words"), [(("head",), "the other"), (("head", "body"), "any of the 2 others")])
+def test_a_best_cell_that_may_be_chance_is_said_to_be_no_better(others: tuple[str, ...], words: str) -> None:
+    study = Study.model_validate({"title": "T", "cells": dict.fromkeys(("top", *others))})
+    alike = [cell("top", 20, 21, 21), *(cell(name, 20, 21, 20) for name in others)]
+    assert page.content("t", study, alike, commands=[])["answer"][1].endswith(
+        f"it is not detectably better than {words}."
+    )
+
+
 def test_the_page_leads_with_a_chart_of_the_answer_that_words_tell_too(told: dict[str, object]) -> None:
     html = page.page(told)
     before, after = html.split("Test accuracy of each cell on synthetic, with its 95 % interval: ", 1)
