@@ -13,7 +13,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 # Where this is set, as in many containers, every stage and every test would compile torch and the rest anew.
 unexport PYTHONDONTWRITEBYTECODE
-# A worker a core or so (tests/conftest.py), hence a thread a worker.
+# A worker a core, hence a thread a worker.
 PARALLEL := OMP_NUM_THREADS=1 pytest -n auto --maxprocesses 8 --dist worksteal
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url

@@ -34,13 +34,9 @@ def pytest_configure():
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading.
-
-    Slow tests have one worker more: a third of their time they wait, for DVC's locks, servers and processes that end.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores + ("slow" in config.option.markexpr)
+def pytest_xdist_auto_num_workers():
+    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 PROBED = probing.probed

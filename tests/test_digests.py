@@ -61,7 +61,7 @@ def test_a_changed_file_is_named_with_both_digests_and_the_way_out(file: Path) -
     own = file.parent if file.parent == FOLDER else f"{file} {file}.sha256"
     message = (
         f"{file}: damaged: its SHA-256 is {new}..., and {paths.digests(file).name} has {old}...; "
-        f"`rm -rf {own}`, then `dvc repro` makes it anew"
+        f"`rm -rf {own}`, then `dvc repro` makes it again"
     )
     for reader in (digests.check, digests.read):
         with pytest.raises(InputError) as caught:

@@ -74,7 +74,7 @@ def test_a_machine_is_what_does_not_change_from_one_training_to_the_next() -> No
     assert written_results.runtime_of(threads=3).machine != RUNTIME.machine
 
 
-READ = f"and format {FORMAT} is read"
+READ = f"but this version reads format {FORMAT}"
 
 
 def without(key: str) -> str:
@@ -87,11 +87,11 @@ def without(key: str) -> str:
     ("content", "message"),
     [
         ("{", r"not JSON: .*"),
-        ("[]", rf"has no format, and format {FORMAT} is read"),
-        (without("format"), rf"has no format, and format {FORMAT} is read"),
+        ("[]", rf"has no format, but this version reads format {FORMAT}"),
+        (without("format"), rf"has no format, but this version reads format {FORMAT}"),
         (
             RECORD.dumped().replace(f'"format": {FORMAT}', '"format": 99'),
-            rf"has format 99, and format {FORMAT} is read",
+            rf"has format 99, but this version reads format {FORMAT}",
         ),
         (without("seed"), "seed: Field required"),
         (RECORD.dumped().replace('"seed": 1', '"seed": 1, "sead": 2'), "sead: Extra inputs are not permitted"),
@@ -103,7 +103,7 @@ def without(key: str) -> str:
     ids=["cut", "no mapping", "old", "new", "lacks a key", "has a key more", "wrong value"],
 )
 def test_a_file_that_cannot_be_read_is_told_in_one_line_with_the_way_out(content: str, message: str) -> None:
-    with pytest.raises(InputError, match=rf"^{PLACE}: {message}; `dvc repro` makes it anew$") as caught:
+    with pytest.raises(InputError, match=rf"^{PLACE}: {message}; `dvc repro` makes it again$") as caught:
         Record.parse(content.encode(), PLACE)
     assert "\n" not in str(caught.value)
 
@@ -146,5 +146,5 @@ def test_a_table_that_is_none_is_told_in_one_line(tmp_path: Path, content: bytes
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_bytes(content)
     digests.seal((tmp_path / path).parent)
-    with pytest.raises(InputError, match=rf"^{path}: {message}.*; `dvc repro` makes it anew$"):
+    with pytest.raises(InputError, match=rf"^{path}: {message}.*; `dvc repro` makes it again$"):
         repeats.table(Folder(tmp_path), path)

@@ -65,7 +65,7 @@ def test_where_the_cache_has_wrong_bytes_too_its_object_has_to_go(cache: Path, f
     damaged = objects(cache)[b"content"]
     damaged.write_bytes(b"c0ntent")
     assert told(file) == (
-        f"DVC's cache holds wrong bytes too: `rm -rf {own} '{damaged}'`, then `dvc repro` makes it anew"
+        f"DVC's cache holds wrong bytes too: `rm -rf {own} '{damaged}'`, then `dvc repro` makes it again"
     )
 
 
@@ -77,13 +77,13 @@ def test_wrong_digests_in_the_cache_are_found_too(cache: Path) -> None:
 
 def test_what_the_cache_lacks_is_made_anew(cache: Path) -> None:
     objects(cache)[b"content"].unlink()
-    assert told(FOLDER / "images.npy") == f"`rm -rf {FOLDER}`, then `dvc repro` makes it anew"
+    assert told(FOLDER / "images.npy") == f"`rm -rf {FOLDER}`, then `dvc repro` makes it again"
 
 
 @pytest.mark.parametrize("lock", ["", "<<<<<<< HEAD\n", "[]", "stages: {all: {outs: [{path: data/packed, md5: ab}]}}"])
 def test_a_lock_that_tells_nothing_leaves_the_message_of_the_damage(lock: str) -> None:
     paths.LOCK.write_text(lock, encoding="utf-8")
-    assert told(FOLDER / "images.npy") == f"`rm -rf {FOLDER}`, then `dvc repro` makes it anew"
+    assert told(FOLDER / "images.npy") == f"`rm -rf {FOLDER}`, then `dvc repro` makes it again"
 
 
 def test_of_another_revision_the_working_tree_stays_as_it_is(cache: Path) -> None:

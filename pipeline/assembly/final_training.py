@@ -88,7 +88,7 @@ def divide(recipe: Recipe, data: Packed, *, held_out: float, repeat: int) -> dic
     try:
         assigned = splits.split(rows, test=held_out, val=0.0, seed=seed, repeat=repeat, alike=alike)
     except InputError as error:
-        raise InputError(f"{error}; `--calibration 0` holds none out") from None
+        raise InputError(f"{error}; or use `--calibration 0`, which holds out no images") from None
     number = {path: row for row, path in enumerate(data.paths)}
     train_rows = [number[one.path] for one in assigned if one.part == "train"]
     held = [number[one.path] for one in assigned if one.part != "train"]

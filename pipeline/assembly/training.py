@@ -54,7 +54,7 @@ def run(
     """
     if recipe.train.early_stop and not len(parts["val"]):
         raise InputError(
-            f"train.early_stop: {recipe.train.early_stop} needs a validation part, and there is none; set "
+            f"train.early_stop: {recipe.train.early_stop} needs a validation part, but there is none; set "
             "data.split.val to 0.2, say, add a folder val, or set this to 0"
         )
     examples = partial(training_examples, data, parts, on.device)

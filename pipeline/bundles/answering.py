@@ -35,7 +35,7 @@ def source(row: Mapping[str, Any], number: int) -> Path | bytes:
     if isinstance(content, bytes) or not isinstance(name, str):
         raise InputError(f"image {number}: either the bytes of a file in `image` or its `path` is needed")
     if not (allowed := os.environ.get(FOLDER)):
-        raise InputError(f"image {number}: paths are not taken; send the file's bytes, or set {FOLDER}")
+        raise InputError(f"image {number}: paths are not accepted; send the file's bytes, or set {FOLDER}")
     folder = Path(allowed).resolve()
     file = (folder / name).resolve()
     if not file.is_relative_to(folder):
@@ -55,9 +55,9 @@ def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -
         InputError: for too many images, one that is too large or cannot be read, which it names by its row.
     """
     if not 1 <= len(images) <= MOST_IMAGES:
-        raise InputError(f"{len(images)} images: from 1 to {MOST_IMAGES} are answered at once")
+        raise InputError(f"{len(images)} images: from 1 to {MOST_IMAGES} are accepted per request")
     if top < 1:
-        raise InputError(f"top: {top} is no number of classes; whole numbers from 1 are")
+        raise InputError(f"top: {top} is not a whole number of at least 1")
     packed = np.stack([_pixels(loaded, image, row) for row, image in enumerate(images)])
     classes = loaded.description.classes
     return [_answer(one, classes, top) for one in predicted(loaded, packed, top=len(classes))]
@@ -67,7 +67,7 @@ def _pixels(loaded: Bundle, image: Path | bytes, row: int) -> NDArray[np.uint8]:
     try:
         size = image.stat().st_size if isinstance(image, Path) else len(image)
         if size > MOST_BYTES:
-            raise InputError(f"image {row}: {size:,} bytes; at most {MOST_BYTES:,} are taken")
+            raise InputError(f"image {row}: {size:,} bytes; at most {MOST_BYTES:,} are accepted")
         return loaded.pixels(image)
     except (RefusedError, OSError) as error:
         reason = str(error) if isinstance(error, RefusedError) else error.strerror

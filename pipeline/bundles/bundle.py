@@ -161,7 +161,7 @@ def describe(folder: Path) -> Description:
         if (value := getattr(said.preprocessing, name)) not in known:
             accepted = " or ".join(map(repr, known))
             raise InputError(
-                f"{file}: preprocessing.{name}: {value!r} is not known, {accepted} is; install the version that made it"
+                f"{file}: preprocessing.{name}: {value!r} is unknown; this version knows {accepted}; install the version that made it"
             )
     return said
 
@@ -176,12 +176,12 @@ def check(folder: Path) -> set[str]:
     lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
     listed = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
     if description.FILE not in listed or len(listed) != len(lines):
-        raise InputError(f"{sums}: missing or damaged; bring the bundle anew")
+        raise InputError(f"{sums}: missing or damaged; copy the bundle again")
     for name, digest in listed.items():
         if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: no such file, and {paths.SUMS} lists it; bring the bundle anew")
+            raise InputError(f"{folder / name}: no such file, and {paths.SUMS} lists it; copy the bundle again")
         if digests.sha256(folder / name) != digest:
-            raise InputError(f"{folder / name}: damaged: not what {paths.SUMS} says; bring the bundle anew")
+            raise InputError(f"{folder / name}: damaged: not what {paths.SUMS} says; copy the bundle again")
     return set(listed)
 
 

@@ -72,5 +72,5 @@ def parse(
         return Certainty(read, Outliers(**thresholds), reference)
     except (KeyError, TypeError, OSError) as error:
         raise InputError(
-            f"{folder}: calibration or outliers of another form ({error}); bring the bundle anew"
+            f"{folder}: calibration or outliers in an unknown format ({error}); copy the bundle again"
         ) from None

@@ -200,11 +200,13 @@ def parse(content: bytes, place: Path) -> Description:
     try:
         values = json.loads(content)
     except ValueError as error:
-        raise InputError(f"{place}: not JSON: {error}; bring the bundle anew") from None
+        raise InputError(f"{place}: not JSON: {error}; copy the bundle again") from None
     number = values.get("format") if isinstance(values, dict) else None
     if number != FORMAT:
         known = "no format" if number is None else f"format {number}"
-        raise InputError(f"{place}: has {known}, and format {FORMAT} is read; install the version that made it")
+        raise InputError(
+            f"{place}: has {known}, but this version reads format {FORMAT}; install the version that made it"
+        )
     description = plain_data.section(Description, values, place, "")
     read = plain_data.section
     members = tuple(read(Member, one, place, f"members.{n}") for n, one in enumerate(description.members))

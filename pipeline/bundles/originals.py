@@ -41,7 +41,7 @@ def check(said: Description) -> None:
     """
     meta = paths.PACKED / paths.PACKED_META
     if not (meta.is_file() and paths.RECIPE.is_file() and paths.IMAGES.is_dir()):
-        raise InputError(f"no test photographs: this is no working tree with images; {WAY_OUT}")
+        raise InputError(f"no test photographs: this working tree has no images; {WAY_OUT}")
     digests.check(meta)
     same_images = json.loads(meta.read_text(encoding="utf-8"))["sha256"] == said.origin.data_sha256
     # The parts follow from images and settings.

@@ -18,10 +18,10 @@ def section(kind: type[SectionT], values: Any, place: Path, name: str) -> Sectio
     """
     hints = get_type_hints(kind)
     if not isinstance(values, Mapping):
-        raise InputError(f"{place}: {name}: a mapping is needed; bring the bundle anew")
+        raise InputError(f"{place}: {name}: a mapping is needed; copy the bundle again")
     if differing := sorted({one.name for one in fields(kind)} ^ set(values)):  # type: ignore[arg-type]
         word = "is missing" if differing[0] not in values else "is not known"
-        raise InputError(f"{place}: {_dotted(name, differing[0])} {word}; bring the bundle anew")
+        raise InputError(f"{place}: {_dotted(name, differing[0])} {word}; copy the bundle again")
     return kind(**{key: _value(hints[key], value, place, _dotted(name, key)) for key, value in values.items()})
 
 
@@ -39,7 +39,7 @@ def _value(hint: Any, value: Any, place: Path, name: str) -> Any:
     if accepted is None:
         return _collection(hint, value, place, name)
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
-        raise InputError(f"{place}: {name}: {value!r} is of another kind; bring the bundle anew")
+        raise InputError(f"{place}: {name}: {value!r} has the wrong type; copy the bundle again")
     return value
 
 
@@ -48,10 +48,10 @@ def _collection(hint: Any, value: Any, place: Path, name: str) -> Any:
     kinds = [get_origin(one) for one in (get_args(hint) or (hint,))] + [get_origin(hint)]
     if tuple in kinds:
         if not isinstance(value, list):
-            raise InputError(f"{place}: {name}: a list is needed; bring the bundle anew")
+            raise InputError(f"{place}: {name}: a list is needed; copy the bundle again")
         return tuple(value)
     if dict in kinds and not (value is None and type(None) in get_args(hint)) and not isinstance(value, dict):
-        raise InputError(f"{place}: {name}: a mapping is needed; bring the bundle anew")
+        raise InputError(f"{place}: {name}: a mapping is needed; copy the bundle again")
     return value
 
 

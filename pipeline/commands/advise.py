@@ -77,7 +77,7 @@ def command(
     trial has seen. Every trial is a DVC experiment: Ctrl-C stops, and the same command resumes.
     """
     if hours and trainings:
-        raise InputError("--hours and --trainings: give one of them")
+        raise InputError("--hours and --trainings: use only one of them")
     given = [*([f"data={data}"] if data else []), *sets]
     trials.check(given)
     prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)

@@ -59,9 +59,9 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
     chosen by its score: without an option, it is that of the first repeat.
     """
     if sum((repeat is not None, ensemble, final)) > 1:
-        raise InputError("--repeat, --ensemble and --final: give one of them")
+        raise InputError("--repeat, --ensemble and --final: use only one of them")
     if calibration is not None and not final:
-        raise InputError("--calibration: goes with --final; other networks are calibrated on validation images")
+        raise InputError("--calibration: only applies to --final; other networks are calibrated on validation images")
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     kind: Kind = "ensemble" if ensemble else "final" if final else "repeat"
@@ -140,7 +140,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     """
     revision = cloning.resolved(root, experiment)
     if revision is None:
-        raise InputError(f"{experiment}: no experiment of DVC and no revision of git; `dvc exp show` lists them")
+        raise InputError(f"{experiment}: neither a DVC experiment nor a git revision; `dvc exp show` lists them")
     results = tracking.read(Revision(root, revision))
     taken = wanted.taken(results)
     words = wanted.words(taken)

@@ -75,7 +75,7 @@ def select(key: str) -> dict[str, list[dict[str, Any]]]:
     """
     listed = choices.listed()
     if key not in (ALL, *listed):
-        raise InputError(f"--choices: {key!r} has none; of these: {', '.join(listed)}")
+        raise InputError(f"--choices: {key!r} has no choices; keys with choices: {', '.join(listed)}")
     return {
         name: [line._asdict() | {"options": list(line.options)} for line in lines]
         for name, lines in listed.items()

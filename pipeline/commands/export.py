@@ -41,7 +41,7 @@ def command(bundle: Path, kind: str, int8: bool, out: Path | None, photographs: 
     get the same class; the files are kept.
     """
     if int8 and kind != "onnx":
-        raise InputError(f"--int8: goes with --to onnx, and not with --to {kind}")
+        raise InputError(f"--int8: only applies to --to onnx, not to --to {kind}")
     if int8 and photographs is not None:
         raise InputError("--int8: needs the bundle's own training photographs; leave out --photographs")
     # "." and ".." are no names.
@@ -66,7 +66,7 @@ def check_free(target: Path) -> None:
         InputError: naming it.
     """
     if target.exists() and not (target / REPORT).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(f"--out: {target}: there is something else there; name a new folder")
+        raise InputError(f"--out: {target}: exists, and is something else; name a new folder")
 
 
 def export(place: Path, kind: str, target: Path, *, int8: bool, folder: Path | None) -> dict[str, Any]:

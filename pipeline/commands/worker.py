@@ -79,7 +79,9 @@ def scratch(place: str) -> Path:
     if "$" in expanded:
         raise InputError(f"where.yaml: slurm.scratch: {place!r} names a variable that {os.uname().nodename} has not")
     if not (Path(expanded).is_dir() and os.access(expanded, os.W_OK)):
-        raise InputError(f"where.yaml: slurm.scratch: {expanded!r} is no folder to write to on {os.uname().nodename}")
+        raise InputError(
+            f"where.yaml: slurm.scratch: {expanded!r} is not a folder that can be written on {os.uname().nodename}"
+        )
     return Path(expanded).resolve()
 
 

@@ -105,7 +105,7 @@ def check_early_stop(layers: Layers) -> None:
     may_have_its_own = SETS[layers.get("data.set")].given_by == "folder"
     if patience and not split["val"] and not counted["val"] and not may_have_its_own:
         raise _refused(
-            f"{layers.origin('train.early_stop')}: {patience} needs a validation part, and "
+            f"{layers.origin('train.early_stop')}: {patience} needs a validation part, but "
             f"{layers.origin('data.split.val')} is 0; set that to 0.2, say, or this to 0"
         )
 

@@ -45,17 +45,19 @@ class RecordFile(Section):
         try:
             values = json.loads(content)
         except ValueError as error:
-            raise InputError(f"{place}: not JSON: {error}; `dvc repro` makes it anew") from None
+            raise InputError(f"{place}: not JSON: {error}; `dvc repro` makes it again") from None
         number = values.get("format") if isinstance(values, dict) else None
         if number != FORMAT:
             known = "no format" if number is None else f"format {number}"
-            raise InputError(f"{place}: has {known}, and format {FORMAT} is read; `dvc repro` makes it anew")
+            raise InputError(
+                f"{place}: has {known}, but this version reads format {FORMAT}; `dvc repro` makes it again"
+            )
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
-            raise InputError(f"{place}: {key}: {first['msg']}; `dvc repro` makes it anew") from None
+            raise InputError(f"{place}: {key}: {first['msg']}; `dvc repro` makes it again") from None
 
     def dumped(self) -> str:
         """Return readable JSON, the same for the same values."""

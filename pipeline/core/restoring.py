@@ -31,10 +31,10 @@ def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
         removed = f": `rm -f {_words(*damaged)}`" if damaged else ""
         return f"DVC's cache holds it{removed}, then run the experiment again"
     if damaged:
-        return f"DVC's cache holds wrong bytes too: `rm -rf {_words(*outs, *damaged)}`, then `dvc repro` makes it anew"
+        return f"DVC's cache holds wrong bytes too: `rm -rf {_words(*outs, *damaged)}`, then `dvc repro` makes it again"
     if objects and all(one.is_file() for one in objects):
         return f"`rm -rf {_words(*outs)}`, then `dvc checkout {_words(*outs)}` restores it"
-    return f"`rm -rf {_words(*outs)}`, then `dvc repro` makes it anew"
+    return f"`rm -rf {_words(*outs)}`, then `dvc repro` makes it again"
 
 
 def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path], bytes]) -> list[Path]:

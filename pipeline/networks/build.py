@@ -125,7 +125,7 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
         return _with_own_head(model, row, head, plan.classes)
     steps = [step for step in row.steps if step.name not in row.classifier_only]
     if head.takes_maps and not is_map:
-        raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
+        raise InputError(f"head: {plan.head!r} needs feature maps, but {plan.backbone} returns tokens; use linear")
     # Some of torchvision's poolings keep several positions (VGG's 7 x 7); our heads take one average per channel.
     if is_map and "avgpool" in dict(model.named_children()):
         model.set_submodule("avgpool", nn.AdaptiveAvgPool2d(1))
@@ -151,7 +151,7 @@ def _with_own_pool(model: nn.Module, row: Backbone, head: Head, plan: Plan, *, f
         return Network(model, steps)
     if head.takes_maps:
         if not is_map:
-            raise InputError(f"head: {plan.head!r} needs feature maps, and {plan.backbone} gives tokens; use linear")
+            raise InputError(f"head: {plan.head!r} needs feature maps, but {plan.backbone} returns tokens; use linear")
         if held := [name for name, _ in Network(model, steps).parameters_of(pool)]:
             raise InputError(
                 f"head: {plan.head!r} takes the place of the pooling, and {plan.backbone}'s has values, such as "

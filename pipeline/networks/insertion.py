@@ -87,7 +87,9 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
     sites_of = choices.row(POSITIONS, position, key="position").sites
     sizes = shapes(network, image_size)
     if all(len(site.shape) != 3 for site in after_every_stage(network, sizes)):
-        raise InputError(f"attention: {name!r} needs feature maps, and this backbone gives tokens; use attention=none")
+        raise InputError(
+            f"attention: {name!r} needs feature maps, but this backbone returns tokens; use attention=none"
+        )
     sites = sites_of(network, sizes)
     if not sites:
         raise InputError(

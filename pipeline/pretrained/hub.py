@@ -36,7 +36,7 @@ def fetch(row: BackboneRow) -> tuple[Path, str]:
     digest = digests.sha256(path)
     stored = path.resolve()
     if _SHA256.fullmatch(stored.name) and stored.name != digest:
-        raise InputError(f"weights: {stored} is not what was published; delete it, and it is downloaded anew")
+        raise InputError(f"weights: {stored} is not what was published; delete it, and it is downloaded again")
     return path, digest
 
 

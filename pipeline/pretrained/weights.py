@@ -129,7 +129,7 @@ def download(weights: models.WeightsEnum) -> tuple[dict[str, Tensor], str]:
     published = Path(weights.url).stem.rpartition("-")[2]
     cached = fetch(weights.url, published)
     if not (digest := digests.sha256(cached)).startswith(published):
-        raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded anew")
+        raise InputError(f"weights: {cached} is not what was published; delete it, and it is downloaded again")
     values: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     return values, digest
 

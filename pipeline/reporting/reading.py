@@ -112,7 +112,7 @@ def _with_images(listed: Sequence[Example]) -> list[Shown]:
     index = paths.PACKED / paths.PACKED_INDEX
     row = {image.path: number for number, image in enumerate(manifest.read(index, manifest.Indexed))}
     if unknown := [one.path for one in listed if one.path not in row]:
-        raise InputError(f"{index}: lacks {unknown[0]!r}, which was tested; `dvc repro` makes both anew")
+        raise InputError(f"{index}: lacks {unknown[0]!r}, which was tested; `dvc repro` makes both again")
     pixels = np.load(paths.PACKED / paths.PACKED_ARRAY, mmap_mode="r")
     return [Shown(one, np.array(pixels[row[one.path]])) for one in listed]
 
@@ -121,5 +121,5 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(digests.read(path))
     except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}; `dvc repro` makes it anew") from None
+        raise InputError(f"{path}: not JSON: {error}; `dvc repro` makes it again") from None
     return values

@@ -173,7 +173,7 @@ def find(given: str) -> Named:
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names()) or 'none'}; or give a .yaml file"
         raise InputError(f"study {shown(given)}: there is no {file}; {hint}")
     if not NAME.fullmatch(file.stem):
-        raise InputError(f"{file}: {file.stem!r} is no name for a study; letters, digits, - and _ make one")
+        raise InputError(f"{file}: {file.stem!r} is not a valid name for a study; use letters, digits, - and _")
     return Named(file.stem, file, load(file))
 
 

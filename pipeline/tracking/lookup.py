@@ -43,7 +43,7 @@ def recorded(run: str) -> origin.Origin:
             raise InputError(f"run {run}: not one of {labels.NAME}'s")
         if origin.FILE not in {artifact.path for artifact in store.client.list_artifacts(run)}:
             raise InputError(
-                f"run {run}: says not what it was made from; delete it and `orbweaver sync` in the clone it is from"
+                f"run {run}: does not say what it was made from; delete it and `orbweaver sync` in the clone it is from"
             )
         content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
     return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE)

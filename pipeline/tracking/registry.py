@@ -130,5 +130,5 @@ def _quoted(name: str) -> str:
         InputError: for one that ends them.
     """
     if "'" in name or "/" in name or ":" in name:
-        raise InputError(f"--name {name}: neither ' nor / nor : may be in it")
+        raise InputError(f"--name {name}: must not contain ', / or :")
     return name

@@ -65,8 +65,8 @@ def test_the_content_of_a_file_is_the_image_that_the_file_is(loaded, tmp_path):
 @pytest.mark.parametrize(
     ("images", "top", "message"),
     [
-        ([], 3, "^0 images: from 1 to 64 are answered at once$"),
-        ([b"x"] * 65, 3, "^65 images: from 1 to 64 are answered at once$"),
+        ([], 3, "^0 images: from 1 to 64 are accepted per request$"),
+        ([b"x"] * 65, 3, "^65 images: from 1 to 64 are accepted per request$"),
         ([drawn()], 0, "^top: 0 is no number of classes"),
         ([drawn(), b""], 3, "^image 1: empty: 0 bytes$"),
         ([b"nothing"], 3, "^image 0: not an image, or damaged at its start; these can be read: JPEG"),
@@ -111,7 +111,7 @@ def test_a_row_has_either_bytes_or_a_path(row):
 
 def test_no_path_is_taken_unless_a_folder_is_named(folder, monkeypatch):
     monkeypatch.delenv(answering.FOLDER)
-    with pytest.raises(InputError, match=r"^image 0: paths are not taken; send the file's bytes, or set ORBWEAVER_"):
+    with pytest.raises(InputError, match=r"^image 0: paths are not accepted; send the file's bytes, or set ORBWEAVER_"):
         answering.source({"path": "a.jpg"}, 0)
 
 

@@ -124,7 +124,7 @@ def test_a_wrong_byte_is_named(bundled: Path, tmp_path: Path, name: str) -> None
     content = bytearray((bundled / name).read_bytes())
     content[len(content) // 2] ^= 1
     folder = damaged(bundled, tmp_path / "bundle", name, bytes(content))
-    with pytest.raises(InputError, match=rf"{name}: damaged: not what SHA256SUMS says; bring the bundle anew$"):
+    with pytest.raises(InputError, match=rf"{name}: damaged: not what SHA256SUMS says; copy the bundle again$"):
         bundle.load(folder)
 
 
@@ -132,7 +132,7 @@ def test_a_wrong_byte_is_named(bundled: Path, tmp_path: Path, name: str) -> None
 def test_a_missing_file_is_named(bundled: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(bundled, tmp_path / "bundle")
     (tmp_path / "bundle" / name).unlink()
-    with pytest.raises(InputError, match=rf"{name}.*(missing|no such file).*bring the bundle anew$"):
+    with pytest.raises(InputError, match=rf"{name}.*(missing|no such file).*copy the bundle again$"):
         bundle.load(tmp_path / "bundle")
 
 
@@ -160,7 +160,7 @@ def test_rules_of_decoding_that_are_not_known_are_refused(bundled: Path, tmp_pat
     said = json.loads((bundled / description.FILE).read_text(encoding="utf-8"))
     folder = changed(bundled, tmp_path / "bundle", preprocessing=said["preprocessing"] | {"resampling": "lanczos"})
     with pytest.raises(
-        InputError, match=r"preprocessing\.resampling: 'lanczos' is not known, 'bilinear' or 'bicubic' is"
+        InputError, match=r"preprocessing\.resampling: 'lanczos' is unknown; this version knows 'bilinear' or 'bicubic'"
     ):
         bundle.load(folder)
 

@@ -70,7 +70,7 @@ def test_a_missing_key_and_a_key_that_is_not_known_are_named() -> None:
 def test_a_value_of_another_kind_is_named(key: str, value: object) -> None:
     values = said()
     values["computation"][key] = value
-    assert refused(values) == f"{PLACE}: computation.{key}: {value!r} is of another kind; bring the bundle anew"
+    assert refused(values) == f"{PLACE}: computation.{key}: {value!r} has the wrong type; copy the bundle again"
 
 
 def test_a_member_or_a_score_of_another_form_is_named() -> None:

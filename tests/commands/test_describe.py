@@ -79,7 +79,7 @@ def test_totals_are_exact(words: list[str], classes: int, trainable: int) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["backbone=vit_b_16", "attention=se"], "attention: 'se' needs feature maps, and this backbone gives tokens"),
+        (["backbone=vit_b_16", "attention=se"], "attention: 'se' needs feature maps, but this backbone returns tokens"),
         (["backbone=vgg16", "attention=cbam"], "this backbone has no residual blocks for 'cbam'"),
         (
             ["backbone=vgg16", "attention=ecsm", "image_size=48"],
@@ -173,7 +173,7 @@ def test_the_choices_of_one_axis_are_listed_alone() -> None:
 def test_an_axis_without_choices_is_refused_with_those_that_have_some() -> None:
     caught = describe("--choices", "lr").exception
     assert isinstance(caught, InputError)
-    assert str(caught).startswith("--choices: 'lr' has none; of these: data, ")
+    assert str(caught).startswith("--choices: 'lr' has no choices; keys with choices: data, ")
 
 
 def test_low_rank_updates_are_counted_and_their_options_shown() -> None:

@@ -33,7 +33,7 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
 
 
 def test_8_bits_are_for_onnx_alone(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "--to", "pt2", "--int8") == "--int8: goes with --to onnx, and not with --to pt2"
+    assert refusal(tmp_path, "--to", "pt2", "--int8") == "--int8: only applies to --to onnx, not to --to pt2"
 
 
 def test_8_bits_need_the_bundles_own_photographs(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_an_ingredient_out_of_range_is_refused_with_its_bound(key: str, value: f
 
 def test_early_stop_needs_a_validation_part() -> None:
     assert refusal(changes={"train.early_stop": 3}) == (
-        "params.yaml: recipes.quick.train.early_stop: 3 needs a validation part, and defaults.data.split.val is 0; set "
+        "params.yaml: recipes.quick.train.early_stop: 3 needs a validation part, but defaults.data.split.val is 0; set "
         "that to 0.2, say, or this to 0"
     )
     numbers = {"train": 3, "test": 2, "val": 1}

@@ -143,13 +143,13 @@ def test_an_image_that_was_changed_since_is_named(rows, source, target):
 def test_an_image_that_cannot_be_decoded_any_more_is_named(rows, source, target):
     (source / "b/1.png").write_bytes(b"")
     rows[2] = _row(source, source / "b/1.png")
-    with pytest.raises(InputError, match=r"^.*images/b/1.png: empty: 0 bytes; dvc repro collects it anew$"):
+    with pytest.raises(InputError, match=r"^.*images/b/1.png: empty: 0 bytes; dvc repro collects it again$"):
         _pack(rows, source, target)
 
 
 def test_an_image_that_is_gone_is_named(rows, source, target):
     (source / "b/1.png").unlink()
-    with pytest.raises(InputError, match=r"^.*images/b/1.png: no such file; `dvc repro` collects it anew$"):
+    with pytest.raises(InputError, match=r"^.*images/b/1.png: no such file; `dvc repro` collects it again$"):
         _pack(rows, source, target)
 
 
@@ -187,5 +187,5 @@ def test_files_that_do_not_fit_are_refused(rows, source, target, name, change):
     with pytest.raises(InputError, match=rf"^.*{name}: damaged: its SHA-256 is \w+\.\.\., and SHA256SUMS has"):
         Packed.open(target)
     digests.seal(target)
-    with pytest.raises(InputError, match=r"^.*packed: not a packed set \(.*\); dvc repro makes it anew$"):
+    with pytest.raises(InputError, match=r"^.*packed: not a packed set \(.*\); dvc repro makes it again$"):
         Packed.open(target)

@@ -55,7 +55,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     ("words", "line"),
     [
         (["-S", "freeze=1"], "-S freeze=1: this is what advise tries or sets itself"),
-        (["--hours", "1", "--trainings", "3"], "--hours and --trainings: give one of them"),
+        (["--hours", "1", "--trainings", "3"], "--hours and --trainings: use only one of them"),
         (["--hours", "0.0001"], "--hours: the last comparison and one training take"),
         (["--backbones", "resnet19"], "resnet19"),
     ],

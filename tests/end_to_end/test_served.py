@@ -192,8 +192,8 @@ def test_a_served_bundle_answers_a_photograph_with_the_number_of_evaluate_and_re
             [answer] = told_back["predictions"]
             assert list(answer["probabilities"].values()) == pytest.approx(softmax(logits).tolist(), abs=1e-12)
         for body, line in (
-            ({"dataframe_records": [{"path": "/etc/passwd"}]}, "paths are not taken; send the file's bytes"),
-            ({"dataframe_records": [{"image": content}] * 65}, "65 images: from 1 to 64 are answered at once"),
+            ({"dataframe_records": [{"path": "/etc/passwd"}]}, "paths are not accepted; send the file's bytes"),
+            ({"dataframe_records": [{"image": content}] * 65}, "65 images: from 1 to 64 are accepted per request"),
             (
                 {"dataframe_records": [{"image": "bm9uZQ=="}]},
                 "image 0: not an image, or damaged",

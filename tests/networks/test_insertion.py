@@ -200,8 +200,8 @@ def test_shapes_are_those_of_a_real_forward_pass() -> None:
 @pytest.mark.parametrize(
     ("backbone", "attention", "size", "position", "message"),
     [
-        ("vit_b_16", "se", 64, None, "attention: 'se' needs feature maps, and this backbone gives tokens; use atten"),
-        ("vit_b_16", "cbam", 64, None, "attention: 'cbam' needs feature maps, and this backbone gives tokens"),
+        ("vit_b_16", "se", 64, None, "attention: 'se' needs feature maps, but this backbone returns tokens; use atten"),
+        ("vit_b_16", "cbam", 64, None, "attention: 'cbam' needs feature maps, but this backbone returns tokens"),
         (
             "vgg16",
             "cbam",

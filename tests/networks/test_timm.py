@@ -228,7 +228,7 @@ def test_a_model_that_cannot_be_used_is_refused_in_a_line(name: str, said: str) 
 
 @pytest.mark.slow
 def test_what_a_shape_does_not_allow_is_refused_in_a_line() -> None:
-    with pytest.raises(InputError, match=r"^head: 'conv1x1' needs feature maps, and timm/test_vit gives tokens"):
+    with pytest.raises(InputError, match=r"^head: 'conv1x1' needs feature maps, but timm/test_vit returns tokens"):
         structure("timm/test_vit", head="conv1x1")
     with pytest.raises(
         InputError, match=r"^head: 'conv1x1' takes the place of the pooling, and timm/test_convnext's has"

@@ -455,14 +455,14 @@ def test_a_missing_file_is_named_with_the_way_out(results, lost):
 def test_a_cut_json_is_named(results):
     Path("metrics/evaluate/1/scores.json").write_text("{", encoding="utf-8")
     digests.seal(Path("metrics/evaluate/1"))
-    with pytest.raises(InputError, match=r"^metrics/evaluate/1/scores\.json: not JSON: .*; `dvc repro` makes it anew"):
+    with pytest.raises(InputError, match=r"^metrics/evaluate/1/scores\.json: not JSON: .*; `dvc repro` makes it again"):
         report.main()
 
 
 def test_a_table_without_rows_is_named(results):
     Path("metrics/train/1/history.csv").write_text("epoch,train_loss\n", encoding="utf-8")
     digests.seal(Path("metrics/train/1"))
-    with pytest.raises(InputError, match=r"^metrics/train/1/history\.csv: has no row; `dvc repro` makes it anew"):
+    with pytest.raises(InputError, match=r"^metrics/train/1/history\.csv: has no row; `dvc repro` makes it again"):
         report.main()
 
 

@@ -150,7 +150,7 @@ class TestDownload:
         content = bytearray(cached.read_bytes())
         content[len(content) // 2] ^= 1
         cached.write_bytes(content)
-        with pytest.raises(InputError, match=r"delete it, and it is downloaded anew"):
+        with pytest.raises(InputError, match=r"delete it, and it is downloaded again"):
             source.main()
         assert len(served.asked) == 1
 

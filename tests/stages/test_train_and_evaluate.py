@@ -499,7 +499,7 @@ def test_early_stop_leaves_the_network_of_the_epoch_with_the_least_validation_lo
 def test_early_stop_is_refused_where_there_is_no_validation_part_before_anything_trains() -> None:
     tiny.write_params({"data.split.val": 0.2, "train.early_stop": 3})
     with pytest.raises(
-        InputError, match=r"^train.early_stop: 3 needs a validation part, and there is none; set data.split"
+        InputError, match=r"^train.early_stop: 3 needs a validation part, but there is none; set data.split"
     ):
         train.main(["1"])
     assert not paths.trained(1).exists()

@@ -93,7 +93,9 @@ def read(file: Path) -> Job:
     try:
         return Job.model_validate_json(sys.stdin.buffer.read() if file == Path("-") else file.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{file}: this machine sees no such file; it is on the file system of the clone") from None
+        raise InputError(
+            f"{file}: not found on this machine; it is on the file system of the clone, which nodes have to share"
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -93,7 +93,7 @@ class Slurm(Section):
             return self.device
         if "gpu" in self.gres:
             return "cuda"
-        raise InputError(f"{FILE}: slurm.device: auto follows from a GPU in gres, which has none; give cpu or cuda")
+        raise InputError(f"{FILE}: slurm.device: auto needs a GPU in gres; set cpu or cuda")
 
     def options(self) -> list[str]:
         """Return the options of sbatch."""
@@ -157,5 +157,5 @@ def write() -> None:
         InputError: where there is one.
     """
     if FILE.exists():
-        raise InputError(f"{FILE}: is there already; edit it, or move it away")
+        raise InputError(f"{FILE}: already exists; edit it, or move it away")
     FILE.write_text(EXAMPLE, encoding="utf-8")

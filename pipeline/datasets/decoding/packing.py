@@ -136,9 +136,9 @@ def _pixels(source: Path, size: int, resize: Resize, interpolation: Interpolatio
         digests.compare(file, hashlib.sha256(content).hexdigest(), row.sha256, source.with_name(paths.MANIFEST.name))
         image = load(content, at_least=DRAFT * size, check=False).image
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file; `dvc repro` collects it anew") from None
+        raise InputError(f"{file}: no such file; `dvc repro` collects it again") from None
     except RefusedError as refusal:
-        raise InputError(f"{file}: {refusal}; dvc repro collects it anew") from None
+        raise InputError(f"{file}: {refusal}; dvc repro collects it again") from None
     # A color after the other, which Pillow tells apart faster than NumPy.
     colors = resized(image, size, resize, interpolation=interpolation).split()
     return b"".join(color.tobytes() for color in colors)

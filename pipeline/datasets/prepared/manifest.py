@@ -149,10 +149,10 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; dvc repro makes it") from None
     except _CellError as error:
-        raise InputError(f"{file}: {error}; dvc repro makes it anew") from None
+        raise InputError(f"{file}: {error}; dvc repro makes it again") from None
     except (ValueError, csv.Error):
         columns = ",".join(kind._fields)
-        raise InputError(f"{file}: not a table of {columns}; dvc repro makes it anew") from None
+        raise InputError(f"{file}: not a table of {columns}; dvc repro makes it again") from None
 
 
 def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:

@@ -65,7 +65,7 @@ class Packed:
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: no such file; dvc repro makes it") from None
         except (ValueError, KeyError, TypeError, EOFError) as error:
-            raise InputError(f"{folder}: not a packed set ({error}); dvc repro makes it anew") from None
+            raise InputError(f"{folder}: not a packed set ({error}); dvc repro makes it again") from None
         return cls(array, [row.path for row in index], labels, meta["classes"], mean, std, sha256)
 
     def assigned(self, split: Path) -> list[tuple[int, Assigned]]:
@@ -78,5 +78,5 @@ class Packed:
         number = {name: row for row, name in enumerate(self.paths)}
         images = manifest.read(split, Assigned)
         if unknown := [image.path for image in images if image.path not in number]:
-            raise InputError(f"{split}: {unknown[0]!r} is not in {paths.PACKED}; `dvc repro` makes both anew")
+            raise InputError(f"{split}: {unknown[0]!r} is not in {paths.PACKED}; `dvc repro` makes both again")
         return [(number[image.path], image) for image in images]

@@ -116,11 +116,11 @@ def table(files: Files, path: Path) -> list[dict[str, str]]:
     try:
         rows = list(csv.DictReader(io.StringIO(checked(files, path).decode("utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table: {error}; `dvc repro` makes it anew") from None
+        raise InputError(f"{path}: not a table: {error}; `dvc repro` makes it again") from None
     if not rows:
-        raise InputError(f"{path}: has no row; `dvc repro` makes it anew")
+        raise InputError(f"{path}: has no row; `dvc repro` makes it again")
     for number, row in enumerate(rows, start=1):
         # Of cells beyond the header the key is None, of missing ones the value.
         if None in row or None in row.values():
-            raise InputError(f"{path}: row {number} is not as long as the header; `dvc repro` makes it anew")
+            raise InputError(f"{path}: row {number} is not as long as the header; `dvc repro` makes it again")
     return rows
