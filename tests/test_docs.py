@@ -97,7 +97,7 @@ def test_a_link_leads_to_a_file_that_is_there(page: Path) -> None:
 
 
 def test_every_room_is_described() -> None:
-    lines = readme.section("The rooms").splitlines()
+    lines = readme.section("Packages").splitlines()
     described = {name for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")}
     rooms = {place.name for place in (ROOT / "pipeline").iterdir() if (place / "__init__.py").is_file()}
     assert described - {"pipeline"} == rooms

@@ -161,7 +161,8 @@ def describe(folder: Path) -> Description:
         if (value := getattr(said.preprocessing, name)) not in known:
             accepted = " or ".join(map(repr, known))
             raise InputError(
-                f"{file}: preprocessing.{name}: {value!r} is unknown; this version knows {accepted}; install the version that made it"
+                f"{file}: preprocessing.{name}: {value!r} is unknown; this version knows {accepted}; install the "
+                "version that made it"
             )
     return said
 

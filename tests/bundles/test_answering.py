@@ -67,7 +67,7 @@ def test_the_content_of_a_file_is_the_image_that_the_file_is(loaded, tmp_path):
     [
         ([], 3, "^0 images: from 1 to 64 are accepted per request$"),
         ([b"x"] * 65, 3, "^65 images: from 1 to 64 are accepted per request$"),
-        ([drawn()], 0, "^top: 0 is no number of classes"),
+        ([drawn()], 0, "^top: 0 is not a whole number"),
         ([drawn(), b""], 3, "^image 1: empty: 0 bytes$"),
         ([b"nothing"], 3, "^image 0: not an image, or damaged at its start; these can be read: JPEG"),
         ([drawn()[:-2]], 3, "^image 0: cannot be read: its end is missing$"),
@@ -83,7 +83,7 @@ def test_what_cannot_be_answered_is_refused_in_a_line(loaded, images, top, messa
 
 def test_an_image_of_too_many_bytes_is_refused_before_it_is_read(loaded, monkeypatch):
     monkeypatch.setattr(answering, "MOST_BYTES", 100)
-    with pytest.raises(InputError, match=r"^image 0: [\d,]+ bytes; at most 100 are taken$"):
+    with pytest.raises(InputError, match=r"^image 0: [\d,]+ bytes; at most 100 are accepted$"):
         answering.answers(loaded, [drawn()])
 
 

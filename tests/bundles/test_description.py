@@ -43,7 +43,7 @@ def test_another_format_names_both_numbers(number: int | None) -> None:
     values = {key: value for key, value in said().items() if key != "format"}
     known = "no format" if number is None else f"format {number}"
     assert refused(values | ({} if number is None else {"format": number})) == (
-        f"{PLACE}: has {known}, and format {description.FORMAT} is read; install the version that made it"
+        f"{PLACE}: has {known}, but this version reads format {description.FORMAT}; install the version that made it"
     )
 
 

@@ -151,6 +151,7 @@ def test_an_experiment_of_an_older_format_is_refused_by_its_name(two):
     file = Path("other/metrics/train/2/record.json")
     file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
     paths.digests(file).unlink()
-    message = r"^other: metrics/train/2/record\.json: has format 0, and format 4 is read; `dvc repro` makes it again$"
+    place = r"metrics/train/2/record\.json"
+    message = rf"^other: {place}: has format 0, but this version reads format 4; `dvc repro` makes it again$"
     with pytest.raises(InputError, match=message):
         said("one", "other")

@@ -45,7 +45,9 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path: Path) ->
     own.mkdir()
     (own / "thesis.txt").write_text("years of work", encoding="utf-8")
     for place in (own, own / "thesis.txt"):
-        assert refusal(tmp_path, "--to", "onnx", "--out", place).startswith(f"--out: {place}: there is something else")
+        assert refusal(tmp_path, "--to", "onnx", "--out", place).startswith(
+            f"--out: {place}: exists, and is something else"
+        )
     assert (own / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 

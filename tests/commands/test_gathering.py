@@ -41,5 +41,5 @@ def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
     file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
     paths.digests(file).unlink()
     assert finished().missing == (
-        "metrics/evaluate/2/scores.json: has format 0, and format 4 is read; `dvc repro` makes it again"
+        "metrics/evaluate/2/scores.json: has format 0, but this version reads format 4; `dvc repro` makes it again"
     )

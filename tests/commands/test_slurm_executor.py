@@ -429,7 +429,7 @@ def test_device_and_threads_are_definite_before_anything_is_submitted(
     with pytest.raises(InputError, match="threads: some cells name one"):
         table.prepare("slurm", two)
     written(tmp_path, monkeypatch)
-    with pytest.raises(InputError, match=r"where.yaml: slurm.device: auto follows from a GPU in gres, which has none"):
+    with pytest.raises(InputError, match=r"where.yaml: slurm.device: auto needs a GPU in gres"):
         table.prepare("slurm", request())
     assert table.prepare("slurm", request("device=cpu", device="cpu")).words == ("threads=2",)
 
@@ -473,7 +473,7 @@ def job_file(cluster: Cluster) -> Callable[[str], str]:
 
 @pytest.mark.parametrize(
     ("scratch", "message"),
-    [("/nowhere", "slurm.scratch: '/nowhere' is no folder"), ("$NOT_HERE/x", "names a variable that ")],
+    [("/nowhere", "slurm.scratch: '/nowhere' is not a folder"), ("$NOT_HERE/x", "names a variable that ")],
 )
 def test_a_scratch_that_is_none_is_refused_in_a_line(
     scratch: str, message: str, job_file: Callable[[str], str]

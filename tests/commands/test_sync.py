@@ -73,7 +73,8 @@ def test_an_experiment_of_an_older_format_is_left_out_with_the_way_out(tracked, 
     file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
     paths.digests(file).unlink()
     assert said() == [
-        "working tree: left out: metrics/runtime/1.json: has format 0, and format 4 is read; `dvc repro` makes it again",
+        "working tree: left out: metrics/runtime/1.json: has format 0, but this version reads format 4; "
+        "`dvc repro` makes it again",
         "MLflow: 1 experiment with files missing",
     ]
 

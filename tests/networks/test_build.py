@@ -229,7 +229,7 @@ def test_the_conv1x1_heads_maps_average_to_the_scores() -> None:
 def test_the_conv1x1_head_needs_maps() -> None:
     with (
         torch.device("meta"),
-        pytest.raises(InputError, match=r"head: 'conv1x1' needs feature maps, and vit_b_16 returns tokens; use linear"),
+        pytest.raises(InputError, match=r"head: 'conv1x1' needs feature maps, but vit_b_16 returns tokens; use linear"),
     ):
         made("vit_b_16", "conv1x1")
 

@@ -306,7 +306,7 @@ def test_files_of_an_older_format_are_refused_with_the_way_out(clone, files, nam
     del old["format"]
     file.write_text(json.dumps(old), encoding="utf-8")
     paths.digests(file).unlink()
-    message = rf"^metrics/{name}: has no format, and format 4 is read; `dvc repro` makes it again$"
+    message = rf"^metrics/{name}: has no format, but this version reads format 4; `dvc repro` makes it again$"
     with pytest.raises(tracking.IncompleteError, match=message):
         tracking.publish(HERE)
 
