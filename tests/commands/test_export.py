@@ -143,7 +143,7 @@ def test_another_working_tree_needs_photographs_to_compare_on(bundle: Path, monk
     with monkeypatch.context() as patch:
         patch.chdir(elsewhere)
         place = Path("../bundle")
-        assert "no working tree with images; go to" in refusal(place, "--to", "pt2")
+        assert "this working tree has no images; go to" in refusal(place, "--to", "pt2")
         done = called(place, "--to", "pt2", "--photographs", images, "--out", "here")
         assert done.exit_code == 0, (done.output, done.exception)
         assert report(Path("here"))["same_decoding"]["photographs"] == len(list(images.rglob("*.png")))

@@ -86,7 +86,7 @@ def test_a_bundle_of_another_experiment_is_of_its_network_and_the_working_tree_s
     assert stage["frozen"] is True
     assert "deps" not in stage
     unknown = clone.run("orbweaver", "bundle", "nobody", code=1)
-    assert "nobody: no experiment of DVC and no revision of git" in unknown
+    assert "nobody: neither a DVC experiment nor a git revision" in unknown
 
 
 def test_a_bundle_is_had_from_another_repository(clone: Clone, tmp_path: Path) -> None:
