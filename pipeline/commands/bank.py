@@ -13,7 +13,7 @@ from pipeline.bank import bank, folds, price
 from pipeline.bank.bank import Result
 from pipeline.bank.features import Frozen
 from pipeline.bank.probes import LOGISTIC, PROBES
-from pipeline.commands import at_hand
+from pipeline.commands import at_hand, overriding
 from pipeline.commands.compare import aligned
 from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.training_part import TrainingPart, training_part
@@ -46,13 +46,7 @@ class Asked(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "-S",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
-)
+@overriding.option
 @click.option(
     OPTION,
     metavar="NAME[=FILE],...",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pipeline.assembly import networks, regularizers
-from pipeline.commands import outlook
+from pipeline.commands import outlook, overriding
 from pipeline.commands.overriding import places, read
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
@@ -26,13 +26,7 @@ ALL = "*"
 
 
 @click.command()
-@click.option(
-    "-S",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
-)
+@overriding.option
 @click.option("--classes", type=click.IntRange(min=2), help="Number of classes; by default that of the data.")
 @click.option("--images", type=click.IntRange(min=1), help="Number of training images; by default that of the data.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

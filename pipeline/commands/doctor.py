@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from pipeline import tracking
-from pipeline.commands import copies, file_systems, mending
+from pipeline.commands import copies, file_systems, mending, overriding
 from pipeline.commands.overriding import read_images, say_remarks
 from pipeline.config import Resolved
 from pipeline.core import lockfile
@@ -43,13 +43,7 @@ class Seen(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "-S",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
-)
+@overriding.option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every file.")
 @click.option(
     "--mend", is_flag=True, help="Repair the project after a kill, with one line per repair; do not check the data."

@@ -24,6 +24,14 @@ FOLLOWED = ("${", "???")
 QUOTED = "KEY=VALUE is needed, and quotes around a value with signs in it, such as \"folder='/my photos'\""
 # The axes that images follow from; the others are of the network and its training.
 OF_IMAGES = ("data", "image_size")
+# Of the commands that take settings as DVC's own command does.
+option = click.option(
+    "-S",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
+)
 # A key of a recipe, in a word after -S without a sign in front.
 OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""What the user's own files hold, such as photographs, as DVC sees it."""
+"""Digests of the user's own files, such as photographs, as DVC computes them."""
 
 from collections.abc import Iterable
 from pathlib import Path
