@@ -17,7 +17,10 @@ class Cell:
         precision: its name.
         attention: a row of `ATTENTIONS`.
         regularizer: a row of `METHODS` with a loss term, or empty.
+        head: a row of `HEADS`.
+        seed: of the initial values, the order of images and dropout.
         images: in an epoch.
+        held_out: further images, which the trained network classifies.
         epochs: how many.
         side: of the images, in pixels.
         source: `resident` images, `file` as if they did not fit on the device, or `fixed`, one batch again and again.
@@ -30,7 +33,10 @@ class Cell:
     precision: Precision
     attention: str = "none"
     regularizer: str = ""
+    head: str = "linear"
+    seed: int = 0
     images: int = 64
+    held_out: int = 0
     epochs: int = 2
     side: int = 64
     source: str = "resident"
@@ -54,6 +60,7 @@ class Size:
         every: a part of each table in block a, or all.
         side: of the images where nothing is timed, in pixels.
         rounds: of each timed cell.
+        table: repeats, epochs, training and test images of Table 5.
     """
 
     large: tuple[str, int, int] = ("resnet50", 224, 1024)
@@ -63,6 +70,7 @@ class Size:
     every: int | None = None
     side: int = 64
     rounds: int = 3
+    table: tuple[int, int, int, int] = (5, 60, 1618, 686)
 
     def cell(self, strategy: str, batch: int, precision: Any, **changes: Any) -> Cell:
         """Return a timed cell: an epoch that is not counted, then one for each round."""
@@ -71,4 +79,13 @@ class Size:
         return Cell(name, strategy, batch, precision, **sizes | changes)
 
 
-TINY = Size(("resnet18", 32, 8), batches=(4,), strategies=("3b",), precisions=("fp32",), every=1, side=32, rounds=1)
+TINY = Size(
+    ("resnet18", 32, 8),
+    batches=(4,),
+    strategies=("3b",),
+    precisions=("fp32",),
+    every=1,
+    side=32,
+    rounds=1,
+    table=(2, 1, 8, 4),
+)

@@ -7,8 +7,8 @@ a different number in a comment, so that no two files are equal and each is deco
 resizes one image after the other into an array of a batch in memory, without checks and without writing. The two take
 turns; a ratio is that of their speeds in the same round, and the result is the median with the range.
 
-With --memory-at, sets of these sizes are packed too, each in a process of its own. Memory is the peak of that process
-plus, for every worker, the peak of the largest worker; shared pages are counted more than once.
+With --memory-at, sets of these sizes are packed too, each in a process of its own. Memory is the largest sum over that
+process and its workers, looked at ten times a second while it packs; a page that several share is counted once.
 
 With --dvc, `dvc repro preprocess` runs over the whole set in a clone of the repository, and then once more with nothing
 to do; both are timed.
@@ -20,15 +20,15 @@ import io
 import json
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from pipeline.core import provenance
@@ -49,6 +50,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 500, 375
 COMMENT = b"\xff\xfe"
 BATCH = 32
+# Seconds between two looks at memory.
+INTERVAL = 0.1
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         rows = make(Path(scratch) / "images", args.images, drawings=min(args.drawings, args.images))
         rounds = [one_round(Path(scratch), rows, args) for _ in range(args.rounds)]
-        result: dict[str, Any] = {"speed": spread(rounds), "peak_memory_mb": peak_memory()}
+        result: dict[str, Any] = {"speed": spread(rounds), "peak_memory_mb": max(one.pop("memory") for one in rounds)}
         result["memory_at"] = {count: memory_at(count, args, Path(scratch)) for count in args.memory_at}
         if args.dvc:
             result["dvc_seconds"] = repro(Path(scratch))
@@ -123,12 +126,13 @@ def one_round(scratch: Path, rows: list[Row], args: argparse.Namespace) -> dict[
     target = scratch / "packed"
     with on_one_core():
         plain = timed(partial(plain_loop, scratch / "images", rows[: args.plain], args.size))
-    packing = timed(
-        partial(pack, rows, scratch / "images", target, size=args.size, resize="stretch", interpolation="bilinear")
-    )
+    with watched_memory() as peak:
+        packing = timed(
+            partial(pack, rows, scratch / "images", target, size=args.size, resize="stretch", interpolation="bilinear")
+        )
     # `pack` makes its folder, so that each round needs a new one.
     shutil.rmtree(target)
-    return {"plain_loop": min(args.plain, len(rows)) / plain, "packing": len(rows) / packing}
+    return {"plain_loop": min(args.plain, len(rows)) / plain, "packing": len(rows) / packing, "memory": max(peak)}
 
 
 def plain_loop(folder: Path, rows: list[Row], size: int) -> None:
@@ -180,11 +184,34 @@ def spread(rounds: list[dict[str, float]]) -> dict[str, Any]:
     }
 
 
-def peak_memory() -> int:
-    """Return this process's peak memory plus, for each core, that of the largest worker, in MB."""
-    own, worker = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    # Kilobytes on Linux, bytes on macOS.
-    return (own + cores() * worker) // (1000 if sys.platform != "darwin" else 10**6)
+@contextmanager
+def watched_memory() -> Iterator[list[int]]:
+    """Yield a list that gets the MB of this process and its children, again and again until the block ends."""
+    peak, ended = [memory()], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(INTERVAL):
+            peak.append(memory())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+def memory() -> int:
+    """Return the MB that this process and its children have."""
+    own = psutil.Process()
+    total = 0
+    for process in (own, *own.children(recursive=True)):
+        with suppress(psutil.Error):
+            whole = process.memory_full_info()
+            # Only Linux tells how much of shared pages is a process's own.
+            total += getattr(whole, "pss", whole.rss)
+    return total // 10**6
 
 
 def memory_at(images: int, args: argparse.Namespace, scratch: Path) -> int:

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import loop_cells
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 # What such a machine need not have.
@@ -28,7 +30,7 @@ def test_every_block_runs_where_little_more_than_torch_is_installed(tmp_path: Pa
     done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "gpu-cpu.json").read_text(encoding="utf-8"))
-    assert [name[0] for name in result["blocks"]] == list("abcde")
+    assert [name[0] for name in result["blocks"]] == list("abcdef")
     for name, block in result["blocks"].items():
         assert block["end"] == "whole", (name, block)
         assert block["rows"]
@@ -62,3 +64,13 @@ def test_an_epoch_is_timed_beside_a_plain_loop_where_little_more_than_torch_is_i
     assert set(by_loop) == {"ours", "ours, nothing cached", "plain"}
     assert by_loop["plain"]["to_plain"] == {"median": 1, "lowest": 1, "highest": 1}
     assert all(row["seconds"]["lowest"] > 0 and row["n"] == 2 for row in by_loop.values())
+
+
+def test_table_5_has_the_recipes_own_settings() -> None:
+    recipe = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["recipes"]["ecsm"]
+    study = yaml.safe_load((ROOT / "studies" / "ecsm-table5.yaml").read_text(encoding="utf-8"))
+    size, train = loop_cells.Size(), recipe["train"]
+    assert size.large[:2] == (recipe["network"]["backbone"], recipe["data"]["image_size"])
+    assert size.batches[0] == train["batch_size"]
+    assert size.table[:2] == (len(study["set"]["repeats"]), train["budget"]["amount"])
+    assert set(size.strategies) == set(study["cells"]) - {"scratch"}
