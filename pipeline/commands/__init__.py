@@ -7,36 +7,42 @@ import click
 
 from pipeline.core.errors import one_line_errors
 
+# Each is the `command` of the module of its name, with the first sentence of its help: the list of commands imports none.
 COMMANDS = {
-    "advise": "pipeline.commands.advise",
-    "bank": "pipeline.commands.bank",
-    "bundle": "pipeline.commands.bundle",
-    "compare": "pipeline.commands.compare",
-    "describe": "pipeline.commands.describe",
-    "doctor": "pipeline.commands.doctor",
-    "export": "pipeline.commands.export",
-    "mlflow": "pipeline.commands.mlflow",
-    "predict": "pipeline.commands.predict",
-    "register": "pipeline.commands.register",
-    "reproduce": "pipeline.commands.reproduce",
-    "study": "pipeline.commands.study",
-    "sync": "pipeline.commands.sync",
+    "advise": "Recommend how to fine-tune a network on your images.",
+    "bank": "Rank pre-trained networks by their frozen features.",
+    "bundle": "Package a trained network in models/bundle, ready to use.",
+    "compare": "Compare experiments on the same test images.",
+    "describe": "Print settings, trained layers and estimated training time.",
+    "doctor": "Check the data set and the project for what would stop a run.",
+    "export": "Export a bundle to one file for other programs, and check it.",
+    "mlflow": "Bring MLflow up to date, then serve its pages until Ctrl-C.",
+    "predict": "Predict the class of images, with probability and uncertainty.",
+    "register": "Register BUNDLE in MLflow's model registry, and set the alias.",
+    "reproduce": "Repeat RUN from scratch and compare every output bit by bit.",
+    "study": "Run and report named tables of experiments, such as a paper's.",
+    "sync": "Bring MLflow up to date with the files in `metrics`.",
 }
-# What nodes of a cluster run, and users do not type.
-HIDDEN = {"cell": "pipeline.commands.worker"}
+# The module of a command that nodes of a cluster run, and users do not type.
+HIDDEN = {"cell": "worker"}
 
 
 class _Commands(click.Group):
-    """Import a command only when it is asked for, so that help and `sync` do not wait for torch."""
+    """Import a command only when it is called, so that the list of commands and `sync` do not wait for torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (module := (COMMANDS | HIDDEN).get(cmd_name)) is None:
+        if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
-        command: click.Command = import_module(module).command
+        module = import_module(f"{__name__}.{HIDDEN.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         """End after Ctrl-C with a shell's own status; click's is 1, which is an answer of some commands."""

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -261,11 +262,11 @@ def test_data_that_is_not_there_asks_for_the_number_of_classes() -> None:
 
 def test_every_command_is_listed_and_has_help() -> None:
     listed = CliRunner().invoke(orbweaver, ["--help"]).output
-    for name in COMMANDS:
-        assert name in listed
+    for name, first_sentence in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(first_sentence)}$", listed, re.MULTILINE)
         done = CliRunner().invoke(orbweaver, [name, "--help"])
         assert done.exit_code == 0
-        assert "Usage" in done.output
+        assert f"\n\n  {first_sentence}\n" in done.output
 
 
 def test_an_override_puts_right_what_the_file_alone_is_refused_for(
