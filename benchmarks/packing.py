@@ -60,7 +60,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
         rows = make(Path(scratch) / "images", args.images, drawings=min(args.drawings, args.images))
         rounds = [one_round(Path(scratch), rows, args) for _ in range(args.rounds)]
-        result: dict[str, Any] = {"speed": spread(rounds), "peak_memory_mb": max(one.pop("memory") for one in rounds)}
+        peak = max(one.pop("memory") for one in rounds)
+        result: dict[str, Any] = {"speed": spread(rounds), "peak_memory_mb": peak}
         result["memory_at"] = {count: memory_at(count, args, Path(scratch)) for count in args.memory_at}
         if args.dvc:
             result["dvc_seconds"] = repro(Path(scratch))
