@@ -7,7 +7,7 @@ import click
 
 from pipeline.core.errors import one_line_errors
 
-# Each is the `command` of the module of its name, with the first sentence of its help: the list of commands imports none.
+# Each is the `command` of the module of its name, and the first sentence of its help, so that the list imports none.
 COMMANDS = {
     "advise": "Recommend how to fine-tune a network on your images.",
     "bank": "Rank pre-trained networks by their frozen features.",

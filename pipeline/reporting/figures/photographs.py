@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.typing import ColorType
 from PIL import Image
 
 from pipeline.reporting.examples import Example
@@ -15,6 +17,8 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, wrap
 
 ImageArray = npt.NDArray[np.uint8]
 GALLERY_COLUMNS = 6
+# Side of a feature map in its figure, and the distance of two, in pixels.
+TILE, GAP = 168, 14
 
 
 class Shown(NamedTuple):
@@ -108,20 +112,36 @@ def feature_maps(
         ECSM Figure 10.
     """
     count = len(next(iter(stages.values())))
-    with drawing(theme, 1.3 * (len(stages) + 1), 1.35 * count) as (figure, out):
-        panels = figure.subplots(count, len(stages) + 1)
-        for axes in panels[:, 0]:
-            axes.set_axis_off()
-        panels[0, 0].imshow(image.transpose(1, 2, 0))
-        panels[0, 0].set_title("image", fontsize="small")
-        for column, (stage, maps) in enumerate(stages.items(), start=1):
-            for row, one in enumerate(maps):
-                axes = panels[row, column]
-                axes.imshow(one, cmap="viridis", vmin=0, vmax=255, interpolation="nearest")
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-                if column == 1:
-                    axes.set_ylabel("mean" if row == 0 else f"channel {row}", fontsize="small")
-            panels[0, column].set_title(f"{stage}\n{places[stage]}", fontsize="small")
+    columns = [np.asarray(Image.fromarray(image.transpose(1, 2, 0)).resize((TILE, TILE)))[None]]
+    columns += [np.stack([_tile(one) for one in maps]) for maps in stages.values()]
+    with drawing(theme, 1.3 * len(columns), 1.35 * count) as (figure, out):
+        axes = figure.subplots()
+        axes.imshow(_mosaic(columns, count, theme.paper))
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, labelsize="small", top=True, labeltop=True, labelbottom=False)
+        axes.yaxis.tick_right()
+        centers = [place * (TILE + GAP) + TILE / 2 for place in range(max(len(columns), count))]
+        axes.set_xticks(
+            centers[: len(columns)],
+            ["image", *(f"{stage}\n{word}" for stage, word in places.items() if stage in stages)],
+        )
+        axes.set_yticks(centers[:count], ["mean", *(f"channel {number}" for number in range(1, count))])
         save(figure, out, "png")
     return out.getvalue()
+
+
+def _tile(one: ImageArray) -> ImageArray:
+    """Return a map (h, w) in color, each value a rectangle: (TILE, TILE, 3)."""
+    large = Image.fromarray(one).resize((TILE, TILE), Image.Resampling.NEAREST)
+    return np.asarray(np.rint(255 * colormaps["viridis"](np.asarray(large))[..., :3]), dtype=np.uint8)
+
+
+def _mosaic(columns: Sequence[ImageArray], rows: int, paper: ColorType) -> ImageArray:
+    """Return columns of tiles (n, TILE, TILE, 3) beside each other, gaps and what is missing in the paper's color."""
+    step = TILE + GAP
+    mosaic = np.empty((rows * step - GAP, len(columns) * step - GAP, 3), dtype=np.uint8)
+    mosaic[:] = np.rint(255 * np.array(to_rgb(paper)))
+    for column, tiles in enumerate(columns):
+        for row, tile in enumerate(tiles):
+            mosaic[row * step : row * step + TILE, column * step : column * step + TILE] = tile
+    return mosaic
