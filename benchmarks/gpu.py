@@ -41,6 +41,8 @@ from pipeline.regularizers.table import METHODS
 
 Rows = Iterator[dict[str, Any]]
 CPU = torch.device("cpu")
+# The regularizers of the paper that trains the deeper network, and none.
+DEEPER = ("", "spa", "gca")
 # The option by which a second process trains cells and prints their digests.
 CELLS = "--cells"
 
@@ -107,10 +109,16 @@ def stalls(size: Size, device: torch.device) -> Rows:
 
 
 def regularizers(size: Size, device: torch.device) -> Rows:
-    """Time regularizers, and none."""
+    """Time regularizers over none, which takes as long as L2; on the deeper network those of `spa_gca` alone."""
     names = ["", *[name for name, row in METHODS.items() if row.needs and row.module][: size.every]]
-    cells = {name or "none": size.cell("3b", size.batches[0], "tf32", regularizer=name) for name in names}
-    yield from timed(size, cells, device, dict.fromkeys(cells, LOOPS["ours"]))
+    for backbone, some in ((size.large[0], names), (size.deeper, [name for name in names if name in DEEPER])):
+        cells = {
+            name or "none": replace(
+                size.cell(size.strategies[0], size.batches[0], size.precisions[0], regularizer=name), backbone=backbone
+            )
+            for name in some
+        }
+        yield from timed(size, cells, device, dict.fromkeys(cells, LOOPS["ours"]))
 
 
 def table5(size: Size, device: torch.device) -> Rows:

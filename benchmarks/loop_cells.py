@@ -54,6 +54,7 @@ class Size:
 
     Attributes:
         large: the network of the timed blocks, and the side and number of its images.
+        deeper: a second network for regularizers.
         batches: images a step.
         strategies: their names; block d has the first two.
         precisions: their names.
@@ -64,6 +65,7 @@ class Size:
     """
 
     large: tuple[str, int, int] = ("resnet50", 224, 1024)
+    deeper: str = "resnet101"
     batches: tuple[int, ...] = (32, 256)
     strategies: tuple[str, ...] = ("2", "3a", "3b", "3c", "1")
     precisions: tuple[Any, ...] = ("tf32", "bf16")
@@ -81,6 +83,7 @@ class Size:
 
 TINY = Size(
     ("resnet18", 32, 8),
+    deeper="resnet34",
     batches=(4,),
     strategies=("3b",),
     precisions=("fp32",),
