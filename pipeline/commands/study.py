@@ -169,7 +169,7 @@ def _again(command: str, name: str, data: str | None, sets: Sequence[str]) -> st
 @command.command()
 @_options
 def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
-    """Write a study's page: results, printed values, differences, curves.
+    """Write a study's page, with the printed values beside ours.
 
     NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. Cells without a
     result are shown as missing.
