@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.bundles import bundle
+from pipeline.bundles import contents
 from pipeline.bundles.description import (
     Computation,
     Description,
@@ -43,7 +43,7 @@ REPEAT = Description(
     network=Structure(backbone="resnet18", attention="none", head="linear", options={"attention": {}, "head": {}}),
     classes=("cat", "dog"),
     preprocessing=Preprocessing(
-        **bundle.DECODING,
+        **contents.DECODING,
         resize="stretch",
         resampling="bilinear",
         image_size=96,

@@ -13,7 +13,7 @@ from pipeline import tracking
 from pipeline.assembly import certain, trained
 from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
-from pipeline.bundles import applying, bundle, card, description
+from pipeline.bundles import applying, card, contents, description
 from pipeline.bundles.card import Figure
 from pipeline.bundles.description import (
     Computation,
@@ -26,7 +26,6 @@ from pipeline.bundles.description import (
     Structure,
 )
 from pipeline.core import digests, paths
-from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord, Record
 from pipeline.core.sections import Data
@@ -77,7 +76,7 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, da
         results: the experiment whose recipe it follows.
         data: the packed set.
     """
-    member = Member(file=bundle.WEIGHTS.format(""), repeat=None)
+    member = Member(file=contents.WEIGHTS.format(""), repeat=None)
     checkpoints.save(final.network.model.state_dict(), folder / member.file)
     model = trained.model_record(recipe, final.record.data.classes)
     parts = {"train": len(final.train), "calibration": len(final.calibration)}
@@ -89,7 +88,7 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, da
 def seal(folder: Path, said: Description, figures: Sequence[Figure] = ()) -> None:
     """Write bundle.json, the card with its figures and the digests of all files into a bundle's folder."""
     (folder / description.FILE).write_text(said.dumped(), encoding="utf-8")
-    (folder / bundle.CARD).write_text(card.text(said, figures), encoding="utf-8")
+    (folder / contents.CARD).write_text(card.text(said, figures), encoding="utf-8")
     digests.seal(folder)
 
 
@@ -139,7 +138,7 @@ def structure(model: ModelRecord) -> Structure:
 def preprocessing(model: ModelRecord, data: Data) -> Preprocessing:
     """Return what happens to an image before a trained network."""
     return Preprocessing(
-        **bundle.DECODING,
+        **contents.DECODING,
         resize=data.resize,
         resampling=data.interpolation,
         image_size=model.sizes.image,
@@ -217,25 +216,10 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> Origin:
     )
 
 
-def chosen(kind: Kind, repeat: int | None, results: Results) -> tuple[int, ...]:
-    """Return the repeats whose networks a bundle gets.
-
-    Raises:
-        InputError: for a repeat that the experiment does not have.
-    """
-    numbers = tuple(one.number for one in results.repeats)
-    if kind == "ensemble":
-        return numbers
-    number = numbers[0] if repeat is None else repeat
-    if number not in numbers:
-        raise InputError(f"--repeat {number}: the experiment has the repeats {', '.join(map(str, numbers))}")
-    return (number,)
-
-
 def _names(numbers: Sequence[int]) -> Iterable[str]:
     if len(numbers) == 1:
-        return [bundle.WEIGHTS.format("")]
-    return [bundle.WEIGHTS.format(f"-{number}") for number in numbers]
+        return [contents.WEIGHTS.format("")]
+    return [contents.WEIGHTS.format(f"-{number}") for number in numbers]
 
 
 def _logits(number: int) -> NDArray[np.float32]:

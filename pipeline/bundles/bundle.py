@@ -3,41 +3,27 @@
 Loading it needs torch, torchvision, safetensors, Pillow and NumPy, and runs no code from the folder.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.bundles import certainty, description
+from pipeline.bundles import certainty, contents, description
 from pipeline.bundles.certainty import Certainty
 from pipeline.bundles.description import Description
 from pipeline.bundles.pixels import pixels as pixels
-from pipeline.core import digests, paths, precision, seeding
+from pipeline.core import precision, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.interpolation import INTERPOLATIONS
-from pipeline.datasets.decoding import images as decoding
 from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform
 from pipeline.networks.build import build, plan_of
 from pipeline.networks.network import Network
 from pipeline.training import checkpoints
 from pipeline.training.images import Images
 from pipeline.training.predict import scores_and_features
-
-CARD = "README.md"
-WEIGHTS = "weights{}.safetensors"
-# The rules that this version decodes by; `Preprocessing` explains them.
-DECODING: dict[str, Any] = {
-    "orientation": "exif",
-    "colors": "RGB",
-    "transparency": "white",
-    "draft": decoding.DRAFT,
-}
-_LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 
 
 class Outputs(NamedTuple):
@@ -116,7 +102,7 @@ def load(folder: Path, *, device: str = "auto") -> Bundle:
     Raises:
         InputError: for a folder that is none, a file that is missing or damaged, a device that is not here.
     """
-    return assemble(folder, describe(folder), device=device)
+    return assemble(folder, contents.describe(folder), device=device)
 
 
 def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
@@ -139,51 +125,6 @@ def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
     networks = tuple(_network(said, folder / member.file).to(chosen).eval() for member in said.members)
     judge = certainty.parse(said.calibration, said.outliers, folder)
     return Bundle(folder, said, networks, transform, chosen, in_force, judge)
-
-
-def describe(folder: Path) -> Description:
-    """Return bundle.json of a bundle whose files are whole.
-
-    Raises:
-        InputError: for a folder that is none, or a file that is missing or damaged.
-    """
-    file = folder / description.FILE
-    if not file.is_file():
-        raise InputError(f"{folder}: no bundle: has no {description.FILE}; `orbweaver bundle` makes one")
-    listed = check(folder)
-    said = description.parse(file.read_bytes(), file)
-    # A name with a folder in it is never listed.
-    for member in said.members:
-        if member.file not in listed:
-            raise InputError(f"{file}: members: {member.file!r} is not among the files of {paths.SUMS}")
-    rules: dict[str, tuple[Any, ...]] = {name: (rule,) for name, rule in DECODING.items()}
-    for name, known in (rules | {"resampling": INTERPOLATIONS}).items():
-        if (value := getattr(said.preprocessing, name)) not in known:
-            accepted = " or ".join(map(repr, known))
-            raise InputError(
-                f"{file}: preprocessing.{name}: {value!r} is unknown; this version knows {accepted}; install the "
-                "version that made it"
-            )
-    return said
-
-
-def check(folder: Path) -> set[str]:
-    """Compare every file of a bundle with the digest that was written with it; return their names.
-
-    Raises:
-        InputError: naming the first that is missing or is another.
-    """
-    sums = folder / paths.SUMS
-    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
-    listed = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
-    if description.FILE not in listed or len(listed) != len(lines):
-        raise InputError(f"{sums}: missing or damaged; copy the bundle again")
-    for name, digest in listed.items():
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name}: no such file, and {paths.SUMS} lists it; copy the bundle again")
-        if digests.sha256(folder / name) != digest:
-            raise InputError(f"{folder / name}: damaged: not what {paths.SUMS} says; copy the bundle again")
-    return set(listed)
 
 
 def _network(said: Description, weights: Path) -> Network:

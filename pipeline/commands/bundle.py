@@ -13,8 +13,7 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.assembly import bundling
-from pipeline.bundles import bundle
+from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
 from pipeline.commands import cloning, copies
 from pipeline.commands.revisions import Revision
@@ -71,7 +70,7 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
     else:
         make_elsewhere(Path.cwd(), experiment, wanted)
     tracking.try_log_bundle(paths.BUNDLE)
-    click.echo(summary(bundle.describe(paths.BUNDLE)))
+    click.echo(summary(contents.describe(paths.BUNDLE)))
 
 
 class Wanted(NamedTuple):
@@ -87,7 +86,8 @@ class Wanted(NamedTuple):
         Raises:
             InputError: for a repeat that the experiment does not have.
         """
-        return () if self.kind == "final" else bundling.chosen(self.kind, self.repeat, results)
+        numbers = [one.number for one in results.repeats]
+        return () if self.kind == "final" else contents.repeats(self.kind, self.repeat, numbers)
 
     def words(self, taken: Sequence[int]) -> list[str]:
         """Return the words that ask the stage for it."""

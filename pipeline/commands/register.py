@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline import tracking
-from pipeline.bundles import bundle
+from pipeline.bundles import contents
 from pipeline.bundles.description import Description
 from pipeline.commands import compare, finding
 from pipeline.core import paths
@@ -29,7 +29,7 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
     """
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
-    said = bundle.describe(folder)
+    said = contents.describe(folder)
     name = name or f"orbweaver-{said.origin.data_set}"
     key = tracking.content_key(folder)
     before = tracking.version_of(name, alias)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.assembly import bundling, final_training
+from pipeline.bundles import contents
 from pipeline.bundles.description import Kind
 from pipeline.core import paths, stopping
 from pipeline.core.errors import one_line_errors
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         write_final(results, held_out=given.final)
         return
     kind: Kind = "ensemble" if given.ensemble else "repeat"
-    numbers = bundling.chosen(kind, given.repeat, results)
+    numbers = contents.repeats(kind, given.repeat, [one.number for one in results.repeats])
     with paths.written_whole(paths.BUNDLE) as target:
         target.mkdir()
         bundling.write(target, kind, numbers, results, Packed.open(paths.PACKED))

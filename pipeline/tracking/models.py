@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.bundles import contents
 from pipeline.bundles.description import FORMAT, Description
 from pipeline.core import paths
 from pipeline.core.files import flat
@@ -66,10 +67,7 @@ def log_bundle(folder: Path) -> Logged:
     Raises:
         InputError: for a folder that is no bundle, or if the store does not answer.
     """
-    # Imported here, so that a stage that publishes does not wait for torch.
-    from pipeline.bundles import bundle
-
-    said = bundle.describe(folder)
+    said = contents.describe(folder)
     key = content_key(folder)
     quieten()
     with told_in_a_line(), opened() as store:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.bundles.description import parse
+from pipeline.bundles import contents
+from pipeline.bundles.description import FILE, parse
 from pipeline.core.errors import InputError
 from pipeline.tracking import models
 from pipeline.tracking.failures import told_in_a_line
@@ -68,9 +69,6 @@ def register(folder: Path, *, name: str, alias: str) -> str:
     Raises:
         InputError: for a folder that is no bundle, a name that MLflow does not take, or if the store does not answer.
     """
-    from pipeline.bundles.bundle import CARD
-    from pipeline.bundles.description import FILE
-
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
     with told_in_a_line(), opened() as store:
@@ -83,7 +81,7 @@ def register(folder: Path, *, name: str, alias: str) -> str:
                 name,
                 source=f"models:/{model}",
                 run_id=store.client.get_logged_model(model).source_run_id,
-                description=description((folder / CARD).read_text(encoding="utf-8")),
+                description=description((folder / contents.CARD).read_text(encoding="utf-8")),
                 tags=models.tags_of(said) | {models.BUNDLE: key},
                 model_id=model,
             )

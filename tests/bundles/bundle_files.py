@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.assembly import bundling
+from pipeline.bundles import contents
 from pipeline.bundles.description import Kind
 from pipeline.core import paths
 from pipeline.datasets.prepared.packed import Packed
@@ -13,5 +14,11 @@ def write(folder: Path, kind: Kind = "repeat", repeat: int | None = None) -> Pat
     """Write a bundle of the project where this process is into a new folder."""
     results = tracking.read(tracking.Folder(Path()))
     folder.mkdir()
-    bundling.write(folder, kind, bundling.chosen(kind, repeat, results), results, Packed.open(paths.PACKED))
+    bundling.write(
+        folder,
+        kind,
+        contents.repeats(kind, repeat, [one.number for one in results.repeats]),
+        results,
+        Packed.open(paths.PACKED),
+    )
     return folder

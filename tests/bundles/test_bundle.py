@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from pipeline import tracking
 from pipeline.assembly import final_training
-from pipeline.bundles import bundle, card, description
+from pipeline.bundles import bundle, card, contents, description
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.packed import Packed
@@ -68,9 +68,9 @@ def test_features_are_what_the_head_takes(bundled: Path) -> None:
 
 
 def test_its_card_shows_its_figures_whose_digests_are_kept(bundled: Path) -> None:
-    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (bundled / bundle.CARD).read_text(encoding="utf-8"))
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (bundled / contents.CARD).read_text(encoding="utf-8"))
     assert shown == ["reliability.png", "risk-coverage.png"]
-    assert {*shown, bundle.CARD} < bundle.check(bundled)
+    assert {*shown, contents.CARD} < contents.check(bundled)
 
 
 def test_an_ensemble_holds_the_networks_of_all_repeats(project: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_an_ensemble_holds_the_networks_of_all_repeats(project: Path, tmp_path: 
 
 
 def test_an_ensemble_of_repeats_with_test_images_of_their_own_has_no_score(project: Path, tmp_path: Path) -> None:
-    said = bundle.describe(write(tmp_path / "ensemble", "ensemble"))
+    said = contents.describe(write(tmp_path / "ensemble", "ensemble"))
     assert said.scores == {}
     assert said.experiment_scores["accuracy"].images == 2 * len(of_test()[0])
 
@@ -96,7 +96,7 @@ def test_an_ensemble_of_repeats_with_the_same_test_images_has_the_score_of_its_m
     first, second = paths.evaluation(1), paths.evaluation(2)
     shutil.copyfile(first / "predictions.csv", second / "predictions.csv")
     digests.seal(second)
-    said = bundle.describe(write(tmp_path / "ensemble", "ensemble"))
+    said = contents.describe(write(tmp_path / "ensemble", "ensemble"))
     probabilities = [softmax(np.load(one / "logits.npy").astype(np.float64), axis=1) for one in (first, second)]
     actual = [row.split(",")[1] for row in (first / "predictions.csv").read_text(encoding="utf-8").splitlines()[1:]]
     right = np.array(said.classes)[np.mean(probabilities, axis=0).argmax(1)] == np.array(actual)
@@ -107,7 +107,7 @@ def test_an_ensemble_of_repeats_with_the_same_test_images_has_the_score_of_its_m
 def test_another_repeat_is_taken_where_it_is_asked_for_and_none_that_is_not_there(
     project: Path, tmp_path: Path
 ) -> None:
-    said = bundle.describe(write(tmp_path / "second", repeat=2))
+    said = contents.describe(write(tmp_path / "second", repeat=2))
     assert [one.repeat for one in said.members] == [2]
     with pytest.raises(InputError, match=r"^--repeat 3: the experiment has the repeats 1, 2$"):
         write(tmp_path / "third", repeat=3)
@@ -198,7 +198,7 @@ def test_the_present_format_is_among_them() -> None:
 
 
 def test_validation_images_calibrate_and_test_images_only_tell_how_well_that_holds(bundled: Path) -> None:
-    said = bundle.describe(bundled)
+    said = contents.describe(bundled)
     files = of_test()[0]
     record = said.origin.parts
     assert said.calibration is not None
@@ -225,7 +225,7 @@ def test_validation_images_that_chose_the_epoch_calibrate_nothing(
         return results._replace(repeats=repeats)
 
     monkeypatch.setattr(tracking, "read", stopped_early)
-    said = bundle.describe(write(tmp_path / "early"))
+    said = contents.describe(write(tmp_path / "early"))
     assert said.calibration is None
     assert said.outliers is not None
     assert said.outliers["from_images"] == "training"

@@ -25,7 +25,7 @@ from scipy.special import softmax
 
 from pipeline import tracking
 from pipeline.assembly import certainty_figures
-from pipeline.bundles import bundle
+from pipeline.bundles import bundle, contents
 from pipeline.evaluation.compare import repeats
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def wanted(number: int) -> tuple[Path, dict[str, float]]:
     """A test image of the first repeat, and its probabilities by `evaluate`'s scores."""
     row = table("metrics/evaluate/1/predictions.csv")[number]
     logits = np.load("metrics/evaluate/1/logits.npy")[number].astype(np.float64)
-    classes = bundle.describe(Path("models/bundle")).classes
+    classes = contents.describe(Path("models/bundle")).classes
     return Path("data/collected/images", row["path"]), dict(zip(classes, softmax(logits).tolist(), strict=True))
 
 
@@ -72,7 +72,7 @@ def test_a_logged_bundle_gives_the_probabilities_of_the_record_and_is_ranked_by_
     assert "already there" in registered.typed("orbweaver sync --models")
     order = [{"field_name": "metrics.accuracy", "ascending": False}]
     [model] = mlflow.search_logged_models(order_by=order, output_format="list")
-    said = bundle.describe(Path("models/bundle"))
+    said = contents.describe(Path("models/bundle"))
     scores = {one.key: one.value for one in model.metrics}
     assert scores == pytest.approx({name: one.value for name, one in said.scores.items()})
     loaded = mlflow.pyfunc.load_model(model.model_uri)
