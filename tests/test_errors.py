@@ -38,7 +38,7 @@ def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(capsys: pyte
     with pytest.raises(SystemExit) as left, one_line_errors("train"):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
     assert left.value.code == 1
-    assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; lower train.batch_size")
+    assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; `nvidia-smi` lists other")
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:

@@ -94,7 +94,7 @@ def optimism(answer: Answer) -> str:
     """Return by how much the estimate on inner divisions was above the test part's accuracy."""
     inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
     points = 100 * (inner.mean - tested.mean)
-    signed = f"{points:+.1f}".replace("-", MINUS)
+    signed = f"{points:+z.1f}".replace("-", MINUS)
     return (
         f"The recommendation was made on inner divisions, where it had {percents(inner.mean)}; less the test part's "
         f"{percents(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
@@ -121,7 +121,7 @@ def curve(answer: Answer) -> str:
     if answer.gain is None:
         return ""
     gain = answer.gain
-    worth = f"{100 * gain.mean:+.1f}".replace("-", MINUS)
+    worth = f"{100 * gain.mean:+z.1f}".replace("-", MINUS)
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
     return (
         f"{gain.images:,} more images are worth about {worth} points{interval}, if the error goes on to fall as a "

@@ -144,7 +144,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         "95 % interval",
         "p",
         "p (Holm)",
-        "smallest to be seen",
+        "smallest detectable",
         *_price(result.metric),
         "",
     )
@@ -173,7 +173,7 @@ def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
 
 def _price(metric: str) -> list[str]:
     """Return the heading of the number of repeats that would show two points, for a score that has points."""
-    return [f"repeats to see {100 * power.ASKED:.0f} points"] if SCORES[metric].percent else []
+    return [f"repeats to detect {100 * power.ASKED:.0f} points"] if SCORES[metric].percent else []
 
 
 def _over_repeats(pair: Pair) -> str:

@@ -193,8 +193,8 @@ def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
     if changed := one["accuracy"]:
         yield (
             f"  accuracy {100 * changed['after']:.1f} % in place of {100 * changed['before']:.1f} %: "
-            f"{100 * changed['difference']:+.1f} points, 95 % interval {100 * changed['low']:+.1f} to "
-            f"{100 * changed['high']:+.1f}, McNemar's p {changed['p']:.2g}"
+            f"{100 * changed['difference']:+z.1f} points, 95 % interval {100 * changed['low']:+z.1f} to "
+            f"{100 * changed['high']:+z.1f}, McNemar's p {changed['p']:.2g}"
         )
 
 

@@ -68,7 +68,7 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         [pair] = comparison.compare([new, old]).pairs
     except InputError as error:
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None
-    points = f"{100 * pair.difference:+.1f} points of accuracy in {len(pair.repeats)} repeats"
+    points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
     if not pair.verdict.startswith(new.name):
         raise InputError(f"not better than {who}: {pair.verdict} ({points}); {OUT}")
     return f"{pair.verdict} ({points})"

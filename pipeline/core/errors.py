@@ -13,7 +13,10 @@ from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
 
 # A disk, or what a user may have of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
-OUT_OF_MEMORY = "not enough memory on the GPU; lower train.batch_size, data.image_size or train.feature_cache_mb"
+OUT_OF_MEMORY = (
+    "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
+    "-S batch_size=N, or for `orbweaver predict` --batch-size N"
+)
 
 
 class InputError(Exception):

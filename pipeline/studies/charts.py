@@ -20,7 +20,7 @@ QUANTITIES = {
 
 
 def answer(group: Group) -> Picture:
-    """Return the accuracy of each cell of a group with its interval, beside what was printed."""
+    """Return the accuracy of each cell of a group with its interval, with the printed value."""
     rows = [_dot(one) for one in group.results]
     words = [f"{dot.cell} {100 * dot.mean:.2f} %{_between(dot)}" for dot in rows]
     alt = f"Test accuracy of each cell on {group.name}, with its 95 % interval: {'; '.join(words)}."

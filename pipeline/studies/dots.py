@@ -1,4 +1,4 @@
-"""The answer of a study as a chart: each cell's accuracy with its interval, its repeats and what was printed."""
+"""The answer of a study as a chart: each cell's accuracy with its interval, its repeats and the printed value."""
 
 import math
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _row(axes: Axes, place: int, dot: Dot, theme: Theme) -> None:
         axes.plot(dot.repeats, ticks, "|", color=theme.ink, markersize=9, alpha=0.6, label="a repeat")
     axes.plot(dot.mean, place, "o", color=theme.first, markersize=7, label="mean" if len(dot.repeats) > 1 else "value")
     if dot.printed is not None:
-        (mark,) = axes.plot(dot.printed, place, "D", color=theme.second, label="as printed", markersize=6)
+        (mark,) = axes.plot(dot.printed, place, "D", color=theme.second, label="printed", markersize=6)
         mark.set(markerfacecolor=theme.paper, markeredgewidth=1.5)
     above = axes.get_yaxis_transform()
     between = "" if math.isnan(dot.low) else f" ({_percent(dot.low)} to {_percent(dot.high)})"

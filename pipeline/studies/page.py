@@ -16,7 +16,7 @@ from pipeline.studies.results import Differences, Group, Result
 TEMPLATES = Path(__file__).parent / "templates"
 PROBE = (
     "The frozen probe is a logistic regression on the features of the cell's own backbone before any training, which "
-    "takes seconds. Where the interval of the difference holds 0, none is detected."
+    "takes seconds. An interval that contains 0 means no detectable difference."
 )
 
 
@@ -69,10 +69,10 @@ def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Seque
     """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
     there = sum(bool(one.repeats) for one in cells)
     cached = [one.cell for one in cells if one.cached]
-    counted = f"{there} of {len(cells)} cells are there."
+    counted = f"{there} of {len(cells)} cells are finished."
     if cached:
         noun = "cell" if len(cached) == 1 else "cells"
-        counted += f" Nothing was trained for {len(cached)} {noun}, whose result was there before: {_some(cached)}."
+        counted += f" {len(cached)} {noun} came from earlier runs, without training: {_some(cached)}."
     return [counted, *map(_best, grouped, differences)]
 
 
@@ -83,7 +83,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _missing(cells: Sequence[Result]) -> list[str]:
-    """Return a line a missing cell, or of many a line a reason."""
+    """Return a line per missing cell, or, of many, a line per reason."""
     reasons: dict[str, list[str]] = {}
     for one in cells:
         if not one.repeats:
@@ -130,13 +130,13 @@ def _of(group: Group, compared: Differences) -> str:
         return ""
     pairs = every * (every - 1) // 2
     sentence = (
-        f"Of {every:,} cells on {group.name}, charts and differences show the {shown} of the highest mean test "
-        f"accuracy, with the baseline {group.baseline} among them; the results below have all."
+        f"Of {every:,} cells on {group.name}, charts and differences show the {shown} with the highest mean test "
+        f"accuracy, including the baseline {group.baseline}; the table of results has all."
     )
     if compared.note:
         return sentence
     return (
-        f"{sentence} Of all {pairs:,} pairs, over which Holm's correction is, {len(compared.pairs)} are shown; "
+        f"{sentence} Of all {pairs:,} pairs, which Holm's correction counts, {len(compared.pairs)} are shown; "
         f"{compared.better:,} cells are detectably better than {group.baseline}, {compared.worse:,} worse."
     )
 
@@ -150,7 +150,7 @@ def page(values: Mapping[str, Any]) -> str:
 def as_markdown(values: Mapping[str, Any]) -> str:
     """Return the same facts in Markdown, for a terminal, a merge request or a README."""
     printed = values["source"]
-    source = [f"Printed: {literal(printed.paper)}, {literal(printed.table)}."] if printed else []
+    source = [f"Source: {literal(printed.paper)}, {literal(printed.table)}."] if printed else []
     parts = [
         f"# {literal(values['title'])}",
         *source,
@@ -161,7 +161,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         markdown(values["results"]),
         literal(values["over"]),
         *([literal(values["probe"])] if values["probe"] else []),
-        *(["## As printed, known to be wrong or unclear", _listed(values["slips"])] if values["slips"] else []),
+        *(["## Known errors in the printed table", _listed(values["slips"])] if values["slips"] else []),
         *[literal(one.of) for one in values["groups"] if one.of],
         *[part for one in values["groups"] for part in _comparison(one)],
         *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],

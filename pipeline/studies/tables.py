@@ -1,4 +1,4 @@
-"""A study's results as tables, ours beside what was printed."""
+"""A study's results as tables, ours and the printed ones."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ from pipeline.studies.results import Result
 
 MISSING = "missing"
 NONE = "–"
-SMALLEST = ("smallest seen (points)", f"repeats to see {100 * power.ASKED:.0f} points")
-# What is told of a cell of ours.
+SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
+# The values of a cell of ours.
 OURS = (
     "accuracy",
     "n",
@@ -32,20 +32,20 @@ OURS = (
 )
 # Columns of ours that every study has.
 ALWAYS = ("accuracy (%)", "n", "95 % interval", "training (s)", "trainable")
-# Columns of ours that only stand beside what was printed.
+# Columns of ours that are shown only with a printed one.
 BESIDE = {
-    "frozen": "frozen, as printed",
-    "in all (M)": "in all, as printed (M)",
-    "test loss": "loss, as printed",
-    "validation loss": "loss, as printed",
+    "frozen": "frozen, printed",
+    "total (M)": "total, printed (M)",
+    "test loss": "loss, printed",
+    "validation loss": "loss, printed",
 }
 
 
 def results(members: Sequence[Result]) -> Table:
-    """Return accuracy, loss, time and parameters of each cell, each beside what was printed.
+    """Return accuracy, loss, time and parameters of each cell, each with the printed value.
 
-    Columns that are empty in all cells are left out, such as those of what no paper printed, and ours where they would
-    stand alone, but accuracy, time and trainable parameters.
+    Columns that are empty in all cells are left out, such as those that no paper printed, and ours without a printed
+    one, except accuracy, time and trainable parameters.
     """
     of_each = [_row(one) for one in members]
     columns = {name: [row[name] for row in of_each] for name in of_each[0]}
@@ -64,20 +64,20 @@ def _row(one: Result) -> dict[str, str]:
         "n": ours["n"],
         "95 % interval": ours["interval"],
         "frozen probe (%)": ours["probe"],
-        "less the probe (points)": ours["gain"],
+        "gain over the probe (points)": ours["gain"],
         "validation accuracy (%)": ours["val_accuracy"],
-        "as printed (%)": _as_printed(printed.accuracy, printed.sd),
+        "printed (%)": _as_printed(printed.accuracy, printed.sd),
         "test loss": ours["loss"],
         "validation loss": ours["val_loss"],
-        "loss, as printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
+        "loss, printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
         "training (s)": ours["seconds"],
-        "as printed (s)": NONE if printed.seconds is None else f"{printed.seconds:,.0f}",
+        "printed (s)": NONE if printed.seconds is None else f"{printed.seconds:,.0f}",
         "trainable": ours["trainable"],
-        "trainable, as printed": NONE if printed.trainable is None else f"{printed.trainable:,}",
+        "trainable, printed": NONE if printed.trainable is None else f"{printed.trainable:,}",
         "frozen": ours["frozen"],
-        "frozen, as printed": NONE if printed.frozen is None else f"{printed.frozen:,}",
-        "in all (M)": ours["in_all"],
-        "in all, as printed (M)": NONE if printed.parameters_millions is None else f"{printed.parameters_millions:.1f}",
+        "frozen, printed": NONE if printed.frozen is None else f"{printed.frozen:,}",
+        "total (M)": ours["in_all"],
+        "total, printed (M)": NONE if printed.parameters_millions is None else f"{printed.parameters_millions:.1f}",
     }
 
 
@@ -105,7 +105,7 @@ def _standing(one: Result) -> tuple[str, str]:
         return NONE, NONE
     interval = _interval(beside.pair.interval())
     spans = "" if interval == NONE else f" ({interval})"
-    return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+.2f}{spans}"
+    return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+z.2f}{spans}"
 
 
 def _validated(one: Result) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def repeats(cells: Sequence[Result]) -> Table:
     """Return each repeat's accuracy, and each run's as printed where there is one."""
     numbers = sorted({one.number for result in cells for one in result.repeats})
     runs = max((len(result.printed.runs) for result in cells if result.printed), default=0)
-    header = ("cell", *(f"repeat {n} (%)" for n in numbers), *(f"run {n}, as printed" for n in range(1, runs + 1)))
+    header = ("cell", *(f"repeat {n} (%)" for n in numbers), *(f"run {n}, printed" for n in range(1, runs + 1)))
     return Table(header, [_repeats_row(result, numbers, runs) for result in cells], numbers_from=1)
 
 
@@ -150,7 +150,7 @@ def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str
 
 
 def differences(compared: Sequence[Pair]) -> Table:
-    """Return a row a comparison: verdict, difference, interval, p, Holm's p, and what so many repeats could show."""
+    """Return a row per comparison: verdict, difference, interval, p values, and what so many repeats could detect."""
     header = ("comparison", "verdict", "difference (points)", "95 % interval", "p", "p, Holm", *SMALLEST)
     return Table(header, [_difference(one) for one in compared], numbers_from=2)
 
@@ -158,9 +158,9 @@ def differences(compared: Sequence[Pair]) -> Table:
 def _difference(pair: Pair) -> tuple[str, ...]:
     smallest = NONE if pair.smallest is None else f"{100 * pair.smallest:.2f}"
     return (
-        f"{pair.a} less {pair.b}",
+        f"{pair.a} − {pair.b}",
         pair.verdict,
-        f"{100 * pair.difference:+.2f}",
+        f"{100 * pair.difference:+z.2f}",
         _interval(pair.interval()),
         *(NONE if value is None else confidence_intervals.p_value(value) for value in (pair.p, pair.holm)),
         smallest,
@@ -172,7 +172,7 @@ def classes(result: Result) -> Table:
     """Return precision and recall of each class next to the printed ones; a class that one of both lacks has a dash."""
     printed = result.printed.classes if result.printed else {}
     ours = {one.name: one for one in aggregate.class_scores(result.repeats)} if result.repeats else {}
-    header = ("class", "precision (%)", "as printed", "recall (%)", "as printed")
+    header = ("class", "precision (%)", "printed", "recall (%)", "printed")
     rows = [_class(name, ours.get(name), printed.get(name)) for name in dict.fromkeys([*printed, *ours])]
     return Table(header, rows, numbers_from=1)
 

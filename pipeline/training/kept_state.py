@@ -48,16 +48,25 @@ class KeptState:
         self._full = False
 
     def load(self) -> State | None:
-        """Return the last state that is whole; files that are not are named and removed."""
+        """Return the last state that is whole; damaged files are named and removed, unreadable ones named."""
         self._begun = self._last = time.monotonic()
         for file in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
-            if (state := _read(file)) is None:
+            try:
+                state, written = _read(file), file.stat().st_mtime
+            except FileNotFoundError:
+                # Another process that trains the same has written a later one.
+                return self.load()
+            except OSError as error:
+                # Such as a network file system that does not answer: the file may be whole.
+                print(f"{self._name}: {file} cannot be read: {error.strerror or error}; left out", flush=True)
+                continue
+            if state is None:
                 print(f"{self._name}: {file} is damaged, its content is not what its name says; left out", flush=True)
-                file.unlink()
+                file.unlink(missing_ok=True)
                 continue
             self._number = int(file.stem.partition("-")[0])
-            written = time.strftime("%Y-%m-%d %H:%M", time.localtime(file.stat().st_mtime))
-            print(f"{self._name}: goes on from the checkpoint of {written}, {state['where']}", flush=True)
+            then = time.strftime("%Y-%m-%d %H:%M", time.localtime(written))
+            print(f"{self._name}: goes on from the checkpoint of {then}, {state['where']}", flush=True)
             kept: State = state["state"]
             return kept
         return None
@@ -139,10 +148,7 @@ def _older(folder: Path, seconds: float) -> Iterator[Path]:
 
 def _read(file: Path) -> dict[str, Any] | None:
     """Return a file's content; None where it is not what its name says."""
-    try:
-        if digests.sha256(file) != file.stem.partition("-")[2]:
-            return None
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
+    if digests.sha256(file) != file.stem.partition("-")[2]:
         return None
+    content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return content

@@ -51,14 +51,14 @@ def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(
     assert (stubbed.root / "params.yaml").read_bytes() == before
     assert stubbed.run("git", "status", "--short") == ""
     report = re.findall(r"^its page: (.*)$", told, re.MULTILINE)[0]
-    assert "6 of 6 cells are there." in stubbed.run("bash", "-c", report)
+    assert "6 of 6 cells are finished." in stubbed.run("bash", "-c", report)
     page = stubbed.root / "metrics/studies/ecsm-table5/index.html"
     assert "Holm" in page.read_text(encoding="utf-8")
 
     photographs = {"/data/spiders": str(stubbed.root / "data/collected/images")}
     told = stubbed.typed("orbweaver study report ecsm-table5 -S folder=/data/spiders", put=photographs)
-    assert "0 of 6 cells are there." in told
-    assert "as printed" in page.read_text(encoding="utf-8")
+    assert "0 of 6 cells are finished." in told
+    assert "printed" in page.read_text(encoding="utf-8")
 
 
 def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubbed: Clone) -> None:
@@ -69,5 +69,5 @@ def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubb
     assert "finished: head (its result was there)" in told
     assert re.search(r"2 ran, 0 failed, in \d+ s; of those that ran, 1 had their result in DVC's cache", told)
     told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
-    assert "Nothing was trained for 1 cell, whose result was there before: head." in told
+    assert "1 cell came from earlier runs, without training: head." in told
     assert (stubbed.root / "metrics/studies/mine/figures/synthetic-answer.svg").exists()

@@ -1,5 +1,6 @@
 """A training that is cut ends as one that was not, in this process; `tests/faults` kills real ones."""
 
+import errno
 import hashlib
 import io
 import os
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
+from unittest.mock import Mock
 
 import pytest
 import tiny
@@ -17,7 +19,7 @@ import torch
 import yaml
 
 from pipeline.assembly import trained
-from pipeline.core import paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StoppedError, StopRequest
 from pipeline.stages import split, train
@@ -198,6 +200,46 @@ def test_two_that_train_the_same_at_once_leave_a_checkpoint_that_is_whole(
     assert one.load() == {"step": 1}
     assert "damaged" not in capsys.readouterr().out
     assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def kept_once(folder: Path, step: int) -> KeptState:
+    """A keeper that has written a state and was stopped."""
+    stop = StopRequest()
+    stop.note("SIGTERM")
+    keeper = KeptState(folder, minutes=0, stop=stop, name="train")
+    with pytest.raises(StoppedError):
+        keeper.offer(lambda: {"step": step}, lambda: "here")
+    return keeper
+
+
+def test_a_checkpoint_that_another_process_replaces_while_it_is_read_gives_the_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeper = kept_once(tmp_path / "kept", 1)
+    [earlier] = (tmp_path / "kept").iterdir()
+    whole = digests.sha256
+
+    def replaced(file: Path) -> str:
+        if file == earlier and earlier.exists():
+            earlier.unlink()
+            kept_once(tmp_path / "kept", 2)
+        return whole(file)
+
+    monkeypatch.setattr(digests, "sha256", replaced)
+    assert keeper.load() == {"step": 2}
+    assert "damaged" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_named_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeper = kept_once(tmp_path / "kept", 1)
+    [file] = (tmp_path / "kept").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "sha256", Mock(side_effect=OSError(errno.ESTALE, "Stale file handle")))
+        assert keeper.load() is None
+    assert f"{file} cannot be read: Stale file handle; left out" in capsys.readouterr().out
+    assert keeper.load() == {"step": 1}
 
 
 @pytest.mark.parametrize("changes", [{"train.lr": 2e-3}, {"train.batch_size": 9}], ids=["rate", "batch"])

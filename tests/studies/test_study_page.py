@@ -77,17 +77,17 @@ def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str
     table = told["results"]
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     assert rows["head"]["accuracy (%)"] == "50.83 ± 1.44"
-    assert rows["head"]["as printed (%)"] == "87.43"
+    assert rows["head"]["printed (%)"] == "87.43"
     assert rows["head"]["trainable"] == "1,234"
-    assert rows["head"]["trainable, as printed"] == "2,149,426"
+    assert rows["head"]["trainable, printed"] == "2,149,426"
     assert rows["all"]["accuracy (%)"] == "missing"
-    assert not {"frozen", "in all (M)", "test loss", "validation loss", "validation accuracy (%)"} & set(table.header)
+    assert not {"frozen", "total (M)", "test loss", "validation loss", "validation accuracy (%)"} & set(table.header)
 
 
 ALL_COLUMNS = (
-    *("cell", "accuracy (%)", "n", "95 % interval", "validation accuracy (%)", "as printed (%)"),
-    *("test loss", "validation loss", "loss, as printed", "training (s)", "as printed (s)"),
-    *("trainable", "trainable, as printed", "frozen", "frozen, as printed", "in all (M)", "in all, as printed (M)"),
+    *("cell", "accuracy (%)", "n", "95 % interval", "validation accuracy (%)", "printed (%)"),
+    *("test loss", "validation loss", "loss, printed", "training (s)", "printed (s)"),
+    *("trainable", "trainable, printed", "frozen", "frozen, printed", "total (M)", "total, printed (M)"),
 )
 
 
@@ -100,9 +100,9 @@ def test_every_printed_column_has_ours_beside_it_also_of_the_validation_part() -
     assert table.header == ALL_COLUMNS
     told = dict(zip(table.header, table.rows[0], strict=True))
     assert (told["validation accuracy (%)"], told["validation loss"]) == ("75.00 ± 0.00", "0.62 ± 0.00")
-    assert (told["test loss"], told["loss, as printed"]) == ("0.30 ± 0.00", "0.54")
-    assert (told["frozen"], told["frozen, as printed"]) == ("2,000,000", "1")
-    assert (told["in all (M)"], told["in all, as printed (M)"]) == ("2.0", "28.7")
+    assert (told["test loss"], told["loss, printed"]) == ("0.30 ± 0.00", "0.54")
+    assert (told["frozen"], told["frozen, printed"]) == ("2,000,000", "1")
+    assert (told["total (M)"], told["total, printed (M)"]) == ("2.0", "28.7")
 
 
 def test_a_validation_part_is_told_also_where_nothing_is_printed() -> None:
@@ -113,7 +113,7 @@ def test_a_validation_part_is_told_also_where_nothing_is_printed() -> None:
 
 def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
     count, best = told["answer"]
-    assert count == "2 of 3 cells are there."
+    assert count == "2 of 3 cells are finished."
     assert best.startswith("On synthetic, top has the highest mean test accuracy, 92.50 %")
     assert best.endswith("it is detectably better than 1 of 1 other.")
 
@@ -136,7 +136,7 @@ def test_the_page_leads_with_a_chart_of_the_answer_that_words_tell_too(told: dic
     assert "<table" not in before
     assert before.count("<picture") == 1
     chart = told["groups"][0].answer.light.decode()
-    for text in ("head", "top", "test accuracy (%)", "as printed", "95 % interval", "a repeat", "mean"):
+    for text in ("head", "top", "test accuracy (%)", "printed", "95 % interval", "a repeat", "mean"):
         assert f">{text}</text>" in chart
     texts = re.findall(r">([^<>]+)</text>", chart)
     assert "all" not in texts
@@ -148,7 +148,7 @@ def test_one_repeat_has_a_value_without_interval_and_repeats_in_the_chart() -> N
     picture = charts.answer(group._replace(results=[one._replace(printed=None) for one in group.results]))
     texts = set(re.findall(r">([^<>]+)</text>", picture.light.decode()))
     assert {"value", "head", "top"} <= texts
-    assert not {"a repeat", "mean", "as printed"} & texts
+    assert not {"a repeat", "mean", "printed"} & texts
 
 
 def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
@@ -165,7 +165,7 @@ def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
 def test_cells_whose_result_was_there_are_counted_as_such() -> None:
     found = [FOUND[0]._replace(cached=True), *FOUND[1:]]
     count = page.answer(found, [], [])[0]
-    assert count == "2 of 3 cells are there. Nothing was trained for 1 cell, whose result was there before: head."
+    assert count == "2 of 3 cells are finished. 1 cell came from earlier runs, without training: head."
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_the_markdown_has_the_same_facts(told: dict[str, object]) -> None:
 def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
     nothing = [Result(name, [], "not run yet, or not finished") for name in ("head", "top", "all")]
     empty = page.content("mine", STUDY, nothing, commands=["x"])
-    assert empty["answer"] == ["0 of 3 cells are there."]
+    assert empty["answer"] == ["0 of 3 cells are finished."]
     assert "No cell has run yet." in page.page(empty)
     assert "No cell has run yet." in page.as_markdown(empty)
 
@@ -303,8 +303,8 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
     table = content["results"]
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     assert rows["top"]["frozen probe (%)"] == "50.00"
-    assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["less the probe (points)"])
-    assert rows["all"]["frozen probe (%)"] == rows["all"]["less the probe (points)"] == tables.NONE
+    assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["gain over the probe (points)"])
+    assert rows["all"]["frozen probe (%)"] == rows["all"]["gain over the probe (points)"] == tables.NONE
     assert page.PROBE in page.as_markdown(content)
     without = page.content("mine", STUDY, FOUND, commands=AGAIN)
     assert "frozen probe (%)" not in without["results"].header
@@ -328,7 +328,7 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     content = page.content("t", study, [*cells, *absent], commands=[])
     [group] = content["groups"]
     pairs = [("c8", "head"), ("c7", "head"), ("c6", "head"), ("c8", "c7"), ("c8", "c6")]
-    assert [row[0] for row in group.table.rows] == [f"{a} less {b}" for a, b in pairs]
+    assert [row[0] for row in group.table.rows] == [f"{a} − {b}" for a, b in pairs]
     drawn = re.findall(r">([^<>]+)</text>", group.answer.light.decode())
     assert [text for text in drawn if text in rights] == ["c8", "c7", "c6", "head"]
     assert [row[0] for row in content["results"].rows] == [*rights, *(one.cell for one in absent)]
@@ -338,8 +338,8 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     assert 0 < ahead < 9
     assert 0 < above < 9
     assert content["answer"][1].endswith(f"it is detectably better than {ahead} of 9 others.")
-    assert content["answer"][0].endswith("there before: head, c0, c1, c2 and 6 more.")
-    assert group.of.startswith("Of 10 cells on synthetic, charts and differences show the 4 of the highest mean ")
+    assert content["answer"][0].endswith("without training: head, c0, c1, c2 and 6 more.")
+    assert group.of.startswith("Of 10 cells on synthetic, charts and differences show the 4 with the highest mean ")
     assert group.of.endswith(f" {above} cells are detectably better than head, 0 worse.")
     assert content["missing"] == [f"m0, m1, m2, m3 and 1 more: {absent[0].missing}"]
     assert all("Of all 45 pairs" in text for text in (page.page(content), page.as_markdown(content)))
