@@ -25,7 +25,7 @@ from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
-from pipeline.networks.strategies import EVERYTHING, LP_FT, PROBE, STRATEGIES, WHOLE, part_of
+from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, STRATEGIES, WHOLE, part_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md")
@@ -83,7 +83,7 @@ def _count(strategy: str, which: str) -> str:
     """
     if strategy == PHASES or part_of(strategy) != WHOLE:
         return ""
-    freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else EVERYTHING)
+    freezing.freeze(_ecsm(), strategy if strategy in STRATEGIES else {PROBE: HEAD}.get(strategy, EVERYTHING))
     return f"{freezing.count(_ecsm())[which]:,}"
 
 

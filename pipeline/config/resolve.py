@@ -63,6 +63,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_data(layers)
     _resolve_phases(layers)
     rules.check_head(layers)
+    rules.check_probe(layers)
     rules.check_parts(layers)
     rules.check_early_stop(layers)
     _resolve_weights(layers)

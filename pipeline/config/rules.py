@@ -92,6 +92,21 @@ def check_head(layers: Layers) -> None:
         )
 
 
+def check_probe(layers: Layers) -> None:
+    """Refuse a head solved on features that the same epoch goes on to change, though nothing trains.
+
+    Raises:
+        InputError: naming both, and the way out.
+    """
+    attention = layers.get("network.attention")
+    options = layers.get("options.attention").get(attention, {})
+    if layers.get("network.freeze") == PROBE and options.get("temporal_memory"):
+        raise _refused(
+            f"freeze: {PROBE!r} trains nothing, and {layers.origin(f'options.attention.{attention}.temporal_memory')} "
+            "moves the features with every batch; set that to false, or choose another strategy"
+        )
+
+
 def check_early_stop(layers: Layers) -> None:
     """Refuse to stop by the loss of a validation part that no set and no setting gives.
 

@@ -1,5 +1,6 @@
 """Curves over all repeats, and where in them a part of the training begins: pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from statistics import fmean
@@ -53,7 +54,9 @@ def tested_row(one: Repeat) -> dict[str, str]:
         return one.history[-1]
     begin = sum(phase.amount for phase in train.phases[:-1])
     rows = [row for row in one.history if float(row[unit(one.record)]) > begin]
-    return min(rows, key=lambda row: float(row["val_loss"]))
+    losses = [float(row["val_loss"]) for row in rows]
+    # As `BestEpoch` does: one that is not a number is worse than any.
+    return rows[min(range(len(rows)), key=lambda place: (math.isnan(losses[place]), losses[place]))]
 
 
 def part_name(record: Record, number: int) -> str:

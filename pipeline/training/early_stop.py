@@ -36,8 +36,10 @@ class BestEpoch:
             weights: those that were validated.
         """
         self._epochs_since += 1
-        if row[JUDGED_BY] < self._loss or not self.weights:
-            self._loss, self._epochs_since = row[JUDGED_BY], 0
+        # One that is not a number is worse than any; nothing is less than it.
+        loss = math.inf if math.isnan(row[JUDGED_BY]) else row[JUDGED_BY]
+        if loss < self._loss or not self.weights:
+            self._loss, self._epochs_since = loss, 0
             self.weights = {name: value.detach().clone() for name, value in weights.items()}
 
     def state(self) -> dict[str, Any]:

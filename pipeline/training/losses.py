@@ -5,7 +5,11 @@ from torch import Tensor
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0) -> Tensor:
-    """Return the mean over the batch; torch's own weighted mean would divide by the batch's weights, and undo them.
+    """Return the mean over the batch of each image's loss, times the weight of its class.
+
+    torch's own weighted mean would divide by the batch's weights, and undo them. Its own smoothing with weights counts
+    each class's share of the target by that class's weight: on unbalanced classes a frequent class then costs most
+    where it does not predict a rare one.
 
     Args:
         logits: class scores (N, K).
@@ -15,5 +19,5 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None,
     """
     if weights is None:
         return F.cross_entropy(logits, labels, label_smoothing=smoothing)
-    losses = F.cross_entropy(logits, labels, weight=weights, reduction="none", label_smoothing=smoothing)
-    return losses.mean()
+    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return (losses * weights[labels]).mean()

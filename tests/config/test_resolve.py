@@ -361,6 +361,14 @@ def test_l2_fe_allows_no_other_word_on_what_trains(freeze: str) -> None:
     )
 
 
+def test_a_probe_takes_no_attention_whose_features_move_without_training() -> None:
+    memory = {"options.attention.hierarchical.temporal_memory": True}
+    line = refusal("quick", attention="hierarchical", freeze="probe", changes=memory)
+    assert line.startswith("params.yaml: freeze: 'probe' trains nothing, and ")
+    assert "hierarchical.temporal_memory moves the features with every batch; set that to false" in line
+    assert experiment("quick", attention="hierarchical", freeze="probe").network.attention == "hierarchical"
+
+
 @pytest.mark.parametrize("method", ["afa", "spa_gca"])
 def test_methods_that_divide_the_budget_and_phases_exclude_each_other(method: str) -> None:
     line = refusal("animals", regularizer=method)

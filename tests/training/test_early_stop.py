@@ -57,3 +57,7 @@ def test_the_first_of_equal_losses_is_the_best_and_one_that_is_no_number_is_not(
         best.see({"val_loss": loss}, {"w": torch.tensor(value)})
     assert best.ends
     assert best.weights["w"] == 1.0
+    best = BestEpoch(2)
+    for loss, value in ((float("nan"), 1.0), (2.0, 2.0), (3.0, 3.0)):
+        best.see({"val_loss": loss}, {"w": torch.tensor(value)})
+    assert best.weights["w"] == 2.0

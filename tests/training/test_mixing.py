@@ -54,10 +54,11 @@ def test_the_loss_of_mixed_labels_is_that_of_soft_targets(weighted: bool, smooth
     torch.manual_seed(1)
     logits, (_, labels) = torch.randn(5, 3), batch()
     each = torch.tensor([1.0, 2.0, 3.0]) if weighted else None
-    one_hot = F.one_hot(labels, 3).float()
-    targets = 0.7 * one_hot + 0.3 * one_hot.roll(1, 0)
-    # Torch divides a weighted mean of soft targets by the number of images.
-    expected = F.cross_entropy(logits, targets, weight=each, label_smoothing=smoothing)
+    smoothed = (1 - smoothing) * F.one_hot(labels, 3) + smoothing / 3
+    # An image counts by the class of each of its labels.
+    weighed = smoothed * (each[labels, None] if each is not None else 1)
+    targets = 0.7 * weighed + 0.3 * weighed.roll(1, 0)
+    expected = -(targets * logits.log_softmax(1)).sum(1).mean()
     loss = partial(losses.cross_entropy, logits, weights=each, smoothing=smoothing)
     torch.testing.assert_close(Mix(0.7).loss(loss, labels), expected)
 
