@@ -124,8 +124,9 @@ def curve(answer: Answer) -> str:
     worth = f"{100 * gain.mean:+z.1f}".replace("-", MINUS)
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
     return (
-        f"{gain.images:,} more images are worth about {worth} points{interval}, if the error goes on to fall as a "
-        "power of their number. Such a curve knows no floor, so that it promises too much far beyond what was measured."
+        f"{gain.images:,} more labeled images are worth about {worth} points{interval} to this network of "
+        f"{gain.trained:,} training images, if the error goes on to fall as a power of their number. Such a curve has "
+        "no floor, so that it promises too much far beyond what was measured."
     )
 
 

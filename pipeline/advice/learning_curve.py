@@ -28,15 +28,17 @@ class Point(NamedTuple):
 
 
 class Gain(NamedTuple):
-    """The accuracy that more training images are expected to add.
+    """The accuracy that more labeled images are expected to add to a network.
 
     Attributes:
-        images: how many more.
+        images: how many more labeled images.
+        trained: number of training images that the network has now.
         mean: added accuracy, over the repeats.
         interval: 95 %, over the repeats; None for a single one, or without spread.
     """
 
     images: int
+    trained: int
     mean: float
     interval: Interval | None
 
@@ -61,27 +63,31 @@ def power_law(points: Sequence[Point]) -> tuple[float, float]:
     return float(np.exp(start)), float(-slope)
 
 
-def gain(repeats: Mapping[int, Sequence[Point]], more: int) -> Gain:
-    """Return what more training images are expected to add, by each repeat's own curve.
+def gain(repeats: Mapping[int, Sequence[Point]], more: int, *, trained: int, images: int) -> Gain:
+    """Return what more labeled images are expected to add to a network, by each repeat's own curve.
 
-    The interval has Nadeau and Bengio's correction, as the repeats' training parts overlap.
+    The curve is measured on inner training parts, which are smaller than the network's. The same fraction of the new
+    images as of the present ones is for training. The interval has Nadeau and Bengio's correction, as the repeats'
+    training parts overlap.
 
     Args:
-        repeats: the points of each repeat, its largest number of images being all that there are.
-        more: > 0.
+        repeats: the points of each repeat.
+        more: number of new labeled images, > 0.
+        trained: number of training images of the network.
+        images: number of labeled images now.
 
     Raises:
         InputError: where a repeat has fewer than two numbers of images.
     """
-    gains = [_gain(points, more) for points in repeats.values()]
+    then = trained * (images + more) / images
+    gains = [_gain(points, trained, then) for points in repeats.values()]
     last = [max(points) for points in repeats.values()]
     if len(gains) < 2 or np.allclose(gains, gains[0], rtol=0, atol=statistics.NO_SPREAD):
-        return Gain(more, float(np.mean(gains)), None)
-    trained, tested = (float(np.mean(sizes)) for sizes in zip(*((one.images, one.tested) for one in last), strict=True))
-    return Gain(more, float(np.mean(gains)), statistics.interval(gains, train=trained, test=tested))
+        return Gain(more, trained, float(np.mean(gains)), None)
+    train, test = (float(np.mean(sizes)) for sizes in zip(*((one.images, one.tested) for one in last), strict=True))
+    return Gain(more, trained, float(np.mean(gains)), statistics.interval(gains, train=train, test=test))
 
 
-def _gain(points: Sequence[Point], more: int) -> float:
+def _gain(points: Sequence[Point], now: float, then: float) -> float:
     a, b = power_law(points)
-    now = max(point.images for point in points)
-    return float(a * (now**-b - (now + more) ** -b))
+    return float(a * (now**-b - then**-b))

@@ -15,7 +15,7 @@ class Recommendation(NamedTuple):
 
     Attributes:
         name: of the recommended candidate.
-        best: name of the candidate with the highest mean accuracy.
+        best: name of the candidate with the highest mean accuracy among those with the most repeats.
         close: names of all within one standard error of the best, the best first, then the cheaper ones first.
         tied: names of all that cannot be told from the best, the best first, then the cheaper ones first.
         compared: each candidate's accuracy, and all pairs, whose p is that of `p_value`, and Holm's over all of them.
@@ -37,7 +37,10 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     docs/advice-proof.md has what that rule costs.
 
     A candidate is tied with the best unless the test of the pair, see `p_value`, rejects at 5 % after Holm's
-    correction.
+    correction, in favor of the best.
+
+    A candidate that was dropped has the first divisions alone, which may be easier than the others: it is compared
+    with the best on these, and its own mean makes it no best.
 
     Args:
         candidates: each with the right and wrong answers of its repeats; at least one.
@@ -47,14 +50,20 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
         InputError: where two have no repeat in common, or other images in it.
     """
     compared = _judged(comparison.compare(candidates, resample=False), {one.name: one for one in candidates})
-    means = {one.name: one.mean for one in compared.summaries}
-    best = min(means, key=lambda name: (-means[name], costs[name]))
-    worse = {one.b if one.a == best else one.a for one in compared.pairs if best in (one.a, one.b) and _rejects(one)}
-    tied = sorted((name for name in means if name not in {best, *worse}), key=lambda name: (costs[name], -means[name]))
-    by_name = {one.name: one for one in candidates}
-    others = [name for name in means if name != best and _is_close(by_name[best], by_name[name])]
-    close = sorted(others, key=lambda name: (costs[name], -means[name]))
+    means, by_name = {one.name: one.mean for one in compared.summaries}, {one.name: one for one in candidates}
+    most = max(len(one.trials) for one in candidates)
+    last = [one.name for one in candidates if len(one.trials) == most]
+    best = min(last, key=lambda name: (-means[name], costs[name]))
+    rejected = {one.b if one.a == best else one.a for one in compared.pairs if best in (one.a, one.b) and _rejects(one)}
+    worse = {name for name in rejected if _mean_gain(by_name[best], by_name[name]) > 0}
+    others = sorted(means.keys() - {best}, key=lambda name: (costs[name], -means[name], name))
+    close = [name for name in others if _is_close(by_name[best], by_name[name])]
+    tied = [name for name in others if name not in worse]
     return Recommendation(min([best, *close], key=costs.__getitem__), best, [best, *close], [best, *tied], compared)
+
+
+def _mean_gain(best: Experiment, other: Experiment) -> float:
+    return fmean(_gains(best, other).values())
 
 
 def _is_close(best: Experiment, other: Experiment) -> bool:

@@ -52,13 +52,13 @@ def answer(
     chosen = next(one for one in listed if one.name == advice.name)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
     points = _points(chosen, given, run)
-    images = tested.repeats[0].record.data.images
+    parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
     return Answer(
         advice=advice,
         trials=tried,
         rounds=len(rounds),
         tested=tested,
-        gain=gain(points, more or images) if _is_curve(points) else None,
+        gain=gain(points, more or images, trained=parts.train, images=images) if _is_curve(points) else None,
         points=points,
         images=images,
         command=_command(chosen, given),

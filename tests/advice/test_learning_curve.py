@@ -16,9 +16,15 @@ def test_a_power_law_is_found_again(a: float, b: float) -> None:
 
 def test_more_images_are_worth_what_the_law_says() -> None:
     points = curve(2.0, 0.5)
-    one = gain({1: points}, 200)
+    one = gain({1: points}, 200, trained=200, images=200)
     assert one.mean == pytest.approx(2.0 * (200**-0.5 - 400**-0.5))
     assert one.interval is None
+
+
+def test_the_gain_begins_at_the_networks_own_training_images_which_are_a_part_of_all() -> None:
+    one = gain({1: curve(2.0, 0.5)}, 1000, trained=700, images=1000)
+    assert one.mean == pytest.approx(2.0 * (700**-0.5 - 1400**-0.5))
+    assert (one.images, one.trained) == (1000, 700)
 
 
 def test_a_curve_without_an_error_counts_half_an_image() -> None:
@@ -28,7 +34,7 @@ def test_a_curve_without_an_error_counts_half_an_image() -> None:
 
 
 def test_where_more_images_made_it_worse_the_gain_is_a_loss() -> None:
-    assert gain({1: [Point(50, 0.9, 90), Point(100, 0.8, 90)]}, 100).mean < 0
+    assert gain({1: [Point(50, 0.9, 90), Point(100, 0.8, 90)]}, 100, trained=100, images=100).mean < 0
 
 
 def test_the_interval_covers_the_truth_of_noisy_curves() -> None:
@@ -41,7 +47,7 @@ def test_the_interval_covers_the_truth_of_noisy_curves() -> None:
             number: [Point(one.images, chance.binomial(90, one.accuracy) / 90, tested=90) for one in curve(2.0, 0.5)]
             for number in range(1, 6)
         }
-        found = gain(repeats, 200)
+        found = gain(repeats, 200, trained=200, images=200)
         assert found.interval is not None
         covered += found.interval.low <= truth <= found.interval.high
     assert covered >= 90

@@ -64,6 +64,19 @@ def test_one_that_was_dropped_after_few_repeats_is_not_tied_for_want_of_power(re
     assert recommend([best, dropped], {"best": 9.0, "dropped": 1.0}).tied == ["best"]
 
 
+@pytest.mark.parametrize("cheaper", ["finalist", "dropped"])
+def test_easy_first_divisions_make_no_dropped_candidate_the_best(cheaper: str) -> None:
+    """On the one division of both the finalist has 90 of 100 and the dropped one 80; on its second it has 60."""
+    first = [{str(n): n < right for n in range(100)} for right in (90, 80)]
+    second = {f"b{n}": n < 60 for n in range(100)}
+    both = [
+        Experiment("finalist", {1: Trial(first[0], 100), 2: Trial(second, 100)}),
+        Experiment("dropped", {1: Trial(first[1], 100)}),
+    ]
+    advice = recommend(both, {"finalist": 2.0, "dropped": 2.0} | {cheaper: 1.0})
+    assert (advice.name, advice.best, advice.tied) == ("finalist", "finalist", ["finalist"])
+
+
 def test_an_image_of_several_repeats_counts_once() -> None:
     """Ten images, on which one is better in each of ten repeats, are ten signs and not a hundred."""
     right = [{str(n): n < 7 for n in range(10)}, {str(n): False for n in range(10)}]
