@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.advice.backbones import Frozen, best, judged
+from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation, images_to_separate
 from pipeline.evaluation.compare.experiments import Pair, Summary
@@ -41,6 +42,8 @@ class Answer(NamedTuple):
         images: how many are labeled.
         command: what runs the recommendation.
         frozen: the backbones that the trials' were chosen from; empty where there was nothing to choose.
+        sizes: the image sizes that the trials' was chosen from; empty where there was nothing to choose.
+        next_step: a line on image sizes, where they were not tried and may be worth it; else "".
     """
 
     advice: Recommendation
@@ -52,6 +55,8 @@ class Answer(NamedTuple):
     images: int
     command: str
     frozen: Sequence[Frozen] = ()
+    sizes: Sequence[Sized] = ()
+    next_step: str = ""
 
 
 def sentence(answer: Answer) -> str:
