@@ -13,6 +13,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
     advice, by_name, tested = answer.advice, summaries(answer), answer.tested.summary()
     return {
         "recommended": advice.name,
+        "meaning": answer.meaning,
         "best": advice.best,
         "close": advice.close,
         "tied": advice.tied,

@@ -61,6 +61,7 @@ def answer(
         points=points,
         images=images,
         command=_command(chosen, given),
+        meaning=candidates.meaning(chosen.settings),
         frozen=ranked.frozen,
         sizes=ranked.sizes,
         next_step=ranked.next_step,

@@ -89,6 +89,11 @@ def test_the_price_is_said_before_it_is_paid_and_is_nothing_for_what_is_kept(wor
     frozen, seconds = frozen_bank.compared(asked, given, Budget(said.extend, only_price=True))
     assert not frozen
     assert seconds > 0
+    with pytest.raises(
+        InputError, match=r"^--hours: ranking frozen backbones takes about .*; give more hours, or fewer"
+    ):
+        frozen_bank.compared(asked, given, Budget(said.extend, limit=1e-6))
+    said.pop()
     assert re.fullmatch(r"frozen backbones first, about [\d.]+\ss: resnet18 [\d.]+\ss", said.pop())
     frozen, _ = frozen_bank.compared(asked, given, Budget(said.extend))
     assert len(frozen) == 1

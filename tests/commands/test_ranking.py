@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import tiny
+from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.advice import candidates
 from pipeline.bank.bank import Result
-from pipeline.commands import at_hand, frozen_bank, ranking, trials
+from pipeline.commands import at_hand, frozen_bank, orbweaver, pricing, ranking, trials
 from pipeline.commands.bank import Asked
 from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read
+from pipeline.commands.pricing import Price
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 
@@ -150,3 +152,34 @@ def test_a_size_that_enlarges_most_photographs_is_ranked_with_a_note(tmp_path: P
     said: list[str] = []
     ranking.ranking({}, "48,160", photographs(tmp_path / "some", *[(100, 150), (90, 100)] * 2), Budget(said.extend))
     assert said[0].startswith("half of the photographs have 95 pixels or fewer on their shorter side; image size 160")
+
+
+@pytest.fixture
+def priced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One candidate, of which a training takes a minute."""
+    monkeypatch.setattr(pricing, "price", lambda listed, words, **_: Price({listed[0].name: 60.0}, 0.1, 1))
+
+
+@pytest.mark.usefixtures("measured", "priced")
+@pytest.mark.parametrize(
+    ("sides", "line"),
+    [
+        ([], "advise: Image sizes were not tried: this is for 48 pixels, and half of the photographs have 256 or more"),
+        (["--sizes", "48,160,224"], "advise: priced is image size 224, the dearest; which one is taken"),
+    ],
+)
+def test_the_price_has_a_line_on_image_sizes(sides: list[str], line: str) -> None:
+    words = ["advise", "-S", "options.data.synthetic.size=256", "--hours", "1", "--price", *sides]
+    done = CliRunner().invoke(orbweaver, words)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert line in done.stderr
+
+
+@pytest.mark.usefixtures("measured", "priced")
+def test_the_ranking_is_paid_from_the_hours() -> None:
+    # One training in a cell of its own and the last comparison are 791 s of 792, and the ranking 21.
+    words = ["advise", "--hours", "0.22", "--price"]
+    assert CliRunner().invoke(orbweaver, words).exit_code == 0
+    refused = CliRunner().invoke(orbweaver, [*words, "--sizes", "48,160,224"]).exception
+    assert isinstance(refused, InputError)
+    assert str(refused).startswith("--hours: the last comparison and one training take 13\N{NO-BREAK SPACE}min")

@@ -31,6 +31,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
+    assert f" With {answer['recommended']}, {answer['meaning']}.\n" in told
     assert answer["tied"][0] == answer["best"]
     means = {name: one["accuracy"] for name, one in answer["inner"].items()}
     assert means[answer["best"]] == max(means.values())
