@@ -86,7 +86,8 @@ def command(
 
     Strategies, regularizers and augmentation are compared by successive halving on divisions of the training part. The
     recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that no
-    trial has seen. Every trial is a DVC experiment: Ctrl-C stops, and the same command resumes.
+    trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment: Ctrl-C stops, and the
+    same command resumes.
     """
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
