@@ -119,14 +119,17 @@ def command(
     write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
-        return
+    else:
+        _print(answer, seconds=time.monotonic() - started)
+
+
+def _print(answer: Answer, *, seconds: float) -> None:
+    """Print the answer, its command and what else is worth a line."""
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
-    if other := words.alternative(answer):
-        click.echo(other)
-    if answer.next_step:
-        click.echo(answer.next_step)
-    click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
+    for line in filter(None, (words.alternative(answer), answer.next_step)):
+        click.echo(line)
+    click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
 
 
 def _rounds(price: Price, *, limit: float, trainings: int | None, spent: float) -> list[Round]:
