@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -123,9 +123,25 @@ def compared(ours: list[np.ndarray[Any, Any]], regression: np.ndarray[Any, Any],
     return {"difference": pair.difference, "interval": list(ends) if ends else None, "verdict": pair.verdict}
 
 
-def measure(name: str, words: list[str], part: TrainingPart, is_train: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Return all of one backbone."""
-    resolved = read(words)
+class Measured(NamedTuple):
+    """The bank's own measure of one backbone at one image size.
+
+    Attributes:
+        train: features of the training photographs.
+        test: those of the test photographs.
+        right: which test photographs the logistic regression gets right.
+        content: estimates and accuracies of all classifiers, and speed.
+    """
+
+    train: Examples
+    test: Examples
+    right: np.ndarray[Any, Any]
+    content: dict[str, Any]
+
+
+def measured(setting: list[str], part: TrainingPart, is_train: np.ndarray[Any, Any]) -> Measured:
+    """Return what the classifiers give on the frozen features of an experiment."""
+    resolved = read(setting)
     recipe = resolved.recipe
     frozen = Frozen(
         recipe.network, recipe.data.sizes, recipe.data.packing, at_hand.pretrained(resolved) or {}, machine(recipe)
@@ -135,23 +151,25 @@ def measure(name: str, words: list[str], part: TrainingPart, is_train: np.ndarra
     train, test = whole.of(np.flatnonzero(is_train)), whole.of(np.flatnonzero(~is_train))
     fitted = {kind: probes.fitted(kind, train, seed=folds.SEED) for kind in probes.PROBES}
     right = {kind: one.predict(test.features) == test.labels for kind, one in fitted.items()}
-    estimated = nested.as_data(nested.estimates(train, name=name))
+    estimated = nested.as_data(nested.estimates(train, name=recipe.network.backbone))
     for kind, one in estimated.items():
         one["test"] = float(right[kind].mean())
-    return {
-        "images_per_second": made.images_per_second,
-        "width": whole.features.shape[1],
-        "probes": estimated,
-        "strategy_1": [tried(words, train, test, right[probes.LOGISTIC], each) for each in TRIED],
-    }
+    content = {"images_per_second": made.images_per_second, "width": whole.features.shape[1], "probes": estimated}
+    return Measured(train, test, right[probes.LOGISTIC], content)
+
+
+def measure(setting: list[str], part: TrainingPart, is_train: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return all of one backbone."""
+    one = measured(setting, part, is_train)
+    return one.content | {"strategy_1": [tried(setting, one.train, one.test, one.right, each) for each in TRIED]}
 
 
 def tried(
-    words: list[str], train: Examples, test: Examples, regression: np.ndarray[Any, Any], each: tuple[float, int]
+    setting: list[str], train: Examples, test: Examples, regression: np.ndarray[Any, Any], each: tuple[float, int]
 ) -> dict[str, Any]:
     """Return strategy 1 at one rate and budget."""
     lr, epochs = each
-    resolved = read([*words, "freeze=1", f"lr={lr}", f"budget={epochs}"])
+    resolved = read([*setting, "freeze=1", f"lr={lr}", f"budget={epochs}"])
     rights = [trained(resolved, train, test, seed=seed) for seed in SEEDS]
     accuracies = [float(right.mean()) for right in rights]
     return {
@@ -175,30 +193,41 @@ def with_all(resolved: Resolved, act: Callable[[TrainingPart, np.ndarray[Any, An
         )
 
 
-def main() -> None:
-    """Measure and print; with --out, write a file too."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbones", nargs="+", default=list(FILES), choices=list(FILES))
+def words(place: Path, name: str) -> list[str]:
+    """Return the experiment of a backbone on `clothing10`, both below a folder, as after -S."""
+    file = [f"weights_file={place / FILES[name]}", "weights=file"] if FILES[name] else []
+    return ["data=folder", f"folder={place / 'clothing10'}", f"backbone={name}", *file]
+
+
+def arguments(parser: argparse.ArgumentParser) -> tuple[Any, Path]:
+    """Return the arguments and the folder of real photographs and weights."""
     parser.add_argument("--out", type=Path, help="a folder for the result")
     given = parser.parse_args()
     if not (real := os.environ.get("REAL_DATA")):
         parser.error("REAL_DATA: not set; the folder that holds clothing10 and weights")
-    place = Path(real).resolve()
-    words = ["data=folder", f"folder={place / 'clothing10'}", "image_size=224"]
+    return given, Path(real).resolve()
+
+
+def publish(content: dict[str, Any], name: str, out: Path | None) -> None:
+    """Print the result as JSON, and write it into a folder where one is named."""
+    text = json.dumps({"versions": provenance.versions(), **content}, indent=2) + "\n"
+    print(text)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Measure and print; with --out, write a file too."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backbones", nargs="+", default=list(FILES), choices=list(FILES))
+    given, place = arguments(parser)
 
     def each(part: TrainingPart, is_train: np.ndarray[Any, Any]) -> dict[str, Any]:
-        found = {}
-        for name in tqdm(given.backbones, "backbones", disable=None):
-            file = [f"weights_file={place / FILES[name]}", "weights=file"] if FILES[name] else []
-            found[name] = measure(name, [*words, f"backbone={name}", *file], part, is_train)
-        return found
+        names = tqdm(given.backbones, "backbones", disable=None)
+        return {name: measure([*words(place, name), "image_size=224"], part, is_train) for name in names}
 
-    result = {"versions": provenance.versions(), "backbones": with_all(read(words), each)}
-    text = json.dumps(result, indent=2) + "\n"
-    print(text)
-    if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "bank.json").write_text(text, encoding="utf-8")
+    publish({"backbones": with_all(read(words(place, next(iter(FILES)))), each)}, "bank.json", given.out)
 
 
 if __name__ == "__main__":

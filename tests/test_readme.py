@@ -50,6 +50,7 @@ OUT_OF_REACH = {
     "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5": ADVICE,
+    "orbweaver advise -S data=folder -S folder=/data/spiders --sizes 96,160,224 --hours 2": ADVICE,
     "orbweaver advise --backbones efficientnet_lite0,resnet18 --trainings 20 --json": ADVICE,
     "source .venv/bin/activate": "the tests run in it",
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.advice.backbones import Frozen, best, judged
+from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation, images_to_separate
 from pipeline.evaluation.compare.experiments import Pair, Summary
@@ -40,7 +41,10 @@ class Answer(NamedTuple):
         points: the points of the learning curve by repeat; empty where no curve was asked for.
         images: how many are labeled.
         command: what runs the recommendation.
+        meaning: what it does, in words.
         frozen: the backbones that the trials' were chosen from; empty where there was nothing to choose.
+        sizes: the image sizes that the trials' was chosen from; empty where there was nothing to choose.
+        next_step: a line on image sizes, where they were not tried and may be worth it; else "".
     """
 
     advice: Recommendation
@@ -51,7 +55,10 @@ class Answer(NamedTuple):
     points: Mapping[int, Sequence[Point]]
     images: int
     command: str
+    meaning: str
     frozen: Sequence[Frozen] = ()
+    sizes: Sequence[Sized] = ()
+    next_step: str = ""
 
 
 def sentence(answer: Answer) -> str:
@@ -71,7 +78,7 @@ def sentence(answer: Answer) -> str:
         why = "the best of those that were tried, and detectably better than each other one"
     if len(answer.trials) == 1:
         why = "the only one that was tried"
-    return f"Use {advice.name}: {expected}. It is {why}."
+    return f"Use {advice.name}: {expected}. It is {why}. With {advice.name}, {answer.meaning}."
 
 
 def alternative(answer: Answer) -> str:

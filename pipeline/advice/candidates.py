@@ -6,8 +6,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from pipeline.advice import prior
+from pipeline.datasets.transforms.table import AUGMENTATIONS as AUGMENTATION_ROWS
 from pipeline.networks.backbones.table import known
 from pipeline.networks.strategies import PROBE, WHOLE, part_of
+from pipeline.regularizers.table import METHODS
+from pipeline.reporting.wording import FREEZING
 
 Settings = Mapping[str, Any]
 
@@ -99,6 +102,22 @@ def candidates(
 def _is_augmented(settings: Settings) -> bool:
     """Return whether an augmentation changes anything and is not the strategy's own."""
     return "augmentation" not in settings and settings["freeze"] != PROBE
+
+
+def meaning(settings: Settings) -> str:
+    """Return in words what a candidate does.
+
+    >>> meaning({"freeze": "3b", "augmentation": "none"})
+    'blocks 3 and 4 and the head train'
+    >>> meaning({"freeze": 2, "regularizer": "l2_sp", "augmentation": "flip"})
+    'everything trains, from pre-trained values; the regularizer is L2-SP; training images vary by a horizontal flip'
+    """
+    words = [FREEZING[str(settings["freeze"])]]
+    if method := settings.get("regularizer"):
+        words.append(f"the regularizer is {METHODS[method].title}")
+    if augmentation := AUGMENTATION_ROWS.get(settings["augmentation"]):
+        words.append(f"training images vary by {augmentation.title}")
+    return "; ".join(words)
 
 
 def modern(section: Mapping[str, Any], place: Callable[[str], str], *, unit: str, given: Iterable[str]) -> Settings:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
-from pipeline.advice import prior
+from pipeline.advice import prior, size_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
@@ -30,6 +30,10 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "command": answer.command,
         "alternative": words.alternative(answer),
         "elsewhere": prior.sentence(prior.elsewhere(record.data.set)),
+        "next_step": answer.next_step,
+        "sizes": size_words.table(answer.sizes) if answer.sizes else None,
+        "size": size_words.verdict(answer.sizes) if answer.sizes else "",
+        "caption": size_words.CAPTION,
         "backbones": words.backbones(answer) if answer.frozen else None,
         "tried": words.table(answer),
         "over": answer.advice.compared.over,
@@ -66,6 +70,8 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         literal(values["sentence"]),
         f"    {values['command']}",
         *([literal(values["alternative"])] if values["alternative"] else []),
+        *([literal(values["next_step"])] if values["next_step"] else []),
+        *(["## Image sizes", markdown(values["sizes"]), literal(values["size"])] if values["sizes"] else []),
         *(["## Frozen backbones", markdown(values["backbones"])] if values["backbones"] else []),
         "## What was tried",
         literal(values["elsewhere"]),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.advice import size_words
 from pipeline.advice.answer import Answer, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import best
 from pipeline.evaluation.compare.experiments import Summary
@@ -12,6 +13,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
     advice, by_name, tested = answer.advice, summaries(answer), answer.tested.summary()
     return {
         "recommended": advice.name,
+        "meaning": answer.meaning,
         "best": advice.best,
         "close": advice.close,
         "tied": advice.tied,
@@ -19,6 +21,8 @@ def as_data(answer: Answer) -> dict[str, Any]:
         "images": answer.images,
         "test": _plain(tested),
         "backbones": [one._asdict() | {"tried": one.name in best(answer.frozen)} for one in answer.frozen],
+        "image_sizes": size_words.plain(answer.sizes),
+        "next_step": answer.next_step,
         "inner": {
             name: _plain(by_name[name])
             | {

@@ -1,6 +1,7 @@
 """`orbweaver advise`: which way to adapt a network to these images, with evidence and its price."""
 
 import json
+import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -12,21 +13,24 @@ import click
 from pipeline.advice import answer as words
 from pipeline.advice import candidates, halving, page, plain, prior
 from pipeline.advice.answer import Answer
-from pipeline.advice.backbones import KEPT, Frozen, best
+from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
-from pipeline.commands import advising, cell_runs, frozen_bank, pricing, trials
+from pipeline.advice.image_sizes import OPTION
+from pipeline.commands import advising, cell_runs, frozen_bank, pricing, ranking, trials
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.bank import Asked
+from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
 from pipeline.reporting.tables import duration
-from pipeline.studies.definition import override
 
 FOLDER = Path("metrics/advice")
+# By default, for everything.
+HOURS = 0.5
 
 
 @click.command()
@@ -42,7 +46,7 @@ FOLDER = Path("metrics/advice")
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True),
-    help="Time limit for everything; by default 0.5.",
+    help=f"Time limit for everything; by default {HOURS}.",
 )
 @click.option(
     "--trainings",
@@ -50,6 +54,13 @@ FOLDER = Path("metrics/advice")
     help="Limit on the number of networks that trials train, in place of --hours.",
 )
 @click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Backbones to try; by default the recipe's.")
+@click.option(
+    OPTION,
+    "sides",
+    metavar="PIXELS,...",
+    default="",
+    help="Image sizes to choose from before the trials, by frozen features; by default the recipe's alone.",
+)
 @click.option(
     "--more",
     type=click.IntRange(min=1),
@@ -64,6 +75,7 @@ def command(
     hours: float | None,
     trainings: int | None,
     backbones: str,
+    sides: str,
     more: int | None,
     on: str,
     jobs: int | None,
@@ -74,7 +86,8 @@ def command(
 
     Strategies, regularizers and augmentation are compared by successive halving on divisions of the training part. The
     recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that no
-    trial has seen. Every trial is a DVC experiment: Ctrl-C stops, and the same command resumes.
+    trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment: Ctrl-C stops, and the
+    same command resumes.
     """
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
@@ -87,53 +100,46 @@ def command(
     trials.check_images(resolved)
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
-    frozen = _frozen(asked, given, only_price=only_price)
-    listed = _candidates(best(frozen) or list(asked)[:KEPT], asked, given)
-    price = pricing.price(listed, given, trainings=trainings)
+    limit = math.inf if trainings else 3600 * (hours or HOURS)
+    ranked = ranking.ranking(asked, sides, given, Budget(say, only_price, limit))
+    listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
+    price = pricing.price(listed, ranked.words, trainings=trainings)
     listed = [one for one in listed if one.name in price.by_name]
-    rounds = _rounds(price, hours=hours, trainings=trainings, spent=sum(one.seconds for one in frozen))
+    rounds = _rounds(price, limit=limit, trainings=trainings, spent=ranked.seconds)
     say(price.lines(rounds, SEEDS))
     if only_price:
+        say([ranked.next_step] if ranked.next_step else [])
         return
     say(prepared.lines)
     started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
-        answer = advising.answer(
-            listed, rounds, given, partial(trials.run, start=prepared.start), more=more, frozen=frozen
-        )
-    options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones, "--more": more}
+        answer = advising.answer(listed, rounds, ranked, partial(trials.run, start=prepared.start), more=more)
+    options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
+    options |= {OPTION: sides, "--more": more}
     write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
-        return
+    else:
+        _print(answer, seconds=time.monotonic() - started)
+
+
+def _print(answer: Answer, *, seconds: float) -> None:
+    """Print the answer, its command and what else is worth a line."""
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
-    if other := words.alternative(answer):
-        click.echo(other)
-    click.echo(f"see {FOLDER / 'index.html'}; it took {duration(time.monotonic() - started)}")
+    for line in filter(None, (words.alternative(answer), answer.next_step)):
+        click.echo(line)
+    click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
 
 
-def _frozen(asked: Mapping[str, Asked], given: Sequence[str], *, only_price: bool) -> list[Frozen]:
-    """Return the frozen backbones where there is something to choose, after saying which of them go on."""
-    if len(asked) <= KEPT:
-        return []
-    divided = [override(key, value) for key, value in candidates.outer(SEEDS).items()]
-    frozen = frozen_bank.compared(asked.values(), [*given, *divided], say=say, only_price=only_price)
-    if only_price:
-        say([f"priced are {' and '.join(list(asked)[:KEPT])}; which two are tried is chosen by the features of all"])
-        return []
-    say(words.ranked(frozen))
-    return frozen
-
-
-def _rounds(price: Price, *, hours: float | None, trainings: int | None, spent: float) -> list[Round]:
+def _rounds(price: Price, *, limit: float, trainings: int | None, spent: float) -> list[Round]:
     """Return the rounds that the budget pays.
 
     Args:
         price: of the candidates.
-        hours: how long all may take.
-        trainings: how many there may be, in place of hours.
-        spent: seconds of the frozen backbones, also where they were kept: the plan stays the same.
+        limit: seconds that all may take.
+        trainings: how many there may be, in place of that.
+        spent: seconds of the frozen features, also where they were kept: the plan stays the same.
 
     Raises:
         InputError: for hours that do not pay one training beside the last comparison.
@@ -141,7 +147,7 @@ def _rounds(price: Price, *, hours: float | None, trainings: int | None, spent: 
     if trainings:
         return halving.affordable([1.0] * len(price.by_name), trainings)
     costs, besides = price.seconds, spent + price.last(SEEDS)
-    rounds = halving.affordable(costs, 3600 * (hours or 0.5) - besides)
+    rounds = halving.affordable(costs, limit - besides)
     if not rounds:
         raise InputError(
             f"--hours: the last comparison and one training take {duration(besides + costs[0])}; give more"

@@ -7,11 +7,11 @@ import click
 
 from pipeline.advice import candidates, halving, recommendation
 from pipeline.advice.answer import Answer, Trial
-from pipeline.advice.backbones import Frozen
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
 from pipeline.commands import trials
+from pipeline.commands.ranking import Ranking
 from pipeline.studies.definition import override
 from pipeline.studies.results import Result
 
@@ -30,22 +30,21 @@ def say(lines: Sequence[str]) -> None:
 def answer(
     listed: Sequence[Candidate],
     rounds: Sequence[Round],
-    given: Sequence[str],
+    ranked: Ranking,
     run: Run,
     *,
     more: int | None,
-    frozen: Sequence[Frozen],
 ) -> Answer:
     """Return the whole answer; the test part is opened once, for what is recommended.
 
     Args:
         listed: the candidates, the most promising first.
         rounds: how many are tried how often.
-        given: what all set besides, as after -S.
+        ranked: what was chosen before, with what all set besides.
         run: what runs trials.
         more: how many more images to judge; None for as many as there are.
-        frozen: the backbones that the candidates' were chosen from.
     """
+    given = ranked.words
     tried = _tried(listed, rounds, given, run)
     costs = {name: trial.result.seconds().mean for name, trial in tried.items()}
     advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], costs)
@@ -62,7 +61,10 @@ def answer(
         points=points,
         images=images,
         command=_command(chosen, given),
-        frozen=frozen,
+        meaning=candidates.meaning(chosen.settings),
+        frozen=ranked.frozen,
+        sizes=ranked.sizes,
+        next_step=ranked.next_step,
     )
 
 

@@ -1,13 +1,16 @@
 """Parts of an experiment that are here before it runs: numbers of images, some of them, pre-trained weights."""
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from pipeline.assembly.duration import PartSizes
@@ -28,6 +31,10 @@ from pipeline.training.images import Images
 
 # By which images the change of features is judged.
 IMAGES = 4
+# About how many of the user's own images are looked at for their sizes.
+SAMPLE = 300
+# What Pillow raises for damaged headers.
+UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, ArithmeticError, LookupError, RuntimeError)
 # How source.json begins to say where weights are from.
 ORIGINS = {"imagenet": "torchvision ", "places365": "Places365 ", "timm": "timm "}
 
@@ -71,6 +78,38 @@ def _counts(resolved: Resolved) -> Counter[str] | None:
     if row.counts.train:
         return Counter({"train": row.counts.train, "test": row.counts.test})
     return Counter({"": row.counts.images}) if row.counts.images else None
+
+
+def shorter_side(resolved: Resolved) -> int | None:
+    """Return the median of the photographs' shorter sides, in pixels, of a sample; None where no image is here yet.
+
+    Files of the user's own folder are not decoded: their headers have the sizes.
+    """
+    recipe = resolved.recipe
+    row = sets.known(recipe.data.set)
+    if recipe.data.set == "synthetic":
+        return int(recipe.options_of("data")["size"])
+    if row.given_by == "folder":
+        try:
+            files = bringing.read_own(row, resolved.settings.place_of("folder")).files
+        except InputError:
+            return None
+        sides = [side for file in files[:: len(files) // SAMPLE + 1] if (side := _shorter_side(file.file))]
+    else:
+        sides = [min(one.width, one.height) for one in _collected(recipe.data.set)]
+    return round(median(sides)) if sides else None
+
+
+def _shorter_side(file: Path) -> int:
+    """Return the shorter side of an image by its header; 0 where it cannot be read, which the doctor says of it."""
+    # A pipe would block.
+    if not file.is_file():
+        return 0
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+            return min(image.size)
+    except (*UNREADABLE, Image.DecompressionBombError):
+        return 0
 
 
 def _collected(name: str) -> list[manifest.Row]:

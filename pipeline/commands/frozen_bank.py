@@ -1,10 +1,12 @@
-"""Frozen backbones side by side before an advice tries any, by the classifiers of `orbweaver bank`."""
+"""Frozen backbones and image sizes side by side before an advice tries any, by the classifiers of `orbweaver bank`."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.advice.backbones import Frozen
+from pipeline.bank.bank import Result
 from pipeline.bank.probes import LOGISTIC
 from pipeline.commands import bank
 from pipeline.commands.bank import Asked
@@ -13,6 +15,7 @@ from pipeline.commands.training_part import training_part
 from pipeline.config import Resolved
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting.tables import duration
 
 # With which the user says the weights of all trials.
@@ -73,43 +76,88 @@ def weights(by_name: Mapping[str, Asked], resolved: Resolved, words: Sequence[st
     return settings
 
 
-def compared(
-    backbones: Iterable[Asked], words: Sequence[str], *, say: Callable[[Sequence[str]], None], only_price: bool = False
-) -> list[Frozen]:
+class Budget(NamedTuple):
+    """What may be spent on features before any trial.
+
+    Attributes:
+        say: prints what it is going to take.
+        only_price: whether nothing is spent at all.
+        limit: seconds that a ranking may take.
+    """
+
+    say: Callable[[Sequence[str]], None]
+    only_price: bool = False
+    limit: float = math.inf
+
+
+def compared(backbones: Iterable[Asked], words: Sequence[str], budget: Budget) -> tuple[list[Frozen], float]:
     """Return what a logistic regression gives on the features of each, inside the training part alone.
 
     Args:
         backbones: each with its weights.
         words: the experiment, as after -S.
-        say: prints what it is going to take.
-        only_price: end there, and return nothing.
+        budget: what may be spent.
+
+    Returns:
+        The backbones, none where only the price is asked for; and about how many seconds were left to compute.
 
     Raises:
         InputError: for one whose weights are not on this machine.
     """
-    resolved, listed = read(words), list(backbones)
-    for one in listed:
+    resolved = read(words)
+    results, seconds = measured("frozen backbones", {one.backbone: (one, resolved) for one in backbones}, budget)
+    frozen = []
+    for one in results:
+        accuracy, interval, _, took = estimated(one)
+        low, high = interval or (None, None)
+        frozen.append(Frozen(one.backbone, accuracy, low, high, took))
+    return frozen, seconds
+
+
+def measured(what: str, listed: Mapping[str, tuple[Asked, Resolved]], budget: Budget) -> tuple[list[Result], float]:
+    """Return what the classifiers of `orbweaver bank` give on each, inside the training part alone.
+
+    Args:
+        what: they are, in words.
+        listed: a backbone and the experiment that it is measured for, by a name; the images of all are the same.
+        budget: what may be spent.
+
+    Returns:
+        The results, none where only the price is asked for and something is left to compute; and about how many seconds
+        that was going to take.
+
+    Raises:
+        InputError: for one whose weights are not on this machine, and where the limit is too short.
+    """
+    for one, resolved in listed.values():
         bank.check_usable(one, resolved)
-    with training_part(resolved) as part:
-        say([priced({one.backbone: bank.seconds(one, resolved, part) for one in listed})])
-        results = [] if only_price else [bank.measure(one, resolved, part) for one in listed]
-    return [
-        Frozen(
-            one.backbone,
-            one.probes[LOGISTIC]["mean"],
-            one.probes[LOGISTIC]["low"],
-            one.probes[LOGISTIC]["high"],
-            one.feature_seconds + one.fit_seconds,
-        )
-        for one in results
-    ]
+    first = next(iter(listed.values()))[1]
+    with training_part(first) as part:
+        prices = {name: bank.seconds(one, resolved, part) for name, (one, resolved) in listed.items()}
+        seconds = sum(prices.values())
+        budget.say([priced(what, prices)])
+        if seconds > budget.limit:
+            raise InputError(
+                f"--hours: ranking {what} takes about {duration(seconds)}, and all may take {duration(budget.limit)}; "
+                "give more hours, or fewer to choose from"
+            )
+        if budget.only_price and seconds:
+            return [], seconds
+        return [bank.measure(one, resolved, part) for one, resolved in listed.values()], seconds
 
 
-def priced(seconds: Mapping[str, float]) -> str:
-    """Return a line on what the features and fits of each backbone take, 0 seconds for what is kept.
+def estimated(result: Result) -> tuple[float, Interval | None, Sequence[float], float]:
+    """Return the logistic regression's accuracy with its interval, that of each part, and the seconds of it all."""
+    probe = result.probes[LOGISTIC]
+    interval = None if probe["low"] is None else Interval(probe["low"], probe["high"])
+    return probe["mean"], interval, probe["parts"], result.feature_seconds + result.fit_seconds
 
-    >>> priced({"resnet18": 9.0, "vgg16": 0.0}).replace("\N{NO-BREAK SPACE}", " ")
+
+def priced(what: str, seconds: Mapping[str, float]) -> str:
+    """Return a line on what the features and fits of each take, 0 seconds for what is kept.
+
+    >>> priced("frozen backbones", {"resnet18": 9.0, "vgg16": 0.0}).replace("\N{NO-BREAK SPACE}", " ")
     'frozen backbones first, about 9.0 s: resnet18 9.0 s, vgg16 kept'
     """
     each = ", ".join(f"{name} {duration(one) if one else 'kept'}" for name, one in seconds.items())
-    return f"frozen backbones first, about {duration(sum(seconds.values()))}: {each}"
+    return f"{what} first, about {duration(sum(seconds.values()))}: {each}"

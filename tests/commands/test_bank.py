@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from pipeline.advice.backbones import Frozen
 from pipeline.bank import folds, probes
 from pipeline.commands import frozen_bank, orbweaver
+from pipeline.commands.frozen_bank import Budget
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.synthetic.synthetic import spider_image
@@ -78,17 +79,26 @@ def test_the_second_call_is_found_and_other_labels_of_test_images_change_nothing
 def first_of_advice(words: list[str]) -> list[Frozen]:
     """What an advice chooses backbones by, before it trains any."""
     given = [word for word in words[:-2] if word != "-S"]
-    return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given, say=lambda _: None)
+    return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given, Budget(lambda _: None))[0]
 
 
 def test_the_price_is_said_before_it_is_paid_and_is_nothing_for_what_is_kept(words: list[str]) -> None:
     given = [word for word in words[:-2] if word != "-S"]
     asked = frozen_bank.asked(words[-1], given).values()
     said: list[str] = []
-    assert frozen_bank.compared(asked, given, say=said.extend, only_price=True) == []
+    frozen, seconds = frozen_bank.compared(asked, given, Budget(said.extend, only_price=True))
+    assert not frozen
+    assert seconds > 0
+    with pytest.raises(
+        InputError, match=r"^--hours: ranking frozen backbones takes about .*; give more hours, or fewer"
+    ):
+        frozen_bank.compared(asked, given, Budget(said.extend, limit=1e-6))
+    said.pop()
     assert re.fullmatch(r"frozen backbones first, about [\d.]+\ss: resnet18 [\d.]+\ss", said.pop())
-    assert len(frozen_bank.compared(asked, given, say=said.extend)) == 1
-    frozen_bank.compared(asked, given, say=said.extend)
+    frozen, _ = frozen_bank.compared(asked, given, Budget(said.extend))
+    assert len(frozen) == 1
+    # What costs nothing is there for whoever asks for the price alone.
+    assert frozen_bank.compared(asked, given, Budget(said.extend, only_price=True)) == (frozen, 0.0)
     assert said[0].startswith("frozen backbones first, about ")
     assert said[0] != said[1] == "frozen backbones first, about 0.0\N{NO-BREAK SPACE}s: resnet18 kept"
 

@@ -11,8 +11,12 @@ pytestmark = pytest.mark.slow
 
 def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     before = (stubbed.root / "params.yaml").read_bytes()
-    told = stubbed.run("orbweaver", "advise", "--trainings", "4")
+    told = stubbed.run("orbweaver", "advise", "--trainings", "4", "--sizes", "32,48")
     assert "advise: On other images (" in told
+    assert re.search(r"advise: image sizes first, about [\d.]+\ss: 32 [\d.]+\ss, 48 [\d.]+\ss", told)
+    assert len(re.findall(r"advise: image size (?:32|48): [\d.]+ % ", told)) == 2
+    taken = re.search(r"advise: image size (\d+) is taken for all that follows: it is the ", told)
+    assert taken
     # The clone's budget is one epoch.
     assert (
         "left out: advice: cell 'spa_gca': params.yaml: recipes.quick.train.budget.amount: 1 cannot be halved" in told
@@ -27,27 +31,32 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
+    assert f" With {answer['recommended']}, {answer['meaning']}.\n" in told
     assert answer["tied"][0] == answer["best"]
     means = {name: one["accuracy"] for name, one in answer["inner"].items()}
     assert means[answer["best"]] == max(means.values())
+    assert [str(one["image_size"]) for one in answer["image_sizes"] if one["taken"]] == [taken[1]]
+    assert f"-S image_size={taken[1]} " in answer["command"]
+    assert f'"image_size": {taken[1]}' in stubbed.run("dvc", "exp", "show", "--json")
     # Inner divisions choose, and the test part is opened for the recommended one.
     assert answer["test"]["n"] == 3
     assert len(answer["learning_curve"]) == 3
     # The stub divides as it always does, so that there is one size and no curve.
     assert answer["gain"] is None
     page = (folder / "index.html").read_text(encoding="utf-8")
-    for said in ("What was tried", "The test part, opened once", "drawn spiders"):
+    for said in ("<h2>Image sizes</h2>", "What was tried", "The test part, opened once", "drawn spiders"):
         assert said in page
     assert answer["command"] in told
     assert (stubbed.root / "params.yaml").read_bytes() == before
     assert stubbed.run("git", "status", "--short") == ""
 
     experiments = stubbed.run("dvc", "exp", "list", "--name-only")
-    again = stubbed.run("orbweaver", "advise", "--trainings", "4", "--more", "500", "--json")
+    again = stubbed.run("orbweaver", "advise", "--trainings", "4", "--sizes", "32,48", "--more", "500", "--json")
+    assert "advise: image sizes first, about 0.0\N{NO-BREAK SPACE}s: 32 kept, 48 kept" in again
     assert json.loads(again[again.index("{\n") :]) == answer
     # What is only said differently is part of the command that says it again.
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "orbweaver advise --trainings 4 --more 500</code>" in page
+    assert "orbweaver advise --trainings 4 --sizes 32,48 --more 500</code>" in page
     assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
 
 
@@ -58,6 +67,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
         (["--hours", "1", "--trainings", "3"], "--hours and --trainings: use only one of them"),
         (["--hours", "0.0001"], "--hours: the last comparison and one training take"),
         (["--backbones", "resnet19"], "resnet19"),
+        (["--sizes", "48,many"], "--sizes: 'many' is no whole number of pixels"),
     ],
 )
 def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, words: list[str], line: str) -> None:
