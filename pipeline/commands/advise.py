@@ -1,7 +1,6 @@
 """`orbweaver advise`: which way to adapt a network to these images, with evidence and its price."""
 
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -20,7 +19,7 @@ from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.bank import Asked
 from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
 from pipeline.reporting.tables import duration
@@ -102,7 +101,7 @@ def command(
             listed, rounds, given, partial(trials.run, start=prepared.start), more=more, frozen=frozen
         )
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones, "--more": more}
-    write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
+    write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
         return

@@ -1,7 +1,6 @@
 """A temporary clone of the project at a run's commit, with its changes, and DVC run in it."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import paths, seeding
+from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
@@ -144,7 +143,7 @@ def run_dvc(project: Path, *words: str) -> None:
         _end(child)
         raise
     if code:
-        raise InputError(f"`dvc {shlex.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
+        raise InputError(f"`dvc {shell.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
