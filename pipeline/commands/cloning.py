@@ -104,7 +104,7 @@ def _one_of(root: Path, name: str, by_origin: Mapping[str, str]) -> str:
     if commit := by_origin.get(git(root, "rev-parse", "HEAD")):
         return commit
     places = ", ".join(f"{commit[:12]} made from {origin[:12]}" for origin, commit in sorted(by_origin.items()))
-    raise InputError(f"{name}: several experiments have this name: {places}; give one by its commit")
+    raise InputError(f"{name}: several experiments have this name: {places}; name the commit instead")
 
 
 def keep_changes(root: Path) -> str:

@@ -140,7 +140,7 @@ def _remover(root: Path, path: Path) -> Callable[[], str]:
     def mend() -> str:
         folder = keep(root, [path.as_posix()])
         (root / path).unlink()
-        return f"removed, DVC writes it anew{kept_in(folder)}"
+        return f"removed; DVC writes it again{kept_in(folder)}"
 
     return mend
 

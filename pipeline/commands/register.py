@@ -58,7 +58,7 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         place = finding.experiment(Path.cwd(), key)
         if place is None:
             raise InputError(
-                f"not compared with {who}: the files of experiment {key[:12]} are not at hand, here or in DVC's "
+                f"not compared with {who}: the files of experiment {key[:12]} are neither here nor in DVC's "
                 f"cache; {OUT}"
             )
         names[role] = place

@@ -70,7 +70,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
         phase, reason = states.get(cell.name, ("to run" if cell.name in experiments else "finished", ""))
         click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shell.join(cell.overrides)}")
         if cell.key in elsewhere:
-            reason = "in the remotes; `study report` brings it"
+            reason = "in the remotes; `study report` downloads it"
         if reason:
             click.echo(f"  {'':<{width}}  {reason}")
     counts = Counter(state.phase for state in states.values())

@@ -77,7 +77,7 @@ def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, exper
     ("experiment", "before", "said", "why"),
     [
         ("elsewhere", OLD, described.REPEAT, "only what is tested on the same images can be compared"),
-        ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are not at hand"),
+        ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are neither here nor in"),
         ("old", OLD, described.REPEAT, "both are of one experiment"),
         ("better", OLD, described.FINAL, r"this bundle \(final\) has no test score of its own"),
         ("better", OLD._replace(scored=False, kind="ensemble"), described.REPEAT, r"that bundle \(ensemble\) has no"),
