@@ -110,15 +110,15 @@ def accuracy_table(found: list[Cut]) -> Table:
 def missing(found: list[Cut]) -> str:
     """Return which strategies of an advice are not in the table."""
     names = [name for name in (*candidates.STRATEGIES, candidates.MODERN) if name not in found[0].test]
-    return f"Not among them: {', '.join(names)}." if names else ""
+    return f"Not included: {', '.join(names)}." if names else ""
 
 
 def page(found: list[Cut]) -> str:
     """Return the page of docs/ in Markdown."""
     names = sorted({one.source for one in found})
-    spread = f"The mean is over {len(names)} independent sources"
+    spread = f"The last column is the mean over {len(names)} independent sources"
     if len(names) < LEAST_SOURCES:
-        spread += ": too few for an interval. That the advice is better than any other rule is **not shown**"
+        spread += ", too few for an interval.\nIt is **not shown** that the advice is better than any other rule"
     return PAGE.read_text(encoding="utf-8").format(
         sources=", ".join(names),
         missing=missing(found),

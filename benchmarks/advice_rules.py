@@ -114,8 +114,8 @@ def first(_cut: Cut, order: list[str], _budget: int) -> dict[str, float]:
 
 RULES: Mapping[str, Rule] = {
     "advice": advised,
-    "advice, its better bet": best_tried,
-    "the cheapest tied one": tied_and_cheapest,
+    "advice, most accurate": best_tried,
+    "cheapest tied candidate": tied_and_cheapest,
     "random search": at_random,
     "always 3b": lambda _cut, _order, _budget: {"3b": 1.0},
     "always strategy 1": lambda _cut, _order, _budget: {"1": 1.0},

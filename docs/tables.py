@@ -35,16 +35,17 @@ TABLE = re.compile(r"(<!-- make tables fills: ([^-]+) -->\n)((?:\|.*\n)+)")
 CLASSES = 9
 TOP = """# Choices
 
-Every choice of params.yaml, by the key that makes it, as `orbweaver describe --choices` prints them. The options of a
-choice are below `options` in params.yaml, with the values that stand here: `-S options.attention.se.reduction=8`.
+All values that each key of params.yaml can take, as `orbweaver describe --choices` prints them. The options of a choice
+are under `options` in params.yaml; their values are shown here. To change one: `-S options.attention.se.reduction=8`.
 
 <!-- Written by make tables from the code; edit the rows there. -->
 """
 # What else a table says of a key's choices.
 NOTES = {
-    "freeze": "Counted are the parameters of the network of `ecsm` with nine classes; its attention always trains, and "
-    "the statistics of batch norms count as frozen. [Training](training.md#strategies) says what a block is.",
-    "backbone": "Attention needs feature maps, and goes into residual blocks of the kinds that are named there.",
+    "freeze": "The numbers of parameters are those of the network of `ecsm` with nine classes. Its attention always "
+    "trains, and the statistics of batch norms count as frozen. [Training](training.md#strategies) explains what a "
+    "block is.",
+    "backbone": "Attention needs feature maps. `residual_block` needs residual blocks.",
 }
 # Headings of further columns, by key.
 COLUMNS: dict[str, dict[str, Callable[[str], str]]] = {
@@ -53,7 +54,7 @@ COLUMNS: dict[str, dict[str, Callable[[str], str]]] = {
         "frozen": lambda name: _count(name, "frozen"),
     },
     "backbone": {
-        "attention goes": lambda name: _positions(name),
+        "attention positions": lambda name: _positions(name),
         "weights": lambda name: ", ".join(f"`{weights}`" for weights in BACKBONES[name].published()),
     },
     "attention": {"position": lambda name: f"`{ATTENTIONS[name].position}`" if ATTENTIONS[name].position else ""},
@@ -93,7 +94,7 @@ def _positions(backbone: str) -> str:
         network = build(Plan(backbone, "linear", 2, 64, head_options={"dropout": 0.0}), pretrained=None)
     sides = shapes(network, 64)
     sites = {name: [len(site.shape) for site in row.sites(network, sides)] for name, row in POSITIONS.items()}
-    return ", ".join(f"`{name}`" for name, axes in sites.items() if set(axes) == {3}) or "nowhere"
+    return ", ".join(f"`{name}`" for name, axes in sites.items() if set(axes) == {3}) or "none"
 
 
 def choices_page() -> str:

@@ -18,7 +18,7 @@ stages:
     - {path: data/packed, md5: ab.dir}
     - {path: log}
 """
-WAY_OUT = r"`git restore dvc\.lock` has the committed one back; or delete it, and `dvc repro` writes it anew$"
+WAY_OUT = r"`git restore dvc\.lock` restores the committed one; or delete it, and `dvc repro` writes it again$"
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_marks_of_a_merge_in_params_yaml_are_named_by_their_line() -> None:
 def test_an_emptied_params_yaml_is_told_with_the_way_out() -> None:
     paths.PARAMS.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(
-        InputError, match=r"^params\.yaml: empty; `git restore params\.yaml` has the committed one back$"
+        InputError, match=r"^params\.yaml: empty; `git restore params\.yaml` restores the committed one$"
     ):
         config.load()
 

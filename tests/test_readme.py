@@ -237,7 +237,7 @@ def test_the_page_of_choices_is_what_the_rows_say() -> None:
 
 @pytest.mark.parametrize("backbone", sorted(BACKBONES))
 def test_a_backbone_takes_attention_where_the_table_says_and_nowhere_else(backbone: str) -> None:
-    given = set(re.findall(r"`(\w+)`", readme.table("backbone")[backbone]["attention goes"]))
+    given = set(re.findall(r"`(\w+)`", readme.table("backbone")[backbone]["attention positions"]))
     assert given == {position for position in POSITIONS if takes(backbone, position)}
 
 

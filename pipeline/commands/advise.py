@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,7 +22,7 @@ from pipeline.commands.bank import Asked
 from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
 from pipeline.reporting.tables import duration
@@ -116,7 +115,7 @@ def command(
         answer = advising.answer(listed, rounds, ranked, partial(trials.run, start=prepared.start), more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
-    write(answer, again=shlex.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
+    write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
     else:

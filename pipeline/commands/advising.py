@@ -1,6 +1,5 @@
 """The steps of an advice once its price is known: the trials, the recommendation, its test and its learning curve."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 import click
@@ -12,6 +11,7 @@ from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
 from pipeline.commands import trials
 from pipeline.commands.ranking import Ranking
+from pipeline.core import shell
 from pipeline.studies.definition import override
 from pipeline.studies.results import Result
 
@@ -105,4 +105,4 @@ def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
 
 def _command(chosen: Candidate, given: Sequence[str]) -> str:
     words = [*given, *(override(key, value) for key, value in chosen.settings.items())]
-    return shlex.join(["dvc", "exp", "run", *(part for word in words for part in ("-S", word))])
+    return shell.join(["dvc", "exp", "run", *(part for word in words for part in ("-S", word))])

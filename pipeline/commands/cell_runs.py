@@ -64,6 +64,19 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
     return _drive(study, planned, left, _started(planned, start)) if left else []
 
 
+def check_ended(ended: Sequence[Ended], planned: Sequence[Cell], kind: str) -> None:
+    """Refuse to go on without the cells that failed; each has printed its own error.
+
+    Raises:
+        InputError: where one failed; what ended before is kept.
+    """
+    if failed := [one.task.cell for one in ended if one.failure]:
+        raise InputError(
+            f"{len(failed)} of {len(planned)} {kind} failed, first {failed[0]}; their errors are above; the same "
+            "command tries again"
+        )
+
+
 def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> int:
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
     there = finished(planned)

@@ -1,7 +1,6 @@
 """A temporary clone of the project at a run's commit, with its changes, and DVC run in it."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import paths, seeding
+from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError
 
 # Theirs that would have a program in the clone work elsewhere.
@@ -105,7 +104,7 @@ def _one_of(root: Path, name: str, by_origin: Mapping[str, str]) -> str:
     if commit := by_origin.get(git(root, "rev-parse", "HEAD")):
         return commit
     places = ", ".join(f"{commit[:12]} made from {origin[:12]}" for origin, commit in sorted(by_origin.items()))
-    raise InputError(f"{name}: several experiments have this name: {places}; give one by its commit")
+    raise InputError(f"{name}: several experiments have this name: {places}; name the commit instead")
 
 
 def keep_changes(root: Path) -> str:
@@ -144,7 +143,7 @@ def run_dvc(project: Path, *words: str) -> None:
         _end(child)
         raise
     if code:
-        raise InputError(f"`dvc {shlex.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
+        raise InputError(f"`dvc {shell.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

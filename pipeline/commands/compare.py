@@ -36,7 +36,7 @@ def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
     REV is a DVC experiment, a git revision or `workspace`.
     """
     if len(set(names)) < len(names):
-        raise InputError(f"{' '.join(names)}: names one twice; give each once")
+        raise InputError(f"{' '.join(names)}: one name is given twice; give each once")
     reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)
     result = comparison.compare([read(name) for name in reading], metric)
     click.echo(json.dumps(as_data(result), indent=2, ensure_ascii=False) if as_json else as_text(result))
@@ -56,7 +56,7 @@ def read(name: str) -> Experiment:
             manifest = repeats.table(files, paths.MANIFEST)
             return experiment._replace(images={row["path"]: _identity(row) for row in manifest})
     except tracking.IncompleteError as error:
-        raise InputError(f"{name}: {error}; dvc repro makes it, dvc pull brings it") from None
+        raise InputError(f"{name}: {error}; `dvc repro` makes it, `dvc pull` downloads it") from None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 

@@ -5,7 +5,6 @@ back, and runs the stages on a detached HEAD with the second applied. In git's o
 place in the list, so that what was in params.yaml before is known.
 """
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from pipeline.commands import cloning, leftovers, stashes
 from pipeline.commands.leftovers import KEPT, Leftover
 from pipeline.commands.revisions import git
-from pipeline.core import lockfile, paths
+from pipeline.core import lockfile, paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml, read_yaml
 from pipeline.core.yaml_limits import CONFLICT
@@ -71,7 +70,7 @@ def run(root: Path) -> Iterator[Leftover]:
     if branch:
         what += f"; HEAD is detached from {branch}"
     source = [f"--source={commit[:12]}"] if (commit := stashes.before_the_run(root)) else []
-    restore = shlex.join(["git", "restore", *source, *(path for path, _ in files)]) if files else ""
+    restore = shell.join(["git", "restore", *source, *(path for path, _ in files)]) if files else ""
     steps = [*([f"git switch {branch}"] if branch else []), *([restore] if restore else [])]
     yield Leftover(what, " && ".join(steps) or f"git update-ref -d {left[0]}", lambda: _undo_run(root, branch))
 
@@ -141,7 +140,7 @@ def _remover(root: Path, path: Path) -> Callable[[], str]:
     def mend() -> str:
         folder = keep(root, [path.as_posix()])
         (root / path).unlink()
-        return f"removed, DVC writes it anew{kept_in(folder)}"
+        return f"removed; DVC writes it again{kept_in(folder)}"
 
     return mend
 

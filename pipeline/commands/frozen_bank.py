@@ -39,7 +39,7 @@ def asked(backbones: str, words: Sequence[str]) -> dict[str, Asked]:
     for one in bank.named(backbones, resolved):
         if one.backbone in by_name:
             raise InputError(
-                f"{bank.OPTION}: {one.backbone} is there twice; an advice tries it with one file of weights"
+                f"{bank.OPTION}: {one.backbone} is listed twice; an advice tries it with one file of weights"
             )
         if of_all:
             by_name[one.backbone] = one._replace(weights=resolved.recipe.network.weights)

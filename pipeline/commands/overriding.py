@@ -158,9 +158,7 @@ def _check_size(word: str) -> None:
         )
     depth = itertools.accumulate((sign in "[{(") - (sign in "]})") for sign in word)
     if max(depth, default=0) > yaml_limits.DEEPEST:
-        raise InputError(
-            f"-S {cut(word, LONGEST_SHOWN)}: more than {yaml_limits.DEEPEST} brackets within each other; give fewer"
-        )
+        raise InputError(f"-S {cut(word, LONGEST_SHOWN)}: more than {yaml_limits.DEEPEST} nested brackets; give fewer")
 
 
 def _first_line(error: BaseException) -> str:

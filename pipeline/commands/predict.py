@@ -112,7 +112,7 @@ def checked(outputs: Outputs, given: Sequence[str]) -> Outputs:
         if place and place.exists() and not place.is_dir():
             raise InputError(f"{name} {place}: is a file; name a folder")
         if place and any(place.resolve() == Path(one).resolve() for one in given):
-            raise InputError(f"{name} {place}: is what is read; name another folder")
+            raise InputError(f"{name} {place}: is the input folder; name another folder")
     return outputs
 
 

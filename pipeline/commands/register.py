@@ -11,9 +11,10 @@ from pipeline.commands import compare, finding
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare.experiments import Pair
 from pipeline.tracking import Version
 
-OUT = "--force registers it all the same"
+OUT = "--force registers it anyway"
 
 
 @click.command(name="register")
@@ -57,7 +58,7 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         place = finding.experiment(Path.cwd(), key)
         if place is None:
             raise InputError(
-                f"not compared with {who}: the files of experiment {key[:12]} are not at hand, here or in DVC's "
+                f"not compared with {who}: the files of experiment {key[:12]} are neither here nor in DVC's "
                 f"cache; {OUT}"
             )
         names[role] = place
@@ -70,8 +71,16 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None
     points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
     if not pair.verdict.startswith(new.name):
-        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {OUT}")
+        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{OUT}")
     return f"{pair.verdict} ({points})"
+
+
+def _more_repeats(pair: Pair) -> str:
+    """Return that more repeats may decide, where the new one has the higher accuracy but not detectably."""
+    if pair.difference <= 0:
+        return ""
+    price = f" (about {pair.repeats_needed:,} detect 2 points)" if pair.repeats_needed else ""
+    return f"train both with more repeats, which detect smaller differences{price}, or "
 
 
 def incomparable(said: Description, before: Version) -> str:

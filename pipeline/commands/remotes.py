@@ -78,8 +78,8 @@ def _refuse_password(url: str, key: str, way_out: str) -> None:
     is_token = parts.scheme in ("http", "https") and len(parts.username or "") >= SHORTEST_TOKEN
     if parts.password or is_token:
         raise InputError(
-            f"{where.FILE}: remotes.{key}: a password or token is in the remote's address, which files of jobs would "
-            f"have; take it out and give it to {way_out}"
+            f"{where.FILE}: remotes.{key}: a password or token is in the remote's address, which job files would "
+            f"contain; remove it and give it to {way_out}"
         )
 
 

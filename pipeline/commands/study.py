@@ -1,6 +1,5 @@
 """`orbweaver study`: a table of experiments, run, resumed and reported by one name."""
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import click
 from pipeline.commands import cell_runs, cells, sharing
 from pipeline.commands.cells import Cell
 from pipeline.commands.remotes import named_remotes
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.studies import definition
 
@@ -69,9 +68,9 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
         phase, reason = states.get(cell.name, ("to run" if cell.name in experiments else "finished", ""))
-        click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shlex.join(cell.overrides)}")
+        click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shell.join(cell.overrides)}")
         if cell.key in elsewhere:
-            reason = "in the remotes; `study report` brings it"
+            reason = "in the remotes; `study report` downloads it"
         if reason:
             click.echo(f"  {'':<{width}}  {reason}")
     counts = Counter(state.phase for state in states.values())
@@ -112,7 +111,7 @@ def where(init: bool) -> None:
     if remotes := settings.read().remotes:
         click.echo(f"shared by git's remote {remotes.git} and DVC's remote {remotes.dvc}")
     slurm = settings.slurm()
-    click.echo(shlex.join(["sbatch", *slurm.options()]))
+    click.echo(shell.join(["sbatch", *slurm.options()]))
     click.echo(f"-S threads={slurm.cpus} -S device={slurm.computes_on()}, in a clone in {slurm.scratch}")
 
 
@@ -147,23 +146,20 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
             click.echo(f"what they do: {_again('show', name, data, sets)}")
             return
         ended = cell_runs.run_missing(named.name, planned, prepared.start)
-    failures = [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]
+    failures = sum(bool(one.failure) for one in ended)
     cached = sum(one.cached and not one.failure for one in ended)
     click.echo(
-        f"study {named.name}: {len(planned) - len(ended)} cells were there, {len(ended) - len(failures)} ran, "
-        f"{len(failures)} failed, in {time.monotonic() - started:.0f} s"
+        f"study {named.name}: {len(planned) - len(ended)} cells were there, {len(ended) - failures} ran, "
+        f"{failures} failed, in {time.monotonic() - started:.0f} s"
         + (f"; of those that ran, {cached} had their result in DVC's cache" if cached else "")
     )
-    if failures:
-        raise InputError(
-            f"{len(failures)} of {len(planned)} cells failed, first {failures[0]}; the same command tries again"
-        )
+    cell_runs.check_ended(ended, planned, "cells")
     click.echo(f"its page: {_again('report', name, data, sets)}")
 
 
 def _again(command: str, name: str, data: str | None, sets: Sequence[str]) -> str:
     words = [name, *(["--data", data] if data else []), *(word for one in sets for word in ("-S", one))]
-    return f"orbweaver study {command} {shlex.join(words)}"
+    return f"orbweaver study {command} {shell.join(words)}"
 
 
 @command.command()

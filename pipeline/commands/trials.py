@@ -81,8 +81,7 @@ def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]
     """
     planned = plan(trials, words)
     ended = cell_runs.run_missing(NAME, planned, start)
-    if failures := [f"{one.task.cell}: {one.failure}" for one in ended if one.failure]:
-        raise InputError(f"{len(failures)} of {len(planned)} trials failed, first {failures[0]}")
+    cell_runs.check_ended(ended, planned, "trials")
     study = _named(trials).study
     results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
     if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:

@@ -77,7 +77,9 @@ def scratch(place: str) -> Path:
     """
     expanded = os.path.expandvars(place)
     if "$" in expanded:
-        raise InputError(f"where.yaml: slurm.scratch: {place!r} names a variable that {os.uname().nodename} has not")
+        raise InputError(
+            f"where.yaml: slurm.scratch: {place!r} names a variable that is not set on {os.uname().nodename}"
+        )
     if not (Path(expanded).is_dir() and os.access(expanded, os.W_OK)):
         raise InputError(
             f"where.yaml: slurm.scratch: {expanded!r} is not a folder that can be written on {os.uname().nodename}"
@@ -172,7 +174,7 @@ def bring_back(job: Job, project: Path) -> None:
     else:
         _persistently(lambda: copies.fetch(job.root, project))
     if not _is_there(job):
-        raise InputError(f"{job.experiment}: DVC ended well and made no experiment")
+        raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment")
 
 
 def _persistently(act: Callable[[], object]) -> None:

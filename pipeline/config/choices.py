@@ -24,9 +24,7 @@ def _or_none(table: Mapping[str, Choice], description: str) -> dict[str, Choice]
 # By the dotted name of the setting in a recipe.
 TABLES: dict[str, Mapping[str, Choice]] = {
     "data.set": SETS,
-    "data.augmentation": _or_none(
-        AUGMENTATIONS, "training images as test images, but for the random crop where crop_size leaves room"
-    ),
+    "data.augmentation": _or_none(AUGMENTATIONS, "none; only the random crop, if crop_size is smaller than the image"),
     "network.backbone": BACKBONES,
     "network.weights": WEIGHTS,
     "network.freeze": {**STRATEGIES, **OTHER_STRATEGIES},

@@ -64,7 +64,7 @@ def read(path: Path = paths.PARAMS) -> Any:
     except FileNotFoundError:
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root") from None
     if values is None:
-        raise InputError(f"{paths.PARAMS}: empty; `git restore {paths.PARAMS}` has the committed one back")
+        raise InputError(f"{paths.PARAMS}: empty; `git restore {paths.PARAMS}` restores the committed one")
     return values
 
 
@@ -108,7 +108,7 @@ def check(values: Any, *, like: Settings | None = None) -> Settings:
         raise InputError(f"{paths.PARAMS}: recipe: {shown(axes.recipe)} is not one of {known}")
     if len(set(axes.repeats)) < len(axes.repeats):
         raise InputError(
-            f"{paths.PARAMS}: repeats: {shown(list(axes.repeats))} names one twice; each repeat needs its own number"
+            f"{paths.PARAMS}: repeats: {shown(list(axes.repeats))} has a number twice; each repeat needs its own"
         )
     if like is None or any(values[block] is not like.values[block] for block in RECIPES):
         for recipe in values["recipes"]:

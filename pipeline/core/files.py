@@ -40,7 +40,9 @@ def repeat_argument(arguments: Sequence[str]) -> int:
     """
     words = arguments[1:] if arguments[:1] == ["--repeat"] else arguments
     if len(words) != 1 or not re.fullmatch(r"0|[1-9][0-9]{0,9}", words[0]):
-        raise InputError(f"repeats: {shown(' '.join(words))} is no number of a repeat; whole numbers from 0 are")
+        raise InputError(
+            f"repeats: {shown(' '.join(words))} is not the number of a repeat; give a whole number of 0 or more"
+        )
     return int(words[0])
 
 

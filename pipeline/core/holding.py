@@ -39,7 +39,9 @@ def held(
         try:
             file.acquire(timeout=limit, poll_interval=ASK_EVERY)
         except Timeout:
-            raise InputError(f"{lock}: still held by {holder(lock)}; wait until it has ended, then again") from None
+            raise InputError(
+                f"{lock}: still held by {holder(lock)}; wait until that has ended, then try again"
+            ) from None
     try:
         _told(lock).write_text(json.dumps({"pid": os.getpid(), "since": time.time(), "what": what}), encoding="utf-8")
         yield

@@ -8,7 +8,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml
 
 SHORTEST_MD5 = 3
-WAY_OUT = f"`git restore {paths.LOCK}` has the committed one back; or delete it, and `dvc repro` writes it anew"
+WAY_OUT = f"`git restore {paths.LOCK}` restores the committed one; or delete it, and `dvc repro` writes it again"
 
 
 def check() -> None:

@@ -20,5 +20,5 @@ def own(key: Literal["folder", "archive", "weights_file"]) -> str:
     values = read_yaml(paths.PARAMS)
     place = values.get(key) if isinstance(values, dict) else None
     if not isinstance(place, str) or not place:
-        raise InputError(f"{paths.PARAMS}: {key}: {shown(place)} is no place; give a path")
+        raise InputError(f"{paths.PARAMS}: {key}: {shown(place)} is not a path; give one")
     return place

@@ -118,4 +118,4 @@ class Recipe(TrainingSettings):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
-            raise InputError(f"{file}: {place}: {first['msg']}; `dvc repro -f validate` writes it anew") from None
+            raise InputError(f"{file}: {place}: {first['msg']}; `dvc repro -f validate` writes it again") from None

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.core import lockfile, paths
+from pipeline.core import lockfile, paths, shell
 from pipeline.core.errors import InputError
 
 
@@ -69,7 +68,7 @@ def _cache() -> Path:
 
 
 def _words(*places: Path) -> str:
-    return shlex.join(map(str, places))
+    return shell.join(map(str, places))
 
 
 def _md5(file: Path) -> str:

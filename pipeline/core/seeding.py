@@ -67,7 +67,7 @@ def check_threads(threads: int | Literal["auto"]) -> None:
         InputError: naming both numbers.
     """
     if threads != "auto" and threads > cores() and not os.environ.get(MORE_THREADS):
-        raise InputError(f"threads: {threads}: there are {cores()} cores at hand; give at most as many, or auto")
+        raise InputError(f"threads: {threads}: there are {cores()} cores available; give at most as many, or auto")
 
 
 def choose_device(name: str) -> str:

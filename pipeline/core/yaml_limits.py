@@ -101,9 +101,7 @@ def _check_sizes(text: str, path: Path) -> None:
         if isinstance(event, events.CollectionStartEvent):
             open_ones.append((anchor, 1))
             if len(open_ones) > DEEPEST:
-                raise InputError(
-                    f"{place}: more than {DEEPEST} sections or lists within each other; settings have fewer"
-                )
+                raise InputError(f"{place}: more than {DEEPEST} nested sections or lists; settings have fewer")
         elif isinstance(event, events.CollectionEndEvent):
             anchor, size = open_ones.pop()
         elif isinstance(event, events.ScalarEvent):
@@ -112,7 +110,7 @@ def _check_sizes(text: str, path: Path) -> None:
         elif isinstance(event, events.AliasEvent):
             size, anchor = sizes.get(str(anchor), 1), None
             if any(around == event.anchor for around, _ in open_ones):
-                raise InputError(f"{place}: the alias {event.anchor!r} is within what it stands for; write it out")
+                raise InputError(f"{place}: the alias {event.anchor!r} contains itself; write its value out")
         if anchor and size:
             sizes[anchor] = size
         around, count = open_ones[-1]

@@ -58,12 +58,12 @@ SCRATCH = "scratch"
 STRATEGIES: dict[str, Strategy] = {
     "1": Strategy(
         title="only the head trains",
-        description="the whole backbone frozen",
+        description="only the head trains; the backbone is frozen",
         rules=(Rule("head", True), Rule("*", False)),
     ),
     "2": Strategy(
         title="everything trains, from pre-trained values",
-        description="nothing frozen",
+        description="all layers train",
         rules=(Rule("*", True),),
     ),
     "3a": Strategy(
@@ -83,15 +83,15 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     LORA: Strategy(
         title="low-rank updates of attention and the head train",
-        description="transformers: low-rank updates of attention's query and value layers, merged at the end (Hu et "
-        "al. 2022)",
+        description="for transformers: trains low-rank updates of attention's query and value layers and merges them "
+        "at the end (Hu et al. 2022)",
         options="pipeline.networks.options:LoraOptions",
         rules=(Rule("*", True),),
         part=LOW_RANK,
     ),
     BITFIT: Strategy(
         title="all biases and the head train",
-        description="transformers: the biases of all layers and the head (Ben Zaken et al. 2022)",
+        description="for transformers: trains the biases of all layers, and the head (Ben Zaken et al. 2022)",
         rules=(Rule("*", True),),
         part=BIASES,
     ),
@@ -122,18 +122,18 @@ PROBE = "probe"
 OTHER_STRATEGIES: dict[str, Choice] = {
     "scratch": Choice(
         title="everything trains, from random values",
-        description="strategy 2 without pre-trained weights: the worth of pre-training",
+        description="strategy 2 from random weights: shows what pre-training is worth",
     ),
     LP_FT: Choice(
         title="the head is solved on the frozen network's features, then everything trains",
-        description="the head solved by logistic regression on frozen features, then strategy 2 (Kumar et al. 2022)",
+        description="the head by logistic regression on frozen features, then strategy 2 (Kumar et al. 2022)",
     ),
     PROBE: Choice(
         title="the head is solved on the frozen network's features, and nothing trains",
-        description="logistic regression on frozen features: the yardstick, in seconds",
+        description="only logistic regression on frozen features: the baseline, in seconds",
     ),
     "phases": Choice(
         title="in phases, see Training",
-        description="parts of the budget, each with a strategy or a first layer that trains, and a rate",
+        description="phases, each with its own strategy or first layer that trains, budget and learning rate",
     ),
 }

@@ -5,27 +5,27 @@ from pipeline.core.choices import Choice
 WEIGHTS: dict[str, Choice] = {
     "bundled": Choice(
         title="bundled ImageNet weights",
-        description="installed with this project, for efficientnet_lite0; needs no network",
+        description="for efficientnet_lite0: installed with this project; no download",
     ),
     "imagenet": Choice(
         title="ImageNet's weights",
-        description="torchvision's, kept in torch's own cache, the hash checked each time",
+        description="downloaded by torchvision into torch's cache; the hash is checked at each use",
     ),
     "places365": Choice(
         title="Places365's weights",
-        description="the Places365 authors', for some backbones; they publish no hash, so the file's own is recorded",
+        description="for some backbones, from Places365's authors, who publish no hash: the file's is recorded",
     ),
     "timm": Choice(
         title="timm's weights",
-        description="for backbones timm/NAME, from the Hugging Face hub, kept in its own cache, the digest recorded",
+        description="for timm/NAME: downloaded from the Hugging Face hub into its cache; the digest is recorded",
     ),
     "file": Choice(
         title="weights from a file",
-        description=".safetensors, or .pth read without running code, under the backbone's own names",
+        description="your own .safetensors or .pth file, read without running code, with the backbone's own names",
     ),
     "none": Choice(
         title="no pre-trained weights",
-        description="random values",
+        description="random values; nothing is pre-trained",
     ),
 }
 # Those that were trained on ImageNet's images, which other sets may share.

@@ -60,6 +60,6 @@ def _download(row: BackboneRow) -> Path:
             if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
                 break
     raise InputError(
-        f"weights: {row.hub} cannot be had from the Hugging Face hub: {problem}; go online once (gated models "
+        f"weights: {row.hub} cannot be downloaded from the Hugging Face hub: {problem}; go online once (gated models "
         "also need `hf auth login`), or give a file of your own: -S weights=file -S weights_file=/path/to/it"
     )

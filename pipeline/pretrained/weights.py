@@ -148,7 +148,7 @@ def packaged(name: str) -> Pretrained:
     package = BACKBONES[name].bundled
     assert package is not None  # `check_weights` has refused all others.
     path = package.place()
-    way_out = "delete .venv, and `make setup` installs it anew"
+    way_out = "delete .venv, and `make setup` installs it again"
     if not path.is_file():
         raise InputError(f"weights: {path} is not there; {way_out}")
     if (digest := digests.sha256(path)) != package.sha256:

@@ -105,12 +105,12 @@ def detectable(repeats: Sequence[Repeat]) -> str | None:
         return None
     needed = power.repeats_for(power.ASKED, smallest)
     points = f"{100 * power.ASKED:.0f} points"
-    takes = f"{points} take about {needed:,} repeats" if needed else f"no number of repeats shows {points}"
+    takes = f"{points} take about {needed:,} repeats" if needed else f"no number of repeats detects {points}"
     alone = "" if drawn else ", as far as the seeds go; the test images, which are the same in each, add to that"
     return (
-        f"In a comparison with an experiment that varies as much and independently, {len(repeats)} repeats show a "
-        f"difference from {100 * seen:.1f} points on, four times in five; {takes}{alone}. orbweaver compare tells it "
-        "of two experiments."
+        f"Compared with an experiment that varies as much, independently, {len(repeats)} repeats detect a difference "
+        f"of {100 * seen:.1f} points with a probability of 80 %; {takes}{alone}. For two experiments, `orbweaver "
+        "compare` computes this from both."
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from pipeline.core import progress
 from pipeline.core.records import Counted
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
@@ -51,7 +52,12 @@ def pictures(material: Material, explanations: Explanations) -> dict[str, Pictur
         | dict(_errors(repeats))
         | dict(_inside(repeats[0], explanations))
     )
-    return {name: picture(draw, alt) for name, (draw, alt) in charts.items()}
+    pictures = {}
+    with progress.bar(len(charts), "report: charts", "charts") as shown:
+        for name, (draw, alt) in charts.items():
+            pictures[name] = picture(draw, alt)
+            shown.update()
+    return pictures
 
 
 def photographs(material: Material, explanations: Explanations) -> dict[str, bytes]:

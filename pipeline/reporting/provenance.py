@@ -1,12 +1,11 @@
 """Where a result came from, and the commands that give it back."""
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from pipeline.core import provenance
+from pipeline.core import provenance, shell
 from pipeline.core.files import flat
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.sections import SOLVED
@@ -117,7 +116,7 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
         values[key] = f"YOUR_{key.upper()}"
     if recipe.network.weights == "file":
         values["weights_file"] = "YOUR_FILE"
-    words = [f"-S {shlex.quote(f'{key}={_override(value)}')}" for key, value in values.items()]
+    words = [f"-S {shell.quote(f'{key}={_override(value)}')}" for key, value in values.items()]
     checkout = [f"git checkout {trained_at}"] if trained_at else []
     return [*checkout, " \\\n  ".join([f"dvc exp run -S recipe={name}", *words])]
 

@@ -2,10 +2,10 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.core import shell
 from pipeline.core.errors import InputError
 from pipeline.tracking.address import shown, uri
 from pipeline.tracking.labels import NAME
@@ -77,5 +77,5 @@ def _refused(error: Exception) -> str:
 def _reason(error: Exception) -> str:
     text = shown(" ".join(str(error).split()))
     if "out-of-date database schema" in text:
-        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shlex.quote(shown(uri()))}`"
+        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shell.quote(shown(uri()))}`"
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -40,10 +40,10 @@ def recorded(run: str) -> origin.Origin:
     with told_in_a_line(), opened() as store, TemporaryDirectory() as folder:
         named = store.client.get_run(run)
         if labels.KEY not in named.data.tags:
-            raise InputError(f"run {run}: not one of {labels.NAME}'s")
+            raise InputError(f"run {run}: not made by {labels.NAME}")
         if origin.FILE not in {artifact.path for artifact in store.client.list_artifacts(run)}:
             raise InputError(
-                f"run {run}: does not say what it was made from; delete it and `orbweaver sync` in the clone it is from"
+                f"run {run}: does not record its origin; delete it, and run `orbweaver sync` in the clone that made it"
             )
         content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
     return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE)

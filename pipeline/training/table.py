@@ -67,19 +67,19 @@ class Factory(Choice):
 OPTIMIZERS: dict[str, Factory] = {
     "adam": Factory(
         title="Adam",
-        description="Adam; weight decay is added to the gradient",
+        description="weight decay is added to the gradient",
         options="pipeline.training.table:AdamOptions",
         make="pipeline.training.optimizers:adam",
     ),
     "adamw": Factory(
         title="AdamW",
-        description="Adam with weight decay apart from the gradient",
+        description="Adam with weight decay that is separate from the gradient",
         options="pipeline.training.table:AdamOptions",
         make="pipeline.training.optimizers:adamw",
     ),
     "sgd": Factory(
         title="SGD",
-        description="stochastic gradient descent with momentum, Nesterov's or plain",
+        description="stochastic gradient descent with plain or Nesterov momentum",
         options="pipeline.training.table:SgdOptions",
         make="pipeline.training.optimizers:sgd",
     ),
@@ -88,24 +88,24 @@ OPTIMIZERS: dict[str, Factory] = {
 SCHEDULES: dict[str, Factory] = {
     "constant": Factory(
         title="a constant rate",
-        description="the first rate throughout",
+        description="the learning rate stays the same",
         make="pipeline.training.schedules:constant",
     ),
     "step": Factory(
         title="steps",
-        description="the rate is multiplied by `factor` after each of the fractions `at` of the budget",
+        description="the learning rate is multiplied by `factor` after each fraction of the budget in `at`",
         options="pipeline.training.table:StepOptions",
         make="pipeline.training.schedules:step",
     ),
     "cosine": Factory(
         title="a cosine",
-        description="half a cosine down to `final` times the first rate",
+        description="the learning rate falls along half a cosine to `final` times its first value",
         options="pipeline.training.table:CosineOptions",
         make="pipeline.training.schedules:cosine",
     ),
     "exponential": Factory(
         title="an exponential",
-        description="falls with each iteration, to `factor` times itself in the fraction `every` of the budget",
+        description="the learning rate falls in each iteration, by `factor` per fraction `every` of the budget",
         options="pipeline.training.table:ExponentialOptions",
         make="pipeline.training.schedules:exponential",
     ),
@@ -115,11 +115,11 @@ SCHEDULES: dict[str, Factory] = {
 SAMPLERS: dict[str, Choice] = {
     "shuffle": Choice(
         title="every image once an epoch",
-        description="every image once an epoch, in an order of the epoch's own",
+        description="every image once per epoch, in a new random order",
     ),
     "weighted": Choice(
         title="with replacement, each class as often as any other; training's curves are of these draws",
-        description="as many draws an epoch as there are images, with replacement, each class as often as any other",
+        description="draws with replacement, each class equally often; an epoch has as many draws as images",
     ),
 }
 
@@ -130,6 +130,6 @@ CLASS_WEIGHTS: dict[str, Choice] = {
     ),
     "balanced": Choice(
         title="the rarer a class, the more its images count in the training loss, not in the validation's",
-        description="an image of class k counts n / (K n_k) in the training loss",
+        description="rare classes count more: an image of class k has the weight n / (K n_k) in the training loss",
     ),
 }

@@ -240,5 +240,5 @@ def test_weights_from_the_hub_are_fetched_once_and_their_digest_is_recorded_and_
     # Where no server answers, the hub's library tries for a minute first.
     done = source(address, tmp_path / "another", HF_HUB_OFFLINE="1")
     assert done.returncode == 1
-    assert "cannot be had from the Hugging Face hub" in done.stderr
+    assert "cannot be downloaded from the Hugging Face hub" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -107,13 +107,13 @@ def test_one_experiment_by_itself_has_no_table_of_differences(two):
 
 
 def test_an_experiment_twice_is_refused(two):
-    with pytest.raises(InputError, match=r"^one one: names one twice"):
+    with pytest.raises(InputError, match=r"^one one: one name is given twice"):
         said("one", "one")
 
 
 def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
     Path("other/metrics/evaluate/2/predictions.csv").unlink()
-    with pytest.raises(InputError, match=r"^other: .*2/predictions\.csv: No such file.*; dvc repro makes it"):
+    with pytest.raises(InputError, match=r"^other: .*2/predictions\.csv: No such file.*; `dvc repro` makes it"):
         said("one", "other")
 
 

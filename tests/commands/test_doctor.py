@@ -57,6 +57,7 @@ def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
     assert "  .txt 1" in lines
     assert "  dog/15.png: palette to RGB" in lines
     assert "uneven classes, 3.0 to 1 (2)" in lines
+    assert lines[lines.index("classes of fewer than 10 images (1)") + 2] == "  dog: 4"
 
 
 def test_a_folder_that_is_not_looked_at_is_said_before_the_look(own, monkeypatch):
@@ -73,6 +74,7 @@ def test_json_holds_every_finding_with_its_files(own):
     assert (found["set"], found["images"], found["classes"]) == ("folder", 16, {"cat": 12, "dog": 4})
     assert {one["what"]: one["count"] for one in found["findings"]} == {
         "files that are no photographs": 1,
+        "classes of fewer than 10 images": 1,
         "uneven classes, 3.0 to 1": 2,
         "images that are converted": 1,
     }
@@ -125,7 +127,7 @@ def test_a_folder_that_is_not_there_is_one_line():
 
 
 def test_a_set_without_findings_says_so():
-    done = CliRunner().invoke(doctor.command, ["-S", "options.data.synthetic.images_per_class=4"])
+    done = CliRunner().invoke(doctor.command, ["-S", "options.data.synthetic.images_per_class=10"])
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found that needs a look")
 
 

@@ -59,7 +59,7 @@ def test_weights_that_the_user_gives_are_those_of_all() -> None:
 @pytest.mark.parametrize(
     ("backbones", "words", "line"),
     [
-        (f"{RESNET},{RESNET}={FILE}", [], "--backbones: resnet18 is there twice"),
+        (f"{RESNET},{RESNET}={FILE}", [], "--backbones: resnet18 is listed twice"),
         (f"{RESNET}={FILE}", ["weights=imagenet"], "-S weights=imagenet: --backbones has a file of weights for one"),
         ("resnet19", [], "--backbones: 'resnet19' is not known"),
     ],

@@ -227,7 +227,7 @@ def test_a_cut_dvc_lock_that_was_never_committed_makes_room_for_a_new_one_unaske
     mending.prepare(Path.cwd(), lines.append)
     (line,) = lines
     assert line.startswith("dvc.lock: ")
-    assert ": removed, DVC writes it anew; what was there is in .dvc/tmp/mended/" in line
+    assert ": removed; DVC writes it again; what was there is in .dvc/tmp/mended/" in line
     assert not Path("dvc.lock").exists()
 
 

@@ -15,7 +15,7 @@ from pipeline.tracking import Version
 OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)
 IMAGES = 40
 # How many of the images each experiment tells right.
-RIGHT = {"better": 40, "old": 20, "equal": 20, "worse": 4, "elsewhere": 40}
+RIGHT = {"better": 40, "old": 20, "equal": 20, "slightly": 21, "worse": 4, "elsewhere": 40}
 
 
 def write_answers(root, right, *, name="a"):
@@ -56,15 +56,20 @@ def test_a_better_one_is_taken(experiments):
 @pytest.mark.parametrize(
     ("experiment", "verdict"),
     [
-        ("worse", "version 3's network is better; other seeds are not tried (-40.0 points of accuracy in 1 repeats)"),
-        ("equal", "no detectable difference (+0.0 points of accuracy in 1 repeats)"),
+        ("worse", "version 3's network is better; other seeds are not tried (-40.0 points of accuracy in 1 repeats); "),
+        ("equal", "no detectable difference (+0.0 points of accuracy in 1 repeats); "),
+        (
+            "slightly",
+            "no detectable difference (+2.5 points of accuracy in 1 repeats); "
+            "train both with more repeats, which detect smaller differences, or ",
+        ),
     ],
 )
 def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, experiment, verdict):
     with pytest.raises(InputError) as refused:
         judged(experiment)
     assert str(refused.value) == (
-        f"not better than spiders version 3, which has the alias best: {verdict}; --force registers it all the same"
+        f"not better than spiders version 3, which has the alias best: {verdict}--force registers it anyway"
     )
 
 
@@ -72,7 +77,7 @@ def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, exper
     ("experiment", "before", "said", "why"),
     [
         ("elsewhere", OLD, described.REPEAT, "only what is tested on the same images can be compared"),
-        ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are not at hand"),
+        ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are neither here nor in"),
         ("old", OLD, described.REPEAT, "both are of one experiment"),
         ("better", OLD, described.FINAL, r"this bundle \(final\) has no test score of its own"),
         ("better", OLD._replace(scored=False, kind="ensemble"), described.REPEAT, r"that bundle \(ensemble\) has no"),

@@ -119,7 +119,7 @@ def test_more_threads_than_cores_are_refused_but_where_a_run_is_made_again(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(seeding.MORE_THREADS, raising=False)
     tiny.put(tiny.recipe("quick", threads=threads))
-    with pytest.raises(InputError, match=rf"^threads: {threads}: there are {seeding.cores()} cores at hand; give at"):
+    with pytest.raises(InputError, match=rf"^threads: {threads}: there are {seeding.cores()} cores available; give at"):
         validate.main()
     assert not paths.RECIPE.exists()
     monkeypatch.setenv(seeding.MORE_THREADS, "yes")

@@ -51,7 +51,7 @@ NEXT = whole().count("\n") + 1
 LISTS = doubled("[1, 2]", f"[{', '.join(['*'] * 10)}]", 10)
 SECTIONS = doubled("{k: 1}", f"{{{', '.join(f'k{n}: *' for n in range(10))}}}", 10)
 TOO_MANY = "more than 20,000 keys and values, those behind aliases included; settings are fewer"
-TOO_DEEP = "more than 20 sections or lists within each other; settings have fewer"
+TOO_DEEP = "more than 20 nested sections or lists; settings have fewer"
 TOO_LONG = "characters; at most 4,096 are read"
 
 
@@ -64,7 +64,7 @@ TOO_LONG = "characters; at most 4,096 are read"
     ("lists of aliases", behind(LISTS), TOO_MANY),
     ("sections of aliases", behind(SECTIONS), TOO_MANY),
     ("sections of aliases in a recipe", SECTIONS + put("lr", "*a9"), TOO_MANY),
-    ("an alias within itself", behind("x: &x [*x]\n"), f"line {NEXT}: the alias 'x' is within what it stands for"),
+    ("an alias within itself", behind("x: &x [*x]\n"), f"line {NEXT}: the alias 'x' contains itself"),
     ("an alias of nothing", behind("x: *nowhere\n"), f"not YAML: line {NEXT}, column 4: found undefined alias"),
     ("brackets by the thousand", behind(f"x: {'[' * 2000}{']' * 2000}\n"), TOO_DEEP),
     ("open brackets by the thousand", put("lr", "{a: " * 50_000), TOO_DEEP),
@@ -176,8 +176,8 @@ QUOTES = "KEY=VALUE is needed, and quotes around a value with signs in it, such 
 
 
 @table(
-    ("brackets by the thousand", f"lr={'[' * 1000}{']' * 1000}", "more than 20 brackets within each other; give fewer"),
-    ("sections by the hundred", f"lr={'{a:' * 100}1{'}' * 100}", "more than 20 brackets within each other"),
+    ("brackets by the thousand", f"lr={'[' * 1000}{']' * 1000}", "more than 20 nested brackets; give fewer"),
+    ("sections by the hundred", f"lr={'{a:' * 100}1{'}' * 100}", "more than 20 nested brackets"),
     ("a value of 20,000 letters", f"freeze={'x' * 20_000}", "at most 4,096 are read; write it into params.yaml"),
     ("a value of 4,000 letters", f"freeze={'x' * 4000}", "xxx' (4,000 characters) is not one of auto, 1, 2"),
     ("a key of 20,000 letters", f"{'k' * 20_000}=1", "at most 4,096 are read"),

@@ -119,7 +119,7 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ("recipes.quick", None, "recipes.quick: None: the keys of this section are needed"),
         ("repeats", 1, "repeats: 1: a list is needed, such as [1]"),
         ("repeats", [], "repeats: []: needs at least one entry"),
-        ("repeats", [1, 1], "repeats: [1, 1] names one twice; each repeat needs its own number"),
+        ("repeats", [1, 1], "repeats: [1, 1] has a number twice; each repeat needs its own"),
         ("recipe", "unwritten", "recipe: 'unwritten' is not one of quick, ecsm"),
         ("device", "gpu", "device: 'gpu': is not one of auto, cuda"),
         ("threads", 0, "threads: 0: "),

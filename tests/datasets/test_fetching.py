@@ -424,7 +424,9 @@ def test_a_cache_that_can_only_be_read_serves(server, cache, monkeypatch):
 def test_a_cache_that_cannot_be_made_is_reported(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ORBWEAVER_CACHE", str(tmp_path / "file/cache"))
-    with pytest.raises(InputError, match=r"file/cache: the cache cannot be made \(.*\); name another folder in ORB"):
+    with pytest.raises(
+        InputError, match=r"file/cache: the cache folder cannot be created \(.*\); name another folder in ORB"
+    ):
         bring("http://127.0.0.1:1/set.tgz")
 
 

@@ -8,6 +8,8 @@ from pipeline.datasets.prepared.leaks import Leak
 from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 from pipeline.datasets.prepared.search import Search
 
+FEW = "classes of fewer than 10 images"
+
 
 def _row(path: str, *, image: str = "", part: str = "", side: int = 100, mode: str = "RGB", note: str = "") -> Row:
     return Row(path, path.split("/")[0], part, 1, image or path, side, side, mode, note)
@@ -18,7 +20,10 @@ def _pair(path: str, of: str, found: str = "features", confirmed: str = "yes") -
 
 
 def _examined(rows, *, rejected=(), pairs=(), on_leak="refuse", **options):
-    return examine(rows, rejected, pairs, Search(len(rows), 0, 0), **{"image_size": 64, "on_leak": on_leak} | options)
+    """Examine a few images; that they are few is a finding of its own, left out but in its test."""
+    options = {"image_size": 64, "on_leak": on_leak} | options
+    report = examine(rows, rejected, pairs, Search(len(rows), 0, 0), **options)
+    return report | {"findings": [one for one in report["findings"] if one["what"] != FEW]}
 
 
 def _findings(rows, **options) -> dict[str, tuple[list[str], bool]]:
@@ -50,6 +55,15 @@ def test_classes_of_very_different_size_are_found():
     assert _findings([*(_row(f"a/{n}") for n in range(6)), _row("b/1"), _row("b/2")]) == {
         "uneven classes, 3.0 to 1": (["a: 6", "b: 2"], False)
     }
+
+
+def test_classes_of_few_images_are_named_once_with_their_numbers():
+    sizes = {"a": 10, "b": 9, "c": 2}
+    rows = [_row(f"{label}/{n}") for label, images in sizes.items() for n in range(images)]
+    report = examine(rows, [], [], Search(len(rows), 0, 0), image_size=64, on_leak="refuse")
+    (few,) = [one for one in report["findings"] if one["what"] == FEW]
+    assert (few["files"], few["stops"]) == (["c: 2", "b: 9"], False)
+    assert "a 7:3 split of 2 images tests on about 1, so the scores of the class say little" in few["advice"]
 
 
 def test_images_smaller_than_they_are_packed_are_found():

@@ -216,7 +216,8 @@ def test_scancel_leaves_nothing_and_the_same_command_goes_on(mine: Clone, slurm:
     slurm.call("scancel", "--user=root")
     told, _ = child.communicate(timeout=cluster.PATIENCE)
     assert child.returncode == 1, told
-    assert "2 of 2 cells failed, first 3a: it was cancelled" in told
+    assert "failed: 3a: it was cancelled" in told
+    assert "2 of 2 cells failed, first 3a; " in told
     assert_nothing_is_left(slurm, tmp_path)
     assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
     # SLURM forgets the job in some minutes, and its word in the log stays.

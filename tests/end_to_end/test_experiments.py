@@ -22,7 +22,7 @@ REFUSED = {
 REFUSED_TOO = {
     "+frez=3c": "params.yaml: unknown key 'frez'; did you mean 'freeze'?",
     "+recipes.quick.train.lrr=1": "params.yaml: unknown key 'recipes.quick.train.lrr'; did you mean 'lr'?",
-    "repeats=[1,1]": "names one twice",
+    "repeats=[1,1]": "has a number twice",
     "attention=cbam backbone=vit_b_16 weights=none": "attention: 'cbam' needs feature maps",
     "repeats=['1;id']": "repeats.0: '1;id': a whole number is needed",
     "repeats=['$(id)']": "repeats.0: '$(id)': a whole number is needed",

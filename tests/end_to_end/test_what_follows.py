@@ -262,7 +262,7 @@ UNREADABLE = {
     "x:\n\ty: 1\n": "begins with a tab; YAML takes blanks alone",
     "<<<<<<< HEAD\nx: 1\n=======\nx: 2\n>>>>>>> other\n": "is a mark of a conflict in a merge; choose one side",
     "x: 2020-01-01\n": "unknown key 'x'",
-    f"x: {'[' * 2000}{']' * 2000}\n": "more than 20 sections or lists within each other",
+    f"x: {'[' * 2000}{']' * 2000}\n": "more than 20 nested sections or lists",
     f"x: {'9' * 5000}\n": "a key or value of 5,000 characters; at most 4,096 are read",
 }
 

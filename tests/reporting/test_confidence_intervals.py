@@ -77,7 +77,10 @@ def test_the_note_on_what_a_comparison_would_show_takes_the_other_for_as_variabl
     parts = {"train": 3000, "test": 1000}
     told = confidence_intervals.detectable([repeat(n, n, of=1000, train=3000) for n in (5, 9, 7)])
     twice = [2**0.5 * value for value in (0.005, 0.009, 0.007)]
-    assert f"from {100 * power.smallest_detectable(twice, **parts):.1f} points on" in told
+    assert (
+        f"a difference of {100 * power.smallest_detectable(twice, **parts):.1f} points with a probability of 80 %"
+        in told
+    )
     needed = power.repeats_for(0.02, lambda n: power.smallest_detectable(twice, **parts, repeats=n))
     assert needed is not None
     assert f"; 2 points take about {needed} repeats." in told
@@ -85,7 +88,7 @@ def test_the_note_on_what_a_comparison_would_show_takes_the_other_for_as_variabl
 
 def test_where_no_number_of_repeats_shows_two_points_that_is_said():
     told = confidence_intervals.detectable([repeat(1, 2), repeat(2, 9), repeat(3, 7)])
-    assert "; no number of repeats shows 2 points." in told
+    assert "; no number of repeats detects 2 points." in told
 
 
 def test_on_one_test_part_the_images_add_to_what_the_seeds_hide():

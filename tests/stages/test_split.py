@@ -81,7 +81,7 @@ def test_each_repeat_has_its_own_file():
 
 @pytest.mark.parametrize("arguments", [[], ["one"], ["1", "2"], ["-1"], ["1.0"]])
 def test_another_argument_than_a_repeat_is_refused(arguments):
-    with pytest.raises(InputError, match=r"^repeats: '.*' is no number of a repeat; whole numbers from 0 are$"):
+    with pytest.raises(InputError, match=r"^repeats: '.*' is not the number of a repeat; give a whole number"):
         main(arguments)
 
 

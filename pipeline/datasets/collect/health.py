@@ -12,6 +12,8 @@ from pipeline.datasets.prepared.search import Search, words
 
 # From this ratio of the largest to the smallest class, accuracy hardly depends on the small ones.
 UNEVEN = 3.0
+# A class of fewer images has at most three test images when 7:3 are divided.
+FEW = 10
 
 # What a validation folder is told by that is taken as the test part.
 TESTED = "images taken as the test part"
@@ -83,6 +85,7 @@ def examine(
         *_tested(rows),
         *_repeated(rows, pairs, on_leak, refuse_duplicates),
         *_alike(pairs),
+        *_few(classes),
         *_uneven(classes),
         *_small(rows, image_size),
         *_converted(rows),
@@ -129,6 +132,18 @@ def _tested(rows: Sequence[Row]) -> Iterator[Finding]:
     for name, images in parts.tested_rows(rows).items():
         advice = "nothing, if that is meant; else name the folders train, val and test"
         yield Finding(TESTED, [parts.remark(name)], advice, files_in_all=images)
+
+
+def _few(classes: Counter[str]) -> Iterator[Finding]:
+    """Yield classes of so few images that their scores say little."""
+    if few := sorted((images, label) for label, images in classes.items() if images < FEW):
+        least = few[0][0]
+        tested = max(1, round(0.3 * least))
+        advice = (
+            f"add images, or leave the class out: a 7:3 split of {least} images tests on about {tested}, so the "
+            "scores of the class say little"
+        )
+        yield Finding(f"classes of fewer than {FEW} images", [f"{label}: {images}" for images, label in few], advice)
 
 
 def _uneven(classes: Counter[str]) -> Iterator[Finding]:

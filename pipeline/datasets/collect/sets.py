@@ -12,7 +12,7 @@ from pipeline.datasets.synthetic.synthetic import SPIDERS
 SETS: dict[str, DataSet] = {
     "synthetic": DataSet(
         title="drawn spiders",
-        description="spiders that a program draws, for trying things out",
+        description="computer-drawn spiders, to try things out",
         options="pipeline.datasets.collect.options:SyntheticOptions",
         bring="pipeline.datasets.collect.bringing:draw",
         classes=len(SPIDERS),
@@ -20,7 +20,7 @@ SETS: dict[str, DataSet] = {
     ),
     "folder": DataSet(
         title="the user's own photographs",
-        description="your own photographs, a folder a class",
+        description="your own photographs, one folder per class",
         bring="pipeline.datasets.collect.bringing:bring_own",
         read=folder.layout,
         given_by="folder",

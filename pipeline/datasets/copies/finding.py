@@ -11,8 +11,8 @@ from typing import TypeVar
 import cv2
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from pipeline.core import progress
 from pipeline.datasets.copies import alignment, appearance, hashes
 from pipeline.datasets.copies.alignment import Evidence, Marks
 from pipeline.datasets.copies.appearance import Extract, Features
@@ -73,11 +73,11 @@ def _compared(rows: Sequence[Row], folder: Path, extract: Extract, by_hash: set[
 
     with _one_thread_each():
         # Batches are the same on any number of cores, since the sums of a network depend on them in the last bits.
-        seen = list(_in_threads(looked, _batches(rows, _BATCH), "look"))
+        seen = list(_in_threads(looked, _batches(rows, _BATCH), "copies: features"))
         marks = [one for batch, _ in seen for one in batch]
         vectors = appearance.directions([features for _, features in seen])
         pairs = sorted(by_hash.union(appearance.neighbors(vectors)))
-        evidence = [one for batch in _in_threads(aligned, _batches(pairs, _PAIRS), "align") for one in batch]
+        evidence = [one for batch in _in_threads(aligned, _batches(pairs, _PAIRS), "copies: pairs") for one in batch]
     for (one, other), found in zip(pairs, evidence, strict=True):
         if pair := _pair(rows[one], rows[other], found, _likeness(vectors, one, other), (one, other) in by_hash):
             yield pair
@@ -112,7 +112,10 @@ def _in_threads(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], what: 
     """Yield the results in order; what is worked on leaves Python's lock most of the time."""
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     try:
-        yield from tqdm(pool.map(work, items), what, len(items), unit=" batches", disable=None)
+        with progress.bar(len(items), what, "batches") as shown:
+            for result in pool.map(work, items):
+                yield result
+                shown.update()
     finally:
         pool.shutdown(cancel_futures=True)
 

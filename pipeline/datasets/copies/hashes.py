@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
-from tqdm import tqdm
 
+from pipeline.core import progress
 from pipeline.datasets.decoding import images
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared.manifest import Row
@@ -64,8 +64,14 @@ def near(rows: Sequence[Row], folder: Path, compared: Sequence[int]) -> list[tup
         compared: indices of rows of different bytes.
     """
     work = functools.partial(digest, folder)
-    with mapped(work, [rows[index].path for index in compared]) as results:
-        prints = list(tqdm(results, "compare", len(compared), unit=" images", disable=None))
+    prints = []
+    with (
+        mapped(work, [rows[index].path for index in compared]) as results,
+        progress.bar(len(compared), "copies: hashes", "images") as shown,
+    ):
+        for result in results:
+            prints.append(result)
+            shown.update()
     return [(compared[one], compared[other]) for one, other in pairs(prints)]
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
-from tqdm import tqdm
 
-from pipeline.core import digests, paths
+from pipeline.core import digests, paths, progress
 from pipeline.core.errors import InputError
 from pipeline.core.interpolation import Interpolation
 from pipeline.core.space import check_room
@@ -79,8 +78,8 @@ def _write_images(file: Path, rows: Sequence[Row], pixels: Pixels, shape: tuple[
     starts = range(0, len(rows), CHUNK)
     chunks = [(begin + start * image, rows[start : start + CHUNK]) for start in starts]
     work = functools.partial(_write_chunk, file, pixels)
-    progress = tqdm(total=len(rows), desc="preprocess", unit=" images", disable=None)
-    with file.open("w+b", buffering=0) as stream, _named(file), mapped(work, chunks) as written, progress:
+    bar = progress.bar(len(rows), "preprocess", "images")
+    with file.open("w+b", buffering=0) as stream, _named(file), mapped(work, chunks) as written, bar:
         # Writes and reads, no memory map: a full disk would kill the process with SIGBUS.
         _reserve(stream.fileno(), begin + len(rows) * image)
         stream.write(header.getvalue())
@@ -91,7 +90,7 @@ def _write_images(file: Path, rows: Sequence[Row], pixels: Pixels, shape: tuple[
             if len(data) != count:
                 raise OSError(errno.EIO, f"{len(data)} of {count} bytes are there")
             digest.update(data)
-            progress.update(len(members))
+            bar.update(len(members))
     return digest
 
 

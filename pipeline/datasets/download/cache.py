@@ -51,7 +51,7 @@ def make_folder(folder: Path, variable: str = CACHE_VARIABLE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{folder}: the cache cannot be made ({error.strerror}); name another folder in {variable}"
+            f"{folder}: the cache folder cannot be created ({error.strerror}); name another folder in {variable}"
         ) from None
 
 

@@ -24,24 +24,24 @@ class AugmentationChoice(Choice):
 AUGMENTATIONS: dict[str, AugmentationChoice] = {
     "flip": AugmentationChoice(
         title="a horizontal flip",
-        description="every second image is mirrored",
+        description="mirrors each image with a probability of 50 %",
         make="pipeline.datasets.transforms.image_transform:flip",
     ),
     "csca": AugmentationChoice(
         title="color jitter, flip and rotation",
-        description="CSCA's: color jitter, flip and rotation, in the order in which the paper names them",
+        description="the CSCA paper's: color jitter, flip and rotation, in the paper's order",
         options="pipeline.datasets.transforms.options:CscaAugmentation",
         make="pipeline.datasets.transforms.image_transform:csca",
     ),
     "hierarchical": AugmentationChoice(
         title="flip, rotation, scaling and color jitter",
-        description="the hierarchical paper's: flip, rotation, scaling, color jitter; its padded crop is crop_padding",
+        description="the hierarchical paper's: flip, rotation, scaling, color jitter; crop_padding sets its crop",
         options="pipeline.datasets.transforms.options:HierarchicalAugmentation",
         make="pipeline.datasets.transforms.image_transform:hierarchical",
     ),
     "animals": AugmentationChoice(
         title="flip, translation, rotation, scaling and a crop of varying proportions",
-        description="the animals paper's: flip, translation, rotation, scaling and a crop of varying proportions",
+        description="the animals paper's: flip, translation, rotation, scaling, a crop of random size and aspect ratio",
         options="pipeline.datasets.transforms.options:AnimalsAugmentation",
         make="pipeline.datasets.transforms.image_transform:animals",
     ),
@@ -52,7 +52,7 @@ AUGMENTATIONS: dict[str, AugmentationChoice] = {
     ),
     "rand_augment": AugmentationChoice(
         title="a flip and random operations",
-        description="a flip, then some random operations of one strength (RandAugment, by torchvision)",
+        description="a flip, then several random operations of the same strength (RandAugment, by torchvision)",
         options="pipeline.datasets.transforms.options:RandAugment",
         make="pipeline.datasets.transforms.policies:rand_augment",
     ),

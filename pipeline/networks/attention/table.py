@@ -36,7 +36,7 @@ class Position(Choice):
 POSITIONS: dict[str, Position] = {
     "every_stage": Position(
         title="after every stage",
-        description="a module behind each of the four blocks",
+        description="a module after each of the four blocks",
         function="pipeline.networks.insertion:after_every_stage",
     ),
     "residual_block": Position(
@@ -46,7 +46,7 @@ POSITIONS: dict[str, Position] = {
     ),
     "last_stage": Position(
         title="behind the last stage",
-        description="one module behind the last block, before pooling",
+        description="one module after the last block, before pooling",
         function="pipeline.networks.insertion:after_last_stage",
     ),
 }
@@ -80,21 +80,21 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "se": Mechanism(
         title="squeeze and excitation",
-        description="weighs channels, by a bottleneck over their means",
+        description="weighs channels: two small layers read the channels' means",
         options="pipeline.networks.attention.options:ReducedOptions",
         module="pipeline.networks.attention.se:SqueezeExcitation",
         position="every_stage",
     ),
     "eca": Mechanism(
         title="efficient channel attention",
-        description="weighs channels, by their neighbors' means",
+        description="weighs channels: a 1-D convolution reads the means of neighboring channels",
         options="pipeline.networks.attention.options:Gated",
         module="pipeline.networks.attention.eca:EfficientChannel",
         position="last_stage",
     ),
     "spatial": Mechanism(
         title="spatial attention",
-        description="weighs positions, by their channels' mean and maximum",
+        description="weighs positions: a convolution reads the mean and maximum over the channels",
         options="pipeline.networks.attention.options:SpatialOptions",
         module="pipeline.networks.attention.spatial:SpatialAttention",
         position="last_stage",
@@ -110,7 +110,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "self": Mechanism(
         title="self-attention",
-        description="weighs positions, each by all others",
+        description="weighs positions: each is compared with all others",
         options="pipeline.networks.attention.options:SelfOptions",
         module="pipeline.networks.attention.selfattention:SelfAttention",
         position="last_stage",
@@ -118,7 +118,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "ecsm": Mechanism(
         title="ECSM",
-        description="weighs channels as eca, then positions as spatial, then positions as self",
+        description="applies eca, spatial and self, one after the other",
         options="pipeline.networks.attention.options:CbamOptions",
         module="pipeline.networks.attention.ecsm:ECSM",
         position="last_stage",
@@ -126,14 +126,14 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "ca": Mechanism(
         title="CSCA's channel attention",
-        description="weighs channels as se, in CSCA's position",
+        description="weighs channels like se, inside each residual block",
         options="pipeline.networks.attention.options:ReducedOptions",
         module="pipeline.networks.attention.ca:ChannelAttention",
         position="residual_block",
     ),
     "sa": Mechanism(
         title="CSCA's spatial attention",
-        description="weighs positions as spatial, in CSCA's position",
+        description="weighs positions like spatial, inside each residual block",
         options="pipeline.networks.attention.options:SpatialOptions",
         module="pipeline.networks.attention.sa:UnitSpatialAttention",
         position="residual_block",
@@ -141,7 +141,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "csca": Mechanism(
         title="CSCA",
-        description="weighs channels and positions in one map, or in sequence",
+        description="combines ca and sa: in one joint map, or one after the other",
         options="pipeline.networks.attention.options:CscaOptions",
         module="pipeline.networks.attention.csca:CSCA",
         position="residual_block",
@@ -149,7 +149,7 @@ ATTENTIONS: dict[str, Mechanism] = {
     ),
     "hierarchical": Mechanism(
         title="hierarchical attention",
-        description="weighs positions, by two scales, relevance and change together",
+        description="weighs positions by combining two scales, relevance and change",
         options="pipeline.networks.attention.options:HierarchicalOptions",
         module="pipeline.networks.attention.hierarchical:HierarchicalAttention",
         position="last_stage",

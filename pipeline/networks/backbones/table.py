@@ -117,33 +117,33 @@ BACKBONES: dict[str, BackboneRow] = {
     ),
     "resnet50": BackboneRow(
         title="ResNet-50",
-        description="50 layers in residual blocks of three convolutions, a bottleneck each",
+        description="50 layers in residual bottleneck blocks of three convolutions",
         definition="pipeline.networks.backbones.resnet:RESNET50",
         places365="http://places2.csail.mit.edu/models_places365/resnet50_places365.pth.tar",
     ),
     "resnet101": BackboneRow(
         title="ResNet-101",
-        description="101 layers in residual blocks of three convolutions, a bottleneck each",
+        description="101 layers in residual bottleneck blocks of three convolutions",
         definition="pipeline.networks.backbones.resnet:RESNET101",
     ),
     "vgg16": BackboneRow(
         title="VGG-16",
-        description="16 layers without shortcuts, most weights in the classifier",
+        description="16 layers without shortcuts; most weights are in the classifier",
         definition="pipeline.networks.backbones.vgg:VGG16",
     ),
     "googlenet": BackboneRow(
         title="GoogLeNet",
-        description="inception modules, which convolve at several sizes side by side; no auxiliary heads",
+        description="inception modules with parallel convolutions of several sizes; without auxiliary heads",
         definition="pipeline.networks.backbones.googlenet:GOOGLENET",
     ),
     "efficientnet_b0": BackboneRow(
         title="EfficientNet-B0",
-        description="inverted residual blocks with squeeze and excitation of their own",
+        description="inverted residual blocks with built-in squeeze and excitation",
         definition="pipeline.networks.backbones.efficientnet:EFFICIENTNET_B0",
     ),
     "efficientnet_lite0": BackboneRow(
         title="EfficientNet-Lite0",
-        description="EfficientNet-B0 without squeeze and excitation, with ReLU6: fast on CPUs and phones",
+        description="EfficientNet-B0 with ReLU6 and without squeeze and excitation; fast on CPUs and phones",
         definition="pipeline.networks.backbones.efficientnet_lite:EFFICIENTNET_LITE0",
         imagenet=False,
         bundled=PackagedWeights(
@@ -156,7 +156,7 @@ BACKBONES: dict[str, BackboneRow] = {
     ),
     "vit_b_16": BackboneRow(
         title="ViT-B/16",
-        description="a transformer over patches of 16 x 16; no feature maps, so no attention and no head conv1x1",
+        description="a transformer on patches of 16 x 16; it has no feature maps, so no attention and no head conv1x1",
         definition="pipeline.networks.backbones.vit:VIT_B_16",
         multiple_of=16,
         attends=True,

@@ -37,26 +37,26 @@ class Head(Choice):
 HEADS: dict[str, Head] = {
     "mlp1024": Head(
         title="MLP of 1,024 units",
-        description="average, dropout, 1,024 hidden units, dropout, one layer",
+        description="average pooling, dropout, 1,024 hidden units, dropout, one linear layer",
         options="pipeline.networks.heads.options:Dropout",
         module="pipeline.networks.heads.modules:mlp1024",
         new_layers=2,
     ),
     "linear": Head(
         title="linear layer",
-        description="average, one layer, dropout where a rate is set",
+        description="average pooling, dropout if its rate is above 0, one linear layer",
         options="pipeline.networks.heads.options:Dropout",
         module="pipeline.networks.heads.modules:linear",
     ),
     "conv1x1": Head(
         title="1 x 1 convolution",
-        description="a map for each class, then its average",
+        description="one feature map per class, then average pooling",
         module="pipeline.networks.heads.modules:ClassMaps",
         takes_maps=True,
     ),
     "torchvision": Head(
         title="torchvision's own",
-        description="the backbone's own classifier, its last layer new",
+        description="the backbone's own classifier with a new last layer",
         module="pipeline.networks.heads.modules:with_new_last_layer",
         keeps_classifier=True,
     ),

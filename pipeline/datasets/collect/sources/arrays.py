@@ -87,7 +87,7 @@ CIFAR100 = DataSet(
 CIFAR100_FEW = replace(
     CIFAR100,
     title="CIFAR-100, 10 training images a class",
-    description="100 kinds of objects at 32 x 32, 10 training and 5 validation images drawn of each class",
+    description="100 kinds of objects at 32 x 32, with 10 training and 5 validation images drawn from each class",
     counts=Counts(60000, 1000, 10000),
     paper="hierarchical: 10 training and 5 validation images a class; we test on the whole test part",
     per_class=PerClass(train=10, test=0, val=5),

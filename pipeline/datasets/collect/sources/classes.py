@@ -47,14 +47,14 @@ def caltech(folder: Path) -> Layout:
 
 CALTECH_30 = DataSet(
     title="Caltech-256, 30 training images a class",
-    description="256 kinds of objects and clutter, 30 training and 20 test images drawn of each class",
+    description="256 kinds of objects and clutter, with 30 training and 20 test images drawn from each class",
     home="https://data.caltech.edu/records/nyy15-4j048",
     terms="Creative Commons Attribution 4.0.",
     citation="Griffin, Holub, Perona 2007, Caltech-256 object category dataset, Caltech technical report 7694",
     classes=257,
     counts=Counts(30607, 257 * 30, 257 * 20),
     read=caltech,
-    paper="SPA-GCA: 30 training and 20 test images drawn of each class, clutter included",
+    paper="SPA-GCA: with 30 training and 20 test images drawn from each class, clutter included",
     downloads=(
         Download(
             "256_ObjectCategories.tar",
@@ -68,9 +68,9 @@ CALTECH_30 = DataSet(
 CALTECH_60 = replace(
     CALTECH_30,
     title="Caltech-256, 60 training images a class",
-    description="256 kinds of objects and clutter, 60 training and 20 test images drawn of each class",
+    description="256 kinds of objects and clutter, with 60 training and 20 test images drawn from each class",
     counts=Counts(30607, 257 * 60, 257 * 20),
-    paper="SPA-GCA: 60 training and 20 test images drawn of each class, clutter included",
+    paper="SPA-GCA: with 60 training and 20 test images drawn from each class, clutter included",
     per_class=PerClass(train=60, test=20, val=0),
 )
 
@@ -104,7 +104,7 @@ def animals(folder: Path) -> Layout:
 
 ANIMALS = DataSet(
     title="Animals-10",
-    description="ten kinds of animals, from the user's copy",
+    description="ten kinds of animals; needs your own copy",
     home="https://www.kaggle.com/datasets/alessiocorrado99/animals10",
     terms="GPL 2, as its Kaggle page says.",
     citation="Corrado Alessio, Animals-10, Kaggle",

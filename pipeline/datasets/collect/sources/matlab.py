@@ -41,7 +41,7 @@ def dogs_names(folder: Path) -> list[Named]:
 
 DOGS = DataSet(
     title="Stanford Dogs",
-    description="120 breeds of dogs, a part of ImageNet",
+    description="120 breeds of dogs; a part of ImageNet",
     home="http://vision.stanford.edu/aditya86/ImageNetDogs/",
     terms="Images of ImageNet, whose terms hold: non-commercial research and education.",
     citation="Khosla, Jayadevaprakash, Yao, Fei-Fei 2011, CVPR workshop on fine-grained visual categorization",
@@ -104,7 +104,7 @@ def cars_names(folder: Path) -> dict[str, list[Named]]:
 
 CARS = DataSet(
     title="Stanford Cars",
-    description="196 models of cars, from the user's copy",
+    description="196 models of cars; needs your own copy",
     home="https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
     terms="For research, as ImageNet's images.",
     citation="Krause, Stark, Deng, Fei-Fei 2013, ICCV workshop on 3D representation and recognition",

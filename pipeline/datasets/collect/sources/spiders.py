@@ -45,7 +45,7 @@ def read(folder: Path) -> Layout:
 
 SPIDERS = DataSet(
     title="SPIDER9-IMAGE",
-    description="spiders of nine families and genera, not public: the user's copy, its names checked",
+    description="spiders of nine families and genera; not public: needs your own copy, whose class names are checked",
     home="https://doi.org/10.3390/sym15091727",
     terms="Not public: the images are its makers' own.",
     citation="Wang, Chen, Shi 2023, Symmetry 15, 1727, section 2.1",
