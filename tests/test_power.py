@@ -89,7 +89,7 @@ def pair():
 def test_where_all_tests_agree_nothing_is_to_be_read(pair):
     assert pairs.reading(pair) is None
     told = dict.fromkeys((1, 2, 3), McNemar(30, 2, 1e-6))
-    assert pairs.reading(pair._replace(verdict="a is better", mcnemar=told)) is None
+    assert pairs.reading(pair._replace(better="a", verdict="a is better", mcnemar=told)) is None
 
 
 def test_where_single_networks_differ_and_the_methods_do_not_both_readings_are_given(pair):
@@ -102,7 +102,7 @@ def test_where_single_networks_differ_and_the_methods_do_not_both_readings_are_g
 
 
 def test_where_only_all_repeats_together_tell_it_that_is_said(pair):
-    line = pairs.reading(pair._replace(verdict="a is better"))
+    line = pairs.reading(pair._replace(better="a", verdict="a is better"))
     assert "no repeat's test images tell its two networks apart" in line
     assert line.endswith("together they are the evidence: go by the verdict.")
 

@@ -70,7 +70,7 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
     except InputError as error:
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None
     points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
-    if not pair.verdict.startswith(new.name):
+    if pair.better != new.name:
         raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{OUT}")
     return f"{pair.verdict} ({points})"
 

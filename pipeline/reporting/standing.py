@@ -8,7 +8,6 @@ from typing import NamedTuple
 from pipeline.core.choices import NONE
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
-from pipeline.evaluation.compare.pairs import NO_DIFFERENCE
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.networks.strategies import HEAD
@@ -62,7 +61,7 @@ def _verdict(found: Standing) -> str:
     pair, ends = found.pair, _ends(found)
     probe = f"{PROBE} ({tables.percent(found.probe)}), which takes seconds"
     seeds = "; other seeds are not tried" if pair.test is None else ""
-    if ends is None or pair.verdict.startswith(NO_DIFFERENCE):
+    if ends is None or pair.better is None:
         spans = "" if ends is None else f" ({_points(ends.low)} to {_points(ends.high)})"
         return f"has no detectable difference to {probe}: {_points(pair.difference)} points{spans}{seeds}."
     if pair.difference > 0:

@@ -96,7 +96,8 @@ class Pair(NamedTuple):
         smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
         repeats_needed: number of repeats of which 80 % of such comparisons detect two points; None for a single repeat
             and for scores that are not in percent, and where no number up to 1,000 does.
-        verdict: the result in words.
+        better: name of the one whose score is detectably better; of a single repeat, its network on its test images.
+        verdict: the same in words, and what it holds for.
     """
 
     a: str
@@ -110,6 +111,7 @@ class Pair(NamedTuple):
     bootstrap: Interval | None
     smallest: float | None
     repeats_needed: int | None
+    better: str | None
     verdict: str
 
     def interval(self) -> Interval | None:

@@ -51,6 +51,7 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
         smallest=smallest,
         repeats_needed=power.repeats_for(power.ASKED, smallest_of) if test and SCORES[metric].percent else None,
+        better=None,
         verdict="",
     )
 
@@ -113,23 +114,28 @@ def judged(compared: Sequence[Pair], every: Family, metric: str, *, drawn: bool)
         drawn: whether repeats test different images.
     """
     corrected = [one._replace(holm=every.of(one.a, one.b)) for one in compared]
-    return [one._replace(verdict=_verdict(one, metric, of=every.pairs, drawn=drawn)) for one in corrected]
+    decided = [one._replace(better=_better(one, metric)) for one in corrected]
+    return [one._replace(verdict=_verdict(one, of=every.pairs, drawn=drawn)) for one in decided]
 
 
-def _verdict(one: Pair, metric: str, *, of: int, drawn: bool) -> str:
+def _better(one: Pair, metric: str) -> str | None:
+    interval = one.interval()
+    if interval is None or interval.covers_zero() or (one.holm is not None and one.holm > statistics.ALPHA):
+        return None
+    return one.a if (one.difference > 0) != SCORES[metric].lower_is_better else one.b
+
+
+def _verdict(one: Pair, *, of: int, drawn: bool) -> str:
     interval = one.interval()
     if interval is None:
         return "one repeat does not tell"
-    if interval.covers_zero():
-        return NO_DIFFERENCE
-    if one.holm is not None and one.holm > statistics.ALPHA:
-        return f"{NO_DIFFERENCE} among {of} pairs" if of > 1 else NO_DIFFERENCE
-    better = one.a if (one.difference > 0) != SCORES[metric].lower_is_better else one.b
+    if one.better is None:
+        return NO_DIFFERENCE if interval.covers_zero() or of == 1 else f"{NO_DIFFERENCE} among {of} pairs"
     if one.test is None:
-        return f"{better}'s network is better; other seeds are not tried"
+        return f"{one.better}'s network is better; other seeds are not tried"
     if isinstance(one.test, TTest) and not drawn:
-        return f"{better} is better on these test images"
-    return f"{better} is better"
+        return f"{one.better} is better on these test images"
+    return f"{one.better} is better"
 
 
 def reading(one: Pair) -> str | None:
@@ -142,14 +148,13 @@ def reading(one: Pair) -> str | None:
         return None
     told = [repeat for repeat, tested in one.mcnemar.items() if tested.p < statistics.ALPHA]
     resampled = one.bootstrap is not None and not one.bootstrap.covers_zero()
-    better = NO_DIFFERENCE not in one.verdict
-    if better and not told:
+    if one.better and not told:
         return (
             f"{one.a} - {one.b}: no repeat's test images tell its two networks apart (McNemar's p >= "
             f"{statistics.ALPHA} in each), but the repeats agree, and together they are the evidence: go by the "
             "verdict."
         )
-    if better or not (told or resampled):
+    if one.better or not (told or resampled):
         return None
     tests = [
         *([f"McNemar's test in {len(told)} of {len(one.mcnemar)} repeats"] if told else []),
