@@ -1,4 +1,5 @@
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,29 @@ def test_a_file_written_whole_replaces_the_old_one(tmp_path: Path) -> None:
             place.write_text(text, encoding="utf-8")
     assert target.read_text(encoding="utf-8") == "two"
     assert [path.name for path in target.parent.iterdir()] == ["b.txt"]
+
+
+@pytest.mark.parametrize("below", ["", "weights"])
+def test_an_error_of_the_disk_names_the_file_that_was_asked_for_and_not_where_it_is_until_it_is_whole(
+    tmp_path: Path, below: str
+) -> None:
+    target = tmp_path / "folder" / "out"
+
+    def write() -> None:
+        with written_whole(target) as place:
+            shutil.rmtree(target.parent)
+            (place / below).write_text("1", encoding="utf-8")
+
+    with pytest.raises(FileNotFoundError) as caught:
+        write()
+    assert caught.value.filename == str(target / below)
+
+
+def test_so_does_one_that_cannot_be_moved_to_its_place(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with pytest.raises(FileNotFoundError) as caught, written_whole(target):
+        pass
+    assert caught.value.filename == str(target)
 
 
 def names(folder: Path) -> list[str]:

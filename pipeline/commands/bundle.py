@@ -15,7 +15,7 @@ import yaml
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
-from pipeline.commands import cloning, copies
+from pipeline.commands import cloning, copies, earlier_bundle
 from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -23,8 +23,6 @@ from pipeline.evaluation.scores import SCORES
 from pipeline.tracking.results import Results
 
 HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
-STAGE = "bundle"
-ADDRESS = f"{paths.BUNDLE_STAGE}:{STAGE}"
 # What the stage reads: of all repeats their metrics, and of those that it takes the networks.
 READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
 # What a final training reads besides.
@@ -117,16 +115,14 @@ def made(root: Path, stage: Mapping[str, Any]) -> None:
     Raises:
         InputError: where DVC fails.
     """
-    file = root / paths.BUNDLE_STAGE
-    before = file.read_bytes() if file.exists() else None
+    earlier_bundle.remember(root)
     define(root, stage)
     try:
-        dvc(root, "repro", "--quiet", "--single-item", ADDRESS)
+        earlier_bundle.dvc(root, "repro", "--quiet", "--single-item", earlier_bundle.ADDRESS)
     except (InputError, KeyboardInterrupt):
-        if before is not None and file.with_suffix(".lock").exists():
-            file.write_bytes(before)
-            dvc(root, "checkout", "--quiet", ADDRESS)
+        earlier_bundle.bring_back(root)
         raise
+    earlier_bundle.forget(root)
 
 
 def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
@@ -157,7 +153,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(clone / paths.BUNDLE, target)
     define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True})
-    dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
+    earlier_bundle.dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
 
 
 def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:
@@ -181,19 +177,9 @@ def define(root: Path, stage: Mapping[str, Any]) -> None:
     }
     with paths.written_whole(root / paths.BUNDLE_STAGE) as target:
         target.write_text(
-            HEADER + yaml.safe_dump({"stages": {STAGE: common | dict(stage)}}, sort_keys=False), encoding="utf-8"
+            HEADER + yaml.safe_dump({"stages": {earlier_bundle.STAGE: common | dict(stage)}}, sort_keys=False),
+            encoding="utf-8",
         )
-
-
-def dvc(root: Path, *words: str) -> None:
-    """Run DVC in the user's clone, with what it prints on standard error.
-
-    Raises:
-        InputError: where it fails.
-    """
-    command = (sys.executable, "-m", "dvc", *words)
-    if subprocess.run(command, cwd=root, stdout=sys.stderr.fileno(), check=False).returncode:
-        raise InputError(f"{paths.BUNDLE}: was not made, see above")
 
 
 def summary(said: Description) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.commands import cloning
+from pipeline.commands import cloning, own_files
 from pipeline.core import provenance
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
@@ -134,16 +134,23 @@ def is_at_work(root: Path, name: str) -> bool:
 def take_over(root: Path, say: Callable[[str], None]) -> None:
     """End what a killed study has left running, take over what is finished, and remove the clones.
 
+    An experiment that has read other files of the user's than it is named by is not taken over; the study was killed
+    before it looked.
+
     Args:
         root: the project's root; nobody else may run a study in it.
         say: told what is waited for, and what was removed.
     """
     left = sorted((root / PLACE).glob("*"))
+    below = cloning.git(root, "rev-parse", "--show-prefix") if left else ""
     for clone in left:
         end_all_in(clone, say)
         # It may have been killed while the clone was made.
-        with suppress(InputError):
-            fetch(root, clone)
+        with suppress(InputError, OSError):
+            if changed := own_files.changed_since(clone / below, own_files.noted(clone / below)):
+                say(f"{clone.name}: {changed}")
+            else:
+                fetch(root, clone)
         remove(root, clone.name)
     if left:
         say(f"removed what a killed study left: {len(left)} {'copy' if len(left) == 1 else 'copies'} in {PLACE}")

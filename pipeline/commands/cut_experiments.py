@@ -17,9 +17,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml, read_yaml
 from pipeline.core.yaml_limits import CONFLICT
 
-EXEC = "refs/exps/exec"
 # These stay, the first after every run of an experiment, the second after `dvc exp apply`.
-STAY = (f"{EXEC}/EXEC_HEAD", f"{EXEC}/EXEC_APPLY")
+STAY = (f"{stashes.EXEC}/EXEC_HEAD", f"{stashes.EXEC}/EXEC_APPLY")
 PENDING = "refs/exps/stash"
 ARGUMENTS = Path(".dvc/tmp/repro.dat")
 RUN = Path(".dvc/tmp/exps/run/workspace")
@@ -38,13 +37,14 @@ def set_up(root: Path) -> Iterator[Leftover]:
     elif not _is_detached_by_dvc(root):
         steps, state = ["none is needed"], "before it touched your files"
     what = f"`dvc exp run` was killed while it set an experiment up: {state}"
-    yield Leftover(what, " && ".join(steps), lambda: _undo_set_up(root, stash, branch))
+    yield Leftover(what, " && ".join(steps), lambda: _undo_set_up(root, began, branch))
 
 
-def _undo_set_up(root: Path, stash: str, branch: str) -> str:
+def _undo_set_up(root: Path, began: float, branch: str) -> str:
+    stash = stashes.since(root, began)
     is_touched = bool(stash) or _is_detached_by_dvc(root)
     folder = keep(root, _changed(root) if is_touched else [])
-    stashes.drop_dvcs_own(root)
+    stashes.drop(root, *stashes.experiments(root, began))
     if is_touched:
         cloning.git(root, "reset", "--quiet", "--hard")
     if stash:
@@ -77,7 +77,7 @@ def run(root: Path) -> Iterator[Leftover]:
 
 def is_cut(root: Path) -> list[str]:
     """Return the references that DVC keeps while it runs an experiment and no longer."""
-    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC) if ref not in STAY]
+    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", stashes.EXEC) if ref not in STAY]
 
 
 def _undo_run(root: Path, branch: str) -> str:
@@ -87,7 +87,7 @@ def _undo_run(root: Path, branch: str) -> str:
         with paths.written_whole(root / path) as target:
             target.write_bytes(before)
     stashes.attach(root, branch)
-    stashes.drop_dvcs_own(root)
+    stashes.drop(root, *git(root, "rev-parse", "--verify", "--quiet", stashes.MERGE))
     _forget(root)
     # A stash's second parent is what was staged.
     cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
@@ -197,7 +197,7 @@ def _is_detached_by_dvc(root: Path) -> bool:
 
 def _forget(root: Path) -> str:
     """Remove DVC's references, arguments and note of a run that is no more."""
-    for ref in git(root, "for-each-ref", "--format=%(refname)", EXEC, PENDING, "refs/exps/temp"):
+    for ref in git(root, "for-each-ref", "--format=%(refname)", stashes.EXEC, PENDING, "refs/exps/temp"):
         cloning.git(root, "update-ref", "--no-deref", "-d", ref)
     cloning.git(root, "rm", "--quiet", "--cached", "--force", "--ignore-unmatch", ARGUMENTS.as_posix())
     (root / ARGUMENTS).unlink(missing_ok=True)
@@ -209,15 +209,27 @@ def _changed(root: Path) -> list[str]:
     return git(root, "diff", "--name-only", "--relative", "HEAD")
 
 
-def keep(root: Path, files: Sequence[str]) -> Path | None:
-    """Copy files as they are to a folder of their own; None where there is none to keep."""
-    present = [path for path in files if (root / path).is_file() and path != ARGUMENTS.as_posix()]
-    folder = KEPT / time.strftime("%Y-%m-%d-%H%M%S")
-    for path in present:
+def keep(root: Path, files: Sequence[str], revision: str = "") -> Path | None:
+    """Copy files, as they are or as a revision has them, to a folder of their own; None where there is none to keep."""
+    contents = {
+        path: stashes.content(root, revision, path) if revision else content_now(root / path)
+        for path in files
+        if path != ARGUMENTS.as_posix()
+    }
+    folder = _new_folder(root)
+    present = {path: content for path, content in contents.items() if content is not None}
+    for path, content in present.items():
         target = root / folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((root / path).read_bytes())
+        target.write_bytes(content)
     return folder if present else None
+
+
+def _new_folder(root: Path) -> Path:
+    """Return a folder that is not there yet: several things may be mended within a second."""
+    first = KEPT / time.strftime("%Y-%m-%d-%H%M%S")
+    names = (first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 1000)))
+    return next(folder for folder in names if not (root / folder).exists())
 
 
 def kept_in(folder: Path | None) -> str:

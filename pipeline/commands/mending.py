@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
-from pipeline.commands import copies, cut_experiments, leftovers, passed_over
+from pipeline.commands import copies, cut_experiments, earlier_bundle, leftovers, passed_over
 from pipeline.commands.leftovers import Leftover
 from pipeline.core.errors import InputError, one_line_errors
 
@@ -23,6 +23,7 @@ FINDERS: tuple[Callable[[Path], Iterator[Leftover]], ...] = (
     passed_over.changes,
     leftovers.temporary_copies,
     leftovers.partial_outputs,
+    earlier_bundle.lost,
 )
 # These take DVC's own guard, and leave the locks of living processes as they are.
 WHILE_OTHERS_WORK = (leftovers.locks,)

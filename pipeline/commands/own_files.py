@@ -1,11 +1,14 @@
 """Digests of the user's own files, such as photographs, as DVC computes them."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import listing
+
+NOTE = Path(".dvc/tmp/own-files.json")
 
 
 def digest(root: Path, place: Path) -> str:
@@ -41,6 +44,25 @@ def digest(root: Path, place: Path) -> str:
     except OSError as error:
         raise InputError(f"{error.filename or place}: {error.strerror or error}") from None
     return str(content.hash_info.value)
+
+
+def note(project: Path, own: Iterable[tuple[str, str]]) -> None:
+    """Note in a clone what an experiment in it is named by, for who finds it after a kill; see `changed_since`."""
+    (project / NOTE).parent.mkdir(parents=True, exist_ok=True)
+    with paths.written_whole(project / NOTE) as target:
+        target.write_text(json.dumps(list(own)), encoding="utf-8")
+
+
+def noted(project: Path) -> list[tuple[str, str]]:
+    """Return what was noted.
+
+    Raises:
+        InputError: where nothing was, so that nobody knows what an experiment of the clone is.
+    """
+    try:
+        return [(place, digest) for place, digest in json.loads((project / NOTE).read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise InputError(f"{project}: has no {NOTE}") from None
 
 
 def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:

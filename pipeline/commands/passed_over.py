@@ -1,7 +1,8 @@
 """The user's changes in git's stash where DVC was killed while it set an experiment up, and ran again since.
 
 The second run knows nothing of the first one's stash: it begins from what the kill left in the files, and removes what
-the mending of a set-up goes by.
+the mending of a set-up goes by. DVC's own stash of an experiment is in git's as well while DVC makes it, with the
+user's changes below it, and while DVC applies it, when those are in no list any more.
 """
 
 import re
@@ -42,10 +43,23 @@ def changes(root: Path) -> Iterator[Leftover]:
     """Find the user's changes that only git's stash has, and HEAD off its branch where there were none."""
     if leftovers.sets_up_cut(root) or cut_experiments.is_cut(root):
         return
-    for commit in stashes.put_there_by_dvc(root):
-        place, files = stashes.name(root, commit), git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
+    # What each experiment in git's stash was made of.
+    made_of = {experiment: stashes.before(root, experiment) for experiment in stashes.experiments(root)}
+    queued = stashes.queued(root) if made_of else set()
+    listed = stashes.put_there_by_dvc(root)
+    lost = [changes for experiment, changes in made_of.items() if changes and experiment not in queued]
+    for commit in dict.fromkeys([*listed, *lost]):
+        experiments = [experiment for experiment, changes in made_of.items() if changes == commit]
+        place = stashes.name(root, commit if commit in listed else experiments[0])
+        files = git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
         what = f"{place}: your changes of {_some(files)}, left by a `dvc exp run` that was killed before the last one"
-        yield Leftover(what, f"git stash show --patch '{place}'", partial(_bring_back, root, commit))
+        way_back = f"git stash show --patch {commit[:12]}"
+        yield Leftover(what, way_back, partial(_bring_back, root, commit, experiments))
+    for experiment, commit in made_of.items():
+        if not commit and experiment not in queued:
+            place = stashes.name(root, experiment)
+            what = f"{place}: what a killed `dvc exp run` was to run, without changes of yours from before it"
+            yield Leftover(what, f"git stash drop '{place}'", partial(_put_aside, root, experiment))
     if (branch := stashes.branch(root)) and any(RAN_DETACHED.match(line) for line in _reflog(root)):
         what = f"HEAD is detached from {branch}, by a `dvc exp run` that was killed before the last one"
         yield Leftover(what, f"git switch {branch}", partial(_attach, root, branch))
@@ -68,10 +82,26 @@ def _some(files: Sequence[str]) -> str:
     return ", ".join(files[:SHOWN]) + more
 
 
-def _bring_back(root: Path, commit: str) -> str:
-    """Put changes back into the files, newer ones kept; where both are at the same lines, nothing is changed."""
+def _put_aside(root: Path, experiment: str) -> str:
+    """Drop an experiment from git's stash, and keep its files: a commit of changes is gone where git removed it."""
+    files = git(root, "diff", "--name-only", "--relative", f"{experiment}^", experiment)
+    folder = cut_experiments.keep(root, files, experiment)
+    stashes.drop(root, experiment)
+    return f"removed{cut_experiments.kept_in(folder)}"
+
+
+def _bring_back(root: Path, commit: str, experiments: Sequence[str]) -> str:
+    """Put changes back into the files, newer ones kept; where both are at the same lines, no file is changed.
+
+    Args:
+        root: the project's root.
+        commit: of the changes, in git's stash or in no list any more.
+        experiments: what DVC made of them and left in git's stash. What waits in its queue, the queue has itself.
+    """
+    stashes.put_back(root, commit)
+    stashes.drop(root, *experiments)
     files = git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
-    found = [_change(root, commit, path) for path in files]
+    found = [_change(root, commit, path, experiments) for path in files]
     place = stashes.name(root, commit)
     if clashing := [one.path for one in found if one.clashes]:
         return (
@@ -87,22 +117,22 @@ def _bring_back(root: Path, commit: str) -> str:
         if path not in staged_now:
             cloning.git(root, "reset", "--quiet", f"{commit}^2", "--", path)
     stashes.attach(root, stashes.branch(root))
-    cloning.git(root, "stash", "drop", "--quiet", place)
+    stashes.drop(root, commit)
     return f"back in your files{cut_experiments.kept_in(folder)}"
 
 
-def _change(root: Path, commit: str, path: str) -> Change:
+def _change(root: Path, commit: str, path: str, experiments: Sequence[str]) -> Change:
     """Return how a file gets its changes back.
 
-    What stages write, and what is as it was committed then, without content, or as the last experiment left it, is no
-    change of the user's.
+    What stages write, and what is as it was committed then, without content, or as DVC made it for one of the
+    experiments or left it after the last, is no change of the user's.
     """
     now, before, then = (
         cut_experiments.content_now(root / path),
         stashes.content(root, f"{commit}^", path),
         stashes.content(root, commit, path),
     )
-    of_dvc = {None, b"", before, then}
+    of_dvc = {None, b"", before, then, *(stashes.content(root, experiment, path) for experiment in experiments)}
     if git(root, "rev-parse", "HEAD") == git(root, "rev-parse", f"{commit}^"):
         newest = ("--sort=-committerdate", "--count=1", "--format=%(objectname)", copies.EXPERIMENTS)
         of_dvc |= {stashes.content(root, last, path) for last in git(root, "for-each-ref", *newest)}

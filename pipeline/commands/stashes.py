@@ -2,12 +2,15 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.commands import cloning
 from pipeline.commands.revisions import git
 
-MERGE, BASELINE = "refs/exps/exec/EXEC_MERGE", "refs/exps/exec/EXEC_BASELINE"
+EXEC = "refs/exps/exec"
+MERGE = f"{EXEC}/EXEC_MERGE"
+QUEUES = "refs/exps/celery"
 # What the message of DVC's own stash has.
 OF_DVC = "dvc-exp:"
 # Seconds that DVC may take from the user's stash to its own.
@@ -17,26 +20,51 @@ WRITTEN_BY_DVC = {"params.yaml", "dvc.lock", "repro.dat"}
 
 
 def before_the_run(root: Path) -> str:
-    """Return the commit with the user's changes of before the run; empty where there were none.
+    """Return the commit with the user's changes of before the run; empty where there were none."""
+    return before(root, MERGE)
 
-    It is in no list any more; it has DVC's baseline as its first parent, and comes shortly before DVC's own.
+
+def before(root: Path, experiment: str) -> str:
+    """Return the commit with the user's changes of before DVC stashed an experiment; empty where there were none.
+
+    It may be in no list any more. Changes and experiments take turns: those of an earlier run are none of this.
     """
-    merged = git(root, "log", "-1", "--format=%ct", MERGE)
-    base = git(root, "rev-parse", "--verify", "--quiet", BASELINE)
-    if not merged or not base:
+    line = git(root, "log", "-1", "--format=%ct %H %P", experiment)
+    if not line:
         return ""
+    end, commit, base, *_ = line[0].split(" ")
+    changes: list[tuple[int, str]] = []
+    for moment, is_of_dvc, one in sorted(_made_on(root, base, commit)):
+        if moment > int(end) or moment < int(end) - 2 * SET_UP_SECONDS:
+            continue
+        if not is_of_dvc:
+            changes.append((moment, one))
+            continue
+        near = (change for change in reversed(changes) if moment - change[0] <= SET_UP_SECONDS)
+        own = next((change for change in near if _differ_as_dvc_writes(root, change[1], one)), None)
+        if one == commit:
+            return own[1] if own else ""
+        if own:
+            changes.remove(own)
+    return ""
+
+
+def _made_on(root: Path, base: str, *more: str) -> Iterator[tuple[int, bool, str]]:
+    """Yield DVC's stashes with a first parent, listed or not: seconds since 1970, if it is DVC's own, the commit."""
     lost = git(root, "fsck", "--unreachable", "--no-reflogs", "--connectivity-only", "--no-progress")
-    commits = [line.split()[2] for line in lost if line.startswith("unreachable commit ")]
-    told = git(root, "log", "--no-walk", "--format=%ct %H %P %s", *commits) if commits else []
-    found = []
-    for line in told:
+    listed = git(root, "for-each-ref", "--format=%(objectname)", "refs/stash", "refs/exps/stash", QUEUES)
+    commits = {*more, *listed, *(line.split()[2] for line in lost if line.startswith("unreachable commit "))}
+    for line in git(root, "log", "--no-walk", "--format=%ct %H %P %s", *commits):
         moment, commit, first, *rest = line.split(" ")
-        is_stash = first == base[0] and rest and re.fullmatch("[0-9a-f]{40,64}", rest[0])
-        if is_stash and OF_DVC not in line and 0 <= int(merged[0]) - int(moment) <= SET_UP_SECONDS:
-            differing = git(root, "diff", "--name-only", commit, MERGE)
-            if {Path(name).name for name in differing} <= WRITTEN_BY_DVC:
-                found.append((int(moment), commit))
-    return max(found, default=(0, ""))[1]
+        if first != base or not rest or not re.fullmatch("[0-9a-f]{40,64}", rest[0]):
+            continue
+        if (is_of_dvc := OF_DVC in line) or _is_by_dvc(root, commit):
+            yield int(moment), is_of_dvc, commit
+
+
+def _differ_as_dvc_writes(root: Path, changes: str, experiment: str) -> bool:
+    differing = git(root, "diff", "--name-only", changes, experiment)
+    return {Path(name).name for name in differing} <= WRITTEN_BY_DVC
 
 
 def since(root: Path, began: float) -> str:
@@ -54,16 +82,28 @@ def listed(root: Path) -> list[tuple[str, str, str]]:
 
 
 def put_there_by_dvc(root: Path) -> list[str]:
-    """Return the commits of the user's changes that DVC put into git's stash and that still are there.
+    """Return the commits of the user's changes that DVC put into git's stash and that still are there."""
+    return [commit for commit, _, message in listed(root) if OF_DVC not in message and _is_by_dvc(root, commit)]
+
+
+def _is_by_dvc(root: Path, commit: str) -> bool:
+    """Return whether DVC made a stash, not git.
 
     DVC stashes with libgit2, which ends the message of the commit of what is staged with two line ends, git with one.
     """
-    theirs = [commit for commit, _, message in listed(root) if OF_DVC not in message]
-    return [commit for commit in theirs if _raw(root, f"{commit}^2").endswith(b"\n\n")]
+    words = ("git", "cat-file", "commit", f"{commit}^2")
+    return subprocess.run(words, cwd=root, capture_output=True, check=False).stdout.endswith(b"\n\n")
 
 
-def _raw(root: Path, commit: str) -> bytes:
-    return subprocess.run(("git", "cat-file", "commit", commit), cwd=root, capture_output=True, check=False).stdout
+def experiments(root: Path, began: float = 0) -> list[str]:
+    """Return the commits of the experiments in git's stash, where DVC has each while it makes or applies it."""
+    return [commit for commit, moment, message in listed(root) if OF_DVC in message and int(moment) >= int(began) - 1]
+
+
+def queued(root: Path) -> set[str]:
+    """Return the commits of the experiments that wait in DVC's queue, or failed there."""
+    refs = git(root, "for-each-ref", "--format=%(refname)", QUEUES)
+    return {commit for ref in refs for commit in git(root, "reflog", "--format=%H", ref)}
 
 
 def name(root: Path, commit: str) -> str:
@@ -71,11 +111,18 @@ def name(root: Path, commit: str) -> str:
     return next(f"stash@{{{number}}}" for number, one in enumerate(listed(root)) if one[0] == commit)
 
 
-def drop_dvcs_own(root: Path) -> None:
-    """Drop DVC's own stash from git's list, where it is for a moment."""
-    numbers = [number for number, (_, _, message) in enumerate(listed(root)) if OF_DVC in message]
-    for number in reversed(numbers):
-        cloning.git(root, "stash", "drop", "--quiet", f"stash@{{{number}}}")
+def put_back(root: Path, commit: str) -> None:
+    """Put a stash that is in no list any more back into git's."""
+    if commit not in {one for one, _, _ in listed(root)}:
+        subject = "\n".join(git(root, "log", "-1", "--format=%s", commit))
+        cloning.git(root, "stash", "store", "--quiet", "--message", subject, commit)
+
+
+def drop(root: Path, *commits: str) -> None:
+    """Drop commits from git's list of stashes; those that are not in it are passed over."""
+    for number, (commit, _, _) in reversed(list(enumerate(listed(root)))):
+        if commit in commits:
+            cloning.git(root, "stash", "drop", "--quiet", f"stash@{{{number}}}")
 
 
 def branch(root: Path) -> str:

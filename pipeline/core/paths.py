@@ -126,24 +126,31 @@ def written_whole(target: Path) -> Iterator[Path]:
     _put_back(aside, target)
     _remove(partial)
     try:
-        with naming(target):
+        with naming(target, partial):
             yield partial
-        if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
-            target.replace(aside)
-        partial.replace(target)
+            if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
+                target.replace(aside)
+            partial.replace(target)
     finally:
         _put_back(aside, target)
         _remove(partial)
 
 
 @contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Name a file in an error of the disk that names none: a failed write, as on a full one, does not by itself."""
+def naming(file: Path, partial: Path | None = None) -> Iterator[None]:
+    """Name a file in an error of the disk that names none: a failed write, as on a full one, does not by itself.
+
+    Args:
+        file: what is written.
+        partial: where it is until it is whole, a name of ours that stands for the file's in an error, or above one.
+    """
     try:
         yield
     except OSError as error:
         if error.errno is not None and not error.filename:
             error.filename = str(file)
+        elif partial and isinstance(error.filename, str) and Path(error.filename).is_relative_to(partial):
+            error.filename = str(file / Path(error.filename).relative_to(partial))
         raise
 
 

@@ -4,6 +4,7 @@ DVC deletes a stage's outputs before it runs the stage. This one reads the whole
 recipe, which is kept until the new one is whole; all later stages read and track that file alone.
 """
 
+import os
 from pathlib import Path
 
 from pipeline import config
@@ -22,8 +23,23 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 HEADER = "Written by the stage validate from params.yaml: the experiment as it is, which all later stages read."
 
 
+# DVC's variable for an experiment, not for `dvc repro`.
+OF_AN_EXPERIMENT = "DVC_EXP_NAME"
+WAY_BACK = f"; what -S has set stays in {paths.PARAMS}: `git restore {paths.PARAMS}` undoes it, and your edits there"
+
+
 def main() -> None:
     """Check params.yaml and the places that it names, remark on what is not read, and write the resolved recipe."""
+    try:
+        check_and_write()
+    except InputError as error:
+        # In a copy, DVC's or a study's, the user's own file is as it was.
+        is_left = os.environ.get(OF_AN_EXPERIMENT) and paths.root() == Path.cwd()
+        raise InputError(f"{error}{WAY_BACK if is_left else ''}") from None
+
+
+def check_and_write() -> None:
+    """Do the same, with errors as they are."""
     resolved = config.resolve(config.load())
     check_places(resolved)
     if resolved.recipe.device not in (AUTO, "cpu"):

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,9 @@ LEAST_SHARE = 50
 # A state of a computation that ends sooner is not worth its writing.
 SHORT_SECONDS = 30.0
 KEPT_DAYS = 30
-SUFFIX = ".pt"
+SUFFIX, PARTIAL = ".pt", ".partial"
+# A file that is written is younger.
+ABANDONED_SECONDS = 3600
 
 
 class KeptState:
@@ -106,7 +109,7 @@ class KeptState:
         """Write a state in place of the one before; return whether that went well. A full disk stops nothing."""
         started = time.monotonic()
         # Two clones, or two studies that were left to a cluster, may train the same at the same time.
-        partial = self._folder / f".{uuid4().hex}.partial"
+        partial = self._folder / f".{uuid4().hex}{PARTIAL}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:
@@ -117,7 +120,7 @@ class KeptState:
             before = list(self._folder.glob(f"*{SUFFIX}"))
             self._number += 1
             partial.replace(self._folder / f"{self._number:08d}-{digests.sha256(partial)}{SUFFIX}")
-            for file in before:
+            for file in (*before, *_abandoned(self._folder)):
                 file.unlink(missing_ok=True)
         except (OSError, RuntimeError) as error:
             # torch turns what the disk says into a RuntimeError of its own.
@@ -136,6 +139,14 @@ def remove_old(folder: Path) -> None:
     """Remove the states of computations of which nothing was heard for 30 days."""
     for old in _older(folder, KEPT_DAYS * 24 * 3600):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _abandoned(folder: Path) -> Iterator[Path]:
+    """Yield what was half written when its process was killed; that of another process that writes now is none."""
+    for file in folder.glob(f".*{PARTIAL}"):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                yield file
 
 
 def _older(folder: Path, seconds: float) -> Iterator[Path]:

@@ -1,11 +1,14 @@
 """A bundle that is in use stays where the next one is not made."""
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from pipeline.commands import bundle
+from pipeline.commands import bundle, earlier_bundle, mending
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 
@@ -13,9 +16,23 @@ pytestmark = pytest.mark.slow
 WRITE = f"mkdir -p {paths.BUNDLE} && echo 1 > {paths.BUNDLE}/weights"
 
 
-def test_what_is_there_comes_back_where_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project of DVC's with a bundle."""
     monkeypatch.chdir(tmp_path)
     subprocess.run(("dvc", "init", "--quiet", "--no-scm"), check=True)
+    # As the project has it: what looks for updates goes on for seconds as a DVC at work.
+    config = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
+    Path(".dvc/config").write_text(config, encoding="utf-8")
+
+
+def mended() -> list[str]:
+    lines: list[str] = []
+    mending.mend(Path.cwd(), lines.append)
+    return lines
+
+
+def test_what_is_there_comes_back_where_the_next_one_fails(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was not made"):
         bundle.made(tmp_path, {"cmd": "false"})
     bundle.made(tmp_path, {"cmd": WRITE})
@@ -24,3 +41,37 @@ def test_what_is_there_comes_back_where_the_next_one_fails(tmp_path: Path, monke
         bundle.made(tmp_path, {"cmd": "false"})
     assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "1\n"
     assert paths.BUNDLE_STAGE.read_bytes() == definition
+
+
+def test_doctor_puts_back_what_a_killed_command_had_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle.made(tmp_path, {"cmd": WRITE})
+    definition = paths.BUNDLE_STAGE.read_bytes()
+    with monkeypatch.context() as patched:
+        # Nothing that follows DVC is done where the command is killed with it.
+        patched.setattr(earlier_bundle, "dvc", Mock(side_effect=SystemExit))
+        for cmd in ("other", "another"):
+            with pytest.raises(SystemExit):
+                bundle.made(tmp_path, {"cmd": cmd})
+            shutil.rmtree(paths.BUNDLE, ignore_errors=True)
+    (found,) = mending.look(Path.cwd()).found
+    assert found.what == (
+        "models/bundle: deleted for the next one by an `orbweaver bundle` that was killed; DVC's cache has it"
+    )
+    assert found.way_back == "dvc checkout models/dvc.yaml:bundle"
+    assert mended() == [f"{found.what}: put back"]
+    assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "1\n"
+    assert paths.BUNDLE_STAGE.read_bytes() == definition
+    shutil.rmtree(paths.BUNDLE)
+    # One that the user has deleted is left to them.
+    assert mended() == ["no kill has left anything"]
+
+
+def test_a_bundle_that_dvcs_cache_lacks_is_not_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle.made(tmp_path, {"cmd": WRITE})
+    monkeypatch.setattr(earlier_bundle, "dvc", Mock(side_effect=SystemExit))
+    with pytest.raises(SystemExit):
+        bundle.made(tmp_path, {"cmd": "other"})
+    shutil.rmtree(paths.BUNDLE)
+    (md5,) = {entry["md5"] for entry in json.loads(next(Path(".dvc/cache").rglob("*.dir")).read_bytes())}
+    (Path(".dvc/cache/files/md5") / md5[:2] / md5[2:]).unlink()
+    assert mended() == ["no kill has left anything"]

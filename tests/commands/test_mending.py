@@ -12,6 +12,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
+from scmrepo.git import Git
 
 from pipeline.commands import doctor, file_systems, leftovers, mending
 from pipeline.core.errors import InputError
@@ -53,14 +54,15 @@ def write_locks(place: Path, *, read: dict[str, int] | None = None, write: dict[
 
 
 def as_a_killed_run_leaves_it(params: str = RUN) -> None:
-    stash = git("stash", "create")
+    with Git(".") as scm:
+        assert scm.stash.push()
+        scm.stash.pop()
     Path("params.yaml").write_text(RUN, encoding="utf-8")
     merge = git("stash", "create", "dvc-exp:a:b:c")
     Path("params.yaml").write_text(params, encoding="utf-8")
     git("checkout", "--quiet", "--detach", git("rev-parse", "HEAD"))
     for name, revision in (("EXEC_MERGE", merge), ("EXEC_BASELINE", "HEAD"), ("EXEC_HEAD", "HEAD")):
         git("update-ref", f"refs/exps/exec/{name}", revision)
-    assert stash
 
 
 def as_a_killed_set_up_leaves_it() -> None:
@@ -166,6 +168,20 @@ def test_the_way_back_by_hand_gives_the_same() -> None:
     (found,) = mending.look(Path.cwd()).found
     subprocess.run(found.way_back, shell=True, check=True, capture_output=True)
     assert state() == ("refs/heads/main", EDITED, "2\n", "")
+
+
+def test_changes_of_an_earlier_run_that_the_user_took_back_stay_taken_back() -> None:
+    Path("code.py").write_text("1\n", encoding="utf-8")
+    as_a_killed_run_leaves_it()
+    git("update-ref", "-d", "refs/exps/exec/EXEC_MERGE")
+    git("reset", "--quiet", "--hard")
+    Path("params.yaml").write_text(PARAMS.replace("freeze: auto", "freeze: 3c"), encoding="utf-8")
+    later = ("env", f"GIT_COMMITTER_DATE={time.time() + 5:.0f} +0000")
+    words = (*later, "git", "stash", "create", "dvc-exp:a:b:d")
+    merge = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    git("update-ref", "refs/exps/exec/EXEC_MERGE", merge)
+    mended()
+    assert state() == ("refs/heads/main", PARAMS, "1\n", "")
 
 
 def test_settings_that_the_user_changed_after_the_kill_stay() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -112,3 +113,34 @@ def test_an_experiment_on_photographs_that_were_changed_since_is_not_brought_bac
     job = Job(**dict.fromkeys(("root", "cache"), tmp_path), **dict.fromkeys(JOB, "a"), overrides=(), own=tuple(own))
     with pytest.raises(InputError, match="was changed after the study had begun"):
         worker.bring_back(job, project)
+
+
+@pytest.mark.parametrize("below", ["", "project"])
+def test_what_a_killed_study_left_is_taken_over_but_for_experiments_on_other_photographs(
+    tmp_path: Path, below: str
+) -> None:
+    def git(*words: str, cwd: Path = tmp_path) -> str:
+        return subprocess.run(("git", *words), cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+    root = tmp_path / below
+    root.mkdir(exist_ok=True)
+    (root / "file").touch()
+    git("init", "--quiet")
+    git("add", ".")
+    git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--message", "one")
+    lock = "schema: '2.0'\nstages:\n  collect:\n    cmd: c\n    deps:\n    - path: /photographs\n      md5: {}\n"
+    for name, read in (("same", "a.dir"), ("changed", "b.dir"), ("unknown", "a.dir")):
+        clone = root / copies.PLACE / name
+        git("clone", "--quiet", str(tmp_path), str(clone))
+        git("update-ref", f"refs/exps/aa/{'b' * 38}/{name}", "HEAD", cwd=clone)
+        (clone / below / "dvc.lock").write_text(lock.format(read), encoding="utf-8")
+        if name != "unknown":
+            own_files.note(clone / below, [("/photographs", "a.dir")])
+    lines: list[str] = []
+    copies.take_over(root, lines.append)
+    assert git("for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps").split() == ["same"]
+    assert lines == [
+        "changed: /photographs: was changed after the study had begun; the same command runs it as it is now",
+        "removed what a killed study left: 3 copies in .dvc/tmp/cells",
+    ]
+    assert not list((root / copies.PLACE).iterdir())

@@ -23,7 +23,8 @@ from pipeline.core.errors import InputError
 
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
 STAND_INS = {
-    "sbatch": 'n=$(($(cat jobs) + 1)); echo $n > jobs; echo "$@" >> sbatch.txt; echo "$n;cluster"',
+    "sbatch": 'if [ -e refuses ]; then echo "sbatch: error: Invalid partition" >&2; exit 1; fi; '
+    'n=$(($(cat jobs) + 1)); echo $n > jobs; echo "$@" >> sbatch.txt; echo "$n;cluster"',
     "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; '
     'case "$*" in *running*) cat running ;; *) cat queue ;; esac',
     "scancel": 'echo "$@" >> scancel.txt; sed -i "s/ [A-Z]* / CANCELLED /" queue',
@@ -330,6 +331,36 @@ def test_what_failed_while_a_command_watched_is_shown_until_its_settings_change(
     executor.cancel([])
     assert list(shown(cluster, listed)) == ["c0"]
     assert shown(cluster, [listed[0]._replace(experiment=f"mine-c0-{'f' * 12}")]) == {}
+
+
+def test_what_jobs_were_to_clone_is_kept_no_longer_where_slurm_refuses_the_first(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "bare.git"
+    cluster.git("init", "--quiet", "--bare", str(bare))
+    (cluster.root / "file").write_text("edited", encoding="utf-8")
+    (cluster.place / "refuses").touch()
+    for remotes in (None, Remotes(git=str(bare), dvc="storage", options={"url": "s3://bucket/x"})):
+        monkeypatch.setattr(slurm, "named_remotes", lambda _, remotes=remotes: remotes)
+        with pytest.raises(InputError, match="sbatch: error: Invalid partition"):
+            begun(cluster, "a")
+        assert not cluster.git("for-each-ref", "refs/orbweaver")
+    assert not cluster.git("--git-dir", str(bare), "for-each-ref")
+
+
+def test_what_living_jobs_need_stays_where_slurm_refuses_more(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all is committed, those of both commands clone one reference of git's remote."""
+    bare = tmp_path / "bare.git"
+    cluster.git("init", "--quiet", "--bare", str(bare))
+    monkeypatch.setattr(slurm, "named_remotes", lambda _: Remotes(git=str(bare), dvc="storage", options={}))
+    begun(cluster, "a")
+    cluster.queue("7_0 RUNNING None")
+    (cluster.place / "refuses").touch()
+    with pytest.raises(InputError, match="Invalid partition"):
+        begun(cluster, "a", "b")
+    assert cluster.git("--git-dir", str(bare), "for-each-ref")
 
 
 def test_a_second_command_attaches_to_what_lives_and_submits_the_rest(cluster: Cluster) -> None:

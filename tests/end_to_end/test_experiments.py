@@ -66,6 +66,7 @@ def test_wrong_parameters_and_choices_that_contradict_each_other_stop_the_run_be
         lines = [line for line in told.splitlines() if line.startswith("validate: error: ")]
         assert len(lines) == 1, told
         assert message in lines[0]
+        assert lines[0].endswith("`git restore params.yaml` undoes it, and your edits there")
         assert "Traceback" not in told
         assert ran(told) == ["validate"]
         assert stubbed.content() == content

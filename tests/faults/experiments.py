@@ -31,6 +31,20 @@ RUN = ("dvc", "exp", "run", "-S", "freeze=2")
 # Seconds for which DVC has the user's edits in git's stash, measured as .58 to .70, and some more.
 HELD = 0.8
 TRAININGS = "FAULTS_TRAININGS"
+# `dvc exp run` that is killed where the experiment is in git's stash, which DVC applies it from, and the edits are not.
+CUT = """
+import os, signal
+from scmrepo.git.backend.pygit2 import Pygit2Backend
+from dvc.cli import main
+
+def set_ref(self, name, *words, **options):
+    written(self, name, *words, **options)
+    if name == "refs/stash":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+written, Pygit2Backend.set_ref = Pygit2Backend.set_ref, set_ref
+main(["exp", "run", "-S", "freeze=2"])
+"""
 # A training that takes its time, and notes when it begins and ends, and which of its kind live then.
 TRAIN = f"""
 import os, sys, time
@@ -174,6 +188,24 @@ def run_killed_and_another_run(edited: Edited, chance: random.Random) -> None:
     assert (head, stashed) == before[1:3], told
     assert {" M .gitignore", " M params.yaml"} <= set(status.splitlines()), f"{status}\n{told}"
     assert (clone.root / ".dvcignore").read_bytes().endswith(newer)
+    _finishes(clone)
+
+
+def run_cut_and_another_run(edited: Edited) -> None:
+    """Kill an experiment while it is in git's stash itself, and run another one; all edits come back, and it goes.
+
+    Raises:
+        AssertionError: saying what is not so.
+    """
+    clone = edited.clone
+    _renew(clone, edited.template)
+    before = state(clone)
+    clone.run("python", "-c", CUT, code=-signal.SIGKILL)
+    assert "dvc-exp:" in clone.run("git", "stash", "list")
+    said, _ = clone.start("dvc", "exp", "run", "-S", "freeze=1").communicate(timeout=clones.PATIENCE)
+    told = clone.run("orbweaver", "doctor", "--mend")
+    assert state(clone) == before, f"{said}\n{told}"
+    assert "no kill has left anything" in clone.run("orbweaver", "doctor", "--mend")
     _finishes(clone)
 
 

@@ -285,6 +285,21 @@ def test_a_checkpoint_is_written_now_and_then_while_nothing_asks_for_it(monkeypa
     assert written == []
 
 
+def test_the_next_checkpoint_removes_what_a_kill_left_half_written_and_not_what_another_process_writes(
+    tmp_path: Path,
+) -> None:
+    left, written = tmp_path / f".{'a' * 32}.partial", tmp_path / f".{'b' * 32}.partial"
+    for file in (left, written):
+        file.touch()
+    os.utime(left, (time.time() - 7200, time.time() - 7200))
+    stop = StopRequest()
+    stop.reason = "SIGTERM"
+    keeper = KeptState(tmp_path, minutes=0, stop=stop, name="train")
+    with pytest.raises(StoppedError, match="the same command goes on from here"):
+        keeper.offer(lambda: {}, lambda: "in epoch 1")
+    assert [file.name for file in sorted(tmp_path.iterdir()) if file.suffix == ".partial"] == [written.name]
+
+
 @pytest.mark.parametrize("case", ["phases", "afa"])
 def test_a_training_that_is_stopped_before_the_first_step_of_a_phase_goes_on_from_the_end_of_the_one_before(
     case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

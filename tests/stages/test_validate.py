@@ -43,7 +43,8 @@ ODD_SIZE_REFUSED = "50 is not a multiple of 16, as vit_b_16 needs; 48 is"
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DVC_ROOT", raising=False)
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", paths.ROOT_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -153,6 +154,29 @@ def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str
     assert message in str(caught.value)
     assert (paths.RECIPE.read_bytes(), paths.RECIPE.stat().st_mtime_ns) == (before, when)
     assert list(paths.RECIPE.parent.iterdir()) == [paths.RECIPE]
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_there"),
+    [
+        ({}, False),
+        ({"DVC_ROOT": "."}, False),
+        ({"DVC_ROOT": ".", "DVC_EXP_NAME": "a"}, True),
+        ({"DVC_ROOT": "/elsewhere", "DVC_EXP_NAME": "a"}, False),
+        ({"DVC_ROOT": ".", "DVC_EXP_NAME": "a", paths.ROOT_VARIABLE: "/elsewhere"}, False),
+    ],
+    ids=["by itself", "dvc repro", "dvc exp run", "in a copy of DVC's", "a study's cell"],
+)
+def test_a_refused_experiment_has_the_way_back_where_dvc_left_its_settings(
+    variables: dict[str, str], is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    write_params(freeze="bad")
+    with pytest.raises(InputError, match=r"^params\.yaml: freeze: 'bad' is not one of ") as caught:
+        validate.main()
+    way_back = "; what -S has set stays in params.yaml: `git restore params.yaml` undoes it, and your edits there"
+    assert str(caught.value).endswith(way_back) == is_there
 
 
 @pytest.mark.parametrize(

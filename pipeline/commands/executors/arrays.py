@@ -10,6 +10,7 @@ from pipeline.commands.executors import jobs, scheduler, where
 from pipeline.commands.executors.contract import Task
 from pipeline.commands.executors.submitted import Submitted
 from pipeline.commands.remotes import Remotes
+from pipeline.core.errors import InputError
 
 # Where a node does not see the clone, logs are in its own folder; the last of an option counts.
 OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
@@ -45,11 +46,33 @@ class Arrays:
         Args:
             tasks: the cells.
             logs: by experiment, what is to lead to its log.
+
+        Raises:
+            InputError: where SLURM or a remote refuses; changes that no job needs are kept no longer then.
         """
+        changes, common = self._common()
+        try:
+            self._submit_all(tasks, logs, changes, common)
+        except BaseException:
+            if changes and not self.submitted.needs(changes):
+                self.drop(changes)
+            raise
+
+    def drop(self, changes: str) -> None:
+        """Let git remove a commit of changes, here and in the remote."""
+        cloning.drop_changes(self.root, changes)
+        if self.remotes:
+            try:
+                sharing.drop_commit(self.root, self.remotes, changes, self.study)
+            except InputError as error:
+                self.say(f"{error}; below {cloning.CHANGES} stays what no job needs any more")
+
+    def _submit_all(
+        self, tasks: Sequence[Task], logs: Mapping[str, Path], changes: str, common: Mapping[str, Any]
+    ) -> None:
         of_group = {task.group: task for task in reversed(tasks)}
         first = [task for task in tasks if of_group[task.group] is task]
         rest = [task for task in tasks if task not in first]
-        changes, common = self._common()
         most, leaders, after = scheduler.array_size(), list[str](), list[str]()
         for array in (*_chunks(first, most), *_chunks(rest, most)):
             if array[0] in rest and not self.at_once:
@@ -67,7 +90,11 @@ class Arrays:
         if self.remotes:
             # Nodes fetch the commit by it, also where all is committed.
             changes = changes or commit
-            reference = sharing.keep_commit(self.root, self.remotes, changes, self.study)
+            try:
+                reference = sharing.keep_commit(self.root, self.remotes, changes, self.study)
+            except BaseException:
+                cloning.drop_changes(self.root, changes)
+                raise
         return changes, {
             "root": self.root,
             "cache": copies.cache_of(self.root),

@@ -153,6 +153,7 @@ class Running:
         log.unlink(missing_ok=True)
         with log.open("w", encoding="utf-8") as stream:
             self._project = origin.copy(task.experiment)
+            own_files.note(self._project, task.own)
             self._process = CellProcess(
                 self._project, task.experiment, task.overrides, environment=environment, stream=stream
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.commands import cells, cloning, sharing
+from pipeline.commands import cells, sharing
 from pipeline.commands.executors import job_states, scheduler, where
 from pipeline.commands.executors.arrays import Arrays
 from pipeline.commands.executors.contract import Prepared, Request, State, Task
@@ -139,9 +139,7 @@ class Slurm:
         alive = {place.partition("_")[0] for place in left if self._is_alive(place)}
         # Those of a command with other words, which left them, go on.
         for commit in self._submitted.keep(alive):
-            cloning.drop_changes(self._root, commit)
-            if self._remotes:
-                self._drop(self._remotes, commit)
+            self._arrays.drop(commit)
 
     def _has_ended(self, places: set[str]) -> bool:
         self._look()
@@ -175,12 +173,6 @@ class Slurm:
         if name in ("", "COMPLETED") and time.monotonic() - since < SETTLE:
             return State("running")
         return job_states.failed(name, self.log(handle))
-
-    def _drop(self, remotes: Remotes, commit: str) -> None:
-        try:
-            sharing.drop_commit(self._root, remotes, commit, self._study)
-        except InputError as error:
-            self._say(f"{error}; below {cloning.CHANGES} stays what no job needs any more")
 
     def _bring(self, remotes: Remotes, handles: Sequence[str]) -> None:
         """Take over what nodes have given; a remote that does not answer for now must not end what runs."""

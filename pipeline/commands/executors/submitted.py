@@ -43,6 +43,10 @@ class Submitted:
         self._jobs[job] = (experiments, changes)
         self._write()
 
+    def needs(self, changes: str) -> bool:
+        """Return whether a job may need a commit of changes."""
+        return any(changes == commit for _, commit in self._jobs.values())
+
     def keep(self, jobs: set[str]) -> set[str]:
         """Note that all others have ended; return the commits of changes that nobody needs any more."""
         before = {changes for _, changes in self._jobs.values()}
