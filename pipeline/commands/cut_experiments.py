@@ -163,7 +163,7 @@ def _half_applied(root: Path) -> list[tuple[str, bytes]]:
     A file that neither is as DVC applied it, nor as committed, nor empty was changed since, and is the user's.
     """
     before = stashes.before_the_run(root)
-    changed = git(root, "diff", "--name-only", "--relative", "HEAD", before) if before else []
+    changed = stashes.differing(root, "HEAD", before) if before else []
     found = []
     for path in {*changed, paths.PARAMS.as_posix()}:
         then, now = stashes.content(root, before or "HEAD", path), content_now(root / path)
@@ -206,7 +206,7 @@ def _forget(root: Path) -> str:
 
 
 def _changed(root: Path) -> list[str]:
-    return git(root, "diff", "--name-only", "--relative", "HEAD")
+    return stashes.differing(root, "HEAD")
 
 
 def keep(root: Path, files: Sequence[str], revision: str = "") -> Path | None:

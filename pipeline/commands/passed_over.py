@@ -51,7 +51,7 @@ def changes(root: Path) -> Iterator[Leftover]:
     for commit in dict.fromkeys([*listed, *lost]):
         experiments = [experiment for experiment, changes in made_of.items() if changes == commit]
         place = stashes.name(root, commit if commit in listed else experiments[0])
-        files = git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
+        files = stashes.differing(root, f"{commit}^", commit)
         what = f"{place}: your changes of {_some(files)}, left by a `dvc exp run` that was killed before the last one"
         way_back = f"git stash show --patch {commit[:12]}"
         yield Leftover(what, way_back, partial(_bring_back, root, commit, experiments))
@@ -84,7 +84,7 @@ def _some(files: Sequence[str]) -> str:
 
 def _put_aside(root: Path, experiment: str) -> str:
     """Drop an experiment from git's stash, and keep its files: a commit of changes is gone where git removed it."""
-    files = git(root, "diff", "--name-only", "--relative", f"{experiment}^", experiment)
+    files = stashes.differing(root, f"{experiment}^", experiment)
     folder = cut_experiments.keep(root, files, experiment)
     stashes.drop(root, experiment)
     return f"removed{cut_experiments.kept_in(folder)}"
@@ -100,7 +100,7 @@ def _bring_back(root: Path, commit: str, experiments: Sequence[str]) -> str:
     """
     stashes.put_back(root, commit)
     stashes.drop(root, *experiments)
-    files = git(root, "diff", "--name-only", "--relative", f"{commit}^", commit)
+    files = stashes.differing(root, f"{commit}^", commit)
     found = [_change(root, commit, path, experiments) for path in files]
     place = stashes.name(root, commit)
     if clashing := [one.path for one in found if one.clashes]:
@@ -112,10 +112,10 @@ def _bring_back(root: Path, commit: str, experiments: Sequence[str]) -> str:
     folder = cut_experiments.keep(root, [one.path for one in changed])
     for one in changed:
         _write(root, commit, one)
-    staged_now = set(git(root, "diff", "--name-only", "--relative", "--cached", "HEAD"))
-    for path in git(root, "diff", "--name-only", "--relative", f"{commit}^", f"{commit}^2"):
+    staged_now = set(stashes.differing(root, "--cached", "HEAD"))
+    for path in stashes.differing(root, f"{commit}^", f"{commit}^2"):
         if path not in staged_now:
-            cloning.git(root, "reset", "--quiet", f"{commit}^2", "--", path)
+            cloning.git(root, "--literal-pathspecs", "reset", "--quiet", f"{commit}^2", "--", path)
     stashes.attach(root, stashes.branch(root))
     stashes.drop(root, commit)
     return f"back in your files{cut_experiments.kept_in(folder)}"

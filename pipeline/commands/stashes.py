@@ -1,5 +1,6 @@
 """Git's account of the user's changes that DVC had put away, and of where HEAD was."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -141,6 +142,16 @@ def attach(root: Path, branch: str) -> None:
     """Put HEAD back on a branch whose commit it has; empty is none."""
     if branch:
         cloning.git(root, "symbolic-ref", "-m", f"orbweaver: back on {branch}", "HEAD", f"refs/heads/{branch}")
+
+
+def differing(root: Path, *revisions: str) -> list[str]:
+    """Return the files below a folder that differ, as `git diff` takes revisions; none if there is no such revision.
+
+    Names are as they are on the disk: as lines, git would quote those with an umlaut or a quotation mark.
+    """
+    words = ("git", "diff", "--name-only", "--relative", "-z", *revisions)
+    done = subprocess.run(words, cwd=root, capture_output=True, check=False)
+    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
 
 
 def content(root: Path, revision: str, path: str) -> bytes | None:

@@ -77,6 +77,10 @@ def put(experiment: str) -> None:
     git("stash", "store", "--message", "On (no branch): dvc-exp:a:b:c", experiment)
 
 
+# Names that git quotes where it lists them as lines, and one that it would read as a pattern.
+ODD = ("föhn.py", 'a "quoted" name.py', "[ab]*.py")
+
+
 def mended() -> str:
     lines: list[str] = []
     mending.mend(Path.cwd(), lines.append)
@@ -241,3 +245,21 @@ def test_an_experiment_with_the_changes_outlives_the_mending_of_a_later_kill() -
     assert git("stash", "list") == ""
     first, second = (Path(line.rpartition(" is in ")[2]) for line in lines)
     assert first != second
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("committed", [True, False])
+def test_changes_of_files_with_odd_names_come_back_too(name: str, committed: bool, tmp_path: Path) -> None:
+    git("checkout", "--quiet", "--force", "main")
+    git("stash", "drop", "--quiet")
+    if committed:
+        write(name, "1\n")
+        git("add", "--all")
+        git("commit", "--quiet", "--message", "odd")
+    write(name, "2\n")
+    git("add", "--all")
+    with Git(str(tmp_path)) as scm:
+        scm.stash.push()
+    assert "back in your files" in mended()
+    assert read(name) == "2\n"
+    assert git("stash", "list") == ""
