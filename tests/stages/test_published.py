@@ -339,7 +339,7 @@ def test_the_command_that_params_yaml_names_lists_every_set():
 
 
 def test_the_pages_say_which_sets_the_user_has_to_bring():
-    given = {name for name, cells in readme.table("data").items() if "the user's copy" in cells["what it is"]}
+    given = {name for name, cells in readme.table("data").items() if "your own copy" in cells["what it is"]}
     assert given == {name for name, row in sets.SETS.items() if row.obtaining}
 
 

@@ -274,7 +274,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing
 @pytest.mark.parametrize("given", [[], ["one"], ["1", "2"], ["-1"]])
 def test_a_repeat_is_named_by_one_number(given: list[str]) -> None:
     for stage in (train, evaluate):
-        with pytest.raises(InputError, match="is no number of a repeat"):
+        with pytest.raises(InputError, match="is not the number of a repeat"):
             stage.main(given)
 
 
