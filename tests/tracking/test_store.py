@@ -66,7 +66,9 @@ def test_who_holds_the_store_for_too_long_is_named(clone, monkeypatch, capsys):
     monkeypatch.setattr(store, "LOCK_SECONDS", 0.1)
     with (
         held(clone / paths.MLFLOW_LOCK, "orbweaver sync", waiting=pytest.fail),
-        pytest.raises(InputError, match=rf"process {os.getpid()} \(orbweaver sync\) since .*; wait until that has ended"),
+        pytest.raises(
+            InputError, match=rf"process {os.getpid()} \(orbweaver sync\) since .*; wait until that has ended"
+        ),
     ):
         tracking.initialize()
     assert capsys.readouterr().err.startswith(f"mlflow: waiting for process {os.getpid()} (orbweaver sync) since ")
