@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.core.precision import Precision, autocast
@@ -21,6 +22,7 @@ from pipeline.training.predict import pooled
 def solve(
     network: Network,
     examples: Examples,
+    groups: NDArray[np.int64],
     *,
     balanced: bool,
     batch_size: int,
@@ -34,6 +36,7 @@ def solve(
     Args:
         network: changed in place, left in eval mode.
         examples: with the eval transform; of these the training rows alone.
+        groups: (n,) of these rows, a number for each group of copies, see `linear_probe.fit`.
         balanced: whether an image of class k counts n / (K n_k).
         batch_size: images per forward pass.
         precision: of the forward passes.
@@ -54,7 +57,7 @@ def solve(
     finally:
         hook.remove()
     features, labels = torch.cat(parts).double().numpy(), examples.labels[examples.train].numpy()
-    probe = linear_probe.fit(features, labels.astype(np.int64), classes=len(layer.weight), balanced=balanced)
+    probe = linear_probe.fit(features, labels.astype(np.int64), groups, classes=len(layer.weight), balanced=balanced)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(probe.weight).view_as(layer.weight))
         assert layer.bias is not None

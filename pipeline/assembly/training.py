@@ -12,10 +12,13 @@ from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
+from pipeline.datasets.prepared import groups, manifest
+from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import low_rank
 from pipeline.networks.network import Network
@@ -63,7 +66,7 @@ def run(
         terms = loss_terms(
             recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
         )
-        solve = partial(_solve_head, recipe, network, eval_examples)
+        solve = partial(_solve_head, recipe, network, data, eval_examples)
         result = loop.fit(
             network,
             examples(train_transform(recipe)),
@@ -82,13 +85,17 @@ def run(
 def _solve_head(
     recipe: Recipe,
     network: Network,
+    data: Packed,
     eval_examples: Callable[[], contract.Examples],
     on_batch: Callable[[], object],
 ) -> None:
-    train = recipe.train
+    train, examples = recipe.train, eval_examples()
+    digests.check(paths.GROUPS)
+    alike = manifest.read(paths.GROUPS, Alike)
     head_solution.solve(
         network,
-        eval_examples(),
+        examples,
+        groups.numbered([data.paths[row] for row in examples.train.tolist()], alike),
         balanced=train.class_weights == "balanced" or train.sampler == "weighted",
         batch_size=train.batch_size,
         precision=train.precision,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 # Inverse strengths of the L2 penalty, for features of unit variance; cross-validation chooses among them.
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 FOLDS = 5
@@ -28,7 +29,7 @@ class Probe(NamedTuple):
     strength: float
 
 
-def fit(features: Floats, labels: NDArray[np.int64], *, classes: int, balanced: bool) -> Probe:
+def fit(features: Floats, labels: Numbers, groups: Numbers, *, classes: int, balanced: bool) -> Probe:
     """Fit logistic regression with an L2 penalty, its strength chosen by the log loss of stratified cross-validation.
 
     It is deterministic: one thread, fixed folds, L-BFGS from zero.
@@ -36,6 +37,8 @@ def fit(features: Floats, labels: NDArray[np.int64], *, classes: int, balanced: 
     Args:
         features: (n, D).
         labels: class numbers (n,).
+        groups: (n,) a number for each group of copies of one photograph, which are in the same fold: with some of them
+            among those that it learned from, too weak a penalty would be chosen.
         classes: K; a class without images gets weights of 0 and the least bias.
         balanced: whether an image of class k counts n / (K n_k).
 
@@ -44,19 +47,17 @@ def fit(features: Floats, labels: NDArray[np.int64], *, classes: int, balanced: 
     """
     # scikit-learn takes seconds to import; threads would make the last digits depend on the number of cores.
     from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold
     from threadpoolctl import threadpool_limits
 
     mean = features.mean(axis=0)
     # One scale for all features, so that a strength means the same for every network.
     scale = float(np.sqrt(np.mean((features - mean) ** 2))) or 1.0
     weights = {"class_weight": "balanced" if balanced else None, "max_iter": MOST_ITERATIONS}
-    folds = min(FOLDS, int(np.bincount(labels)[np.unique(labels)].min()))
-    if folds < 2:
+    folds = _folds(labels, groups)
+    if not folds:
         model = LogisticRegression(C=WITHOUT_FOLDS, **weights)
     else:
-        cv = StratifiedKFold(folds, shuffle=True, random_state=0)
-        chosen = {"Cs": STRENGTHS, "cv": cv, "scoring": "neg_log_loss", "use_legacy_attributes": False}
+        chosen = {"Cs": STRENGTHS, "cv": folds, "scoring": "neg_log_loss", "use_legacy_attributes": False}
         model = LogisticRegressionCV(l1_ratios=(0.0,), **chosen, **weights)
     with threadpool_limits(limits=1):
         model.fit((features - mean) / scale, labels)
@@ -69,4 +70,23 @@ def fit(features: Floats, labels: NDArray[np.int64], *, classes: int, balanced: 
         )
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, intercepts.min())
     weight[model.classes_], bias[model.classes_] = coefficients / scale, intercepts
-    return Probe(weight, bias - weight @ mean, float(model.C_ if folds >= 2 else WITHOUT_FOLDS))
+    return Probe(weight, bias - weight @ mean, float(model.C_ if folds else WITHOUT_FOLDS))
+
+
+def _folds(labels: Numbers, groups: Numbers) -> list[tuple[Numbers, Numbers]]:
+    """Return the rows to learn from and to judge by in each fold, with every class in both; none for fewer than two.
+
+    Without copies they are those of `StratifiedKFold`.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    known = np.unique(labels)
+    most = min(FOLDS, *(len(np.unique(groups[labels == label])) for label in known))
+    if len(np.unique(groups)) == len(groups):
+        options = {"shuffle": True, "random_state": 0}
+        return list(StratifiedKFold(most, **options).split(labels, labels)) if most >= 2 else []
+    for number in range(most, 1, -1):
+        folds = list(StratifiedGroupKFold(number, shuffle=True, random_state=0).split(labels, labels, groups))
+        if all(len(np.unique(labels[rows])) == len(known) for fold in folds for rows in fold):
+            return folds
+    return []

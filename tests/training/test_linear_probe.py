@@ -38,7 +38,7 @@ def test_the_gradient_of_the_penalized_loss_is_zero_at_the_probe(classes: int, b
     features, labels = features[labels < classes - 1], labels[labels < classes - 1]
     more, of = blobs(classes)
     features, labels = np.vstack([features, more[of == classes - 1][:9]]), np.hstack([labels, [classes - 1] * 9])
-    probe = linear_probe.fit(features, labels, classes=classes, balanced=balanced)
+    probe = linear_probe.fit(features, labels, np.arange(len(labels)), classes=classes, balanced=balanced)
     assert probe.strength in linear_probe.STRENGTHS
     weight, bias, x = (torch.tensor(values) for values in (probe.weight, probe.bias, features))
     start = objective(
@@ -54,7 +54,9 @@ def test_the_gradient_of_the_penalized_loss_is_zero_at_the_probe(classes: int, b
 
 def test_the_probe_is_the_same_whatever_the_scale_of_the_features() -> None:
     features, labels = blobs(3)
-    one, other = (linear_probe.fit(k * features, labels, classes=3, balanced=False) for k in (1.0, 1024.0))
+    one, other = (
+        linear_probe.fit(k * features, labels, np.arange(len(labels)), classes=3, balanced=False) for k in (1.0, 1024.0)
+    )
     assert one.strength == other.strength
     np.testing.assert_allclose(other.weight * 1024, one.weight, rtol=1e-6)
 
@@ -62,11 +64,29 @@ def test_the_probe_is_the_same_whatever_the_scale_of_the_features() -> None:
 def test_a_class_of_a_single_image_and_one_without_any_are_taken_as_they_are() -> None:
     features, labels = blobs(3)
     keep = (labels < 2) | (np.arange(len(labels)) == 2)
-    probe = linear_probe.fit(features[keep], labels[keep], classes=4, balanced=False)
+    probe = linear_probe.fit(features[keep], labels[keep], np.arange(keep.sum()), classes=4, balanced=False)
     assert probe.strength == linear_probe.WITHOUT_FOLDS
     assert not probe.weight[3].any()
     scores = features @ probe.weight.T + probe.bias
     assert (scores.argmax(1)[keep] == labels[keep]).mean() > 0.9
+
+
+def test_copies_of_a_photograph_make_the_penalty_no_weaker() -> None:
+    """Features without a signal: a classifier of single photographs knows their copies, and nothing else."""
+    numbers = np.random.default_rng(0)
+    features, labels = numbers.normal(size=(40, 64)), np.arange(40) % 4
+    twice = np.vstack([features, features + 1e-3 * numbers.normal(size=features.shape)])
+    both, apart = np.hstack([labels, labels]), np.arange(80)
+    fooled = linear_probe.fit(twice, both, apart, classes=4, balanced=False)
+    told = linear_probe.fit(twice, both, apart % 40, classes=4, balanced=False)
+    assert told.strength < fooled.strength
+
+
+def test_a_class_whose_images_are_all_copies_of_one_leaves_no_folds() -> None:
+    features, labels = blobs(3)
+    groups = np.where(labels == 2, 0, 1 + np.arange(len(labels)))
+    probe = linear_probe.fit(features, labels, groups, classes=3, balanced=False)
+    assert probe.strength == linear_probe.WITHOUT_FOLDS
 
 
 class Identity:
@@ -94,7 +114,9 @@ def solved(head: str, backbone: str = "resnet18") -> tuple[Network, Examples]:
     images = Images(pixels, rows, mean=[0.5] * 3, std=[0.3] * 3, device=torch.device("cpu"), transform=Identity())
     examples = Examples(images, torch.from_numpy(labels), rows[:15], rows[15:])
     state = torch.get_rng_state()
-    head_solution.solve(network, examples, balanced=False, batch_size=4, precision="fp32")
+    head_solution.solve(
+        network, examples, np.arange(len(examples.train)), balanced=False, batch_size=4, precision="fp32"
+    )
     assert torch.equal(state, torch.get_rng_state())
     return network, examples
 
