@@ -40,7 +40,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from pipeline.core import provenance
+from pipeline.core import provenance, seeding
 from pipeline.datasets.decoding.packing import pack
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared.manifest import Row
@@ -66,7 +66,7 @@ def main() -> None:
         if args.dvc:
             result["dvc_seconds"] = repro(Path(scratch))
     print(json.dumps(result, indent=2))
-    machine = {"device": provenance.processor(), "cores": cores(), "load": os.getloadavg()[1]}
+    machine = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
     settings = {key: value for key, value in vars(args).items() if key not in ("out", "scratch")}
     report = {"machine": machine | {"versions": provenance.versions()}, "settings": settings} | result
     args.out.mkdir(parents=True, exist_ok=True)
@@ -164,11 +164,6 @@ def on_one_core() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, all_cores)
-
-
-def cores() -> int:
-    """Return the number of cores that packing uses."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spread(rounds: list[dict[str, float]]) -> dict[str, Any]:

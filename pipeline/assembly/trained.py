@@ -7,7 +7,6 @@ from pipeline.assembly import networks
 from pipeline.core import digests, paths
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import ModelRecord
-from pipeline.core.sections import Sizes
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.training import checkpoints
@@ -52,11 +51,6 @@ def load(repeat: int) -> Network:
     network = build(plan, pretrained=None)
     network.model.load_state_dict(checkpoints.read(weights))
     return network
-
-
-def sizes(repeat: int) -> Sizes:
-    """Return the image sides of the network of a repeat."""
-    return record(repeat).sizes
 
 
 def record(repeat: int) -> ModelRecord:

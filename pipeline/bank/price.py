@@ -9,7 +9,7 @@ from pipeline.bank import bank, features, folds, nested
 from pipeline.bank.bank import Images
 from pipeline.bank.features import BATCH, Frozen
 from pipeline.bank.folds import Examples
-from pipeline.datasets.decoding.parallel import cores
+from pipeline.core.seeding import cores
 
 # Made-up features: how fast the spread of their axes falls, and how far apart classes are, of that spread. So made,
 # the fits of one division take about as long as on those of ResNet-18 on photographs.

@@ -53,7 +53,7 @@ def make_exact(*, threads: int | Literal["auto"], device: str, precision: Precis
 
 
 def cores() -> int:
-    """Return how many cores of the CPU this process may use."""
+    """Return how many cores of the CPU this process may use, on a shared machine perhaps not all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

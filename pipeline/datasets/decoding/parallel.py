@@ -14,6 +14,7 @@ from multiprocessing import connection
 from typing import TypeVar
 
 from pipeline.core.errors import InputError
+from pipeline.core.seeding import cores
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -106,11 +107,6 @@ def _in_order(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use, on a shared machine perhaps not all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
