@@ -82,19 +82,15 @@ def test_in_the_workspace_what_follows_from_a_word_runs_alone_and_the_way_back_l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["--temp", "--queue"])
-def test_beside_the_workspace_what_follows_from_a_word_runs_alone_and_the_workspace_stays(
-    stubbed: Clone, place: str
-) -> None:
+def test_in_the_queue_what_follows_from_a_word_runs_alone_and_the_workspace_stays(stubbed: Clone) -> None:
+    """Each experiment in a copy, as with `--temp`."""
     content = stubbed.content()
-    told = {
-        f"e{number}": stubbed.run("dvc", "exp", "run", place, "--name", f"e{number}", *sets(overrides))
-        for number, overrides in enumerate(FOLLOWS)
-    }
-    if place == "--queue":
-        stubbed.run("dvc", "queue", "start")
-        work_off_the_queue(stubbed, len(FOLLOWS))
-        told = {name: stubbed.run("dvc", "queue", "logs", name) for name in told}
+    names = [f"e{number}" for number in range(len(FOLLOWS))]
+    for name, overrides in zip(names, FOLLOWS, strict=True):
+        stubbed.run("dvc", "exp", "run", "--queue", "--name", name, *sets(overrides))
+    stubbed.run("dvc", "queue", "start")
+    work_off_the_queue(stubbed, len(FOLLOWS))
+    told = {name: stubbed.run("dvc", "queue", "logs", name) for name in names}
     assert [set(ran(one)) for one in told.values()] == list(FOLLOWS.values())
     revision = {ref.rpartition("/")[2]: ref for ref in experiments(stubbed)}
     held = {name: recipe_at(stubbed, revision[name]) for name in told}
