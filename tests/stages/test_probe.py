@@ -20,8 +20,8 @@ def test_the_network_is_the_pre_trained_one_with_the_regression_for_its_head(mon
     solved = []
     fit = linear_probe.fit
 
-    def kept(features: np.ndarray, labels: np.ndarray, **options: object) -> linear_probe.Probe:
-        solved.append(fit(features, labels, **options))
+    def kept(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, **options: object) -> linear_probe.Probe:
+        solved.append(fit(features, labels, groups, **options))
         return solved[-1]
 
     monkeypatch.setattr(linear_probe, "fit", kept)
