@@ -133,6 +133,6 @@ def test_the_network_scores_as_the_probe_on_the_features_of_its_last_layer(head:
         features = (features.mean((2, 3)) if features.dim() > 2 else features).double().numpy()
         scores = network.run(x).double().numpy()
     labels = examples.labels[examples.train].numpy()
-    probe = linear_probe.fit(features, labels, classes=3, balanced=False)
+    probe = linear_probe.fit(features, labels, np.arange(len(labels)), classes=3, balanced=False)
     np.testing.assert_allclose(scores, features @ probe.weight.T + probe.bias, rtol=1e-3, atol=1e-3)
     assert (scores.argmax(1) == labels).all()
