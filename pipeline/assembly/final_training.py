@@ -69,7 +69,19 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
     record = run_record(recipe, data, seen, network, on=on, repeat=number)
     keeping = Resumption(stop, recipe.checkpoint_every)
     keeper = keeping.keeper(resumption.follows_from(record, seen, data.sha256), name="bundle")
-    training.run(recipe, network, data, seen, record, on=on, on_epoch=lambda _: None, keeping=keeping, keeper=keeper)
+    digests.check(paths.GROUPS)
+    training.run(
+        recipe,
+        network,
+        data,
+        seen,
+        record,
+        on=on,
+        on_epoch=lambda _: None,
+        alike=manifest.read(paths.GROUPS, Alike),
+        keeping=keeping,
+        keeper=keeper,
+    )
     return Final(network, record, parts["train"], parts["calibration"], keeper)
 
 

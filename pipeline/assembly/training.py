@@ -1,6 +1,6 @@
 """The training of a recipe's network on the rows that it is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -12,12 +12,11 @@ from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
-from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
-from pipeline.datasets.prepared import groups, manifest
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import low_rank
@@ -35,6 +34,7 @@ def run(
     *,
     on: Machine,
     on_epoch: Callable[[contract.Row], object],
+    alike: Sequence[Alike] = (),
     keeping: Resumption = NOT_KEPT,
     keeper: Keeper = NOTHING_KEPT,
 ) -> contract.TrainResult:
@@ -48,6 +48,7 @@ def run(
         record: of this run.
         on: where it trains.
         on_epoch: called with each row of the history.
+        alike: groups of copies among the images, which a solved head's cross-validation does not divide.
         keeping: how the state of the loss terms' own computations is kept.
         keeper: of the training's state.
 
@@ -66,7 +67,7 @@ def run(
         terms = loss_terms(
             recipe, network, record, data_sha256=data.sha256, eval_examples=eval_examples, keeping=keeping
         )
-        solve = partial(_solve_head, recipe, network, data, eval_examples)
+        solve = partial(_solve_head, recipe, network, eval_examples, data, alike)
         result = loop.fit(
             network,
             examples(train_transform(recipe)),
@@ -85,13 +86,12 @@ def run(
 def _solve_head(
     recipe: Recipe,
     network: Network,
-    data: Packed,
     eval_examples: Callable[[], contract.Examples],
+    data: Packed,
+    alike: Sequence[Alike],
     on_batch: Callable[[], object],
 ) -> None:
     train, examples = recipe.train, eval_examples()
-    digests.check(paths.GROUPS)
-    alike = manifest.read(paths.GROUPS, Alike)
     head_solution.solve(
         network,
         examples,
