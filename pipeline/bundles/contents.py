@@ -1,4 +1,4 @@
-"""What is in a bundle's folder: its networks, its files with their digests, and bundle.json; imports no torch."""
+"""The contents of a bundle's folder: its networks, its files with their digests, and bundle.json; imports no torch."""
 
 import re
 from collections.abc import Sequence

@@ -77,7 +77,7 @@ def weights(by_name: Mapping[str, Asked], resolved: Resolved, words: Sequence[st
 
 
 class Budget(NamedTuple):
-    """What may be spent on features before any trial.
+    """The limits of what is computed before any trial.
 
     Attributes:
         say: prints what it is going to take.

@@ -1,4 +1,4 @@
-"""What an advice chooses before its trials by frozen features alone: an image size, and two backbones of many."""
+"""The choices of an advice before its trials, by frozen features alone: an image size, and two backbones of many."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ AXIS = "image_size"
 
 
 class Ranking(NamedTuple):
-    """What was chosen, and what it took.
+    """The choices, and the seconds that they took.
 
     Attributes:
         words: what all trials set, the image size included, as after -S.

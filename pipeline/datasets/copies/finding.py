@@ -1,6 +1,5 @@
 """Copies of one photograph in a set: equal bytes, equal hashes, or features alike and pixels that agree."""
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core import progress
+from pipeline.core.seeding import cores
 from pipeline.datasets.copies import alignment, appearance, hashes
 from pipeline.datasets.copies.alignment import Evidence, Marks
 from pipeline.datasets.copies.appearance import Extract, Features
@@ -110,7 +110,7 @@ def _one_thread_each() -> Iterator[None]:
 
 def _in_threads(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], what: str) -> Iterator[ResultT]:
     """Yield the results in order; what is worked on leaves Python's lock most of the time."""
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     try:
         with progress.bar(len(items), what, "batches") as shown:
             for result in pool.map(work, items):

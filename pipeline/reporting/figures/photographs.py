@@ -123,7 +123,7 @@ def feature_maps(
         centers = [place * (TILE + GAP) + TILE / 2 for place in range(max(len(columns), count))]
         axes.set_xticks(
             centers[: len(columns)],
-            ["image", *(f"{stage}\n{word}" for stage, word in places.items() if stage in stages)],
+            ["image", *(f"{stage}\n{places[stage]}" for stage in stages)],
         )
         axes.set_yticks(centers[:count], ["mean", *(f"channel {number}" for number in range(1, count))])
         save(figure, out, "png")
