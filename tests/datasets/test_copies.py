@@ -125,7 +125,7 @@ def test_the_pairs_are_the_same_on_one_core_and_on_two(folder, monkeypatch):
     _mirrored_crop(_spider(3)).save(folder / "copy.png")
     found = []
     for cores in ({0}, {0, 1}):
-        monkeypatch.setattr(finding.os, "sched_getaffinity", lambda _pid, cores=cores: cores)
+        monkeypatch.setattr("os.sched_getaffinity", lambda _pid, cores=cores: cores)
         found.append(_pairs(folder))
     assert found[0] == found[1]
     assert len(found[0]) == 1
