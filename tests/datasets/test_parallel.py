@@ -135,6 +135,7 @@ def test_leaving_early_stops_the_workers_at_once(at_once):
 
 PARENT = """
 import multiprocessing
+import os
 import time
 from pipeline.datasets.decoding import parallel
 
@@ -142,7 +143,8 @@ def dawdle(number):
     if multiprocessing.parent_process() is None:
         time.sleep(0.01)
     else:
-        print("a worker", flush=True)
+        # A line in one write: unbuffered, print writes its end apart, and two workers' lines mix.
+        os.write(1, b"a worker\n")
         time.sleep(60)
 
 if __name__ == "__main__":
