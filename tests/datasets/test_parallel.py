@@ -144,7 +144,7 @@ def dawdle(number):
         time.sleep(0.01)
     else:
         # A line in one write: unbuffered, print writes its end apart, and two workers' lines mix.
-        os.write(1, b"a worker\n")
+        os.write(1, b"a worker\\n")
         time.sleep(60)
 
 if __name__ == "__main__":
