@@ -40,8 +40,8 @@ def write_params(repeats, changes=None):
 
 def write_data():
     names = [(f"{number}/{image}.png", name) for number, name in enumerate(CLASSES) for image in range(2)]
-    fields = ["part", "bytes", "sha256", "width", "height", "mode", "note"]
-    rows = [(*row, "", 10, "0" * 64, 8, 8, "RGB", "") for row in names]
+    fields = ["part", "bytes", "sha256", "width", "height", "mode", "note", "group"]
+    rows = [(*row, "", 10, "0" * 64, 8, 8, "RGB", "", "") for row in names]
     write_csv(Path("data/collected/manifest.csv"), ["path", "label", *fields], rows)
     bad = [(f"bad/{n}.jpg", "truncated <JPEG>") for n in range(25)]
     write_csv(Path("data/collected/rejected.csv"), ["path", "reason"], bad)

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from pipeline.evaluation.compare import comparison, statistics
+import numpy as np
+
+from pipeline.evaluation.compare import comparison, statistics, units
 from pipeline.evaluation.compare.experiments import Comparison, Experiment, Pair
 from pipeline.evaluation.compare.statistics import ALPHA
 
@@ -63,24 +65,31 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
 
 
 def _mean_gain(best: Experiment, other: Experiment) -> float:
-    return fmean(_gains(best, other).values())
+    return fmean(_gains(best, other).tolist())
 
 
 def _is_close(best: Experiment, other: Experiment) -> bool:
     """Return whether a candidate is at most one standard error of their difference below the best."""
-    gains = list(_gains(best, other).values())
+    gains: list[float] = _gains(best, other).tolist()
     if len(gains) < 2:
         return fmean(gains) <= 0
     return fmean(gains) <= stdev(gains) / math.sqrt(len(gains))
 
 
-def _gains(a: Experiment, b: Experiment) -> dict[str, float]:
-    """Return by image how much more often a is right than b, from -1 to 1, over the repeats that both have."""
+def _gains(a: Experiment, b: Experiment) -> units.FloatArray:
+    """Return by how much a is more often right than b, (n,) a number for each test image, over their common repeats.
+
+    Where the user named groups of images, each is one number, and the mean is still that over the images.
+    """
     gains: dict[str, list[int]] = {}
+    groups: dict[str, str] = {}
     for number in sorted(a.trials.keys() & b.trials.keys()):
+        groups |= a.trials[number].groups
         for image, right in a.trials[number].right.items():
             gains.setdefault(image, []).append(right - b.trials[number].right[image])
-    return {image: fmean(values) for image, values in gains.items()}
+    by_image = np.array([fmean(values) for values in gains.values()])
+    unit = units.units(list(gains), groups)
+    return units.sums(by_image, unit) * ((unit.max() + 1) / len(unit)) if groups else by_image
 
 
 def _rejects(one: Pair) -> bool:
@@ -107,8 +116,8 @@ def p_value(a: Experiment, b: Experiment, pair: Pair) -> float:
         b: another, tested on the same images in the repeats that both have.
         pair: their comparison.
     """
-    gains = list(_gains(a, b).values())
-    images = statistics.mcnemar([gain > 0 for gain in gains], [gain < 0 for gain in gains]).p
+    gains = _gains(a, b)
+    images = statistics.mcnemar(gains > 0, gains < 0).p
     if pair.test is None or pair.p is None:
         return images
     return min(1.0, 2 * min(images, pair.p))

@@ -31,7 +31,7 @@ from pipeline.core.records import ModelRecord, Record
 from pipeline.core.sections import Data
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
-from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare import comparison, statistics, units
 from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
@@ -166,7 +166,8 @@ def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
     # The logarithm of a probability is a logit of it.
     with np.errstate(divide="ignore"):
         values = scores.scores(actual, np.maximum(np.log(mean), np.finfo(np.float64).min), repeats[0].classes)
-    ends = statistics.wilson(int((mean.argmax(1) == actual).sum()), len(actual))
+    images = units.effective(units.units(tested[0], confidence_intervals.groups(repeats[0].predictions)))
+    ends = statistics.wilson(int((mean.argmax(1) == actual).sum()) * (images / len(actual)), images)
     return {
         name: Score(
             value=values[name],

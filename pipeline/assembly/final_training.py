@@ -14,8 +14,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.core.stopping import StopRequest
-from pipeline.datasets.prepared import manifest, splits
-from pipeline.datasets.prepared.manifest import Alike, Row
+from pipeline.datasets.prepared import dividing, manifest, splits
+from pipeline.datasets.prepared.manifest import Alike, Pair, Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.network import Network
 from pipeline.tracking.results import Results
@@ -86,16 +86,16 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
 
 
 def divide(recipe: Recipe, data: Packed, *, held_out: float, repeat: int) -> dict[str, Tensor]:
-    """Return the rows of all images, divided class by class; copies of one photograph stay together.
+    """Return the rows of all images, divided class by class; copies of a photograph and named groups stay together.
 
     Raises:
         InputError: for a class of a single photograph, of which none can be held out.
     """
     if not held_out:
         return {"train": torch.arange(len(data.paths)), "calibration": torch.empty(0, dtype=torch.long)}
-    digests.check(paths.MANIFEST, paths.GROUPS)
+    digests.check(paths.MANIFEST, paths.PAIRS)
     rows = [row._replace(part="") for row in manifest.read(paths.MANIFEST, Row)]
-    alike = [] if recipe.data.on_leak == "allow" else manifest.read(paths.GROUPS, Alike)
+    alike = dividing.together(recipe.data, rows, manifest.read(paths.PAIRS, Pair))
     seed = recipe.data.split.seed
     try:
         assigned = splits.split(rows, test=held_out, val=0.0, seed=seed, repeat=repeat, alike=alike)

@@ -156,6 +156,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))
         lines.append(f"  sizes: {small} to {large} pixels")
         lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
+    lines += [f"  groups: {report['groups']}"] if report["groups"] else []
     lines += ["", *_bars(report["classes"]), "", f"copies: {report['copies']}", *_finding_lines(report["findings"])]
     return "\n".join(lines)
 

@@ -28,7 +28,7 @@ class TrainingPart(NamedTuple):
     Attributes:
         rows: one an image.
         folder: where their paths begin.
-        groups: (n,) a number for each group of copies, and one of its own for every other image.
+        groups: (n,) a number for each group of copies or of metadata.csv, and one of its own for every other image.
         title: the set's name.
         repeat: its number.
     """
@@ -85,7 +85,11 @@ def training_part(resolved: Resolved) -> Iterator[TrainingPart]:
         training = {one.path for one in assigned if one.part == "train"}
         rows = [row for row in seen.rows if row.path in training]
         yield TrainingPart(
-            rows, seen.folder, groups.numbered([row.path for row in rows], groups.grouped(pairs)), seen.title, repeat
+            rows,
+            seen.folder,
+            groups.numbered([row.path for row in rows], groups.grouped(pairs, seen.rows)),
+            seen.title,
+            repeat,
         )
 
 

@@ -1,6 +1,6 @@
 """How sure an experiment's scores are: intervals over its repeats, and in words what they are of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.core.choices import NONE
@@ -23,7 +23,13 @@ def trial(one: Repeat) -> Trial:
         train=one.record.parts.train,
         scores={name: one.scores.by_name[name] for name in SCORES if name in one.scores.by_name},
         seconds=one.runtime.train_seconds,
+        groups=groups(one.predictions),
     )
+
+
+def groups(predictions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the group of each test image that is in one that the user named, by path."""
+    return {row["path"]: group for row in predictions if (group := row.get("group"))}
 
 
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:

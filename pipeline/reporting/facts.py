@@ -88,6 +88,7 @@ def health(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Smallest and largest image", " and ".join(dict.fromkeys(ends)) + " pixels"),
         ("Modes", modes),
         ("Largest class to smallest", f"{report['imbalance']:g} to 1"),
+        *([("Groups", report["groups"])] if report["groups"] else []),
         ("Copies", report["copies"]),
     ]
 

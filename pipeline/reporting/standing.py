@@ -35,10 +35,14 @@ def standing(repeats: Sequence[Repeat], probes: Mapping[int, Probe]) -> Standing
     if not having:
         return None
     own = confidence_intervals.experiment("fine-tuning", having)
-    trials = {one.number: Trial(probes[one.number].right, one.record.parts.train) for one in having}
+    trials = {one.number: _trial(one, probes[one.number]) for one in having}
     other = Experiment("the frozen probe", trials, redraws=own.redraws)
     [pair] = comparison.compare([own, other], resample=False).pairs
     return Standing(fmean(fmean(trial.right.values()) for trial in trials.values()), pair)
+
+
+def _trial(one: Repeat, probe: Probe) -> Trial:
+    return Trial(probe.right, one.record.parts.train, groups=confidence_intervals.groups(one.predictions))
 
 
 def row(material: Material) -> list[tuple[str, str]]:

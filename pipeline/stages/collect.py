@@ -8,7 +8,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import bringing, collecting, left_out, published, sets
 from pipeline.datasets.collect.dataset import Collected, Request
-from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared import groups, manifest
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
 
@@ -36,6 +36,7 @@ def main() -> None:
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
         digests.seal(folder)
     lines = [f"{len(rows)} images in {len({row.label for row in rows})} classes"]
+    lines += [named] if (named := groups.words(rows)) else []
     for line in [*lines, *left_out.summary(rejected, paths.REJECTED)]:
         print(f"collect: {line}")
 

@@ -19,7 +19,7 @@ def main() -> None:
     with paths.written_whole(paths.COPIES) as folder:
         folder.mkdir(parents=True)
         manifest.write(folder / paths.PAIRS.name, Pair, pairs)
-        manifest.write(folder / paths.GROUPS.name, Alike, groups.grouped(pairs))
+        manifest.write(folder / paths.GROUPS.name, Alike, groups.grouped(pairs, rows))
         text = json.dumps(compared._asdict(), indent=2)
         (folder / paths.SEARCH.name).write_text(text + "\n", encoding="utf-8")
         digests.seal(folder)

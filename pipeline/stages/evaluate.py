@@ -1,6 +1,7 @@
 """Stage `evaluate`: the only reader of the test part; the trained network, once."""
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.core.scores_record import Scores
+from pipeline.datasets.prepared import groups, manifest
+from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.training.images import Images
@@ -33,7 +36,7 @@ def main(arguments: list[str]) -> None:
     images = as_shown(data, rows, repeat=repeat, device=device)
     size = recipe.train.batch_size
     logits = scores_and_features(network, images, torch.tensor(rows), batch_size=size, precision=precision)[0].numpy()
-    predicted = predictions(data, rows, logits)
+    predicted = predictions(data, rows, logits, named_groups(data, rows))
     some = explained_images.select(predicted)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
@@ -58,11 +61,26 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
     return Images(data.images, torch.tensor(rows), mean=record.mean, std=record.std, device=device, transform=view)
 
 
-def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> list[dict[str, object]]:
-    """Return a row an image: actual class, predicted class and confidence."""
+def named_groups(data: Packed, rows: list[int]) -> list[str]:
+    """Return the group (n,) of each image, "" for none; nothing where the user named no groups.
+
+    A group that is joined to another, as they have copies of one photograph, is one with it.
+    """
+    digests.check(paths.GROUPS)
+    alike = manifest.read(paths.GROUPS, Alike)
+    if all(one.kind != groups.NAMED for one in alike):
+        return []
+    number = {one.path: str(one.group) for one in alike}
+    return [number.get(data.paths[row], "") for row in rows]
+
+
+def predictions(
+    data: Packed, rows: list[int], logits: NDArray[np.float32], grouped: Sequence[str] = ()
+) -> list[dict[str, object]]:
+    """Return a row an image: actual class, predicted class and confidence; and its group, where the user named some."""
     probabilities = torch.from_numpy(logits).double().softmax(1)
     confidence, predicted = probabilities.max(1)
-    return [
+    listed: list[dict[str, object]] = [
         {
             "path": data.paths[row],
             "actual": data.classes[data.labels[row]],
@@ -72,6 +90,7 @@ def predictions(data: Packed, rows: list[int], logits: NDArray[np.float32]) -> l
         }
         for row, guess, sure in zip(rows, predicted.tolist(), confidence.tolist(), strict=True)
     ]
+    return [row | {"group": group} for row, group in zip(listed, grouped, strict=True)] if grouped else listed
 
 
 def standing(data: Packed, rows: list[int], probe: probing.Probed) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared import dividing, manifest
-from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
+from pipeline.datasets.prepared.manifest import Assigned, Pair, Row
 from pipeline.datasets.prepared.published_counts import comparison_lines
 
 
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     """Write the split file of the repeat that the only argument numbers."""
     repeat = repeat_argument(arguments)
     data = Recipe.read().data
-    digests.check(paths.MANIFEST, paths.DATASET, paths.GROUPS, paths.PAIRS)
+    digests.check(paths.MANIFEST, paths.DATASET, paths.PAIRS)
     described = json.loads(paths.DATASET.read_text(encoding="utf-8"))
     published = described["published"]
     assigned = dividing.divided(
@@ -25,7 +25,6 @@ def main(arguments: list[str]) -> None:
         manifest.read(paths.PAIRS, Pair),
         own=described["own"],
         repeat=repeat,
-        alike=manifest.read(paths.GROUPS, Alike),
         note=lambda line: print(f"split: note: {line}"),
     )
     if published:

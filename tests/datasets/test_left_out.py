@@ -29,7 +29,7 @@ def test_a_paper_beside_the_set_is_no_stray_photograph():
 
 def test_photographs_beside_the_class_folders_are_apart_from_damaged_ones_and_from_tables():
     beside = [Rejected("labels.csv", left_out.OUTSIDE), Rejected("stray.jpg", left_out.OUTSIDE)]
-    assert left_out.divided(beside) == ([], beside[1:], [], beside[:1])
+    assert left_out.divided(beside) == ([], beside[1:], [], [], beside[:1])
 
 
 def test_many_kinds_of_files_are_cut():

@@ -129,7 +129,7 @@ CASES = (
     Odd("a line break in a file", also(lambda place: put(place / "cat/a\nb.png", image(9))), "a\\x0ab.png: its name h"),
     Odd("a tab in a class", also(lambda place: classes(place, "a\tb")), "has control characters; rename"),
     Odd("an escape in a class", also(lambda place: classes(place, "\x1b[31m")), "has control characters"),
-    Odd("a class that is no UTF-8", also(lambda place: classes(place, "\udcff")), "is not UTF-8; rename its"),
+    Odd("a class that is no UTF-8", also(lambda place: classes(place, "\udcff")), "is not UTF-8; rename the class"),
     Odd(
         "a file that is no UTF-8", also(lambda place: put(place / "cat/\udcff.png", image(9))), "its name is not UTF-8"
     ),

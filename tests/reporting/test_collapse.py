@@ -138,6 +138,7 @@ HEALTH = {
     "sizes": {"smallest": [8, 8], "largest": [8, 8]},
     "modes": {"RGB": 8},
     "imbalance": 1,
+    "groups": "",
     "copies": "",
     "findings": [],
 }

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
@@ -155,12 +156,12 @@ def _write(target: Path, image: Image.Image, path: str, label: str, part: str) -
     file.parent.mkdir(parents=True, exist_ok=True)
     image.save(file)
     # Read back as collected files are, so that the row says the same of both.
-    return _row(file, images.load(file), path, label, part)
+    return _row(ImageFile(file, path, label, part), images.load(file), file)
 
 
 def _inspect(file: ImageFile) -> Row | Rejected:
     try:
-        return _row(file.file, images.load(file.file), file.path, file.label, file.part)
+        return _row(file, images.load(file.file), file.file)
     except images.RefusedError as refusal:
         return Rejected(file.path, str(refusal))
 
@@ -178,22 +179,23 @@ def _bring(target: Path, file: ImageFile) -> Row | Rejected:
         # Python names the original first, but a full disk is the copy's.
         error.filename = str(copy)
         raise
-    return _row(copy, loaded, file.path, file.label, file.part)
+    return _row(file, loaded, copy)
 
 
-def _row(file: Path, loaded: images.Loaded, path: str, label: str, part: str) -> Row:
-    with file.open("rb") as stream:
+def _row(file: ImageFile, loaded: images.Loaded, place: Path) -> Row:
+    """Return the row of an image whose bytes are at `place`."""
+    with place.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    size = place.stat().st_size
     width, height = loaded.image.size
-    return Row(path, label, part, file.stat().st_size, sha256, width, height, loaded.mode, loaded.note)
+    return Row(file.path, file.label, file.part, size, sha256, width, height, loaded.mode, loaded.note, file.group)
 
 
 def _first_reason(refused: Sequence[Rejected]) -> str:
     if not refused:
         return "the others are byte-equal copies"
     # A damaged photograph before an annotation.
-    damaged, outside, dropped, others = left_out.divided(refused)
-    first = [*damaged, *outside, *dropped, *others][0]
+    first = next(itertools.chain(*left_out.divided(refused)))
     return f"{len(refused)} rejected, the first {first.path!r}: {first.reason}"
 
 

@@ -2,16 +2,19 @@
 
 Two layouts are supported. Class folders: one folder per class, with images in it or in folders below it. Parts:
 folders named train and test, optionally val, each with one folder per class; `parts` has their other names. Hidden
-files and files of operating systems (Thumbs.db, ...) are ignored; links are followed.
+files and files of operating systems (Thumbs.db, ...) are ignored; links are followed. A table metadata.csv may give the
+classes, the parts or both in place of folders, and groups of images that stay together.
 """
 
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import parts
+from pipeline.datasets.collect import metadata, parts
 from pipeline.datasets.collect.left_out import OUTSIDE
 from pipeline.datasets.collect.listing import (
     OUR_FILES,
@@ -23,6 +26,7 @@ from pipeline.datasets.collect.listing import (
     subfolders,
     walk,
 )
+from pipeline.datasets.collect.metadata import Metadata
 from pipeline.datasets.collect.parts import ClassFolder
 
 # Folders in each other, each alone in its folder, that are looked into for the class folders; links may go in circles.
@@ -35,14 +39,16 @@ class ImageFile(NamedTuple):
     Attributes:
         file: its path on disk.
         path: relative to the user's folder, with slashes.
-        label: class, spelled as the class's folder.
+        label: class, spelled as the class's folder, or as in the table.
         part: train, val or test; empty if the folder has no parts.
+        group: of the images that stay in one part; empty if the table gives none.
     """
 
     file: Path
     path: str
     label: str
     part: str
+    group: str = ""
 
 
 class LeftOut(NamedTuple):
@@ -86,43 +92,100 @@ def check_location(folder: str) -> Path:
 
 
 def layout(folder: Path) -> Layout:
-    """Return class and part of every file in the user's folder; no file is opened.
+    """Return class and part of every file in the user's folder; no file is opened but the table.
 
     Raises:
         InputError: if the folder has fewer than two classes, mixes classes and parts, or lacks a part or a class of a
-            part; if a class has too few files; if two class names differ only in case or Unicode form.
+            part; if a class has too few files; if two class names differ only in case or Unicode form; if the table
+            cannot be used.
     """
-    class_folders = parts.class_folders(folder)
-    _check_labels(folder, class_folders)
-    parts.check_same_classes(folder, class_folders)
-    files: list[ImageFile] = []
-    loose = _loose_files(folder, class_folders)
+    table = metadata.read(folder)
+    if table and table.has("label"):
+        classes, every, loose = _by_table(folder, table)
+        way_out = f"add photographs of it to {metadata.NAME}, or empty its labels there"
+    else:
+        classes, every, loose = _by_folders(folder, table)
+        way_out = "put photographs into that folder, or move it elsewhere"
+    parts.check_same_classes(folder, classes)
+    if table:
+        metadata.check_listed(folder, table, [file.path for file in every])
     left_out = [LeftOut(escaped(_relative(folder, file)), OUTSIDE) for file in loose]
-    short: list[str] = []
-    for class_folder, label, part in class_folders:
-        inside = [ImageFile(file, _relative(folder, file), label, part) for file in walk(class_folder)]
-        short += _shortage(len(inside), label, part)
-        files += (file for file in inside if not name_fault(file.path))
-        misnamed = (file.path for file in inside if name_fault(file.path))
-        left_out += (LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed)
+    unlisted = {file.path: reason for file in every if table and (reason := table.missing(file.path))}
+    left_out += [LeftOut(escaped(path), reason) for path, reason in unlisted.items()]
+    inside = [file for file in every if file.path not in unlisted]
+    _check_counts(folder, classes, inside, way_out=way_out)
+    misnamed = [file.path for file in inside if name_fault(file.path)]
+    left_out += [LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed]
+    files = sorted((file for file in inside if file.path not in misnamed), key=lambda file: file.path)
+    return Layout(files, sorted(left_out), tuple(_notes(folder, classes, table)))
+
+
+def _by_folders(folder: Path, table: Metadata | None) -> tuple[list[ClassFolder], list[ImageFile], list[Path]]:
+    """Return the classes, their files, and the files next to the class folders; the table may have parts and groups."""
+    classes = parts.class_folders(folder)
+    _check_labels(folder, [entry.label for entry in classes], too_few=lambda: _too_few_classes_message(folder, classes))
+    loose = _loose_files(folder, classes)
+    if not table:
+        return classes, [_file(folder, file, *one[1:]) for one in classes for file in walk(one.folder)], loose
+    if table.has("part") and any(one.part for one in classes):
+        raise InputError(
+            f"{folder / metadata.NAME}: has a column part, and the folders are parts too; remove the column"
+        )
+    loose = [file for file in loose if file != folder / metadata.NAME]
+    files = []
+    for one in classes:
+        for path in walk(one.folder):
+            entry = table.entry(_relative(folder, path))
+            files.append(_file(folder, path, one.label, entry.part or one.part, entry.group))
+    in_parts = {ClassFolder(one.folder, one.label, part) for one in classes for part in table.parts or [one.part]}
+    return sorted(in_parts), files, loose
+
+
+def _by_table(folder: Path, table: Metadata) -> tuple[list[ClassFolder], list[ImageFile], list[Path]]:
+    """Return the classes of the table, as if they were folders, and all files; none is loose."""
+    labels = sorted({entry.label for entry in table.entries.values()} - {""})
+    too_few = f"{folder / metadata.NAME}: {len(labels)} different labels; two or more are needed"
+    _check_labels(folder, labels, too_few=lambda: too_few)
+    files = []
+    for top in listed(folder, {*OUR_FILES, metadata.NAME}):
+        for path in walk(top) if top.is_dir() else [top]:
+            files.append(_file(folder, path, *table.entry(_relative(folder, path))))
+    parts_of = table.parts or [""]
+    return [ClassFolder(folder / part / label, label, part) for part in parts_of for label in labels], files, []
+
+
+def _file(folder: Path, file: Path, label: str, part: str, group: str = "") -> ImageFile:
+    return ImageFile(file, _relative(folder, file), label, part, group)
+
+
+def _check_counts(folder: Path, classes: Sequence[ClassFolder], files: Sequence[ImageFile], *, way_out: str) -> None:
+    """Check that each class has enough files in each part."""
+    counts = Counter((file.label, file.part) for file in files)
+    short = [line for one in classes for line in _shortage(counts[one.label, one.part], one.label, one.part)]
     if short:
         more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
-        raise InputError(f"{folder}: {short[0]}{more}; put photographs into that folder, or move it elsewhere")
-    notes = tuple(parts.remark(name) for name in [parts.tested(class_folders)] if name)
+        raise InputError(f"{folder}: {short[0]}{more}; {way_out}")
+
+
+def _notes(folder: Path, classes: Sequence[ClassFolder], table: Metadata | None) -> Iterator[str]:
+    """Yield what is worth saying of a folder that can be used."""
+    if table and table.tested:
+        yield parts.remark(table.tested, kind=f"part in {metadata.NAME}")
+    if tested := parts.tested(classes):
+        yield parts.remark(tested)
     if link := next(linked_folders(folder), None):
-        notes += (f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes",)
-    return Layout(sorted(files, key=lambda file: file.path), sorted(left_out), notes)
+        yield f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes"
 
 
-def _check_labels(folder: Path, class_folders: list[ClassFolder]) -> None:
-    labels = sorted({entry.label for entry in class_folders})
+def _check_labels(folder: Path, given: Iterable[str], *, too_few: Callable[[], str]) -> None:
+    labels = sorted(set(given))
     if len(labels) < 2:
-        raise InputError(_too_few_classes_message(folder, class_folders))
+        raise InputError(too_few())
     # File systems differ in case and Unicode form: such a pair would be one class on some machines.
     spellings: dict[str, str] = {}
     for label in labels:
         if fault := name_fault(label):
-            raise InputError(f"{folder}: the class name {escaped(label)!r} {fault}; rename its folder")
+            raise InputError(f"{folder}: the class name {escaped(label)!r} {fault}; rename the class")
         other = spellings.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
         if other != label:
             raise InputError(

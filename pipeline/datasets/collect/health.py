@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.datasets.collect import left_out, parts
-from pipeline.datasets.prepared.groups import kind
+from pipeline.datasets.prepared.groups import NAMED, kind
+from pipeline.datasets.prepared.groups import words as words_of_groups
 from pipeline.datasets.prepared.leaks import Choice, leaks
 from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 from pipeline.datasets.prepared.search import Search, words
@@ -76,8 +77,8 @@ def examine(
 
     Returns:
         `images`; `classes`, `parts`, `modes` and `conversions` with their numbers of images; `imbalance`, the size of
-        the largest class over that of the smallest; `sizes` in pixels, `smallest` and `largest` by area; `copies`, what
-        was looked for; `findings`.
+        the largest class over that of the smallest; `sizes` in pixels, `smallest` and `largest` by area; `groups`, what
+        metadata.csv names, "" for none; `copies`, what was looked for; `findings`.
     """
     classes = Counter(row.label for row in rows)
     findings = [
@@ -98,6 +99,7 @@ def examine(
         "parts": dict(sorted(Counter(row.part for row in rows if row.part).items())),
         "imbalance": round(max(classes.values()) / min(classes.values()), 2) if classes else None,
         "sizes": _sizes(rows),
+        "groups": words_of_groups(rows),
         "modes": dict(Counter(row.mode for row in rows).most_common()),
         "conversions": dict(Counter(row.note for row in rows if row.note).most_common()),
         "copies": words(search),
@@ -114,10 +116,11 @@ def _sizes(rows: Sequence[Row]) -> dict[str, list[int]]:
 
 def _unusable(rejected: Sequence[Rejected]) -> Iterator[Finding]:
     """Yield what is left out: damaged photographs by name and first, other files as one line."""
-    damaged, outside, dropped, others = left_out.divided(rejected)
+    damaged, outside, unlisted, dropped, others = left_out.divided(rejected)
     for what, files, advice in (
         ("photographs that cannot be used", damaged, "mend or remove them; the run goes on without them"),
         ("photographs beside the class folders", outside, "move each into its class's folder, or remove it"),
+        ("photographs without a label or part in metadata.csv", unlisted, "add it there; the run goes on without them"),
         ("copies left out of an earlier part", dropped, "nothing: data.on_leak is drop"),
     ):
         if files:
@@ -190,6 +193,9 @@ def _repeated(
         files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
         if on_leak == "refuse":
             stopping.add((leak.kind, "across parts"))
+    if across := files.pop((NAMED, "across parts"), None):
+        advice = _LEAK_ADVICE[on_leak].replace("remove one of each", "put each group into one part")
+        yield Finding("groups across parts", across, advice, (NAMED, "across parts") in stopping)
     for where in _PLACES:
         for sure in ("exact", "near"):
             if listed := files[sure, where]:

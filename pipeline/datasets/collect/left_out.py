@@ -9,6 +9,8 @@ from pipeline.datasets.prepared.manifest import DROPPED, Rejected
 
 # How a file outside all class folders is told.
 OUTSIDE = "lies beside the class folders"
+# The ends of the reasons of files of which the table of labels says too little.
+UNLISTED = "in metadata.csv"
 # Endings of pictures, also of kinds that are not read: what has one of these, or none, was meant as a photograph.
 PICTURES = frozenset(
     (
@@ -28,19 +30,21 @@ class LeftOut(NamedTuple):
     Attributes:
         damaged: photographs that cannot be used.
         outside: photographs beside the class folders.
+        unlisted: photographs without a label or a part in metadata.csv.
         dropped: copies in an earlier part of what is in a later one, as `on_leak: drop` has it.
         others: annotations, tables, notebooks and whatever else no photograph is called.
     """
 
     damaged: list[Rejected]
     outside: list[Rejected]
+    unlisted: list[Rejected]
     dropped: list[Rejected]
     others: list[Rejected]
 
 
 def divided(rejected: Sequence[Rejected]) -> LeftOut:
     """Return rejected files by what they are."""
-    kinds = LeftOut([], [], [], [])
+    kinds = LeftOut([], [], [], [], [])
     for one in sorted(rejected):
         kind = kinds.damaged
         if one.reason.startswith(DROPPED):
@@ -49,6 +53,8 @@ def divided(rejected: Sequence[Rejected]) -> LeftOut:
             kind = kinds.others
         elif one.reason == OUTSIDE:
             kind = kinds.outside
+        elif one.reason.endswith(UNLISTED):
+            kind = kinds.unlisted
         kind.append(one)
     return kinds
 
@@ -66,8 +72,8 @@ def endings(others: Sequence[Rejected]) -> str:
 
 def listed(rejected: Sequence[Rejected]) -> list[tuple[str, str]]:
     """Return (file, reason): damaged photographs first, and what no photograph is as one line."""
-    damaged, outside, dropped, others = divided(rejected)
-    rows = [(one.path, one.reason) for one in [*damaged, *outside, *dropped]]
+    damaged, outside, unlisted, dropped, others = divided(rejected)
+    rows = [(one.path, one.reason) for one in [*damaged, *outside, *unlisted, *dropped]]
     return rows + ([(endings(others), "no photographs, passed over")] if others else [])
 
 
@@ -78,7 +84,7 @@ def summary(rejected: Sequence[Rejected], place: object) -> list[str]:
         rejected: the files.
         place: the table that lists them all.
     """
-    damaged, outside, _, others = divided(rejected)
+    damaged, outside, unlisted, _, others = divided(rejected)
     lines = []
     if damaged:
         noun = "photograph" if len(damaged) == 1 else "photographs"
@@ -86,6 +92,10 @@ def summary(rejected: Sequence[Rejected], place: object) -> list[str]:
         lines.append(f"{len(damaged):,} {noun} cannot be used, all in {place}, the first {first}")
     if outside:
         lines.append(f"left out beside the class folders: {len(outside):,}, the first {outside[0].path!r}")
+    if unlisted:
+        lines.append(
+            f"left out for want of a label or part {UNLISTED}: {len(unlisted):,}, the first {unlisted[0].path!r}"
+        )
     if others:
         lines.append(f"passed over, no photographs: {endings(others)}")
     return lines

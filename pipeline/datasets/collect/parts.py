@@ -65,9 +65,9 @@ def tested_rows(rows: Sequence[Row]) -> dict[str, int]:
     return {top: tops.count(top) for top in dict.fromkeys(tops) if part_of(top) == "val"}
 
 
-def remark(name: str) -> str:
-    """Return what is said of a validation folder that is taken as the test part."""
-    return f"{name!r} is taken as the test part, as no folder is named test; it is opened once, after training"
+def remark(name: str, kind: str = "folder") -> str:
+    """Return what is said of validation images, a folder or another `kind` of part, that are taken as the test part."""
+    return f"{name!r} is taken as the test part, as no {kind} is named test; it is opened once, after training"
 
 
 def check_same_classes(folder: Path, classes: Sequence[ClassFolder]) -> None:

@@ -15,7 +15,6 @@ def divided(
     *,
     own: bool,
     repeat: int,
-    alike: Sequence[Alike] | None = None,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Assigned]:
     """Return the part of each image in a repeat.
@@ -26,14 +25,12 @@ def divided(
         pairs: their copies.
         own: whether the set is in the user's own folder, and so its classes the user's to mend.
         repeat: the number of the division.
-        alike: the groups of the pairs; None to have them made.
         note: called with a remark on images that are in two parts.
 
     Raises:
         InputError: for copies that are refused, and for classes with too few images.
     """
     kept = _kept(data, rows, pairs, own=own, note=note)
-    together = groups.grouped(pairs) if alike is None else alike
     settings = data.split
     return splits.split(
         kept,
@@ -42,11 +39,16 @@ def divided(
         seed=settings.seed,
         repeat=repeat,
         per_class=per_class(settings.per_class),
-        alike=[] if data.on_leak == "allow" else together,
+        alike=together(data, rows, pairs),
         division=settings.division if isinstance(settings.division, int) else None,
         inner=settings.inner,
         train_fraction=settings.train_fraction,
     )
+
+
+def together(data: Data, rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Alike]:
+    """Return the groups of images that stay in one part: those that the user named, and copies unless they may leak."""
+    return groups.grouped([] if data.on_leak == "allow" else pairs, rows)
 
 
 def _kept(

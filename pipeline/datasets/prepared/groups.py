@@ -1,39 +1,89 @@
-"""Groups of images that are copies of each other, from pairs."""
+"""Groups of images that stay in one part: copies of each other, from pairs, and groups that the user named."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pipeline.datasets.prepared.manifest import Alike, Pair
+from pipeline.datasets.prepared.manifest import Alike, Pair, Row
 
 # From the surest to the least sure.
 NAMES = {"exact": "byte-equal", "near": "near duplicates", "alike": "alike, not confirmed"}
-_STRENGTH = {kind: place for place, kind in enumerate(NAMES)}
+# The kind of images that are no copies, but in one group of metadata.csv.
+NAMED = "group"
 
 
-def grouped(pairs: Sequence[Pair]) -> list[Alike]:
-    """Return the images of the pairs with numbers of their groups, sorted by path.
+class _Link(NamedTuple):
+    """Two images that stay together; sorted, the surest copies come first."""
 
-    Each has the first image that it duplicates, among those that it is most surely a copy of.
+    place: int
+    of: str
+    path: str
+    kind: str
+
+
+def grouped(pairs: Iterable[Pair], rows: Iterable[Row] = ()) -> list[Alike]:
+    """Return the images that stay together with numbers of their groups, sorted by path.
+
+    Each has the first image that it duplicates, among those that it is most surely a copy of; an image that is a copy
+    of none has the first one of the group that the user named.
+
+    Args:
+        pairs: the copies.
+        rows: the images, whose groups are kept together too.
     """
-    linked = sorted({path for pair in pairs for path in (pair.path, pair.of)})
+    kinds = [*NAMES, NAMED]
+    links = [_Link(kinds.index(kind(pair)), pair.of, pair.path, kind(pair)) for pair in pairs]
+    links += [_Link(kinds.index(NAMED), of, path, NAMED) for of, path in _neighbors(rows)]
+    linked = sorted({path for link in links for path in (link.path, link.of)})
     if not linked:
         return []
     node = {path: number for number, path in enumerate(linked)}
-    ends = np.array([(node[pair.of], node[pair.path]) for pair in pairs]).T
-    graph = sparse.coo_array((np.ones(len(pairs)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
+    ends = np.array([(node[link.of], node[link.path]) for link in links]).T
+    graph = sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
     groups = sparse.csgraph.connected_components(graph, directed=False)[1]
     original: dict[str, tuple[str, str]] = {}
-    for pair in sorted(pairs, key=lambda pair: (_STRENGTH[kind(pair)], pair.of, pair.path)):
-        original.setdefault(pair.path, (kind(pair), pair.of))
+    for link in sorted(links):
+        original.setdefault(link.path, (link.kind, link.of))
     # SciPy's numbers of components follow no documented order.
     renumbered: dict[int, int] = {}
     return [
         Alike(path, renumbered.setdefault(int(group), len(renumbered) + 1), *original.get(path, ("", "")))
         for path, group in zip(linked, groups, strict=True)
     ]
+
+
+def named(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the images of each group that the user named, in the rows' order."""
+    members: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.group:
+            members[row.group].append(row)
+    return dict(members)
+
+
+def words(rows: Sequence[Row]) -> str:
+    """Return how many groups the user named and how large they are; "" for none.
+
+    >>> words([Row(str(n), "owl", "", 1, "", 9, 9, "RGB", "", group) for n, group in enumerate(["a", "a", "b", ""])])
+    '2 groups of 1 to 2 images, named in metadata.csv; 1 image in none'
+    """
+    sizes = [len(members) for members in named(rows).values()]
+    if not sizes:
+        return ""
+    alone = len(rows) - sum(sizes)
+    size = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{sizes[0]:,}"
+    rest = f"; {alone:,} image{'s' if alone > 1 else ''} in none" if alone else ""
+    return f"{len(sizes):,} groups of {size} images, named in metadata.csv{rest}"
+
+
+def _neighbors(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield the first image of each named group with each of its others."""
+    for first, *others in named(rows).values():
+        yield from ((first.path, other.path) for other in others)
 
 
 def kind(pair: Pair) -> str:

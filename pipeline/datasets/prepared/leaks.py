@@ -1,31 +1,31 @@
-"""Copies where they do harm: in two of a set's own parts (leaks), in two classes, twice in a test part."""
+"""Copies and groups where they do harm: in two of a set's own parts (leaks), in two classes, twice in a test part."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.prepared.groups import grouped
-from pipeline.datasets.prepared.manifest import DROPPED, Pair, Rejected, Row
+from pipeline.datasets.prepared.groups import NAMED, grouped
+from pipeline.datasets.prepared.manifest import DROPPED, Alike, Pair, Rejected, Row
 
 Choice = Literal["refuse", "drop", "allow"]
 
 # A group stays in the part that is used last: the test part never shrinks in favor of training.
 _RANK = {"train": 0, "val": 1, "test": 2}
 _CLASH = {True: "the same image", False: "copies of one photograph (one lies on the other, pixel by pixel)"}
-_WORDS = {"exact": "byte-equal to", "near": "a near duplicate of"}
+_WORDS = {"exact": "byte-equal to", "near": "a near duplicate of", NAMED: "of the same group as"}
 
 
 class Leak(NamedTuple):
-    """An image that is used in training or validation, and again in a later part.
+    """An image that is used in training or validation, and again, or another one of its group, in a later part.
 
     Attributes:
         path: the image in the earlier part.
         part: the earlier part.
-        of: its duplicate in the later part.
+        of: its duplicate in the later part, or an image of its group.
         of_part: the later part.
-        kind: exact or near.
+        kind: exact, near or group.
     """
 
     path: str
@@ -36,25 +36,36 @@ class Leak(NamedTuple):
 
 
 def leaks(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Leak]:
-    """Return every image that has a copy in a later part than its own, sorted by path; alike ones are none."""
-    known = {row.path: row for row in rows}
+    """Return every image that has a copy, or an image of its group, in a later part than its own, sorted by path.
+
+    Images that are merely alike are none. A copy is named where there is one.
+    """
+    parted = {row.path: row for row in rows if row.part}
+    copies = [pair for pair in pairs if pair.is_copy]
+    leaking = _across(grouped(copies), parted, "near")
+    of_groups = _across(grouped(copies, parted.values()), parted, NAMED)
+    return sorted((of_groups | leaking).values())
+
+
+def _across(alike: Sequence[Alike], parted: Mapping[str, Row], kind: str) -> dict[str, Leak]:
+    """Return by path the images of groups that are in several parts."""
     groups: dict[int, list[Row]] = defaultdict(list)
-    for one in grouped([pair for pair in pairs if pair.is_copy]):
-        if one.path in known and known[one.path].part:
-            groups[one.group].append(known[one.path])
-    leaking = []
+    for one in alike:
+        if one.path in parted:
+            groups[one.group].append(parted[one.path])
+    leaking: dict[str, Leak] = {}
     for group in groups.values():
         last = max(group, key=lambda row: _RANK[row.part])
-        leaking += [_leak(row, group) for row in group if row.part != last.part]
-    return sorted(leaking)
+        leaking |= {row.path: _leak(row, group, kind) for row in group if row.part != last.part}
+    return leaking
 
 
-def _leak(row: Row, group: Sequence[Row]) -> Leak:
+def _leak(row: Row, group: Sequence[Row], kind: str) -> Leak:
     latest = max(_RANK[other.part] for other in group)
     later = [other for other in group if _RANK[other.part] == latest]
     # An equal copy says more to the user than a near duplicate.
     of = next((other for other in later if other.sha256 == row.sha256), later[0])
-    return Leak(row.path, row.part, of.path, of.part, "exact" if of.sha256 == row.sha256 else "near")
+    return Leak(row.path, row.part, of.path, of.part, "exact" if of.sha256 == row.sha256 else kind)
 
 
 def resolved(choice: Literal["auto"] | Choice, *, as_published: bool) -> Choice:
@@ -83,9 +94,10 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
     if leaking:
         first = leaking[0]
         more = f" (and {len(leaking) - 1} more in {paths.PAIRS})" if len(leaking) > 1 else ""
+        mend = "put the group into one part" if first.kind == NAMED else "remove one"
         raise InputError(
-            f"{first.path!r} in {first.part} is {_WORDS[first.kind]} {first.of!r} in {first.of_part}{more}; remove "
-            f"one, or leave such images out of {first.part}, -S {key}=drop, or let them be, -S {key}=allow"
+            f"{first.path!r} in {first.part} is {_WORDS[first.kind]} {first.of!r} in {first.of_part}{more}; {mend}, "
+            f"or leave such images out of {first.part}, -S {key}=drop, or let them be, -S {key}=allow"
         )
 
 
@@ -93,9 +105,10 @@ def note(leaking: Sequence[Leak], choice: Choice) -> str:
     """Return how many leaks are let be or left out, with the first."""
     done = "left out" if choice == "drop" else "let be"
     first = leaking[0]
+    or_group = ", or have their group there," if any(leak.kind == NAMED for leak in leaking) else ""
     return (
-        f"on_leak is {choice!r}: {len(leaking)} images of an earlier part that are in a later one too are {done}, "
-        f"the first {first.path!r} as {first.of!r}"
+        f"on_leak is {choice!r}: {len(leaking)} images of an earlier part that are in a later one too{or_group} are "
+        f"{done}, the first {first.path!r}, {_WORDS[first.kind]} {first.of!r}"
     )
 
 

@@ -14,7 +14,7 @@ from pipeline.core.files import MARK, as_cell
 # Texts with all values that a cell may have.
 Part = Annotated[str, "train", "val", "test"]
 OwnPart = Annotated[str, "train", "val", "test", ""]
-Kind = Annotated[str, "exact", "near", "alike", ""]
+Kind = Annotated[str, "exact", "near", "alike", "group", ""]
 Found = Annotated[str, "bytes", "hashes", "features"]
 YesNo = Annotated[str, "yes", "no"]
 
@@ -32,6 +32,7 @@ class Row(NamedTuple):
         height: in pixels, of the upright image.
         mode: Pillow's name of the file's pixel format.
         note: conversions on loading; empty if there are none.
+        group: of the images that stay in one part, such as a specimen's, as metadata.csv has it; empty without one.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Row(NamedTuple):
     height: int
     mode: str
     note: str
+    group: str = ""
 
 
 class Rejected(NamedTuple):
@@ -53,14 +55,14 @@ class Rejected(NamedTuple):
 
 
 class Alike(NamedTuple):
-    """One image in groups.csv, a member of a group of duplicates.
+    """One image in groups.csv, a member of a group that stays in one part: copies, or a group of metadata.csv.
 
     Attributes:
         path: relative to the collected images.
         group: number of the group, from 1.
-        kind: exact (the same bytes), near (a copy, changed) or alike (nothing confirms that it is one), in relation to
-            `of`; empty for an image that duplicates none before it in the group.
-        of: the image that it duplicates; empty if `kind` is.
+        kind: exact (the same bytes), near (a copy, changed), alike (nothing confirms that it is one) or group (no copy,
+            but of one group in metadata.csv), in relation to `of`; empty for an image with none of these before it.
+        of: the image that it is related to; empty if `kind` is.
     """
 
     path: str
@@ -114,7 +116,7 @@ class Indexed(NamedTuple):
 
 
 # Columns with few different values.
-_SHARED = ("label", "part", "mode", "note", "found")
+_SHARED = ("label", "part", "mode", "note", "found", "group")
 
 # How the reason of an image begins that leaves its part, as a copy of it is in a later one.
 DROPPED = "left out of "

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.errors import InputError
+from pipeline.datasets.prepared import balanced_draw
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
 # The last part of a draw's seed, so that the draws are independent of each other.
@@ -39,8 +40,11 @@ def split(
     A set with parts of its own keeps them in every repeat. Any other is divided class by class: of n images,
     round(test * n) go to the test part (half to even; at least one, and at least one remains). Then a fraction `val`
     of the training images becomes the validation part in the same way, unless the set has one of its own; a class with
-    a single training image gives none. Byte-equal images stay together, and so does a group of duplicates, so a class
+    a single training image gives none. Byte-equal images stay together, and so does a group of `alike`, so a class
     with copies may miss its count.
+
+    If the user named groups of images, they may be large and of several classes: then all classes are divided at once,
+    such that the counts are as near to the same ones as whole groups allow, see `balanced_draw`.
 
     With `per_class`, images of each class are drawn for the test part, then for validation, then for training; `test`
     is ignored and the other images are in no part. An image in two classes is used in one of them. If the set has
@@ -52,8 +56,9 @@ def split(
     part: what is chosen on such divisions has seen none of them. With a `train_fraction`, the smaller training part of
     each class is a subset of any larger one.
 
-    The draw of a class depends on its name, its images (not their names), the seed and the repeat. It is not
-    scikit-learn's stratified split, which may leave a small class without a test image.
+    The draw of a class depends on its name, its images (not their names), the seed and the repeat; with named groups
+    also on the other classes. It is not scikit-learn's stratified split, which may leave a small class without a test
+    image.
 
     Args:
         rows: the manifest.
@@ -62,7 +67,7 @@ def split(
         seed: seed of the study.
         repeat: number of the division.
         per_class: images to draw of each class, in place of `test`.
-        alike: the groups of duplicates that stay together.
+        alike: the groups of images that stay together.
         division: the repeat whose division this is, too; None for one of its own.
         inner: whether the training part is divided, in place of the set.
         train_fraction: of each class's training images, those that are used; at least one.
@@ -71,9 +76,11 @@ def split(
         One entry per row, or per drawn row, in the rows' order.
 
     Raises:
-        InputError: if a class has too few images for the draw, or none in training or test.
+        InputError: if a class has too few images for the draw, or none in training or test; for `per_class` with named
+            groups of several classes.
     """
     rows = _as_copies(rows, alike)
+    draw = balanced_draw.drawn if any(row.group for row in rows) else _drawn
     number = repeat if division is None else division
     parts = {row.path: row.part for row in rows}
     # A set's own training part gives the same validation images in every repeat: its repeats vary the seeds alone.
@@ -81,15 +88,15 @@ def split(
     if per_class:
         parts = _counted(rows, per_class, (seed, number, _COUNT_DRAW))
     elif not own:
-        test_paths = _drawn(rows, test, (seed, number, _TEST_DRAW))
+        test_paths = draw(rows, test, (seed, number, _TEST_DRAW))
         parts = {path: "test" if path in test_paths else "train" for path in parts}
     if inner:
-        inner_test = _drawn(_of(rows, parts, "train"), test, (seed, repeat, _INNER_DRAW))
+        inner_test = draw(_of(rows, parts, "train"), test, (seed, repeat, _INNER_DRAW))
         parts = {path: part for path, part in parts.items() if part != "test"} | dict.fromkeys(inner_test, "test")
         own, number = False, repeat
     if val > 0 and "val" not in parts.values():
         training = _of(rows, parts, "train")
-        parts |= dict.fromkeys(_drawn(training, val, (seed, 0 if own else number, _VAL_DRAW)), "val")
+        parts |= dict.fromkeys(draw(training, val, (seed, 0 if own else number, _VAL_DRAW)), "val")
     if train_fraction < 1:
         training = _of(rows, parts, "train")
         kept = _fewer(training, train_fraction, (seed, 0 if own else number, _FEWER_DRAW))
@@ -128,6 +135,7 @@ def _as_copies(rows: Sequence[Row], alike: Sequence[Alike]) -> list[Row]:
 def _counted(rows: Sequence[Row], per_class: PerClass, entropy: tuple[int, ...]) -> dict[str, str]:
     """Return the parts, by path, of images drawn by number."""
     wanted = {"test": per_class.test, "val": per_class.val, "train": per_class.train}
+    _check_groups(rows)
     own = {part: [row for row in rows if row.part == part] for part in wanted}
     if not any(own.values()):
         _check_wanted(wanted)
@@ -137,6 +145,17 @@ def _counted(rows: Sequence[Row], per_class: PerClass, entropy: tuple[int, ...])
         drawn = [part] if part != "train" or own["val"] else ["val", "train"]
         parts |= _filled(members, {name: wanted[name] for name in drawn if wanted[name]}, entropy)
     return parts
+
+
+def _check_groups(rows: Sequence[Row]) -> None:
+    """Refuse named groups of several classes, whose images cannot be counted class by class."""
+    labels: dict[str, str] = {}
+    for row in rows:
+        if row.group and labels.setdefault(row.group, row.label) != row.label:
+            raise InputError(
+                f"split.per_class draws class by class, and the group {row.group!r} is of {labels[row.group]!r} and "
+                f"{row.label!r}; divide by fractions, -S defaults.data.split.per_class=none"
+            )
 
 
 def _check_wanted(wanted: Mapping[str, int]) -> None:
@@ -221,7 +240,7 @@ def _check_parts(rows: Iterable[Row], parts: dict[str, str], *, least: str) -> N
         for part in ("train", "test"):
             if part not in present:
                 raise InputError(
-                    f"class {label!r} has no image for the {part} part; it needs {least} different images, "
-                    "no near duplicates of each other, that are not in another class too; "
+                    f"class {label!r} has no image for the {part} part; it needs {least} different images, no near "
+                    "duplicates of each other and not of one group, that are not in another class too; "
                     "bring more, or leave the class out"
                 )

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.compare import statistics
+from pipeline.evaluation.compare import statistics, units
 from pipeline.evaluation.compare.crossed import Crossed, FloatArray, p_values
-from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, answers, part_sizes
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, answers, by_image, part_sizes
 
 Places = npt.NDArray[np.intp]
 
@@ -99,12 +99,16 @@ def _p(
     used = np.unique(pairs)
     trials = [[experiments[place].trials[repeat] for repeat in repeats] for place in used]
     first, second = (np.searchsorted(used, places) for places in pairs)
+    if metric == ACCURACY and len(repeats) == 1 and trials[0][0].groups:
+        right, unit = np.array([by_image(each)[0] for each in trials]), trials[0][0].units
+        gains = (units.sums(right[one] - right[other], unit) for one, other in zip(first, second, strict=True))
+        return np.array([statistics.exchange_p(each) for each in gains])
     if metric == ACCURACY and len(repeats) == 1:
         only = _only(np.array([answers(each)[0] for each in trials]))
         return statistics.mcnemar_p(only[first, second], only[second, first])
     if len(repeats) == 1:
         return np.full(len(first), np.nan)
-    if metric == ACCURACY and not drawn and len(trials[0][0].right) > 1:
+    if metric == ACCURACY and not drawn and trials[0][0].unit_count > 1:
         return p_values(_crossed(np.array([answers(each) for each in trials]), first, second))
     scores = np.array([[one.score(metric) for one in each] for each in trials])
     parts = [part_sizes(each, drawn=drawn) for each in trials]
@@ -127,7 +131,7 @@ def _crossed(right: FloatArray, first: Places, second: Places) -> Crossed:
     """Return what `crossed.crossed` does of the differences of each pair.
 
     Args:
-        right: (experiments, n, m) whether each of n repeats gets each of m images right.
+        right: (experiments, n, m) as `answers` has it of each.
         first: (pairs,) the first experiment of each.
         second: (pairs,) the second.
     """

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import all_pairs, pairs, statistics
+from pipeline.evaluation.compare import all_pairs, pairs, statistics, units
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import crossed_interval
 from pipeline.evaluation.compare.experiments import (
@@ -172,9 +172,10 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
 def _interval(one: Experiment, values: Sequence[float], metric: str) -> Interval | None:
     trials, drawn = list(one.trials.values()), draws_splits(one)
     if metric == ACCURACY and len(values) == 1:
-        return statistics.wilson(sum(trials[0].right.values()), len(trials[0].right))
+        images = units.effective(trials[0].units)
+        return statistics.wilson(sum(trials[0].right.values()) * (images / len(trials[0].right)), images)
     if metric == ACCURACY and not drawn:
-        return crossed_interval(answers(trials))
+        return crossed_interval(answers(trials), images=units.effective(trials[0].units))
     # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.
     if len(values) == 1 or np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
         return None

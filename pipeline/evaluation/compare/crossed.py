@@ -161,7 +161,7 @@ def p_values(parts: Crossed) -> FloatArray:
     return p
 
 
-def crossed_interval(right: FloatArray) -> Interval:
+def crossed_interval(right: FloatArray, *, images: float | None = None) -> Interval:
     """Return the 95 % interval of an accuracy, over other repeats and other images.
 
     On each side the half-widths of the t interval over the repeats and of Wilson's interval over the images are added
@@ -169,12 +169,13 @@ def crossed_interval(right: FloatArray) -> Interval:
 
     Args:
         right: (n, m) whether each repeat gets each image right, n >= 2.
+        images: how many independent images the m columns are worth; m by default.
 
     >>> right = np.ones((3, 60))
     >>> [round(end, 3) for end in crossed_interval(right)]
     [0.94, 1.0]
     """
-    m = right.shape[1]
+    m = images or right.shape[1]
     values = right.mean(1)
     mean = float(values.mean())
     over_repeats = mean - interval(values.tolist(), train=1, test=0).low

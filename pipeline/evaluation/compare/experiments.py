@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.evaluation.compare import units
 from pipeline.evaluation.compare.crossed import CrossedTest, FloatArray
 from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
 
@@ -21,16 +22,28 @@ class Trial(NamedTuple):
         train: number of training images.
         scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
         seconds: training time; None if unknown.
+        groups: the group of each test image that is in one that the user named, by path.
     """
 
     right: Mapping[str, bool]
     train: int
     scores: Mapping[str, float] = {}
     seconds: float | None = None
+    groups: Mapping[str, str] = {}
 
     def score(self, metric: str) -> float:
         """Return the value of a score."""
         return fmean(self.right.values()) if metric == ACCURACY else self.scores[metric]
+
+    @property
+    def units(self) -> units.IntArray:
+        """The number (m,) of each test image's unit, by order of the paths."""
+        return units.units(sorted(self.right), self.groups)
+
+    @property
+    def unit_count(self) -> int:
+        """Number of its units."""
+        return int(self.units.max()) + 1
 
 
 class Experiment(NamedTuple):
@@ -150,6 +163,12 @@ def part_sizes(trials: Sequence[Trial], *, drawn: bool) -> dict[str, float]:
 
 
 def answers(trials: Sequence[Trial]) -> FloatArray:
+    """Return what `by_image` does; where the user named groups of images, of these, see `units.by_unit`."""
+    table = by_image(trials)
+    return units.by_unit(table, trials[0].units) if trials[0].groups else table
+
+
+def by_image(trials: Sequence[Trial]) -> FloatArray:
     """Return (n, m) whether each of n repeats gets each of its m common test images right, by order of the paths."""
     paths = sorted(trials[0].right)
     return np.array([[trial.right[path] for path in paths] for trial in trials], dtype=np.float64)

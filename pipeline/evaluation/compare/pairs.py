@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from pipeline.evaluation.compare import power, statistics
+from pipeline.evaluation.compare import power, statistics, units
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import CrossedTest, crossed_test
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, answers, part_sizes
@@ -36,7 +36,7 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     tested = tested if metric == ACCURACY else {}
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
     test, smallest_of = _tested(of_a, of_b, metric, drawn=drawn)
-    smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, images=len(of_a[0].right))
+    smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, of_a[0])
     # A single repeat has McNemar's p alone.
     p = test.p if test else next((one.p for one in tested.values()), None)
     return Pair(
@@ -65,7 +65,7 @@ def _tested(
     """
     if len(of_a) < 2:
         return None, lambda _: None
-    if metric == ACCURACY and not drawn and len(of_a[0].right) > 1:
+    if metric == ACCURACY and not drawn and of_a[0].unit_count > 1:
         gains = answers(of_a) - answers(of_b)
         return crossed_test(gains), lambda n: power.smallest_detectable_crossed(gains, repeats=n)
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
@@ -74,24 +74,31 @@ def _tested(
     return test, lambda n: power.smallest_detectable(differences, **parts, repeats=n)
 
 
-def _smallest_on_one_part(tested: dict[int, McNemar], *, images: int) -> float | None:
+def _smallest_on_one_part(tested: dict[int, McNemar], trial: Trial) -> float | None:
     for one in tested.values():
-        return power.smallest_detectable_on_one_part(one.only_a + one.only_b, images)
+        # As many independent images as the groups are worth, of which the same fraction is discordant.
+        images = units.effective(trial.units)
+        discordant = (one.only_a + one.only_b) * images / len(trial.right)
+        return power.smallest_detectable_on_one_part(round(discordant), round(images))
     return None
 
 
 def mcnemar(a: Trial, b: Trial) -> McNemar:
-    """Return McNemar's exact test on the images of one repeat."""
-    return statistics.mcnemar(list(a.right.values()), [b.right[path] for path in a.right])
+    """Return McNemar's exact test on the images of one repeat; named groups count as a whole."""
+    order = sorted(a.right)
+    right_a, right_b = ([trial.right[path] for path in order] for trial in (a, b))
+    return statistics.mcnemar(right_a, right_b, a.units if a.groups else None)
 
 
 def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
-    """Return the bootstrap interval, over images, of the difference of accuracies; None for fewer than two images."""
-    number = {path: row for row, path in enumerate(sorted({path for trial in of_a for path in trial.right}))}
-    if len(number) < 2:
+    """Return the bootstrap interval, over images or named groups, of the difference of accuracies; None for one."""
+    every = sorted({path for trial in of_a for path in trial.right})
+    groups = {path: group for trial in of_a for path, group in trial.groups.items()}
+    number = dict(zip(every, units.units(every, groups).tolist(), strict=True))
+    if max(number.values()) < 1:
         return None
-    # Counts (n,) per image over the repeats: an image is drawn with all repeats that test it.
-    right_a, right_b, tested = np.zeros((3, len(number)))
+    # Counts (n,) per unit over the repeats: an image is drawn with all repeats that test it.
+    right_a, right_b, tested = np.zeros((3, max(number.values()) + 1))
     for a, b in zip(of_a, of_b, strict=True):
         for path in a.right:
             row = number[path]

@@ -18,6 +18,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.core.collecting import frozen
+from pipeline.evaluation.compare import units
 
 FloatArray = npt.NDArray[np.float64]
 # Of one set of repeats, or of each of many.
@@ -106,7 +107,7 @@ def standard_error(values: FloatArray, *, train: Sizes, test: Sizes) -> Any:
     return values.std(-1, ddof=1) * np.sqrt(1 / n + test / train)
 
 
-def wilson(right: float, total: int) -> Interval:
+def wilson(right: float, total: float) -> Interval:
     """Return Wilson's 95 % interval of a fraction: the accuracy of one trained network on all images like these.
 
     >>> [round(end, 4) for end in wilson(15, 148)]
@@ -161,19 +162,23 @@ def _t(differences: FloatArray, *, train: Sizes, test: Sizes) -> FloatArray:
     return np.where(without, np.nan, mean / np.where(without, 1.0, error))
 
 
-def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
+def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike, unit: npt.NDArray[np.int64] | None = None) -> McNemar:
     """Test whether two networks have the same accuracy on the same images, by the images that only one gets right.
 
     Args:
         right_a: (n,) whether a gets each image right.
         right_b: (n,) the same for b, images in the same order.
+        unit: (n,) number of the group of images that each belongs to; None where each is on its own. Then p is
+            that of the exact permutation test that exchanges a and b in whole groups, of which McNemar's is the case
+            of groups of one image.
 
     >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
     McNemar(only_a=3, only_b=1, p=0.625)
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return McNemar(only_a, only_b, float(mcnemar_p(only_a, only_b)))
+    p = mcnemar_p(only_a, only_b) if unit is None else exchange_p(units.sums(a.astype(np.int64) - b, unit))
+    return McNemar(only_a, only_b, float(p))
 
 
 def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
@@ -188,6 +193,29 @@ def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
     one, other = np.asarray(only_a), np.asarray(only_b)
     p: FloatArray = np.minimum(2 * stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
     return p
+
+
+def exchange_p(gains: npt.ArrayLike) -> float:
+    """Return the two-sided p of the sum of gains, if each had either sign with equal probability.
+
+    Args:
+        gains: (n,) whole numbers; by how many images each group is better.
+
+    >>> exchange_p([1, 1, 1, -1]) == mcnemar([1, 1, 1, 0], [0, 0, 0, 1]).p
+    True
+    >>> exchange_p([3, -1])
+    1.0
+    """
+    sizes = np.abs(np.asarray(gains)).astype(np.int64)
+    # The probability of each sum: that of -n is at place 0, of n at the end.
+    probability = np.ones(1)
+    for size in sizes[sizes > 0]:
+        wider = np.zeros(len(probability) + 2 * size)
+        wider[: len(probability)] += probability / 2
+        wider[2 * size :] += probability / 2
+        probability = wider
+    distance = np.abs(np.arange(len(probability)) - len(probability) // 2)
+    return float(min(probability[distance >= abs(int(np.sum(gains)))].sum(), 1.0))
 
 
 def bootstrap_difference(

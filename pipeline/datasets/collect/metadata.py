@@ -1,0 +1,174 @@
+"""The table metadata.csv in the user's folder: labels, parts and groups of photographs, one line each.
+
+Its name and its column `file_name` are those of the image folders of Hugging Face's `datasets`. Spreadsheets write such
+tables with commas, semicolons or tabs; all three are read.
+"""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect.left_out import UNLISTED
+from pipeline.datasets.collect.listing import escaped, name_fault, names
+from pipeline.datasets.collect.parts import TEST, part_of
+
+NAME = "metadata.csv"
+FILE = "file_name"
+_SEPARATORS = (",", ";", "\t")
+# What a class cannot be called, as predictions are sorted into folders of these names.
+_NO_FOLDERS = (".", "..")
+
+
+class Entry(NamedTuple):
+    """What the table says of one file; a cell that is empty, or whose column is not there, is "".
+
+    Attributes:
+        label: class name.
+        part: train, val or test.
+        group: what its images have in common, such as a specimen or a site.
+    """
+
+    label: str
+    part: str
+    group: str
+
+
+class Metadata(NamedTuple):
+    """The table of a folder.
+
+    Attributes:
+        entries: by the file's path, relative to the folder, with slashes, in Unicode's form NFC.
+        columns: those of `Entry` that it has.
+        tested: how the table calls the validation images that are taken as the test part; "" where none are.
+    """
+
+    entries: dict[str, Entry]
+    columns: frozenset[str]
+    tested: str = ""
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that it names, sorted; none where it has no such column."""
+        return sorted({one.part for one in self.entries.values()} - {""})
+
+    def has(self, column: str) -> bool:
+        """Return whether it has one of the columns of `Entry`."""
+        return column in self.columns
+
+    def entry(self, path: str) -> Entry:
+        """Return what the table says of a file; nothing of one that it does not list."""
+        return self.entries.get(_plain(path), Entry("", "", ""))
+
+    def missing(self, path: str) -> str:
+        """Return why a file cannot be used as far as the table goes; "" where it can."""
+        if self.has("label") and _plain(path) not in self.entries:
+            return f"is not listed {UNLISTED}"
+        entry = self.entry(path)
+        for column in ("label", "part"):
+            if self.has(column) and not getattr(entry, column):
+                return f"has no {column} {UNLISTED}"
+        return ""
+
+
+def read(folder: Path) -> Metadata | None:
+    """Return the folder's table; None where it has none.
+
+    Raises:
+        InputError: for a table without the columns, with a line of another length, or with a value that cannot be used.
+    """
+    file = folder / NAME
+    if not file.is_file():
+        return None
+    lines = _lines(file)
+    columns = _columns(file, next(lines, (1, []))[1])
+    entries: dict[str, Entry] = {}
+    called: dict[str, str] = {}
+    for number, line in lines:
+        if len(line) != len(columns):
+            raise InputError(f"{file}: line {number} has {len(line)} cells, the header {len(columns)}; mend the line")
+        cells = {name: cell if name == FILE else cell.strip() for name, cell in zip(columns, line, strict=True) if name}
+        path = _plain(cells[FILE])
+        if not path or path in entries:
+            fault = "is named twice" if path else "is empty"
+            raise InputError(f"{file}: line {number}: {FILE} {cells[FILE]!r} {fault}; list each file once")
+        part = _part(file, number, cells.get("part", ""))
+        called.setdefault(part, cells.get("part", ""))
+        entries[path] = Entry(_named(file, number, cells, "label"), part, _named(file, number, cells, "group"))
+    present = frozenset(columns) & frozenset(Entry._fields)
+    if "train" in called and "val" in called and TEST not in called:
+        # As folders of these names are taken.
+        entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
+        return Metadata(entries, present, called["val"])
+    return Metadata(entries, present)
+
+
+def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None:
+    """Check that each file of the table is in the folder.
+
+    Raises:
+        InputError: naming those that are not.
+    """
+    present = {_plain(path) for path in paths}
+    if missing := [path for path in metadata.entries if path not in present]:
+        raise InputError(
+            f"{folder / NAME}: {FILE}: {names(missing)} not in {folder}; give paths relative to that folder, such as "
+            f"{next(iter(sorted(present)), 'owl/1.jpg')!r}, or remove the lines"
+        )
+
+
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines that are not empty, each with its number."""
+    try:
+        # Spreadsheets write a byte order mark.
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not UTF-8; save it as 'CSV UTF-8'") from None
+    header = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_SEPARATORS, key=header.count), strict=True)
+    try:
+        for line in reader:
+            if any(cell.strip() for cell in line):
+                yield reader.line_num, line
+    except csv.Error as error:
+        raise InputError(f"{file}: line {reader.line_num}: {error}; mend the line") from None
+
+
+def _columns(file: Path, header: Sequence[str]) -> list[str]:
+    """Return the names of the columns; "" for those that say nothing to us."""
+    known = (FILE, *Entry._fields)
+    columns = [name if (name := cell.strip().casefold()) in known else "" for cell in header]
+    if FILE not in columns or not any(name in columns for name in Entry._fields):
+        lacking = FILE if FILE not in columns else "label, part or group"
+        raise InputError(
+            f"{file}: no column {lacking}, its columns are {names(header) or 'none'}; name the column of the "
+            f"paths {FILE} and add label, part or group, or rename the table if it is for something else"
+        )
+    if repeated := [name for name in known if columns.count(name) > 1]:
+        raise InputError(f"{file}: two columns {repeated[0]}; remove one")
+    return columns
+
+
+def _part(file: Path, number: int, name: str) -> str:
+    part = part_of(name)
+    if name and not part:
+        raise InputError(f"{file}: line {number}: part {name!r} is not one of train, val, test; name one of these")
+    return part
+
+
+def _named(file: Path, number: int, cells: dict[str, str], column: str) -> str:
+    value = cells.get(column, "")
+    fault = name_fault(value)
+    if column == "label" and ("/" in value or "\\" in value or value in _NO_FOLDERS):
+        fault = "cannot be the name of a folder"
+    if fault:
+        raise InputError(f"{file}: line {number}: {column} {escaped(value)!r} {fault}; give it another name")
+    return value
+
+
+def _plain(path: str) -> str:
+    """Return a path with slashes and in one Unicode form: Windows and macOS write others."""
+    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
