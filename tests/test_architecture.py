@@ -1,6 +1,7 @@
 """Rules about the tree itself: what dvc.yaml and params.yaml say fits the code."""
 
 import ast
+import configparser
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tiny
 import yaml
 
 from pipeline import config
+from pipeline.commands import COMMANDS, HIDDEN
 from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.datasets.collect import sets
@@ -162,6 +164,15 @@ def test_only_validate_depends_on_how_params_yaml_is_read() -> None:
 def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> None:
     readers = {file.stem for file, text in CODE.items() if re.search(r"""part == "test"|\["test"\]""", text)}
     assert readers == {"evaluate"}
+
+
+def test_every_command_is_in_the_contract_by_which_none_imports_another() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / ".importlinter", encoding="utf-8")
+    contract = settings["importlinter:contract:commands-apart"]
+    assert contract["type"] == "independence"
+    modules = {name.rpartition(".")[2] for name in contract["modules"].split()}
+    assert modules == {HIDDEN.get(name, name) for name in (*COMMANDS, *HIDDEN)}
 
 
 NAMING_NO_MACHINE = [

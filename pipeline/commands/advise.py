@@ -18,7 +18,7 @@ from pipeline.advice.halving import Round
 from pipeline.advice.image_sizes import OPTION
 from pipeline.commands import advising, cell_runs, frozen_bank, pricing, ranking, trials
 from pipeline.commands.advising import SEEDS, say
-from pipeline.commands.bank import Asked
+from pipeline.commands.frozen_backbones import Asked
 from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price

@@ -39,6 +39,22 @@ UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, ArithmeticError, Looku
 ORIGINS = {"imagenet": "torchvision ", "places365": "Places365 ", "timm": "timm "}
 
 
+def count_classes(resolved: Resolved) -> int:
+    """Return how many classes the experiment's data has.
+
+    Raises:
+        InputError: for a folder that cannot tell.
+    """
+    row = sets.known(resolved.recipe.data.set)
+    if row.classes:
+        return row.classes
+    try:
+        layout = bringing.read_own(row, resolved.settings.place_of(row.given_by))
+    except InputError as error:
+        raise InputError(f"{error}; or say how many classes with --classes") from None
+    return len({file.label for file in layout.files})
+
+
 def part_sizes(resolved: Resolved, classes: int) -> PartSizes | None:
     """Return how many images train and validate: of the folder, drawn, collected or published; None if unknown."""
     counts = _counts(resolved)

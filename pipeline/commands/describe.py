@@ -8,13 +8,13 @@ import click
 
 from pipeline.assembly import networks, regularizers
 from pipeline.commands import outlook, overriding
+from pipeline.commands.at_hand import count_classes
 from pipeline.commands.overriding import places, read
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.datasets.collect import bringing, sets
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
@@ -89,22 +89,6 @@ def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 def _listed(line: Mapping[str, Any]) -> str:
     return f" ({', '.join(line['options'])})" if line["options"] else ""
-
-
-def count_classes(resolved: Resolved) -> int:
-    """Return how many classes the experiment's data has.
-
-    Raises:
-        InputError: for a folder that cannot tell.
-    """
-    row = sets.known(resolved.recipe.data.set)
-    if row.classes:
-        return row.classes
-    try:
-        layout = bringing.read_own(row, resolved.settings.place_of(row.given_by))
-    except InputError as error:
-        raise InputError(f"{error}; or say how many classes with --classes") from None
-    return len({file.label for file in layout.files})
 
 
 def describe(resolved: Resolved, classes: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.commands import compare, revisions
+from pipeline.commands import reading, revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 
@@ -23,7 +23,7 @@ def experiment(root: Path, key: str) -> str | None:
         return None
     for name in tqdm(list(names(root)), desc="looking for the experiment", leave=False, disable=None):
         try:
-            if tracking.read(compare.files_of(name)).key == key:
+            if tracking.read(reading.files_of(name)).key == key:
                 return name
         except InputError:
             continue
@@ -32,7 +32,7 @@ def experiment(root: Path, key: str) -> str | None:
 
 def names(root: Path) -> Iterator[str]:
     """Yield the working tree, DVC's experiments, and the commits that changed the summary, the newest first."""
-    yield compare.WORKSPACE
+    yield reading.WORKSPACE
     known = revisions.experiments(root)
     counts = Counter(name for name, _ in known)
     # Experiments of different commits may have one name.

@@ -20,7 +20,6 @@ from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
 from pipeline.commands import at_hand, trials
 from pipeline.commands.cells import Cell
-from pipeline.commands.describe import count_classes
 from pipeline.config import Resolved
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -157,7 +156,7 @@ def _starting() -> float:
 
 
 def _seconds(resolved: Resolved) -> float:
-    recipe, classes = resolved.recipe, count_classes(resolved)
+    recipe, classes = resolved.recipe, at_hand.count_classes(resolved)
     sizes = at_hand.part_sizes(resolved, classes)
     if sizes is None or not sizes.train:
         raise InputError(f"data: how many images {recipe.data.set} has is not known yet; run `dvc repro collect` first")

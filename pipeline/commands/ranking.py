@@ -8,7 +8,7 @@ from pipeline.advice import answer, candidates, image_sizes, size_words
 from pipeline.advice.backbones import KEPT, Frozen
 from pipeline.advice.image_sizes import OPTION, Sized
 from pipeline.commands import at_hand, frozen_bank
-from pipeline.commands.bank import Asked
+from pipeline.commands.frozen_backbones import Asked
 from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read
 from pipeline.config import Resolved

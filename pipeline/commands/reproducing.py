@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands import cell_runs, cells, cloning, driving, reproduce
+from pipeline.commands import cell_runs, cells, cloning, driving, rerun
 from pipeline.commands.executors import job_states, where
 from pipeline.commands.executors.contract import Executor, Task
 from pipeline.commands.executors.jobs import Job
@@ -106,7 +106,7 @@ def make(job: Job, place: Path) -> None:
     wanted = Reproduction.model_validate_json(job.record)
     place.mkdir(mode=0o700)
     try:
-        answer = reproduce.compared(job.root, wanted.recorded, reuse_data=wanted.reuse_data, place=place)
+        answer = rerun.compared(job.root, wanted.recorded, reuse_data=wanted.reuse_data, place=place)
     except KeyboardInterrupt as interrupt:
         cause = str(interrupt) or "SIGINT"
         raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.bank import store
 from pipeline.bank.folds import IntArray
-from pipeline.commands import doctor
+from pipeline.commands import images
 from pipeline.config import Resolved
 from pipeline.core import paths, provenance
 from pipeline.core.errors import InputError
@@ -74,7 +74,7 @@ def training_part(resolved: Resolved) -> Iterator[TrainingPart]:
         InputError: for a set that cannot be had, or would stop a run.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        seen = doctor.look(resolved, Path(scratch) / "images")
+        seen = images.look(resolved, Path(scratch) / "images")
         if seen.fault:
             raise InputError(seen.fault)
         data, repeat = resolved.recipe.data, resolved.recipe.repeats[0]

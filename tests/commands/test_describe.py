@@ -8,7 +8,8 @@ from click.testing import CliRunner, Result
 
 import pipeline
 from pipeline.commands import COMMANDS, orbweaver, outlook
-from pipeline.commands.describe import count_classes, read
+from pipeline.commands.at_hand import count_classes
+from pipeline.commands.overriding import read
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.advice import candidates
 from pipeline.bank.bank import Result
 from pipeline.commands import at_hand, frozen_bank, orbweaver, pricing, ranking, trials
-from pipeline.commands.bank import Asked
+from pipeline.commands.frozen_backbones import Asked
 from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.overriding import read
 from pipeline.commands.pricing import Price

@@ -7,7 +7,7 @@ import described
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import compare, finding, register
+from pipeline.commands import finding, reading, register
 from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.tracking import Version
@@ -36,7 +36,7 @@ def experiments(clone, files, monkeypatch):
     for name, right in RIGHT.items():
         files.experiment(clone / name, repeats=(1,))
         write_answers(clone / name, right, name="b" if name == "elsewhere" else "a")
-    monkeypatch.setattr(compare, "files_of", lambda name: tracking.Folder(Path(name)))
+    monkeypatch.setattr(reading, "files_of", lambda name: tracking.Folder(Path(name)))
     monkeypatch.setattr(finding, "experiment", lambda root, key: key if key in RIGHT else None)
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.commands import copies, driving, orbweaver, reproduce, reproducing
+from pipeline.commands import copies, driving, orbweaver, reproduce, reproducing, rerun
 from pipeline.commands.executors import slurm, where
 from pipeline.core.errors import InputError
 from pipeline.tracking import Origin
@@ -69,7 +69,7 @@ def test_the_answer_of_a_node_is_shown_by_the_same_command_and_then_forgotten(
         made.append((recorded, reuse_data))
         return ANSWER
 
-    monkeypatch.setattr(reproduce, "compared", compared)
+    monkeypatch.setattr(rerun, "compared", compared)
     assert CliRunner().invoke(orbweaver, ["cell", job_file()], catch_exceptions=False).exit_code == 0
     assert "it is there" in CliRunner().invoke(orbweaver, ["cell", job_file()]).output
     assert made == [(ORIGIN, True)]
@@ -114,7 +114,7 @@ def test_a_run_that_is_stopped_on_its_node_says_what_to_give_and_leaves_no_answe
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt("SIGUSR1")
 
-    monkeypatch.setattr(reproduce, "compared", stopped)
+    monkeypatch.setattr(rerun, "compared", stopped)
     caught = CliRunner().invoke(orbweaver, ["cell", job_file()]).exception
     assert isinstance(caught, InputError)
     assert "stopped by SIGUSR1; a run is made again from nothing: give it more `time` in where.yaml" in str(caught)
