@@ -26,8 +26,10 @@ ROOT = Path(__file__).parents[1]
 DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = DEFINITION["stages"]
 BEFORE_TRAINING = ("validate", "collect", "copies", "split", "preprocess", "source")
+# What prepares, runs, repairs and compares experiments around the stages.
+AROUND_RUNS = ("commands", "experiments", "preview", "recovery", "running")
 # What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
-NO_RESULT = ("config", "reporting", "tracking", "studies", "commands")
+NO_RESULT = ("config", "reporting", "tracking", "studies", *AROUND_RUNS)
 # The places that a stage reads from params.yaml, since no resolved recipe holds them.
 PLACES = {"collect": ("folder", "archive"), "source": ("weights_file",)}
 CODE = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "pipeline").rglob("*.py"))}
@@ -141,11 +143,11 @@ def mentions(text: str) -> Iterator[str]:
             yield from (name.name for name in node.names)
 
 
-def test_only_config_validate_and_commands_read_params_yaml() -> None:
+def test_only_config_validate_and_what_is_around_the_stages_read_params_yaml() -> None:
     of_params = re.compile(r"PARAMS|params\.yaml|pipeline\.config(\.|$)")
     readers = {file for file, text in CODE.items() if any(of_params.match(one) for one in mentions(text))}
     # Where its name is defined.
-    others = {file for file in readers if room(file) not in ("config", "commands")}
+    others = {file for file in readers if room(file) not in ("config", *AROUND_RUNS)}
     assert others == {ROOT / f"pipeline/{name}.py" for name in ("core/paths", "core/places", "stages/validate")}
     assert {room(file) for file in readers} >= {"config", "commands"}
 

@@ -9,12 +9,12 @@ import click
 from pipeline.bank import folds
 from pipeline.bank.bank import Result
 from pipeline.bank.probes import LOGISTIC, PROBES
-from pipeline.commands import overriding
-from pipeline.commands.frozen_backbones import OPTION, Asked, at_this_machine, check_usable, measure, named
-from pipeline.commands.overriding import read, say_remarks
-from pipeline.commands.training_part import TrainingPart, training_part
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
+from pipeline.preview import overriding
+from pipeline.preview.frozen_backbones import OPTION, Asked, at_this_machine, check_usable, measure, named
+from pipeline.preview.overriding import read, say_remarks
+from pipeline.preview.training_part import TrainingPart, training_part
 from pipeline.reporting.tables import Table
 from pipeline.reporting.text_tables import aligned
 

@@ -8,13 +8,13 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from pipeline.commands.reading import read
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, pairs, power
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
+from pipeline.experiments.reading import read
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
 from pipeline.reporting.text_tables import aligned

@@ -7,9 +7,7 @@ from typing import Any
 import click
 
 from pipeline.assembly import networks, regularizers
-from pipeline.commands import outlook, overriding
-from pipeline.commands.at_hand import count_classes
-from pipeline.commands.overriding import places, read
+from pipeline.commands import outlook
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
 from pipeline.core import paths
@@ -18,6 +16,9 @@ from pipeline.core.files import flat
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
+from pipeline.preview import overriding
+from pipeline.preview.at_hand import count_classes
+from pipeline.preview.overriding import places, read
 
 # Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6

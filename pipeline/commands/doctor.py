@@ -9,13 +9,16 @@ from typing import Any
 import click
 
 from pipeline import tracking
-from pipeline.commands import copies, file_systems, mending, overriding
-from pipeline.commands.images import look
-from pipeline.commands.overriding import read_images, say_remarks
+from pipeline.commands import file_systems
 from pipeline.config import Resolved
 from pipeline.core import lockfile
 from pipeline.datasets.collect import health, sets
 from pipeline.datasets.collect.health import Finding
+from pipeline.preview import overriding
+from pipeline.preview.images import look
+from pipeline.preview.overriding import read_images, say_remarks
+from pipeline.recovery import mending
+from pipeline.running import cell_clones
 
 SHOWN_FILES = 5
 BAR = 40
@@ -55,7 +58,7 @@ def project_lines(root: Path) -> Iterator[str]:
     """Return a line for each process at work, leftover of a kill, and place that several machines may share."""
     state = mending.look(root)
     for process in state.at_work:
-        yield f"project: {copies.described(process.pid)} is at work here"
+        yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
         yield f"project: {one.what}; go back with `{mending.MEND}`, or by hand: {one.way_back}"
     database = tracking.database()

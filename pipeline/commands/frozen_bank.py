@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from pipeline.advice.backbones import Frozen
 from pipeline.bank.bank import Result
 from pipeline.bank.probes import LOGISTIC
-from pipeline.commands import frozen_backbones
-from pipeline.commands.frozen_backbones import OPTION, Asked
-from pipeline.commands.overriding import read
-from pipeline.commands.training_part import training_part
 from pipeline.config import Resolved
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.preview import frozen_backbones
+from pipeline.preview.frozen_backbones import OPTION, Asked
+from pipeline.preview.overriding import read
+from pipeline.preview.training_part import training_part
 from pipeline.reporting.tables import duration
 
 # With which the user says the weights of all trials.

@@ -18,13 +18,14 @@ from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
-from pipeline.commands import at_hand, trials
-from pipeline.commands.cells import Cell
 from pipeline.config import Resolved
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
+from pipeline.preview import at_hand
 from pipeline.reporting import tables
+from pipeline.running import trials
+from pipeline.running.cells import Cell
 
 # How many starts of a program that imports torch a training and a cell take besides: dividing, testing, the probe and
 # what starts; DVC, the copy of the clone, images and weights that are looked at, and the page. As measured: 11 cells of

@@ -7,11 +7,11 @@ import click
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
-from pipeline.commands import finding, reading
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Pair
+from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OUT = "--force registers it anyway"

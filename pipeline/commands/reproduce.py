@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from pipeline import tracking
-from pipeline.commands import cell_runs, cloning, finding, reading, rerun
-from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.experiments import cloning, finding, reading
+from pipeline.experiments.revisions import Revision
+from pipeline.running import cell_runs, rerun
 from pipeline.tracking import Origin
 
 NOT_COMPARED = (
@@ -37,7 +38,7 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str,
     RUN is the ID of a run in MLflow (of an experiment or of one repeat), a DVC experiment, or a git revision. It is
     repeated in a temporary clone; run times are not compared. Exit status 0 means identical, 1 different.
     """
-    from pipeline.commands import reproducing
+    from pipeline.running import rerun_job
 
     root = Path.cwd()
     if not paths.PARAMS.exists():
@@ -48,7 +49,7 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str,
     else:
         if keep:
             raise InputError("--keep: a node's clone is deleted; leave it out, or leave out --on")
-        answer = reproducing.compared_on(on, root, run, recorded, reuse_data=reuse_data, detach=detach)
+        answer = rerun_job.compared_on(on, root, run, recorded, reuse_data=reuse_data, detach=detach)
         if answer is None:
             click.echo(f"reproduce {run}: goes on by itself; the same command shows its answer")
             return

@@ -3,8 +3,8 @@
 import click
 
 from pipeline import tracking
-from pipeline.commands.syncing import sync
 from pipeline.core import paths
+from pipeline.experiments.syncing import sync
 
 
 @click.command(name="sync")

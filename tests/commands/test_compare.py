@@ -7,10 +7,11 @@ import click.testing
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import cloning, compare, finding, reading
+from pipeline.commands import compare
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import pairs, statistics
+from pipeline.experiments import cloning, finding, reading
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}

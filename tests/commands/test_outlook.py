@@ -11,13 +11,14 @@ from click.testing import CliRunner
 
 from pipeline.assembly import duration
 from pipeline.assembly.duration import PartSizes
-from pipeline.commands import at_hand, orbweaver, outlook
-from pipeline.commands.overriding import read
+from pipeline.commands import orbweaver, outlook
 from pipeline.core import paths
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
+from pipeline.preview import at_hand
+from pipeline.preview.overriding import read
 
 GATE = "options.attention.ecsm.gate_init"
 

@@ -7,9 +7,10 @@ import described
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import finding, reading, register
+from pipeline.commands import register
 from pipeline.core import digests
 from pipeline.core.errors import InputError
+from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cloning, reproduce, rerun
+from pipeline.commands import reproduce
 from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.records import MachineRecord
+from pipeline.experiments import cloning
+from pipeline.running import rerun
 from pipeline.tracking import lookup
 
 HERE = tracking.Folder(Path())

@@ -6,9 +6,10 @@ import pytest
 from written_results import DATA
 
 from pipeline import tracking
-from pipeline.commands import sync, syncing
+from pipeline.commands import sync
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.experiments import syncing
 
 
 def said():
