@@ -35,7 +35,7 @@ def test_a_users_settings_of_git_change_no_patch(project, tmp_path, setting):
     assert provenance.changes() == before
     assert provenance.changed_code(before) == ("pipeline/a.py",)
     Path(".dvc").mkdir(exist_ok=True)
-    copy = cell_clones.Origin(Path.cwd(), cache=str(tmp_path)).copy("cell")
+    copy = cell_clones.ProjectSnapshot(Path.cwd(), cache=str(tmp_path)).copy("cell")
     assert (copy / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
 
 

@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.experiments import cloning, finding, reading
 from pipeline.experiments.revisions import Revision
 from pipeline.running import cell_runs, rerun
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
 NOT_COMPARED = (
     "not compared: run times (metrics/runtime), the summary and page that quote them, "
@@ -59,7 +59,7 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str,
     raise SystemExit(0 if result["identical"] else 1)
 
 
-def compared_here(root: Path, recorded: Origin, *, reuse_data: bool, keep: bool) -> dict[str, Any]:
+def compared_here(root: Path, recorded: RunOrigin, *, reuse_data: bool, keep: bool) -> dict[str, Any]:
     """Make a run again on this machine and return the verdict, for a person who watches."""
     try:
         return rerun.compared(root, recorded, reuse_data=reuse_data, keep=keep)
@@ -68,7 +68,7 @@ def compared_here(root: Path, recorded: Origin, *, reuse_data: bool, keep: bool)
         raise SystemExit(130) from None
 
 
-def look_up(root: Path, run: str) -> Origin:
+def look_up(root: Path, run: str) -> RunOrigin:
     """Return the record of a run, by MLflow's ID or, if git has such a name, in its revision.
 
     Raises:
@@ -91,7 +91,7 @@ def look_up(root: Path, run: str) -> Origin:
     return origin
 
 
-def only(recorded: Origin, repeat: int | None, run: str) -> Origin:
+def only(recorded: RunOrigin, repeat: int | None, run: str) -> RunOrigin:
     """Keep one repeat of the record, or all."""
     if repeat is None:
         return recorded

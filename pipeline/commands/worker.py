@@ -22,7 +22,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StopRequest, noted
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones, cells, own_files, sharing
-from pipeline.running.cell_clones import Origin
+from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import jobs, scheduler
 from pipeline.running.executors.jobs import MOST_STARTS, Job
 from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
@@ -140,7 +140,7 @@ def copy(job: Job, clone: Path) -> Path:
         project = sharing.clone(remotes, clone, **where)
         _persistently(lambda: sharing.check(project, remotes))
         return project
-    project = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
+    project = ProjectSnapshot(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
     for folder in SHARED:
         (job.root / folder).mkdir(parents=True, exist_ok=True)
         (project / folder).parent.mkdir(parents=True, exist_ok=True)

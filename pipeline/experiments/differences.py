@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.files import flat
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
 # Measured anew each time; and the settings, of which repeats and threads are set by us, and all others are compared as
 # the parameters of the stages.
@@ -31,7 +31,7 @@ class Output(NamedTuple):
         return self.recorded is not None and self.recorded == self.rerun
 
 
-def outputs(recorded: Origin, rerun: Origin, order: Iterable[str]) -> list[Output]:
+def outputs(recorded: RunOrigin, rerun: RunOrigin, order: Iterable[str]) -> list[Output]:
     """Return every output but the timings and the settings, in the order in which they are made.
 
     Args:
@@ -52,7 +52,7 @@ def outputs(recorded: Origin, rerun: Origin, order: Iterable[str]) -> list[Outpu
     return compared
 
 
-def causes(recorded: Origin, rerun: Origin, first: Output) -> list[str]:
+def causes(recorded: RunOrigin, rerun: RunOrigin, first: Output) -> list[str]:
     """Return what differs of all that the first differing output follows from, the most likely cause first.
 
     All outputs before it are identical, so what its own stage reads besides, and the machine, are what is left.
@@ -62,7 +62,7 @@ def causes(recorded: Origin, rerun: Origin, first: Output) -> list[str]:
     return likely or ["nothing that is recorded differs, so an operation that is not computed the same way each time"]
 
 
-def _parameters(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+def _parameters(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
     old, new = (_values(one.stages.get(stage, {}).get("params", {})) for one in (recorded, rerun))
     return [f"parameter {line}" for line in _differences(old, new) if line.split(" ")[0] not in SET_BY_US]
 
@@ -72,7 +72,7 @@ def _values(files: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for values in files.values() for name, value in flat(values)}
 
 
-def _records(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+def _records(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
     """Yield seed, device, precision and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
@@ -81,7 +81,7 @@ def _records(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
     return _differences(old, new)
 
 
-def _files(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
+def _files(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
     """Yield code, and data and weights from outside; outputs of other stages are the same."""
     old, new = (_hashes(one.stages, stage, "deps") for one in (recorded, rerun))
     code = sorted(path for path in {**old, **new} if path.startswith(CODE) and old.get(path) != new.get(path))
@@ -89,7 +89,7 @@ def _files(recorded: Origin, rerun: Origin, stage: str) -> list[str]:
     return [f"code of {path}" for path in code] + [f"content of {path}" for path in outside]
 
 
-def _machines(recorded: Origin, rerun: Origin) -> list[str]:
+def _machines(recorded: RunOrigin, rerun: RunOrigin) -> list[str]:
     lines: list[str] = []
     for repeat in sorted(recorded.machines.keys() & rerun.machines.keys()):
         old, new = (dict(flat(one.machines[repeat].model_dump())) for one in (recorded, rerun))

@@ -9,8 +9,8 @@ import click
 
 from pipeline import config, tracking
 from pipeline.core import paths
-from pipeline.core.collecting import frozen
 from pipeline.core.errors import InputError
+from pipeline.core.garbage_collection import frozen
 from pipeline.experiments import revisions
 from pipeline.experiments.revisions import Revision
 

@@ -28,7 +28,7 @@ LOOK_EVERY = 0.2
 PATIENCE = 45.0
 
 
-class Origin:
+class ProjectSnapshot:
     """The user's clone as it is now, committed or not; edits made later reach no cell.
 
     Args:

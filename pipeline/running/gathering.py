@@ -8,8 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.core.collecting import frozen
 from pipeline.core.errors import InputError
+from pipeline.core.garbage_collection import frozen
 from pipeline.evaluation.compare import repeats
 from pipeline.experiments import revisions
 from pipeline.reporting import probes

@@ -12,7 +12,7 @@ from pipeline import tracking
 from pipeline.core import paths
 from pipeline.experiments import cloning, differences
 from pipeline.running import cell_clones
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
 # What is taken from DVC's cache instead of being made anew with --reuse-data, and what is made anew then.
 DATA_STAGES = ("validate", "collect", "copies", "split", "preprocess", "source")
@@ -20,7 +20,7 @@ LATER_STAGES = ("train", "evaluate", "report")
 
 
 def compared(
-    root: Path, recorded: Origin, *, reuse_data: bool, keep: bool = False, place: Path | None = None
+    root: Path, recorded: RunOrigin, *, reuse_data: bool, keep: bool = False, place: Path | None = None
 ) -> dict[str, Any]:
     """Make a run again in a temporary clone and return the verdict.
 
@@ -38,7 +38,7 @@ def compared(
         return verdict(recorded, rerun, order=stage_order(project), places=(root, project))
 
 
-def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool) -> Origin:
+def made_again(root: Path, project: Path, recorded: RunOrigin, *, reuse_data: bool) -> RunOrigin:
     """Run the pipeline in the temporary clone and read what came of it."""
     set_values(root, project, recorded)
     if reuse_data:
@@ -52,7 +52,7 @@ def made_again(root: Path, project: Path, recorded: Origin, *, reuse_data: bool)
     return tracking.made_from(tracking.read(tracking.Folder(project)), recorded.repeats)
 
 
-def set_values(root: Path, project: Path, recorded: Origin) -> None:
+def set_values(root: Path, project: Path, recorded: RunOrigin) -> None:
     """Name the repeats and threads of the run, and its photographs by a place that the clone has too."""
     from dvc.utils.serialize import modify_yaml
 
@@ -74,7 +74,7 @@ def stage_order(project: Path) -> list[str]:
     return list(yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"])
 
 
-def verdict(recorded: Origin, rerun: Origin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
+def verdict(recorded: RunOrigin, rerun: RunOrigin, *, order: list[str], places: tuple[Path, Path]) -> dict[str, Any]:
     """Return which outputs are identical; the first that is not, where in it, and what may be why."""
     compared = differences.outputs(recorded, rerun, order)
     result: dict[str, Any] = {

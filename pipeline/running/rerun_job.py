@@ -19,7 +19,7 @@ from pipeline.running.executors.contract import Executor, Task
 from pipeline.running.executors.jobs import Job
 from pipeline.running.executors.submitted import RECORD, Submitted
 from pipeline.running.remotes import named_remotes
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
 ANSWERS = "refs/orbweaver/reproduced/"
 # The log of the job.
@@ -34,12 +34,12 @@ class Reproduction(Section):
         reuse_data: take data and source weights from DVC's cache.
     """
 
-    recorded: Origin
+    recorded: RunOrigin
     reuse_data: bool
 
 
 def compared_on(
-    on: str, root: Path, run: str, recorded: Origin, *, reuse_data: bool, detach: bool
+    on: str, root: Path, run: str, recorded: RunOrigin, *, reuse_data: bool, detach: bool
 ) -> dict[str, Any] | None:
     """Make a run again as a job and return the verdict; None where it was left to itself.
 

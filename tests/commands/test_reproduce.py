@@ -19,7 +19,7 @@ from pipeline.tracking import lookup
 HERE = tracking.Folder(Path())
 
 
-ORIGIN = tracking.Origin(repeats=[1, 2], commit="", changes="", stages={}, records={}, machines={})
+ORIGIN = tracking.RunOrigin(repeats=[1, 2], commit="", changes="", stages={}, records={}, machines={})
 
 
 def git(*words):

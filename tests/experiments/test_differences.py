@@ -4,7 +4,7 @@ import written_results
 
 from pipeline.core.records import MachineRecord
 from pipeline.experiments import differences
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
 ORDER = ["validate", "collect", "train", "evaluate"]
 STAGES = {
@@ -25,7 +25,7 @@ STAGES = {
     "validate": {"outs": [{"path": "data/recipe.yaml", "md5": "v"}]},
 }
 RECORD = written_results.record_of(1, written_results.settings_of("quick"), device="cpu", threads=2)
-RUN = Origin(
+RUN = RunOrigin(
     repeats=[1],
     commit="c" * 40,
     changes="",

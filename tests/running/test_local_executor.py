@@ -135,7 +135,7 @@ class Run:
 def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> local.Local:
     Run.every = {}
     monkeypatch.setattr(local, "Running", Run)
-    monkeypatch.setattr(local, "Origin", lambda root: SimpleNamespace(root=root))
+    monkeypatch.setattr(local, "ProjectSnapshot", lambda root: SimpleNamespace(root=root))
     made = local.Local(tmp_path, tmp_path, EIGHT[:2])
     made.look_every = 0.0
     return made

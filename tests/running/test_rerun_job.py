@@ -15,9 +15,9 @@ from pipeline.commands import orbweaver, reproduce
 from pipeline.core.errors import InputError
 from pipeline.running import cell_clones, driving, rerun, rerun_job
 from pipeline.running.executors import slurm, where
-from pipeline.tracking import Origin
+from pipeline.tracking import RunOrigin
 
-ORIGIN = Origin(repeats=[1, 2], commit="a" * 40, changes="", stages={}, records={}, machines={})
+ORIGIN = RunOrigin(repeats=[1, 2], commit="a" * 40, changes="", stages={}, records={}, machines={})
 ANSWER = {"outputs": {"data/collected": "identical"}, "identical": True}
 STAND_INS = {
     "sbatch": "echo x >> sbatch.txt; echo 7",
@@ -63,9 +63,9 @@ def test_the_answer_of_a_node_is_shown_by_the_same_command_and_then_forgotten(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(detach=True) is None
-    made: list[tuple[Origin, bool]] = []
+    made: list[tuple[RunOrigin, bool]] = []
 
-    def compared(_root: Path, recorded: Origin, *, reuse_data: bool, place: Path) -> dict[str, Any]:
+    def compared(_root: Path, recorded: RunOrigin, *, reuse_data: bool, place: Path) -> dict[str, Any]:
         assert place.is_dir()
         made.append((recorded, reuse_data))
         return ANSWER

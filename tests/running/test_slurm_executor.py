@@ -574,7 +574,7 @@ def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_besid
     stopped: list[tuple[float, str]] = []
     made = SimpleNamespace(status=lambda: None, stop=lambda patience, first: stopped.append((patience, first.name)))
     origin = SimpleNamespace(copy_to=lambda clone: clone)
-    monkeypatch.setattr(worker, "Origin", lambda *_, **__: origin)
+    monkeypatch.setattr(worker, "ProjectSnapshot", lambda *_, **__: origin)
     monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: made)
     request = worker.StopRequest()
     request.reason = signal

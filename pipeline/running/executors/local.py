@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 from pipeline.running import cell_clones, own_files
-from pipeline.running.cell_clones import Origin
+from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import gpus, logs
 from pipeline.running.executors.contract import Prepared, Request, State, Task
 from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
@@ -86,7 +86,7 @@ class Local:
 
     def __init__(self, root: Path, folder: Path, places: Sequence[str | None]) -> None:
         self.look_every = LOOK_EVERY
-        self._origin = Origin(root)
+        self._snapshot = ProjectSnapshot(root)
         self._folder = folder
         self._free = list(places)
         self._waiting: list[Task] = []
@@ -105,7 +105,7 @@ class Local:
         if self._waiting and self._free and all(logs.is_training(self.log(one)) for one in self._running):
             task = self._waiting.pop(0)
             gpu = self._free.pop(0)
-            self._running[task.experiment] = Running(task, self._origin, self.log(task.experiment), gpu)
+            self._running[task.experiment] = Running(task, self._snapshot, self.log(task.experiment), gpu)
         for handle, one in list(self._running.items()):
             if end := one.ended():
                 self._ended[handle] = end
@@ -133,18 +133,18 @@ class Running:
 
     Args:
         task: what to run.
-        origin: what it is run in a copy of.
+        snapshot: what it is run in a copy of.
         log: where what it prints goes.
         gpu: the only one that it sees, as CUDA's variable names it; None for all.
     """
 
-    def __init__(self, task: Task, origin: Origin, log: Path, gpu: str | None = None) -> None:
+    def __init__(self, task: Task, snapshot: ProjectSnapshot, log: Path, gpu: str | None = None) -> None:
         self.gpu = gpu
         self._name = task.experiment
         self._own = task.own
-        self._origin = origin
+        self._snapshot = snapshot
         self._log = log
-        environment = os.environ | {paths.ROOT_VARIABLE: str(origin.root)}
+        environment = os.environ | {paths.ROOT_VARIABLE: str(snapshot.root)}
         # A cell that names a GPU by its number counts them all.
         if gpu is not None and task.device in gpus.ON_A_GPU:
             environment[gpus.VARIABLE] = gpu
@@ -152,7 +152,7 @@ class Running:
         # A link of a run elsewhere stays what it leads to.
         log.unlink(missing_ok=True)
         with log.open("w", encoding="utf-8") as stream:
-            self._project = origin.copy(task.experiment)
+            self._project = snapshot.copy(task.experiment)
             own_files.note(self._project, task.own)
             self._process = CellProcess(
                 self._project, task.experiment, task.overrides, environment=environment, stream=stream
@@ -165,9 +165,9 @@ class Running:
         failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
         try:
             if not failure and (failure := own_files.changed_since(self._project, self._own)):
-                cell_clones.remove(self._origin.root, self._name)
+                cell_clones.remove(self._snapshot.root, self._name)
             else:
-                cell_clones.bring_back(self._origin.root, self._name)
+                cell_clones.bring_back(self._snapshot.root, self._name)
         except InputError as error:
             failure = failure or str(error)
         if failure:
@@ -177,4 +177,4 @@ class Running:
     def stop(self) -> None:
         """End it and all that it started, and remove its copy."""
         self._process.stop()
-        cell_clones.remove(self._origin.root, self._name)
+        cell_clones.remove(self._snapshot.root, self._name)
