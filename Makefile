@@ -44,7 +44,7 @@ $(DEVELOP): $(READY) requirements-dev.lock
 	@touch $@
 
 repro: setup ## set up, repair what a killed run left, run the pipeline (dvc repro)
-	@python -m pipeline.commands.mending
+	@python -m pipeline.recovery.mending
 	dvc repro
 
 test: develop ## run the fast tests: minutes

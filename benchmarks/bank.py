@@ -34,9 +34,6 @@ from pipeline.assembly.training_plan import training_plan
 from pipeline.bank import features, folds, nested, probes
 from pipeline.bank.features import Frozen
 from pipeline.bank.folds import Examples
-from pipeline.commands import at_hand, doctor
-from pipeline.commands.overriding import read
-from pipeline.commands.training_part import TrainingPart, copies
 from pipeline.config import Resolved
 from pipeline.core import provenance, seeding
 from pipeline.core.loop_settings import loop_settings
@@ -46,6 +43,10 @@ from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
+from pipeline.preview import at_hand
+from pipeline.preview.images import look
+from pipeline.preview.overriding import read
+from pipeline.preview.training_part import TrainingPart, copies
 from pipeline.training import contract, loop
 
 FILES = {
@@ -184,7 +185,7 @@ def tried(
 def with_all(resolved: Resolved, act: Callable[[TrainingPart, np.ndarray[Any, Any]], Any]) -> Any:
     """Call with the training and test photographs, and which of them are to train on."""
     with tempfile.TemporaryDirectory() as scratch:
-        seen = doctor.look(resolved, Path(scratch) / "images")
+        seen = look(resolved, Path(scratch) / "images")
         rows = [row for row in seen.rows if row.part in ("train", "test")]
         alike = groups.grouped(copies(seen.rows, seen.folder))
         numbers = groups.numbered([row.path for row in rows], alike)

@@ -24,11 +24,11 @@ from pipeline.assembly import duration, networks, training
 from pipeline.assembly.duration import PartSizes
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.run_record import run_record
-from pipeline.commands.overriding import read
 from pipeline.core import paths
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.network import Network
+from pipeline.preview.overriding import read
 from pipeline.stages import collect, copies, preprocess, source, split, train, validate
 
 ROOT = Path(__file__).resolve().parents[1]

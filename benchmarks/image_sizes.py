@@ -16,9 +16,9 @@ from tqdm import tqdm
 from pipeline.advice import size_words
 from pipeline.advice.image_sizes import USUAL, Sized
 from pipeline.bank.probes import LOGISTIC
-from pipeline.commands.overriding import read
-from pipeline.commands.training_part import TrainingPart
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.preview.overriding import read
+from pipeline.preview.training_part import TrainingPart
 
 
 def ranked(sides: list[int], setting: list[str], part: TrainingPart, is_train: np.ndarray[Any, Any]) -> dict[str, Any]:

@@ -33,10 +33,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import written_results as written  # type: ignore[import-not-found]
 from tqdm import tqdm
 
-from pipeline.commands import cells
-from pipeline.commands.cells import Cell
 from pipeline.core import digests, lockfile, paths, provenance
 from pipeline.evaluation.scores import SCORES
+from pipeline.running import cells
+from pipeline.running.cells import Cell
 from pipeline.studies import definition
 
 ROOT = Path(__file__).resolve().parents[1]

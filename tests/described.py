@@ -5,10 +5,10 @@ from typing import Any
 
 from pipeline.bundles import contents
 from pipeline.bundles.description import (
+    BundleOrigin,
     Computation,
     Description,
     Member,
-    Origin,
     Preprocessing,
     Score,
     Structure,
@@ -19,7 +19,7 @@ from pipeline.evaluation.uncertainty.conformal import Threshold
 from pipeline.evaluation.uncertainty.judging import Calibration
 from pipeline.evaluation.uncertainty.outliers import Outliers
 
-ORIGIN = Origin(
+ORIGIN = BundleOrigin(
     experiment="e" * 64,
     recipe="quick",
     settings={"train": {"lr": 0.002}},

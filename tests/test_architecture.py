@@ -1,6 +1,7 @@
 """Rules about the tree itself: what dvc.yaml and params.yaml say fits the code."""
 
 import ast
+import configparser
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tiny
 import yaml
 
 from pipeline import config
+from pipeline.commands import COMMANDS, HIDDEN
 from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.datasets.collect import sets
@@ -24,8 +26,10 @@ ROOT = Path(__file__).parents[1]
 DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = DEFINITION["stages"]
 BEFORE_TRAINING = ("validate", "collect", "copies", "split", "preprocess", "source")
+# What prepares, runs, repairs and compares experiments around the stages.
+AROUND_RUNS = ("commands", "experiments", "preview", "recovery", "running")
 # What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
-NO_RESULT = ("config", "reporting", "tracking", "studies", "commands")
+NO_RESULT = ("config", "reporting", "tracking", "studies", *AROUND_RUNS)
 # The places that a stage reads from params.yaml, since no resolved recipe holds them.
 PLACES = {"collect": ("folder", "archive"), "source": ("weights_file",)}
 CODE = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "pipeline").rglob("*.py"))}
@@ -139,11 +143,11 @@ def mentions(text: str) -> Iterator[str]:
             yield from (name.name for name in node.names)
 
 
-def test_only_config_validate_and_commands_read_params_yaml() -> None:
+def test_only_config_validate_and_what_is_around_the_stages_read_params_yaml() -> None:
     of_params = re.compile(r"PARAMS|params\.yaml|pipeline\.config(\.|$)")
     readers = {file for file, text in CODE.items() if any(of_params.match(one) for one in mentions(text))}
     # Where its name is defined.
-    others = {file for file in readers if room(file) not in ("config", "commands")}
+    others = {file for file in readers if room(file) not in ("config", *AROUND_RUNS)}
     assert others == {ROOT / f"pipeline/{name}.py" for name in ("core/paths", "core/places", "stages/validate")}
     assert {room(file) for file in readers} >= {"config", "commands"}
 
@@ -162,6 +166,15 @@ def test_only_validate_depends_on_how_params_yaml_is_read() -> None:
 def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> None:
     readers = {file.stem for file, text in CODE.items() if re.search(r"""part == "test"|\["test"\]""", text)}
     assert readers == {"evaluate"}
+
+
+def test_every_command_is_in_the_contract_by_which_none_imports_another() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / ".importlinter", encoding="utf-8")
+    contract = settings["importlinter:contract:commands-apart"]
+    assert contract["type"] == "independence"
+    modules = {name.rpartition(".")[2] for name in contract["modules"].split()}
+    assert modules == {HIDDEN.get(name, name) for name in (*COMMANDS, *HIDDEN)}
 
 
 NAMING_NO_MACHINE = [

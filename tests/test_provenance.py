@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import cloning, copies
 from pipeline.core import provenance
+from pipeline.experiments import cloning
+from pipeline.running import cell_clones
 
 
 def git(*words):
@@ -34,7 +35,7 @@ def test_a_users_settings_of_git_change_no_patch(project, tmp_path, setting):
     assert provenance.changes() == before
     assert provenance.changed_code(before) == ("pipeline/a.py",)
     Path(".dvc").mkdir(exist_ok=True)
-    copy = copies.Origin(Path.cwd(), cache=str(tmp_path)).copy("cell")
+    copy = cell_clones.ProjectSnapshot(Path.cwd(), cache=str(tmp_path)).copy("cell")
     assert (copy / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
 
 

@@ -15,14 +15,15 @@ from click.testing import CliRunner
 from dvc.utils.hydra import get_hydra_sweeps
 from PIL import Image
 
-from pipeline.commands import COMMANDS, cells, orbweaver, outlook
-from pipeline.commands.overriding import read, read_each
+from pipeline.commands import COMMANDS, orbweaver, outlook
 from pipeline.config.choices import AXES, TABLES
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
+from pipeline.preview.overriding import read, read_each
+from pipeline.running import cells
 from pipeline.studies import definition
 
 DOWNLOAD = "downloads weights or images; test_published.py and test_source.py serve small ones"

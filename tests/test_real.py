@@ -15,9 +15,9 @@ import pytest
 import readme
 import tiny
 
-from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.recipe import Recipe
+from pipeline.preview import overriding
 
 REAL = Path(os.environ.get("REAL_DATA", ""))
 PHOTOGRAPHS, WEIGHTS = (REAL / name for name in ("clothing10", "weights"))

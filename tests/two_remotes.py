@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.commands.remotes import Remotes
+from pipeline.running.remotes import Remotes
 
 KEYS = ("0123456789ab", "ba9876543210")
 REFERENCES = {key: f"refs/exps/aa/{'b' * 38}/mine-c{number}-{key}" for number, key in enumerate(KEYS)}

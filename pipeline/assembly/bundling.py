@@ -16,11 +16,11 @@ from pipeline.assembly.final_training import Final
 from pipeline.bundles import applying, card, contents, description
 from pipeline.bundles.card import Figure
 from pipeline.bundles.description import (
+    BundleOrigin,
     Computation,
     Description,
     Kind,
     Member,
-    Origin,
     Preprocessing,
     Score,
     Structure,
@@ -193,11 +193,11 @@ def scores_of(repeats: Sequence[Repeat]) -> dict[str, Score]:
     return result
 
 
-def origin(record: Record, results: Results, parts: dict[str, int]) -> Origin:
+def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOrigin:
     """Return what a network was made from."""
     runtime = results.repeats[0].runtime
     weights = record.weights
-    return Origin(
+    return BundleOrigin(
         experiment=results.key,
         recipe=record.recipe_name,
         settings=record.recipe.model_dump(mode="json"),

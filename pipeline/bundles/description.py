@@ -90,7 +90,7 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class BundleOrigin:
     """Origin of a bundle.
 
     Attributes:
@@ -176,7 +176,7 @@ class Description:
     computation: Computation
     scores: dict[str, Score]
     experiment_scores: dict[str, Score]
-    origin: Origin
+    origin: BundleOrigin
     calibration: dict[str, Any] | None = None
     outliers: dict[str, Any] | None = None
     on_test: dict[str, Any] | None = None

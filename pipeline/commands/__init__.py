@@ -65,7 +65,7 @@ def orbweaver(context: click.Context) -> None:
     # `doctor` says and mends all by itself; where DVC has no folder there is no project.
     # A node of a cluster leaves the user's clone to the machine that the user works at.
     if context.invoked_subcommand not in ("doctor", *HIDDEN) and Path(".dvc").is_dir():
-        from pipeline.commands import mending
+        from pipeline.recovery import mending
 
         mending.prepare(Path.cwd(), lambda line: click.echo(f"orbweaver: {line}", err=True))
 

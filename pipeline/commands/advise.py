@@ -16,16 +16,17 @@ from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, cell_runs, frozen_bank, pricing, ranking, trials
+from pipeline.commands import advising, frozen_bank, pricing, ranking
 from pipeline.commands.advising import SEEDS, say
-from pipeline.commands.bank import Asked
 from pipeline.commands.frozen_bank import Budget
-from pipeline.commands.overriding import read, say_remarks
 from pipeline.commands.pricing import Price
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
+from pipeline.preview.frozen_backbones import Asked
+from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting.tables import duration
+from pipeline.running import cell_runs, trials
 
 FOLDER = Path("metrics/advice")
 # By default, for everything.

@@ -9,9 +9,9 @@ from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
-from pipeline.commands import trials
 from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
+from pipeline.running import trials
 from pipeline.studies.definition import override
 from pipeline.studies.results import Result
 

@@ -15,11 +15,13 @@ import yaml
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
-from pipeline.commands import cloning, copies, earlier_bundle
-from pipeline.commands.revisions import Revision
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.scores import SCORES
+from pipeline.experiments import cloning
+from pipeline.experiments.revisions import Revision
+from pipeline.recovery import earlier_bundle
+from pipeline.running import cell_clones
 from pipeline.tracking.results import Results
 
 HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
@@ -143,7 +145,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     outputs = list(needed([one.number for one in results.repeats], taken))
     with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
         clone = cloning.make(root, Path(folder) / "clone", revision)
-        cloning.run_dvc(clone, "config", "--local", "cache.dir", str(copies.cache_of(root)))
+        cloning.run_dvc(clone, "config", "--local", "cache.dir", str(cell_clones.cache_of(root)))
         cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)

@@ -2,26 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import click
 from tqdm import tqdm
 
-from pipeline import tracking
-from pipeline.commands import cloning, revisions
-from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, pairs, power, repeats
+from pipeline.evaluation.compare import comparison, pairs, power
 from pipeline.evaluation.compare.crossed import CrossedTest
-from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Experiment, Pair, Summary
+from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
+from pipeline.experiments.reading import read
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
-
-WORKSPACE = "workspace"
+from pipeline.reporting.text_tables import aligned
 
 
 @click.command(name="compare")
@@ -40,45 +36,6 @@ def command(names: tuple[str, ...], metric: str, as_json: bool) -> None:
     reading = tqdm(names, desc="reading", unit="experiment", leave=False, disable=None)
     result = comparison.compare([read(name) for name in reading], metric)
     click.echo(json.dumps(as_data(result), indent=2, ensure_ascii=False) if as_json else as_text(result))
-
-
-def read(name: str) -> Experiment:
-    """Return one experiment's repeats and images, from the working tree or from git and DVC's cache.
-
-    Raises:
-        InputError: there is no such revision, or a file of it is not at hand.
-    """
-    files = files_of(name)
-    try:
-        with tracking.complete():
-            numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
-            experiment = confidence_intervals.experiment(name, [repeats.read(files, number) for number in numbers])
-            manifest = repeats.table(files, paths.MANIFEST)
-            return experiment._replace(images={row["path"]: _identity(row) for row in manifest})
-    except tracking.IncompleteError as error:
-        raise InputError(f"{name}: {error}; `dvc repro` makes it, `dvc pull` downloads it") from None
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-
-
-def files_of(name: str) -> tracking.Files:
-    """Return the files that a name stands for.
-
-    Raises:
-        InputError: there is no such revision, or several experiments have the name.
-    """
-    if name == WORKSPACE:
-        return tracking.Folder(Path())
-    root = Path.cwd()
-    revision = cloning.resolved(root, name)
-    if revision is None:
-        listed = ", ".join(sorted({known for known, _ in revisions.experiments(root)})) or "none"
-        raise InputError(f"{name}: no experiment or revision of that name; experiments here: {listed}; or {WORKSPACE}")
-    return revisions.Revision(root, revision)
-
-
-def _identity(row: dict[str, str]) -> str:
-    return f"{row['label']} {row['sha256']}"
 
 
 def as_data(result: Comparison) -> dict[str, Any]:
@@ -209,21 +166,3 @@ def _ends(interval: Interval | None, metric: str) -> str:
     if interval is None or math.isnan(interval.low):
         return "none"
     return f"{_number(interval.low, metric)} to {_number(interval.high, metric)}"
-
-
-def aligned(table: Table) -> Iterator[str]:
-    r"""Yield the table in columns of even width; numbers are set to the right.
-
-    >>> print("\n".join(aligned(Table(("name", "n"), [("a", "10"), ("bcdef", "1")], numbers_from=1))))
-    name    n
-    a      10
-    bcdef   1
-    """
-    rows: Sequence[tuple[str, ...]] = [table.header, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    words = {place for place, name in enumerate(table.header) if not name}
-    left = words | set(range(table.numbers_from))
-    for row in rows:
-        placed = enumerate(zip(row, widths, strict=True))
-        cells = [f"{cell:<{width}}" if place in left else f"{cell:>{width}}" for place, (cell, width) in placed]
-        yield "  ".join(cells).rstrip()

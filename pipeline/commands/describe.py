@@ -7,17 +7,18 @@ from typing import Any
 import click
 
 from pipeline.assembly import networks, regularizers
-from pipeline.commands import outlook, overriding
-from pipeline.commands.overriding import places, read
+from pipeline.commands import outlook
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.datasets.collect import bringing, sets
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.network import Network
+from pipeline.preview import overriding
+from pipeline.preview.at_hand import count_classes
+from pipeline.preview.overriding import places, read
 
 # Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
@@ -89,22 +90,6 @@ def choices_as_text(listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 def _listed(line: Mapping[str, Any]) -> str:
     return f" ({', '.join(line['options'])})" if line["options"] else ""
-
-
-def count_classes(resolved: Resolved) -> int:
-    """Return how many classes the experiment's data has.
-
-    Raises:
-        InputError: for a folder that cannot tell.
-    """
-    row = sets.known(resolved.recipe.data.set)
-    if row.classes:
-        return row.classes
-    try:
-        layout = bringing.read_own(row, resolved.settings.place_of(row.given_by))
-    except InputError as error:
-        raise InputError(f"{error}; or say how many classes with --classes") from None
-    return len({file.label for file in layout.files})
 
 
 def describe(resolved: Resolved, classes: int) -> dict[str, Any]:

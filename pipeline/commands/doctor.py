@@ -4,42 +4,24 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from pipeline import tracking
-from pipeline.commands import copies, file_systems, mending, overriding
-from pipeline.commands.overriding import read_images, say_remarks
+from pipeline.commands import file_systems
 from pipeline.config import Resolved
 from pipeline.core import lockfile
-from pipeline.core.errors import InputError
-from pipeline.datasets.collect import bringing, collecting, health, sets
-from pipeline.datasets.collect.dataset import Request
-from pipeline.datasets.collect.folder import ImageFile
+from pipeline.datasets.collect import health, sets
 from pipeline.datasets.collect.health import Finding
-from pipeline.datasets.prepared.manifest import Rejected, Row
+from pipeline.preview import overriding
+from pipeline.preview.images import look
+from pipeline.preview.overriding import read_images, say_remarks
+from pipeline.recovery import mending
+from pipeline.running import cell_clones
 
 SHOWN_FILES = 5
 BAR = 40
-
-
-class Seen(NamedTuple):
-    """The images of a set as they were found.
-
-    Attributes:
-        folder: where the rows' paths begin.
-        title: the set's name.
-        rows: what can be used.
-        rejected: what cannot.
-        fault: why a run would refuse the set for its numbers of images; empty where it would not.
-    """
-
-    folder: Path
-    title: str
-    rows: list[Row]
-    rejected: list[Rejected]
-    fault: str = ""
 
 
 @click.command()
@@ -76,7 +58,7 @@ def project_lines(root: Path) -> Iterator[str]:
     """Return a line for each process at work, leftover of a kill, and place that several machines may share."""
     state = mending.look(root)
     for process in state.at_work:
-        yield f"project: {copies.described(process.pid)} is at work here"
+        yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
         yield f"project: {one.what}; go back with `{mending.MEND}`, or by hand: {one.way_back}"
     database = tracking.database()
@@ -112,39 +94,6 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
     return {"set": data.set, "title": seen.title} | report
-
-
-def look(resolved: Resolved, target: Path) -> Seen:
-    """Return the images of the experiment's set: the user's own where they are, others below `target`, which is made.
-
-    Raises:
-        InputError: where the set cannot be had.
-    """
-    name = resolved.recipe.data.set
-    row = sets.known(name)
-    place = resolved.settings.place_of(row.given_by)
-    if row.given_by == "folder" and not row.is_published:
-        layout = bringing.read_own(row, place)
-        rows, refused = collecting.inspect(layout.files)
-        rejected = sorted(refused + [Rejected(*out) for out in layout.left_out])
-        return Seen(
-            Path(resolved.settings.axes.folder),
-            bringing.title_of(row, place),
-            rows,
-            rejected,
-            _fault(layout.files, rows, rejected),
-        )
-    target.mkdir()
-    drawing = resolved.recipe.options_of("data")
-    return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
-
-
-def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:
-    try:
-        collecting.check_classes(files, rows, rejected)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def as_text(report: Mapping[str, Any]) -> str:

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from pipeline.advice.backbones import Frozen
 from pipeline.bank.bank import Result
 from pipeline.bank.probes import LOGISTIC
-from pipeline.commands import bank
-from pipeline.commands.bank import Asked
-from pipeline.commands.overriding import read
-from pipeline.commands.training_part import training_part
 from pipeline.config import Resolved
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.preview import frozen_backbones
+from pipeline.preview.frozen_backbones import OPTION, Asked
+from pipeline.preview.overriding import read
+from pipeline.preview.training_part import training_part
 from pipeline.reporting.tables import duration
 
 # With which the user says the weights of all trials.
@@ -34,18 +34,16 @@ def asked(backbones: str, words: Sequence[str]) -> dict[str, Asked]:
     """
     of_all = _of_all(words)
     if of_all and "=" in backbones:
-        raise InputError(f"-S {of_all}: {bank.OPTION} has a file of weights for one backbone; give either")
+        raise InputError(f"-S {of_all}: {OPTION} has a file of weights for one backbone; give either")
     resolved, by_name = read(words), dict[str, Asked]()
-    for one in bank.named(backbones, resolved):
+    for one in frozen_backbones.named(backbones, resolved):
         if one.backbone in by_name:
-            raise InputError(
-                f"{bank.OPTION}: {one.backbone} is listed twice; an advice tries it with one file of weights"
-            )
+            raise InputError(f"{OPTION}: {one.backbone} is listed twice; an advice tries it with one file of weights")
         if of_all:
             by_name[one.backbone] = one._replace(weights=resolved.recipe.network.weights)
         elif one.weights == NONE:
-            way_out = f"give a file of them, {bank.OPTION} {one.backbone}=/path/to/it"
-            raise InputError(f"{bank.OPTION}: {one.backbone}: no pre-trained weights are published; {way_out}")
+            way_out = f"give a file of them, {OPTION} {one.backbone}=/path/to/it"
+            raise InputError(f"{OPTION}: {one.backbone}: no pre-trained weights are published; {way_out}")
         else:
             by_name[one.backbone] = one
     return by_name
@@ -130,10 +128,10 @@ def measured(what: str, listed: Mapping[str, tuple[Asked, Resolved]], budget: Bu
         InputError: for one whose weights are not on this machine, and where the limit is too short.
     """
     for one, resolved in listed.values():
-        bank.check_usable(one, resolved)
+        frozen_backbones.check_usable(one, resolved)
     first = next(iter(listed.values()))[1]
     with training_part(first) as part:
-        prices = {name: bank.seconds(one, resolved, part) for name, (one, resolved) in listed.items()}
+        prices = {name: frozen_backbones.seconds(one, resolved, part) for name, (one, resolved) in listed.items()}
         seconds = sum(prices.values())
         budget.say([priced(what, prices)])
         if seconds > budget.limit:
@@ -143,7 +141,7 @@ def measured(what: str, listed: Mapping[str, tuple[Asked, Resolved]], budget: Bu
             )
         if budget.only_price and seconds:
             return [], seconds
-        return [bank.measure(one, resolved, part) for one, resolved in listed.values()], seconds
+        return [frozen_backbones.measure(one, resolved, part) for one, resolved in listed.values()], seconds
 
 
 def estimated(result: Result) -> tuple[float, Interval | None, Sequence[float], float]:

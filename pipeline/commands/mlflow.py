@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from pipeline import tracking
-from pipeline.commands.sync import sync
+from pipeline.experiments.syncing import sync
 
 LIGHT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -8,7 +8,6 @@ import torch
 from pipeline.assembly import duration, networks
 from pipeline.assembly.duration import PartSizes
 from pipeline.assembly.machine import machine
-from pipeline.commands import at_hand
 from pipeline.config import Resolved
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
@@ -16,6 +15,7 @@ from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.attention import start
 from pipeline.networks.build import NO_ATTENTION, Plan, build
 from pipeline.networks.network import Network
+from pipeline.preview import at_hand
 
 # Of which the change at step 0 is the mean.
 REPEATS = 3

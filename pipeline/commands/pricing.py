@@ -18,14 +18,14 @@ from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
-from pipeline.commands import at_hand, trials
-from pipeline.commands.cells import Cell
-from pipeline.commands.describe import count_classes
 from pipeline.config import Resolved
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
+from pipeline.preview import at_hand
 from pipeline.reporting import tables
+from pipeline.running import trials
+from pipeline.running.cells import Cell
 
 # How many starts of a program that imports torch a training and a cell take besides: dividing, testing, the probe and
 # what starts; DVC, the copy of the clone, images and weights that are looked at, and the page. As measured: 11 cells of
@@ -157,7 +157,7 @@ def _starting() -> float:
 
 
 def _seconds(resolved: Resolved) -> float:
-    recipe, classes = resolved.recipe, count_classes(resolved)
+    recipe, classes = resolved.recipe, at_hand.count_classes(resolved)
     sizes = at_hand.part_sizes(resolved, classes)
     if sizes is None or not sizes.train:
         raise InputError(f"data: how many images {recipe.data.set} has is not known yet; run `dvc repro collect` first")

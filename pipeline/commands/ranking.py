@@ -7,14 +7,15 @@ from typing import NamedTuple
 from pipeline.advice import answer, candidates, image_sizes, size_words
 from pipeline.advice.backbones import KEPT, Frozen
 from pipeline.advice.image_sizes import OPTION, Sized
-from pipeline.commands import at_hand, frozen_bank
-from pipeline.commands.bank import Asked
+from pipeline.commands import frozen_bank
 from pipeline.commands.frozen_bank import Budget
-from pipeline.commands.overriding import read
 from pipeline.config import Resolved
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.networks.backbones import table
+from pipeline.preview import at_hand
+from pipeline.preview.frozen_backbones import Asked
+from pipeline.preview.overriding import read
 from pipeline.studies.definition import override
 
 AXIS = "image_size"

@@ -7,11 +7,11 @@ import click
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
-from pipeline.commands import compare, finding
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Pair
+from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OUT = "--force registers it anyway"
@@ -63,8 +63,8 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
             )
         names[role] = place
     # By these names, which the verdict has.
-    new = compare.read(names["new"])._replace(name="the new one")
-    old = compare.read(names["old"])._replace(name=f"version {before.number}")
+    new = reading.read(names["new"])._replace(name="the new one")
+    old = reading.read(names["old"])._replace(name=f"version {before.number}")
     try:
         [pair] = comparison.compare([new, old]).pairs
     except InputError as error:

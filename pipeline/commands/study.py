@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from pipeline.commands import cell_runs, cells, sharing
-from pipeline.commands.cells import Cell
-from pipeline.commands.remotes import named_remotes
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
+from pipeline.running import cell_runs, cells, sharing
+from pipeline.running.cells import Cell
+from pipeline.running.remotes import named_remotes
 from pipeline.studies import definition
 
 
@@ -53,7 +53,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. A cell is finished,
     to run, or, if it was started here or on SLURM, waiting, running or failed.
     """
-    from pipeline.commands.executors import job_states, local
+    from pipeline.running.executors import job_states, local
 
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
@@ -102,7 +102,7 @@ def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
 @click.option("--init", is_flag=True, help="Write a where.yaml with comments.")
 def where(init: bool) -> None:
     """Print what where.yaml requests for each cell of --on slurm."""
-    from pipeline.commands.executors import where as settings
+    from pipeline.running.executors import where as settings
 
     if init:
         settings.write()
@@ -170,7 +170,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. Cells without a
     result are shown as missing.
     """
-    from pipeline.commands import gathering
+    from pipeline.running import gathering
     from pipeline.studies import page
 
     named = definition.find(name)

@@ -17,15 +17,16 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands import cells, cloning, copies, own_files, sharing
-from pipeline.commands.copies import Origin
-from pipeline.commands.executors import jobs, scheduler
-from pipeline.commands.executors.jobs import MOST_STARTS, Job
-from pipeline.commands.executors.processes import LOOK_EVERY, CellProcess
-from pipeline.commands.remote_checkpoints import RemoteCheckpoints
 from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StopRequest, noted
+from pipeline.experiments import cloning
+from pipeline.running import cell_clones, cells, own_files, sharing
+from pipeline.running.cell_clones import ProjectSnapshot
+from pipeline.running.executors import jobs, scheduler
+from pipeline.running.executors.jobs import MOST_STARTS, Job
+from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
+from pipeline.running.remote_checkpoints import RemoteCheckpoints
 
 RESTARTS = "SLURM_RESTART_COUNT"
 # What all cells of the user's clone share beside DVC's cache.
@@ -51,9 +52,9 @@ def command(file: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     try:
         if job.record:
-            from pipeline.commands import reproducing
+            from pipeline.running import rerun_job
 
-            reproducing.make(job, place)
+            rerun_job.make(job, place)
             return
         with noted() as request:
             status = run(job, place, request)
@@ -139,7 +140,7 @@ def copy(job: Job, clone: Path) -> Path:
         project = sharing.clone(remotes, clone, **where)
         _persistently(lambda: sharing.check(project, remotes))
         return project
-    project = Origin(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
+    project = ProjectSnapshot(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
     for folder in SHARED:
         (job.root / folder).mkdir(parents=True, exist_ok=True)
         (project / folder).parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +173,7 @@ def bring_back(job: Job, project: Path) -> None:
     if remotes := job.remotes:
         _persistently(lambda: sharing.give(project, remotes, [cells.key_of(job.experiment)], run_cache=True))
     else:
-        _persistently(lambda: copies.fetch(job.root, project))
+        _persistently(lambda: cell_clones.fetch(job.root, project))
     if not _is_there(job):
         raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment")
 

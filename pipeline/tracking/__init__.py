@@ -10,7 +10,7 @@ from pipeline.tracking.address import database, is_server, shown, uri
 from pipeline.tracking.live import LiveRun, follow
 from pipeline.tracking.lookup import key_of, recorded, run_of
 from pipeline.tracking.models import content_key, log_bundle, try_log_bundle
-from pipeline.tracking.origin import Origin, made_from, stages_of
+from pipeline.tracking.origin import RunOrigin, made_from, stages_of
 from pipeline.tracking.privacy import hides
 from pipeline.tracking.publishing import Published, publish, try_publish
 from pipeline.tracking.registry import Version, register, version_of
@@ -22,8 +22,8 @@ __all__ = [
     "Folder",
     "IncompleteError",
     "LiveRun",
-    "Origin",
     "Published",
+    "RunOrigin",
     "Version",
     "complete",
     "content_key",

@@ -30,7 +30,7 @@ def key_of(run: str) -> str:
         return ""
 
 
-def recorded(run: str) -> origin.Origin:
+def recorded(run: str) -> origin.RunOrigin:
     """Return the origin of MLflow's run of this identifier; a parent covers all of its repeats.
 
     Raises:
@@ -46,4 +46,4 @@ def recorded(run: str) -> origin.Origin:
                 f"run {run}: does not record its origin; delete it, and run `orbweaver sync` in the clone that made it"
             )
         content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
-    return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE)
+    return origin.RunOrigin.parse(content, Path(f"run {run}") / origin.FILE)

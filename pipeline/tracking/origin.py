@@ -13,7 +13,7 @@ FILE, CHANGES = "origin.json", "changes.diff"
 GATHERING = "report"
 
 
-class Origin(RecordFile):
+class RunOrigin(RecordFile):
     """The origin of one run.
 
     Attributes:
@@ -33,12 +33,12 @@ class Origin(RecordFile):
     machines: dict[int, MachineRecord]
 
 
-def made_from(results: Results, repeats: Iterable[int]) -> Origin:
+def made_from(results: Results, repeats: Iterable[int]) -> RunOrigin:
     """Return what these repeats of an experiment were made from."""
     numbers = sorted(repeats)
     by_number = {one.number: one for one in results.repeats if one.number in numbers}
     newest = max((one.runtime for one in by_number.values()), key=lambda runtime: runtime.started)
-    return Origin(
+    return RunOrigin(
         repeats=numbers,
         commit=newest.git_commit,
         changes=newest.git_changes,
@@ -54,7 +54,7 @@ def stages_of(stages: Mapping[str, Any], repeats: Iterable[int]) -> dict[str, An
     return {name: stage for name, stage in stages.items() if name != GATHERING and name.partition("@")[2] in wanted}
 
 
-def files(origin: Origin, *, images: bool) -> dict[str, bytes]:
+def files(origin: RunOrigin, *, images: bool) -> dict[str, bytes]:
     """Return the artifacts that a run keeps of it; `images` is as in `privacy`."""
     if not images:
         hidden = {

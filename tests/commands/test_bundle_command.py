@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import bundle, cloning, copies
+from pipeline.commands import bundle
 from pipeline.core import paths
+from pipeline.experiments import cloning
+from pipeline.running import cell_clones
 
 
 @pytest.mark.parametrize("wanted", [bundle.Wanted("final", None, 0.1), bundle.Wanted("repeat", 1, 0.2)])
@@ -22,7 +24,7 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cloning, "resolved", lambda *_: "a" * 40)
     monkeypatch.setattr(cloning, "make", make)
     monkeypatch.setattr(cloning, "run_dvc", lambda *_: None)
-    monkeypatch.setattr(copies, "cache_of", lambda root: root)
+    monkeypatch.setattr(cell_clones, "cache_of", lambda root: root)
     monkeypatch.setattr(tracking, "read", lambda _: SimpleNamespace(repeats=[SimpleNamespace(number=1)]))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0))
     bundle.make_elsewhere(tmp_path, "mine", wanted)

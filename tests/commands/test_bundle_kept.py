@@ -8,9 +8,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from pipeline.commands import bundle, earlier_bundle, mending
+from pipeline.commands import bundle
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.recovery import earlier_bundle, mending
 
 pytestmark = pytest.mark.slow
 WRITE = f"mkdir -p {paths.BUNDLE} && echo 1 > {paths.BUNDLE}/weights"

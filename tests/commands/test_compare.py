@@ -7,10 +7,11 @@ import click.testing
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import cloning, compare, finding
+from pipeline.commands import compare
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import pairs, statistics
+from pipeline.experiments import cloning, finding, reading
 
 # Which of ten images each experiment tells right, in each of its repeats.
 RIGHT = {"one": ([1] * 9 + [0], [1] * 8 + [0] * 2), "other": ([1] * 5 + [0] * 5, [1] * 3 + [0] * 7)}
@@ -37,7 +38,7 @@ def two(clone, files, monkeypatch):
     for name, freeze in (("one", "3b"), ("other", "1")):
         files.experiment(clone / name, freeze=freeze)
         write_answers(clone / name, name)
-    monkeypatch.setattr(compare, "files_of", lambda name: tracking.Folder(Path(name)))
+    monkeypatch.setattr(reading, "files_of", lambda name: tracking.Folder(Path(name)))
     return clone
 
 
@@ -119,7 +120,7 @@ def test_a_missing_file_is_named_with_its_experiment_and_the_way_out(two):
 
 def test_an_unknown_name_is_refused_with_those_there_are(clone):
     with pytest.raises(InputError, match=r"^nope: no experiment or revision of that name; experiments here: none; or"):
-        compare.files_of("nope")
+        reading.files_of("nope")
 
 
 def test_experiments_of_one_name_are_told_apart_by_the_commit_they_were_made_from(clone):
@@ -137,7 +138,7 @@ def test_experiments_of_one_name_are_told_apart_by_the_commit_they_were_made_fro
     assert cloning.resolved(Path.cwd(), "mine") == made[head]
     assert {*finding.names(Path.cwd())} == {"workspace", *made.values()}
     git("commit", "--quiet", "--allow-empty", "--message", "third")
-    for resolve in (compare.files_of, partial(cloning.resolved, Path.cwd())):
+    for resolve in (reading.files_of, partial(cloning.resolved, Path.cwd())):
         with pytest.raises(
             InputError, match=f"mine: several experiments have this name: .*{made[head][:12]} made from"
         ):

@@ -8,9 +8,10 @@ from click.testing import CliRunner, Result
 
 import pipeline
 from pipeline.commands import COMMANDS, orbweaver, outlook
-from pipeline.commands.describe import count_classes, read
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
+from pipeline.preview.at_hand import count_classes
+from pipeline.preview.overriding import read
 
 ROOT = Path(pipeline.__file__).parents[1]
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 import pipeline
 from pipeline.commands import doctor
-from pipeline.commands.overriding import read_images
 from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
+from pipeline.preview.overriding import read_images
 
 ROOT = Path(pipeline.__file__).parents[1]
 

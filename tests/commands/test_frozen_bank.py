@@ -8,9 +8,10 @@ import tiny
 from pipeline.advice import candidates
 from pipeline.advice.answer import ranked
 from pipeline.advice.backbones import Frozen
-from pipeline.commands import frozen_bank, trials
-from pipeline.commands.overriding import read
+from pipeline.commands import frozen_bank
 from pipeline.core.errors import InputError
+from pipeline.preview.overriding import read
+from pipeline.running import trials
 
 EFFICIENTNET, RESNET, FILE = "efficientnet_lite0", "resnet18", "own.safetensors"
 

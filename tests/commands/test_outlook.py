@@ -11,13 +11,14 @@ from click.testing import CliRunner
 
 from pipeline.assembly import duration
 from pipeline.assembly.duration import PartSizes
-from pipeline.commands import at_hand, describe, orbweaver, outlook
-from pipeline.commands.overriding import read
+from pipeline.commands import orbweaver, outlook
 from pipeline.core import paths
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
+from pipeline.preview import at_hand
+from pipeline.preview.overriding import read
 
 GATE = "options.attention.ecsm.gate_init"
 
@@ -51,7 +52,7 @@ def at_root(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_images_to_train_on_are_counted_before_there_are_any(words: list[str], sizes: PartSizes) -> None:
     resolved = read(words)
-    assert at_hand.part_sizes(resolved, describe.count_classes(resolved)) == sizes
+    assert at_hand.part_sizes(resolved, at_hand.count_classes(resolved)) == sizes
 
 
 @pytest.mark.usefixtures("at_root")

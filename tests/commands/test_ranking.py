@@ -10,13 +10,15 @@ from PIL import Image
 
 from pipeline.advice import candidates
 from pipeline.bank.bank import Result
-from pipeline.commands import at_hand, frozen_bank, orbweaver, pricing, ranking, trials
-from pipeline.commands.bank import Asked
+from pipeline.commands import frozen_bank, orbweaver, pricing, ranking
 from pipeline.commands.frozen_bank import Budget
-from pipeline.commands.overriding import read
 from pipeline.commands.pricing import Price
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
+from pipeline.preview import at_hand
+from pipeline.preview.frozen_backbones import Asked
+from pipeline.preview.overriding import read
+from pipeline.running import trials
 
 EFFICIENTNET, RESNET = "efficientnet_lite0", "resnet18"
 # Of each size in all parts but one, so that 160 is close to 224 and 48 is not.

@@ -7,9 +7,10 @@ import described
 import pytest
 
 from pipeline import tracking
-from pipeline.commands import compare, finding, register
+from pipeline.commands import register
 from pipeline.core import digests
 from pipeline.core.errors import InputError
+from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)
@@ -36,7 +37,7 @@ def experiments(clone, files, monkeypatch):
     for name, right in RIGHT.items():
         files.experiment(clone / name, repeats=(1,))
         write_answers(clone / name, right, name="b" if name == "elsewhere" else "a")
-    monkeypatch.setattr(compare, "files_of", lambda name: tracking.Folder(Path(name)))
+    monkeypatch.setattr(reading, "files_of", lambda name: tracking.Folder(Path(name)))
     monkeypatch.setattr(finding, "experiment", lambda root, key: key if key in RIGHT else None)
 
 

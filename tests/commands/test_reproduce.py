@@ -8,16 +8,18 @@ import pytest
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cloning, reproduce
+from pipeline.commands import reproduce
 from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.records import MachineRecord
+from pipeline.experiments import cloning
+from pipeline.running import rerun
 from pipeline.tracking import lookup
 
 HERE = tracking.Folder(Path())
 
 
-ORIGIN = tracking.Origin(repeats=[1, 2], commit="", changes="", stages={}, records={}, machines={})
+ORIGIN = tracking.RunOrigin(repeats=[1, 2], commit="", changes="", stages={}, records={}, machines={})
 
 
 def git(*words):
@@ -136,7 +138,7 @@ def test_only_photographs_that_git_does_not_have_are_named_by_their_own_place(tm
         (root / "data/own" / name).touch()
     (project / "params.yaml").write_text("repeats:\n- 1\nthreads: auto\nfolder: data/own\n", encoding="utf-8")
     machine = MachineRecord(device_name="a CPU", threads=4, versions={})
-    reproduce.set_values(root, project, ORIGIN.model_copy(update={"repeats": [2], "machines": {2: machine}}))
+    rerun.set_values(root, project, ORIGIN.model_copy(update={"repeats": [2], "machines": {2: machine}}))
     told = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
     assert told == {"repeats": [2], "threads": 4, "folder": str(root / "data/own") if absolute else "data/own"}
 
@@ -148,11 +150,11 @@ def test_what_is_taken_from_dvcs_cache_is_taken_from_where_its_settings_have_it(
     folder = tmp_path / "shared/files/md5/aa/bb.dir"
     folder.parent.mkdir(parents=True)
     folder.write_text('[{"relpath": "a", "md5": "c"}]', encoding="utf-8")
-    assert reproduce.listing(Path.cwd(), "aabb.dir") == {"a": "c"}
+    assert rerun.listing(Path.cwd(), "aabb.dir") == {"a": "c"}
     ran = []
     monkeypatch.setattr(cloning, "run_dvc", lambda _, *words: ran.append(words))
-    monkeypatch.setattr(reproduce, "set_values", lambda *_: None)
+    monkeypatch.setattr(rerun, "set_values", lambda *_: None)
     monkeypatch.setattr(tracking, "read", lambda _: None)
     monkeypatch.setattr(tracking, "made_from", lambda *_: ORIGIN)
-    reproduce.made_again(Path.cwd(), tmp_path, ORIGIN, reuse_data=True)
+    rerun.made_again(Path.cwd(), tmp_path, ORIGIN, reuse_data=True)
     assert ran[0] == ("config", "--local", "cache.dir", str(tmp_path / "shared"))

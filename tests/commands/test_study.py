@@ -10,13 +10,14 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline.commands import cell_runs, cells, orbweaver, own_files, sharing
+from pipeline.commands import orbweaver
 from pipeline.commands import study as study_command
-from pipeline.commands.driving import Ended
-from pipeline.commands.executors import gpus, job_states
-from pipeline.commands.executors.contract import Executor, State
 from pipeline.core import provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.running import cell_runs, cells, own_files, sharing
+from pipeline.running.driving import Ended
+from pipeline.running.executors import gpus, job_states
+from pipeline.running.executors.contract import Executor, State
 from pipeline.studies import definition
 
 ROOT = Path(pipeline.__file__).parents[1]

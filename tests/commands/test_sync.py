@@ -9,6 +9,7 @@ from pipeline import tracking
 from pipeline.commands import sync
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.experiments import syncing
 
 
 def said():
@@ -30,7 +31,7 @@ def test_whether_images_are_sent_is_read_from_params_yaml_whatever_else_is_in_it
         assert bool(list(Path("mlruns").glob("*/artifacts/report/index.html"))) == (images == "true")
     Path("params.yaml").write_text("mlflow:\n  images: perhaps\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"^params\.yaml: mlflow\.images: 'perhaps'"):
-        sync.sync()
+        syncing.sync()
 
 
 def test_without_a_bundle_there_is_no_model_to_add(tracked, files):
@@ -46,8 +47,8 @@ def test_an_experiment_is_added_once(tracked, files):
 
 def test_an_experiment_that_is_in_two_places_is_counted_as_it_was_first_found(tracked, files, monkeypatch):
     files.experiment(tracked)
-    places = [sync.Experiment(name, tracking.Folder(Path()), (), False) for name in ("working tree", "HEAD")]
-    monkeypatch.setattr(sync, "experiments", lambda _root: places)
+    places = [syncing.Experiment(name, tracking.Folder(Path()), (), False) for name in ("working tree", "HEAD")]
+    monkeypatch.setattr(syncing, "experiments", lambda _root: places)
     assert said() == ["MLflow: 1 experiment added"]
 
 
@@ -82,13 +83,13 @@ def test_an_experiment_of_an_older_format_is_left_out_with_the_way_out(tracked, 
 def test_another_folder_than_the_projects_root_is_refused(clone):
     Path("params.yaml").unlink()
     with pytest.raises(InputError, match=r"params\.yaml: no such file; run this in the project's root"):
-        sync.sync()
+        syncing.sync()
 
 
 def test_a_server_that_is_not_there_is_an_error(clone, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(InputError, match=r"^http://127\.0\.0\.1:9: "):
-        sync.sync()
+        syncing.sync()
 
 
 def test_a_deleted_database_comes_back(tracked, files, monkeypatch, runs):

@@ -13,10 +13,10 @@ import yaml
 from refusals import Refused, refusal, table
 
 from pipeline import config
-from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
+from pipeline.preview import overriding
 from pipeline.studies import definition
 
 MEMORY = 2**30

@@ -11,11 +11,11 @@ import pytest
 import torch
 from clones import Clone
 
-from pipeline.commands import copies
-from pipeline.commands.executors import jobs
-from pipeline.commands.executors.jobs import Job
 from pipeline.core import paths
 from pipeline.core.stopping import STOPPED
+from pipeline.running import cell_clones
+from pipeline.running.executors import jobs
+from pipeline.running.executors.jobs import Job
 
 pytestmark = pytest.mark.slow
 # All of an array at once, one after another; then nobody knows it any more.
@@ -108,5 +108,5 @@ def test_a_training_whose_job_is_cancelled_has_a_checkpoint_of_the_step_at_which
     )
     [checkpoint] = (clone.root / paths.CHECKPOINTS).rglob("*.pt")
     assert torch.load(checkpoint, weights_only=True)["where"] == where
-    assert not copies.at_work_in(tmp_path / "scratch")
+    assert not cell_clones.at_work_in(tmp_path / "scratch")
     assert not list((tmp_path / "scratch").iterdir())

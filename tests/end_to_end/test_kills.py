@@ -14,7 +14,7 @@ import psutil
 import pytest
 from clones import PATIENCE, Clone
 
-from pipeline.commands import copies
+from pipeline.running import cell_clones
 
 pytestmark = pytest.mark.slow
 MINE = "title: Mine\nset: {repeats: [1]}\ncells:\n  head: {set: {freeze: 1}}\n  two: {set: {freeze: 2}}\n"
@@ -54,7 +54,7 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def trains(root: Path) -> bool:
-    for process in copies.at_work_in(root):
+    for process in cell_clones.at_work_in(root):
         # One may end while it is looked at.
         with contextlib.suppress(psutil.Error):
             if "pipeline.stages.train" in process.cmdline():
@@ -71,7 +71,7 @@ def is_killed(clone: Clone, child: "subprocess.Popen[str]", *, after: float) -> 
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     killed = time.monotonic()
-    wait(lambda: not copies.at_work_in(clone.root))
+    wait(lambda: not cell_clones.at_work_in(clone.root))
     assert time.monotonic() - killed < SECONDS_LEFT
     return True
 
@@ -81,7 +81,7 @@ def test_a_stage_is_gone_in_two_seconds_when_its_dvc_is_killed_and_the_next_run_
     child = edited.start("dvc", "repro")
     wait(lambda: trains(edited.root))
     assert is_killed(edited, child, after=0.5)
-    told = edited.run("bash", "-c", "python -m pipeline.commands.mending && dvc repro")
+    told = edited.run("bash", "-c", "python -m pipeline.recovery.mending && dvc repro")
     assert "Stage 'validate' didn't change" in told
     assert "Running stage 'report'" in told
 
@@ -96,7 +96,7 @@ def test_a_study_that_is_killed_at_any_moment_leaves_params_yaml_and_goes_on(edi
     assert "0 failed" in told
     assert state(edited) == before
     assert len(clones.experiments(edited)) == 2
-    assert not list((edited.root / copies.PLACE).iterdir())
+    assert not list((edited.root / cell_clones.PLACE).iterdir())
 
 
 def test_a_second_study_waits_for_the_first_and_trains_nothing_again(edited: Clone) -> None:

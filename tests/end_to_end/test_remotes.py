@@ -13,11 +13,11 @@ from clones import Clone
 from moto.server import ThreadedMotoServer
 from test_jobs import SQUEUE
 
-from pipeline.commands import sharing
-from pipeline.commands.remote_checkpoints import RemoteCheckpoints
-from pipeline.commands.remotes import named_remotes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.running import sharing
+from pipeline.running.remote_checkpoints import RemoteCheckpoints
+from pipeline.running.remotes import named_remotes
 
 pytestmark = pytest.mark.slow
 # A node that sees no file of the clone: the script alone comes to it, and it works in another folder.

@@ -16,8 +16,9 @@ import psutil
 import yaml
 from clones import Clone
 
-from pipeline.commands import copies, leftovers
 from pipeline.core import paths
+from pipeline.recovery import leftovers
+from pipeline.running import cell_clones
 
 STUDY = "title: Mine\nset: {repeats: [1]}\ncells:\n  head: {set: {lr: 0.002}}\n"
 # The training alone, where DVC takes targets.
@@ -96,12 +97,12 @@ def _cut(copied: Copied, after: float) -> bool:
     _clear(clone)
     child = _begun(clone, copied.words)
     time.sleep(after)
-    for process in copies.at_work_in(clone.root):
+    for process in cell_clones.at_work_in(clone.root):
         with contextlib.suppress(psutil.Error):
             process.kill()
     child.wait(timeout=clones.PATIENCE)
     gone = time.monotonic()
-    while left := copies.at_work_in(clone.root):
+    while left := cell_clones.at_work_in(clone.root):
         assert time.monotonic() - gone < experiments.GONE, f"left running: {left}"
         time.sleep(0.05)
     return not list((clone.root / leftovers.TEMPORARY).glob(f"**/{paths.trained(1)}/*"))

@@ -20,8 +20,8 @@ import stubs
 import yaml
 from clones import Clone
 
-from pipeline.commands import copies
-from pipeline.commands.executors import processes
+from pipeline.running import cell_clones
+from pipeline.running.executors import processes
 from pipeline.tracking import labels
 
 # What is left running by a kill has to be gone by then, in seconds.
@@ -138,7 +138,7 @@ def study_killed(edited: Edited, chance: random.Random) -> None:
     assert "0 failed" in clone.run(*words)
     assert state(clone) == before, "the user's files have changed"
     assert len(clones.experiments(clone)) == 2, clones.experiments(clone)
-    assert not list((clone.root / copies.PLACE).iterdir())
+    assert not list((clone.root / cell_clones.PLACE).iterdir())
     again = {cell for word, cell, _ in _trainings(clone)[noted:] if word != "end"}
     there = {str(cell) for cell, name in ((1, "head"), (2, "two")) if any(f"-{name}-" in ref for ref in finished)}
     assert not again & there, f"trained again: {again & there}"
@@ -248,8 +248,8 @@ def kill(clone: Clone, after: float, *words: str, child: "subprocess.Popen[str] 
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
     killed = time.monotonic()
-    while copies.at_work_in(clone.root):
-        assert time.monotonic() - killed < GONE, f"left running: {copies.at_work_in(clone.root)}"
+    while cell_clones.at_work_in(clone.root):
+        assert time.monotonic() - killed < GONE, f"left running: {cell_clones.at_work_in(clone.root)}"
         time.sleep(processes.LOOK_EVERY / 4)
     return is_killed
 

@@ -6,7 +6,6 @@ import tiny
 import written_results
 
 from pipeline import config
-from pipeline.commands import overriding
 from pipeline.config.choices import TABLES
 from pipeline.core.errors import InputError
 from pipeline.core.naming import Own
@@ -18,6 +17,7 @@ from pipeline.datasets.prepared.search import Search
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
+from pipeline.preview import overriding
 from pipeline.reporting import facts, notes, provenance, tables, wording
 from pipeline.reporting.material import Material
 

@@ -16,7 +16,6 @@ import readme
 import tiny
 from serving import Server, serving
 
-from pipeline.commands import overriding
 from pipeline.config import choices
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
@@ -28,6 +27,7 @@ from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.datasets.prepared.splits import PerClass
+from pipeline.preview import overriding
 from pipeline.stages import collect, preprocess, split, validate
 
 # A tenth of the images of each class that ECSM Table 1 prints.

@@ -11,12 +11,12 @@ import pytest
 import readme
 import tiny
 
-from pipeline.commands import overriding
 from pipeline.core import paths
 from pipeline.core.records import Record
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned
 from pipeline.networks.strategies import EVERYTHING, LP_FT
+from pipeline.preview import overriding
 from pipeline.regularizers.table import METHODS
 
 RECIPES: dict[str, Any] = tiny.shipped()["recipes"]

@@ -8,12 +8,12 @@ import pytest
 import written_results
 from matplotlib.axes import Axes
 
-from pipeline.commands.executors import logs
 from pipeline.core.naming import Naming
 from pipeline.evaluation.compare import comparison, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.reporting.material import Probe
+from pipeline.running.executors import logs
 from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Printed, Study
 from pipeline.studies.results import Result

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pipeline.datasets.download.cache import read_record
 
 
-class Origin(NamedTuple):
+class ServerFile(NamedTuple):
     """The server's file that the bytes belong to.
 
     Attributes:
@@ -28,10 +28,10 @@ class PartialFile:
         self.path = target.with_name(f"{target.name}.part")
         self._record = target.with_name(f"{target.name}.part.json")
         try:
-            self.origin = Origin(**read_record(self._record))
+            self.origin = ServerFile(**read_record(self._record))
         except TypeError:
             # A record with other keys is as good as none.
-            self.origin = Origin()
+            self.origin = ServerFile()
 
     @property
     def size(self) -> int:
@@ -46,7 +46,7 @@ class PartialFile:
         """Return whether the rest can be requested without mixing two versions of the file."""
         return self.size > 0 and self.origin.url == url and bool(self.origin.version)
 
-    def restart(self, origin: Origin) -> None:
+    def restart(self, origin: ServerFile) -> None:
         """Drop all bytes and record a new origin."""
         self.discard()
         self.origin = origin
@@ -58,7 +58,7 @@ class PartialFile:
         """Delete the bytes and their record."""
         self.path.unlink(missing_ok=True)
         self._record.unlink(missing_ok=True)
-        self.origin = Origin()
+        self.origin = ServerFile()
 
     def move_to(self, target: Path) -> None:
         """Move the complete file into its final path."""

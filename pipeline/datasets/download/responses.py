@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline.datasets.download.download import Download
-from pipeline.datasets.download.partial_file import Origin, PartialFile
+from pipeline.datasets.download.partial_file import PartialFile, ServerFile
 
 if TYPE_CHECKING:
     from requests import Response
@@ -43,7 +43,7 @@ def accept(url: str, response: "Response", download: Download, part: PartialFile
     # Error pages come with status 200, too; a published checksum would catch them after the transfer.
     if not download.checksum[1] and response.headers.get("Content-Type", "").startswith("text/html"):
         raise RefusedError("a web page in place of the file")
-    part.restart(Origin(url, _version(response), _total(response, download)))
+    part.restart(ServerFile(url, _version(response), _total(response, download)))
 
 
 def _check_status(response: "Response", part: PartialFile) -> None:

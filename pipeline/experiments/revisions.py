@@ -1,0 +1,146 @@
+"""The files of a git revision or a DVC experiment, without checking it out."""
+
+import errno
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import tracking
+from pipeline.core import paths
+from pipeline.experiments import dvc_outputs
+from pipeline.experiments.git_objects import objects
+
+if TYPE_CHECKING:
+    from dvc.api import DVCFileSystem
+    from dvc_data.hashfile.db.local import LocalHashFileDB
+
+DEFINITION, CONFIG = Path("dvc.yaml"), Path(".dvc/config")
+# By the clone and its revision's settings of DVC: opening it takes as long as reading a hundred revisions.
+_caches: "dict[tuple[Path, bytes | None], LocalHashFileDB | None]" = {}
+
+
+class Revision:
+    """The files of a git revision; what DVC tracks comes from its cache.
+
+    A file that git or the clone's cache has is read there, in a millisecond; the others are asked of DVC, which takes
+    half a second for a revision, and brings from its remote storage what the cache lacks.
+
+    Args:
+        root: the project's root.
+        revision: what git knows it by.
+    """
+
+    def __init__(self, root: Path, revision: str) -> None:
+        self._root = root
+        self._revision = revision
+
+    @cached_property
+    def _files(self) -> "DVCFileSystem":
+        """Opened when first asked: DVC takes most of a second to import."""
+        from dvc.api import DVCFileSystem
+        from dvc.exceptions import DvcException
+
+        try:
+            return DVCFileSystem(str(self._root), rev=self._revision)
+        except DvcException as error:
+            raise tracking.IncompleteError(f"DVC cannot read it: {error}") from None
+
+    @cached_property
+    def _outputs(self) -> dict[str, str]:
+        parts = [self._in_git(path) for path in (DEFINITION, paths.PARAMS, paths.LOCK)]
+        whole = [part for part in parts if part is not None]
+        return dvc_outputs.hashes(*whole) if len(whole) == len(parts) else {}
+
+    @cached_property
+    def _cache(self) -> "LocalHashFileDB | None":
+        from dvc.exceptions import DvcException
+
+        place = (self._root.resolve(), self._in_git(CONFIG))
+        if place not in _caches:
+            try:
+                _caches[place] = dvc_outputs.cache(self._root, self._revision)
+            except DvcException:
+                _caches[place] = None
+        return _caches[place]
+
+    def _in_git(self, path: Path) -> bytes | None:
+        opened = objects(self._root)
+        return opened.read(self._revision, path) if opened else None
+
+    def _cached(self, md5: str) -> Path | None:
+        return Path(self._cache.oid_to_path(md5)) if self._cache else None  # type: ignore[no-untyped-call]
+
+    def _listing(self, md5: str) -> dict[str, str] | None:
+        place = self._cached(md5) if md5.endswith(dvc_outputs.FOLDER) else None
+        return dvc_outputs.listing(place) if place else None
+
+    def _at_hand(self, path: Path) -> bytes | None:
+        """Return the bytes of a file that git or DVC's cache has; None where DVC itself is to be asked.
+
+        Raises:
+            FileNotFoundError: there is none of this name in a folder that the cache has.
+        """
+        if (content := self._in_git(path)) is not None:
+            return content
+        output = dvc_outputs.find(self._outputs, path)
+        if output is None:
+            return None
+        md5, within = output
+        if within:
+            listing = self._listing(md5)
+            if listing is None:
+                return None
+            if within not in listing:
+                raise _not_there(path)
+            md5 = listing[within]
+        place = self._cached(md5)
+        return place.read_bytes() if place and place.is_file() and not md5.endswith(dvc_outputs.FOLDER) else None
+
+    def read(self, path: Path) -> bytes:
+        """Return the file's bytes, as `tracking.Files` has it."""
+        if (content := self._at_hand(path)) is not None:
+            return content
+        with _absent(path):
+            asked: bytes = self._files.read_bytes(path.as_posix())
+        return asked
+
+    def names(self, folder: Path) -> list[Path]:
+        """Return every file below the folder, as `tracking.Files` has it."""
+        md5 = self._outputs.get(folder.as_posix(), "")
+        if (listing := self._listing(md5)) is not None:
+            return sorted(folder / name for name in listing)
+        with _absent(folder):
+            return sorted(Path(name) for name in self._files.find(folder.as_posix()))
+
+
+@contextmanager
+def _absent(path: Path) -> Iterator[None]:
+    """Return DVC's errors for a file, and for a whole folder, that its cache does not have."""
+    from dvc_data.index import DataIndexDirError
+
+    try:
+        yield
+    except (FileNotFoundError, DataIndexDirError):
+        raise _not_there(path) from None
+
+
+def _not_there(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "not in DVC's cache", str(path))
+
+
+def experiments(root: Path) -> list[tuple[str, str]]:
+    """Return the revision of each of DVC's experiments, by name."""
+    lines = git(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
+    return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
+
+
+def git(root: Path, *words: str) -> list[str]:
+    """Return the lines of git's output; none if there is no git, no repository or no such revision."""
+    try:
+        done = subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []

@@ -1,0 +1,1 @@
+"""What a kill leaves in a clone, and the way back from it."""

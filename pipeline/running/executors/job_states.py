@@ -1,0 +1,73 @@
+"""The states of cells that were submitted: from what SLURM says of a job, and from its log."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline.core.errors import InputError
+from pipeline.running.executors import jobs, logs, scheduler
+from pipeline.running.executors.contract import State
+from pipeline.running.executors.submitted import RECORD, Submitted
+
+# DVC's words for a stage that SIGKILL has ended.
+KILLED = "exited with -9"
+
+
+def alive(name: str, reason: str) -> State | None:
+    """Return the state of a job that waits or runs; None for one that has ended, or is not known any more.
+
+    Args:
+        name: of the state, as SLURM has it.
+        reason: why it waits.
+    """
+    if name in scheduler.WAITING:
+        # Some versions have no spaces in it.
+        way_out = scheduler.HOLDS.get(reason.replace("_", " "), "")
+        return State("waiting", f"{reason}: {way_out}" if way_out else reason)
+    return State("running") if name and name not in scheduler.ENDED else None
+
+
+def failed(name: str, log: Path) -> State:
+    """Return the state of a cell whose job has ended and left no experiment, with the reason in a line."""
+    if name in scheduler.ENDS:
+        return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
+    reason = logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})")
+    # Not every cluster sees for itself which process the memory's limit has ended.
+    memory = "; if it was for want of memory, give more `memory` in where.yaml" if KILLED in reason else ""
+    return State("failed", reason + memory)
+
+
+def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) -> dict[str, State]:
+    """Return the state of each cell that was submitted, which waits, runs or has failed, by its name.
+
+    Args:
+        folder: of the study's logs.
+        left: the experiment of each cell that is not finished, by the cell's name.
+        say: prints a line where SLURM does not answer.
+    """
+    submitted = Submitted(folder / RECORD)
+    queued, began = dict[str, tuple[str, str]](), dict[str, str]()
+    try:
+        queued |= scheduler.states(submitted.jobs())
+        began |= scheduler.began(submitted.jobs())
+    except (scheduler.UnreachableError, InputError) as error:
+        say(f"squeue: {error}; what jobs {', '.join(submitted.jobs())} do is not known")
+        return {}
+    states = {}
+    for cell, experiment in left.items():
+        place, log = submitted.places.get(experiment, ""), folder / f"{cell}.log"
+        name, reason = queued.get(place, ("", ""))
+        if state := alive(name, reason):
+            states[cell] = state._replace(reason=began[place]) if place in began else state
+        elif name == "COMPLETED":
+            states[cell] = State("running", "its job has ended well; its experiment is not seen here yet")
+        elif place or (_is_of(log, experiment) and logs.has_failed(log)):
+            states[cell] = failed(name, log)
+    return states
+
+
+def _is_of(log: Path, experiment: str) -> bool:
+    """Return whether a log is that of a job of an experiment, and not of one before it with other settings."""
+    try:
+        return jobs.read(log.resolve().with_suffix(".json")).experiment == experiment
+    except InputError:
+        return False

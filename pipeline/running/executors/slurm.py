@@ -1,0 +1,199 @@
+"""Cells on a SLURM cluster: one array of jobs, each `orbweaver cell` in a clone of its own on a node.
+
+What SLURM says of a job is never the result: a cell is finished when its experiment is a reference of git in the user's
+clone. So no accounting database is needed, and a command that was killed finds its jobs again.
+"""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline.core.errors import InputError
+from pipeline.running import cells, sharing
+from pipeline.running.executors import job_states, scheduler, where
+from pipeline.running.executors.arrays import Arrays
+from pipeline.running.executors.contract import Prepared, Request, State, Task
+from pipeline.running.executors.processes import wait
+from pipeline.running.executors.submitted import RECORD, Submitted
+from pipeline.running.remotes import Remotes, named_remotes
+
+LOOK_EVERY = 5.0
+# Seconds until a reference that a node wrote is seen here: network file systems keep a folder's list for a minute.
+SETTLE = 90.0
+# Seconds in which jobs that were cancelled have ended: SLURM sends SIGKILL after its KillWait.
+ENDING, CANCELLED_EVERY = 120.0, 1.0
+
+
+def prepare(request: Request) -> Prepared:
+    """Return the executor of a SLURM cluster, as where.yaml says it.
+
+    Raises:
+        InputError: where nothing can be submitted here, where.yaml is wrong, or device or threads are not definite.
+    """
+    scheduler.check()
+    settings = where.slurm()
+    words = (
+        *_definite(request, "device", settings.computes_on),
+        *_definite(request, "threads", lambda: str(settings.cpus)),
+    )
+    lines = [f"each cell has {' '.join(f'-S {word}' for word in words)}, which is part of what it is"] if words else []
+    lines.append("`orbweaver sync` shows in MLflow what nodes have trained, unless MLFLOW_TRACKING_URI is a server")
+
+    def start() -> Slurm:
+        return Slurm(Path.cwd(), request, settings)
+
+    return Prepared(start, words, tuple(lines))
+
+
+def _definite(request: Request, key: str, value: Callable[[], str]) -> tuple[str, ...]:
+    """Return the word that makes a setting definite, which otherwise each node would choose."""
+    values = {str(getattr(recipe, key)) for recipe in request.recipes}
+    if "auto" not in values:
+        return ()
+    if request.is_named(key):
+        raise InputError(f"-S {key}=auto: nodes may differ, and DVC would not know; leave it out, or give one")
+    if values != {"auto"}:
+        raise InputError(f"{key}: some cells name one and others leave it to the machine; give -S {key}=...")
+    return (f"{key}={value()}",)
+
+
+class Slurm:
+    """The executor of a SLURM cluster.
+
+    Args:
+        root: the project's root.
+        request: what is to be run; jobs are how many run at a time.
+        settings: of where.yaml.
+        say: prints a line.
+    """
+
+    def __init__(
+        self, root: Path, request: Request, settings: where.Slurm, say: Callable[[str], None] | None = None
+    ) -> None:
+        self.look_every = LOOK_EVERY
+        self._root = root.resolve()
+        self._study = request.study
+        self._remotes = named_remotes(self._root)
+        self._say = say or (lambda line: tqdm.write(f"slurm: {line}", file=sys.stderr))
+        self._waiting: list[Task] = []
+        self._folder = self._root / request.logs
+        self._submitted = Submitted(self._folder / RECORD)
+        shared = (self._root, request.study, self._folder, settings, self._remotes, request.jobs or settings.at_once)
+        self._arrays = Arrays(*shared, self._submitted, self._say)
+        self._queue: Mapping[str, tuple[str, str]] = {}
+        self._gone: dict[str, float] = {}
+        self._finished: set[str] = set()
+        self._logs: dict[str, Path] = {}
+        self._summary = self._no_answer = ""
+        if self._submitted.jobs():
+            self._queue = self._asked()
+        self._attached = {name for name, place in self._submitted.places.items() if self._is_alive(place)}
+
+    def submit(self, task: Task) -> str:
+        """Take a cell in; one whose job a command before this one has submitted, and which lives, is watched."""
+        self._logs[task.experiment] = self._folder / f"{task.cell}.log"
+        if task.experiment not in self._attached:
+            self._waiting.append(task)
+        return task.experiment
+
+    def state(self, handles: Sequence[str]) -> Mapping[str, State]:
+        """Return the state of each, after submitting what is not yet."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._arrays.submit(waiting, self._logs)
+        if known := self._attached.intersection(handles):
+            self._say(f"attached to {self._submitted.words(known)}: {len(known)} cells; Ctrl-C cancels them")
+            self._attached = set()
+        self._look()
+        # After SLURM: a cell is here, or in the remotes, before its job has ended.
+        if self._remotes:
+            self._bring(self._remotes, handles)
+        there = cells.finished(self._root)
+        states = {handle: self._state(handle, there) for handle in handles}
+        self._report(states)
+        return states
+
+    def log(self, handle: str) -> Path:
+        """Return the file of what a cell prints."""
+        return self._logs[handle]
+
+    def cancel(self, handles: Sequence[str]) -> None:
+        """Cancel jobs, and wait until nothing of them runs.
+
+        Raises:
+            InputError: where some have not ended after two minutes.
+        """
+        self._waiting = []
+        places = {self._submitted.places[handle] for handle in handles if handle in self._submitted.places}
+        if places:
+            # Those that wait for others before these, or they would begin.
+            scheduler.cancel(sorted(places, key=_number, reverse=True))
+            if not wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY):
+                names = " ".join(sorted({place.partition("_")[0] for place in places}))
+                raise InputError(f"jobs {names} were cancelled and still end: squeue -j {names.replace(' ', ',')}")
+        left = (place for name, place in self._submitted.places.items() if name not in self._finished)
+        alive = {place.partition("_")[0] for place in left if self._is_alive(place)}
+        # Those of a command with other words, which left them, go on.
+        for commit in self._submitted.keep(alive):
+            self._arrays.drop(commit)
+
+    def _has_ended(self, places: set[str]) -> bool:
+        self._look()
+        return not any(self._is_alive(place) for place in places)
+
+    def _look(self) -> None:
+        """Ask SLURM; where it does not answer, what it said last holds."""
+        try:
+            self._queue = scheduler.states(self._submitted.jobs())
+        except scheduler.UnreachableError as error:
+            self._say(f"squeue: {error}; asked again")
+
+    def _asked(self) -> Mapping[str, tuple[str, str]]:
+        """Return what SLURM says of the jobs of a command before this one, which must not be submitted twice."""
+        try:
+            return scheduler.states(self._submitted.jobs())
+        except scheduler.UnreachableError as error:
+            raise InputError(f"squeue: {error}; cells may be running there, so try again when it answers") from None
+
+    def _is_alive(self, place: str) -> bool:
+        return self._queue.get(place, ("COMPLETED", ""))[0] not in scheduler.ENDED
+
+    def _state(self, handle: str, there: Mapping[str, str]) -> State:
+        if cells.key_of(handle) in there:
+            self._finished.add(handle)
+            return State("finished")
+        name, reason = self._queue.get(self._submitted.places[handle], ("", ""))
+        if state := job_states.alive(name, reason):
+            return state
+        since = self._gone.setdefault(handle, time.monotonic())
+        if name in ("", "COMPLETED") and time.monotonic() - since < SETTLE:
+            return State("running")
+        return job_states.failed(name, self.log(handle))
+
+    def _bring(self, remotes: Remotes, handles: Sequence[str]) -> None:
+        """Take over what nodes have given; a remote that does not answer for now must not end what runs."""
+        try:
+            sharing.bring(self._root, remotes, [cells.key_of(one) for one in handles])
+        except InputError as error:
+            if str(error) != self._no_answer:
+                self._say(f"{error}; asked again")
+            self._no_answer = str(error)
+
+    def _report(self, states: Mapping[str, State]) -> None:
+        """Print how many run and why others wait, when that has changed."""
+        running = sum(state.phase == "running" for state in states.values())
+        reasons = Counter(state.reason or "Pending" for state in states.values() if state.phase == "waiting")
+        waits = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        summary = f"{running} run, {reasons.total()} wait" + (f" ({waits})" if waits else "")
+        if summary != self._summary and running + reasons.total():
+            self._say(summary)
+        self._summary = summary
+
+
+def _number(place: str) -> int:
+    """Return SLURM's number of a job of an array."""
+    return int(place.partition("_")[0])

@@ -1,0 +1,64 @@
+"""A study's results from DVC's experiments, and its page as files."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pipeline import tracking
+from pipeline.core.errors import InputError
+from pipeline.core.garbage_collection import frozen
+from pipeline.evaluation.compare import repeats
+from pipeline.experiments import revisions
+from pipeline.reporting import probes
+from pipeline.running.cells import Cell
+from pipeline.running.executors.logs import was_cached
+from pipeline.studies import page
+from pipeline.studies.definition import Study
+from pipeline.studies.results import Result
+
+NOT_RUN = "not run yet, or not finished"
+
+
+def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *, logs: Path) -> list[Result]:
+    """Return each cell with its repeats, as far as they are there.
+
+    Args:
+        study: the study.
+        cells: its cells.
+        finished: the revision of each experiment, by the cell's key.
+        logs: the folder of what the cells printed when they ran.
+    """
+    reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
+    # Files as nested objects, many times what is kept of them.
+    with frozen():
+        read = [_result(study, cell, finished.get(cell.key)) for cell in reading]
+    return [one._replace(cached=bool(one.repeats) and was_cached(logs / f"{one.cell}.log")) for one in read]
+
+
+def _result(study: Study, cell: Cell, revision: str | None) -> Result:
+    printed = study.printed.get(cell.name)
+    if revision is None:
+        return Result(cell.name, [], NOT_RUN, printed)
+    files, numbers = revisions.Revision(Path.cwd(), revision), cell.resolved.recipe.repeats
+    try:
+        read = [repeats.read(files, number) for number in numbers]
+        return Result(cell.name, read, "", printed, probes=probes.read(files, numbers))
+    except (FileNotFoundError, tracking.IncompleteError) as error:
+        return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
+    except InputError as error:
+        return Result(cell.name, [], str(error), printed)
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the page, its Markdown and its charts as files."""
+    (folder / "figures").mkdir(parents=True)
+    for one in content["groups"]:
+        # A folder of photographs may be named with any sign.
+        images = re.sub(r"[^\w.-]+", "_", one.group.name)
+        for name, picture in ({"answer": one.answer} | one.charts).items():
+            (folder / "figures" / f"{images}-{name}.svg").write_bytes(picture.light)
+    (folder / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
+    (folder / "index.html").write_text(page.page(content), encoding="utf-8")

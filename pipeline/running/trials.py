@@ -1,0 +1,94 @@
+"""Trials of an advice: cells of a study that is in no file, run where they are not there yet, and their results."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Resolved
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import bringing, sets
+from pipeline.running import cell_runs, cells, gathering
+from pipeline.running.cells import Cell
+from pipeline.running.executors.contract import Executor
+from pipeline.studies.definition import Named, Study
+from pipeline.studies.results import Result
+
+NAME = "advice"
+# What a trial sets, or all of them do.
+OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation", "defaults.data.split.")
+
+# Images that each class needs: one for training and one for each of two test parts, the inner and the outer.
+IN_EACH_CLASS = 3
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+def check(words: Sequence[str]) -> None:
+    """Refuse what an advice has to set itself.
+
+    Raises:
+        InputError: for the first such word.
+    """
+    for word in words:
+        key = word.partition("=")[0]
+        if key in OWN or key.startswith(OWN[-1]):
+            raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
+
+
+def check_images(resolved: Resolved) -> None:
+    """Refuse, by the names of files, the user's own folder where the training part cannot be divided again.
+
+    Raises:
+        InputError: for the first such class, and where the folder cannot be used.
+    """
+    row = sets.known(resolved.recipe.data.set)
+    if row.given_by != "folder":
+        return
+    files = bringing.read_own(row, resolved.settings.place_of("folder")).files
+    counts = Counter(file.label for file in files if not file.part)
+    for label, images in sorted(counts.items()):
+        if images < IN_EACH_CLASS:
+            raise InputError(
+                f"class {label!r} has {images} images; advise divides the training part once more, which takes "
+                f"{IN_EACH_CLASS} different ones of each class: bring more, or leave the class out"
+            )
+
+
+def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:
+    """Return the cells of trials.
+
+    Args:
+        trials: what each sets, by its name.
+        words: what all set besides, as after -S.
+
+    Raises:
+        InputError: for the first that params.yaml cannot take, by its name.
+    """
+    return cells.plan(_named(trials), sets=words)
+
+
+def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:
+    """Run what is not there yet, and return each trial's repeats by its name.
+
+    Args:
+        trials: what each sets, by its name.
+        words: what all set besides, as after -S.
+        start: makes what runs them.
+
+    Raises:
+        InputError: where one failed; what ended before is kept.
+    """
+    planned = plan(trials, words)
+    ended = cell_runs.run_missing(NAME, planned, start)
+    cell_runs.check_ended(ended, planned, "trials")
+    study = _named(trials).study
+    results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
+    if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:
+        raise InputError(missing[0])
+    return {one.cell: one for one in results}
+
+
+def _named(trials: Settings) -> Named:
+    cells_of = {name: {"set": dict(settings)} for name, settings in trials.items()}
+    return Named(NAME, Path(NAME), Study.model_validate({"title": "Advice", "cells": cells_of}))

@@ -1,0 +1,45 @@
+"""A study's cells read from what their experiments left."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import tracking
+from pipeline.core import paths
+from pipeline.running import gathering
+from pipeline.studies.definition import Study
+
+STUDY = Study.model_validate({"title": "One", "cells": {"a": None}})
+CELL = SimpleNamespace(name="a", key="k", resolved=SimpleNamespace(recipe=SimpleNamespace(repeats=(1, 2))))
+
+
+@pytest.fixture
+def finished(clone, files, monkeypatch):
+    """The files of one experiment in place of DVC's cache; gives what the cell's result is."""
+    files.experiment(clone)
+    monkeypatch.setattr(gathering.revisions, "Revision", lambda root, revision: tracking.Folder(Path()))
+    return lambda: gathering.results(STUDY, [CELL], {"k": "revision"}, logs=Path("logs"))[0]
+
+
+def test_a_cell_has_the_repeats_of_its_experiment(finished):
+    assert [one.number for one in finished().repeats] == [1, 2]
+
+
+def test_a_cell_that_has_not_run_says_so():
+    [result] = gathering.results(STUDY, [CELL], {}, logs=Path("logs"))
+    assert (result.repeats, result.missing) == ([], gathering.NOT_RUN)
+
+
+def test_a_cell_with_files_missing_says_where_they_come_from(finished):
+    Path("metrics/evaluate/2/scores.json").unlink()
+    assert finished().missing.endswith("scores.json'; bring DVC's cache back with dvc pull")
+
+
+def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
+    file = Path("metrics/evaluate/2/scores.json")
+    file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
+    paths.digests(file).unlink()
+    assert finished().missing == (
+        "metrics/evaluate/2/scores.json: has format 0, but this version reads format 4; `dvc repro` makes it again"
+    )
