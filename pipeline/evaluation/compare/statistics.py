@@ -17,8 +17,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.evaluation.compare import units
 from pipeline.core.garbage_collection import frozen
+from pipeline.evaluation.compare import units
 
 FloatArray = npt.NDArray[np.float64]
 # Of one set of repeats, or of each of many.
