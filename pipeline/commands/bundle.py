@@ -15,8 +15,7 @@ import yaml
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
-from pipeline.commands import cloning, copies, earlier_bundle
-from pipeline.commands.revisions import Revision
+from pipeline.commands import cloning, copies, earlier_bundle, revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.scores import SCORES
@@ -137,7 +136,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     revision = cloning.resolved(root, experiment)
     if revision is None:
         raise InputError(f"{experiment}: neither a DVC experiment nor a git revision; `dvc exp show` lists them")
-    results = tracking.read(Revision(root, revision))
+    results = revisions.results(root, revision, experiment)
     taken = wanted.taken(results)
     words = wanted.words(taken)
     outputs = list(needed([one.number for one in results.repeats], taken))

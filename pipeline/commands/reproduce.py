@@ -9,8 +9,7 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import cell_runs, cloning, compare, copies, differences, finding
-from pipeline.commands.revisions import Revision
+from pipeline.commands import cell_runs, cloning, compare, copies, differences, finding, revisions
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.tracking import Origin
@@ -98,7 +97,7 @@ def look_up(root: Path, run: str) -> Origin:
         InputError: if nobody knows it, or it cannot be made again, with the way out.
     """
     if revision := cloning.resolved(root, run):
-        results = tracking.read(Revision(root, revision))
+        results = revisions.results(root, revision, run)
         origin = tracking.made_from(results, [one.number for one in results.repeats])
         return origin.model_copy(update={"commit": revision, "changes": ""})
     origin = tracking.recorded(run)

@@ -10,7 +10,7 @@ import click
 from pipeline import config, tracking
 from pipeline.commands import revisions
 from pipeline.commands.revisions import Revision
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.collecting import frozen
 from pipeline.core.errors import InputError
 
@@ -82,4 +82,5 @@ def experiments(root: Path) -> Iterator[Experiment]:
     if revisions.git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         yield Experiment("HEAD", Revision(root, "HEAD"), (), False)
     for name, revision in revisions.experiments(root):
-        yield Experiment(f"experiment {name}", Revision(root, revision), (name,), False)
+        again = f"{revisions.run_again(revision)}; `dvc exp remove {shell.join([name])}` ends this line"
+        yield Experiment(f"experiment {name}", Revision(root, revision, again), (name,), False)

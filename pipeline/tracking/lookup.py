@@ -46,4 +46,5 @@ def recorded(run: str) -> origin.Origin:
                 f"run {run}: does not record its origin; delete it, and run `orbweaver sync` in the clone that made it"
             )
         content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
-    return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE)
+    again = "delete the run, and `orbweaver sync` in the clone that made it writes it again"
+    return origin.Origin.parse(content, Path(f"run {run}") / origin.FILE, again)
