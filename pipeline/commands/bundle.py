@@ -148,7 +148,9 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
         variables = {**cloning.environment(), paths.ROOT_VARIABLE: str(root)}
         if subprocess.run(command, cwd=clone, env=variables, stdout=sys.stderr.fileno(), check=False).returncode:
-            raise InputError(f"{experiment}: its bundle was not made, see above")
+            raise InputError(
+                f"{experiment}: its bundle was not made, for the reason above; the same command tries again"
+            )
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(clone / paths.BUNDLE, target)
     define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True})

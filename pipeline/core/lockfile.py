@@ -32,7 +32,7 @@ def check_whole(content: bytes) -> None:
         raise InputError(f"{paths.LOCK}: has no schema; {WAY_OUT}")
     for name, stage in found.items():
         if not is_whole(stage):
-            raise InputError(f"{paths.LOCK}: the stage {name} is cut; {WAY_OUT}")
+            raise InputError(f"{paths.LOCK}: the stage {name} is incomplete; {WAY_OUT}")
 
 
 def stages(content: bytes, way_out: str = WAY_OUT) -> Mapping[str, Any]:
