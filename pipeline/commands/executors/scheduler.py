@@ -40,8 +40,6 @@ ENDS = {
     "REVOKED": "another cluster took it",
 }
 ENDED = {"COMPLETED", "FAILED", *ENDS}
-
-
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 

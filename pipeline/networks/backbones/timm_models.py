@@ -41,7 +41,7 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
         key: the setting, for messages.
 
     Raises:
-        InputError: for a name that timm does not know, with near ones, and a model that cannot be grouped.
+        InputError: for a name that timm does not know, with near ones, and a model that cannot be divided into groups.
     """
     known = configuration(name, key=key)
     if known.input_size[0] != 3:
@@ -97,7 +97,7 @@ def definition(name: str) -> Definition:
     """Return the definition of a model, watched at its own size without values.
 
     Raises:
-        InputError: for one that cannot be grouped.
+        InputError: for one that cannot be divided into groups.
     """
     known = configuration(name)
     plain = sized(name, known.input_size[-1]).eval()
