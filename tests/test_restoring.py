@@ -90,5 +90,5 @@ def test_of_another_revision_the_working_tree_stays_as_it_is(cache: Path) -> Non
     damaged = objects(cache)[b"content"]
     damaged.write_bytes(b"c0ntent")
     held = {file: file.read_bytes() for file in (*FOLDER.iterdir(), paths.LOCK)} | {FOLDER / "images.npy": b"c0ntent"}
-    with pytest.raises(InputError, match=r"; DVC's cache holds it: `rm -f '.*'`, then run the experiment again$"):
-        digests.read(FOLDER / "images.npy", held.__getitem__)
+    with pytest.raises(InputError, match=r"; DVC's cache holds it: `rm -f '.*'`, then `dvc exp run` makes it again$"):
+        digests.read(FOLDER / "images.npy", held.__getitem__, "`dvc exp run` makes it again")

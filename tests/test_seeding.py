@@ -52,7 +52,7 @@ def test_auto_keeps_torchs_own_number_of_threads() -> None:
 def test_a_device_that_is_not_here_is_refused_with_what_is() -> None:
     if torch.cuda.is_available():
         pytest.skip("a CUDA device is here, so its absence cannot be shown")
-    with pytest.raises(InputError, match=r"device: 'cuda:1' is not on this machine; here: .*cpu"):
+    with pytest.raises(InputError, match=r"device: 'cuda:1' is not on this machine; give auto or one that is: .*cpu"):
         seeding.choose_device("cuda:1")
     assert seeding.choose_device("auto") in ("cpu", "mps")
     assert seeding.choose_device("cpu") == "cpu"

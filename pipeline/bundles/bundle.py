@@ -141,7 +141,8 @@ def _network(said: Description, weights: Path) -> Network:
         network.model.load_state_dict(checkpoints.read(weights))
     except RuntimeError as error:
         raise InputError(
-            f"{weights}: not the weights of this bundle's network: {' '.join(str(error).split())}"
+            f"{weights}: not the weights of this bundle's network: {' '.join(str(error).split())}; copy the bundle "
+            "again, or install the version that made it"
         ) from None
     return network
 
@@ -150,4 +151,7 @@ def _precision(said: Description) -> precision.Precision:
     for known in ("fp32", "tf32", "bf16"):
         if said.computation.precision == known:
             return known
-    raise InputError(f"{description.FILE}: computation.precision: {said.computation.precision!r} is not known")
+    raise InputError(
+        f"{description.FILE}: computation.precision: {said.computation.precision!r} is not fp32, tf32 or bf16; install "
+        "the version that made the bundle"
+    )

@@ -38,7 +38,9 @@ def describe(folder: Path) -> Description:
     # A name with a folder in it is never listed.
     for member in said.members:
         if member.file not in listed:
-            raise InputError(f"{file}: members: {member.file!r} is not among the files of {paths.SUMS}")
+            raise InputError(
+                f"{file}: members: {member.file!r} is not among the files of {paths.SUMS}; copy the bundle again"
+            )
     rules: dict[str, tuple[Any, ...]] = {name: (rule,) for name, rule in DECODING.items()}
     for name, known in (rules | {"resampling": INTERPOLATIONS}).items():
         if (value := getattr(said.preprocessing, name)) not in known:

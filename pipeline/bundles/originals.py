@@ -15,7 +15,7 @@ from pipeline.datasets.decoding.images import RefusedError, load
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned
 
-WAY_OUT = "go to the working tree of its experiment, or give others: --photographs FOLDER"
+WAY_OUT = "run this in the project that made the bundle, or give photographs: --photographs FOLDER"
 
 
 def of_part(said: Description, part: str) -> list[Photograph]:
@@ -41,12 +41,12 @@ def check(said: Description) -> None:
     """
     meta = paths.PACKED / paths.PACKED_META
     if not (meta.is_file() and paths.RECIPE.is_file() and paths.IMAGES.is_dir()):
-        raise InputError(f"no test photographs: this working tree has no images; {WAY_OUT}")
+        raise InputError(f"{paths.IMAGES}: the photographs of the bundle are not in this project; {WAY_OUT}")
     digests.check(meta)
     same_images = json.loads(meta.read_text(encoding="utf-8"))["sha256"] == said.origin.data_sha256
     # The parts follow from images and settings.
     if not same_images or Recipe.read().data != Data.model_validate(said.origin.settings["data"]):
-        raise InputError(f"no test photographs: the working tree has other images than the bundle's; {WAY_OUT}")
+        raise InputError(f"{paths.IMAGES}: other photographs, or other parts of them, than the bundle's; {WAY_OUT}")
 
 
 def of_folder(folder: Path) -> tuple[list[Photograph], list[str]]:
@@ -56,7 +56,7 @@ def of_folder(folder: Path) -> tuple[list[Photograph], list[str]]:
         InputError: for a folder without any.
     """
     if not folder.is_dir():
-        raise InputError(f"--photographs: {folder}: no such folder")
+        raise InputError(f"--photographs: {folder}: no such folder; give one with photographs")
     photographs, refused = [], []
     for file in sorted(walk(folder)):
         name = file.relative_to(folder).as_posix()
@@ -66,7 +66,8 @@ def of_folder(folder: Path) -> tuple[list[Photograph], list[str]]:
         except RefusedError as error:
             refused.append(f"{name}: {error}")
     if not photographs:
-        raise InputError(f"--photographs: {folder}: no photograph in it that can be read")
+        first = f" ({refused[0]})" if refused else ""
+        raise InputError(f"--photographs: {folder}: no photograph in it that can be read{first}; give another folder")
     return photographs, refused
 
 

@@ -18,8 +18,7 @@ from pipeline.bundles.description import Description, Kind
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.scores import SCORES
-from pipeline.experiments import cloning
-from pipeline.experiments.revisions import Revision
+from pipeline.experiments import cloning, revisions
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
 from pipeline.tracking.results import Results
@@ -139,7 +138,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     revision = cloning.resolved(root, experiment)
     if revision is None:
         raise InputError(f"{experiment}: neither a DVC experiment nor a git revision; `dvc exp show` lists them")
-    results = tracking.read(Revision(root, revision))
+    results = revisions.results(root, revision, experiment)
     taken = wanted.taken(results)
     words = wanted.words(taken)
     outputs = list(needed([one.number for one in results.repeats], taken))
@@ -151,7 +150,9 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
         variables = {**cloning.environment(), paths.ROOT_VARIABLE: str(root)}
         if subprocess.run(command, cwd=clone, env=variables, stdout=sys.stderr.fileno(), check=False).returncode:
-            raise InputError(f"{experiment}: its bundle was not made, see above")
+            raise InputError(
+                f"{experiment}: its bundle was not made, for the reason above; the same command tries again"
+            )
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(clone / paths.BUNDLE, target)
     define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True})

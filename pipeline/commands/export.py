@@ -66,7 +66,7 @@ def check_free(target: Path) -> None:
         InputError: naming it.
     """
     if target.exists() and not (target / REPORT).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError(f"--out: {target}: exists, and is something else; name a new folder")
+        raise InputError(f"--out: {target}: exists, and is not an earlier export; name a new folder")
 
 
 def export(place: Path, kind: str, target: Path, *, int8: bool, folder: Path | None) -> dict[str, Any]:

@@ -62,10 +62,10 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
                 f"cache; {OUT}"
             )
         names[role] = place
-    # By these names, which the verdict has.
-    new = reading.read(names["new"])._replace(name="the new one")
-    old = reading.read(names["old"])._replace(name=f"version {before.number}")
     try:
+        # By these names, which the verdict has.
+        new = reading.read(names["new"])._replace(name="the new one")
+        old = reading.read(names["old"])._replace(name=f"version {before.number}")
         [pair] = comparison.compare([new, old]).pairs
     except InputError as error:
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None

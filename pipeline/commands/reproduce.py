@@ -9,8 +9,7 @@ import click
 from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.experiments import cloning, finding, reading
-from pipeline.experiments.revisions import Revision
+from pipeline.experiments import cloning, finding, reading, revisions
 from pipeline.running import cell_runs, rerun
 from pipeline.tracking import RunOrigin
 
@@ -75,7 +74,7 @@ def look_up(root: Path, run: str) -> RunOrigin:
         InputError: if nobody knows it, or it cannot be made again, with the way out.
     """
     if revision := cloning.resolved(root, run):
-        results = tracking.read(Revision(root, revision))
+        results = revisions.results(root, revision, run)
         origin = tracking.made_from(results, [one.number for one in results.repeats])
         return origin.model_copy(update={"commit": revision, "changes": ""})
     origin = tracking.recorded(run)

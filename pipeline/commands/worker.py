@@ -46,7 +46,10 @@ def command(file: Path) -> None:
         return
     restarts = int(os.environ.get(RESTARTS, "0"))
     if restarts >= MOST_STARTS:
-        raise InputError(f"{job.experiment}: started {MOST_STARTS} times, and ended by its node each time; see above")
+        raise InputError(
+            f"{job.experiment}: its node ended it {MOST_STARTS} times; the lines above say where, and the same command "
+            "starts it again"
+        )
     # The same at each start: what a kill left is removed by the next one. Another clone may run an equal cell here.
     place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{_clone_of(job)}-{job.experiment}"
     shutil.rmtree(place, ignore_errors=True)
@@ -79,11 +82,13 @@ def scratch(place: str) -> Path:
     expanded = os.path.expandvars(place)
     if "$" in expanded:
         raise InputError(
-            f"where.yaml: slurm.scratch: {place!r} names a variable that is not set on {os.uname().nodename}"
+            f"where.yaml: slurm.scratch: {place!r} names a variable that is not set on {os.uname().nodename}; "
+            "name a folder"
         )
     if not (Path(expanded).is_dir() and os.access(expanded, os.W_OK)):
         raise InputError(
-            f"where.yaml: slurm.scratch: {expanded!r} is not a folder that can be written on {os.uname().nodename}"
+            f"where.yaml: slurm.scratch: {expanded!r} is not a writable folder on {os.uname().nodename}; "
+            "name one that all nodes have"
         )
     return Path(expanded).resolve()
 
@@ -175,7 +180,7 @@ def bring_back(job: Job, project: Path) -> None:
     else:
         _persistently(lambda: cell_clones.fetch(job.root, project))
     if not _is_there(job):
-        raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment")
+        raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment; see its lines above")
 
 
 def _persistently(act: Callable[[], object]) -> None:

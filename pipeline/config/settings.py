@@ -20,6 +20,7 @@ from pipeline.training.table import SCHEDULES
 SECTIONS = ("data", "network", "train", "regularizer", "options")
 # The blocks of params.yaml that every recipe is made of.
 RECIPES = ("defaults", "options", "recipes")
+RESTORE = f"`git restore {paths.PARAMS}` restores the committed one"
 
 
 class Settings(NamedTuple):
@@ -64,7 +65,7 @@ def read(path: Path = paths.PARAMS) -> Any:
     except FileNotFoundError:
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root") from None
     if values is None:
-        raise InputError(f"{paths.PARAMS}: empty; `git restore {paths.PARAMS}` restores the committed one")
+        raise InputError(f"{paths.PARAMS}: empty; {RESTORE}")
     return values
 
 
@@ -100,7 +101,7 @@ def check(values: Any, *, like: Settings | None = None) -> Settings:
         InputError: in one line, for the first thing that is wrong and how many more there are.
     """
     if not isinstance(values, dict):
-        raise InputError(f"{paths.PARAMS}: a mapping of keys is needed, not {type(values).__name__}")
+        raise InputError(f"{paths.PARAMS}: a mapping of keys is needed, not {type(values).__name__}; {RESTORE}")
     _validate(schema.File, values, lambda name: name)
     axes = schema.Axes.model_validate({name: values[name] for name in schema.Axes.model_fields})
     if axes.recipe not in values["recipes"]:
@@ -132,11 +133,12 @@ def _check_recipe(values: Mapping[str, Any], recipe: str) -> None:
         place = f"recipes.{recipe}.per_data.{data}"
         if unknown := [section for section in changes if section not in SECTIONS]:
             raise InputError(
-                f"{paths.PARAMS}: {place}: {shown(unknown[0])} cannot differ; known here: {', '.join(SECTIONS)}"
+                f"{paths.PARAMS}: {place}: {shown(unknown[0])} cannot be set per data set; "
+                f"known here: {', '.join(SECTIONS)}"
             )
         section = changes.get("data")
         if isinstance(section, Mapping) and "set" in section:
-            raise InputError(f"{paths.PARAMS}: {place}.data.set: the set of a difference cannot itself differ")
+            raise InputError(f"{paths.PARAMS}: {place}.data.set: cannot be set per data set; remove it")
         different = _layers(values, recipe, str(data))
         _validate(schema.WholeRecipe, different.values, different.origin)
         _check_names(different)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.core import paths, restoring
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 
 Read = Callable[[Path], bytes]
 
@@ -56,23 +56,26 @@ def check(*files: Path) -> None:
         compare(file, digest, expected, paths.digests(file))
 
 
-def read(file: Path, files: Read = Path.read_bytes) -> bytes:
+def read(file: Path, files: Read = Path.read_bytes, again: str = AGAIN) -> bytes:
     """Return the content of a file, compared with the digest that was written with it.
 
     Args:
         file: relative to the project's root.
         files: reads a file of another revision.
+        again: what makes the files of that revision again, for messages.
 
     Raises:
         InputError: for a file that is not what was written, with the way to have it back.
         FileNotFoundError: for one that is not there.
     """
-    expected, content = _expected(file, files), files(file)
-    compare(file, hashlib.sha256(content).hexdigest(), expected, paths.digests(file), files)
+    expected, content = _expected(file, files, again), files(file)
+    compare(file, hashlib.sha256(content).hexdigest(), expected, paths.digests(file), files, again)
     return content
 
 
-def compare(file: Path, digest: str, expected: str, sums: Path, files: Read = Path.read_bytes) -> None:
+def compare(
+    file: Path, digest: str, expected: str, sums: Path, files: Read = Path.read_bytes, again: str = AGAIN
+) -> None:
     """Refuse a file whose digest is not the one that `sums` has.
 
     Raises:
@@ -81,15 +84,15 @@ def compare(file: Path, digest: str, expected: str, sums: Path, files: Read = Pa
     if digest != expected:
         raise InputError(
             f"{file}: damaged: its SHA-256 is {digest[:_SHOWN]}..., and {sums.name} has {expected[:_SHOWN]}...; "
-            f"{restoring.way_out(file, sums, files)}"
+            f"{restoring.way_out(file, sums, files, again)}"
         )
 
 
-def _expected(file: Path, files: Read) -> str:
+def _expected(file: Path, files: Read, again: str = AGAIN) -> str:
     sums = paths.digests(file)
     lines = files(sums).decode("utf-8", "replace").split("\n")
     listed = {match["name"]: match["digest"] for match in map(_LINE.fullmatch, lines) if match}
     if file.name not in listed:
-        way_out = restoring.way_out(file, sums, files)
+        way_out = restoring.way_out(file, sums, files, again)
         raise InputError(f"{sums}: damaged: has no SHA-256 of {file.name}; {way_out}")
     return listed[file.name]

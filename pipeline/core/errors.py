@@ -13,6 +13,8 @@ from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
 
 # A disk, or what a user may have of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# The way out for a file of the working tree that cannot be used.
+AGAIN = "`dvc repro` makes it again"
 OUT_OF_MEMORY = (
     "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
     "-S batch_size=N, or for `orbweaver predict` --batch-size N"

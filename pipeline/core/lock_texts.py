@@ -10,7 +10,7 @@ from pipeline.core import lockfile
 
 
 @lru_cache(maxsize=2)
-def stages(content: bytes) -> Mapping[str, Any]:
+def stages(content: bytes, way_out: str = lockfile.WAY_OUT) -> Mapping[str, Any]:
     """Return what `lockfile.stages` does with every value as text, for paths and hashes.
 
     Raises:
@@ -21,4 +21,4 @@ def stages(content: bytes) -> Mapping[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         found = None
     # What is wrong with a file, if anything is, follows from its values.
-    return lockfile.stages(content) if found is None else found
+    return lockfile.stages(content, way_out) if found is None else found

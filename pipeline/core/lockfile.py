@@ -32,24 +32,28 @@ def check_whole(content: bytes) -> None:
         raise InputError(f"{paths.LOCK}: has no schema; {WAY_OUT}")
     for name, stage in found.items():
         if not is_whole(stage):
-            raise InputError(f"{paths.LOCK}: the stage {name} is cut; {WAY_OUT}")
+            raise InputError(f"{paths.LOCK}: the stage {name} is incomplete; {WAY_OUT}")
 
 
-def stages(content: bytes) -> Mapping[str, Any]:
+def stages(content: bytes, way_out: str = WAY_OUT) -> Mapping[str, Any]:
     """Return what dvc.lock has of each stage, by the stage's name.
+
+    Args:
+        content: of the file.
+        way_out: for messages.
 
     Raises:
         InputError: for a file that is empty, cut, or left of a merge, with the way out.
     """
     if not content.strip():
-        raise InputError(f"{paths.LOCK}: empty; {WAY_OUT}")
+        raise InputError(f"{paths.LOCK}: empty; {way_out}")
     try:
         values = parse_yaml(content, paths.LOCK)
     except InputError as error:
-        raise InputError(f"{error}; {WAY_OUT}") from None
+        raise InputError(f"{error}; {way_out}") from None
     found = stages_in(values)
     if found is None:
-        raise InputError(f"{paths.LOCK}: has no stages; {WAY_OUT}")
+        raise InputError(f"{paths.LOCK}: has no stages; {way_out}")
     return found
 
 

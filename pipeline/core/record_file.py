@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, PlainSerializer, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 from pipeline.core.files import as_json
 from pipeline.core.types import Section
 
@@ -32,12 +32,13 @@ class RecordFile(Section):
     format: Literal[4] = FORMAT
 
     @classmethod
-    def parse(cls, content: bytes, place: Path) -> Self:
+    def parse(cls, content: bytes, place: Path, again: str = AGAIN) -> Self:
         """Check the content of a file.
 
         Args:
             content: JSON.
             place: where it is from, for messages.
+            again: the way out, for messages.
 
         Raises:
             InputError: for a file of another format, or one that is damaged.
@@ -45,19 +46,17 @@ class RecordFile(Section):
         try:
             values = json.loads(content)
         except ValueError as error:
-            raise InputError(f"{place}: not JSON: {error}; `dvc repro` makes it again") from None
+            raise InputError(f"{place}: not JSON: {error}; {again}") from None
         number = values.get("format") if isinstance(values, dict) else None
         if number != FORMAT:
             known = "no format" if number is None else f"format {number}"
-            raise InputError(
-                f"{place}: has {known}, but this version reads format {FORMAT}; `dvc repro` makes it again"
-            )
+            raise InputError(f"{place}: has {known}, but this version reads format {FORMAT}; {again}")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
-            raise InputError(f"{place}: {key}: {first['msg']}; `dvc repro` makes it again") from None
+            raise InputError(f"{place}: {key}: {first['msg']}; {again}") from None
 
     def dumped(self) -> str:
         """Return readable JSON, the same for the same values."""

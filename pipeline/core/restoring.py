@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core import lockfile, paths, shell
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 
 
-def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
+def way_out(file: Path, sums: Path, read: Callable[[Path], bytes], again: str = AGAIN) -> str:
     """Return the commands that bring a file back that is not what its stage has written.
 
     DVC takes an object of its cache for right that has the right name: neither `dvc checkout` nor `dvc repro --force`
@@ -21,19 +21,20 @@ def way_out(file: Path, sums: Path, read: Callable[[Path], bytes]) -> str:
         file: relative to the project's root.
         sums: the file of its digest, which may be what is damaged.
         read: reads a file of the revision that `file` is of.
+        again: what makes the files of that revision again.
     """
     # A file that is an output by itself has its digest in another one.
     outs = [file, sums] if sums.suffix == paths.DIGEST else [sums.parent]
     objects = _objects(file, sums, outs, read)
     damaged = [one for one in objects if one.is_file() and _md5(one) != one.parent.name + one.name]
     if read is not Path.read_bytes:
-        removed = f": `rm -f {_words(*damaged)}`" if damaged else ""
-        return f"DVC's cache holds it{removed}, then run the experiment again"
+        removed = f": `rm -f {_words(*damaged)}`, then" if damaged else ";"
+        return f"DVC's cache holds it{removed} {again}"
     if damaged:
-        return f"DVC's cache holds wrong bytes too: `rm -rf {_words(*outs, *damaged)}`, then `dvc repro` makes it again"
+        return f"DVC's cache holds wrong bytes too: `rm -rf {_words(*outs, *damaged)}`, then {again}"
     if objects and all(one.is_file() for one in objects):
         return f"`rm -rf {_words(*outs)}`, then `dvc checkout {_words(*outs)}` restores it"
-    return f"`rm -rf {_words(*outs)}`, then `dvc repro` makes it again"
+    return f"`rm -rf {_words(*outs)}`, then {again}"
 
 
 def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path], bytes]) -> list[Path]:

@@ -83,9 +83,11 @@ def choose_device(name: str) -> str:
         return next(kind for kind, present in here.items() if present)
     if not here[name.partition(":")[0]]:
         present = ", ".join(kind for kind, there in here.items() if there)
-        raise InputError(f"device: {name!r} is not on this machine; here: {present}")
+        raise InputError(f"device: {name!r} is not on this machine; give auto or one that is: {present}")
     if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
-        raise InputError(f"device: {name!r} is not on this machine, which has {torch.cuda.device_count()} GPUs")
+        raise InputError(
+            f"device: {name!r} is not on this machine, which has {torch.cuda.device_count()} GPUs; give auto or cuda"
+        )
     return name
 
 

@@ -22,13 +22,15 @@ def read(name: str) -> Experiment:
     """
     files = files_of(name)
     try:
-        with tracking.complete():
+        with tracking.complete(files.again):
             numbers = sorted(int(number) for number in json.loads(files.read(paths.SUMMARY))["repeats"])
             experiment = confidence_intervals.experiment(name, [repeats.read(files, number) for number in numbers])
             manifest = repeats.table(files, paths.MANIFEST)
             return experiment._replace(images={row["path"]: _identity(row) for row in manifest})
     except tracking.IncompleteError as error:
-        raise InputError(f"{name}: {error}; `dvc repro` makes it, `dvc pull` downloads it") from None
+        # Of another revision, what DVC's remote storage has was downloaded just now.
+        download = ", or `dvc pull` downloads it" if name == WORKSPACE else ""
+        raise InputError(f"{name}: {error}{download}") from None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import tracking
 from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.experiments import dvc_outputs
 from pipeline.experiments.git_objects import objects
 
@@ -31,11 +32,13 @@ class Revision:
     Args:
         root: the project's root.
         revision: what git knows it by.
+        again: the way out where a file cannot be used, see `tracking.Files`; by default to run its settings again.
     """
 
-    def __init__(self, root: Path, revision: str) -> None:
+    def __init__(self, root: Path, revision: str, again: str = "") -> None:
         self._root = root
         self._revision = revision
+        self.again = again or run_again(revision)
 
     @cached_property
     def _files(self) -> "DVCFileSystem":
@@ -46,7 +49,7 @@ class Revision:
         try:
             return DVCFileSystem(str(self._root), rev=self._revision)
         except DvcException as error:
-            raise tracking.IncompleteError(f"DVC cannot read it: {error}") from None
+            raise tracking.IncompleteError(f"DVC cannot read it: {error}; {self.again}") from None
 
     @cached_property
     def _outputs(self) -> dict[str, str]:
@@ -129,6 +132,28 @@ def _absent(path: Path) -> Iterator[None]:
 
 def _not_there(path: Path) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, "not in DVC's cache", str(path))
+
+
+def run_again(revision: str) -> str:
+    """Return the way to have an experiment's results again: by the code that is checked out, which `compare` needs."""
+    return f"`git restore --source={revision[:12]} {paths.PARAMS}`, then `dvc exp run` makes it again"
+
+
+def results(root: Path, revision: str, name: str) -> tracking.Results:
+    """Return the results of a revision.
+
+    Args:
+        root: the project's root.
+        revision: what git knows it by.
+        name: what the user calls it, for messages.
+
+    Raises:
+        InputError: where a file of it is missing or cannot be used, with the way out.
+    """
+    try:
+        return tracking.read(Revision(root, revision))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 
 from pipeline import config, tracking
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.garbage_collection import frozen
 from pipeline.experiments import revisions
@@ -69,4 +69,5 @@ def experiments(root: Path) -> Iterator[Experiment]:
     if revisions.git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         yield Experiment("HEAD", Revision(root, "HEAD"), (), False)
     for name, revision in revisions.experiments(root):
-        yield Experiment(f"experiment {name}", Revision(root, revision), (name,), False)
+        again = f"{revisions.run_again(revision)}; `dvc exp remove {shell.join([name])}` ends this line"
+        yield Experiment(f"experiment {name}", Revision(root, revision, again), (name,), False)

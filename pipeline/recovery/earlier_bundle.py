@@ -81,4 +81,4 @@ def dvc(root: Path, *words: str) -> None:
     """
     command = (sys.executable, "-m", "dvc", *words)
     if subprocess.run(command, cwd=root, stdout=sys.stderr.fileno(), check=False).returncode:
-        raise InputError(f"{paths.BUNDLE}: was not made, see above")
+        raise InputError(f"{paths.BUNDLE}: was not made, for the reason above; the same command tries again")

@@ -47,7 +47,7 @@ class Alignment(Regularizer):
         self.beta = strength(self.name, "beta", beta)
         if normalize == "delta" and normalize not in self.scales:
             raise InputError(
-                f"regularizer {self.name!r}: normalize 'delta' needs weights over the channels of one layer; "
+                f"regularizer {self.name!r}: normalize 'delta' is for methods with a weight for each channel; "
                 f"give {' or '.join(self.scales)}"
             )
         self.normalize = one_of(self.name, "normalize", normalize, self.scales)

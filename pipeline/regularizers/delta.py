@@ -39,7 +39,7 @@ def channel_weights(importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _z_scores(layer: str, importance: Tensor) -> Tensor:
     if not importance.isfinite().all():
-        raise InputError(f"regularizer 'delta': a loss increase at {layer} is not finite; lower the head's rate")
+        raise InputError(f"regularizer 'delta': the loss without a filter of {layer} is not finite; lower lr")
     deviation = importance.std(correction=0)
     # Where all filters are equally important, the deviation is rounding error, and no number to divide by.
     smallest = torch.finfo(importance.dtype).eps * importance.abs().max()
@@ -100,5 +100,5 @@ def _shares(layer: str, weights: Tensor | None, channels: int) -> Tensor:
     if weights.shape != (channels,):
         raise InputError(f"{label} have shape {tuple(weights.shape)} for {channels} channels; give one per channel")
     if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
-        raise InputError(f"{label} are negative, all zero or not finite; give shares")
+        raise InputError(f"{label} are negative, all zero or not finite; give weights of 0 or more")
     return weights / weights.sum()

@@ -149,7 +149,7 @@ def finished(root: Path) -> dict[str, str]:
     try:
         done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise InputError("git is not installed; a study's experiments are kept in git") from None
+        raise InputError("git is not installed, and a study keeps its experiments in git; install it") from None
     if done.returncode:
         raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
     by_key = {}

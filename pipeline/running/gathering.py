@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline import tracking
+from pipeline.core import shell
 from pipeline.core.errors import InputError
 from pipeline.core.garbage_collection import frozen
 from pipeline.evaluation.compare import repeats
@@ -32,22 +33,26 @@ def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *,
         logs: the folder of what the cells printed when they ran.
     """
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
+    # A run leaves out what has an experiment, whole or not.
+    ways_out = {
+        revision: f"`dvc exp remove {shell.join([name])}`, and the next run makes it again"
+        for name, revision in revisions.experiments(Path.cwd())
+    }
     # Files as nested objects, many times what is kept of them.
     with frozen():
-        read = [_result(study, cell, finished.get(cell.key)) for cell in reading]
+        read = [_result(study, cell, finished.get(cell.key, ""), ways_out) for cell in reading]
     return [one._replace(cached=bool(one.repeats) and was_cached(logs / f"{one.cell}.log")) for one in read]
 
 
-def _result(study: Study, cell: Cell, revision: str | None) -> Result:
+def _result(study: Study, cell: Cell, revision: str, ways_out: Mapping[str, str]) -> Result:
     printed = study.printed.get(cell.name)
-    if revision is None:
+    if not revision:
         return Result(cell.name, [], NOT_RUN, printed)
-    files, numbers = revisions.Revision(Path.cwd(), revision), cell.resolved.recipe.repeats
+    files, numbers = revisions.Revision(Path.cwd(), revision, ways_out.get(revision, "")), cell.resolved.recipe.repeats
     try:
-        read = [repeats.read(files, number) for number in numbers]
-        return Result(cell.name, read, "", printed, probes=probes.read(files, numbers))
-    except (FileNotFoundError, tracking.IncompleteError) as error:
-        return Result(cell.name, [], f"{error}; bring DVC's cache back with dvc pull", printed)
+        with tracking.complete(files.again):
+            read = [repeats.read(files, number) for number in numbers]
+            return Result(cell.name, read, "", printed, probes=probes.read(files, numbers))
     except InputError as error:
         return Result(cell.name, [], str(error), printed)
 

@@ -27,7 +27,9 @@ def digest(root: Path, place: Path) -> str:
     if not place.exists():
         return ""
     if link := next(listing.linked_folders(place), None):
-        raise InputError(f"{link}: is a link to a folder, behind which DVC sees no change; copy the folder there")
+        raise InputError(
+            f"{link}: is a symbolic link to a folder, whose changes DVC does not see; put the folder itself there"
+        )
     # Most studies have no files of the user's own, and DVC takes most of a second to import.
     from dvc.exceptions import DvcException
     from dvc.fs import LocalFileSystem
@@ -39,10 +41,14 @@ def digest(root: Path, place: Path) -> str:
             files = LocalFileSystem()
             # Nothing is ignored: to the clone in which a cell runs, they are outside.
             _, _, content = build(repo.cache.local, str(place.resolve()), files, "md5", dry_run=True)
-    except (DvcException, IgnoreInCollectedDirError) as error:
-        raise InputError(f"{root}: {error}") from None
+    except IgnoreInCollectedDirError as error:
+        raise InputError(f"{place}: {error}; remove that file") from None
+    except DvcException as error:
+        raise InputError(
+            f"{root}: DVC cannot open it: {error}; `git restore .dvc` restores what was committed"
+        ) from None
     except OSError as error:
-        raise InputError(f"{error.filename or place}: {error.strerror or error}") from None
+        raise InputError(f"{error.filename or place}: {error.strerror or error}; mend or remove it") from None
     return str(content.hash_info.value)
 
 
@@ -62,7 +68,9 @@ def noted(project: Path) -> list[tuple[str, str]]:
     try:
         return [(place, digest) for place, digest in json.loads((project / NOTE).read_text(encoding="utf-8"))]
     except FileNotFoundError:
-        raise InputError(f"{project}: has no {NOTE}") from None
+        raise InputError(
+            f"{project}: has no {NOTE}, so it is not known which files its experiment has read; delete the folder"
+        ) from None
 
 
 def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:

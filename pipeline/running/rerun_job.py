@@ -55,7 +55,10 @@ def compared_on(
         InputError: where it cannot be submitted, or failed.
     """
     if named_remotes(root):
-        raise InputError(f"--on {on}: {run} is made again where this clone is seen; {where.FILE} has `remotes`")
+        raise InputError(
+            f"--on {on}: nodes reproduce {run} on the file system of this clone, and {where.FILE} has `remotes` "
+            "for nodes that do not share it; leave out --on"
+        )
     wanted = Reproduction(recorded=recorded, reuse_data=reuse_data).model_dump_json()
     name = f"{NAME}-{seeding.digest(json.loads(wanted))[: cells.KEY_LENGTH]}"
     prepared = cell_runs.prepare(name, [], [], on=on, jobs=None, detach=detach)
@@ -111,7 +114,7 @@ def make(job: Job, place: Path) -> None:
     except KeyboardInterrupt as interrupt:
         cause = str(interrupt) or "SIGINT"
         raise InputError(
-            f"stopped by {cause}; a run is made again from nothing: give it more `time` in where.yaml"
+            f"stopped by {cause}; a reproduction cannot resume: give it more `time` in where.yaml, and run it again"
         ) from None
     blob = cloning.git(job.root, "hash-object", "-w", "--stdin", given=json.dumps(answer))
     cloning.git(job.root, "update-ref", ANSWERS + job.experiment, blob)

@@ -22,7 +22,6 @@ from pipeline.networks.backbones.table import TIMM, known
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 HEADER = "Written by the stage validate from params.yaml: the experiment as it is, which all later stages read."
 
-
 # DVC's variable for an experiment, not for `dvc repro`.
 OF_AN_EXPERIMENT = "DVC_EXP_NAME"
 WAY_BACK = f"; what -S has set stays in {paths.PARAMS}: `git restore {paths.PARAMS}` undoes it, and your edits there"
@@ -89,17 +88,14 @@ def check_network(recipe: Recipe) -> None:
     """Refuse a network whose parts do not fit together, by building it without values.
 
     Raises:
-        InputError: for an attention that the backbone cannot take or whose maps are too small, a reduction that leaves
-            no channel, a phase whose layer is not there, a regularizer without feature maps to compare.
+        InputError: for an attention, a phase, a reduction or a regularizer that the backbone cannot take.
     """
     from pipeline.assembly import networks, regularizers
 
     for phase in regularizers.phase_records(recipe, networks.structure(recipe, classes=2)):
         if phase.hooked_layers == ():
-            print(
-                f"validate: note: regularizer {phase.regularizer!r} has nothing to compare under freeze "
-                f"{phase.freeze!r}: every layer is frozen; only the head's decay is left of it"
-            )
+            idle = f"regularizer {phase.regularizer!r} has nothing to compare under freeze {phase.freeze!r}"
+            print(f"validate: note: {idle}: every layer is frozen; only the head's decay is left of it")
 
 
 def check_weights_file(place: str) -> None:
@@ -114,9 +110,9 @@ def check_weights_file(place: str) -> None:
     if not path.is_absolute():
         raise InputError(f"weights_file: {place!r} is relative; give the absolute path, {str(path.resolve())!r}")
     if not path.is_file():
-        raise InputError(f"weights_file: {place!r} is not a file")
+        raise InputError(f"weights_file: {place!r} is not a file; name the file of the weights")
     if path.suffix not in WEIGHTS_SUFFIXES:
-        raise InputError(f"weights_file: {place!r} is none of {', '.join(WEIGHTS_SUFFIXES)}")
+        raise InputError(f"weights_file: {place!r} does not end in {', '.join(WEIGHTS_SUFFIXES)}; convert it")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pipeline.tracking.origin import RunOrigin, made_from, stages_of
 from pipeline.tracking.privacy import hides
 from pipeline.tracking.publishing import Published, publish, try_publish
 from pipeline.tracking.registry import Version, register, version_of
-from pipeline.tracking.results import IncompleteError, complete, is_finished, read
+from pipeline.tracking.results import IncompleteError, Results, complete, is_finished, read
 from pipeline.tracking.store import initialize
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "IncompleteError",
     "LiveRun",
     "Published",
+    "Results",
     "RunOrigin",
     "Version",
     "complete",

@@ -40,10 +40,13 @@ def recorded(run: str) -> origin.RunOrigin:
     with told_in_a_line(), opened() as store, TemporaryDirectory() as folder:
         named = store.client.get_run(run)
         if labels.KEY not in named.data.tags:
-            raise InputError(f"run {run}: not made by {labels.NAME}")
+            raise InputError(
+                f"run {run}: not made by {labels.NAME}; give one that was, a DVC experiment or a git revision"
+            )
         if origin.FILE not in {artifact.path for artifact in store.client.list_artifacts(run)}:
             raise InputError(
                 f"run {run}: does not record its origin; delete it, and run `orbweaver sync` in the clone that made it"
             )
         content = Path(store.client.download_artifacts(run, origin.FILE, folder)).read_bytes()
-    return origin.RunOrigin.parse(content, Path(f"run {run}") / origin.FILE)
+    again = "delete the run, and `orbweaver sync` in the clone that made it writes it again"
+    return origin.RunOrigin.parse(content, Path(f"run {run}") / origin.FILE, again)

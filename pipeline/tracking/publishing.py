@@ -83,7 +83,7 @@ def publish(files: Files, *, names: Iterable[str] = (), refresh: bool = True, im
     quieten()
     with told_in_a_line(), opened() as store:
         every = every_run_of(store, results.key)
-        upsert = Upsert(store, by_repeat(every), results.key, refresh, images)
+        upsert = Upsert(store, by_repeat(every), results.key, refresh, images, files.again)
         parent, outcome = upsert.put(None, {}, lambda: parent_content(results, files, images=images))
         changes = {upsert.put(*_child(one, parent, results, files, images))[1] for one in results.repeats}
         _add_names(store, upsert.runs.get(None), parent, names)
@@ -108,6 +108,7 @@ class Upsert:
     key: str
     refresh: bool
     images: bool
+    again: str
 
     def put(self, repeat: int | None, tags: Mapping[str, str], build: Callable[[], Content]) -> tuple[str, Outcome]:
         """Have the run of this repeat hold what `build` gives, which is asked only where it matters.
@@ -122,14 +123,14 @@ class Upsert:
         """
         run = self.runs.get(repeat)
         if run is None:
-            return self._make(_built(build), tags), "added"
+            return self._make(self._built(build), tags), "added"
         self._tag(run, tags)
         mark = run.data.tags.get(CONTENT)
         # Versions that did not write the tag published images.
         as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
         if mark and as_asked and not self.refresh:
             return run.info.run_id, "unchanged"
-        wanted = _with_note(run, _built(build))
+        wanted = _with_note(run, self._built(build))
         if mark == wanted.mark() and as_asked:
             return run.info.run_id, "unchanged"
         missing = _missing(self.store, run, wanted, self._tags(wanted))
@@ -142,6 +143,10 @@ class Upsert:
         if run.info.status != "FINISHED":
             self.store.client.set_terminated(run.info.run_id, "FINISHED", end_time=wanted.ended)
         return run.info.run_id, "completed"
+
+    def _built(self, build: Callable[[], Content]) -> Content:
+        with complete(self.again):
+            return build()
 
     def _make(self, wanted: Content, tags: Mapping[str, str]) -> str:
         run = make_run(self.store, {**tags, **self._tags(wanted), KEY: self.key}, started=wanted.started)
@@ -165,11 +170,6 @@ class Upsert:
         for name, value in tags.items():
             if run.data.tags.get(name) != value:
                 self.store.client.set_tag(run.info.run_id, name, value)
-
-
-def _built(build: Callable[[], Content]) -> Content:
-    with complete():
-        return build()
 
 
 def _missing(store: Store, run: "Run", wanted: Content, tags: Mapping[str, str]) -> Missing | None:

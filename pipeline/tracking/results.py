@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.records import Record
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare import repeats
-from pipeline.evaluation.compare.repeats import Files, Repeat
+from pipeline.evaluation.compare.repeats import Files, Folder, Repeat
 
 
 class IncompleteError(InputError):
@@ -52,19 +52,19 @@ def read(files: Files) -> Results:
     Raises:
         IncompleteError: naming a file that is not there, or repeats that are not of one experiment.
     """
-    with complete():
+    with complete(files.again):
         summary = _json(files, paths.SUMMARY)
         numbers = sorted(int(name) for name in summary["repeats"])
         repeats = _repeats(files, numbers)
         keys = {key_of(one.record, one.runtime.data_sha256, numbers) for one in repeats}
         stale = any(_is_stale(summary, one) for one in repeats)
         lock = _lock(files)
-        stages = _locked(lock)
+        stages = _locked(files, lock)
         untested = [number for number in numbers if not _is_tested(stages, number)]
     if untested:
-        raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; run `dvc repro` first")
+        raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; {files.again}")
     if len(keys) != 1 or stale:
-        raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; run `dvc repro` first")
+        raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; {files.again}")
     return Results(keys.pop(), summary, repeats, _dvc_hashes(stages), lock)
 
 
@@ -76,14 +76,14 @@ def _repeats(files: Files, numbers: Sequence[int]) -> list[Repeat]:
 
 
 @contextmanager
-def complete() -> Iterator[None]:
-    """Turn what reading an experiment's files can fail with into an `IncompleteError`."""
+def complete(again: str) -> Iterator[None]:
+    """Turn what reading an experiment's files can fail with into an `IncompleteError`, with the way out."""
     try:
         yield
     except FileNotFoundError as error:
-        raise IncompleteError(f"{error.filename}: {error.strerror}") from None
+        raise IncompleteError(f"{error.filename}: {error.strerror}; {again}") from None
     except (KeyError, ValueError) as error:
-        raise IncompleteError(f"not files of this version: {error!r}") from None
+        raise IncompleteError(f"not files of this version: {error!r}; {again}") from None
 
 
 def is_finished(files: Files) -> bool:
@@ -93,7 +93,7 @@ def is_finished(files: Files) -> bool:
             return True
     except FileNotFoundError:
         pass
-    return paths.SUMMARY.as_posix() in _dvc_hashes(_locked(_lock(files)))
+    return paths.SUMMARY.as_posix() in _dvc_hashes(_locked(files, _lock(files)))
 
 
 def _lock(files: Files) -> bytes:
@@ -104,10 +104,12 @@ def _lock(files: Files) -> bytes:
         return b""
 
 
-def _locked(lock: bytes) -> Mapping[str, Any]:
+def _locked(files: Files, lock: bytes) -> Mapping[str, Any]:
     """Return the paths and hashes of dvc.lock's stages; none where there is no dvc.lock."""
+    # Of the working tree's, git has the committed one.
+    way_out = lockfile.WAY_OUT if isinstance(files, Folder) else files.again
     try:
-        return lock_texts.stages(lock) if lock else {}
+        return lock_texts.stages(lock, way_out) if lock else {}
     except InputError as error:
         raise IncompleteError(str(error)) from None
 

@@ -100,8 +100,8 @@ def _experiment(client: "MlflowClient", place: str) -> str:
         return _made_experiment(client, name, artifacts)
     if database_at(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
         raise InputError(
-            f"{shown(place)}: it keeps artifacts in {experiment.artifact_location}, so it comes from another folder; "
-            "delete it, it can be rebuilt"
+            f"{shown(place)}: made in another folder, as it keeps artifacts in {experiment.artifact_location}; delete "
+            "it, and `orbweaver sync` makes it again"
         )
     return str(experiment.experiment_id)
 

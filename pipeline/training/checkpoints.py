@@ -71,7 +71,7 @@ def read(path: Path) -> dict[str, Tensor]:
             pickle that would run code is never run), or with values that are not finite.
     """
     if not path.is_file():
-        raise InputError(f"weights_file: {str(path)!r} is not a file")
+        raise InputError(f"weights_file: {str(path)!r} is not a file; name the file of the weights")
     stored = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     values = {name.removeprefix("module."): value for name, value in stored.items()}
     if not values:

@@ -46,7 +46,7 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path: Path) ->
     (own / "thesis.txt").write_text("years of work", encoding="utf-8")
     for place in (own, own / "thesis.txt"):
         assert refusal(tmp_path, "--to", "onnx", "--out", place).startswith(
-            f"--out: {place}: exists, and is something else"
+            f"--out: {place}: exists, and is not an earlier export"
         )
     assert (own / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
@@ -66,10 +66,10 @@ def test_photographs_of_a_folder_are_named_within_it_and_bad_ones_are_lines(tmp_
     photographs, refused = originals.of_folder(tmp_path)
     assert [(one.name, one.label) for one in photographs] == [("a/1.png", None)]
     assert [line.partition(":")[0] for line in refused] == ["b.jpg"]
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such folder; give one with photographs"):
         originals.of_folder(tmp_path / "none")
     shutil.rmtree(tmp_path / "a")
-    with pytest.raises(InputError, match="no photograph in it that can be read"):
+    with pytest.raises(InputError, match=r"no photograph in it that can be read.*; give another folder$"):
         originals.of_folder(tmp_path)
 
 
@@ -143,7 +143,7 @@ def test_another_working_tree_needs_photographs_to_compare_on(bundle: Path, monk
     with monkeypatch.context() as patch:
         patch.chdir(elsewhere)
         place = Path("../bundle")
-        assert "this working tree has no images; go to" in refusal(place, "--to", "pt2")
+        assert "the photographs of the bundle are not in this project; run this in" in refusal(place, "--to", "pt2")
         done = called(place, "--to", "pt2", "--photographs", images, "--out", "here")
         assert done.exit_code == 0, (done.output, done.exception)
         assert report(Path("here"))["same_decoding"]["photographs"] == len(list(images.rglob("*.png")))
@@ -151,7 +151,7 @@ def test_another_working_tree_needs_photographs_to_compare_on(bundle: Path, monk
     changed = json.loads(meta.read_text(encoding="utf-8")) | {"sha256": "0" * 64}
     monkeypatch.setattr(originals.digests, "check", lambda *_: None)
     meta.write_text(json.dumps(changed), encoding="utf-8")
-    assert "other images than the bundle's" in refusal(bundle, "--to", "pt2")
+    assert "other photographs, or other parts of them, than the bundle's" in refusal(bundle, "--to", "pt2")
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_a_device_that_is_not_here_is_told_in_place_of_a_time() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU: what is said where cuda is asked for and missing is not checked")
     line = outlook.training_time(read(["device=cuda"]), 9, 70)
-    assert line == "training time: not measured: device: 'cuda' is not on this machine; here: cpu"
+    assert line == "training time: not measured: device: 'cuda' is not on this machine; give auto or one that is: cpu"
 
 
 @pytest.mark.usefixtures("at_root")

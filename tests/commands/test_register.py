@@ -88,3 +88,11 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(experiments, experim
     with pytest.raises(InputError, match=f"^not compared with spiders version 3.*{why}.*--force") as refused:
         judged(experiment, before, said)
     assert "\n" not in str(refused.value)
+
+
+def test_an_experiment_that_cannot_be_read_may_be_registered_by_force(experiments):
+    Path("better/metrics/summary.json").unlink()
+    with pytest.raises(
+        InputError, match=r"^not compared with .*: better: .*summary\.json: No such file.*; --force reg"
+    ):
+        judged("better")

@@ -63,7 +63,7 @@ def test_a_working_tree_with_files_missing_is_left_out_with_the_reason(tracked, 
     files.experiment(tracked)
     shutil.rmtree("metrics/train/2")
     assert said() == [
-        "working tree: left out: metrics/train/2/record.json: No such file or directory",
+        "working tree: left out: metrics/train/2/record.json: No such file or directory; `dvc repro` makes it again",
         "MLflow: 1 experiment with files missing",
     ]
 

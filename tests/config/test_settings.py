@@ -215,7 +215,10 @@ PER_DATA = "recipes.spa_gca.per_data"
     ("value", "expected"),
     [
         ({"mit": {}}, "'mit' is not one of synthetic, folder, spiders"),
-        ({"mit67": {"netwerk": {}}}, "PLACE.mit67: 'netwerk' cannot differ; known here: data, network, train, regular"),
+        (
+            {"mit67": {"netwerk": {}}},
+            "PLACE.mit67: 'netwerk' cannot be set per data set; known here: data, network, train, regular",
+        ),
         (
             {"mit67": {"network": {"bakbone": "resnet18"}}},
             "unknown key 'PLACE.mit67.network.bakbone'; did you mean 'ba",
@@ -225,7 +228,7 @@ PER_DATA = "recipes.spa_gca.per_data"
             "PLACE.mit67.network.backbone: 'resnet19' is not one of resn",
         ),
         ({"mit67": {"train": {"lr": "fast"}}}, "PLACE.mit67.train.lr: 'fast': a number is needed"),
-        ({"mit67": {"data": {"set": "dogs"}}}, "PLACE.mit67.data.set: the set of a difference cannot itself differ"),
+        ({"mit67": {"data": {"set": "dogs"}}}, "PLACE.mit67.data.set: cannot be set per data set; remove it"),
         ({"mit67": {"network": None}}, "PLACE.mit67.network: None: the keys of this section are needed"),
         ({"mit67": None}, "PLACE.mit67: None: the keys of this section are needed"),
         ({"mit67": {"data": 5}}, "PLACE.mit67.data: 5: the keys of this section are needed"),
@@ -248,7 +251,7 @@ def test_text_that_is_not_yaml_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"params\.yaml: not YAML"):
         config.load(file)
     file.write_text("just text", encoding="utf-8")
-    with pytest.raises(InputError, match=r"a mapping of keys is needed, not str"):
+    with pytest.raises(InputError, match=r"a mapping of keys is needed, not str; `git restore params\.yaml` restores"):
         config.load(file)
 
 

@@ -127,7 +127,7 @@ def test_a_table_with_train_and_val_tests_on_val_and_says_so(classes):
         ("id,species\n1.jpg,owl\n", r"no column file_name, its columns are 'id', 'species'; .* rename the table"),
         ("file_name,species\n1.jpg,owl\n", r"no column label, part or group, its columns are 'file_name', 'species'"),
         ("file_name,label,Label\n", r"two columns label; remove one$"),
-        (LABELS + "9.jpg,owl\n", r"file_name: '9\.jpg' not in .*; give paths relative to that folder, such as '1\.jpg'"),
+        (LABELS + "9.jpg,owl\n", r"file_name: '9\.jpg' not in .*; give paths relative to that folder, such as '1"),
         (LABELS + "./1.jpg,owl\n", r"line 7: file_name '\./1\.jpg' is named twice; list each file once$"),
         (LABELS + ",owl\n", r"line 7: file_name '' is empty"),
         (LABELS + "6.jpg\n", r"line 7 has 1 cells, the header 2; mend the line$"),

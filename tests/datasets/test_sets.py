@@ -98,7 +98,7 @@ def test_what_was_unpacked_is_removed(mini):
 def test_what_was_unpacked_is_removed_when_reading_fails(mini, monkeypatch):
     mini.put("mit67")
     monkeypatch.setitem(sets.SETS, "mit67", dataclasses.replace(sets.SETS["mit67"], classes=66))
-    with pytest.raises(InputError, match=r"^mit67: 67 classes in place of 66; take the whole set as it is published$"):
+    with pytest.raises(InputError, match=r"^mit67: 67 classes in place of 66; use the whole set as it is published$"):
         mini.bring("mit67")
     assert [path.name for path in mini.target.parent.iterdir()] == ["images"]
 

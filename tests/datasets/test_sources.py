@@ -11,7 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.sources import arrays, classes, lists, matlab, places, spiders
 
-WHOLE = "take the whole set as it is published"
+WHOLE = "use the whole set as it is published"
 
 
 def _write(root: Path, files: dict[str, bytes]) -> Path:
@@ -160,7 +160,7 @@ def test_animals_are_read_from_their_folders_without_one_around_them(tmp_path):
 
 def test_an_animal_of_another_name_is_refused(tmp_path):
     _write(tmp_path, {"cane/1.jpeg": b"", "lupo/1.jpeg": b""})
-    with pytest.raises(InputError, match=r"^the folder 'lupo' is none of cane, cavallo, .*; take the whole set"):
+    with pytest.raises(InputError, match=r"^the folder 'lupo' is none of cane, cavallo, .*; use the whole set"):
         classes.animals(tmp_path)
 
 
@@ -192,7 +192,10 @@ def test_images_that_are_listed_and_not_there_are_reported(request, name):
     first, second, *_ = sorted(root.rglob("*.jpg"))
     first.unlink()
     second.unlink()
-    with pytest.raises(InputError, match=rf"^'.*{first.name}' is listed, but not there \(and 1 more\); {WHOLE}$"):
+    with pytest.raises(
+        InputError,
+        match=rf"^'.*{first.name}' is in the list of the set, but not in its folder \(and 1 more\); {WHOLE}$",
+    ):
         READERS[name][0](root)
 
 
@@ -224,32 +227,34 @@ def test_lists_of_cub_that_do_not_go_together_are_refused(cub, file):
     first, rest = (cub / file).read_text().split("\n", 1)
     assert first
     (cub / file).write_text(rest)
-    with pytest.raises(InputError, match=rf"^CUB's lists do not go together: no '1' in one of them; {WHOLE}$"):
+    with pytest.raises(
+        InputError, match=rf"^the \.txt lists of CUB contradict each other: one of them lacks '1'; {WHOLE}$"
+    ):
         lists.cub(cub)
 
 
 def test_a_list_that_is_no_text_is_refused(mit):
     (mit / "TestImages.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=rf"^TestImages.txt is not text; {WHOLE}$"):
+    with pytest.raises(InputError, match=rf"^TestImages.txt is not UTF-8 text; {WHOLE}$"):
         lists.mit(mit)
 
 
 def test_a_name_without_a_class_is_refused(mit):
     (mit / "TestImages.txt").write_text("airport.jpg\n")
-    with pytest.raises(InputError, match=rf"^TestImages.txt: 'airport.jpg' names no class before a slash; {WHOLE}$"):
+    with pytest.raises(InputError, match=rf"^TestImages.txt: 'airport.jpg' is not CLASS/FILE; {WHOLE}$"):
         lists.mit(mit)
 
 
 @pytest.mark.parametrize("name", ["a/../../own.jpg", "/etc/own.jpg", "..", "a\\own.jpg"])
 def test_a_list_does_not_lead_out_of_its_folder(tmp_path, name):
-    with pytest.raises(InputError, match=r"^'.*' is listed, which leads out of the set's folder; "):
+    with pytest.raises(InputError, match=r"^'.*' is in the list of the set, but leads out of the set's folder; "):
         places.layout(tmp_path, [places.Named(name, "a", "train")])
 
 
 def test_an_image_that_is_listed_twice_is_refused(mit):
     images = (mit / "TrainImages.txt").read_text()
     (mit / "TestImages.txt").write_text(images)
-    with pytest.raises(InputError, match=rf"^'.*/.*' is listed twice; {WHOLE}$"):
+    with pytest.raises(InputError, match=rf"^'.*/.*' is in the list of the set twice; {WHOLE}$"):
         lists.mit(mit)
 
 
@@ -268,14 +273,16 @@ def test_an_image_that_is_listed_twice_is_refused(mit):
 def test_a_matlab_file_that_cannot_be_read_is_named(dogs, damage):
     file = dogs / "test_list.mat"
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(InputError, match=rf"^test_list.mat: not a MATLAB file with file_list; {WHOLE}$"):
+    with pytest.raises(InputError, match=rf"^test_list.mat: not a MATLAB file with the variable .*; {WHOLE}$"):
         matlab.dogs(dogs)
 
 
 def test_annotations_without_labels_are_refused(cars):
     unlabeled = miniatures.cars_annotations([1, 2, 3, 4, 5], labeled=False)
     (cars / "stanford_cars/cars_test_annos_withlabels.mat").write_bytes(unlabeled)
-    with pytest.raises(InputError, match=r"^cars_test_annos_withlabels.mat: its annotations have no fname and class; "):
+    with pytest.raises(
+        InputError, match=r"^cars_test_annos_withlabels.mat: its `annotations` lack the fields fname and class; "
+    ):
         matlab.cars(cars)
 
 
@@ -283,7 +290,9 @@ def test_annotations_without_labels_are_refused(cars):
 def test_a_car_of_an_unknown_class_is_refused(cars, number):
     annotations = miniatures.cars_annotations([1, 2, 3, 4, number])
     (cars / "stanford_cars/devkit/cars_train_annos.mat").write_bytes(annotations)
-    with pytest.raises(InputError, match=r"^cars_train_annos.mat: a class that cars_meta.mat does not name; "):
+    with pytest.raises(
+        InputError, match=r"^cars_train_annos.mat: has a class number that cars_meta.mat does not name; "
+    ):
         matlab.cars(cars)
 
 

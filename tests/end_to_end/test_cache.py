@@ -1,5 +1,6 @@
 """What is asked of DVC's experiments later: it is read from the cache, without checking anything out."""
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -11,8 +12,13 @@ import pytest
 from click import Command
 from click.testing import CliRunner
 from clones import Clone
+from test_damage import flip
 
-from pipeline.commands import compare, sync
+from pipeline.commands import compare, reproduce, sync
+from pipeline.core import paths
+from pipeline.core.errors import InputError
+from pipeline.experiments import reading, revisions
+from pipeline.experiments.revisions import Revision
 
 pytestmark = pytest.mark.slow
 CHOSEN = {"first": "3a", "second": "3c"}
@@ -66,8 +72,30 @@ def test_experiments_whose_files_are_not_in_the_cache_are_left_out(
 ) -> None:
     experimented.enter(monkeypatch)
     shutil.rmtree(".dvc/cache")
-    assert said(sync.command).splitlines() == [
-        "HEAD: left out: metrics/train/1/record.json: not in DVC's cache",
-        *(f"experiment {name}: left out: metrics/train/1/record.json: not in DVC's cache" for name in CHOSEN),
-        "MLflow: 1 experiment added, 3 with files missing",
-    ]
+    head, *named, last = said(sync.command).splitlines()
+    reason = "left out: metrics/train/1/record.json: not in DVC's cache; `git restore --source="
+    assert head.startswith(f"HEAD: {reason}HEAD params.yaml`")
+    for name, line in zip(CHOSEN, named, strict=True):
+        assert line.startswith(f"experiment {name}: {reason}")
+        assert line.endswith(f"; `dvc exp remove {name}` ends this line")
+    assert last == "MLflow: 1 experiment added, 3 with files missing"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, flip])
+def test_what_is_said_of_an_experiment_that_cannot_be_read_makes_it_again(
+    experimented: Clone, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
+) -> None:
+    experimented.enter(monkeypatch)
+    [(_, revision)] = [one for one in revisions.experiments(Path.cwd()) if one[0] == "first"]
+    content = Revision(Path.cwd(), revision).read(paths.evaluation(1) / "predictions.csv")
+    [held] = [file for file in Path(".dvc/cache").rglob("*") if file.is_file() and file.read_bytes() == content]
+    damage(held)
+    with pytest.raises(InputError, match=r"^first: metrics/evaluate/1/predictions\.csv: ") as caught:
+        reading.read("first")
+    with pytest.raises(InputError) as same:
+        reproduce.look_up(Path.cwd(), "first")
+    assert str(same.value) == str(caught.value)
+    for command in re.findall(r"`([^`]*)`", str(caught.value)):
+        experimented.run("bash", "-c", command)
+    again, first = reading.read(reading.WORKSPACE), reading.read("first")
+    assert again._replace(name="first") == first

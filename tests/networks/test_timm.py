@@ -213,9 +213,9 @@ def test_a_patch_lies_in_the_maps_where_it_lies_in_the_image(small: str, side: i
     [
         ("timm/resnet18x", "near: timm/resnet18"),
         ("timm/resnet18.nothing", "near: timm/resnet18"),
-        ("timm/beit_base_patch16_224", "cannot be grouped"),
+        ("timm/beit_base_patch16_224", "cannot be divided into groups of blocks to freeze"),
         ("timm/deit_tiny_distilled_patch16_224", "several"),
-        ("timm/caformer_s18", "more than one layer"),
+        ("timm/caformer_s18", "several layers behind its pooling"),
         ("timm/repvit_m0_9", "several"),
     ],
 )

@@ -42,7 +42,7 @@ def test_an_unknown_method_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("name", ["ast", "spa", "gca"])
 def test_deltas_scale_is_refused_where_weights_are_not_over_the_channels_of_one_layer(name: str) -> None:
-    reason = "needs weights over the channels of one layer; give mean_one or raw"
+    reason = "is for methods with a weight for each channel; give mean_one or raw"
     with refused(f"regularizer '{name}': normalize 'delta' {reason}"):
         make(name, normalize="delta")
 
@@ -130,9 +130,15 @@ def test_a_layer_without_a_map_is_our_mistake() -> None:
     [
         ({}, "are missing; compute them with channel_weights(filter_importance(...))"),
         ({"conv": torch.ones(3)}, "have shape (3,) for 4 channels; give one per channel"),
-        ({"conv": torch.tensor([1.0, -1.0, 2.0, 0.0])}, "are negative, all zero or not finite; give shares"),
-        ({"conv": torch.zeros(4)}, "are negative, all zero or not finite; give shares"),
-        ({"conv": torch.tensor([1.0, 1.0, 1.0, float("nan")])}, "are negative, all zero or not finite; give shares"),
+        (
+            {"conv": torch.tensor([1.0, -1.0, 2.0, 0.0])},
+            "are negative, all zero or not finite; give weights of 0 or more",
+        ),
+        ({"conv": torch.zeros(4)}, "are negative, all zero or not finite; give weights of 0 or more"),
+        (
+            {"conv": torch.tensor([1.0, 1.0, 1.0, float("nan")])},
+            "are negative, all zero or not finite; give weights of 0 or more",
+        ),
     ],
 )
 def test_delta_refuses_weights_that_are_not_shares(weights: dict, reason: str) -> None:
@@ -141,7 +147,7 @@ def test_delta_refuses_weights_that_are_not_shares(weights: dict, reason: str) -
 
 
 def test_filter_importance_that_is_not_finite_gives_no_weights() -> None:
-    with refused("regularizer 'delta': a loss increase at conv is not finite; lower the head's rate"):
+    with refused("regularizer 'delta': the loss without a filter of conv is not finite; lower lr"):
         channel_weights({"conv": torch.tensor([0.0, float("inf")])})
 
 

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline import tracking
 from pipeline.core import paths
+from pipeline.experiments import revisions
 from pipeline.running import gathering
 from pipeline.studies.definition import Study
 
+WAY_OUT = "`dvc exp remove mine-a-k`, and the next run makes it again"
 STUDY = Study.model_validate({"title": "One", "cells": {"a": None}})
 CELL = SimpleNamespace(name="a", key="k", resolved=SimpleNamespace(recipe=SimpleNamespace(repeats=(1, 2))))
 
@@ -18,7 +19,13 @@ CELL = SimpleNamespace(name="a", key="k", resolved=SimpleNamespace(recipe=Simple
 def finished(clone, files, monkeypatch):
     """The files of one experiment in place of DVC's cache; gives what the cell's result is."""
     files.experiment(clone)
-    monkeypatch.setattr(gathering.revisions, "Revision", lambda root, revision: tracking.Folder(Path()))
+
+    class Held(revisions.Revision):
+        def read(self, path):
+            return path.read_bytes()
+
+    monkeypatch.setattr(revisions, "Revision", Held)
+    monkeypatch.setattr(revisions, "experiments", lambda root: [("other", "0"), ("mine-a-k", "revision")])
     return lambda: gathering.results(STUDY, [CELL], {"k": "revision"}, logs=Path("logs"))[0]
 
 
@@ -33,7 +40,7 @@ def test_a_cell_that_has_not_run_says_so():
 
 def test_a_cell_with_files_missing_says_where_they_come_from(finished):
     Path("metrics/evaluate/2/scores.json").unlink()
-    assert finished().missing.endswith("scores.json'; bring DVC's cache back with dvc pull")
+    assert finished().missing == f"metrics/evaluate/2/scores.json: No such file or directory; {WAY_OUT}"
 
 
 def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
@@ -41,5 +48,5 @@ def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
     file.write_text(file.read_text(encoding="utf-8").replace('"format": 4', '"format": 0'), encoding="utf-8")
     paths.digests(file).unlink()
     assert finished().missing == (
-        "metrics/evaluate/2/scores.json: has format 0, but this version reads format 4; `dvc repro` makes it again"
+        f"metrics/evaluate/2/scores.json: has format 0, but this version reads format 4; {WAY_OUT}"
     )

@@ -118,14 +118,16 @@ def test_a_run_that_is_stopped_on_its_node_says_what_to_give_and_leaves_no_answe
     monkeypatch.setattr(rerun, "compared", stopped)
     caught = CliRunner().invoke(orbweaver, ["cell", job_file()]).exception
     assert isinstance(caught, InputError)
-    assert "stopped by SIGUSR1; a run is made again from nothing: give it more `time` in where.yaml" in str(caught)
+    assert "stopped by SIGUSR1; a reproduction cannot resume: give it more `time` in where.yaml" in str(caught)
     assert not git("for-each-ref", rerun_job.ANSWERS)
     assert not list(Path("..").glob("orbweaver-*"))
 
 
 def test_nodes_that_do_not_see_the_clone_are_refused_in_a_line(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rerun_job, "named_remotes", lambda _: "remotes")
-    with pytest.raises(InputError, match=r"^--on slurm: RUN is made again where this clone is seen; where\.yaml has"):
+    with pytest.raises(
+        InputError, match=r"^--on slurm: nodes reproduce RUN on the file system of this clone, and where\.yaml has"
+    ):
         ask()
     assert not Path("../sbatch.txt").exists()
 

@@ -141,9 +141,9 @@ def test_a_small_rate_as_dvc_writes_it_is_a_number() -> None:
         ({"data": "folder"}, "data/own"),
         ({"weights": "file"}, "none is named; add -S weights_file=/path/to/it"),
         ({"weights": "file", "weights_file": "w.pth"}, "weights_file: 'w.pth' is relative; give the absolute path"),
-        ({"weights": "file", "weights_file": "/w.pth"}, "weights_file: '/w.pth' is not a file"),
-        ({"weights": "file", "weights_file": "/etc/hostname"}, "is none of .safetensors, .pth, .pt"),
-        ({"weights": "file", "weights_file": __file__}, "is none of .safetensors, .pth, .pt"),
+        ({"weights": "file", "weights_file": "/w.pth"}, "weights_file: '/w.pth' is not a file; name the file"),
+        ({"weights": "file", "weights_file": "/etc/hostname"}, "does not end in .safetensors, .pth, .pt"),
+        ({"weights": "file", "weights_file": __file__}, "does not end in .safetensors, .pth, .pt"),
     ],
 )
 def test_what_cannot_be_used_is_refused_and_the_old_file_stays(changes: dict[str, Any], message: str) -> None:

@@ -218,7 +218,7 @@ def test_a_training_of_channels_that_fails_leaves_no_file(
     monkeypatch.setattr(
         channel_weights, "measure_importance", lambda *a, **k: {LAYERS[0]: torch.full((tiny.WIDTHS[0],), torch.nan)}
     )
-    with pytest.raises(InputError, match=r"a loss increase at layer1\.1\.conv2 is not finite"):
+    with pytest.raises(InputError, match=r"the loss without a filter of layer1\.1\.conv2 is not finite"):
         weigh(recipe(), pretrained)
     assert not [file for file in (clone / paths.CHANNELS).iterdir() if file.suffix != ".lock"]
 

@@ -277,7 +277,9 @@ def test_a_summary_of_other_repeats_is_refused(clone, files):
     summary = Path("metrics/summary.json").read_text(encoding="utf-8")
     files.experiment(clone, repeats=(1, 2), accuracy=0.3)
     Path("metrics/summary.json").write_text(summary, encoding="utf-8")
-    with pytest.raises(tracking.IncompleteError, match=r"not the summary of the repeats beside it; run `dvc repro`"):
+    with pytest.raises(
+        tracking.IncompleteError, match=r"not the summary of the repeats beside it; `dvc repro` makes it again$"
+    ):
         tracking.publish(HERE)
 
 

@@ -101,7 +101,10 @@ def test_a_database_of_another_version_is_told_with_the_way_out(tracked):
 def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, monkeypatch):
     tracked.rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "moved")
-    with pytest.raises(InputError, match=r"keeps artifacts in file://.*clone.*/mlruns.*; delete it, it can be rebuilt"):
+    with pytest.raises(
+        InputError,
+        match=r"made in another folder, as it keeps artifacts in file://.*clone.*/mlruns.*; delete it, and `orb",
+    ):
         tracking.initialize()
 
 

@@ -90,7 +90,7 @@ def check_classes(name: str, contents: Layout | list[Picture]) -> None:
     images = contents.files if isinstance(contents, Layout) else contents
     classes, expected = len({image.label for image in images}), known(name).classes
     if classes != expected:
-        raise InputError(f"{name}: {classes} classes in place of {expected}; take the whole set as it is published")
+        raise InputError(f"{name}: {classes} classes in place of {expected}; use the whole set as it is published")
 
 
 def totals(name: str, rows: Sequence[Row]) -> list[str]:

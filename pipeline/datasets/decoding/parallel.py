@@ -82,7 +82,10 @@ def _with_workers(
             done += 1
         yield from _in_order(pool, work, items[done:], ahead=max(count * _AHEAD_PER_WORKER, ahead))
     except BrokenProcessPool:
-        raise InputError("a worker process was killed, probably for lack of memory; nothing was kept") from None
+        raise InputError(
+            "a worker process was killed, probably for lack of memory; nothing was kept; end other programs, or allow "
+            "fewer processes with `taskset -c 0-1` before the same command"
+        ) from None
     finally:
         # Nothing that they still do is needed, whether all is done or an error ends it; one may just be starting.
         for worker in set(multiprocessing.active_children()) - others:

@@ -73,7 +73,7 @@ class Allowance:
         if size > self._left:
             raise InputError(
                 f"{self._archive}: unpacks to more than {self._limit}, which no set of images does; nothing was kept; "
-                "fetch it again from where it is published"
+                "download it again from where it is published"
             )
 
     def spend(self, size: int) -> None:
@@ -168,7 +168,7 @@ def _tar_members(archive: Path, stream: _ForwardStream) -> Iterator[Member]:
     try:
         opened = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")
     except tarfile.ReadError:
-        raise InputError(f"{archive}: neither a zip nor a tar nor a tar.gz; give the file that was published") from None
+        raise InputError(f"{archive}: not a zip, tar or tar.gz file; give the archive as it is published") from None
     while info := opened.next():
         # TarFile remembers every header: a million members would fill the memory.
         opened.members.clear()  # type: ignore[attr-defined]

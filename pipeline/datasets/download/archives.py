@@ -90,7 +90,7 @@ def _report_damage(archive: Path, items: Iterable[ReadT]) -> Iterator[ReadT]:
         yield from items
     except _DAMAGE as error:
         reason = str(error) or "it ends too early"
-        raise InputError(f"{archive}: damaged or cut short ({reason}); nothing was kept; fetch it again") from None
+        raise InputError(f"{archive}: damaged or cut short ({reason}); nothing was kept; download it again") from None
 
 
 def _write_members(
@@ -103,14 +103,14 @@ def _write_members(
             continue
         if fault := member.fault or name_fault(member.name) or names.reserve(path, is_file=member.is_file):
             raise InputError(
-                f"{archive}: {member.name[:LONGEST_NAME]!a} {fault}; nothing was kept; fetch it again from where it "
-                "is published, or unpack it by hand if you trust it"
+                f"{archive}: {member.name[:LONGEST_NAME]!a} {fault}; nothing was kept; download it again from where "
+                "it is published, or unpack it by hand if you trust it"
             )
         if member.is_file:
             _write_file(folder / path, _report_damage(archive, member.chunks()))
             written.append(path)
     if not written:
-        raise InputError(f"{archive}: none of the files looked for are in it; give the archive that was published")
+        raise InputError(f"{archive}: has none of the files of the set; give the archive as it is published")
     return written
 
 
@@ -121,7 +121,7 @@ def _write_file(file: Path, chunks: Iterator[bytes]) -> None:
         with open(file, "xb", opener=_open_plain) as stream:
             stream.writelines(chunks)
     except OSError as error:
-        raise InputError(f"{file}: {error.strerror or error}; nothing was kept") from None
+        raise InputError(f"{file}: {error.strerror or error}; nothing was kept; the same command tries again") from None
 
 
 def _open_plain(path: str, flags: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from pipeline.core import digests, paths
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 from pipeline.core.record_file import RecordFile
 from pipeline.core.records import Record, Runtime
 from pipeline.core.scores_record import Scores
@@ -16,6 +16,10 @@ RecordT = TypeVar("RecordT", bound=RecordFile)
 
 class Files(Protocol):
     """Access to the files of one experiment; paths are relative to the project's root."""
+
+    @property
+    def again(self) -> str:
+        """The way out where a file is missing or cannot be used, for messages."""
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file.
@@ -32,6 +36,11 @@ class Folder(NamedTuple):
     """The files of a working tree."""
 
     root: Path
+
+    @property
+    def again(self) -> str:
+        """The way out, see `Files.again`."""
+        return AGAIN
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of a file, see `Files.read`."""
@@ -88,10 +97,10 @@ def read(files: Files, number: int) -> Repeat:
 
 def _parsed(kind: type[RecordT], files: Files, path: Path) -> RecordT:
     try:
-        return kind.parse(checked(files, path), path)
+        return kind.parse(checked(files, path), path, files.again)
     except FileNotFoundError:
         # Older formats had no digests: that it is one of these says more than that there are none.
-        kind.parse(files.read(path), path)
+        kind.parse(files.read(path), path, files.again)
         raise
 
 
@@ -103,7 +112,7 @@ def checked(files: Files, path: Path) -> bytes:
         InputError: if it is not what its stage wrote.
     """
     # How a damaged file comes back depends on whether it is in the working tree.
-    return digests.read(path) if files == Folder(Path()) else digests.read(path, files.read)
+    return digests.read(path) if files == Folder(Path()) else digests.read(path, files.read, files.again)
 
 
 def table(files: Files, path: Path) -> list[dict[str, str]]:
@@ -116,11 +125,11 @@ def table(files: Files, path: Path) -> list[dict[str, str]]:
     try:
         rows = list(csv.DictReader(io.StringIO(checked(files, path).decode("utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table: {error}; `dvc repro` makes it again") from None
+        raise InputError(f"{path}: not a table: {error}; {files.again}") from None
     if not rows:
-        raise InputError(f"{path}: has no row; `dvc repro` makes it again")
+        raise InputError(f"{path}: has no row; {files.again}")
     for number, row in enumerate(rows, start=1):
         # Of cells beyond the header the key is None, of missing ones the value.
         if None in row or None in row.values():
-            raise InputError(f"{path}: row {number} is not as long as the header; `dvc repro` makes it again")
+            raise InputError(f"{path}: row {number} is not as long as the header; {files.again}")
     return rows

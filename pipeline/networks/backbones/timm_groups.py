@@ -52,7 +52,9 @@ def grouped(name: str, plain: nn.Module, calls: Sequence[Call], *, has_stem: boo
     inside = sorted({number for (first, end), _ in found for number in range(first, end + 1)})
     blocks = [number for number in inside if _has_values(calls[number])]
     if len(blocks) < BLOCKS or not (has_stem or blocks[0] > 0):
-        raise InputError(f"{name!r} cannot be grouped: it has fewer than {BLOCKS} blocks; take another")
+        raise InputError(
+            f"{name!r} cannot be divided into {BLOCKS} groups of blocks to freeze: it has fewer blocks; choose another"
+        )
     return _by_depth(calls, blocks)
 
 

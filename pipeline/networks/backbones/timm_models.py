@@ -41,7 +41,7 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
         key: the setting, for messages.
 
     Raises:
-        InputError: for a name that timm does not know, with near ones, and a model that cannot be grouped.
+        InputError: for a name that timm does not know, with near ones, and a model that cannot be divided into groups.
     """
     known = configuration(name, key=key)
     if known.input_size[0] != 3:
@@ -97,13 +97,13 @@ def definition(name: str) -> Definition:
     """Return the definition of a model, watched at its own size without values.
 
     Raises:
-        InputError: for one that cannot be grouped.
+        InputError: for one that cannot be divided into groups.
     """
     known = configuration(name)
     plain = sized(name, known.input_size[-1]).eval()
     classifier = known.classifier
     if not isinstance(classifier, str):
-        raise InputError(f"{name!r} has no classifier, or several; take another")
+        raise InputError(f"{name!r} has no classifier, or several; choose a model with one")
     with compiler.meta_device():
         whole = watched(plain, cast(Any, plain).forward_features, torch.empty(1, *known.input_size))
         stem, calls = _order(name, plain, whole)
@@ -136,7 +136,9 @@ def _check_head(name: str, plain: nn.Module, classifier: str, whole: Call) -> No
     own = {name for name, _ in plain.named_parameters() if name.startswith(f"{classifier}.")}
     held = {f"{call.name}.{name}" for call in behind for name, _ in call.module.named_parameters(recurse=False)}
     if len(features.shape) != 1 or held != own:
-        raise InputError(f"{name!r} cannot be used: its classifier is more than one layer behind a pooling")
+        raise InputError(
+            f"{name!r} has several layers behind its pooling, of which the new classifier replaces one; choose another"
+        )
 
 
 def _order(name: str, plain: nn.Module, whole: Call) -> tuple[Callable[[nn.Module, Tensor], Tensor] | None, list[Call]]:
@@ -152,8 +154,8 @@ def _order(name: str, plain: nn.Module, whole: Call) -> tuple[Callable[[nn.Modul
         if follows(calls, calls[0].given) and calls[-1].gave == whole.gave:
             return _vit_stem, list(units(calls))
     raise InputError(
-        f"{name!r} cannot be grouped: its modules do not follow each other one by one; most of timm's convolutional "
-        "networks, ViT, EVA and Swin do"
+        f"{name!r} cannot be divided into groups of blocks to freeze: its modules do not run one after another, as in "
+        "most of timm's convolutional networks, ViT, EVA and Swin; choose one of these"
     )
 
 

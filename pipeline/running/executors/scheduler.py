@@ -40,6 +40,7 @@ ENDS = {
     "REVOKED": "another cluster took it",
 }
 ENDED = {"COMPLETED", "FAILED", *ENDS}
+NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
 class UnreachableError(Exception):
@@ -54,9 +55,7 @@ def check() -> None:
     """
     for name in ("sbatch", "squeue", "scancel"):
         if shutil.which(name) is None:
-            raise InputError(
-                f"--on slurm: there is no `{name}` on the PATH; go to a node of the cluster that submits jobs"
-            )
+            raise InputError(f"--on slurm: {name}: {NOT_HERE}")
 
 
 def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], options: Sequence[str], name: str) -> str:
@@ -82,7 +81,7 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
     try:
         printed = _call(*words, str(script))
     except UnreachableError as error:
-        raise InputError(f"sbatch: {error}") from None
+        raise InputError(f"sbatch: {error}; see `slurm` in where.yaml, and run the same command again") from None
     return printed.strip().partition(";")[0]
 
 
@@ -129,7 +128,7 @@ def cancel(places: Iterable[str]) -> None:
             _call("scancel", *some)
         except UnreachableError as error:
             if UNKNOWN_JOB not in str(error):
-                raise InputError(f"scancel: {error}; end them by hand: scancel {' '.join(some)}") from None
+                raise InputError(f"scancel: {error}; cancel them by hand: scancel {' '.join(some)}") from None
 
 
 def array_size() -> int:
@@ -154,10 +153,10 @@ def _call(*words: str) -> str:
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise InputError(f"there is no `{words[0]}` on the PATH") from None
+        raise InputError(f"{words[0]}: {NOT_HERE}") from None
     except subprocess.TimeoutExpired:
         raise UnreachableError(f"no answer in {PATIENCE:.0f} s") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UnreachableError(lines[-1] if lines else f"ended with {done.returncode}")
+        raise UnreachableError(lines[-1] if lines else f"exit status {done.returncode}")
     return done.stdout

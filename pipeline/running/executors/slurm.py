@@ -55,9 +55,11 @@ def _definite(request: Request, key: str, value: Callable[[], str]) -> tuple[str
     if "auto" not in values:
         return ()
     if request.is_named(key):
-        raise InputError(f"-S {key}=auto: nodes may differ, and DVC would not know; leave it out, or give one")
+        raise InputError(
+            f"-S {key}=auto: each node would choose its own, which DVC does not track; leave it out, or give a value"
+        )
     if values != {"auto"}:
-        raise InputError(f"{key}: some cells name one and others leave it to the machine; give -S {key}=...")
+        raise InputError(f"{key}: auto in some cells, and a value in others; give all the same: -S {key}=VALUE")
     return (f"{key}={value()}",)
 
 
@@ -134,7 +136,10 @@ class Slurm:
             scheduler.cancel(sorted(places, key=_number, reverse=True))
             if not wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY):
                 names = " ".join(sorted({place.partition("_")[0] for place in places}))
-                raise InputError(f"jobs {names} were cancelled and still end: squeue -j {names.replace(' ', ',')}")
+                ids = names.replace(" ", ",")
+                raise InputError(
+                    f"jobs {names}: cancelled, but still running after {ENDING:.0f} s; `squeue -j {ids}` shows them"
+                )
         left = (place for name, place in self._submitted.places.items() if name not in self._finished)
         alive = {place.partition("_")[0] for place in left if self._is_alive(place)}
         # Those of a command with other words, which left them, go on.

@@ -34,7 +34,7 @@ def cub_names(root: Path) -> list[Named]:
     try:
         return [Named(name, labels[classes[numbers[key]]], parts[trains[key]]) for key, name in names.items()]
     except KeyError as error:
-        raise InputError(f"CUB's lists do not go together: no {error} in one of them; {WHOLE}") from None
+        raise InputError(f"the .txt lists of CUB contradict each other: one of them lacks {error}; {WHOLE}") from None
 
 
 def cub_wanted(name: str) -> bool:
@@ -87,7 +87,7 @@ def mit_names(folder: Path) -> list[Named]:
         for line in lines(folder, name):
             label, slash, _ = line.partition("/")
             if not slash:
-                raise InputError(f"{name}: {line!r} names no class before a slash; {WHOLE}")
+                raise InputError(f"{name}: {line!r} is not CLASS/FILE; {WHOLE}")
             images.append(Named(line, label, part))
     return images
 

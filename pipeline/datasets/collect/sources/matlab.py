@@ -92,11 +92,11 @@ def cars_names(folder: Path) -> dict[str, list[Named]]:
     for part, name in (("train", "cars_train_annos.mat"), ("test", "cars_test_annos_withlabels.mat")):
         table = _variable(folder, name, "annotations")
         if not {"fname", "class"} <= set(table.dtype.names or ()):
-            raise InputError(f"{name}: its annotations have no fname and class; {WHOLE}")
+            raise InputError(f"{name}: its `annotations` lack the fields fname and class; {WHOLE}")
         # MATLAB numbers classes from 1.
         numbers = [int(number) for number in table["class"]]
         if not all(1 <= number <= len(labels) for number in numbers):
-            raise InputError(f"{name}: a class that cars_meta.mat does not name; {WHOLE}")
+            raise InputError(f"{name}: has a class number that cars_meta.mat does not name; {WHOLE}")
         pairs = zip(table["fname"], numbers, strict=True)
         images[part] = [Named(str(file), labels[number - 1], part) for file, number in pairs]
     return images
@@ -156,4 +156,4 @@ def _variable(folder: Path, name: str, variable: str) -> "np.ndarray[Any, Any]":
     try:
         return np.atleast_1d(loadmat(io.BytesIO(content), squeeze_me=True)[variable])
     except (MatReadError, *_DAMAGE):
-        raise InputError(f"{name}: not a MATLAB file with {variable}; {WHOLE}") from None
+        raise InputError(f"{name}: not a MATLAB file with the variable {variable}; {WHOLE}") from None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.folder import ImageFile, Layout
 
-WHOLE = "take the whole set as it is published"
+WHOLE = "use the whole set as it is published"
 
 
 class Named(NamedTuple):
@@ -65,10 +65,10 @@ def layout(folder: Path, images: Sequence[Named], *, prefix: str = "") -> Layout
     missing = [file for file in files if not file.file.is_file()]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise InputError(f"{missing[0].path!r} is listed, but not there{more}; {WHOLE}")
+        raise InputError(f"{missing[0].path!r} is in the list of the set, but not in its folder{more}; {WHOLE}")
     twice = [name for name, times in Counter(file.path for file in files).items() if times > 1]
     if twice:
-        raise InputError(f"{twice[0]!r} is listed twice; {WHOLE}")
+        raise InputError(f"{twice[0]!r} is in the list of the set twice; {WHOLE}")
     return Layout(files, [])
 
 
@@ -81,7 +81,7 @@ def lines(folder: Path, name: str) -> list[str]:
     try:
         text = file_named(folder, name).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{name} is not text; {WHOLE}") from None
+        raise InputError(f"{name} is not UTF-8 text; {WHOLE}") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -110,5 +110,5 @@ def _inside(folder: Path, name: str) -> Path:
     """Return the path of a listed file; refuse one that leads out of the folder, as lists are untrusted."""
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name:
-        raise InputError(f"{name!r} is listed, which leads out of the set's folder; {WHOLE}")
+        raise InputError(f"{name!r} is in the list of the set, but leads out of the set's folder; {WHOLE}")
     return folder / place
