@@ -1,0 +1,137 @@
+"""Named groups of test images count as a whole: by formulas written out, and by simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from pipeline.advice import recommendation
+from pipeline.evaluation.compare import all_pairs, comparison, pairs, statistics, units
+from pipeline.evaluation.compare.crossed import crossed
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Trial, answers
+
+GROUPS, SIZE, REPEATS = 20, 8, 4
+
+
+def _trial(right, groups=None):
+    names = [f"{n:03}" for n in range(len(right))]
+    grouped = {} if groups is None else dict(zip(names, map(str, groups), strict=True))
+    return Trial(dict(zip(names, map(bool, right), strict=True)), train=100, groups=grouped)
+
+
+def _experiment(name, tables, groups=None):
+    return Experiment(name, {n: _trial(right, groups) for n, right in enumerate(tables, 1)})
+
+
+def _clustered(rng, *, share=0.8, repeats=REPEATS):
+    """Return (repeats, images) right answers, where all images of a group are as hard as each other."""
+    hardness = np.repeat(rng.normal(size=GROUPS), SIZE)
+    threshold = np.quantile(rng.normal(size=100_000) * math.sqrt(1.25), share)
+    return hardness + rng.normal(size=(repeats, GROUPS * SIZE)) * 0.5 < threshold
+
+
+UNIT = np.repeat(np.arange(GROUPS), SIZE)
+
+
+def test_where_each_image_is_a_unit_the_table_is_itself():
+    table = np.random.default_rng(0).random((3, 9))
+    assert units.by_unit(table, np.arange(9)) == pytest.approx(table)
+
+
+def test_means_stay_and_the_variance_is_that_of_a_ratio_over_clusters():
+    rng = np.random.default_rng(1)
+    unit = np.array([0, 0, 0, 1, 2, 2, 3, 3, 3, 3])
+    row = rng.random(10)
+    cells = units.by_unit(row[None], unit)[0]
+    assert cells.mean() == pytest.approx(row.mean())
+    # Cochran's eq. 6.13 for a ratio of the clusters' totals to their sizes, without the finite population.
+    totals = [row[unit == g].sum() - row.mean() * (unit == g).sum() for g in range(4)]
+    variance = math.fsum(one**2 for one in totals) / (4 - 1) * 4 / 10**2
+    assert cells.var(ddof=1) / 4 == pytest.approx(variance)
+
+
+def test_an_interval_over_images_covers_too_seldom_and_over_groups_as_often_as_it_says():
+    covered = {"images": 0, "groups": 0}
+    draws, truth = 400, 0.8
+    for seed in range(draws):
+        table = _clustered(np.random.default_rng(seed), share=truth)
+        for kind, groups in (("images", None), ("groups", UNIT)):
+            ends = comparison.summary(_experiment("a", table, groups)).interval
+            covered[kind] += ends.low <= truth <= ends.high
+    assert covered["images"] / draws < 0.75
+    assert covered["groups"] / draws > 0.93
+
+
+def test_a_test_over_images_errs_too_often_and_over_groups_as_seldom_as_it_says():
+    wrong = {"images": 0, "groups": 0}
+    draws = 400
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        of_a, of_b = (_clustered(rng) for _ in range(2))
+        for kind, groups in (("images", None), ("groups", UNIT)):
+            one, other = (answers(list(_experiment("a", table, groups).trials.values())) for table in (of_a, of_b))
+            parts = crossed(one - other)
+            wrong[kind] += abs(parts.mean) > parts.half_width()
+    assert wrong["images"] / draws > 0.2
+    assert wrong["groups"] / draws < 0.07
+
+
+def test_the_exchange_of_groups_is_that_of_all_signs_written_out():
+    gains = [2, -1, 0, 3, -2]
+    signed = [sum(s * g for s, g in zip(signs, gains, strict=True)) for signs in itertools.product((1, -1), repeat=5)]
+    assert statistics.exchange_p(gains) == pytest.approx(np.mean([abs(one) >= abs(sum(gains)) for one in signed]))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mcnemar_of_groups_of_one_image_is_mcnemar(seed):
+    a, b = np.random.default_rng(seed).random((2, 30)) < 0.7
+    alone, grouped = statistics.mcnemar(a, b), statistics.mcnemar(a, b, np.arange(30))
+    assert grouped[:2] == alone[:2]
+    assert grouped.p == pytest.approx(alone.p)
+
+
+def test_one_repeat_is_compared_by_groups():
+    right = np.ones(GROUPS * SIZE, dtype=bool)
+    wrong = right.copy()
+    wrong[: 2 * SIZE] = False
+    plain = pairs.pair(_experiment("a", [right]), _experiment("b", [wrong]), ACCURACY, drawn=False, resample=True)
+    grouped = pairs.pair(
+        _experiment("a", [right], UNIT), _experiment("b", [wrong], UNIT), ACCURACY, drawn=False, resample=True
+    )
+    # All images of two groups are as much evidence as two images.
+    assert plain.p < 0.001
+    assert grouped.p == 0.5
+    assert plain.bootstrap.low > 0 >= grouped.bootstrap.low
+    ends = [comparison.summary(_experiment("b", [wrong], groups)).interval for groups in (None, UNIT)]
+    assert ends[1].low < ends[0].low < 0.9 < ends[0].high < ends[1].high
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_all_pairs_at_once_have_the_p_of_each(repeats):
+    rng = np.random.default_rng(5)
+    several = [_experiment(name, _clustered(rng, share=0.7, repeats=repeats), UNIT) for name in "abc"]
+    every = all_pairs.family(several, ACCURACY, drawn=False)
+    listed = [pairs.pair(a, b, ACCURACY, drawn=False, resample=False).p for a, b in itertools.combinations(several, 2)]
+    expected = statistics.holm(listed)
+    assert [every.of(a, b) for a, b in itertools.combinations("abc", 2)] == pytest.approx(expected)
+
+
+def test_variances_of_groups_are_those_of_their_own_table():
+    table = _clustered(np.random.default_rng(2)).astype(float)
+    parts = crossed(answers(list(_experiment("a", table, UNIT).trials.values())))
+    assert parts.m == GROUPS
+    assert parts.mean == pytest.approx(table.mean())
+    assert parts.of_images > 3 * crossed(table).of_images
+
+
+def test_the_advice_counts_a_group_once():
+    right = np.ones(GROUPS * SIZE, dtype=bool)
+    wrong = right.copy()
+    wrong[:SIZE] = False
+    p = {}
+    for kind, groups in (("images", None), ("groups", UNIT)):
+        a, b = _experiment("a", [right], groups), _experiment("b", [wrong], groups)
+        p[kind] = recommendation.p_value(a, b, pairs.pair(a, b, ACCURACY, drawn=False, resample=False))
+    assert p["images"] < 0.01
+    assert p["groups"] == 1
