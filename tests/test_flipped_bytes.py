@@ -24,7 +24,7 @@ READERS: dict[str, Callable[[], object]] = {
 }
 READ = {
     "data/collected/manifest.csv": ("split", "preprocess", "report"),
-    "data/copies/groups.csv": ("split", "train"),
+    "data/copies/groups.csv": ("train", "evaluate"),
     "data/copies/pairs.csv": ("split", "report"),
     "data/copies/search.json": ("report",),
     "data/collected/dataset.json": ("split", "report"),

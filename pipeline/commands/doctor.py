@@ -90,6 +90,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         on_leak=data.on_leak,
         refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
         known_overlap=row.known_overlap,
+        own=row.given_by == "folder",
     )
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())

@@ -69,6 +69,10 @@ def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
 
 def note(repeats: Sequence[Repeat]) -> str:
     """Return the note on what the number's ± and its interval are of."""
+    return _note(repeats) + (comparison.GROUPED if groups(repeats[0].predictions) else "")
+
+
+def _note(repeats: Sequence[Repeat]) -> str:
     ends = intervals(repeats).get("accuracy")
     if len(repeats) == 1:
         return (

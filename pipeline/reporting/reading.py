@@ -72,6 +72,7 @@ def material(recipe: Recipe) -> Material:
             Search(**_json(paths.SEARCH)),
             image_size=settings.image_size,
             on_leak=settings.on_leak,
+            own=dataset["own"],
         ),
         augmented=_augmented(read[0]),
         own=recipe.own,

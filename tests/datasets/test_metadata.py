@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import readme
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import metadata
@@ -85,6 +86,18 @@ def test_files_that_the_table_says_nothing_of_are_left_out_with_the_reason(folde
     ]
     assert found.left_out == reasons
     assert len(found.files) == 4
+
+
+def test_the_table_of_the_docs_is_read(tmp_path):
+    [table] = readme.fenced("data.md", "csv")
+    names = [line.partition(",")[0] for line in table.splitlines()[1:]]
+    found = _table(_touched(tmp_path, [*names, "jay/IMG_0108.jpg"]), table)
+    assert {file.path: file.group for file in found.files} == {
+        "owl/IMG_0001.jpg": "nest 1",
+        "owl/IMG_0002.jpg": "nest 1",
+        "jay/IMG_0107.jpg": "site B",
+        "jay/IMG_0108.jpg": "",
+    }
 
 
 def test_groups_of_a_table_go_with_class_folders(classes):

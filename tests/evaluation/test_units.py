@@ -125,6 +125,13 @@ def test_variances_of_groups_are_those_of_their_own_table():
     assert parts.of_images > 3 * crossed(table).of_images
 
 
+@pytest.mark.parametrize("groups", [None, UNIT], ids=["images", "groups"])
+def test_a_comparison_says_how_groups_count(groups):
+    table = _clustered(np.random.default_rng(2))
+    result = comparison.compare([_experiment(name, table, groups) for name in "ab"])
+    assert result.over.endswith(comparison.GROUPED) == (groups is not None)
+
+
 def test_the_advice_counts_a_group_once():
     right = np.ones(GROUPS * SIZE, dtype=bool)
     wrong = right.copy()

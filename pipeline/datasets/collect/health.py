@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.datasets.collect import left_out, parts
-from pipeline.datasets.prepared.groups import NAMED, kind
-from pipeline.datasets.prepared.groups import words as words_of_groups
+from pipeline.datasets.collect.likely_groups import likely
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.leaks import Choice, leaks
 from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 from pipeline.datasets.prepared.search import Search, words
@@ -62,6 +62,7 @@ def examine(
     on_leak: Choice,
     refuse_duplicates: bool = False,
     known_overlap: str = "",
+    own: bool = False,
 ) -> dict[str, Any]:
     """Return facts and findings of a set as plain data.
 
@@ -74,6 +75,7 @@ def examine(
         on_leak: treatment of one image in two parts.
         refuse_duplicates: whether confirmed copies in two classes stop a run.
         known_overlap: images shared with the pre-training data; empty if none are known.
+        own: whether the set is in the user's folder, where names may suggest groups.
 
     Returns:
         `images`; `classes`, `parts`, `modes` and `conversions` with their numbers of images; `imbalance`, the size of
@@ -86,6 +88,7 @@ def examine(
         *_tested(rows),
         *_repeated(rows, pairs, on_leak, refuse_duplicates),
         *_alike(pairs),
+        *_likely_groups(rows if own else []),
         *_few(classes),
         *_uneven(classes),
         *_small(rows, image_size),
@@ -99,7 +102,7 @@ def examine(
         "parts": dict(sorted(Counter(row.part for row in rows if row.part).items())),
         "imbalance": round(max(classes.values()) / min(classes.values()), 2) if classes else None,
         "sizes": _sizes(rows),
-        "groups": words_of_groups(rows),
+        "groups": groups.words(rows),
         "modes": dict(Counter(row.mode for row in rows).most_common()),
         "conversions": dict(Counter(row.note for row in rows if row.note).most_common()),
         "copies": words(search),
@@ -185,17 +188,17 @@ def _repeated(
             continue
         image, other = known[pair.path], known[pair.of]
         for where in _where(image, other):
-            files[kind(pair), where].append(f"{image.path} = {other.path}{_evidence(pair)}")
+            files[groups.kind(pair), where].append(f"{image.path} = {other.path}{_evidence(pair)}")
             if where == "across classes" and pair.confirmed == "yes" and refuse_duplicates:
-                stopping.add((kind(pair), where))
+                stopping.add((groups.kind(pair), where))
     # As stage `split` computes them: one leak per image, with its duplicate in the latest part.
     for leak in leaks(rows, pairs):
         files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
         if on_leak == "refuse":
             stopping.add((leak.kind, "across parts"))
-    if across := files.pop((NAMED, "across parts"), None):
+    if across := files.pop((groups.NAMED, "across parts"), None):
         advice = _LEAK_ADVICE[on_leak].replace("remove one of each", "put each group into one part")
-        yield Finding("groups across parts", across, advice, (NAMED, "across parts") in stopping)
+        yield Finding("groups across parts", across, advice, (groups.NAMED, "across parts") in stopping)
     for where in _PLACES:
         for sure in ("exact", "near"):
             if listed := files[sure, where]:
@@ -227,6 +230,12 @@ def _alike(pairs: Sequence[Pair]) -> Iterator[Finding]:
     if alike := [f"{pair.path} ~ {pair.of}{_evidence(pair)}" for pair in pairs if not pair.is_copy]:
         advice = "look at them; nothing confirms that they are copies. They stay together when the set is divided"
         yield Finding("alike, perhaps copies", alike, advice)
+
+
+def _likely_groups(rows: Sequence[Row]) -> Iterator[Finding]:
+    if suggested := likely(rows):
+        advice = "if each is one specimen, site or day, name it as a group in metadata.csv: it is not divided then"
+        yield Finding("groups that names suggest", suggested, advice)
 
 
 def _advice(where: str, sure: str, on_leak: Choice, stops: bool) -> str:

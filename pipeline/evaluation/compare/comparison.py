@@ -28,6 +28,7 @@ SPLITS = (
     "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
     "correction for training parts that overlap."
 )
+GROUPED = " Test images of a group that metadata.csv names count together, as one."
 ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
 
 
@@ -133,7 +134,12 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
 
 
 def over(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
-    """Return in a sentence what the intervals and tests are of."""
+    """Return in a sentence what the intervals and tests are of, and in another how named groups of images count."""
+    grouped = any(trial.groups for one in experiments for trial in one.trials.values())
+    return _over(experiments, metric) + (GROUPED if grouped else "")
+
+
+def _over(experiments: Sequence[Experiment], metric: str) -> str:
     if all(len(one.trials) == 1 for one in experiments):
         return ONE
     if any(map(draws_splits, experiments)):
