@@ -11,6 +11,9 @@ from pipeline.evaluation.compare import comparison, statistics, units
 from pipeline.evaluation.compare.experiments import Comparison, Experiment, Pair
 from pipeline.evaluation.compare.statistics import ALPHA
 
+# Decimals of a mean of whole numbers, beyond which there is rounding alone.
+DIGITS = 9
+
 
 class Recommendation(NamedTuple):
     """The candidate to choose, and why.
@@ -89,7 +92,12 @@ def _gains(a: Experiment, b: Experiment) -> units.FloatArray:
             gains.setdefault(image, []).append(right - b.trials[number].right[image])
     by_image = np.array([fmean(values) for values in gains.values()])
     unit = units.units(list(gains), groups)
-    return units.sums(by_image, unit) * ((unit.max() + 1) / len(unit)) if groups else by_image
+    if not groups:
+        return by_image
+    # Rounded, so that gains and losses of a group that are equal leave nothing.
+    total = np.round(units.sums(by_image, unit), DIGITS)
+    mean: units.FloatArray = total * ((unit.max() + 1) / len(unit))
+    return mean
 
 
 def _rejects(one: Pair) -> bool:

@@ -57,7 +57,8 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     repeats = [one for one in results.repeats if one.number in numbers]
     record = repeats[0].record
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
-    said = replace(said, scores=own_scores(repeats))
+    split = digests.sha256(paths.split_file(numbers[0]))
+    said = replace(said, scores=own_scores(repeats), origin=replace(said.origin, split_sha256=split))
     # Of several networks none but the first has features that the reference is of.
     if kind == "ensemble":
         seal(folder, said)

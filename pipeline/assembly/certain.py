@@ -1,10 +1,13 @@
 """How sure the network of a bundle is, fitted on the images that were held out from training."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.assembly import certainty_figures
@@ -13,7 +16,9 @@ from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty import FEATURES, REFERENCE, Certainty, product
 from pipeline.bundles.description import Description
 from pipeline.core import paths
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.evaluation.compare import units
 from pipeline.evaluation.uncertainty import judging, outliers
 from pipeline.evaluation.uncertainty.assessment import assess
 from pipeline.training import checkpoints
@@ -37,6 +42,13 @@ def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
     rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
     parts = Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
     return parts._replace(held_out=parts.held_out[:0]) if early_stop else parts
+
+
+def unit_of(images: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return the number (n,) of each image's group; None where the user named none."""
+    if not (grouped := groups.of_images(images)):
+        return None
+    return units.units(images, {path: group for path, group in zip(images, grouped, strict=True) if group})
 
 
 class Fitted(NamedTuple):
@@ -68,7 +80,8 @@ def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Fitted
     if len(parts.held_out):
         held_out = outputs(parts.held_out)
         features = outliers.normalized(held_out.features)
-        calibration = judging.fit(held_out.logits[0], data.labels[parts.held_out.numpy()])
+        rows = parts.held_out.numpy()
+        calibration = judging.fit(held_out.logits[0], data.labels[rows], unit_of([data.paths[row] for row in rows]))
         strange = outliers.fit(reference, features, held_out.logits[0], held_out=True, product=product)
     else:
         calibration = None

@@ -1,4 +1,4 @@
-"""Divisions of a training part for cross-validation: stratified by class, with copies of one image together."""
+"""Folds for cross-validation: stratified by class, with copies and groups in one fold."""
 
 import warnings
 from collections import defaultdict
@@ -108,5 +108,5 @@ def remark(labels: IntArray, groups: IntArray, classes: list[str]) -> str:
     if images >= MOST:
         return ""
     some = "" if images >= 2 * LEAST else ", and some have no image of it to learn from"
-    number = f"{images} different training image{'s' if images > 1 else ''}"
+    number = f"{images} different training image{'s' if images > 1 else ''}, each group counted once"
     return f"class {classes[label]!r} has {number}: {count(labels, groups)} parts in place of {MOST}{some}"

@@ -110,6 +110,8 @@ class BundleOrigin:
         weights_license: theirs, as SPDX writes it; "" where their publisher states none.
         versions: of Python and the packages.
         run: MLflow's identifier of the experiment's run; "" where there is none.
+        split_sha256: of the split file of the first network's repeat; "" of a network that has none, and of versions
+            without it.
     """
 
     experiment: str
@@ -128,6 +130,7 @@ class BundleOrigin:
     weights_license: str
     versions: dict[str, Any]
     run: str
+    split_sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

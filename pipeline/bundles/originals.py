@@ -28,6 +28,9 @@ def of_part(said: Description, part: str) -> list[Photograph]:
     repeat = said.members[0].repeat
     split = paths.split_file(said.origin.repeats[0] if repeat is None else repeat)
     digests.check(split)
+    # A table of the user's may have changed them, of the same images and with the same settings.
+    if said.origin.split_sha256 not in ("", digests.sha256(split)):
+        raise InputError(f"{split}: other parts of the photographs than the bundle's; {WAY_OUT}")
     number = {name: index for index, name in enumerate(said.classes)}
     chosen = [one for one in manifest.read(split, Assigned) if one.part == part]
     return [Photograph(one.path, paths.IMAGES / one.path, number[one.label]) for one in chosen]
@@ -44,7 +47,6 @@ def check(said: Description) -> None:
         raise InputError(f"{paths.IMAGES}: the photographs of the bundle are not in this project; {WAY_OUT}")
     digests.check(meta)
     same_images = json.loads(meta.read_text(encoding="utf-8"))["sha256"] == said.origin.data_sha256
-    # The parts follow from images and settings.
     if not same_images or Recipe.read().data != Data.model_validate(said.origin.settings["data"]):
         raise InputError(f"{paths.IMAGES}: other photographs, or other parts of them, than the bundle's; {WAY_OUT}")
 

@@ -1,4 +1,4 @@
-"""The console script `orbweaver`: one module a command, loaded when it is called."""
+"""The console script `orbweaver`: one module per command, imported when it is called, and what serves one alone."""
 
 from importlib import import_module
 from pathlib import Path

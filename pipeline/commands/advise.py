@@ -84,8 +84,8 @@ def command(
 ) -> None:
     """Recommend how to fine-tune a network on your images.
 
-    Strategies, regularizers and augmentation are compared by successive halving on divisions of the training part. The
-    recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that no
+    Strategies, regularizers and augmentation are compared by successive halving on inner splits of the training part.
+    The recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that no
     trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment: Ctrl-C stops, and the
     same command resumes.
     """

@@ -25,9 +25,9 @@ from pipeline.tracking.results import Results
 
 HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
 # What the stage reads: of all repeats their metrics, and of those that it takes the networks.
-READ = ("data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
+READ = ("data/copies", "data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
 # What a final training reads besides.
-FOR_FINAL = ("data/recipe.yaml", "data/collected", "data/copies", "models/source")
+FOR_FINAL = ("data/recipe.yaml", "data/collected", "models/source")
 HELD_OUT = 0.2
 CODE = (
     "pipeline/assembly/bundling.py",
@@ -161,6 +161,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
 
 def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:
     """Yield the outputs that a bundle is made from: of all repeats their metrics, of those taken the networks."""
+    yield paths.COPIES.as_posix()
     yield paths.PACKED.as_posix()
     for number in numbers:
         for place in (paths.evaluation(number), paths.training_metrics(number), paths.runtime_file(number)):

@@ -1,4 +1,4 @@
-"""All that can be chosen: the tables of the rooms by the setting that names a row."""
+"""All that can be chosen: the tables of the packages, by the setting that names a row."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

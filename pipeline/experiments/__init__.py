@@ -1,1 +1,1 @@
-"""Experiments that have run, from git and DVC's cache: found, read, compared and sent to MLflow."""
+"""Experiments in git and DVC's cache: found, read, cloned, compared and sent to MLflow."""

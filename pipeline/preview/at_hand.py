@@ -1,4 +1,4 @@
-"""Parts of an experiment that are here before it runs: numbers of images, some of them, pre-trained weights."""
+"""What is known of an experiment before it runs: numbers of images, sample images, pre-trained weights."""
 
 import json
 import warnings

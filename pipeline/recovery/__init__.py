@@ -1,1 +1,1 @@
-"""What a kill leaves in a clone, and the way back from it."""
+"""What a kill leaves in a clone, and its repair."""

@@ -1,6 +1,6 @@
-"""Remains of a killed `dvc exp run` in the user's own files when it is killed, and the way back from it.
+"""What a killed `dvc exp run` leaves in the user's own files, and how it is repaired.
 
-It stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
+DVC stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
 back, and runs the stages on a detached HEAD with the second applied. In git's objects the first stash outlives its
 place in the list, so that what was in params.yaml before is known.
 """

@@ -1,4 +1,4 @@
-"""The bundle of before while the next one is made: DVC deletes it first, and its cache has it still."""
+"""The earlier bundle, kept while the next one is made: DVC deletes it first, but its cache still has it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Finding and mending what kills leave: all by `orbweaver doctor`, the harmless before commands and `make repro`."""
+"""Repair of what kills leave: of all by `orbweaver doctor --mend`, of the harmless before commands and `make repro`."""
 
 import sys
 import time

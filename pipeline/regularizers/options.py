@@ -34,7 +34,7 @@ class L2FeOptions(MethodOptions):
     """Budget and schedule of training the head alone, in place of those in `train` unless auto."""
 
     budget: Budget | Auto
-    # A row of `SCHEDULES`, or auto. Checked with the whole settings: this room does not import that of training.
+    # A row of `SCHEDULES`, or auto. Checked with the whole settings: this package does not import `training`.
     schedule: Name
 
 

@@ -69,7 +69,8 @@ def summary(repeats: Sequence[Repeat]) -> dict[str, Any]:
 
 def note(repeats: Sequence[Repeat]) -> str:
     """Return the note on what the number's ± and its interval are of."""
-    return _note(repeats) + (comparison.GROUPED if groups(repeats[0].predictions) else "")
+    grouped = groups(repeats[0].predictions)
+    return _note(repeats) + (comparison.grouping([experiment("", repeats)]) if grouped else "")
 
 
 def _note(repeats: Sequence[Repeat]) -> str:

@@ -1,4 +1,4 @@
-"""Cells run one by one or a few at a time, with a bar over their trainings, by one command at a time in a clone."""
+"""Cells of a study submitted, run and shared, with a progress bar; one command at a time in a clone."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager

@@ -1,4 +1,4 @@
-"""Trials of an advice: cells of a study that is in no file, run where they are not there yet, and their results."""
+"""Trials of `orbweaver advise`: cells of a study without a file, which are planned, run if missing, and read."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

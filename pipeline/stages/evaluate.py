@@ -16,8 +16,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.core.scores_record import Scores
-from pipeline.datasets.prepared import groups, manifest
-from pipeline.datasets.prepared.manifest import Alike
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import explained_images, scores
 from pipeline.training.images import Images
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> None:
     images = as_shown(data, rows, repeat=repeat, device=device)
     size = recipe.train.batch_size
     logits = scores_and_features(network, images, torch.tensor(rows), batch_size=size, precision=precision)[0].numpy()
-    predicted = predictions(data, rows, logits, named_groups(data, rows))
+    predicted = predictions(data, rows, logits, groups.of_images([data.paths[row] for row in rows]))
     some = explained_images.select(predicted)
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
@@ -59,19 +58,6 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
     record = trained.record(repeat)
     view = eval_transform(record.sizes)
     return Images(data.images, torch.tensor(rows), mean=record.mean, std=record.std, device=device, transform=view)
-
-
-def named_groups(data: Packed, rows: list[int]) -> list[str]:
-    """Return the group (n,) of each image, "" for none; nothing where the user named no groups.
-
-    A group that is joined to another, as they have copies of one photograph, is one with it.
-    """
-    digests.check(paths.GROUPS)
-    alike = manifest.read(paths.GROUPS, Alike)
-    if all(one.kind != groups.NAMED for one in alike):
-        return []
-    number = {one.path: str(one.group) for one in alike}
-    return [number.get(data.paths[row], "") for row in rows]
 
 
 def predictions(

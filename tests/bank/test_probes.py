@@ -104,10 +104,12 @@ def test_a_small_class_gives_fewer_parts_and_that_is_said() -> None:
     own, copied = np.arange(21), np.array([*range(19), 18, 18])
     assert len(folds.folds(labels, own, seed=0)) == 3 * folds.REPEATS
     assert folds.remark(labels, own, ["a", "b", "c"]) == (
-        "class 'c' has 3 different training images: 3 parts in place of 5, and some have no image of it to learn from"
+        "class 'c' has 3 different training images, each group counted once: 3 parts in place of 5, and some have no "
+        "image of it to learn from"
     )
     # Three copies of one photograph are one image.
-    assert folds.remark(labels, copied, ["a", "b", "c"]).startswith("class 'c' has 1 different training image: 2 parts")
+    copies = folds.remark(labels, copied, ["a", "b", "c"])
+    assert copies.startswith("class 'c' has 1 different training image, each group counted once: 2 parts")
     assert not folds.remark(labels[:18], own[:18], ["a", "b"])
 
 

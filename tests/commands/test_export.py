@@ -11,7 +11,7 @@ import tiny
 import torch
 from click.testing import CliRunner, Result
 
-from pipeline.bundles import exporting, originals, parity
+from pipeline.bundles import contents, exporting, originals, parity
 from pipeline.commands import export
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -150,6 +150,11 @@ def test_another_working_tree_needs_photographs_to_compare_on(bundle: Path, monk
     meta = paths.PACKED / paths.PACKED_META
     changed = json.loads(meta.read_text(encoding="utf-8")) | {"sha256": "0" * 64}
     monkeypatch.setattr(originals.digests, "check", lambda *_: None)
+    split = paths.split_file(contents.describe(bundle).members[0].repeat)
+    divided = split.read_bytes()
+    split.write_bytes(divided[: divided.rindex(b",")] + b",train\n")
+    assert f"{split}: other parts of the photographs than the bundle's; run this in" in refusal(bundle, "--to", "pt2")
+    split.write_bytes(divided)
     meta.write_text(json.dumps(changed), encoding="utf-8")
     assert "other photographs, or other parts of them, than the bundle's" in refusal(bundle, "--to", "pt2")
 

@@ -9,7 +9,8 @@ import pytest
 
 import pipeline
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect.folder import LeftOut, check_location, layout
+from pipeline.datasets.collect.folder import LeftOut, layout
+from pipeline.datasets.collect.location import check_location
 
 CLASSES = ("cat", "dog")
 MORE = "; put photographs into that folder, or move it elsewhere"

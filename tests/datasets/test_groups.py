@@ -102,6 +102,47 @@ def test_a_large_group_is_tested_only_where_nothing_smaller_is_there():
         assert _sides(rows, _split(rows, repeat=repeat))["large"] == {"train"}
 
 
+def test_groups_that_fit_are_tested_as_often_whatever_their_size():
+    sizes = (3, 5, 7, 8, 11, 13, 20)
+    rows = [_row(f"{label}/{size}-{n}", f"{label} {size}") for label in "ab" for size in sizes for n in range(size)]
+    tested = Counter(
+        group
+        for repeat in range(1, 101)
+        for group, parts in _sides(rows, _split(rows, repeat=repeat)).items()
+        if parts == {"test"}
+    )
+    assert all(tested[f"{label} {size}"] > 10 for label in "ab" for size in sizes)
+
+
+def test_a_set_that_few_orders_divide_is_divided():
+    groups = {
+        "0": {"c3": 15},
+        "1": {"c2": 10},
+        "2": {"c0": 7},
+        "3": {"c3": 8, "c2": 6, "c0": 3},
+        "4": {"c2": 17, "c1": 14, "c3": 3},
+        "5": {"c0": 16, "c3": 4, "c1": 15},
+    }
+    rows = [
+        _row(f"{label}/{group}-{n}", group)
+        for group, counts in groups.items()
+        for label, count in counts.items()
+        for n in range(count)
+    ]
+    for repeat in range(1, 41):
+        assert {one.label for one in _split(rows, repeat=repeat) if one.part == "test"} == {"c0", "c1", "c2", "c3"}
+
+
+def test_a_fraction_of_the_training_images_is_near_to_it_in_whole_groups():
+    rows = [_row(f"{label}/{g}-{n}", f"{label} {g}") for label in "ab" for g in range(30) for n in range(1 + g % 7)]
+    whole = Counter(one.part for one in _split(rows))["train"]
+    parts = {}
+    for fraction in (0.25, 0.5, 0.75):
+        parts[fraction] = {one.path for one in _split(rows, train_fraction=fraction) if one.part == "train"}
+        assert abs(len(parts[fraction]) / whole - fraction) < 0.06
+    assert parts[0.25] < parts[0.5] < parts[0.75]
+
+
 @pytest.mark.parametrize("inner", [False, True])
 def test_smaller_training_parts_and_inner_divisions_keep_groups_together(inner):
     rows = _sites(20)
@@ -136,7 +177,7 @@ def test_a_group_in_two_given_parts_leaks():
     leaking = leaks(rows, copy)
     assert leaking == [Leak("a/1", "train", "a/2", "test", "group"), Leak("a/3", "train", "a/4", "test", "near")]
     message = (
-        r"^'a/1' in train is of the same group as 'a/2' in test \(and 1 more in data/copies/pairs\.csv\); "
+        r"^'a/1' in train is of the same group as 'a/2' in test \(and 1 more in data/copies/groups\.csv\); "
         r"put the group into one part, or leave such images out of train, -S key=drop, or let them be, -S key=allow$"
     )
     with pytest.raises(InputError, match=message):

@@ -56,7 +56,7 @@ def test_the_suggestion_is_a_finding_of_ones_own_set_that_stops_nothing(own):
     titles = {finding["what"]: finding for finding in report["findings"]}
     assert ("groups that names suggest" in titles) == own
     if own:
-        assert titles["groups that names suggest"]["advice"].endswith("metadata.csv: it is not divided then")
+        assert titles["groups that names suggest"]["advice"].endswith("a group is never both trained on and tested")
         assert not titles["groups that names suggest"]["stops"]
 
 

@@ -48,7 +48,8 @@ def _labels(found):
 def test_labels_of_a_table_need_no_class_folders(folder):
     found = _table(folder, LABELS)
     assert _labels(found) == {"1.jpg": "owl", "2.jpg": "owl", "3.jpg": "jay", "4.jpg": "jay", "night/5.jpg": "jay"}
-    assert (found.left_out, found.notes) == ([], ())
+    assert found.left_out == []
+    assert found.notes == ("the classes are those of the column label in metadata.csv, whatever folders are called",)
     assert {file.group for file in found.files} == {""}
 
 
@@ -62,10 +63,12 @@ def test_labels_of_a_table_need_no_class_folders(folder):
         (LABELS.replace("night/", "night\\"), "utf-8"),
         (LABELS.replace("1.jpg", "./1.jpg"), "utf-8"),
         (LABELS + "\n,\n", "utf-8"),
+        ("sep=,\n" + LABELS, "utf-8"),
+        (LABELS.replace("1.jpg,owl", " 1.jpg , owl "), "utf-8"),
         (LABELS.replace("file_name,label", "file_name,label,weather").replace("\n", ",rain\n").replace(
             "weather,rain", "weather"), "utf-8"),
     ],
-    ids=["semicolons", "tabs", "Excel", "spelling", "backslashes", "dot", "empty lines", "another column"],
+    ids=["semicolons", "tabs", "Excel", "spelling", "backslashes", "dot", "gaps", "sep", "spaces", "more"],
 )  # fmt: skip
 def test_tables_are_read_as_spreadsheets_write_them(folder, text, encoding):
     expected = _labels(_table(folder, LABELS))
@@ -95,7 +98,8 @@ def test_the_table_of_the_docs_is_read(tmp_path):
     assert {file.path: file.group for file in found.files} == {
         "owl/IMG_0001.jpg": "nest 1",
         "owl/IMG_0002.jpg": "nest 1",
-        "jay/IMG_0107.jpg": "site B",
+        "owl/IMG_0011.jpg": "nest 2",
+        "jay/IMG_0107.jpg": "nest 2",
         "jay/IMG_0108.jpg": "",
     }
 
@@ -140,13 +144,13 @@ def test_a_table_with_train_and_val_tests_on_val_and_says_so(classes):
         ("id,species\n1.jpg,owl\n", r"no column file_name, its columns are 'id', 'species'; .* rename the table"),
         ("file_name,species\n1.jpg,owl\n", r"no column label, part or group, its columns are 'file_name', 'species'"),
         ("file_name,label,Label\n", r"two columns label; remove one$"),
-        (LABELS + "9.jpg,owl\n", r"file_name: '9\.jpg' not in .*; give paths relative to that folder, such as '1"),
+        (LABELS + "9.jpg,owl\n", r"file_name: '9\.jpg' not among the photographs in .*; give .* such as '1"),
         (LABELS + "./1.jpg,owl\n", r"line 7: file_name '\./1\.jpg' is named twice; list each file once$"),
         (LABELS + ",owl\n", r"line 7: file_name '' is empty"),
         (LABELS + "6.jpg\n", r"line 7 has 1 cells, the header 2; mend the line$"),
         (LABELS.replace("owl", "a/b"), r"line 2: label 'a/b' cannot be the name of a folder; give it another name$"),
         (LABELS.replace("owl", ".."), r"line 2: label '\.\.' cannot be the name of a folder"),
-        (LABELS.replace("owl", "jay"), r"metadata\.csv: 1 different labels; two or more are needed$"),
+        (LABELS.replace("owl", "jay"), r"metadata\.csv: number of different labels: 1; two or more are needed$"),
         (LABELS.replace("1.jpg,owl", "1.jpg,Jay"), r"the class names 'Jay' and 'jay' differ only in case"),
         (LABELS.replace("2.jpg,owl", "2.jpg,"), r"the class 'owl' has 1 image; 2 or more are needed; add .* metadata"),
         (LABELS + '"', r"line 7: unexpected end of data; mend the line$"),
@@ -161,6 +165,15 @@ def test_a_table_that_cannot_be_used_is_refused_in_a_line(folder, text, message)
     [
         ("part\njay/0.jpg,later\n", r"line 2: part 'later' is not one of train, val, test; name one of these$"),
         ("group\njay/0.jpg,a\x07b\n", r"line 2: group 'a\\\\x07b' has control characters; give it another name$"),
+        (
+            "group\njay/0.jpg,Nest\njay/1.jpg,nest\n",
+            r"the groups 'Nest' and 'nest' differ only in case; spell both alike$",
+        ),
+        ("part\njay/0.jpg,NA\n", r"the column part is empty; fill it in, or remove it$"),
+        (
+            "group\njay/0.jpg,x\njay/1.jpg,x\njay/2.jpg,x\n",
+            r"all images of the class 'jay' are of the group 'x', which cannot be divided; name two groups in metadata",
+        ),
         ("part\njay/0.jpg,test\n", r"the part train lacks the class 'jay', 'owl'; every class needs images in train"),
     ],
 )
@@ -175,6 +188,23 @@ def test_parts_are_in_folders_or_in_the_table(tmp_path):
     _refused(
         folder, f"file_name,part\n{lines}", r"has a column part, and the folders are parts too; remove the column$"
     )
+
+
+def test_labels_of_a_table_do_not_pass_over_parts_that_are_folders(tmp_path):
+    names = [f"{part}/{label}/1.jpg" for part in ("train", "test") for label in ("jay", "owl")]
+    folder = _touched(tmp_path, names)
+    lines = "\n".join(f"{name},{name.split('/')[1]}" for name in names)
+    _refused(folder, f"file_name,label\n{lines}", r"has labels and no column part, and the folders 'test', 'train' are")
+
+
+def test_the_name_of_the_table_may_have_capital_letters(folder):
+    (folder / "Metadata.CSV").write_text(LABELS)
+    assert len(layout(folder).files) == 5
+
+
+def test_missing_values_of_r_are_no_group(classes):
+    found = _table(classes, "file_name,group\njay/0.jpg,NA\njay/1.jpg,NA\nowl/0.jpg,nest\n")
+    assert {file.group for file in found.files} == {"", "nest"}
 
 
 def test_a_table_that_is_not_utf_8_is_refused(folder):

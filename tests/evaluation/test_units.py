@@ -77,10 +77,44 @@ def test_a_test_over_images_errs_too_often_and_over_groups_as_seldom_as_it_says(
     assert wrong["groups"] / draws < 0.07
 
 
+@pytest.mark.parametrize("sizes", [(60, *[5] * 19), (40, 40, *[3] * 20), (100, *[1] * 60)])
+def test_a_test_over_groups_of_different_sizes_errs_as_seldom_as_it_says(sizes):
+    unit = np.repeat(np.arange(len(sizes)), sizes)
+    wrong, draws = 0, 400
+    for seed in range(draws):
+        rng = np.random.default_rng(seed)
+        # Each method has its own hard groups, so that nothing but groups differs.
+        gains = np.repeat(rng.normal(size=len(sizes)), sizes) + 0.3 * rng.normal(size=(REPEATS, len(unit)))
+        parts = crossed(units.by_unit(gains, unit), effective=units.effective_groups(unit))
+        wrong += abs(parts.mean) > parts.half_width()
+    assert wrong / draws < 0.075
+
+
+def test_groups_that_were_named_between_two_experiments_count_in_both():
+    rng = np.random.default_rng(3)
+    with_groups, without = _experiment("a", _clustered(rng), UNIT), _experiment("b", _clustered(rng))
+    both = _experiment("b", [list(trial.right.values()) for trial in without.trials.values()], UNIT)
+    expected = comparison.compare([with_groups, both]).pairs[0]
+    for several in ([with_groups, without], [without, with_groups]):
+        [pair] = comparison.compare(several).pairs
+        assert pair.p == pytest.approx(expected.p)
+        assert abs(pair.difference) == pytest.approx(abs(expected.difference))
+
+
+def test_gains_and_losses_of_a_group_that_are_equal_are_no_win():
+    first, second = np.zeros((2, 10, 3), dtype=bool)
+    for place, wins in enumerate((1, 2)):
+        first[:wins, place] = True
+    second[:3, 2] = True
+    groups = [0, 0, 0]
+    gains = recommendation._gains(_experiment("a", first, groups), _experiment("b", second, groups))
+    assert gains.tolist() == [0]
+
+
 def test_the_exchange_of_groups_is_that_of_all_signs_written_out():
     gains = [2, -1, 0, 3, -2]
     signed = [sum(s * g for s, g in zip(signs, gains, strict=True)) for signs in itertools.product((1, -1), repeat=5)]
-    assert statistics.exchange_p(gains) == pytest.approx(np.mean([abs(one) >= abs(sum(gains)) for one in signed]))
+    assert units.exchange_p(gains) == pytest.approx(np.mean([abs(one) >= abs(sum(gains)) for one in signed]))
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -54,7 +54,7 @@ def test_a_site_is_trained_on_or_tested_and_counts_once(sites):
         assert len(rows) == 2 * KINDS * EACH
     page = (paths.REPORT / "index.html").read_text(encoding="utf-8")
     assert "6 groups of 9 images, named in metadata.csv" in page
-    assert "Test images of a group that metadata.csv names count together, as one." in page
+    assert "No group that metadata.csv names is on both sides of a split." in page
 
 
 def test_the_doctor_and_the_stage_say_what_the_table_names(sites, capsys):

@@ -7,7 +7,8 @@ from pipeline.core.choices import load
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import collecting, published
 from pipeline.datasets.collect.dataset import Collected, DataSet, Request
-from pipeline.datasets.collect.folder import Layout, check_location
+from pipeline.datasets.collect.folder import Layout
+from pipeline.datasets.collect.location import check_location
 from pipeline.datasets.collect.sets import known
 
 

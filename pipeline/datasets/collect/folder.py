@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import metadata, parts
 from pipeline.datasets.collect.left_out import OUTSIDE
@@ -66,31 +65,6 @@ class Layout(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def check_location(folder: str) -> Path:
-    """Check that the `folder` of params.yaml exists from any working directory of DVC, and is not empty.
-
-    Raises:
-        InputError: if it is relative and not the default, missing, a file, empty, or around this project.
-    """
-    path = Path(folder)
-    if path != paths.OWN_FOLDER and not path.is_absolute():
-        raise InputError(
-            f"folder: {folder!r} is relative, which queued and --temp runs would not find; "
-            f"give an absolute path such as {paths.root() / path.expanduser()}"
-        )
-    if not path.is_dir():
-        fault = "is not a folder" if path.exists() else "does not exist"
-        raise InputError(f"folder: {folder!r} {fault}; give the folder that holds the class folders")
-    if path.is_absolute() and paths.root().is_relative_to(path.resolve()):
-        raise InputError(
-            f"folder: {folder!r} holds this project itself, whose files would be images; "
-            "put the class folders into a folder of their own"
-        )
-    if not listed(path, OUR_FILES):
-        raise InputError(_empty_message(path))
-    return path
-
-
 def layout(folder: Path) -> Layout:
     """Return class and part of every file in the user's folder; no file is opened but the table.
 
@@ -114,7 +88,7 @@ def layout(folder: Path) -> Layout:
     left_out += [LeftOut(escaped(path), reason) for path, reason in unlisted.items()]
     inside = [file for file in every if file.path not in unlisted]
     _check_counts(folder, classes, inside, way_out=way_out)
-    misnamed = [file.path for file in inside if name_fault(file.path)]
+    misnamed = {file.path for file in inside if name_fault(file.path)}
     left_out += [LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed]
     files = sorted((file for file in inside if file.path not in misnamed), key=lambda file: file.path)
     return Layout(files, sorted(left_out), tuple(_notes(folder, classes, table)))
@@ -131,7 +105,7 @@ def _by_folders(folder: Path, table: Metadata | None) -> tuple[list[ClassFolder]
         raise InputError(
             f"{folder / metadata.NAME}: has a column part, and the folders are parts too; remove the column"
         )
-    loose = [file for file in loose if file != folder / metadata.NAME]
+    loose = [file for file in loose if file.name.casefold() != metadata.NAME]
     files = []
     for one in classes:
         for path in walk(one.folder):
@@ -144,10 +118,17 @@ def _by_folders(folder: Path, table: Metadata | None) -> tuple[list[ClassFolder]
 def _by_table(folder: Path, table: Metadata) -> tuple[list[ClassFolder], list[ImageFile], list[Path]]:
     """Return the classes of the table, as if they were folders, and all files; none is loose."""
     labels = sorted({entry.label for entry in table.entries.values()} - {""})
-    too_few = f"{folder / metadata.NAME}: {len(labels)} different labels; two or more are needed"
+    too_few = f"{folder / metadata.NAME}: number of different labels: {len(labels)}; two or more are needed"
     _check_labels(folder, labels, too_few=lambda: too_few)
     files = []
-    for top in listed(folder, {*OUR_FILES, metadata.NAME}):
+    inside = listed(folder, {*OUR_FILES, metadata.NAME})
+    tops = [top.name for top in inside if top.is_dir() and parts.part_of(top.name)]
+    if len(tops) > 1 and not table.has("part"):
+        raise InputError(
+            f"{folder / metadata.NAME}: has labels and no column part, and the folders {names(tops)} are parts; "
+            "add the column part, or remove the column label, and the class folders in the parts are used"
+        )
+    for top in inside:
         for path in walk(top) if top.is_dir() else [top]:
             files.append(_file(folder, path, *table.entry(_relative(folder, path))))
     parts_of = table.parts or [""]
@@ -162,13 +143,26 @@ def _check_counts(folder: Path, classes: Sequence[ClassFolder], files: Sequence[
     """Check that each class has enough files in each part."""
     counts = Counter((file.label, file.part) for file in files)
     short = [line for one in classes for line in _shortage(counts[one.label, one.part], one.label, one.part)]
+    if not short:
+        short = [line for label in {one.label for one in classes} for line in _lone_group(files, label)]
+        way_out = f"name two groups in {metadata.NAME}, or none"
     if short:
         more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
         raise InputError(f"{folder}: {short[0]}{more}; {way_out}")
 
 
+def _lone_group(files: Sequence[ImageFile], label: str) -> list[str]:
+    """Return the line of a class whose files are all of one group, which cannot be divided; none for another."""
+    groups = {file.group or file.path for file in files if file.label == label}
+    if len(groups) > 1 or any(file.part for file in files):
+        return []
+    return [f"all images of the class {label!r} are of the group {groups.pop()!r}, which cannot be divided"]
+
+
 def _notes(folder: Path, classes: Sequence[ClassFolder], table: Metadata | None) -> Iterator[str]:
     """Yield what is worth saying of a folder that can be used."""
+    if table and table.has("label"):
+        yield f"the classes are those of the column label in {metadata.NAME}, whatever folders are called"
     if table and table.tested:
         yield parts.remark(table.tested, kind=f"part in {metadata.NAME}")
     if tested := parts.tested(classes):
@@ -218,19 +212,6 @@ def _shortage(files: int, label: str, part: str) -> list[str]:
         return []
     images = f"{files} image" if files else "no image"
     return [f"the class {label!r} has {images}{f' in {part}' if part else ''}; {needed} or more are needed"]
-
-
-def _empty_message(path: Path) -> str:
-    if path.is_absolute():
-        return f"folder: '{path}' is empty; put one folder a class into it"
-    original = paths.root() / path
-    # DVC's queued and --temp runs work in a copy of the repository, without files that git ignores.
-    if paths.root() != Path.cwd().resolve() and original.is_dir() and subfolders(original):
-        return (
-            f"{path} is empty in this copy of the project, since files outside git do not come along; "
-            f"name them by their own place: -S \"folder='{original}'\""
-        )
-    return f"{path} is empty; put one folder a class into it, or name another: -S data=folder -S folder=/path"
 
 
 def _loose_files(folder: Path, class_folders: list[ClassFolder]) -> list[Path]:

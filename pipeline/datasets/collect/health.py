@@ -21,9 +21,10 @@ TESTED = "images taken as the test part"
 # A part that the manifest gives; no image of it is opened here.
 _TEST = "test"
 _PLACES = ("across parts", "across classes", "within the test part", "within a class")
+_TITLES = {"exact": "exact duplicates", "near": "near duplicates", groups.NAMED: "groups"}
 _TWICE = "remove all but one: each counts by itself in the accuracy and makes its interval too narrow"
 _LEAK_ADVICE: dict[Choice, str] = {
-    "refuse": "remove one of each, or leave them out of training: -S defaults.data.on_leak=drop (allow lets them be)",
+    "refuse": "{mend}, or leave them out of training: -S defaults.data.on_leak=drop (allow lets them be)",
     "drop": "nothing: they are left out of the earlier part",
     "allow": "know that the test part is easier for them, or leave them out of training: -S defaults.data.on_leak=drop",
 }
@@ -196,14 +197,11 @@ def _repeated(
         files[leak.kind, "across parts"].append(f"{leak.path} = {leak.of}")
         if on_leak == "refuse":
             stopping.add((leak.kind, "across parts"))
-    if across := files.pop((groups.NAMED, "across parts"), None):
-        advice = _LEAK_ADVICE[on_leak].replace("remove one of each", "put each group into one part")
-        yield Finding("groups across parts", across, advice, (groups.NAMED, "across parts") in stopping)
     for where in _PLACES:
-        for sure in ("exact", "near"):
+        for sure, title in _TITLES.items():
             if listed := files[sure, where]:
                 stops = (sure, where) in stopping
-                yield Finding(f"{sure} duplicates {where}", listed, _advice(where, sure, on_leak, stops), stops)
+                yield Finding(f"{title} {where}", listed, _advice(where, sure, on_leak, stops), stops)
 
 
 def _where(image: Row, other: Row) -> Iterator[str]:
@@ -234,13 +232,16 @@ def _alike(pairs: Sequence[Pair]) -> Iterator[Finding]:
 
 def _likely_groups(rows: Sequence[Row]) -> Iterator[Finding]:
     if suggested := likely(rows):
-        advice = "if each is one specimen, site or day, name it as a group in metadata.csv: it is not divided then"
+        advice = (
+            "if each is one specimen, site or day, name it in metadata.csv: a group is never both trained on and tested"
+        )
         yield Finding("groups that names suggest", suggested, advice)
 
 
 def _advice(where: str, sure: str, on_leak: Choice, stops: bool) -> str:
     if where == "across parts":
-        return _LEAK_ADVICE[on_leak]
+        mend = "put each group into one part" if sure == groups.NAMED else "remove one of each"
+        return _LEAK_ADVICE[on_leak].format(mend=mend)
     if where == "across classes":
         also = ", or allow such pairs: -S defaults.data.duplicates=allow" if stops else ""
         return f"look which class is right and remove the {'copy' if sure == 'exact' else 'other'}{also}"

@@ -7,7 +7,7 @@ tables with commas, semicolons or tabs; all three are read.
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ FILE = "file_name"
 _SEPARATORS = (",", ";", "\t")
 # What a class cannot be called, as predictions are sorted into folders of these names.
 _NO_FOLDERS = (".", "..")
+# How programs of statistics write an empty cell.
+_EMPTY = ("NA", "NaN", "nan")
 
 
 class Entry(NamedTuple):
@@ -80,7 +82,7 @@ def read(folder: Path) -> Metadata | None:
     Raises:
         InputError: for a table without the columns, with a line of another length, or with a value that cannot be used.
     """
-    file = folder / NAME
+    file = next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == NAME), folder / NAME)
     if not file.is_file():
         return None
     lines = _lines(file)
@@ -90,7 +92,7 @@ def read(folder: Path) -> Metadata | None:
     for number, line in lines:
         if len(line) != len(columns):
             raise InputError(f"{file}: line {number} has {len(line)} cells, the header {len(columns)}; mend the line")
-        cells = {name: cell if name == FILE else cell.strip() for name, cell in zip(columns, line, strict=True) if name}
+        cells = {name: _cell(cell) for name, cell in zip(columns, line, strict=True) if name}
         path = _plain(cells[FILE])
         if not path or path in entries:
             fault = "is named twice" if path else "is empty"
@@ -99,6 +101,10 @@ def read(folder: Path) -> Metadata | None:
         called.setdefault(part, cells.get("part", ""))
         entries[path] = Entry(_named(file, number, cells, "label"), part, _named(file, number, cells, "group"))
     present = frozenset(columns) & frozenset(Entry._fields)
+    _check_groups(file, entries)
+    for column in ("label", "part"):
+        if column in present and not any(getattr(entry, column) for entry in entries.values()):
+            raise InputError(f"{file}: the column {column} is empty; fill it in, or remove it")
     if "train" in called and "val" in called and TEST not in called:
         # As folders of these names are taken.
         entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
@@ -115,8 +121,8 @@ def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None
     present = {_plain(path) for path in paths}
     if missing := [path for path in metadata.entries if path not in present]:
         raise InputError(
-            f"{folder / NAME}: {FILE}: {names(missing)} not in {folder}; give paths relative to that folder, such as "
-            f"{next(iter(sorted(present)), 'owl/1.jpg')!r}, or remove the lines"
+            f"{folder / NAME}: {FILE}: {names(missing)} not among the photographs in {folder}; give paths relative to "
+            f"that folder, such as {next(iter(sorted(present)), 'owl/1.jpg')!r}, or remove the lines"
         )
 
 
@@ -128,7 +134,12 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8; save it as 'CSV UTF-8'") from None
     header = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(_SEPARATORS, key=header.count), strict=True)
+    # As Excel may name the separator before the header.
+    named = header.startswith("sep=")
+    separator = header[4:5] if named and header[4:5] in _SEPARATORS else max(_SEPARATORS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    if named:
+        next(reader)
     try:
         for line in reader:
             if any(cell.strip() for cell in line):
@@ -150,6 +161,20 @@ def _columns(file: Path, header: Sequence[str]) -> list[str]:
     if repeated := [name for name in known if columns.count(name) > 1]:
         raise InputError(f"{file}: two columns {repeated[0]}; remove one")
     return columns
+
+
+def _check_groups(file: Path, entries: Mapping[str, Entry]) -> None:
+    """Check that groups differ in more than case, where one of two was mistyped."""
+    spellings: dict[str, str] = {}
+    for entry in entries.values():
+        other = spellings.setdefault(entry.group.casefold(), entry.group)
+        if other != entry.group:
+            raise InputError(f"{file}: the groups {other!r} and {entry.group!r} differ only in case; spell both alike")
+
+
+def _cell(text: str) -> str:
+    stripped = unicodedata.normalize("NFC", text.strip())
+    return "" if stripped in _EMPTY else stripped
 
 
 def _part(file: Path, number: int, name: str) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from pipeline.core import digests, paths
+from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Pair, Row
 
 # From the surest to the least sure.
@@ -78,6 +80,22 @@ def words(rows: Sequence[Row]) -> str:
     size = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{sizes[0]:,}"
     rest = f"; {alone:,} image{'s' if alone > 1 else ''} in none" if alone else ""
     return f"{len(sizes):,} groups of {size} images, named in metadata.csv{rest}"
+
+
+def of_images(images: Sequence[str]) -> list[str]:
+    """Return the group of each image as data/copies/groups.csv has it, "" for none; nothing if the user named no group.
+
+    A group that is joined to another, as they have copies of one photograph, is one with it.
+
+    Args:
+        images: paths, as in the manifest.
+    """
+    digests.check(paths.GROUPS)
+    alike = manifest.read(paths.GROUPS, Alike)
+    if all(one.kind != NAMED for one in alike):
+        return []
+    number = {one.path: str(one.group) for one in alike}
+    return [number.get(image, "") for image in images]
 
 
 def _neighbors(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:

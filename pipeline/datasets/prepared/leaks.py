@@ -93,7 +93,8 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
     """
     if leaking:
         first = leaking[0]
-        more = f" (and {len(leaking) - 1} more in {paths.PAIRS})" if len(leaking) > 1 else ""
+        listed = paths.GROUPS if any(leak.kind == NAMED for leak in leaking) else paths.PAIRS
+        more = f" (and {len(leaking) - 1} more in {listed})" if len(leaking) > 1 else ""
         mend = "put the group into one part" if first.kind == NAMED else "remove one"
         raise InputError(
             f"{first.path!r} in {first.part} is {_WORDS[first.kind]} {first.of!r} in {first.of_part}{more}; {mend}, "

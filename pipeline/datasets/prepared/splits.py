@@ -110,12 +110,16 @@ def _of(rows: Sequence[Row], parts: Mapping[str, str], part: str) -> list[Row]:
 
 
 def _fewer(rows: Sequence[Row], fraction: float, entropy: tuple[int, ...]) -> set[str]:
-    """Return the paths of a fraction of each class, the first in random order; an image comes with its copies."""
+    """Return the paths of a fraction of each class, the first in random order; an image comes with its copies.
+
+    A named group comes whole, unless the class comes nearer to its fraction without it and has some images.
+    """
     kept: set[tuple[str, str]] = set()
+    named = any(row.group for row in rows)
     for label, copies in _copies(rows).items():
-        room = max(1, round(fraction * copies.total()))
+        wanted = room = max(1, round(fraction * copies.total()))
         for image in _order(label, copies, entropy):
-            if room <= 0:
+            if room <= 0 or (named and room < wanted and copies[image] > 2 * room):
                 break
             kept.add((label, image))
             room -= copies[image]

@@ -102,14 +102,15 @@ def _p(
     if metric == ACCURACY and len(repeats) == 1 and trials[0][0].groups:
         right, unit = np.array([by_image(each)[0] for each in trials]), trials[0][0].units
         gains = (units.sums(right[one] - right[other], unit) for one, other in zip(first, second, strict=True))
-        return np.array([statistics.exchange_p(each) for each in gains])
+        return np.array([units.exchange_p(each) for each in gains])
     if metric == ACCURACY and len(repeats) == 1:
         only = _only(np.array([answers(each)[0] for each in trials]))
         return statistics.mcnemar_p(only[first, second], only[second, first])
     if len(repeats) == 1:
         return np.full(len(first), np.nan)
     if metric == ACCURACY and not drawn and trials[0][0].unit_count > 1:
-        return p_values(_crossed(np.array([answers(each) for each in trials]), first, second))
+        table = np.array([answers(each) for each in trials])
+        return p_values(_crossed(table, first, second, effective=trials[0][0].effective_groups))
     scores = np.array([[one.score(metric) for one in each] for each in trials])
     parts = [part_sizes(each, drawn=drawn) for each in trials]
     train, test = (np.array([one[name] for one in parts]) for name in ("train", "test"))
@@ -127,13 +128,14 @@ def _only(right: FloatArray) -> FloatArray:
     return both.diagonal()[:, None] - both
 
 
-def _crossed(right: FloatArray, first: Places, second: Places) -> Crossed:
+def _crossed(right: FloatArray, first: Places, second: Places, *, effective: float) -> Crossed:
     """Return what `crossed.crossed` does of the differences of each pair.
 
     Args:
         right: (experiments, n, m) as `answers` has it of each.
         first: (pairs,) the first experiment of each.
         second: (pairs,) the second.
+        effective: as for `crossed.crossed`.
     """
     _, n, m = right.shape
 
@@ -154,4 +156,5 @@ def _crossed(right: FloatArray, first: Places, second: Places) -> Crossed:
         residual=(n * m * cells - n * repeats - m * images + squared) / (every * (n - 1) * (m - 1)),
         n=n,
         m=m,
+        effective=max(effective, 2.0),
     )

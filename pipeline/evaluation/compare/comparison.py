@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import all_pairs, pairs, statistics, units
+from pipeline.evaluation.compare import all_pairs, common_groups, pairs, statistics
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import crossed_interval
 from pipeline.evaluation.compare.experiments import (
@@ -28,7 +28,9 @@ SPLITS = (
     "Every repeat draws a new split: intervals and t tests are over splits and seeds, with Nadeau and Bengio's "
     "correction for training parts that overlap."
 )
+# What intervals over test images, and intervals over splits or seeds, have to do with groups of images.
 GROUPED = " Test images of a group that metadata.csv names count together, as one."
+DIVIDED = " No group that metadata.csv names is on both sides of a split."
 ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
 
 
@@ -46,6 +48,7 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
             common, or a trial lacks the score.
     """
     check(experiments, metric)
+    experiments = common_groups.applied(experiments)
     drawn = any(map(draws_splits, experiments))
     compared = [pairs.pair(a, b, metric, drawn=drawn, resample=resample) for a, b in combinations(experiments, 2)]
     p = np.array([np.nan if one.p is None else one.p for one in compared])
@@ -70,6 +73,7 @@ def compare_some(experiments: Sequence[Experiment], wanted: Iterable[tuple[str, 
         InputError: as `compare` does.
     """
     check(experiments)
+    experiments = common_groups.applied(experiments)
     drawn, by_name = any(map(draws_splits, experiments)), {one.name: one for one in experiments}
     every = all_pairs.family(experiments, ACCURACY, drawn=drawn)
     compared = [pairs.pair(by_name[a], by_name[b], ACCURACY, drawn=drawn, resample=False) for a, b in wanted]
@@ -135,8 +139,17 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
 
 def over(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
     """Return in a sentence what the intervals and tests are of, and in another how named groups of images count."""
-    grouped = any(trial.groups for one in experiments for trial in one.trials.values())
-    return _over(experiments, metric) + (GROUPED if grouped else "")
+    if all(not trial.groups for one in experiments for trial in one.trials.values()):
+        return _over(experiments, metric)
+    return _over(experiments, metric) + grouping(experiments, metric)
+
+
+def grouping(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
+    """Return in a sentence how named groups of images count in the intervals."""
+    several = any(len(one.trials) > 1 for one in experiments)
+    if metric != ACCURACY or (several and any(map(draws_splits, experiments))):
+        return DIVIDED
+    return GROUPED
 
 
 def _over(experiments: Sequence[Experiment], metric: str) -> str:
@@ -178,10 +191,10 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
 def _interval(one: Experiment, values: Sequence[float], metric: str) -> Interval | None:
     trials, drawn = list(one.trials.values()), draws_splits(one)
     if metric == ACCURACY and len(values) == 1:
-        images = units.effective(trials[0].units)
-        return statistics.wilson(sum(trials[0].right.values()) * (images / len(trials[0].right)), images)
+        worth = trials[0].worth
+        return statistics.wilson(sum(trials[0].right.values()) * (worth / len(trials[0].right)), worth)
     if metric == ACCURACY and not drawn:
-        return crossed_interval(answers(trials), images=units.effective(trials[0].units))
+        return crossed_interval(answers(trials), worth=trials[0].worth)
     # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.
     if len(values) == 1 or np.allclose(values, values[0], rtol=statistics.NO_SPREAD, atol=0):
         return None

@@ -35,7 +35,9 @@ class Crossed(NamedTuple):
         of_images: variance of the mean by the images, sd^2 / m of their means; holds the residual's.
         residual: variance of the mean by what is neither the repeats' nor the images' own.
         n: number of repeats.
-        m: number of images.
+        m: number of images, or of groups of images.
+        effective: m for images; for groups the number of groups of one size by which the variance would be known as
+            well, see `units.effective_groups`.
     """
 
     mean: Any
@@ -44,6 +46,7 @@ class Crossed(NamedTuple):
     residual: Any
     n: int
     m: int
+    effective: float
 
     @property
     def of_images_alone(self) -> Any:
@@ -53,14 +56,14 @@ class Crossed(NamedTuple):
     def half_width(self, alpha: float | FloatArray = ALPHA) -> Any:
         """Return the half-width of the interval of the mean whose error is at most `alpha`.
 
-        With t of n - 1 and of m - 1 degrees of freedom it is sqrt(t_n^2 V_repeats + t_m^2 (V_images - V_residual)),
-        and never less than the images' own t_m sqrt(V_images).
+        With t of n - 1 and of `effective` - 1 degrees of freedom it is sqrt(t_n^2 V_repeats + t_m^2 (V_images -
+        V_residual)), and never less than the images' own t_m sqrt(V_images).
 
         Source:
             Banerjee 1960; the floor is a departure, which only widens.
         """
         over_repeats = stats.t.isf(alpha / 2, self.n - 1) ** 2 * self.of_repeats
-        over_images = stats.t.isf(alpha / 2, self.m - 1) ** 2
+        over_images = stats.t.isf(alpha / 2, self.effective - 1) ** 2
         both = over_repeats + over_images * self.of_images_alone
         return np.sqrt(np.maximum(both, over_images * self.of_images))
 
@@ -89,11 +92,12 @@ class CrossedTest(NamedTuple):
     images: int
 
 
-def crossed(table: FloatArray) -> Crossed:
+def crossed(table: FloatArray, *, effective: float | None = None) -> Crossed:
     """Return the mean and its variances.
 
     Args:
         table: (..., n, m) values of n >= 2 repeats and m >= 2 images, each image in every repeat.
+        effective: as `Crossed` has it, 2 at least; m by default.
 
     Raises:
         ValueError: for fewer repeats or images.
@@ -111,16 +115,18 @@ def crossed(table: FloatArray) -> Crossed:
         residual=(residuals**2).sum((-2, -1)) / ((n - 1) * (m - 1) * n * m),
         n=n,
         m=m,
+        effective=m if effective is None else max(effective, 2.0),
     )
 
 
-def crossed_test(gains: FloatArray) -> CrossedTest:
+def crossed_test(gains: FloatArray, *, effective: float | None = None) -> CrossedTest:
     """Test whether the mean of paired differences is 0, over other repeats and other images.
 
     Without any spread there is no evidence: p is 1 and the interval NaN.
 
     Args:
         gains: (n, m) for each repeat and image the one's score minus the other's; n, m >= 2.
+        effective: as for `crossed`.
 
     Raises:
         ValueError: for fewer repeats or images.
@@ -131,11 +137,11 @@ def crossed_test(gains: FloatArray) -> CrossedTest:
     >>> round(result.mean, 3), round(result.p, 2)
     (0.05, 0.08)
     """
-    parts = crossed(gains)
+    parts = crossed(gains, effective=effective)
     mean, half = float(parts.mean), float(parts.half_width())
     ends = (mean - half, mean + half) if half > 0 else (np.nan, np.nan)
     repeats = stats.t.isf(ALPHA / 2, parts.n - 1) * np.sqrt(parts.of_repeats)
-    images = stats.t.isf(ALPHA / 2, parts.m - 1) * np.sqrt(parts.of_images)
+    images = stats.t.isf(ALPHA / 2, parts.effective - 1) * np.sqrt(parts.of_images)
     return CrossedTest(float(p_values(parts)), mean, *ends, float(repeats), float(images), parts.n, parts.m)
 
 
@@ -149,7 +155,8 @@ def p_values(parts: Crossed) -> FloatArray:
     distance = np.abs(mean)
 
     def beyond(log_p: Any, distance: Any, repeats: Any, images: Any, residual: Any) -> Any:
-        return Crossed(distance, repeats, images, residual, parts.n, parts.m).half_width(np.exp(log_p)) - distance
+        of_one = Crossed(distance, repeats, images, residual, parts.n, parts.m, parts.effective)
+        return of_one.half_width(np.exp(log_p)) - distance
 
     least = float(np.log(LEAST_P))
     spread = (parts.half_width() > 0) & (distance > 0)
@@ -161,7 +168,7 @@ def p_values(parts: Crossed) -> FloatArray:
     return p
 
 
-def crossed_interval(right: FloatArray, *, images: float | None = None) -> Interval:
+def crossed_interval(right: FloatArray, *, worth: float | None = None) -> Interval:
     """Return the 95 % interval of an accuracy, over other repeats and other images.
 
     On each side the half-widths of the t interval over the repeats and of Wilson's interval over the images are added
@@ -169,13 +176,13 @@ def crossed_interval(right: FloatArray, *, images: float | None = None) -> Inter
 
     Args:
         right: (n, m) whether each repeat gets each image right, n >= 2.
-        images: how many independent images the m columns are worth; m by default.
+        worth: how many independent images the m columns are worth; m by default.
 
     >>> right = np.ones((3, 60))
     >>> [round(end, 3) for end in crossed_interval(right)]
     [0.94, 1.0]
     """
-    m = images or right.shape[1]
+    m = worth or right.shape[1]
     values = right.mean(1)
     mean = float(values.mean())
     over_repeats = mean - interval(values.tolist(), train=1, test=0).low

@@ -45,6 +45,16 @@ class Trial(NamedTuple):
         """Number of its units."""
         return int(self.units.max()) + 1
 
+    @property
+    def worth(self) -> float:
+        """How many independent images its test images are worth, see `units.effective`."""
+        return units.effective(self.units) if self.groups else float(len(self.right))
+
+    @property
+    def effective_groups(self) -> float:
+        """The effective number of its units, see `units.effective_groups`."""
+        return units.effective_groups(self.units) if self.groups else float(len(self.right))
+
 
 class Experiment(NamedTuple):
     """One experiment with its repeats.

@@ -66,8 +66,9 @@ def _tested(
     if len(of_a) < 2:
         return None, lambda _: None
     if metric == ACCURACY and not drawn and of_a[0].unit_count > 1:
-        gains = answers(of_a) - answers(of_b)
-        return crossed_test(gains), lambda n: power.smallest_detectable_crossed(gains, repeats=n)
+        gains, effective = answers(of_a) - answers(of_b), of_a[0].effective_groups
+        crossed = crossed_test(gains, effective=effective)
+        return crossed, lambda n: power.smallest_detectable_crossed(gains, repeats=n, effective=effective)
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
     parts = part_sizes([*of_a, *of_b], drawn=drawn)
     test = statistics.corrected_t(differences, **parts)
@@ -77,9 +78,8 @@ def _tested(
 def _smallest_on_one_part(tested: dict[int, McNemar], trial: Trial) -> float | None:
     for one in tested.values():
         # As many independent images as the groups are worth, of which the same fraction is discordant.
-        images = units.effective(trial.units)
-        discordant = (one.only_a + one.only_b) * images / len(trial.right)
-        return power.smallest_detectable_on_one_part(round(discordant), round(images))
+        discordant = (one.only_a + one.only_b) * trial.worth / len(trial.right)
+        return power.smallest_detectable_on_one_part(round(discordant), round(trial.worth))
     return None
 
 

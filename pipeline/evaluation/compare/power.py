@@ -44,7 +44,9 @@ def smallest_detectable(
     return _effect(n) * float(values.std(ddof=1) * np.sqrt(1 / n + test / train))
 
 
-def smallest_detectable_crossed(gains: FloatArray, *, repeats: int | None = None) -> float | None:
+def smallest_detectable_crossed(
+    gains: FloatArray, *, repeats: int | None = None, effective: float | None = None
+) -> float | None:
     """Return the smallest true mean difference that `crossed.crossed_test` detects in about 80 % of such experiments.
 
     What the repeats' variance alone and the images' alone would need is added as squares, as the test adds half-widths.
@@ -52,16 +54,17 @@ def smallest_detectable_crossed(gains: FloatArray, *, repeats: int | None = None
     Args:
         gains: (n, m) as for `crossed.crossed_test`.
         repeats: number of repeats of such experiments on as many images, >= 2; n where none is given.
+        effective: as for `crossed.crossed_test`.
 
     Returns:
         The difference, in the unit of `gains`; None without any spread.
     """
-    return _smallest_crossed(crossed(gains), repeats or len(gains))
+    return _smallest_crossed(crossed(gains, effective=effective), repeats or len(gains))
 
 
 def _smallest_crossed(parts: Crossed, repeats: int) -> float | None:
     fewer = parts.n / repeats
-    images = _effect(parts.m) ** 2
+    images = _effect(parts.effective) ** 2
     both = _effect(repeats) ** 2 * parts.of_repeats * fewer + images * parts.of_images_alone
     # The residual is the one part of the images' variance that further repeats average out.
     floor = images * max(parts.of_images + parts.residual * (fewer - 1), 0.0)
@@ -92,7 +95,7 @@ def repeats_for(difference: float, smallest: Callable[[int], float | None]) -> i
 
 
 @cache
-def _effect(n: int) -> float:
+def _effect(n: float) -> float:
     """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
     critical = stats.t.isf(ALPHA / 2, n - 1)
     # By the side of the difference alone: a test that rejects on the other one is no detection.

@@ -177,7 +177,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike, unit: npt.NDArray[np
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    p = mcnemar_p(only_a, only_b) if unit is None else exchange_p(units.sums(a.astype(np.int64) - b, unit))
+    p = mcnemar_p(only_a, only_b) if unit is None else units.exchange_p(units.sums(a.astype(np.int64) - b, unit))
     return McNemar(only_a, only_b, float(p))
 
 
@@ -193,29 +193,6 @@ def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
     one, other = np.asarray(only_a), np.asarray(only_b)
     p: FloatArray = np.minimum(2 * stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
     return p
-
-
-def exchange_p(gains: npt.ArrayLike) -> float:
-    """Return the two-sided p of the sum of gains, if each had either sign with equal probability.
-
-    Args:
-        gains: (n,) whole numbers; by how many images each group is better.
-
-    >>> exchange_p([1, 1, 1, -1]) == mcnemar([1, 1, 1, 0], [0, 0, 0, 1]).p
-    True
-    >>> exchange_p([3, -1])
-    1.0
-    """
-    sizes = np.abs(np.asarray(gains)).astype(np.int64)
-    # The probability of each sum: that of -n is at place 0, of n at the end.
-    probability = np.ones(1)
-    for size in sizes[sizes > 0]:
-        wider = np.zeros(len(probability) + 2 * size)
-        wider[: len(probability)] += probability / 2
-        wider[2 * size :] += probability / 2
-        probability = wider
-    distance = np.abs(np.arange(len(probability)) - len(probability) // 2)
-    return float(min(probability[distance >= abs(int(np.sum(gains)))].sum(), 1.0))
 
 
 def bootstrap_difference(

@@ -4,10 +4,12 @@ Split conformal prediction (Vovk, Gammerman and Shafer 2005; Sadinle, Lei and Wa
 score 1 - p of the actual class. The promise is of images drawn as the calibration images were.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.evaluation.compare import units
 from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, IntArray
 
 LEVELS = (0.9, 0.95)
@@ -32,7 +34,7 @@ class Threshold:
     score: float
 
 
-def rank(images: int, level: float, *, risk: float = RISK) -> int | None:
+def rank(images: int, level: float, *, risk: float = RISK, worth: float | None = None) -> int | None:
     """Return the smallest rank whose threshold reaches the level with a probability of at least 1 - risk.
 
     With the k-th smallest of n calibration scores as threshold, the coverage of later images, given those n, is
@@ -43,6 +45,8 @@ def rank(images: int, level: float, *, risk: float = RISK) -> int | None:
         images: n.
         level: the promised coverage, between 0 and 1.
         risk: the probability of a lower coverage that is accepted.
+        worth: how many independent images they are worth, see `units.effective`; n by default. The rank of so many is
+            taken to the same place among n.
 
     Returns:
         k, or None where even k = n does not do: below 22 images for 90 %, below 45 for 95 %, at a risk of 0.1.
@@ -52,40 +56,49 @@ def rank(images: int, level: float, *, risk: float = RISK) -> int | None:
     """
     from scipy.stats import beta
 
-    ranks = np.arange(1, images + 1)
-    enough = np.flatnonzero(beta.sf(level, ranks, images + 1 - ranks) >= 1 - risk)
-    return int(ranks[enough[0]]) if len(enough) else None
+    several = images if worth is None else int(worth)
+    ranks = np.arange(1, several + 1)
+    enough = np.flatnonzero(beta.sf(level, ranks, several + 1 - ranks) >= 1 - risk)
+    return math.ceil(int(ranks[enough[0]]) * images / several) if len(enough) else None
 
 
-def fit(probabilities: FloatArray, labels: IntArray, *, risk: float = RISK) -> tuple[Threshold, ...]:
+def fit(
+    probabilities: FloatArray, labels: IntArray, *, risk: float = RISK, unit: IntArray | None = None
+) -> tuple[Threshold, ...]:
     """Return the threshold of each of `LEVELS`.
 
     Args:
         probabilities: (n, K) of calibration images, which the network was not trained on.
         labels: (n,) their classes.
         risk: as for `rank`.
+        unit: (n,) number of the group of images that each belongs to; None where each is on its own.
     """
+    worth = None if unit is None else units.effective(unit)
     scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
     thresholds = []
     for level in LEVELS:
-        place = rank(len(labels), level, risk=risk)
+        place = rank(len(labels), level, risk=risk, worth=worth)
         score = 1.0 if place is None else float(scores[place - 1])
         thresholds.append(Threshold(level=level, images=len(labels), rank=place, score=score))
     return tuple(thresholds)
 
 
 def fit_by_class(
-    probabilities: FloatArray, labels: IntArray, *, risk: float = RISK
+    probabilities: FloatArray, labels: IntArray, *, risk: float = RISK, unit: IntArray | None = None
 ) -> tuple[tuple[Threshold, ...], ...]:
     """Return the thresholds of each class, from its own images; none where a class has too few for the first level.
 
     With them the promise holds for every class (Vovk 2012, Mondrian), not for all images together alone.
     """
-    classes = range(probabilities.shape[1])
-    counts = [int((labels == one).sum()) for one in classes]
-    if any(rank(count, LEVELS[0], risk=risk) is None for count in counts):
-        return ()
-    return tuple(fit(probabilities[labels == one], labels[labels == one], risk=risk) for one in classes)
+    by_class = []
+    for one in range(probabilities.shape[1]):
+        own = labels == one
+        of_class = None if unit is None else np.unique(unit[own], return_inverse=True)[1]
+        thresholds = fit(probabilities[own], labels[own], risk=risk, unit=of_class) if own.any() else ()
+        if not thresholds or thresholds[0].rank is None:
+            return ()
+        by_class.append(thresholds)
+    return tuple(by_class)
 
 
 def sets(probabilities: FloatArray, scores: FloatArray) -> BoolArray:

@@ -61,20 +61,21 @@ class Judgment:
     ask: BoolArray
 
 
-def fit(logits: FloatArray, labels: IntArray) -> Calibration:
+def fit(logits: FloatArray, labels: IntArray, unit: IntArray | None = None) -> Calibration:
     """Return what held-out images say about a network's probabilities.
 
     Args:
         logits: (n, K) of images that this very network was not trained on; n >= 1.
         labels: (n,) their classes.
+        unit: as for `conformal.fit`.
     """
     scale = temperature.fit(logits, labels)
     shares = temperature.probabilities(logits, scale)
     return Calibration(
         images=len(labels),
         temperature=scale,
-        thresholds=conformal.fit(shares, labels),
-        by_class=conformal.fit_by_class(shares, labels),
+        thresholds=conformal.fit(shares, labels, unit=unit),
+        by_class=conformal.fit_by_class(shares, labels, unit=unit),
         risk=conformal.RISK,
     )
 

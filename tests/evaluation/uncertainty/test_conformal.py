@@ -124,3 +124,31 @@ def test_classes_have_thresholds_of_their_own_only_where_each_has_enough_images(
     # 22 do for 90 %, not for 95 %.
     assert {one[1].rank for one in found} == {None}
     assert conformal.fit_by_class(shares[kept[1:]], labels[kept[1:]]) == ()
+
+
+def test_groups_are_worth_as_many_images_as_they_are():
+    assert conformal.rank(90, 0.9, worth=3) is None
+    assert conformal.rank(600, 0.9, worth=60) == 10 * conformal.rank(60, 0.9)
+    assert conformal.rank(600, 0.9, worth=600) == conformal.rank(600, 0.9)
+
+
+def test_groups_of_one_image_change_no_threshold():
+    logits, labels = judged.drawn(200)
+    shares = probabilities(logits, 1.0)
+    assert conformal.fit(shares, labels, unit=np.arange(200)) == conformal.fit(shares, labels)
+    by_class = conformal.fit_by_class(shares, labels)
+    assert conformal.fit_by_class(shares, labels, unit=np.arange(200)) == by_class
+
+
+def test_the_promise_holds_for_images_in_groups_and_would_not_if_each_counted():
+    """Images of a group have one score; the coverage of a threshold is its place in the uniform distribution."""
+    groups, size, draws = 40, 15, 2000
+    rng, unit = np.random.default_rng(0), np.repeat(np.arange(groups), size)
+    kept = {"groups": 0, "images": 0}
+    for _ in range(draws):
+        scores = np.repeat(rng.random(groups), size)
+        shares = np.stack([1 - scores, scores], axis=1)
+        for kind, of in (("groups", unit), ("images", None)):
+            kept[kind] += conformal.fit(shares, np.zeros(len(scores), dtype=int), unit=of)[0].score >= 0.9
+    assert kept["groups"] / draws > 1 - conformal.RISK - 0.02
+    assert kept["images"] / draws < 0.75
