@@ -191,6 +191,10 @@ def test_every_option_is_one_of_the_commands() -> None:
         # Of `dvc remote modify`, rsync and uv.
         "--local",
         "--times",
+        # Of `dvc gc`.
+        "--workspace",
+        "--all-commits",
+        "--all-experiments",
         "--constraint",
         # Of docker compose and pip.
         "--file",

@@ -1,7 +1,7 @@
 """Dataclasses from plain data, such as JSON gives, with a line that names what does not fit."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -19,7 +19,10 @@ def section(kind: type[SectionT], values: Any, place: Path, name: str) -> Sectio
     hints = get_type_hints(kind)
     if not isinstance(values, Mapping):
         raise InputError(f"{place}: {name}: a mapping is needed; copy the bundle again")
-    if differing := sorted({one.name for one in fields(kind)} ^ set(values)):  # type: ignore[arg-type]
+    known = {one.name: one for one in fields(kind)}  # type: ignore[arg-type]
+    # A field with a default is of a later version than those without.
+    missing = {key for key, one in known.items() if one.default is MISSING} - set(values)
+    if differing := sorted(missing | (set(values) - set(known))):
         word = "is missing" if differing[0] not in values else "is not known"
         raise InputError(f"{place}: {_dotted(name, differing[0])} {word}; copy the bundle again")
     return kind(**{key: _value(hints[key], value, place, _dotted(name, key)) for key, value in values.items()})
