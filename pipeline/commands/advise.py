@@ -84,10 +84,10 @@ def command(
 ) -> None:
     """Recommend how to fine-tune a network on your images.
 
-    Strategies, regularizers and augmentation are compared by successive halving on inner splits of the training part.
-    The recommendation is the cheapest candidate within one standard error of the best; it is tested once, on images that
-    no trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment: Ctrl-C stops, and the
-    same command resumes.
+    Strategies, regularizers and augmentation are compared by successive halving on inner splits of the training
+    part. The recommendation is the cheapest candidate within one standard error of the best; it is tested once, on
+    images that no trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment:
+    Ctrl-C stops, and the same command resumes.
     """
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
