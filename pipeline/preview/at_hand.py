@@ -1,4 +1,4 @@
-"""What is known of an experiment before it runs: numbers of images, sample images, pre-trained weights."""
+"""Facts of an experiment before it runs: numbers of images, sample images, pre-trained weights."""
 
 import json
 import warnings

@@ -1,1 +1,1 @@
-"""What a kill leaves in a clone, and its repair."""
+"""Repair of a clone after a kill."""

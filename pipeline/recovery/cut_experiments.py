@@ -1,4 +1,4 @@
-"""What a killed `dvc exp run` leaves in the user's own files, and how it is repaired.
+"""Repair of the user's own files after a killed `dvc exp run`.
 
 DVC stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
 back, and runs the stages on a detached HEAD with the second applied. In git's objects the first stash outlives its

@@ -152,7 +152,7 @@ def test_another_working_tree_needs_photographs_to_compare_on(bundle: Path, monk
     monkeypatch.setattr(originals.digests, "check", lambda *_: None)
     split = paths.split_file(contents.describe(bundle).members[0].repeat)
     divided = split.read_bytes()
-    split.write_bytes(divided[: divided.rindex(b",")] + b",train\n")
+    split.write_bytes(divided.replace(b",test\n", b",train\n", 1))
     assert f"{split}: other parts of the photographs than the bundle's; run this in" in refusal(bundle, "--to", "pt2")
     split.write_bytes(divided)
     meta.write_text(json.dumps(changed), encoding="utf-8")

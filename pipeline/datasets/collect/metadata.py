@@ -26,7 +26,7 @@ _EMPTY = ("NA", "NaN", "nan")
 
 
 class Entry(NamedTuple):
-    """What the table says of one file; a cell that is empty, or whose column is not there, is "".
+    """One line of the table; a cell that is empty, or whose column is not there, is "".
 
     Attributes:
         label: class name.
