@@ -94,7 +94,8 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     )
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
-    return {"set": data.set, "title": seen.title} | report
+    listed = {file for finding in report["findings"] for file in finding["files"]}
+    return {"set": data.set, "title": seen.title, "notes": [line for line in seen.notes if line not in listed]} | report
 
 
 def as_text(report: Mapping[str, Any]) -> str:
@@ -107,6 +108,7 @@ def as_text(report: Mapping[str, Any]) -> str:
         lines.append(f"  sizes: {small} to {large} pixels")
         lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
     lines += [f"  groups: {report['groups']}"] if report["groups"] else []
+    lines += [f"  note: {line}" for line in report["notes"]]
     lines += ["", *_bars(report["classes"]), "", f"copies: {report['copies']}", *_finding_lines(report["findings"])]
     return "\n".join(lines)
 

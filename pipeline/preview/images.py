@@ -21,6 +21,7 @@ class Seen(NamedTuple):
         rows: what can be used.
         rejected: what cannot.
         fault: why a run would refuse the set for its numbers of images; empty where it would not.
+        notes: what `collect` would say of the folder, in lines.
     """
 
     folder: Path
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
     rows: list[Row]
     rejected: list[Rejected]
     fault: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
@@ -49,6 +51,7 @@ def look(resolved: Resolved, target: Path) -> Seen:
             rows,
             rejected,
             _fault(layout.files, rows, rejected),
+            layout.notes,
         )
     target.mkdir()
     drawing = resolved.recipe.options_of("data")

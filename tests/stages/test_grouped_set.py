@@ -54,12 +54,13 @@ def test_a_site_is_trained_on_or_tested_and_counts_once(sites):
         assert len(rows) == 2 * KINDS * EACH
     page = (paths.REPORT / "index.html").read_text(encoding="utf-8")
     assert "6 groups of 9 images, named in metadata.csv" in page
-    assert "No group that metadata.csv names is on both sides of a split." in page
+    assert "A group that metadata.csv names is on one side of a split, and counts as one in tests on" in page
 
 
 def test_the_doctor_and_the_stage_say_what_the_table_names(sites, capsys):
     said = CliRunner().invoke(orbweaver, ["doctor"]).stdout
     assert "  groups: 6 groups of 9 images, named in metadata.csv" in said
+    assert "  note: the classes are those of the column label in metadata.csv, whatever folders are called" in said
     collect.main()
     assert "collect: 6 groups of 9 images, named in metadata.csv\n" in capsys.readouterr().out
     assert {row.group for row in manifest.read(paths.MANIFEST, Row)} == {f"site {n}" for n in range(SITES)}

@@ -30,7 +30,7 @@ SPLITS = (
 )
 # What intervals over test images, and intervals over splits or seeds, have to do with groups of images.
 GROUPED = " Test images of a group that metadata.csv names count together, as one."
-DIVIDED = " No group that metadata.csv names is on both sides of a split."
+DIVIDED = " A group that metadata.csv names is on one side of a split, and counts as one in tests on a repeat's images."
 ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
 
 
