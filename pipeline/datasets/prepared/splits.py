@@ -44,7 +44,7 @@ def split(
     with copies may miss its count.
 
     If the user named groups of images, they may be large and of several classes: then all classes are divided at once,
-    such that the counts are as near to the same ones as whole groups allow, see `balanced_draw`.
+    such that the counts come near to the same ones, see `balanced_draw`.
 
     With `per_class`, images of each class are drawn for the test part, then for validation, then for training; `test`
     is ignored and the other images are in no part. An image in two classes is used in one of them. If the set has
