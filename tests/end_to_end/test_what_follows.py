@@ -135,7 +135,9 @@ def with_key(values: dict[str, Any], override: str) -> dict[str, Any]:
 @pytest.mark.parametrize("place", ["--temp", "--queue"])
 def test_beside_the_workspace_an_unknown_key_is_refused_and_nothing_is_touched(stubbed: Clone, place: str) -> None:
     content = stubbed.content()
-    for number, (overrides, message) in enumerate(UNKNOWN.items()):
+    # One in the queue, whose start takes seconds: it runs what --temp does.
+    unknown = list(UNKNOWN.items())[: 1 if place == "--queue" else None]
+    for number, (overrides, message) in enumerate(unknown):
         words = ["dvc", "exp", "run", place, "--name", f"e{number}", *sets(overrides)]
         told = stubbed.run(*words, code=255 if place == "--temp" else 0)
         if place == "--queue":
