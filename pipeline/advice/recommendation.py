@@ -91,9 +91,9 @@ def _gains(a: Experiment, b: Experiment) -> units.FloatArray:
         for image, right in a.trials[number].right.items():
             gains.setdefault(image, []).append(right - b.trials[number].right[image])
     by_image = np.array([fmean(values) for values in gains.values()])
-    unit = units.units(list(gains), groups)
     if not groups:
         return by_image
+    unit = units.units(list(gains), groups)
     # Rounded, so that gains and losses of a group that are equal leave nothing.
     total = np.round(units.sums(by_image, unit), DIGITS)
     mean: units.FloatArray = total * ((unit.max() + 1) / len(unit))

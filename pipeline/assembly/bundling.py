@@ -167,8 +167,8 @@ def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
     # The logarithm of a probability is a logit of it.
     with np.errstate(divide="ignore"):
         values = scores.scores(actual, np.maximum(np.log(mean), np.finfo(np.float64).min), repeats[0].classes)
-    images = units.effective(units.units(tested[0], confidence_intervals.groups(repeats[0].predictions)))
-    ends = statistics.wilson(int((mean.argmax(1) == actual).sum()) * (images / len(actual)), images)
+    worth = units.effective(units.units(tested[0], confidence_intervals.groups(repeats[0].predictions)))
+    ends = statistics.wilson(int((mean.argmax(1) == actual).sum()), len(actual), worth=worth)
     return {
         name: Score(
             value=values[name],

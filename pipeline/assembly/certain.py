@@ -46,9 +46,8 @@ def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
 
 def unit_of(images: Sequence[str]) -> NDArray[np.int64] | None:
     """Return the number (n,) of each image's group; None where the user named none."""
-    if not (grouped := groups.of_images(images)):
-        return None
-    return units.units(images, {path: group for path, group in zip(images, grouped, strict=True) if group})
+    grouped = groups.of_images(images)
+    return units.units(images, grouped) if grouped else None
 
 
 class Fitted(NamedTuple):

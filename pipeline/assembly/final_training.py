@@ -14,8 +14,8 @@ from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.core.stopping import StopRequest
-from pipeline.datasets.prepared import dividing, manifest, splits
-from pipeline.datasets.prepared.manifest import Alike, Pair, Row
+from pipeline.datasets.prepared import dividing, groups, manifest, splits
+from pipeline.datasets.prepared.manifest import Pair, Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks.network import Network
 from pipeline.tracking.results import Results
@@ -69,7 +69,6 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
     record = run_record(recipe, data, seen, network, on=on, repeat=number)
     keeping = Resumption(stop, recipe.checkpoint_every)
     keeper = keeping.keeper(resumption.follows_from(record, seen, data.sha256), name="bundle")
-    digests.check(paths.GROUPS)
     training.run(
         recipe,
         network,
@@ -78,7 +77,7 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
         record,
         on=on,
         on_epoch=lambda _: None,
-        alike=manifest.read(paths.GROUPS, Alike),
+        alike=groups.read(),
         keeping=keeping,
         keeper=keeper,
     )

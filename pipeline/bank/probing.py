@@ -19,8 +19,7 @@ from pipeline.core import digests, paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.records import ModelRecord
-from pipeline.datasets.prepared import groups, manifest
-from pipeline.datasets.prepared.manifest import Alike
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.training import checkpoints
 
@@ -56,11 +55,11 @@ def probed(model: ModelRecord, data: Packed, train: Sequence[int], test: Sequenc
     """
     if model.network.weights == NONE:
         return _none("the network starts from random values")
-    digests.check(paths.SOURCE_WEIGHTS, paths.GROUPS)
+    digests.check(paths.SOURCE_WEIGHTS)
     frozen = Frozen(model.network, model.sizes, PACKED, checkpoints.read(paths.SOURCE_WEIGHTS), on)
     rows = [*train, *test]
     made = features.features(frozen, [_digest(data, row) for row in rows], _opener(data, rows)).values
-    numbers = groups.numbered([data.paths[row] for row in train], manifest.read(paths.GROUPS, Alike))
+    numbers = groups.numbered([data.paths[row] for row in train], groups.read())
     examples = Examples(made[: len(train)], data.labels[list(train)], numbers)
     try:
         fitted = probes.fitted(probes.LOGISTIC, examples, seed=folds.SEED, repeats=DIVISIONS)

@@ -49,11 +49,11 @@ def at_work(root: Path) -> list[psutil.Process]:
     """Return the living processes of DVC and git in a clone, but this one, those above it, and studies' cells."""
     own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     cells = {process.pid for process in cell_clones.at_work_in(root / cell_clones.PLACE)}
-    found = {process.pid: process for process in cell_clones.at_work_in(root) if _is_of_dvc(process)}
+    processes = {process.pid: process for process in cell_clones.at_work_in(root) if _is_of_dvc(process)}
     for blocker in holders(root):
         with suppress(psutil.Error):
-            found.setdefault(blocker, psutil.Process(blocker))
-    return [process for number, process in sorted(found.items()) if number not in own | cells]
+            processes.setdefault(blocker, psutil.Process(blocker))
+    return [process for number, process in sorted(processes.items()) if number not in own | cells]
 
 
 def _is_of_dvc(process: psutil.Process) -> bool:

@@ -1,7 +1,7 @@
 """Stage `evaluate`: the only reader of the test part; the trained network, once."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device
 
 
 def predictions(
-    data: Packed, rows: list[int], logits: NDArray[np.float32], grouped: Sequence[str] = ()
+    data: Packed, rows: list[int], logits: NDArray[np.float32], group: Mapping[str, str] = {}
 ) -> list[dict[str, object]]:
     """Return a row an image: actual class, predicted class and confidence; and its group, where the user named some."""
     probabilities = torch.from_numpy(logits).double().softmax(1)
@@ -76,7 +76,7 @@ def predictions(
         }
         for row, guess, sure in zip(rows, predicted.tolist(), confidence.tolist(), strict=True)
     ]
-    return [row | {"group": group} for row, group in zip(listed, grouped, strict=True)] if grouped else listed
+    return [row | {"group": group.get(str(row["path"]), "")} for row in listed] if group else listed
 
 
 def standing(data: Packed, rows: list[int], probe: probing.Probed) -> dict[str, object]:

@@ -19,8 +19,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
-from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Alike
+from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
 from pipeline.networks.backbones.table import make
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> None:
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
     parts = read_parts(data, repeat=repeat)
-    digests.check(paths.GROUPS)
+    alike = groups.read()
     network = networks.initial(recipe, classes=len(data.classes), repeat=repeat).to(on.device)
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     resumption.check_result_fits(network)
@@ -56,7 +55,7 @@ def main(arguments: list[str]) -> None:
                 record,
                 on=on,
                 on_epoch=lambda row: live.log(row, int(row["epoch"])),
-                alike=manifest.read(paths.GROUPS, Alike),
+                alike=alike,
                 keeping=keeping,
                 keeper=keeper,
             )

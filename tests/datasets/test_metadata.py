@@ -65,11 +65,15 @@ def test_labels_of_a_table_need_no_class_folders(folder):
         (LABELS + "\n,\n", "utf-8"),
         ("sep=,\n" + LABELS, "utf-8"),
         (LABELS.replace("1.jpg,owl", " 1.jpg , owl "), "utf-8"),
-        (LABELS.replace("file_name,label", "file_name,label,weather").replace("\n", ",rain\n").replace(
-            "weather,rain", "weather"), "utf-8"),
+        (
+            LABELS.replace("file_name,label", "file_name,label,weather")
+            .replace("\n", ",rain\n")
+            .replace("weather,rain", "weather"),
+            "utf-8",
+        ),
     ],
     ids=["semicolons", "tabs", "Excel", "spelling", "backslashes", "dot", "gaps", "sep", "spaces", "more"],
-)  # fmt: skip
+)
 def test_tables_are_read_as_spreadsheets_write_them(folder, text, encoding):
     expected = _labels(_table(folder, LABELS))
     assert _labels(_table(folder, text, encoding)) == expected
@@ -155,7 +159,7 @@ def test_a_table_with_train_and_val_tests_on_val_and_says_so(classes):
         (LABELS.replace("2.jpg,owl", "2.jpg,"), r"the class 'owl' has 1 image; 2 or more are needed; add .* metadata"),
         (LABELS + '"', r"line 7: unexpected end of data; mend the line$"),
     ],
-)  # fmt: skip
+)
 def test_a_table_that_cannot_be_used_is_refused_in_a_line(folder, text, message):
     _refused(folder, text, rf"^{re.escape(str(folder))}.*{message}")
 

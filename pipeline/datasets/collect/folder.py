@@ -7,7 +7,7 @@ classes, the parts or both in place of folders, and groups of images that stay t
 """
 
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -144,19 +144,23 @@ def _check_counts(folder: Path, classes: Sequence[ClassFolder], files: Sequence[
     counts = Counter((file.label, file.part) for file in files)
     short = [line for one in classes for line in _shortage(counts[one.label, one.part], one.label, one.part)]
     if not short:
-        short = [line for label in {one.label for one in classes} for line in _lone_group(files, label)]
+        short = _lone_groups(files)
         way_out = f"name two groups in {metadata.NAME}, or none"
     if short:
         more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
         raise InputError(f"{folder}: {short[0]}{more}; {way_out}")
 
 
-def _lone_group(files: Sequence[ImageFile], label: str) -> list[str]:
-    """Return the line of a class whose files are all of one group, which cannot be divided; none for another."""
-    groups = {file.group or file.path for file in files if file.label == label}
-    if len(groups) > 1 or any(file.part for file in files):
-        return []
-    return [f"all images of the class {label!r} are of the group {groups.pop()!r}, which cannot be divided"]
+def _lone_groups(files: Sequence[ImageFile]) -> list[str]:
+    """Return a line for each class whose files are all of one group, which cannot be divided; none where parts are."""
+    groups: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        groups[file.label].add(file.group or file.path)
+    return [
+        f"all images of the class {label!r} are of the group {of_class.pop()!r}, which cannot be divided"
+        for label, of_class in sorted(groups.items())
+        if len(of_class) == 1 and not any(file.part for file in files)
+    ]
 
 
 def _notes(folder: Path, classes: Sequence[ClassFolder], table: Metadata | None) -> Iterator[str]:

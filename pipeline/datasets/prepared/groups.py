@@ -82,20 +82,29 @@ def words(rows: Sequence[Row]) -> str:
     return f"{len(sizes):,} groups of {size} images, named in metadata.csv{rest}"
 
 
-def of_images(images: Sequence[str]) -> list[str]:
-    """Return the group of each image as data/copies/groups.csv has it, "" for none; nothing if the user named no group.
+def read() -> list[Alike]:
+    """Return data/copies/groups.csv: the copies, and the images of named groups.
+
+    Raises:
+        InputError: where the file is missing, or is not what its stage wrote.
+    """
+    digests.check(paths.GROUPS)
+    return manifest.read(paths.GROUPS, Alike)
+
+
+def of_images(images: Iterable[str]) -> dict[str, str]:
+    """Return the group of each image that is in one, by path; nothing where the user named no group.
 
     A group that is joined to another, as they have copies of one photograph, is one with it.
 
     Args:
         images: paths, as in the manifest.
     """
-    digests.check(paths.GROUPS)
-    alike = manifest.read(paths.GROUPS, Alike)
+    alike = read()
     if all(one.kind != NAMED for one in alike):
-        return []
+        return {}
     number = {one.path: str(one.group) for one in alike}
-    return [number.get(image, "") for image in images]
+    return {image: number[image] for image in images if image in number}
 
 
 def _neighbors(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:

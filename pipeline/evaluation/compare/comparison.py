@@ -191,8 +191,8 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
 def _interval(one: Experiment, values: Sequence[float], metric: str) -> Interval | None:
     trials, drawn = list(one.trials.values()), draws_splits(one)
     if metric == ACCURACY and len(values) == 1:
-        worth = trials[0].worth
-        return statistics.wilson(sum(trials[0].right.values()) * (worth / len(trials[0].right)), worth)
+        right = trials[0].right
+        return statistics.wilson(sum(right.values()), len(right), worth=trials[0].worth)
     if metric == ACCURACY and not drawn:
         return crossed_interval(answers(trials), worth=trials[0].worth)
     # Equal values have no spread: an interval of width 0 would claim more than so few repeats can.

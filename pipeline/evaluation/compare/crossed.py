@@ -182,10 +182,10 @@ def crossed_interval(right: FloatArray, *, worth: float | None = None) -> Interv
     >>> [round(end, 3) for end in crossed_interval(right)]
     [0.94, 1.0]
     """
-    m = worth or right.shape[1]
+    m = right.shape[1]
     values = right.mean(1)
     mean = float(values.mean())
     over_repeats = mean - interval(values.tolist(), train=1, test=0).low
-    over_images = wilson(mean * m, m)
+    over_images = wilson(mean * m, m, worth=worth)
     low, high = (float(np.hypot(over_repeats, mean - end)) for end in over_images)
     return Interval(max(mean - low, 0.0), min(mean + high, 1.0))

@@ -43,7 +43,7 @@ class Trial(NamedTuple):
     @property
     def unit_count(self) -> int:
         """Number of its units."""
-        return int(self.units.max()) + 1
+        return int(self.units.max()) + 1 if self.groups else len(self.right)
 
     @property
     def worth(self) -> float:

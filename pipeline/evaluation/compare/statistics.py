@@ -107,13 +107,18 @@ def standard_error(values: FloatArray, *, train: Sizes, test: Sizes) -> Any:
     return values.std(-1, ddof=1) * np.sqrt(1 / n + test / train)
 
 
-def wilson(right: float, total: float) -> Interval:
+def wilson(right: float, total: float, *, worth: float | None = None) -> Interval:
     """Return Wilson's 95 % interval of a fraction: the accuracy of one trained network on all images like these.
+
+    Args:
+        right: number of right predictions.
+        total: number of images.
+        worth: how many independent images they are worth, see `units.effective`; all by default.
 
     >>> [round(end, 4) for end in wilson(15, 148)]
     [0.0624, 0.1605]
     """
-    low, high = proportion_confint(right, total, alpha=ALPHA, method="wilson")
+    low, high = proportion_confint(right * ((worth or total) / total), worth or total, alpha=ALPHA, method="wilson")
     return Interval(float(low), float(high))
 
 
