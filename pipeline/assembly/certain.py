@@ -80,11 +80,14 @@ def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Fitted
         held_out = outputs(parts.held_out)
         features = outliers.normalized(held_out.features)
         rows = parts.held_out.numpy()
-        calibration = judging.fit(held_out.logits[0], data.labels[rows], unit_of([data.paths[row] for row in rows]))
-        strange = outliers.fit(reference, features, held_out.logits[0], held_out=True, product=product)
+        unit = unit_of([data.paths[row] for row in rows])
+        calibration = judging.fit(held_out.logits[0], data.labels[rows], unit)
+        strange = outliers.fit(reference, features, held_out.logits[0], held_out=True, unit=unit, product=product)
     else:
         calibration = None
-        strange = outliers.fit(reference, reference, trained_on.logits[0], held_out=False, product=product)
+        unit = unit_of([data.paths[row] for row in parts.train.tolist()])
+        logits = trained_on.logits[0]
+        strange = outliers.fit(reference, reference, logits, held_out=False, unit=unit, product=product)
     said = replace(said, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange))
     if not len(parts.test):
         return Fitted(said, ())

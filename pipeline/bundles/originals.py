@@ -12,7 +12,7 @@ from pipeline.core.recipe import Recipe
 from pipeline.core.sections import Data
 from pipeline.datasets.collect.listing import walk
 from pipeline.datasets.decoding.images import RefusedError, load
-from pipeline.datasets.prepared import manifest
+from pipeline.datasets.prepared import groups, manifest
 from pipeline.datasets.prepared.manifest import Assigned
 
 WAY_OUT = "run this in the project that made the bundle, or give photographs: --photographs FOLDER"
@@ -33,7 +33,8 @@ def of_part(said: Description, part: str) -> list[Photograph]:
         raise InputError(f"{split}: other parts of the photographs than the bundle's; {WAY_OUT}")
     number = {name: index for index, name in enumerate(said.classes)}
     chosen = [one for one in manifest.read(split, Assigned) if one.part == part]
-    return [Photograph(one.path, paths.IMAGES / one.path, number[one.label]) for one in chosen]
+    group = groups.of_images(one.path for one in chosen)
+    return [Photograph(one.path, paths.IMAGES / one.path, number[one.label], group.get(one.path, "")) for one in chosen]
 
 
 def check(said: Description) -> None:

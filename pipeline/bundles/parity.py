@@ -29,11 +29,19 @@ Probabilities = NDArray[np.floating[Any]]
 
 
 class Photograph(NamedTuple):
-    """A photograph: the name by which it is listed, its file, and its class's number; None where it is not known."""
+    """A photograph.
+
+    Attributes:
+        name: by which it is listed.
+        file: its path on disk.
+        label: its class's number; None where it is not known.
+        group: of photographs that stay in one part; "" where it is in none.
+    """
 
     name: str
     file: Path
     label: int | None
+    group: str = ""
 
 
 class Given(NamedTuple):
@@ -133,16 +141,19 @@ def accuracy_changed(
 ) -> dict[str, Any] | None:
     """Return two accuracies on the same photographs, and their difference with its 95 % interval and McNemar's test.
 
-    None where the classes of the photographs are not known.
+    A group of photographs counts as one in both. None where the classes of the photographs are not known, or where all
+    are of one group.
     """
-    from pipeline.evaluation.compare import statistics
+    from pipeline.evaluation.compare import statistics, units
 
     labels = [one.label for one in photographs]
-    if None in labels or len(labels) < 2:
+    unit = units.units([one.name for one in photographs], {one.name: one.group for one in photographs if one.group})
+    if None in labels or unit.max(initial=0) < 1:
         return None
     was, is_now = (said.argmax(1) == np.array(labels) for said in (before, after))
-    tested = statistics.mcnemar(was, is_now)
-    low, high = statistics.bootstrap_difference(is_now, was, seed=0)
+    tested = statistics.mcnemar(was, is_now, unit if any(one.group for one in photographs) else None)
+    right = units.sums(np.stack([is_now, was, np.ones_like(was)]).astype(np.int64), unit)
+    low, high = statistics.bootstrap_difference(right[0], right[1], tested=right[2], seed=0)
     return {
         "before": float(was.mean()),
         "after": float(is_now.mean()),
@@ -152,6 +163,7 @@ def accuracy_changed(
         "only_right_before": tested.only_a,
         "only_right_after": tested.only_b,
         "p": tested.p,
+        "groups": tested.groups,
     }
 
 

@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, pairs, power
+from pipeline.evaluation.compare import comparison, pairs, power, statistics
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
@@ -113,11 +113,12 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
             (_title(pair), str(repeat), f"{one.only_a:,}", f"{one.only_b:,}", confidence_intervals.p_value(one.p))
             for pair, repeat, one in tested
         ]
-        yield Table(
-            ("pair", "repeat", "only the first right", "only the second", "McNemar's p"), counts, numbers_from=1
-        )
+        groups = max(one.groups for _, _, one in tested)
+        header = ("pair", "repeat", "only the first right", "only the second", statistics.p_name(groups))
+        yield Table(header, counts, numbers_from=1)
         drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
-        yield Table(("pair", "over images alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
+        units = "groups" if groups else "images"
+        yield Table(("pair", f"over {units} alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
 
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:

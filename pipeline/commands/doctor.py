@@ -12,8 +12,9 @@ from pipeline import tracking
 from pipeline.commands import file_systems
 from pipeline.config import Resolved
 from pipeline.core import lockfile
-from pipeline.datasets.collect import health, sets
-from pipeline.datasets.collect.health import Finding
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import health, metadata, sets
+from pipeline.datasets.collect.findings import Finding
 from pipeline.preview import overriding
 from pipeline.preview.images import look
 from pipeline.preview.overriding import read_images, say_remarks
@@ -30,13 +31,16 @@ BAR = 40
 @click.option(
     "--mend", is_flag=True, help="Repair the project after a kill, with one line per repair; do not check the data."
 )
+@click.option(
+    "--name-groups", is_flag=True, help="Write metadata.csv into your folder, with the groups that names suggest."
+)
 @click.pass_context
-def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool) -> None:
+def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool, name_groups: bool) -> None:
     """Check the data set and the project for what would stop a run.
 
     Of the data set: counts, sizes, unusable files, duplicates. Of the project: what a killed command left. Your own
-    folder is read in place; another data set is loaded into a temporary folder. Nothing is changed without --mend. Exit
-    status 1 means that a run would stop, 0 that it would not.
+    folder is read in place; another data set is loaded into a temporary folder. Nothing is changed without --mend or
+    --name-groups. Exit status 1 means that a run would stop, 0 that it would not.
     """
     if mend:
         mending.mend(Path.cwd(), click.echo)
@@ -50,6 +54,8 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
     say_remarks(resolved)
     report = examined(resolved)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
+    if name_groups:
+        click.echo(named(resolved, report["suggested_groups"]), err=True)
     if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
 
@@ -91,11 +97,27 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
         known_overlap=row.known_overlap,
         own=row.given_by == "folder",
+        tested=seen.tested,
     )
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
-    listed = {file for finding in report["findings"] for file in finding["files"]}
-    return {"set": data.set, "title": seen.title, "notes": [line for line in seen.notes if line not in listed]} | report
+    return {"set": data.set, "title": seen.title, "notes": list(seen.notes)} | report
+
+
+def named(resolved: Resolved, groups: Mapping[str, Sequence[str]]) -> str:
+    """Write groups into metadata.csv of the user's folder, and return what was written.
+
+    Raises:
+        InputError: where there are none to write, or a table is there.
+    """
+    if not groups:
+        raise InputError(
+            f"{metadata.NAME}: not written: the photographs have groups already, or their names suggest none; "
+            "docs/data.md says what names suggest, and what a table of your own looks like"
+        )
+    file = metadata.write_groups(Path(resolved.settings.axes.folder), groups)
+    images = sum(map(len, groups.values()))
+    return f"{file}: {len(groups):,} groups of {images:,} photographs; look through it and correct it before you run"
 
 
 def as_text(report: Mapping[str, Any]) -> str:

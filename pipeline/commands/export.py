@@ -190,11 +190,13 @@ def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
+    from pipeline.evaluation.compare.statistics import p_name
+
     if changed := one["accuracy"]:
         yield (
             f"  accuracy {100 * changed['after']:.1f} % in place of {100 * changed['before']:.1f} %: "
             f"{100 * changed['difference']:+z.1f} points, 95 % interval {100 * changed['low']:+z.1f} to "
-            f"{100 * changed['high']:+z.1f}, McNemar's p {changed['p']:.2g}"
+            f"{100 * changed['high']:+z.1f}, {p_name(changed['groups'])} {changed['p']:.2g}"
         )
 
 

@@ -22,6 +22,7 @@ class Seen(NamedTuple):
         rejected: what cannot.
         fault: why a run would refuse the set for its numbers of images; empty where it would not.
         notes: what `collect` would say of the folder, in lines.
+        tested: what it would say of validation images that are taken as the test part; "" where none are.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class Seen(NamedTuple):
     rejected: list[Rejected]
     fault: str = ""
     notes: tuple[str, ...] = ()
+    tested: str = ""
 
 
 def look(resolved: Resolved, target: Path) -> Seen:
@@ -52,10 +54,12 @@ def look(resolved: Resolved, target: Path) -> Seen:
             rejected,
             _fault(layout.files, rows, rejected),
             layout.notes,
+            layout.tested,
         )
     target.mkdir()
     drawing = resolved.recipe.options_of("data")
-    return Seen(target, *bringing.bring(Request(name, target, place=place, drawing=drawing)))
+    brought = bringing.bring(Request(name, target, place=place, drawing=drawing))
+    return Seen(target, brought.title, brought.rows, brought.rejected, tested=brought.tested)
 
 
 def _fault(files: Sequence[ImageFile], rows: Sequence[Row], rejected: Sequence[Rejected]) -> str:

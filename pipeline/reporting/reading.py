@@ -73,6 +73,8 @@ def material(recipe: Recipe) -> Material:
             image_size=settings.image_size,
             on_leak=settings.on_leak,
             own=dataset["own"],
+            # Older experiments did not say.
+            tested=dataset.get("tested", ""),
         ),
         augmented=_augmented(read[0]),
         own=recipe.own,

@@ -19,7 +19,7 @@ def main() -> None:
     with paths.written_whole(paths.COLLECTED) as folder:
         target = folder / paths.IMAGES.name
         target.mkdir(parents=True)
-        title, rows, rejected = bring(recipe, target)
+        title, rows, rejected, tested = bring(recipe, target)
         manifest.write(folder / paths.MANIFEST.name, Row, rows)
         manifest.write(folder / paths.REJECTED.name, Rejected, rejected)
         described = {
@@ -29,6 +29,7 @@ def main() -> None:
             "images": len(rows),
             "rejected": len(rejected),
             "has_parts": any(row.part for row in rows),
+            "tested": tested,
             "own": sets.known(name).given_by == "folder",
             "published": published.described(name),
         }

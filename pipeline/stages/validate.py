@@ -64,7 +64,8 @@ def check_places(resolved: Resolved) -> None:
         InputError: naming the place and what it lacks.
     """
     settings, data = resolved.settings, resolved.recipe.data.set
-    bringing.check(data, settings.place_of(sets.known(data).given_by))
+    place = settings.place_of(sets.known(data).given_by)
+    bringing.check(data, place, on_leak=resolved.recipe.data.on_leak)
     if resolved.recipe.network.weights == "file":
         check_weights_file(settings.axes.weights_file)
     packaged = known(resolved.recipe.network.backbone).bundled

@@ -50,6 +50,25 @@ def test_the_accuracy_changed_is_paired_with_its_interval_and_test() -> None:
     assert lost["p"] == pytest.approx(2 * sum((1, 15, 105, 455)) / 2**15)
 
 
+def test_photographs_of_a_group_count_as_one_in_the_accuracy_changed() -> None:
+    ours = np.tile(np.eye(3), (40, 1))
+    theirs = ours.copy()
+    theirs[:12] = np.roll(theirs[:12], 1, axis=1)
+    # The twelve that were right are of two specimens, which may as well have been exchanged.
+    given = [
+        one._replace(group=f"specimen {row // 6}") for row, one in enumerate(photographs(*(n % 3 for n in range(120))))
+    ]
+    lost = parity.accuracy_changed(ours, theirs, given)
+    assert lost is not None
+    assert (lost["only_right_before"], lost["only_right_after"], lost["groups"]) == (12, 0, 20)
+    assert lost["p"] == 0.5
+    alone = parity.accuracy_changed(ours, theirs, [one._replace(group="") for one in given])
+    assert alone is not None
+    assert alone["p"] < 0.001
+    assert lost["high"] - lost["low"] > 2 * (alone["high"] - alone["low"])
+    assert parity.accuracy_changed(ours, theirs, [one._replace(group="one") for one in given]) is None
+
+
 def test_without_known_classes_no_accuracy_is_claimed() -> None:
     assert parity.accuracy_changed(OURS, OURS, photographs(0, None, 2, 1)) is None
 

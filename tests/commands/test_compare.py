@@ -73,7 +73,7 @@ def test_json_holds_the_numbers_of_the_comparison(two):
     [pair] = told["pairs"]
     test = statistics.corrected_t([0.4, 0.5], train=14, test=10)
     assert pair["test"] == pytest.approx(test._asdict())
-    assert pair["mcnemar"]["1"] == {"only_a": 4, "only_b": 0, "p": 0.125}
+    assert pair["mcnemar"]["1"] == {"only_a": 4, "only_b": 0, "p": 0.125, "groups": 0}
     assert told["differing_settings"] == {"network.freeze": {"one": "3b", "other": "1"}}
 
 

@@ -121,6 +121,29 @@ def test_a_class_with_too_few_usable_images_is_told_as_what_stops_a_run(own):
     assert "class 'dog': 1 different usable of 4 files, 2 needed" in done.stdout
 
 
+def test_groups_that_names_suggest_are_written_once_and_then_kept_together(own):
+    for file in sorted(own.glob("*/*.png")):
+        number = int(file.stem)
+        file.rename(file.with_name(f"s{number // 4}_{number % 4}.png"))
+    done = _run(own, "--name-groups")
+    assert done.exit_code == 0
+    table = own / "metadata.csv"
+    assert done.stderr.splitlines()[-1] == (
+        f"{table}: 4 groups of 16 photographs; look through it and correct it before you run"
+    )
+    assert "writes: a group is never both trained on and tested" in done.stdout
+    assert table.read_text(encoding="utf-8").splitlines()[:2] == ["file_name,group", "cat/s0_0.png,cat/s0"]
+    assert "  groups: 3 groups of 4 images, named in metadata.csv; 4 images in none" not in done.stdout
+    # The one specimen of dogs could not be divided.
+    table.write_text(table.read_text(encoding="utf-8").replace("dog/s3\n", "\n"), encoding="utf-8")
+    before = table.read_bytes()
+    again = _run(own, "--name-groups")
+    assert "  groups: 3 groups of 4 images, named in metadata.csv; 4 images in none" in again.stdout
+    assert isinstance(again.exception, InputError)
+    assert "not written: the photographs have groups already, or their names suggest none" in str(again.exception)
+    assert table.read_bytes() == before
+
+
 def test_a_folder_that_is_not_there_is_one_line():
     with pytest.raises(InputError, match=r"^folder: '/nowhere' does not exist"):
         CliRunner().invoke(doctor.command, ["-S", "data=folder", "-S", "folder=/nowhere"], catch_exceptions=False)

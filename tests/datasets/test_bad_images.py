@@ -265,7 +265,7 @@ def test_a_name_that_does_not_fit_on_a_line_is_reported(tmp_path, name, escaped)
         for number in range(2):
             (tmp_path / label / f"{number}.jpg").touch()
     (tmp_path / "cat" / name).touch()
-    files, left_out, _ = layout(tmp_path)
+    files, left_out, *_ = layout(tmp_path)
     assert len(files) == 4
     assert left_out == [LeftOut(f"cat/{escaped}", "its name has control characters; rename it")]
 

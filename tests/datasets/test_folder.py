@@ -33,7 +33,7 @@ def _refused(folder: Path, message: str) -> None:
 
 
 def test_class_folders_are_classes(tmp_path):
-    files, left_out, _ = layout(_classes(tmp_path, *CLASSES))
+    files, left_out, *_ = layout(_classes(tmp_path, *CLASSES))
     assert [(file.path, file.label, file.part) for file in files] == [
         ("cat/0.jpg", "cat", ""),
         ("cat/1.jpg", "cat", ""),
@@ -87,7 +87,7 @@ def test_names_are_kept_as_they_are(tmp_path, name):
 def test_what_systems_and_we_put_there_is_passed_over(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "README.md", ".gitignore", ".DS_Store", "cat/Thumbs.db", "cat/._0.jpg")
     _touch(tmp_path, "cat/desktop.ini", ".git/config", "__MACOSX/cat/0.jpg")
-    files, left_out, _ = layout(tmp_path)
+    files, left_out, *_ = layout(tmp_path)
     assert (len(files), left_out) == (4, [])
 
 
@@ -109,7 +109,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     own = _classes(tmp_path / "own", "dog")
     (own / "cat").symlink_to(tmp_path / "elsewhere/cat")
     (own / "dog/again").symlink_to(own / "dog")
-    files, _, notes = layout(own)
+    files, _, notes, _ = layout(own)
     assert [file.path for file in files] == ["cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/1.jpg"]
     assert notes == ("cat is a link: DVC sees no change behind it, so copy what changes",)
 
@@ -118,7 +118,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
 def test_a_file_name_that_is_not_utf8_is_left_out(tmp_path):
     _classes(tmp_path, *CLASSES)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/cat/caf\xe9.jpg")).touch()
-    files, left_out, _ = layout(tmp_path)
+    files, left_out, *_ = layout(tmp_path)
     assert len(files) == 4
     assert left_out == [LeftOut("cat/caf\\xe9.jpg", "its name is not UTF-8; rename it")]
 
@@ -199,18 +199,17 @@ def test_a_part_without_its_counterpart_is_refused(tmp_path, part, missing):
 def test_val_beside_train_is_the_test_part_where_there_is_no_other(tmp_path, train, val):
     for part in (train, val):
         _classes(tmp_path / part, *CLASSES, images=1)
-    files, _, notes = layout(tmp_path)
+    files, _, notes, tested = layout(tmp_path)
     assert {(file.path.split("/")[0], file.part) for file in files} == {(train, "train"), (val, "test")}
-    assert notes == (
-        f"'{val}' is taken as the test part, as no folder is named test; it is opened once, after training",
-    )
+    assert notes == ()
+    assert tested == f"'{val}' is taken as the test part, as no folder is named test; it is opened once, after training"
 
 
 def test_val_beside_train_and_test_is_the_validation_part_without_a_word(tmp_path):
     for part in ("Training", "Validation", "TESTING"):
         _classes(tmp_path / part, *CLASSES, images=1)
-    files, _, notes = layout(tmp_path)
-    assert ({file.part for file in files}, notes) == ({"train", "val", "test"}, ())
+    files, _, notes, tested = layout(tmp_path)
+    assert ({file.part for file in files}, notes, tested) == ({"train", "val", "test"}, (), "")
 
 
 def test_a_class_that_val_lacks_is_told_by_its_folders_name_where_it_is_the_test_part(tmp_path):

@@ -178,10 +178,11 @@ def test_a_group_in_two_given_parts_leaks():
     assert leaking == [Leak("a/1", "train", "a/2", "test", "group"), Leak("a/3", "train", "a/4", "test", "near")]
     message = (
         r"^'a/1' in train is of the same group as 'a/2' in test \(and 1 more in data/copies/groups\.csv\); "
-        r"put the group into one part, or leave such images out of train, -S key=drop, or let them be, -S key=allow$"
+        r"put the group into one part, or leave such images out of train, -S defaults\.data\.on_leak=drop, or let them "
+        r"be, -S defaults\.data\.on_leak=allow$"
     )
     with pytest.raises(InputError, match=message):
-        check(leaking, key="key")
+        check(leaking)
     assert rejections(leaking)[0] == Rejected("a/1", "left out of train: of the same group as 'a/2' in test")
     assert "in a later one too, or have their group there, are let be, the first 'a/1', of the" in note(
         leaking, "allow"

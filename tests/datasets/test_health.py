@@ -102,10 +102,11 @@ def test_what_was_dropped_is_not_to_be_mended():
 
 def test_a_validation_folder_that_is_taken_as_the_test_part_is_a_finding_that_stops_nothing():
     rows = [*(_row(f"train/{n}", part="train") for n in range(3)), *(_row(f"val/{n}", part="test") for n in range(4))]
-    (finding,) = _examined(rows)["findings"]
+    (finding,) = _examined(rows, tested="'val' is taken as the test part")["findings"]
     assert (finding["what"], finding["count"], finding["stops"]) == ("images taken as the test part", 4, False)
-    assert finding["files"][0].startswith("'val' is taken as the test part")
-    assert finding["advice"] == "nothing, if that is meant; else name the folders train, val and test"
+    assert finding["files"] == ["'val' is taken as the test part"]
+    assert finding["advice"] == "nothing, if that is meant; else name the parts train, val and test"
+    assert not _examined(rows)["findings"]
 
 
 def test_duplicates_are_reported_by_kind_and_by_where_they_are():

@@ -72,16 +72,16 @@ def test_a_byte_equal_image_is_named_before_a_near_one():
 def test_the_first_is_named_and_the_others_are_counted():
     paths = ("test/1", "train/1", "train/2", "val/1")
     with pytest.raises(InputError) as caught:
-        check(leaks([_row(path) for path in paths], _alike(*paths)), key="data.on_leak")
+        check(leaks([_row(path) for path in paths], _alike(*paths)))
     assert str(caught.value) == (
         "'train/1' in train is a near duplicate of 'test/1' in test (and 2 more in "
         "data/copies/pairs.csv); remove one, or leave "
-        "such images out of train, -S data.on_leak=drop, or let them be, -S data.on_leak=allow"
+        "such images out of train, -S defaults.data.on_leak=drop, or let them be, -S defaults.data.on_leak=allow"
     )
 
 
 def test_no_leak_is_no_error():
-    check([], key="data.on_leak")
+    check([])
 
 
 def test_what_is_dropped_is_reported_with_its_reason():

@@ -52,5 +52,5 @@ def test_what_systems_and_notebooks_leave_behind_is_not_even_listed(tmp_path):
     for name in (".ipynb_checkpoints/look-checkpoint.ipynb", "cat/.ipynb_checkpoints/1.jpg", "@eaDir/1.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    files, others, _ = layout(tmp_path)
+    files, others, *_ = layout(tmp_path)
     assert ([file.path for file in files], others) == (["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"], [])

@@ -19,12 +19,15 @@ def _named(*patterns: str) -> list[Row]:
 
 def test_folders_inside_class_folders_suggest_groups():
     rows = _rows("owl/nest 1/a.jpg", "owl/nest 1/b.jpg", "owl/nest 1/c.jpg", "jay/nest 2/a.jpg", "jay/nest 2/b.jpg")
-    assert likely(rows) == ["owl/nest 1: 3 images", "jay/nest 2: 2 images"]
+    assert list(likely(rows).items()) == [
+        ("owl/nest 1", ["owl/nest 1/a.jpg", "owl/nest 1/b.jpg", "owl/nest 1/c.jpg"]),
+        ("jay/nest 2", ["jay/nest 2/a.jpg", "jay/nest 2/b.jpg"]),
+    ]
 
 
 def test_folders_of_parts_are_none():
     rows = _rows(*(f"train/{label}/{n}.jpg" for label in ("jay", "owl") for n in range(4)), part="train")
-    assert likely(rows) == []
+    assert not likely(rows)
 
 
 @pytest.mark.parametrize(
@@ -33,20 +36,20 @@ def test_folders_of_parts_are_none():
 def test_a_beginning_with_a_number_before_a_counter_suggests_groups(pattern):
     suggested = likely(_named(*(pattern.format("{}").format(n, "{}") for n in "789")))
     assert len(suggested) == 6
-    assert all(one.endswith(": 3 images") for one in suggested)
+    assert all(len(paths) == 3 for paths in suggested.values())
 
 
 @pytest.mark.parametrize("pattern", ["IMG_000{}", "DSC0{}", "owl-{}", "{}", "a3f5c0{}"])
 def test_a_counter_alone_suggests_none(pattern):
-    assert likely(_named(pattern)) == []
+    assert not likely(_named(pattern))
 
 
 def test_a_few_such_names_suggest_none():
-    assert likely([*_named("s7_{}"), *_named("a{}", "b{}", "c{}")]) == []
+    assert not likely([*_named("s7_{}"), *_named("a{}", "b{}", "c{}")])
 
 
 def test_groups_that_the_user_named_need_no_suggestion():
-    assert likely(_rows("owl/nest 1/a.jpg", "owl/nest 1/b.jpg", group="nest")) == []
+    assert not likely(_rows("owl/nest 1/a.jpg", "owl/nest 1/b.jpg", group="nest"))
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -55,7 +58,9 @@ def test_the_suggestion_is_a_finding_of_ones_own_set_that_stops_nothing(own):
     report = examine(rows, [], [], Search(4, 4, 4), image_size=96, on_leak="refuse", own=own)
     titles = {finding["what"]: finding for finding in report["findings"]}
     assert ("groups that names suggest" in titles) == own
+    assert bool(report["suggested_groups"]) == own
     if own:
+        assert titles["groups that names suggest"]["files"] == ["owl/nest 1: 2 images", "jay/nest 2: 2 images"]
         assert titles["groups that names suggest"]["advice"].endswith("a group is never both trained on and tested")
         assert not titles["groups that names suggest"]["stops"]
 

@@ -136,9 +136,32 @@ def test_a_table_with_train_and_val_tests_on_val_and_says_so(classes):
     lines = [f"{label}/{n}.jpg,{'val' if n else 'train'}" for label in ("jay", "owl") for n in range(3)]
     found = _table(classes, "\n".join(["file_name,part", *lines]))
     assert {file.part for file in found.files} == {"train", "test"}
-    assert found.notes == (
-        "'val' is taken as the test part, as no part in metadata.csv is named test; it is opened once, after training",
+    assert found.tested == (
+        "'val' is taken as the test part, as no part in metadata.csv is named test; it is opened once, after training"
     )
+
+
+def test_groups_are_written_as_they_are_read_and_no_table_is_lost(classes):
+    names = {"jay, nest 1": ["jay/1.jpg", "jay/0.jpg"], "owl/nest 2": ["owl/2.jpg"]}
+    file = metadata.write_groups(classes, names)
+    assert file.read_text(encoding="utf-8").splitlines() == [
+        "file_name,group",
+        'jay/0.jpg,"jay, nest 1"',
+        'jay/1.jpg,"jay, nest 1"',
+        "owl/2.jpg,owl/nest 2",
+    ]
+    assert {one.path: one.group for one in layout(classes).files if one.group} == {
+        path: group for group, paths in names.items() for path in paths
+    }
+    with pytest.raises(InputError, match=r"metadata\.csv: is there already; add the column group to it by hand"):
+        metadata.write_groups(classes, {"jay": ["jay/0.jpg"]})
+    assert file.read_text(encoding="utf-8").count("nest") == 3
+
+
+def test_groups_that_would_be_refused_are_not_written(classes):
+    with pytest.raises(InputError, match="the groups 'Nest' and 'nest' differ only in case"):
+        metadata.write_groups(classes, {"Nest": ["jay/0.jpg"], "nest": ["jay/1.jpg"]})
+    assert not (classes / metadata.NAME).exists()
 
 
 @pytest.mark.parametrize(

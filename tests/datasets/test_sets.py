@@ -205,7 +205,7 @@ def test_an_image_that_cannot_be_read_is_rejected_with_its_reason(mini):
     members = {f"Images/{name.decode()}": miniatures.photograph(name.decode()) for name in names}
     broken = members | {f"Images/{names[0].decode()}": b""}
     mini.put("mit67", **{"indoorCVPR_09.tar": miniatures.tarred(broken)})
-    _, rows, rejected = mini.bring("mit67")
+    _, rows, rejected, _ = mini.bring("mit67")
     assert (len(rows), [tuple(entry) for entry in rejected]) == (334, [(names[0].decode(), "empty: 0 bytes")])
 
 
@@ -220,7 +220,7 @@ def test_pictures_of_an_array_are_its_pixels(mini):
 
 
 def test_the_digits_are_drawn_offline_with_all_their_classes(mini):
-    title, rows, rejected = mini.bring("digits")
+    title, rows, rejected, _ = mini.bring("digits")
     assert (title, len(rows), rejected) == ("scikit-learn's handwritten digits", sets.SETS["digits"].counts.images, [])
     assert {row.label for row in rows} == set("0123456789")
     assert {(row.width, row.height, row.mode, row.part) for row in rows} == {(8, 8, "L", "")}
@@ -240,7 +240,7 @@ def test_the_users_spiders_are_brought_with_the_papers_names(mini, tmp_path, cap
         tmp_path / "own", ["trichonephila_clavata", "Hominidae", *list(PRINTED)[1:5], *list(PRINTED)[6:]]
     )
     (own / "notes.txt").write_text("ours")
-    title, rows, rejected = mini.bring("spiders", own)
+    title, rows, rejected, _ = mini.bring("spiders", own)
     assert (title, {row.label for row in rows}) == ("SPIDER9-IMAGE", set(PRINTED))
     assert [tuple(entry) for entry in rejected] == [("notes.txt", "lies beside the class folders")]
     assert "collect: note: the folder 'Hominidae' is read as Thomisidae" in capsys.readouterr().out

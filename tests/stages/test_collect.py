@@ -87,6 +87,7 @@ def test_own_class_folders_are_collected(own):
         "images": 4,
         "rejected": 0,
         "has_parts": False,
+        "tested": "",
         "own": True,
         "published": None,
     }
@@ -117,6 +118,7 @@ def test_val_beside_train_is_collected_as_the_test_part_with_a_remark(own, capsy
     }
     remark = "'val' is taken as the test part, as no folder is named test; it is opened once, after training"
     assert f"collect: note: {remark}" in capsys.readouterr().out.splitlines()
+    assert json.loads(paths.DATASET.read_text(encoding="utf-8"))["tested"] == remark
 
 
 def test_what_is_rejected_is_listed_and_the_run_goes_on(own, capsys):

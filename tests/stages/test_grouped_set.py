@@ -10,11 +10,12 @@ from click.testing import CliRunner
 from pipeline.commands import orbweaver
 from pipeline.config import check, resolve
 from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Row
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.preview.training_part import training_part
-from pipeline.stages import collect, copies, split
+from pipeline.stages import collect, copies, split, validate
 
 SITES, KINDS, EACH = 6, 3, 3
 
@@ -64,6 +65,21 @@ def test_the_doctor_and_the_stage_say_what_the_table_names(sites, capsys):
     collect.main()
     assert "collect: 6 groups of 9 images, named in metadata.csv\n" in capsys.readouterr().out
     assert {row.group for row in manifest.read(paths.MANIFEST, Row)} == {f"site {n}" for n in range(SITES)}
+
+
+def test_a_group_across_given_parts_is_refused_before_anything_is_read(sites, tmp_path):
+    table = tmp_path / "photographs/metadata.csv"
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    parted = [f"{line};{'test' if number % EACH == 0 else 'train'}" for number, line in enumerate(lines)]
+    table.write_text("\n".join([f"{header};part", *parted]), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        validate.check_and_write()
+    assert str(refused.value) == (
+        "metadata.csv: the group 'site 0' is in train and test (and 5 more groups); put it into one part, or leave its "
+        "images out of the earlier, -S defaults.data.on_leak=drop, or let them be, -S defaults.data.on_leak=allow"
+    )
+    tiny.write(sites | {"defaults": sites["defaults"] | {"data": sites["defaults"]["data"] | {"on_leak": "allow"}}})
+    validate.check_and_write()
 
 
 def test_copies_may_be_let_be_and_named_groups_stay_together(sites):

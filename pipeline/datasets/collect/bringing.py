@@ -10,21 +10,26 @@ from pipeline.datasets.collect.dataset import Collected, DataSet, Request
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.location import check_location
 from pipeline.datasets.collect.sets import known
+from pipeline.datasets.prepared import leaks
 
 
-def check(name: str, place: str | None) -> None:
+def check(name: str, place: str | None, *, on_leak: leaks.Choice = "allow") -> None:
     """Check, without opening a file, that the path to a set's files can be used, and is set if the set needs one.
 
     Args:
         name: the set.
         place: value of params.yaml under the row's `given_by`; None if it has none.
+        on_leak: treatment of images of one group in two parts, which the user's own folder may have.
 
     Raises:
-        InputError: if a path is needed or unusable; the message says what to get and where.
+        InputError: if a path is needed or unusable; the message says what to get and where. For a group in two parts if
+            that is refused.
     """
     row = known(name)
     if row.given_by == "folder":
-        read_own(row, place)
+        layout = read_own(row, place)
+        if on_leak == "refuse":
+            leaks.check_groups(layout.files)
     else:
         published.check(row, place)
 
@@ -45,9 +50,9 @@ def bring_own(request: Request) -> Collected:
     layout = read_own(row, request.place)
     if row.is_published:
         published.check_classes(request.name, layout)
-    for line in layout.notes:
+    for line in filter(None, [*layout.notes, layout.tested]):
         print(f"collect: note: {line}")
-    return Collected(title_of(row, request.place), *published.copied(layout, request.target))
+    return Collected(title_of(row, request.place), *published.copied(layout, request.target), layout.tested)
 
 
 def draw(request: Request) -> Collected:

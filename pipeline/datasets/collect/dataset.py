@@ -60,11 +60,19 @@ class Request(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """A collected set: its title, one row per accepted image, and one per rejected file."""
+    """A collected set.
+
+    Attributes:
+        title: the set's name.
+        rows: one per accepted image.
+        rejected: one per file that cannot be used.
+        tested: as `Layout` has it.
+    """
 
     title: str
     rows: list[Row]
     rejected: list[Rejected]
+    tested: str = ""
 
 
 def _no_files(_folder: Path) -> Layout:

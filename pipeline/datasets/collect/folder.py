@@ -58,11 +58,19 @@ class LeftOut(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The files of a folder, usable and not, both sorted by path; and what else is worth saying of it, in lines."""
+    """The contents of a folder.
+
+    Attributes:
+        files: what can be used, sorted by path.
+        left_out: what cannot, sorted by path.
+        notes: what is worth saying of the folder, in lines.
+        tested: what is said of validation images that are taken as the test part; "" where none are.
+    """
 
     files: list[ImageFile]
     left_out: list[LeftOut]
     notes: tuple[str, ...] = ()
+    tested: str = ""
 
 
 def layout(folder: Path) -> Layout:
@@ -91,7 +99,7 @@ def layout(folder: Path) -> Layout:
     misnamed = {file.path for file in inside if name_fault(file.path)}
     left_out += [LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed]
     files = sorted((file for file in inside if file.path not in misnamed), key=lambda file: file.path)
-    return Layout(files, sorted(left_out), tuple(_notes(folder, classes, table)))
+    return Layout(files, sorted(left_out), tuple(_notes(folder, table)), _tested(classes, table))
 
 
 def _by_folders(folder: Path, table: Metadata | None) -> tuple[list[ClassFolder], list[ImageFile], list[Path]]:
@@ -163,16 +171,19 @@ def _lone_groups(files: Sequence[ImageFile]) -> list[str]:
     ]
 
 
-def _notes(folder: Path, classes: Sequence[ClassFolder], table: Metadata | None) -> Iterator[str]:
+def _notes(folder: Path, table: Metadata | None) -> Iterator[str]:
     """Yield what is worth saying of a folder that can be used."""
     if table and table.has("label"):
         yield f"the classes are those of the column label in {metadata.NAME}, whatever folders are called"
-    if table and table.tested:
-        yield parts.remark(table.tested, kind=f"part in {metadata.NAME}")
-    if tested := parts.tested(classes):
-        yield parts.remark(tested)
     if link := next(linked_folders(folder), None):
         yield f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes"
+
+
+def _tested(classes: Sequence[ClassFolder], table: Metadata | None) -> str:
+    if table and table.tested:
+        return parts.remark(table.tested, kind=f"part in {metadata.NAME}")
+    folder = parts.tested(classes)
+    return parts.remark(folder) if folder else ""
 
 
 def _check_labels(folder: Path, given: Iterable[str], *, too_few: Callable[[], str]) -> None:

@@ -1,7 +1,7 @@
 """Groups of photographs that names suggest: folders inside class folders, or a common beginning before a counter."""
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -15,18 +15,22 @@ _MOST = 0.8
 _FEW, _MANY = 2, 50
 
 
-def likely(rows: Sequence[Row]) -> list[str]:
-    """Return the likely groups, the largest first, as "owl/nest 1: 12 images".
+def likely(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the paths of the images of each likely group, the largest group first, such as "owl/nest 1".
 
     There are none where names suggest none, and where the user named some.
     """
     if any(row.group for row in rows):
-        return []
+        return {}
     for key in (_folder, _beginning):
-        groups = Counter(name for row in rows if (name := key(row)))
-        if groups and groups.total() >= _MOST * len(rows) and _FEW <= groups.total() / len(groups) <= _MANY:
-            return [f"{name}: {images} image{'s' if images > 1 else ''}" for name, images in groups.most_common()]
-    return []
+        groups: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            if name := key(row):
+                groups[name].append(row.path)
+        images = sum(map(len, groups.values()))
+        if groups and images >= _MOST * len(rows) and _FEW <= images / len(groups) <= _MANY:
+            return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+    return {}
 
 
 def _folder(row: Row) -> str:

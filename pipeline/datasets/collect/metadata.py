@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.left_out import UNLISTED
 from pipeline.datasets.collect.listing import escaped, name_fault, names
@@ -82,7 +83,7 @@ def read(folder: Path) -> Metadata | None:
     Raises:
         InputError: for a table without the columns, with a line of another length, or with a value that cannot be used.
     """
-    file = next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == NAME), folder / NAME)
+    file = _place(folder)
     if not file.is_file():
         return None
     lines = _lines(file)
@@ -101,7 +102,7 @@ def read(folder: Path) -> Metadata | None:
         called.setdefault(part, cells.get("part", ""))
         entries[path] = Entry(_named(file, number, cells, "label"), part, _named(file, number, cells, "group"))
     present = frozenset(columns) & frozenset(Entry._fields)
-    _check_groups(file, entries)
+    _check_groups(file, (entry.group for entry in entries.values()))
     for column in ("label", "part"):
         if column in present and not any(getattr(entry, column) for entry in entries.values()):
             raise InputError(f"{file}: the column {column} is empty; fill it in, or remove it")
@@ -124,6 +125,32 @@ def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None
             f"{folder / NAME}: {FILE}: {names(missing)} not among the photographs in {folder}; give paths relative to "
             f"that folder, such as {next(iter(sorted(present)), 'owl/1.jpg')!r}, or remove the lines"
         )
+
+
+def write_groups(folder: Path, groups: Mapping[str, Iterable[str]]) -> Path:
+    """Write a table of groups into a folder that has no table, and return its place.
+
+    Args:
+        folder: the user's.
+        groups: the paths of the images of each group, relative to the folder.
+
+    Raises:
+        InputError: where there is a table, or where two groups differ only in case.
+    """
+    file = _place(folder)
+    if file.exists():
+        raise InputError(f"{file}: is there already; add the column group to it by hand, or move it away")
+    _check_groups(file, groups)
+    with paths.written_whole(file) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow((FILE, "group"))
+        table.writerows(sorted((path, group) for group, members in groups.items() for path in members))
+    return file
+
+
+def _place(folder: Path) -> Path:
+    """Return where the folder's table is, or would be."""
+    return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == NAME), folder / NAME)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -163,13 +190,13 @@ def _columns(file: Path, header: Sequence[str]) -> list[str]:
     return columns
 
 
-def _check_groups(file: Path, entries: Mapping[str, Entry]) -> None:
+def _check_groups(file: Path, groups: Iterable[str]) -> None:
     """Check that groups differ in more than case, where one of two was mistyped."""
     spellings: dict[str, str] = {}
-    for entry in entries.values():
-        other = spellings.setdefault(entry.group.casefold(), entry.group)
-        if other != entry.group:
-            raise InputError(f"{file}: the groups {other!r} and {entry.group!r} differ only in case; spell both alike")
+    for group in groups:
+        other = spellings.setdefault(group.casefold(), group)
+        if other != group:
+            raise InputError(f"{file}: the groups {other!r} and {group!r} differ only in case; spell both alike")
 
 
 def _cell(text: str) -> str:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import names, subfolders
-from pipeline.datasets.prepared.manifest import Row
 
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -57,12 +56,6 @@ def class_folders(folder: Path) -> list[ClassFolder]:
 def tested(classes: Iterable[ClassFolder]) -> str:
     """Return the name of the validation folder that is taken as the test part; "" where none is."""
     return next((name for one in classes if one.part == TEST and part_of(name := one.folder.parent.name) == "val"), "")
-
-
-def tested_rows(rows: Sequence[Row]) -> dict[str, int]:
-    """Return likewise, of collected images, each such folder's name with its number of images."""
-    tops = [row.path.partition("/")[0] for row in rows if row.part == TEST]
-    return {top: tops.count(top) for top in dict.fromkeys(tops) if part_of(top) == "val"}
 
 
 def remark(name: str, kind: str = "folder") -> str:

@@ -59,7 +59,7 @@ def _kept(
         leaks.check_classes(rows, pairs, key="defaults.data.duplicates")
     leaking = leaks.leaks(rows, pairs)
     if data.on_leak == "refuse":
-        leaks.check(leaking, key="defaults.data.on_leak")
+        leaks.check(leaking)
     if leaking:
         note(leaks.note(leaking, data.on_leak))
     gone = {leak.path for leak in leaking} if data.on_leak == "drop" else set()

@@ -1,8 +1,8 @@
 """Copies and groups where they do harm: in two of a set's own parts (leaks), in two classes, twice in a test part."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -10,6 +10,8 @@ from pipeline.datasets.prepared.groups import NAMED, grouped
 from pipeline.datasets.prepared.manifest import DROPPED, Alike, Pair, Rejected, Row
 
 Choice = Literal["refuse", "drop", "allow"]
+# Its key in params.yaml, as -S takes it.
+ON_LEAK = "defaults.data.on_leak"
 
 # A group stays in the part that is used last: the test part never shrinks in favor of training.
 _RANK = {"train": 0, "val": 1, "test": 2}
@@ -33,6 +35,18 @@ class Leak(NamedTuple):
     of: str
     of_part: str
     kind: str
+
+
+class Parted(Protocol):
+    """An image whose part and group are known, such as a row of the manifest."""
+
+    @property
+    def part(self) -> str:
+        """Train, val or test; "" where the set has no parts."""
+
+    @property
+    def group(self) -> str:
+        """Group that the user named; "" without one."""
 
 
 def leaks(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Leak]:
@@ -81,12 +95,11 @@ def resolved(choice: Literal["auto"] | Choice, *, as_published: bool) -> Choice:
     return "allow" if as_published else "refuse"
 
 
-def check(leaking: Sequence[Leak], *, key: str) -> None:
+def check(leaking: Sequence[Leak]) -> None:
     """Refuse a set with leaks.
 
     Args:
         leaking: the leaks.
-        key: key of `on_leak` in params.yaml, for the message.
 
     Raises:
         InputError: for the first leak, with the number of others.
@@ -98,7 +111,27 @@ def check(leaking: Sequence[Leak], *, key: str) -> None:
         mend = "put the group into one part" if first.kind == NAMED else "remove one"
         raise InputError(
             f"{first.path!r} in {first.part} is {_WORDS[first.kind]} {first.of!r} in {first.of_part}{more}; {mend}, "
-            f"or leave such images out of {first.part}, -S {key}=drop, or let them be, -S {key}=allow"
+            f"or leave such images out of {first.part}, -S {ON_LEAK}=drop, or let them be, -S {ON_LEAK}=allow"
+        )
+
+
+def check_groups(images: Iterable[Parted]) -> None:
+    """Refuse named groups in several of a set's own parts, as `check` does of collected images.
+
+    Raises:
+        InputError: for the first group, with the number of others.
+    """
+    of_group: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        if image.group and image.part:
+            of_group[image.group].add(image.part)
+    across = [(group, sorted(parts, key=_RANK.__getitem__)) for group, parts in of_group.items() if len(parts) > 1]
+    if across:
+        group, parts = across[0]
+        more = f" (and {len(across) - 1} more groups)" if len(across) > 1 else ""
+        raise InputError(
+            f"metadata.csv: the group {group!r} is in {' and '.join(parts)}{more}; put it into one part, or leave its "
+            f"images out of the earlier, -S {ON_LEAK}=drop, or let them be, -S {ON_LEAK}=allow"
         )
 
 

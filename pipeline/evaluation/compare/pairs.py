@@ -15,6 +15,8 @@ from pipeline.evaluation.scores import SCORES
 NO_DIFFERENCE = "no detectable difference"
 # Seed of the bootstrap: the same files give the same interval.
 SEED = 0
+# The test of one repeat's images: of single images, and of groups that the user named.
+_TESTS = ("McNemar's test", "the exchange test of groups")
 
 
 def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bool) -> Pair:
@@ -154,18 +156,19 @@ def reading(one: Pair) -> str | None:
     if one.test is None or not one.mcnemar:
         return None
     told = [repeat for repeat, tested in one.mcnemar.items() if tested.p < statistics.ALPHA]
+    grouped = any(tested.groups for tested in one.mcnemar.values())
     resampled = one.bootstrap is not None and not one.bootstrap.covers_zero()
     if one.better and not told:
         return (
-            f"{one.a} - {one.b}: no repeat's test images tell its two networks apart (McNemar's p >= "
+            f"{one.a} - {one.b}: no repeat's test images tell its two networks apart ({_TESTS[grouped]}: p >= "
             f"{statistics.ALPHA} in each), but the repeats agree, and together they are the evidence: go by the "
             "verdict."
         )
     if one.better or not (told or resampled):
         return None
     tests = [
-        *([f"McNemar's test in {len(told)} of {len(one.mcnemar)} repeats"] if told else []),
-        *(["the bootstrap over images"] if resampled else []),
+        *([f"{_TESTS[grouped]} in {len(told)} of {len(one.mcnemar)} repeats"] if told else []),
+        *([f"the bootstrap over {'groups' if grouped else 'images'}"] if resampled else []),
     ]
     finds = "find" if len(tests) > 1 else "finds"
     return (

@@ -69,11 +69,24 @@ class TTest(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """McNemar's exact test: numbers of images that only a and only b gets right, and the two-sided p."""
+    """McNemar's exact test of two networks on the same images, or its counterpart for groups of images.
+
+    Attributes:
+        only_a: images that only a gets right.
+        only_b: images that only b gets right.
+        p: two-sided.
+        groups: how many groups were exchanged as a whole; 0 for McNemar's test itself, of single images.
+    """
 
     only_a: int
     only_b: int
     p: float
+    groups: int = 0
+
+
+def p_name(groups: int) -> str:
+    """Return the name of the p of a `McNemar` with so many groups."""
+    return "p of exchanged groups" if groups else "McNemar's p"
 
 
 def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
@@ -178,12 +191,14 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike, unit: npt.NDArray[np
             of groups of one image.
 
     >>> mcnemar([1, 1, 1, 1, 0, 0], [0, 0, 0, 1, 1, 0])
-    McNemar(only_a=3, only_b=1, p=0.625)
+    McNemar(only_a=3, only_b=1, p=0.625, groups=0)
     """
     a, b = np.asarray(right_a, dtype=bool), np.asarray(right_b, dtype=bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    p = mcnemar_p(only_a, only_b) if unit is None else units.exchange_p(units.sums(a.astype(np.int64) - b, unit))
-    return McNemar(only_a, only_b, float(p))
+    if unit is None:
+        return McNemar(only_a, only_b, float(mcnemar_p(only_a, only_b)))
+    gains = units.sums(a.astype(np.int64) - b, unit)
+    return McNemar(only_a, only_b, units.exchange_p(gains), len(gains))
 
 
 def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:

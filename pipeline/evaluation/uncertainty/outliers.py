@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, check_finite
+from pipeline.evaluation.compare import units
+from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, IntArray, check_finite
 
 # Rows of features that are compared at once, so that memory is bounded.
 BLOCK = 1024
@@ -60,7 +61,7 @@ def distances(
     reference: FloatArray,
     *,
     neighbors: int,
-    itself: bool = False,
+    unit: IntArray | None = None,
     product: Product = np.matmul,
 ) -> FloatArray:
     """Return the distance (n,) of each image to its k-th nearest neighbor among the training images.
@@ -71,14 +72,18 @@ def distances(
         features: (n, D), `normalized`.
         reference: (m, D) of the training images, `normalized`.
         neighbors: k; the last of m where there are fewer.
-        itself: whether the images are the training images themselves, each of which is left out of its neighbors.
+        unit: (m,) where the images are the training images themselves, number of the group that each belongs to: its
+            own group is left out of an image's neighbors. At least two groups.
         product: of matrices; another's last digits may differ.
     """
-    k = min(neighbors, len(reference) - itself) - 1 + itself
+    most = len(reference) if unit is None else len(reference) - int(np.bincount(unit).max())
+    k = min(neighbors, most) - 1
     result = []
     for start in range(0, len(features) or 1, BLOCK):
         # Of vectors of length 1, the squared distance is 2 - 2 times their product.
         products = product(features[start : start + BLOCK], reference.T)
+        if unit is not None:
+            products = np.where(unit[start : start + BLOCK, None] == unit, -np.inf, products)
         nearest = -np.partition(-products, k, axis=1)[:, k]
         result.append(np.sqrt(np.maximum(2 - 2 * nearest, 0)))
     return np.concatenate(result)
@@ -98,6 +103,7 @@ def fit(
     logits: FloatArray,
     *,
     held_out: bool,
+    unit: IntArray | None = None,
     neighbors: int = NEIGHBORS,
     product: Product = np.matmul,
 ) -> Outliers:
@@ -112,6 +118,8 @@ def fit(
         features: (n, D), `normalized`, of images that the network was not trained on, or `reference` again.
         logits: (n, K) of the same images.
         held_out: whether these are not the training images.
+        unit: (n,) number of the group of images that each belongs to; None where each is on its own. Groups then count
+            as in `conformal.rank`, and a training image is compared with those of other groups.
         neighbors: k.
         product: of matrices, as `judge` is to have it.
 
@@ -120,21 +128,25 @@ def fit(
     """
     for name, values in (("features", reference), ("features", features), ("logits", logits)):
         check_finite(name, values)
-    distance = distances(features, reference, neighbors=neighbors, itself=not held_out, product=product)
+    worth = None if unit is None else units.effective(unit)
+    # Without groups, or with all images in one, each is left out by itself.
+    others = unit if unit is not None and unit.max() else np.arange(len(features))
+    distance = distances(features, reference, neighbors=neighbors, unit=None if held_out else others, product=product)
     return Outliers(
         neighbors=neighbors,
         images=len(reference),
-        distance=_limit(distance),
-        energy=_limit(energy(logits)),
+        distance=_limit(distance, worth),
+        energy=_limit(energy(logits), worth),
         from_images="calibration" if held_out else "training",
     )
 
 
-def _limit(scores: FloatArray) -> float:
+def _limit(scores: FloatArray, worth: float | None) -> float:
     """Return the score that another image of the kind exceeds with a probability of 2.5 % at most, of 39 or more."""
     # The ceil((n + 1) level)-th smallest: the n images and that one are alike, and any of them may be the largest.
-    rank = math.ceil((len(scores) + 1) * (1 - FALSE_ALARMS / 2))
-    return float(np.sort(scores)[min(rank, len(scores)) - 1])
+    several = len(scores) if worth is None else int(worth)
+    rank = min(math.ceil((several + 1) * (1 - FALSE_ALARMS / 2)), several)
+    return float(np.sort(scores)[math.ceil(rank * len(scores) / several) - 1])
 
 
 def judge(

@@ -8,6 +8,8 @@ from pipeline.evaluation.uncertainty import outliers
 
 TRAINING = outliers.normalized(np.random.default_rng(0).normal(size=(300, 16)) + 2)
 NEW = outliers.normalized(np.random.default_rng(1).normal(size=(100, 16)) + 2)
+# Each training image in a group of its own.
+EACH = np.arange(300)
 LOGITS = np.random.default_rng(2).normal(size=(300, 4))
 
 
@@ -28,22 +30,32 @@ def test_distances_are_those_of_scikit_learn(k):
 
 @pytest.mark.parametrize("k", [1, 4])
 def test_a_training_image_is_left_out_of_its_own_neighbors(k):
-    ours = outliers.distances(TRAINING, TRAINING, neighbors=k, itself=True)
+    ours = outliers.distances(TRAINING, TRAINING, neighbors=k, unit=EACH)
     np.testing.assert_allclose(ours, scikit_learns(TRAINING, TRAINING, k + 1), atol=1e-3)
     assert ours.min() > 0.05
 
 
 def test_more_neighbors_than_training_images_are_the_last():
-    for itself, last in ((False, 300), (True, 300)):
-        ours = outliers.distances(TRAINING, TRAINING, neighbors=1000, itself=itself)
-        np.testing.assert_allclose(ours, scikit_learns(TRAINING, TRAINING, last), atol=1e-3)
+    for unit in (None, EACH):
+        ours = outliers.distances(TRAINING, TRAINING, neighbors=1000, unit=unit)
+        np.testing.assert_allclose(ours, scikit_learns(TRAINING, TRAINING, 300), atol=1e-3)
 
 
-@pytest.mark.parametrize("itself", [False, True])
-def test_blocks_give_the_distances_of_a_whole(monkeypatch, itself):
-    whole = outliers.distances(TRAINING, TRAINING, neighbors=2, itself=itself)
+def test_a_training_image_is_compared_with_those_of_other_groups():
+    # Groups of one to many images.
+    unit = np.sqrt(np.arange(300)).astype(np.int64)
+    ours = outliers.distances(TRAINING, TRAINING, neighbors=1, unit=unit)
+    theirs = [scikit_learns(TRAINING[[row]], TRAINING[unit != unit[row]], 1)[0] for row in range(300)]
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    # As many neighbors as an image of the largest group has.
+    assert np.isfinite(outliers.distances(TRAINING, TRAINING, neighbors=1000, unit=unit)).all()
+
+
+@pytest.mark.parametrize("unit", [None, EACH])
+def test_blocks_give_the_distances_of_a_whole(monkeypatch, unit):
+    whole = outliers.distances(TRAINING, TRAINING, neighbors=2, unit=unit)
     monkeypatch.setattr(outliers, "BLOCK", 7)
-    np.testing.assert_allclose(outliers.distances(TRAINING, TRAINING, neighbors=2, itself=itself), whole, atol=1e-3)
+    np.testing.assert_allclose(outliers.distances(TRAINING, TRAINING, neighbors=2, unit=unit), whole, atol=1e-3)
 
 
 def test_features_of_zero_are_far():
@@ -69,6 +81,28 @@ def test_without_them_each_training_image_is_compared_with_the_others():
     assert fitted.from_images == "training"
     # The nearest is the image itself; the ceil(0.975 * 301)-th.
     assert fitted.distance == pytest.approx(np.sort(scikit_learns(TRAINING, TRAINING, 2))[293], abs=1e-3)
+
+
+def test_calibration_images_of_a_group_count_as_one():
+    unit = np.arange(100) // 2
+    fitted = outliers.fit(TRAINING, NEW, LOGITS[:100], held_out=True, unit=unit)
+    # Of 50 the ceil(0.975 * 51)-th, which is the last.
+    assert fitted.energy == outliers.energy(LOGITS[:100]).max()
+    alone = outliers.fit(TRAINING, NEW, LOGITS[:100], held_out=True, unit=np.arange(100))
+    assert alone == outliers.fit(TRAINING, NEW, LOGITS[:100], held_out=True)
+
+
+def test_training_images_of_one_group_alone_are_compared_with_each_other():
+    one = outliers.fit(TRAINING, TRAINING, LOGITS, held_out=False, unit=np.zeros(300, np.int64))
+    assert np.isfinite(one.distance)
+
+
+def test_thresholds_of_training_images_are_over_groups():
+    unit = np.arange(300) // 3
+    fitted = outliers.fit(TRAINING, TRAINING, LOGITS, held_out=False, unit=unit)
+    distances = np.sort(outliers.distances(TRAINING, TRAINING, neighbors=1, unit=unit))
+    # Of 100 the ceil(0.975 * 101)-th, at the same place among 300.
+    assert fitted.distance == pytest.approx(distances[3 * 99 - 1])
 
 
 @pytest.mark.parametrize("images", [39, 60, 100, 199])

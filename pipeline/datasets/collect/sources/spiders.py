@@ -38,9 +38,8 @@ def read(folder: Path) -> Layout:
         for label, name in names.items()
         if _plain(label) in _MISPRINTS
     )
-    return Layout(
-        [file._replace(label=names[file.label]) for file in layout.files], layout.left_out, (*layout.notes, *notes)
-    )
+    files = [file._replace(label=names[file.label]) for file in layout.files]
+    return layout._replace(files=files, notes=(*layout.notes, *notes))
 
 
 SPIDERS = DataSet(
