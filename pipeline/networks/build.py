@@ -31,7 +31,7 @@ class Plan:
         image_size: side of the input images in pixels.
         head_options: the head's options.
         attention: a row of `ATTENTIONS`.
-        position: a row of `POSITIONS`, where attention is inserted; None for the position in the mechanism's paper.
+        position: a row of `POSITIONS`, where attention is inserted; None for the mechanism's own.
         attention_options: the mechanism's options.
         low_rank: the options of LoRA's updates; None for none.
     """

@@ -20,13 +20,15 @@ from pipeline.networks.backbones import efficientnet_lite
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 
-# Each type of residual block with the name of the batch norm after its last convolution.
-LAST_NORM: dict[type[nn.Module], str] = {
-    models.resnet.BasicBlock: "bn2",
-    models.resnet.Bottleneck: "bn3",
-    models.mobilenetv2.InvertedResidual: "conv.3",
-    models.efficientnet.MBConv: "block.3.1",
-    efficientnet_lite.InvertedResidual: "bn3",
+# Each type of residual block with the name of the batch norm after its last convolution. Blocks of the last three kinds
+# have one convolution less where they do not widen the map.
+LAST_NORM: dict[type[nn.Module], Callable[[Any], str]] = {
+    models.resnet.BasicBlock: lambda _: "bn2",
+    models.resnet.Bottleneck: lambda _: "bn3",
+    efficientnet_lite.InvertedResidual: lambda _: "bn3",
+    models.mobilenetv2.InvertedResidual: lambda block: f"conv.{len(block.conv) - 1}",
+    models.efficientnet.MBConv: lambda block: f"block.{len(block.block) - 1}.1",
+    models.efficientnet.FusedMBConv: lambda block: f"block.{len(block.block) - 1}.1",
 }
 
 # A feature map with a smaller side has one position only, and nothing to weight positions by.
@@ -72,7 +74,7 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
     Args:
         network: its model is changed in place.
         name: a row of `ATTENTIONS`.
-        position: a row of `POSITIONS`; None for the position in the mechanism's paper.
+        position: a row of `POSITIONS`; None for the mechanism's own.
         options: the mechanism's options.
         image_size: side of the network's input in pixels, on which the size of feature maps depends.
 
@@ -143,7 +145,7 @@ def last_norms(model: nn.Module) -> list[str]:
     """Return the names of the batch norms after the last convolution of every block with a shortcut, in order."""
     # Some of MobileNetV2's and EfficientNet's blocks have no shortcut: those whose input and output differ in shape.
     return [
-        f"{name}.{norm}"
+        f"{name}.{norm(module)}"
         for name, module in model.named_modules()
         for kind, norm in LAST_NORM.items()
         if isinstance(module, kind) and getattr(module, "use_res_connect", True)

@@ -107,7 +107,7 @@ def test_what_attention_changes_before_training_is_told_with_the_word_that_leave
     assert "; 4 drawn images, repeats 1, 2, 3)" in line or "; 4 collected images, repeats 1, 2, 3)" in line
     assert line.endswith(f"; with -S {GATE}=identity by 0%")
     change = int(line.partition(" by ")[2].partition("%")[0])
-    # Two gates near one half, which differ with the random values of attention, leave less than half.
+    # Two gates around one half, which differ with the random values of attention, leave less than half.
     assert 50 <= change <= 100
     [line] = outlook.attention_at_start(read(["attention=ecsm", f"{GATE}=identity", "repeats=[1]"]), 9)
     assert line.startswith("attention changes what the head reads at step 0 by 0% (0% to 0%; 4 ")

@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 import tiny
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
@@ -116,6 +117,20 @@ def test_every_residual_block_takes_attention(backbone: str) -> None:
         network = made(backbone, "csca").eval()
         assert network(torch.empty(2, 3, 64, 64)).shape == (2, 5)
     assert len(network.inserted) == RESIDUAL[backbone]
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("efficientnet_b1", 16), ("efficientnet_v2_s", 35), ("mobilenet_v2", 10)])
+def test_each_residual_block_of_a_network_that_may_be_added_ends_with_its_last_batch_norm(
+    name: str, blocks: int
+) -> None:
+    model = torchvision.models.get_model(name, weights=None)
+    norms = last_norms(model)
+    assert len(norms) == sum(getattr(module, "use_res_connect", False) for module in model.modules()) == blocks
+    for norm in norms:
+        assert isinstance(model.get_submodule(norm), nn.BatchNorm2d)
+        block, _, inside = norm.partition(".block" if ".block." in norm else ".conv")
+        last = [part for part in model.get_submodule(block).modules() if isinstance(part, nn.BatchNorm2d)][-1]
+        assert model.get_submodule(norm) is last, inside
 
 
 def test_attention_in_a_block_sees_the_last_norms_output_before_the_shortcut_is_added() -> None:

@@ -266,7 +266,7 @@ def test_what_an_experiment_changes_of_its_recipe_is_told():
 def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them():
     given = material(repeat(changes=CBAM | {"options.attention": {"cbam": CBAM_OPTIONS}}))
     [note] = [note for note in notes.limits(given) if "gates" in note]
-    assert note.startswith("Attention 'cbam' starts with gates near one half")
+    assert note.startswith("Attention 'cbam' starts with gates around one half")
     assert "frozen layers behind them cannot follow. With -S options.attention.cbam.gate_init=identity it" in note
     own = given._replace(own=Own(attention="ecsm", amount=60))
     assert any("the recipe has no such attention, so its budget of 60 epochs" in note for note in notes.limits(own))

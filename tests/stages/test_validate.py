@@ -491,7 +491,7 @@ def test_outside_git_nothing_is_said_of_values_that_are_not_read(capsys: pytest.
 
 
 PAPER_GATES = (
-    "starts with gates near one half (gate_init is 'paper'), which changes what the pre-trained network computes"
+    "starts with gates around one half (gate_init is 'paper'), which changes what the pre-trained network computes"
 )
 
 

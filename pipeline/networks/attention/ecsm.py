@@ -27,8 +27,9 @@ class ECSM(Series):
         InputError: for a reduction that leaves no channel, an even kernel and an unknown gate.
 
     Source:
-        ECSM section 3.2.5. Departure: no such structure has the 4,154,123 parameters of its Table 3; this one has the
-        5,245,546 (at C = 2048) that fit its Table 6.
+        ECSM section 3.2.5. Departures: no such structure has the 4,154,123 parameters of its Table 3; this one has the
+        5,245,546 (at C = 2048) that fit its Table 6. Table 3 prints the activation ReLU, for this module as for all
+        layers; section 3.2.5 has none, and neither has this.
     """
 
     name: ClassVar[str] = "ecsm"

@@ -15,7 +15,7 @@ class PositionOption(Section):
 
 
 class Gated(PositionOption):
-    """Initial value of the gates: `paper` about 1/2; `identity` 1, which leaves the network as it was."""
+    """Initial value of the gates: `paper` random around 1/2; `identity` 1, which leaves the network as it was."""
 
     gate_init: GateInit
 

@@ -9,11 +9,13 @@ from pipeline.networks.strategies import STRATEGIES
 PAPER, IDENTITY = "paper", "identity"
 # The first block that has a gate in front of it, or inside it, by position; behind the last stage none has.
 FIRST_GATED = {"every_stage": 2, "residual_block": 1}
+# ResNet's names of the first layer behind a gate between stages. Of other networks a name does not tell.
+BEHIND_THE_FIRST = ("layer2", "layer2.0")
 BLOCKS = 4
 
 
 def doubt(recipe: TrainingSettings, own: Own | None) -> str:
-    """Return why gates near one half may cost a pre-trained network its start; "" where nothing speaks for it.
+    """Return why gates around one half may cost a pre-trained network its start; "" where nothing speaks for it.
 
     A recipe's own attention with the recipe's own budget is what its paper vouches for, unless frozen layers follow.
 
@@ -36,7 +38,7 @@ def doubt(recipe: TrainingSettings, own: Own | None) -> str:
     if not reasons:
         return ""
     return (
-        f"attention {network.attention!r} starts with gates near one half (gate_init is {PAPER!r}), which changes what "
+        f"attention {network.attention!r} starts with gates around one half (gate_init is {PAPER!r}), which changes what "
         f"the pre-trained network computes: {', and '.join(reasons)}"
     )
 
@@ -45,13 +47,15 @@ def freezes_behind(freeze: str, position: str) -> bool:
     """Return whether frozen layers take what gates have scaled.
 
     Args:
-        freeze: a strategy, or the first layer that trains, before which there are residual blocks.
+        freeze: a strategy, or the first layer that trains, before which there is a block.
         position: a row of `POSITIONS`.
 
     >>> freezes_behind("3a", "every_stage"), freezes_behind("3a", "residual_block"), freezes_behind("1", "last_stage")
     (False, True, False)
+    >>> freezes_behind("layer2", "every_stage"), freezes_behind("layer3", "every_stage")
+    (False, True)
     """
     if freeze not in STRATEGIES:
-        return position == "residual_block"
+        return position in FIRST_GATED and not (position == "every_stage" and freeze in BEHIND_THE_FIRST)
     gated = range(FIRST_GATED[position], BLOCKS + 1) if position in FIRST_GATED else ()
     return not all(STRATEGIES[freeze].trains(f"block{number}") for number in gated)

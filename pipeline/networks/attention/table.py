@@ -58,7 +58,7 @@ class Mechanism(Choice):
 
     Attributes:
         module: "module:Class", called with C and, by keyword, the mechanism's options; empty for none.
-        position: the position in its paper, a row of `POSITIONS`; empty for none.
+        position: a row of `POSITIONS`: that of its paper, of `eca` and `spatial` ours; empty for none.
         weighs_positions: whether it needs maps of at least 2 x 2 positions.
     """
 

@@ -3,8 +3,8 @@
 Every parameter belongs to exactly one step. Strategies freeze whole stages, phases may freeze up to any step, and the
 training loop may run the frozen steps separately.
 
-Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the input's side, and `block4` ends with
-the last feature map.
+Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the input's side (VGG-16's to a half,
+GoogLeNet's to an eighth), and `block4` ends with the last feature map.
 """
 
 from collections.abc import Callable, Mapping, Sequence
