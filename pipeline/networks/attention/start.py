@@ -38,8 +38,8 @@ def doubt(recipe: TrainingSettings, own: Own | None) -> str:
     if not reasons:
         return ""
     return (
-        f"attention {network.attention!r} starts with gates around one half (gate_init is {PAPER!r}), which changes what "
-        f"the pre-trained network computes: {', and '.join(reasons)}"
+        f"attention {network.attention!r} starts with gates around one half (gate_init is {PAPER!r}), which changes "
+        f"what the pre-trained network computes: {', and '.join(reasons)}"
     )
 
 
