@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Spread(NamedTuple):
-    """Spread of one layer's weights, batch mean.
+    """Spread of one layer's weights, batch mean; scalars on the weights' device, so that nothing waits for it.
 
     Attributes:
         entropy: of the layer's own shares, divided by log n: 1 where all n are equal, 0 where one is 1.
@@ -17,9 +17,9 @@ class Spread(NamedTuple):
         mass: the layer's share of the sum over all layers, 0 to 1. GCA learns it; other methods fix it by their scale.
     """
 
-    entropy: float
-    maximum: float
-    mass: float
+    entropy: Tensor
+    maximum: Tensor
+    mass: Tensor
 
 
 @torch.no_grad()
@@ -31,8 +31,9 @@ def spread(weights: Mapping[str, Tensor]) -> dict[str, Spread]:
     Args:
         weights: by layer, (N, C) or (N, H, W), not negative, as `Regularizer.weights` returns them.
 
-    >>> spread({"even": torch.ones(1, 2, 2), "one": torch.tensor([[0.0, 12.0]])})
-    {'even': Spread(entropy=1.0, maximum=0.25, mass=0.25), 'one': Spread(entropy=0.0, maximum=1.0, mass=0.75)}
+    >>> spreads = spread({"even": torch.ones(1, 2, 2), "one": torch.tensor([[0.0, 12.0]])})
+    >>> {layer: tuple(value.item() for value in values) for layer, values in spreads.items()}
+    {'even': (1.0, 0.25, 0.25), 'one': (0.0, 1.0, 0.75)}
     """
     flat = {layer: values.flatten(1) for layer, values in weights.items()}
     totals = {layer: values.sum(dim=1) for layer, values in flat.items()}
@@ -45,5 +46,5 @@ def spread(weights: Mapping[str, Tensor]) -> dict[str, Spread]:
 def _spread(shares: Tensor, mass: Tensor) -> Spread:
     n = shares.shape[1]
     # entr(p) = -p log p with entr(0) = 0: a share may be rounded to 0.
-    entropy = (torch.special.entr(shares).sum(dim=1) / math.log(n)).mean().item() if n > 1 else 1.0
-    return Spread(entropy, shares.amax(dim=1).mean().item(), mass.mean().item())
+    entropy = (torch.special.entr(shares).sum(dim=1) / math.log(n)).mean() if n > 1 else shares.new_ones(())
+    return Spread(entropy, shares.amax(dim=1).mean(), mass.mean())

@@ -88,7 +88,7 @@ class FeatureRegularizer:
         self._reference.model.load_state_dict(state["reference"])
 
     @torch.no_grad()
-    def diagnosis(self) -> dict[str, float]:
+    def diagnosis(self) -> dict[str, Tensor]:
         """Return the spread of the weights in the last batch: `entropy/LAYER`, `maximum/LAYER`, `mass/LAYER`."""
         weights = self._regularizer.weights(*self._last) if self._hooked_layers else {}
         spreads = spread(weights) if weights else {}

@@ -40,8 +40,8 @@ class LossTerm(Protocol):
     def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return class scores (N, K) of the network that trains, and the scalars to add to the loss by name."""
 
-    def diagnosis(self) -> dict[str, float]:
-        """Return diagnostics of the last batch by name; names contain a slash."""
+    def diagnosis(self) -> dict[str, Tensor]:
+        """Return diagnostics of the last batch by name, scalars on the device; names contain a slash."""
 
     def state(self) -> dict[str, Any]:
         """Return the term's own values and the reference's, as `load_state` of a new one takes them."""

@@ -21,7 +21,7 @@ class Epoch:
         lr: the rate before its first step.
         sums: of each step done, on the device, by name of the term.
         correct: number of right predictions of each step done, on the device.
-        diagnosis: of the loss term after the last step.
+        diagnosis: of the loss term after the last step, scalars on the device.
         seconds: that its steps have taken.
     """
 
@@ -31,7 +31,7 @@ class Epoch:
     lr: float
     sums: dict[str, list[Tensor]] = field(default_factory=dict)
     correct: list[Tensor] = field(default_factory=list)
-    diagnosis: dict[str, float] = field(default_factory=dict)
+    diagnosis: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -66,7 +66,7 @@ class Epoch:
         self.correct.append((logits.detach().argmax(1) == labels).sum())
 
     def scores(self) -> Row:
-        """Return the epoch's means; the only place where the loop waits for the device.
+        """Return the epoch's means, and its diagnostics; the only place where the loop waits for the device.
 
         Raises:
             NotFiniteError: for the first step whose loss is not finite.
@@ -77,7 +77,9 @@ class Epoch:
             raise NotFiniteError(self.number, broken[0] + 1, self.batches[broken[0]].tolist())
         means = {name: parts.sum().item() / self.images for name, parts in totals.items()}
         accuracy = torch.stack(self.correct).sum().item() / self.images
-        return {"train_loss": means.pop("train_loss"), "train_accuracy": accuracy, **means}
+        diagnosis = torch.stack(list(self.diagnosis.values())).tolist() if self.diagnosis else []
+        row = {"train_loss": means.pop("train_loss"), "train_accuracy": accuracy, **means}
+        return row | dict(zip(self.diagnosis, diagnosis, strict=True))
 
     def state(self) -> dict[str, Any]:
         """Return what `take_up` of a new epoch takes; what each step left is one tensor (steps,) each."""
@@ -95,4 +97,5 @@ class Epoch:
         """Go on from the state of the same epoch."""
         self.sums = {name: list(values.to(device)) for name, values in saved["sums"].items()}
         self.correct = list(saved["correct"].to(device))
-        self.lr, self.diagnosis, self.seconds = saved["lr"], dict(saved["diagnosis"]), saved["seconds"]
+        self.diagnosis = {name: value.to(device) for name, value in saved["diagnosis"].items()}
+        self.lr, self.seconds = saved["lr"], saved["seconds"]

@@ -187,7 +187,6 @@ def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
     row |= epoch.scores()
     result.epoch_seconds.append(time.perf_counter() - started)
     result.images_trained += epoch.images
-    row |= epoch.diagnosis
     on_batch = partial(_offer, run, state, epoch)
     row |= validate(state.outcome.network, state.features, run.examples, run.settings, on_batch=on_batch)
     state.outcome.after_epoch(row)

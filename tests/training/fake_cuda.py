@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.training import batches, optim
 from pipeline.training.epoch import Epoch
 from pipeline.training.images import Images
@@ -116,8 +115,6 @@ def fake_cuda(patch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     patch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     patch.setattr(Images, "free_memory", lambda _: BYTES)
     patch.setattr(nn.Module, "_apply", _moved)
-    # Diagnostics are read as numbers, once an epoch.
-    patch.setattr(FeatureRegularizer, "diagnosis", lambda _: {})
     # `torch.tensor` makes a real tensor on the CPU then, and copies it by an operation that the mode sees.
     torch._C._set_only_lift_cpu_tensors(True)
     try:

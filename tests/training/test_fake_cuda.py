@@ -6,7 +6,7 @@ one on the GPU, where a value is read from the GPU, and where a step copies anyt
 
 It cannot reach: values, and so memory, speed, determinism and what CUDA's kernels refuse (in deterministic mode too);
 the backward pass, whose gradients are made up; fused and foreach optimizers, for which torch takes its loops here; what
-is read once an epoch, as means and diagnostics; what is computed before the first step, as the channel weights of
+is read once an epoch; what is computed before the first step, as the channel weights of
 `delta` and a head that is solved; and the reading of images that do not fit on the GPU.
 """
 

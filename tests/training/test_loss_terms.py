@@ -80,8 +80,8 @@ class Towards:
         term = self.alpha * (scores - self.scale * reference["pooled"]).square().sum(1).mean()
         return scores, {"towards": term * (torch.inf if self.batches == self.broken_at else 1)}
 
-    def diagnosis(self) -> dict[str, float]:
-        return {"scale/largest": self.scale.max().item()}
+    def diagnosis(self) -> dict[str, Tensor]:
+        return {"scale/largest": self.scale.detach().max()}
 
 
 def settings(**changes: Any) -> SimpleNamespace:
