@@ -1,14 +1,21 @@
 """The programs that time training, at a small size on the CPU, where little more than torch is installed."""
 
 import json
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import gpu
+import gpu_blocks
 import loop_cells
 import pytest
+import torch
 import yaml
+from torchvision.ops import StochasticDepth
 
 ROOT = Path(__file__).parents[1]
 # What such a machine need not have.
@@ -36,11 +43,68 @@ def test_every_block_runs_where_little_more_than_torch_is_installed(tmp_path: Pa
         assert block["rows"]
         assert not any("error" in row for row in block["rows"]), (name, block)
     exact = result["blocks"]["b twice"]["rows"]
-    assert all(row["equal"] and row["equal_elsewhere"] for row in exact)
-    assert all(row["relative"] == 0 for row in result["blocks"]["a runs"]["rows"])
+    assert [row.get("equal", row.get("equal_elsewhere")) for row in exact] == [True] * len(exact)
+    assert sum("equal_elsewhere" in row for row in exact) == len(exact) / 2
+    assert all(row["off"] == 0 and row["train_loss"] > 0 for row in result["blocks"]["a runs"]["rows"])
     assert {"driver", "torch", "device"} <= set(result["machine"])
     page = (tmp_path / "gpu-cpu.md").read_text(encoding="utf-8")
     assert all(f"## {name} (whole" in page for name in result["blocks"])
+
+
+def _run(name: str, seconds: float = 60) -> dict[str, Any]:
+    saved: list[dict[str, Any]] = []
+    gpu.run_block(name, loop_cells.TINY, torch.device("cpu"), seconds=seconds, save=lambda one: saved.append(dict(one)))
+    block = saved[-1]
+    # Every row was saved before the end.
+    assert len(saved) == 1 or saved[-2]["rows"] == block["rows"]
+    return block
+
+
+def _broken(*_: object) -> None:
+    raise RuntimeError("no device")
+
+
+def test_a_training_that_fails_is_no_training_that_ends_the_same_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gpu_blocks.ours", _broken)
+    monkeypatch.setattr("gpu_blocks.PROGRAM", "nowhere.py")
+    block = _run("b twice")
+    assert [row["error"] for row in block["rows"]] == ["RuntimeError: no device"] * 2
+    # The first process's rows are kept where the second one fails.
+    assert block["end"].startswith("RuntimeError: the second process: ")
+    assert gpu.has_failed(block)
+
+
+@pytest.mark.parametrize("loss", [9.0, math.nan])
+def test_losses_far_from_the_cpus_are_an_error(monkeypatch: pytest.MonkeyPatch, loss: float) -> None:
+    found = iter([{"train_loss": 2.0}, {"train_loss": loss}] * 3)
+    monkeypatch.setattr("gpu_blocks.ours", lambda *_: (None, None))
+    monkeypatch.setattr("gpu_blocks.losses", lambda *_: next(found))
+    block = _run("a runs")
+    assert [row["error"] for row in block["rows"]] == ["not the CPU's losses, {'train_loss': 2.0}"] * 3
+    assert gpu.has_failed(block)
+
+
+def test_a_networks_own_draws_are_not_compared() -> None:
+    network = torch.nn.Sequential(StochasticDepth(0.2, "row"))
+    history = SimpleNamespace(history=[{"epoch": 1.0, "train_loss": 2.0, "train_accuracy": 1.0, "train_spa": 0.5}])
+    assert gpu_blocks.losses(history, torch.nn.Sequential()) == {"train_loss": 2.0, "train_spa": 0.5}
+    assert gpu_blocks.losses(history, network) == {}
+
+
+def test_a_deadline_loses_no_row_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[{"cell": "1"}, {"cell": "2"}], [{"cell": "3"}]]
+    monkeypatch.setitem(gpu.BLOCKS, "d stalls", (lambda *_: iter(rows), 40))
+    block = _run("d stalls", seconds=0)
+    assert (block["rows"], block["end"]) == (rows[0], "stopped after 0 s")
+    assert not gpu.has_failed(block)
+
+
+def test_a_machine_without_nvidias_program_has_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "machine", lambda _: {"device": "one", "versions": {"torch": "2"}})
+    monkeypatch.setenv("PATH", "")
+    assert gpu.described(torch.device("cuda")) == {"device": "one", "torch": "2", "driver": ""}
 
 
 @pytest.mark.slow
