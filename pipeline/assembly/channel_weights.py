@@ -8,9 +8,10 @@ on.
 Source: DELTA's published code. Departures: images are still, the eval transform's central crop without a flip, where
 that code trains the head and weighs on randomly flipped and cropped ones; batch norms keep their pre-trained statistics
 while the head is trained, where that code has them in train mode, so that they follow the new images (it weighs in eval
-mode, as here); a batch has `train.batch_size` images, where its script has 32. Reasons: the result follows from images,
-weights and settings alone, without a draw of a repeat, so that repeats share it; and the head's training reads the
-cached output of the frozen layers.
+mode, as here); the rate of the head's training falls at each step, in that code after each epoch; a batch has
+`train.batch_size` images, where its script has 32. Reasons: the result follows from images, weights and settings alone,
+without a draw of a repeat, so that repeats share it; and the head's training reads the cached output of the frozen
+layers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

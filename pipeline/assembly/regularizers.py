@@ -9,16 +9,18 @@ from torch import Tensor
 
 from pipeline.assembly import training_plan
 from pipeline.core import compiler
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import PhaseRecord
-from pipeline.core.sections import SOLVED
+from pipeline.core.sections import SOLVED, Phase
 from pipeline.networks import freezing
 from pipeline.networks.backbones.table import backbone
+from pipeline.networks.heads.table import HEADS
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
 from pipeline.regularizers.contract import Regularizer, Shapes
-from pipeline.regularizers.feature_hooks import FeatureHooks
+from pipeline.regularizers.feature_hooks import FeatureHooks, submodule
 from pipeline.regularizers.filter_importance import convolution
 from pipeline.regularizers.head_decay import HeadDecay
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
@@ -77,6 +79,16 @@ def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) ->
     return {layer: tuple(maps[layer].shape[1:]) for layer in hooked_layers}
 
 
+def new_head(recipe: Recipe, network: Network) -> str:
+    """Return the name of the module whose values are new: the classifier, or its last layer if others have weights."""
+    row = backbone(recipe.network.backbone)
+    if not (HEADS[recipe.network.head].keeps_classifier and row.hidden) or recipe.network.weights == NONE:
+        return row.classifier
+    layers = submodule(network.model, row.classifier).named_children()
+    names = [f"{row.classifier}.{name}" for name, layer in layers if any(True for _ in layer.parameters())]
+    return next(name for name in names if not f"{name}.".startswith(row.hidden))
+
+
 def make(
     recipe: Recipe,
     network: Network,
@@ -102,7 +114,7 @@ def make(
         return None
     own = recipe.options_of("regularizer", method)
     options = {name: value for name, value in own.items() if name not in TRAIN_OVERRIDES}
-    head = backbone(recipe.network.backbone).classifier
+    head = new_head(recipe, network)
     hooked_layers = comparison(recipe, network, method).hooked_layers
     if hooked_layers and backbone(recipe.network.backbone).channels_last:
         raise InputError(
@@ -137,12 +149,32 @@ def phase_records(recipe: Recipe, network: Network) -> tuple[PhaseRecord, ...]:
         InputError: see `make`.
     """
     records = []
+    trained_from = len(network.steps)
     for phase, start in zip(recipe.train.phases, training_plan.phase_setups(recipe, network), strict=True):
         start()
+        _check_prefix(recipe, network, phase, trained_from)
+        trained_from = min(trained_from, network.frozen_prefix())
         counted, compared = freezing.count(network), _compared(recipe, network, phase.regularizer)
         head = {"head": SOLVED} if phase.head == SOLVED else {}
         records.append(PhaseRecord(**phase.model_dump(exclude={"continues", "head"}), **head, **counted, **compared))
     return tuple(records)
+
+
+def _check_prefix(recipe: Recipe, network: Network, phase: Phase, trained_from: int) -> None:
+    """Refuse frozen layers that an earlier phase trained, in front of maps that are compared with pre-trained ones.
+
+    Both networks run from the same input of the first layer that trains, which would then be no pre-trained network's.
+
+    Raises:
+        InputError: naming the method and the strategy.
+    """
+    layers = comparison(recipe, network, phase.regularizer).hooked_layers
+    if layers and not phase.continues and network.frozen_prefix() > trained_from:
+        raise InputError(
+            f"train.phases: {phase.freeze!r} freezes layers that an earlier phase trains, and regularizer "
+            f"{phase.regularizer!r} compares with the pre-trained network behind them; order the phases such that "
+            "each trains what the one before trained, or choose l2_sp"
+        )
 
 
 def _compared(recipe: Recipe, network: Network, method: str) -> dict[str, Any]:

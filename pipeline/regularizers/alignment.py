@@ -18,8 +18,8 @@ class Alignment(Regularizer):
 
     With d_i = T_i - stopgrad(S_i) at layer i, T the target network's and S the reference network's maps: alpha times
     the batch mean of half the weighted sum of squares over all layers. Weights are shares p (of sum 1) times a scale:
-    `mean_one`: the number of shares that sum to 1, so that the mean weight is 1 and alpha means the same for maps of
-    all sizes.
+    `mean_one`: the number of shares that sum to 1, so that the mean weight is 1. The term is still a sum over channels
+    and positions: at twice the image's side it is about four times as large for the same alpha.
     `raw`: 1, as in the papers' equations.
     `delta`: C/(HW) of the layer's map, as in DELTA's published code; for shares over the channels of one layer only.
 

@@ -38,8 +38,11 @@ def spread(weights: Mapping[str, Tensor]) -> dict[str, Spread]:
     flat = {layer: values.flatten(1) for layer, values in weights.items()}
     totals = {layer: values.sum(dim=1) for layer, values in flat.items()}
     all_layers = sum(totals.values())
+    # All of a layer's weights may be too small for a float beside another's.
+    smallest = torch.finfo(torch.float32).tiny
     return {
-        layer: _spread(values / totals[layer][:, None], totals[layer] / all_layers) for layer, values in flat.items()
+        layer: _spread(values / totals[layer].clamp_min(smallest)[:, None], totals[layer] / all_layers)
+        for layer, values in flat.items()
     }
 
 

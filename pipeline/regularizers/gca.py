@@ -30,8 +30,9 @@ class GCA(ChannelAlignment):
         InputError: see `Alignment`; and for a reduction that leaves no hidden unit.
 
     Source:
-        SPA-GCA Eq. 9-10, Table 2. Departures: the scale and the batch mean, see `Alignment`. The default alpha is
-        the upper end of the paper's 0.005 to 0.1; the biases of both linear layers are ours.
+        SPA-GCA Eq. 9-10, Table 2. Departures: the scale and the batch mean, see `Alignment`. Alpha's default
+        here is the upper end of the paper's 0.005 to 0.1, params.yaml has its own; the biases of both linear layers
+        are ours.
     """
 
     name: ClassVar[str] = "gca"

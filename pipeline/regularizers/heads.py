@@ -38,7 +38,7 @@ class ChannelHead(nn.Module):
     """Shares of one layer's channels, each computed from the channel's own map.
 
     a = softmax over c of (w_2 . relu(W_1 x_c) + b_c), with H hidden units; all channels share W_1 and w_2, each has
-    its own b_c, which starts at zero (ours).
+    its own b_c, which starts at zero.
 
     Args:
         channels: C.

@@ -27,7 +27,8 @@ class L2SP(Regularizer):
         network: holds w0; `forward` takes the same network, or one with the same parameter names.
         head: name of its classifier.
         inserted: names of its modules without pre-trained values, such as attention.
-        covers: `kernels`: the weights of convolutions; `all`: also the weights of batch norms and all biases.
+        covers: `kernels`: the weights of convolutions, linear layers and attention's projections; `all`: also the
+            weights of norms, all biases, and what else the network learned, such as position embeddings.
         alpha: weight of the first term.
         beta: weight of the second term.
 
@@ -36,9 +37,10 @@ class L2SP(Regularizer):
             alpha or beta out of range.
 
     Source:
-        L2-SP; SPA-GCA Table 4. `kernels` is what its authors' code covers by default, with the alpha and beta
-        of its script. `all` is what the code of DELTA and of AFA covers, every parameter but the head's: the recipe
-        `spa_gca` takes it, since Table 4's row was likelier made with that code. Departure: none.
+        L2-SP; SPA-GCA Table 4. `kernels` is what its authors' code covers by default (all tensors that it calls
+        weights), with the alpha and beta of its script. `all` is what the code of DELTA and of AFA covers, every
+        parameter but the head's: the recipe `spa_gca` takes it, since Table 4's row was likelier made with that code.
+        Departure: the head's penalty has its biases, as in the code of DELTA and of AFA; L2-SP's own leaves them out.
     """
 
     name: ClassVar[str] = "l2_sp"
@@ -85,7 +87,15 @@ class L2SP(Regularizer):
 def _covered(network: nn.Module, excluded: Sequence[str], *, kernels: bool) -> Iterator[tuple[str, Tensor]]:
     # By identity, since a parameter's name does not tell the type of its module.
     excluded_ids = {id(parameter) for name in excluded for parameter in submodule(network, name).parameters()}
-    kernel_ids = {id(module.weight) for module in network.modules() if isinstance(module, _ConvNd)}
+    kernel_ids = {id(kernel) for module in network.modules() for kernel in _kernels(module)}
     for name, parameter in network.named_parameters():
         if id(parameter) not in excluded_ids and (not kernels or id(parameter) in kernel_ids):
             yield name, parameter
+
+
+def _kernels(module: nn.Module) -> Iterator[Tensor]:
+    if isinstance(module, _ConvNd | nn.Linear):
+        yield module.weight
+    # Queries, keys and values of torch's own attention are one matrix.
+    if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+        yield module.in_proj_weight

@@ -26,7 +26,7 @@ def head_penalty(network: nn.Module, head: str, beta: float) -> dict[str, Tensor
 
     Source:
         L2-SP, its second term; SPA-GCA Eq. 6, 11, 12, "weight decay" over the fully-connected layers. Departure: the
-        factor 1/2 and the biases are from the published code; the paper mentions neither.
+        factor 1/2 and the biases are from the published code of DELTA and AFA; the paper mentions neither.
     """
     squares = [upcast_float32(parameter).square().sum() for parameter in submodule(network, head).parameters()]
     if not squares:

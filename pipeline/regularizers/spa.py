@@ -27,8 +27,8 @@ class SPA(AST):
         InputError: see `Alignment`.
 
     Source:
-        SPA-GCA Eq. 7-8. Departures: the scale and the batch mean, see `Alignment`. The default alpha is the upper end
-        of the paper's 0.005 to 0.1.
+        SPA-GCA Eq. 7-8. Departures: the scale and the batch mean, see `Alignment`. Alpha's default here is the upper
+        end of the paper's 0.005 to 0.1; params.yaml has its own.
     """
 
     name: ClassVar[str] = "spa"

@@ -67,7 +67,7 @@ METHODS: dict[str, Method] = {
     ),
     "l2_sp": Method(
         title="L2-SP",
-        description="keeps the convolution kernels, or all parameters except the head's, near the pre-trained ones",
+        description="keeps the layers' weights, or all parameters except the head's, near the pre-trained ones",
         options="pipeline.regularizers.options:L2SpOptions",
         module="pipeline.regularizers.l2_sp:L2SP",
         needs=("network", "inserted", "head"),
@@ -96,7 +96,7 @@ METHODS: dict[str, Method] = {
     ),
     "afa": Method(
         title="AFA",
-        description="AST for half of the budget, then ACT",
+        description="AST for half of the budget, then ACT from its end",
         options="pipeline.regularizers.options:AfaOptions",
         sequences={"ast_act": ("ast", "act")},
     ),

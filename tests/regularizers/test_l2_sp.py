@@ -16,6 +16,8 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.attention = nn.Conv2d(4, 4, 1)
         self.block = nn.Sequential(nn.Conv2d(4, 5, 3, bias=False), nn.Conv1d(1, 1, 3, bias=False))
+        self.mix = nn.MultiheadAttention(4, 2)
+        self.embedding = nn.Parameter(torch.randn(1, 2))
         self.fc = nn.Sequential(nn.Conv2d(5, 2, 1), nn.Linear(2, 2))
 
 
@@ -32,8 +34,8 @@ def moved(network: nn.Module) -> nn.Module:
     return other
 
 
-KERNELS = {"conv.weight", "block.0.weight", "block.1.weight"}
-ALL = KERNELS | {"conv.bias", "norm.weight", "norm.bias"}
+KERNELS = {"conv.weight", "block.0.weight", "block.1.weight", "mix.in_proj_weight", "mix.out_proj.weight"}
+ALL = KERNELS | {"conv.bias", "norm.weight", "norm.bias", "mix.in_proj_bias", "mix.out_proj.bias", "embedding"}
 
 
 def slow(start: nn.Module, network: nn.Module, names: set[str]) -> float:

@@ -90,7 +90,7 @@ def test_l2_sp_refuses_what_it_cannot_cover() -> None:
     with refused("regularizer 'l2_sp': covers 'bn' is not known; known: kernels, all"):
         L2SP(network(), head="4", covers="bn")
     with refused("regularizer 'l2_sp': covers 'kernels' matches no parameter outside '1'; use all"):
-        L2SP(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), head="1")
+        L2SP(nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)), head="1")
 
 
 @pytest.mark.parametrize("modules", [{"head": "fc"}, {"head": "4", "inserted": ["fc"]}])

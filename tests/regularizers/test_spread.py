@@ -39,6 +39,11 @@ def test_even_weights_have_entropy_one(shape: tuple[int, ...]) -> None:
     assert result.maximum == pytest.approx(1 / math.prod(shape[1:]))
 
 
+def test_a_layer_whose_weights_are_too_small_for_a_float_has_no_share_and_no_entropy() -> None:
+    result = spread({"none": torch.zeros(1, 3), "all": torch.tensor([[1.0, 2.0]])})["none"]
+    assert [float(value) for value in result] == [0, 0, 0]
+
+
 def test_a_single_weight_has_entropy_zero() -> None:
     result = spread({"layer": torch.tensor([[0.0, 0.0, 9.0]])})["layer"]
     assert result.entropy == 0

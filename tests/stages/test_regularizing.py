@@ -387,6 +387,29 @@ def test_phases_each_compare_what_is_behind_what_they_freeze() -> None:
     assert same(trained_run.loss_terms[1].reference_before, trained_run.loss_terms[0].reference_before)
 
 
+def test_a_phase_does_not_freeze_what_is_in_front_of_maps_and_was_trained() -> None:
+    phases = [{"freeze": "layer3.1", "amount": 1, "lr": 1e-3}, {"freeze": "3c", "amount": 1, "lr": 1e-3}]
+    changes = {"network.freeze": "phases", "train.phases": phases}
+    assert len(compared("l2_sp", changes, freeze="auto")) == 2
+    refused = r"^train\.phases: '3c' freezes layers that an earlier phase trains, and regularizer 'spa' compares with"
+    with pytest.raises(InputError, match=refused):
+        compared("spa", changes, freeze="auto")
+
+
+def test_pretrained_layers_of_the_classifier_are_held_and_only_its_last_is_penalized() -> None:
+    changes = {"network.backbone": "vgg16", "network.head": "torchvision", "data.crop_size": 32}
+    experiment = recipe("l2_sp", changes, freeze="2")
+    network = networks.structure(experiment, classes=3)
+    pretrained = experiment.model_copy(update={"network": experiment.network.model_copy(update={"weights": "file"})})
+    assert regularizers.new_head(pretrained, network) == "classifier.6"
+    regularizer = regularizers.make(pretrained, network, "l2_sp", reference=network)
+    assert isinstance(regularizer, L2SP)
+    assert {"classifier.0.weight", "classifier.3.weight"} <= set(regularizer.start)
+    assert "classifier.6.weight" not in regularizer.start
+    none = experiment.model_copy(update={"network": experiment.network.model_copy(update={"weights": "none"})})
+    assert regularizers.new_head(none, network) == "classifier"
+
+
 @pytest.mark.parametrize("method", ["gca", "delta"])
 def test_where_every_layer_is_idle_only_the_heads_decay_is_left(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_weights, "trained_head", None)  # no channel is worth weighing
