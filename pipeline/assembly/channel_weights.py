@@ -29,12 +29,13 @@ from tqdm import tqdm
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import digests, paths, provenance, seeding
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.stopping import StoppedError, StopRequest
 from pipeline.networks import freezing
-from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.regularizers.delta import channel_weights
 from pipeline.regularizers.filter_importance import filter_importance
@@ -123,7 +124,7 @@ def trained_head(
     keeper: Keeper = NOTHING_KEPT,
 ) -> Network:
     """Return the pre-trained network with a trained head and all other values unchanged."""
-    plan = replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION)
+    plan = replace(networks.plan(recipe, classes=classes), attention=NONE)
     # Forked, so that the training that follows draws the same numbers with and without the cache.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.derive("channels", "network"))

@@ -11,11 +11,12 @@ from torch import Tensor
 from pipeline.assembly import channel_weights, networks, regularizers
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import seeding
+from pipeline.core.choices import NONE
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.core.sections import Phase
 from pipeline.networks.backbones.table import backbone
-from pipeline.networks.build import NO_ATTENTION, backbone_weights, build
+from pipeline.networks.build import backbone_weights, build
 from pipeline.networks.network import Network
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
@@ -73,9 +74,9 @@ def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
 def reference_network(recipe: Recipe, network: Network, *, classes: int) -> Network:
     """Return a frozen copy of the network as it is now, without its attention, of which nothing is pre-trained."""
     plan = networks.plan(recipe, classes=classes)
-    if plan.attention == NO_ATTENTION:
+    if plan.attention == NONE:
         return cast(Network, freeze_reference(network))
-    plain = build(replace(plan, attention=NO_ATTENTION), pretrained=None)
+    plain = build(replace(plan, attention=NONE), pretrained=None)
     # Inserted modules have names of their own, so that the plain network's are among these.
     values = network.model.state_dict()
     plain.model.load_state_dict({name: values[name] for name in plain.model.state_dict()})

@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.machine import Machine, device_model
 from pipeline.core import compiler, digests, paths, provenance, seeding
+from pipeline.core.choices import NONE
 from pipeline.core.naming import Naming
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import (
@@ -25,7 +26,7 @@ from pipeline.core.source_record import SourceRecord
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
-from pipeline.networks.build import NO_ATTENTION, build
+from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.training import contract
 
@@ -85,11 +86,9 @@ def computation(recipe: Recipe, network: Network, *, classes: int) -> Operations
 
 def without_attention(recipe: Recipe, *, classes: int) -> Network | None:
     """Build the same network without its attention, random values; None where it has none."""
-    if recipe.network.attention == NO_ATTENTION:
+    if recipe.network.attention == NONE:
         return None
-    return build(
-        replace(networks.plan(recipe, classes=classes), attention=NO_ATTENTION, low_rank=None), pretrained=None
-    )
+    return build(replace(networks.plan(recipe, classes=classes), attention=NONE, low_rank=None), pretrained=None)
 
 
 def inference_speed(recipe: Recipe, network: Network, *, classes: int, on: Machine) -> dict[str, float]:

@@ -10,10 +10,11 @@ from pipeline.assembly.duration import PartSizes
 from pipeline.assembly.machine import machine
 from pipeline.config import Resolved
 from pipeline.core import seeding
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.attention import start
-from pipeline.networks.build import NO_ATTENTION, Plan, build
+from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.preview import at_hand
 
@@ -52,7 +53,7 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
 def attention_at_start(resolved: Resolved, classes: int) -> list[str]:
     """Return how far attention moves what the head reads before training; nothing without it or pre-trained values."""
     recipe, plan = resolved.recipe, networks.plan(resolved.recipe, classes=classes)
-    if NO_ATTENTION in (plan.attention, recipe.network.weights):
+    if NONE in (plan.attention, recipe.network.weights):
         return []
     values = at_hand.pretrained(resolved)
     if values is None:
@@ -66,7 +67,7 @@ def attention_at_start(resolved: Resolved, classes: int) -> list[str]:
 
     # Attention's own values are random, and differ by the repeat.
     repeats = recipe.repeats[:REPEATS]
-    plain = network(replace(plan, attention=NO_ATTENTION, attention_options={}), repeats[0])
+    plain = network(replace(plan, attention=NONE, attention_options={}), repeats[0])
     changes = [feature_change(network(plan, repeat), plain, images) for repeat in repeats]
     low, high = min(change.low for change in changes), max(change.high for change in changes)
     mean = fmean(change.mean for change in changes)

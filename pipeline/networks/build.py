@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core import choices
+from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Backbone
@@ -16,8 +17,6 @@ from pipeline.networks.heads.modules import AverageTo
 from pipeline.networks.heads.table import HEADS, Head
 from pipeline.networks.insertion import insert, shapes
 from pipeline.networks.network import Network
-
-NO_ATTENTION = "none"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Plan:
     classes: int
     image_size: int
     head_options: Mapping[str, Any] = field(default_factory=dict)
-    attention: str = NO_ATTENTION
+    attention: str = NONE
     position: str | None = None
     attention_options: Mapping[str, Any] = field(default_factory=dict)
     low_rank: Mapping[str, Any] | None = None
@@ -99,7 +98,7 @@ def build(plan: Plan, *, pretrained: Mapping[str, Tensor] | None) -> Network:
     network = _with_head(make(plan.backbone, plan.image_size), row, plan)
     if pretrained is not None:
         load_backbone(network.model, row, pretrained, image_size=plan.image_size, origin="pre-trained weights")
-    if plan.attention != NO_ATTENTION:
+    if plan.attention != NONE:
         network = insert(network, plan.attention, plan.position, plan.attention_options, plan.image_size)
     if plan.low_rank is not None:
         low_rank.insert(network, **plan.low_rank)

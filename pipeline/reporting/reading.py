@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import digests, paths
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health, left_out
 from pipeline.datasets.prepared import leaks, manifest
@@ -124,5 +124,5 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(digests.read(path))
     except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}; `dvc repro` makes it again") from None
+        raise InputError(f"{path}: not JSON: {error}; {AGAIN}") from None
     return values

@@ -16,10 +16,11 @@ import tiny
 
 from pipeline.bundles import exporting, running
 from pipeline.bundles.graph import FromPhotographs
+from pipeline.core.choices import NONE
 from pipeline.datasets.transforms.image_transform import build_eval_transform
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import BACKBONES, known
-from pipeline.networks.build import NO_ATTENTION, Plan, build
+from pipeline.networks.build import Plan, build
 from pipeline.networks.heads.table import HEADS
 
 SIDE, CLASSES = 64, 5
@@ -37,7 +38,7 @@ class Case(NamedTuple):
     """A network by its parts."""
 
     backbone: str = BACKBONE
-    attention: str = NO_ATTENTION
+    attention: str = NONE
     head: str = HEAD
 
 
@@ -59,7 +60,7 @@ class Gap(NamedTuple):
 def cases() -> Iterator[Case]:
     """Yield each backbone, two of timm's, each attention and each head once, the others as in ResNet-18."""
     yield from (Case(backbone=name) for name in (*BACKBONES, *OF_TIMM))
-    yield from (Case(attention=name) for name in ATTENTIONS if name != NO_ATTENTION)
+    yield from (Case(attention=name) for name in ATTENTIONS if name != NONE)
     yield from (Case(head=name) for name in HEADS if name != HEAD)
 
 

@@ -99,7 +99,7 @@ def test_a_missing_file_names_what_makes_it(tmp_path):
 )
 def test_another_file_is_refused(tmp_path, content):
     (tmp_path / "x.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"^.*/x.csv: not a table of path,label; dvc repro makes it again$"):
+    with pytest.raises(InputError, match=r"^.*/x.csv: not a table of path,label; `dvc repro` makes it again$"):
         read(tmp_path / "x.csv", Indexed)
 
 
@@ -108,7 +108,7 @@ def test_a_number_must_be_one(tmp_path):
     text = (tmp_path / "x.csv").read_text().replace(",1,", ",many,")
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(
-        InputError, match=r"x\.csv: 'a': bytes: 'many' is not a whole number; dvc repro makes it again$"
+        InputError, match=r"x\.csv: 'a': bytes: 'many' is not a whole number; `dvc repro` makes it again$"
     ):
         read(tmp_path / "x.csv", Row)
 
@@ -122,6 +122,6 @@ def test_a_number_is_of_digits_alone(tmp_path, number):
 
 def test_a_part_that_there_is_not_is_named_with_its_image(tmp_path):
     (tmp_path / "x.csv").write_text("path,label,part\na.png,a,train\nb.png,a,t2ain\n", encoding="utf-8")
-    message = r"x\.csv: 'b\.png': part: 't2ain' is not one of train, val, test; dvc repro makes it again$"
+    message = r"x\.csv: 'b\.png': part: 't2ain' is not one of train, val, test; `dvc repro` makes it again$"
     with pytest.raises(InputError, match=message):
         read(tmp_path / "x.csv", Assigned)

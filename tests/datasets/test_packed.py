@@ -187,5 +187,5 @@ def test_files_that_do_not_fit_are_refused(rows, source, target, name, change):
     with pytest.raises(InputError, match=rf"^.*{name}: damaged: its SHA-256 is \w+\.\.\., and SHA256SUMS has"):
         Packed.open(target)
     digests.seal(target)
-    with pytest.raises(InputError, match=r"^.*packed: not a packed set \(.*\); dvc repro makes it again$"):
+    with pytest.raises(InputError, match=r"^.*packed: not a packed set \(.*\); `dvc repro` makes it again$"):
         Packed.open(target)

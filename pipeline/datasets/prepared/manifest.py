@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 from pipeline.core.files import MARK, as_cell
 
 # Texts with all values that a cell may have.
@@ -151,10 +151,10 @@ def read(file: Path, kind: type[RowT]) -> list[RowT]:
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; dvc repro makes it") from None
     except _CellError as error:
-        raise InputError(f"{file}: {error}; dvc repro makes it again") from None
+        raise InputError(f"{file}: {error}; {AGAIN}") from None
     except (ValueError, csv.Error):
         columns = ",".join(kind._fields)
-        raise InputError(f"{file}: not a table of {columns}; dvc repro makes it again") from None
+        raise InputError(f"{file}: not a table of {columns}; {AGAIN}") from None
 
 
 def _rows(lines: Iterable[list[str]], kind: type[RowT]) -> Iterator[RowT]:

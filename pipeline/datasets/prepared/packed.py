@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core import digests, imagenet, paths
-from pipeline.core.errors import InputError
+from pipeline.core.errors import AGAIN, InputError
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Assigned, Indexed
 
@@ -65,7 +65,7 @@ class Packed:
         except FileNotFoundError as error:
             raise InputError(f"{error.filename}: no such file; dvc repro makes it") from None
         except (ValueError, KeyError, TypeError, EOFError) as error:
-            raise InputError(f"{folder}: not a packed set ({error}); dvc repro makes it again") from None
+            raise InputError(f"{folder}: not a packed set ({error}); {AGAIN}") from None
         return cls(array, [row.path for row in index], labels, meta["classes"], mean, std, sha256)
 
     def assigned(self, split: Path) -> list[tuple[int, Assigned]]:
