@@ -39,6 +39,7 @@ BANK = "takes a minute; commands/test_bank.py has it with smaller images"
 ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
 REMOTES = "test_remotes.py has a server of S3 of its own"
 CLUSTER = "needs a cluster; test_slurm_executor.py has stand-ins, and test_cluster.py a small one"
+FEW_PACKAGES = "asks a package index; test_predict.py hides what these do not bring"
 OUT_OF_REACH = {
     "uv pip install --constraint requirements-dev.lock dvc-s3": "the tests' environment has it",
     "dvc remote add storage s3://bucket/orbweaver": REMOTES,
@@ -54,6 +55,8 @@ OUT_OF_REACH = {
     "orbweaver advise -S data=folder -S folder=/data/spiders --sizes 96,160,224 --hours 2": ADVICE,
     "orbweaver advise --backbones efficientnet_lite0,resnet18 --trainings 20 --json": ADVICE,
     "source .venv/bin/activate": "the tests run in it",
+    "pip install torch torchvision safetensors pillow numpy click tqdm": FEW_PACKAGES,
+    "pip install --no-deps ~/orbweaver": FEW_PACKAGES,
     "make mlflow": "serves until Ctrl-C; see test_mlflow_command.py",
     "orbweaver export models/bundle --to onnx": EXPORT,
     "orbweaver export models/bundle --to onnx --int8": EXPORT,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.core.errors import one_line_errors
+from pipeline.core.errors import InputError, one_line_errors
 
 # Each is the `command` of the module of its name, and the first sentence of its help, so that the list imports none.
 COMMANDS = {
@@ -73,4 +73,14 @@ def orbweaver(context: click.Context) -> None:
 def main() -> None:
     """Run the program `orbweaver`."""
     with one_line_errors("orbweaver"):
-        orbweaver()
+        try:
+            orbweaver()
+        except ModuleNotFoundError as error:
+            package = (error.name or "pipeline").partition(".")[0]
+            if package == "pipeline":
+                raise
+            # Who only applies bundles may have installed little more than torch.
+            raise InputError(
+                f"Python's module {package!r} is not installed, and this needs it; install orbweaver with all that "
+                "it depends on: `make setup` in a clone, or pip without --no-deps"
+            ) from None

