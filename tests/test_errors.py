@@ -35,9 +35,21 @@ def test_what_the_system_refuses_names_the_file(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.startswith("preprocess: error: no/such/file: No such file or directory")
 
 
-def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GiB, max allowed: 18.1 GiB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(
+    error: RuntimeError, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as left, one_line_errors("train"):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        raise error
     assert left.value.code == 1
     assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; `nvidia-smi` lists other")
 
@@ -45,6 +57,8 @@ def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(capsys: pyte
 def test_our_own_mistakes_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError), one_line_errors("train"):
         _ = 1 / 0
+    with pytest.raises(RuntimeError, match="shapes"), one_line_errors("train"):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pipeline.core.precision import Precision, autocast
 from pipeline.networks.network import Network
 from pipeline.training import linear_probe
 from pipeline.training.contract import Examples
-from pipeline.training.predict import pooled
+from pipeline.training.predict import Collected, pooled
 
 
 def solve(
@@ -42,21 +42,21 @@ def solve(
         precision: of the forward passes.
         on_batch: called before each of these; may raise to stop.
     """
-    layer, parts = last_layer(network), []
+    layer, collected = last_layer(network), Collected()
 
     def keep(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        parts.append(pooled(inputs[0]).float().cpu())
+        collected.add(pooled(inputs[0]).float())
 
     hook = layer.register_forward_pre_hook(keep)
     network.eval()
     try:
-        for rows in examples.train.split(batch_size):
+        for rows in examples.images.placed(examples.train)[0].split(batch_size):
             on_batch()
             with torch.no_grad(), autocast(precision, examples.images.device.type):
                 network.run(examples.images.batch(rows))
     finally:
         hook.remove()
-    features, labels = torch.cat(parts).double().numpy(), examples.labels[examples.train].numpy()
+    features, labels = collected.joined().double().numpy(), examples.labels[examples.train].numpy()
     probe = linear_probe.fit(features, labels.astype(np.int64), groups, classes=len(layer.weight), balanced=balanced)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(probe.weight).view_as(layer.weight))

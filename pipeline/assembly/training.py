@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from pipeline.assembly import head_solution
@@ -79,8 +78,11 @@ def run(
         )
         low_rank.merge(network)
         return result
-    except (ValueError, contract.NotFiniteError, torch.OutOfMemoryError) as error:
-        raise as_user_error(error, recipe, data) from None
+    except (ValueError, contract.NotFiniteError, RuntimeError) as error:
+        described = as_user_error(error, recipe, data)
+        if described is error:
+            raise
+        raise described from None
 
 
 def _solve_head(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core.choices import NONE
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, is_out_of_memory
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import SOLVED
 from pipeline.datasets.prepared.packed import Packed
@@ -110,7 +110,7 @@ def training_examples(
 def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     """Return an InputError for a failure of the loop that settings can mend; other errors unchanged."""
     train, method = recipe.train, recipe.regularizer.method
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return InputError(_room(recipe))
     if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)

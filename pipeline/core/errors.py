@@ -19,10 +19,22 @@ OUT_OF_MEMORY = (
     "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
     "-S batch_size=N, or for `orbweaver predict` --batch-size N"
 )
+# What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
+NO_ROOM = ("out of memory", "_status_alloc_failed")
 
 
 class InputError(Exception):
     """An input that cannot be used; the message is one line for the user."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error is that a GPU's memory is full, for which torch has several types.
+
+    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    True
+    """
+    # By its words, since torch is not imported for them.
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_ROOM)
 
 
 def _room(error: OSError) -> str:
@@ -67,7 +79,7 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(f"{name}: error: {line}{_room(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
+        if not is_out_of_memory(error):
             raise
         print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -1,6 +1,6 @@
 """A model of torchvision, timm or this project as an ordered list of steps."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from itertools import groupby
 
 import torch
@@ -40,16 +40,10 @@ class Network(nn.Module):
 
         A batch norm in a frozen step normalizes by its pre-trained statistics, which never change.
         """
-        super().train(mode)
+        self.training = mode
         self._runs = self._bound()
-        frozen = [step for step in self.steps if step.name in self.frozen_steps]
-        for name, module in self.model.named_modules():
-            fixed_stats = self.freeze_bn_stats and isinstance(module, _BatchNorm)
-            if fixed_stats or any(step.holds(name) for step in frozen):
-                module.eval()
-        # Inserted modules may lie inside a frozen block, and the loop above has put them into eval mode.
-        for module in self.inserted_modules():
-            module.train(mode)
+        frozen = {one for step in self.steps if step.name in self.frozen_steps for one in step.modules(self.model)}
+        _set_modes(self.model, mode, frozen, set(self.inserted_modules()), freeze_bn_stats=self.freeze_bn_stats)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,3 +141,28 @@ class Network(nn.Module):
         if any(parameter.startswith(f"{module}.") for module in self.inserted):
             return "attention"
         return next(step.stage for step in self.steps if step.holds(parameter))
+
+
+def _set_modes(
+    model: nn.Module, mode: bool, frozen: Set[nn.Module], inserted: Set[nn.Module], *, freeze_bn_stats: bool
+) -> None:
+    """Set the mode of a model's modules: `mode`, but eval mode in `frozen`, though not in what was inserted there.
+
+    One walk, which changes only what differs: two of torch's own may take longer than an epoch on cached features.
+    """
+
+    def visit(module: nn.Module, trains: bool, keeps_stats: bool) -> None:
+        if module in inserted:
+            trains, keeps_stats = mode, False
+        elif module in frozen or (keeps_stats and isinstance(module, _BatchNorm)):
+            trains = False
+        if type(module).train is not nn.Module.train:
+            # Some of timm's drop there what they computed from the weights of before.
+            module.train(mode)
+        if module.training != trains:
+            module.training = trains
+        for child in module._modules.values():
+            if child is not None:
+                visit(child, trains, keeps_stats)
+
+    visit(model, mode, freeze_bn_stats)

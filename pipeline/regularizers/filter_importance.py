@@ -115,8 +115,9 @@ def _ablated(
     network: nn.Module, conv: nn.Conv2d, image: Tensor, label: Tensor, loss: Loss, filters_at_once: int
 ) -> Tensor:
     """Return one image's loss without each filter, (C,)."""
-    losses = []
-    for filters in torch.arange(conv.out_channels, device=image.device).split(filters_at_once):
+    losses, numbers = [], range(conv.out_channels)
+    for start in numbers[::filters_at_once]:
+        filters = numbers[start : start + filters_at_once]
         with _ablation(conv, filters):
             scores = network(image)  # (k, K)
         losses.append(loss(scores, label.expand(len(filters))))
@@ -124,14 +125,17 @@ def _ablated(
 
 
 @contextmanager
-def _ablation(conv: nn.Conv2d, filters: Tensor) -> Iterator[None]:
-    """Repeat one image's output for each of k filters, and set that filter's channel to its bias in its copy."""
-    copies = torch.arange(len(filters), device=filters.device)
+def _ablation(conv: nn.Conv2d, filters: range) -> Iterator[None]:
+    """Repeat one image's output for each of k neighboring filters, whose channel is its bias in its copy."""
 
     def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
         repeated = output.repeat(len(filters), 1, 1, 1)  # (1, C, H, W) -> (k, C, H, W)
-        bias = conv.bias
-        repeated[copies, filters] = 0 if bias is None else bias[filters, None, None].to(output.dtype)
+        # A view, not an index: CUDA checks indices in deterministic mode, and waits for it.
+        removed = repeated[:, filters.start : filters.stop].diagonal(dim1=0, dim2=1)  # (H, W, k)
+        if conv.bias is None:
+            removed.zero_()
+        else:
+            removed.copy_(conv.bias[filters.start : filters.stop])
         return repeated
 
     handle = conv.register_forward_hook(hook)

@@ -134,7 +134,10 @@ class Images:
         return torch.from_numpy(self._array[rows.numpy()])
 
     def free_memory(self) -> int:
-        """Return the free bytes of a GPU, torch's own blocks that no tensor is in included; else `sys.maxsize`."""
+        """Return the free bytes of a GPU, on CUDA with torch's own blocks that no tensor is in; else `sys.maxsize`."""
+        if self.device.type == "mps":
+            # Main memory, of which Metal recommends how much a GPU should use.
+            return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
         if self.device.type != "cuda":
             return sys.maxsize
         # Those are not free to the driver: torch holds them for its next tensors.

@@ -13,6 +13,9 @@ from pipeline.training.contract import Examples, Row, Settings, Trainable
 from pipeline.training.features import Features
 from pipeline.training.images import Images
 
+# What is collected on a GPU before it is copied; features of ResNet-50 are as much for 8,192 images.
+COLLECTED_BYTES = 2**26
+
 
 class Classifier(Protocol):
     """A trained network: its steps up to the head give features, the others class scores."""
@@ -48,18 +51,46 @@ def scores_and_features(
         on_batch: called before each batch; may raise to stop.
     """
     network.eval()
-    scores, features = [], []
-    for batch in rows.split(batch_size):
+    scores, features = Collected(), Collected()
+    filled = torch.cat([rows, rows[-1:].expand(-len(rows) % batch_size)])
+    sizes = [len(batch) for batch in rows.split(batch_size)]
+    for batch, size in zip(images.placed(filled)[0].split(batch_size), sizes, strict=True):
         on_batch()
-        filled = torch.cat([batch, batch[-1:].expand(batch_size - len(batch))])
         with autocast(precision, images.device.type):
-            x = network.run(images.batch(filled), stop=network.head_start)
+            x = network.run(images.batch(batch), stop=network.head_start)
             with _one_thread():
                 head = network.run(x, start=network.head_start)
         # Softmax and loss of bf16 scores would lose digits.
-        scores.append(head.float()[: len(batch)].cpu())
-        features.append(pooled(x).float()[: len(batch)].cpu())
-    return torch.cat(scores), torch.cat(features)
+        scores.add(head.float()[:size])
+        features.add(pooled(x).float()[:size])
+    return scores.joined(), features.joined()
+
+
+class Collected:
+    """The parts of a long tensor (n, ...), copied to the CPU many at a time, since each copy waits for the device."""
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self._bytes = 0
+        self._on_cpu: list[Tensor] = []
+
+    def add(self, part: Tensor) -> None:
+        """Append some rows."""
+        # A part may be a view of all that a layer computed, such as every token's values, which it would keep.
+        self._parts.append(part.clone())
+        self._bytes += part.nbytes
+        if self._bytes >= COLLECTED_BYTES:
+            self._copy()
+
+    def joined(self) -> Tensor:
+        """Return all rows, on the CPU."""
+        self._copy()
+        return torch.cat(self._on_cpu)
+
+    def _copy(self) -> None:
+        if self._parts:
+            self._on_cpu.append(torch.cat(self._parts).cpu())
+            self._parts, self._bytes = [], 0
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.networks.backbones.structure import Step
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
 from pipeline.networks.freezing import count, freeze, plan
@@ -170,6 +171,71 @@ def test_frozen_batch_norms_stay_in_eval_mode_however_often_train_mode_is_set() 
     assert modes["block3"] == modes["block4"] == modes["head"] == {True}
     network.eval()
     assert not any(module.training for module in network.modules())
+
+
+def modes_by_names(network: Network) -> dict[str, bool]:
+    """Return the mode of each module of a network in train mode, by the names that steps hold."""
+    frozen = [step for step in network.steps if step.name in network.frozen_steps]
+    modes = {}
+    for name, module in network.model.named_modules():
+        rests = any(step.holds(name) for step in frozen)
+        keeps_stats = network.freeze_bn_stats and isinstance(module, nn.modules.batchnorm._BatchNorm)
+        inserted = any(f"{name}.".startswith(f"{one}.") for one in network.inserted)
+        modes[name] = inserted or not (rests or keeps_stats)
+    return modes
+
+
+@pytest.mark.parametrize("freeze_bn_stats", [False, True])
+@pytest.mark.parametrize(
+    ("backbone", "strategy", "attention"),
+    [
+        *((backbone, strategy, "none") for backbone in sorted(BACKBONES) for strategy in ("1", "3b")),
+        ("resnet18", "3b", "cbam"),
+        ("resnet18", "1", "se"),
+        ("resnet18", "bitfit", "none"),
+    ],
+)
+def test_modes_are_those_of_the_steps_that_hold_a_modules_name(
+    backbone: str, strategy: str, attention: str, freeze_bn_stats: bool
+) -> None:
+    network = on_meta(backbone, strategy, attention=attention)
+    freeze(network, strategy, freeze_bn_stats=freeze_bn_stats)
+    expected = modes_by_names(network)
+    assert {*expected.values()} == {False, True}
+    # Whatever the modes were before.
+    for number, module in enumerate(network.modules()):
+        module.training = bool(number % 3)
+    assert network.train() is network
+    assert {name: module.training for name, module in network.model.named_modules()} == expected
+    assert network.training
+    assert not any(module.training for module in network.eval().modules())
+
+
+def test_an_epochs_modes_are_set_without_a_look_at_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every module's name against every frozen step's took up to half of a training on cached features.
+    network, expected = on_meta(strategy="1"), modes_by_names(on_meta(strategy="1"))
+    monkeypatch.setattr(Step, "holds", lambda *_: pytest.fail("a name was looked at"))
+    network.eval()
+    network.train()
+    assert {name: module.training for name, module in network.model.named_modules()} == expected
+
+
+@pytest.mark.parametrize("strategy", ["1", "2"])
+def test_a_module_with_a_train_mode_of_its_own_hears_of_it(strategy: str) -> None:
+    heard = []
+
+    class Own(nn.ReLU):
+        def train(self, mode: bool = True) -> "Own":
+            heard.append(mode)
+            return super().train(mode)
+
+    network = on_meta(strategy=strategy)
+    own = Own()
+    network.model.set_submodule("layer1.0.relu", own)
+    network.train()
+    assert own.training == (strategy == "2")
+    network.eval()
+    assert (heard, own.training) == ([True, False], False)
 
 
 @pytest.mark.usefixtures("narrow")

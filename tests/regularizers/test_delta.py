@@ -3,14 +3,16 @@
 import copy
 import math
 import statistics
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.regularizers.delta import Delta, channel_weights
-from pipeline.regularizers.filter_importance import filter_importance
+from pipeline.regularizers.filter_importance import _ablation, filter_importance
 
 LAYERS = ["stem", "block.conv", "last"]
 
@@ -97,6 +99,44 @@ def test_filter_importance_is_the_loss_increase_of_really_zeroing_each_filter(fi
     for layer in LAYERS:
         torch.testing.assert_close(importance[layer], loss_increases(network, layer, data), rtol=0, atol=1e-6)
         assert importance[layer].abs().max() > 1e-3
+
+
+class Indexed(TorchDispatchMode):
+    """Names of the operations that read or write by tensors of indices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "index" in str(func):
+            self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_filters_are_taken_out_without_indices_whose_check_a_gpu_waits_for() -> None:
+    network, data = net(), batches(1)
+    with Indexed() as indexed:
+        filter_importance(network, LAYERS, data, each, filters_at_once=2)
+    assert indexed.names == []
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_copy_for_each_filter_has_its_bias_in_its_channel_bit_by_bit(bias: bool, precision: torch.dtype) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 5, 3, bias=bias).to(memory_format=torch.channels_last)
+    image = torch.randn(1, 3, 6, 5).to(memory_format=torch.channels_last)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        expected = conv(image).repeat(3, 1, 1, 1)
+        with _ablation(conv, range(2, 5)):
+            copies = conv(image)
+    for row, number in enumerate(range(2, 5)):
+        expected[row, number] = 0 if conv.bias is None else conv.bias[number].item()
+    assert copies.dtype == precision
+    assert torch.equal(copies, expected)
+    # The layout decides which kernels the next layers run, and so their last digits.
+    assert copies.stride() == expected.stride()
 
 
 def test_filter_importance_leaves_values_buffers_and_modes_as_they_were() -> None:

@@ -239,10 +239,19 @@ def test_the_labels_of_test_images_do_not_reach_training() -> None:
     assert (paths.trained(1) / "weights.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_gpu_without_room_is_told_with_what_takes_it(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("precision", "error"),
+    [
+        ("fp32", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
+        ("bf16", torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
+        ("fp32", torch.AcceleratorError("CUDA error: out of memory")),
+    ],
+)
+def test_a_gpu_without_room_is_told_with_what_takes_it(
+    precision: str, error: RuntimeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_room(*_arguments: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        raise error
 
     monkeypatch.setattr(loop, "_forward", no_room)
     tiny.write_params({"train.batch_size": 6, "train.precision": precision, "train.feature_cache_mb": 64})
@@ -254,6 +263,16 @@ def test_a_gpu_without_room_is_told_with_what_takes_it(precision: str, monkeypat
     assert (halved in told) == (precision == "fp32")
     assert told.endswith("-S defaults.train.feature_cache_mb=0 (now 64), or a smaller image_size")
     assert not paths.trained(1).exists()
+
+
+def test_a_mistake_of_the_program_keeps_its_error_and_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_arguments: Any) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied") from KeyError("head")
+
+    monkeypatch.setattr(loop, "_forward", mistaken)
+    with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
+        train.main(["1"])
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_files_and_leaves_nothing() -> None:

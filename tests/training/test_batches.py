@@ -206,3 +206,14 @@ def test_the_free_memory_of_a_gpu_is_that_of_torchs_unused_blocks_too(monkeypatc
     for name, value in known.items():
         monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
     assert shown.free_memory() == 1400
+
+
+@pytest.mark.parametrize(("taken", "free"), [(300, 700), (1200, 0)])
+def test_the_free_memory_of_an_apple_gpu_is_what_metal_recommends_less_what_is_taken(
+    taken: int, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = images()
+    shown.device = torch.device("mps")
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 1000)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: taken)
+    assert shown.free_memory() == free

@@ -136,3 +136,10 @@ def test_the_network_scores_as_the_probe_on_the_features_of_its_last_layer(head:
     probe = linear_probe.fit(features, labels, np.arange(len(labels)), classes=3, balanced=False)
     np.testing.assert_allclose(scores, features @ probe.weight.T + probe.bias, rtol=1e-3, atol=1e-3)
     assert (scores.argmax(1) == labels).all()
+
+
+def test_features_that_a_head_is_solved_on_are_read_from_the_device_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, cpu = [], Tensor.cpu
+    monkeypatch.setattr(Tensor, "cpu", lambda values: (read.append(values.shape), cpu(values))[1])
+    solved("linear")
+    assert read == [(15, 512)]

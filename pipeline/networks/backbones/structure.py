@@ -7,7 +7,8 @@ Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the
 GoogLeNet's to an eighth), and `block4` ends with the last feature map.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -48,6 +49,13 @@ class Step:
     def holds(self, name: str) -> bool:
         """Return whether the parameter or module of this name belongs to the step."""
         return any(name == own or name.startswith(f"{own}.") for own in self.owns or (self.name,))
+
+    def modules(self, model: nn.Module) -> Iterator[nn.Module]:
+        """Yield the modules of a model that the step owns; all modules in them belong to it too."""
+        for own in self.owns or (self.name,):
+            # Some own parameters beside modules, and some do not own a module of their name.
+            with suppress(AttributeError):
+                yield model.get_submodule(own)
 
 
 def _unchanged(values: Values, _image_size: int) -> Values:
