@@ -53,6 +53,18 @@ def test_an_interval_of_differences_is_as_wide_as_it_is():
     assert result.interval().high > 1
 
 
+def test_no_difference_of_more_than_100_points_is_called_detectable():
+    def repeats(*right):
+        # The second repeat has test images of its own.
+        return {n: trial([1] * one + [0] * (30 - one), first=30 * n, train=70) for n, one in enumerate(right, 1)}
+
+    one, other = Experiment("one", repeats(20, 30)), Experiment("other", repeats(30, 12))
+    [result] = comparison.compare([one, other]).pairs
+    differences = [-1 / 3, 0.6]
+    assert power.smallest_detectable(differences, train=70, test=30) > 1
+    assert result.smallest is None
+
+
 def test_a_pair_is_tested_by_the_corrected_paired_t(pair):
     [result] = comparison.compare(pair).pairs
     differences = [drawn(0.9, seed=n).mean() - drawn(0.5, seed=n).mean() for n in (1, 2, 3)]

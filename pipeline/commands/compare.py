@@ -85,10 +85,10 @@ def experiments(result: Comparison) -> Table:
 
 
 def _row(one: Summary, metric: str) -> tuple[str, ...]:
-    sd = "" if one.sd is None else f" ± {_number(one.sd, metric)}"
+    sd = "" if one.sd is None else f" ± {SCORES[metric].shown(one.sd)}"
     seconds = "" if one.seconds is None else tables.three_figures(one.seconds)
     parameters = "" if one.parameters is None else f"{one.parameters:,}"
-    return (one.name, str(one.n), _number(one.mean, metric) + sd, _ends(one.interval, metric), seconds, parameters)
+    return (one.name, str(one.n), SCORES[metric].shown(one.mean) + sd, _ends(one.interval, metric), seconds, parameters)
 
 
 def pair_tables(result: Comparison) -> Iterator[Table]:
@@ -97,11 +97,11 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         return
     header = (
         "pair",
-        f"difference{SCORES[result.metric].unit}",
+        f"difference{_points(result.metric)}",
         "95 % interval",
         "p",
         "p (Holm)",
-        "smallest detectable",
+        f"smallest detectable{_points(result.metric)}",
         *_price(result.metric),
         "",
     )
@@ -121,12 +121,17 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         yield Table(("pair", f"over {units} alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
 
 
+def _points(metric: str) -> str:
+    """Return the unit of differences of a score, for a heading."""
+    return " (points)" if SCORES[metric].percent else ""
+
+
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     probabilities = ["" if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)]
-    smallest = "none" if pair.smallest is None else _number(pair.smallest, metric)
+    smallest = "none" if pair.smallest is None else SCORES[metric].shown(pair.smallest)
     ends = _ends(pair.interval(), metric)
     needed = [tables.repeats_needed(pair)] if _price(metric) else []
-    return (_title(pair), _number(pair.difference, metric), ends, *probabilities, smallest, *needed, pair.verdict)
+    return (_title(pair), SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed, pair.verdict)
 
 
 def _price(metric: str) -> list[str]:
@@ -159,11 +164,7 @@ def _short(name: str, value: Any) -> str:
     return str(value)[:12] if name.endswith("SHA-256") else str(value)
 
 
-def _number(value: float, metric: str) -> str:
-    return f"{SCORES[metric].scale * value:.{SCORES[metric].decimals}f}"
-
-
 def _ends(interval: Interval | None, metric: str) -> str:
     if interval is None or math.isnan(interval.low):
         return "none"
-    return f"{_number(interval.low, metric)} to {_number(interval.high, metric)}"
+    return f"{SCORES[metric].shown(interval.low)} to {SCORES[metric].shown(interval.high)}"

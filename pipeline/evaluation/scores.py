@@ -38,7 +38,10 @@ def top5_accuracy(predictions: Predictions) -> float | None:
 
 
 def macro_f1(predictions: Predictions) -> float:
-    """Return the mean F1 of the classes that occur as actual or predicted."""
+    """Return the mean F1 of the classes that occur as actual or predicted, as scikit-learn has it.
+
+    A class without a test image that is predicted once counts as one of F1 0.
+    """
     return float(predictions.f1[predictions.support + predictions.predicted > 0].mean())
 
 
@@ -84,6 +87,10 @@ class Score(Choice):
     def scale(self) -> int:
         """Factor from a value to its display."""
         return 100 if self.percent else 1
+
+    def shown(self, value: float) -> str:
+        """Return a value as tables have it, without its unit."""
+        return f"{self.scale * value:.{self.decimals}f}"
 
     @property
     def unit(self) -> str:

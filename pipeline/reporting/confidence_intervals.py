@@ -93,7 +93,10 @@ def _note(repeats: Sequence[Repeat]) -> str:
             f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats, and corrected for training "
             "parts that overlap (Nadeau and Bengio 2003)."
         )
-    return f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats and other test images at once."
+    return (
+        f"{sd} The 95 % interval of the mean, {percents(ends)}, is over such repeats and other test images at once. "
+        "The narrower intervals of other scores are over such repeats alone, on these very test images."
+    )
 
 
 def detectable(repeats: Sequence[Repeat]) -> str | None:
@@ -116,12 +119,13 @@ def detectable(repeats: Sequence[Repeat]) -> str | None:
         return None
     needed = power.repeats_for(power.ASKED, smallest)
     points = f"{100 * power.ASKED:.0f} points"
-    takes = f"{points} take about {needed:,} repeats" if needed else f"no number of repeats detects {points}"
+    most = f"not even {power.MOST_REPEATS:,} repeats detect {points}"
+    takes = f"{points} take about {needed:,} repeats" if needed else most
+    difference = f"a difference of {100 * seen:.1f} points" if seen <= 1 else "no difference, however large,"
     alone = "" if drawn else ", as far as the seeds go; the test images, which are the same in each, add to that"
     return (
-        f"Compared with an experiment that varies as much, independently, {len(repeats)} repeats detect a difference "
-        f"of {100 * seen:.1f} points with a probability of 80 %; {takes}{alone}. For two experiments, `orbweaver "
-        "compare` computes this from both."
+        f"Compared with an experiment that varies as much, independently, {len(repeats)} repeats detect {difference} "
+        f"with a probability of 80 %; {takes}{alone}. For two experiments, `orbweaver compare` computes this from both."
     )
 
 

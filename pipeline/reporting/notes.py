@@ -24,11 +24,10 @@ from pipeline.reporting.material import Material
 def limits(material: Material) -> list[str]:
     """Return what limits the result, a sentence or two each."""
     repeats = material.repeats
-    images = round(sum(one.scores.test_images for one in repeats) / len(repeats))
     return [
         confidence_intervals.note(repeats),
         *filter(None, [standing.sentence(material), confidence_intervals.detectable(repeats)]),
-        f"Each repeat tests {images:,} images: one image more or less is {tables.percent(1 / images, 2)}.",
+        _one_image([one.scores.test_images for one in repeats]),
         f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
         "training or in choosing an epoch.",
         *_of_images(material),
@@ -36,6 +35,13 @@ def limits(material: Material) -> list[str]:
         *_of_gates(material),
         *_of_the_budget(material),
     ]
+
+
+def _one_image(tested: Sequence[int]) -> str:
+    low, high = min(tested), max(tested)
+    images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    share = tables.three_figures(100 / round(sum(tested) / len(tested)))
+    return f"Each repeat tests {images} images: one image more or less is {share}{tables.NO_BREAK}%."
 
 
 def _of_images(material: Material) -> Iterator[str]:
@@ -77,7 +83,10 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
     if cases := collapses.collapses(repeats):
         yield collapsed(cases)
     if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
-        yield f"Without a test image, so not judged: {', '.join(empty)}."
+        yield (
+            f"Without a test image, so not judged: {', '.join(empty)}. Where such a class is predicted, macro-F1 "
+            "counts it as 0."
+        )
 
 
 def _of_gates(material: Material) -> Iterator[str]:
@@ -101,8 +110,8 @@ def _of_the_budget(material: Material) -> Iterator[str]:
     ]
     if found.confidence is not None:
         evidence.append(
-            f"on test images the mean confidence, {tables.percent(found.confidence, 0)}, is below the accuracy, "
-            f"{tables.percent(found.test_accuracy, 0)}"
+            f"on test images the mean confidence, {tables.percent(found.confidence)}, is below the accuracy, "
+            f"{tables.percent(found.test_accuracy)}"
         )
     longer = unfinished.more(record, own.amount if own else None)
     yield (

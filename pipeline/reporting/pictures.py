@@ -149,7 +149,8 @@ def _confusion_alt(matrix: aggregate.IntArray, names: Sequence[str]) -> str:
 
 
 def _bars_alt(scores: Sequence[aggregate.ClassScore]) -> str:
-    best, worst = (choose(scores, key=lambda one: one.f1.mean) for choose in (max, min))
+    judged = [one for one in scores if one.support]
+    best, worst = (choose(judged, key=lambda one: one.f1.mean) for choose in (max, min))
     ends = (f"{one.name} {tables.percent(one.f1.mean)}" for one in (best, worst))
     return f"Bars of precision and recall for each class. F1 from best to worst: {' to '.join(ends)}."
 

@@ -103,6 +103,6 @@ def _points(*values: float) -> str:
     ('3.1', '3.1 points (1.0 to 5.2)')
     """
     if len(values) == 1:
-        return f"{100 * values[0]:.1f}"
-    low, middle, high = (f"{100 * value:.1f}" for value in values)
+        return f"{100 * values[0]:z.1f}"
+    low, middle, high = (f"{100 * value:z.1f}" for value in values)
     return f"{middle} points ({low} to {high})"

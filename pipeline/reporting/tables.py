@@ -23,6 +23,8 @@ from pipeline.reporting.aggregate import (
 from pipeline.reporting.confidence_intervals import intervals
 
 NO_BREAK = "\u00a0"
+# In place of the scores of a class without a test image.
+NOT_JUDGED = "–"
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
@@ -57,12 +59,20 @@ def literal(text: str) -> str:
 
 
 def percent(part: float, digits: int = 1) -> str:
-    """Return a fraction in percent, with its unit.
+    """Return a fraction in percent, with its unit; what is not quite all, or none, is not called so.
 
-    >>> percent(0.9017).replace(NO_BREAK, " ")
-    '90.2 %'
+    >>> [percent(part).replace(NO_BREAK, " ") for part in (0.9017, 0.9996, 1, 0.0004, 0)]
+    ['90.2 %', '> 99.9 %', '100.0 %', '< 0.1 %', '0.0 %']
     """
-    return f"{100 * part:.{digits}f}{NO_BREAK}%"
+    return f"{_percent(part, digits)}{NO_BREAK}%"
+
+
+def _percent(part: float, digits: int = 1) -> str:
+    smallest = 10.0**-digits
+    rounded = round(100 * part, digits)
+    if 0 < part < 1 and rounded in (0, 100):
+        return f"> {100 - smallest:.{digits}f}" if rounded else f"< {smallest:.{digits}f}"
+    return f"{100 * part:.{digits}f}"
 
 
 def percent_spread(spread: Spread, digits: int = 1) -> str:
@@ -153,20 +163,17 @@ def _is_cached(repeats: Sequence[Repeat]) -> bool:
 
 def _result(one: Repeat) -> tuple[str, ...]:
     by_name = one.scores.by_name
-    scores = [f"{row.scale * by_name[name]:.2f}" for name, row in SCORES.items() if name in by_name]
+    scores = [row.shown(by_name[name]) for name, row in SCORES.items() if name in by_name]
     cost = [three_figures(value) for value in (one.runtime.train_seconds, one.runtime.images_per_second)]
     return (str(one.number), *scores, f"{one.scores.test_images:,}", *cost)
 
 
 def _together(repeats: Sequence[Repeat]) -> list[tuple[str, ...]]:
     scores, speeds = score_spreads(repeats), speed_spreads(repeats).values()
-    scale = {name: SCORES[name].scale for name in scores}
-    means = [f"{scale[name] * spread.mean:.2f}" for name, spread in scores.items()]
-    sds = [f"{scale[name] * (spread.sd or 0):.2f}" for name, spread in scores.items()]
+    means = [SCORES[name].shown(spread.mean) for name, spread in scores.items()]
+    sds = [SCORES[name].shown(spread.sd or 0) for name, spread in scores.items()]
     ends = intervals(repeats)
-    low, high = (
-        [f"{scale[name] * ends[name][end]:.2f}" if name in ends else "none" for name in scores] for end in (0, 1)
-    )
+    low, high = ([SCORES[name].shown(ends[name][end]) if name in ends else "none" for name in scores] for end in (0, 1))
     return [
         ("mean", *means, "", *(three_figures(spread.mean) for spread in speeds)),
         ("sd", *sds, "", *(deviation(spread.sd or 0) for spread in speeds)),
@@ -206,7 +213,7 @@ def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
     rows = [
         (
             one.name,
-            *(_bare(value) for value in (one.precision, one.recall, one.f1)),
+            *(_bare(value) if one.support else NOT_JUDGED for value in (one.precision, one.recall, one.f1)),
             f"{one.support:,}",
             f"{images.get(one.name, 0):,}",
         )
@@ -217,7 +224,7 @@ def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
 
 def _bare(spread: Spread) -> str:
     sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
-    return f"{100 * spread.mean:.1f}{sd}"
+    return f"{_percent(spread.mean)}{sd}"
 
 
 def confusions(pairs: Sequence[Confusion]) -> Table:

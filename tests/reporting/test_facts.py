@@ -227,7 +227,7 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
     [
         (material(repeat()), "A single repeat has no spread: how much of this value is chance is not known."),
         (material(repeat(1), repeat(2)), "over 2 repeats, each with its own random split and seed"),
-        (material(repeat()), "Each repeat tests 10 images: one image more or less is 10.00\u00a0%."),
+        (material(repeat()), "Each repeat tests 10 images: one image more or less is 10\u00a0%."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
         (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),
         (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
@@ -397,7 +397,7 @@ def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
 
 def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():
     told = dict(facts.training([repeat(1), repeat(2)]))
-    assert told["Time a repeat"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
+    assert told["Time a repeat (training loop)"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
     assert told["Device"] == "GPU (cuda, TF32)"
     assert "Frozen part, computed once" not in told
 
@@ -407,9 +407,9 @@ def test_a_plain_training_tells_nothing_of_what_it_has_not():
         "Budget",
         "Optimizer",
         "Parameters that train",
-        "Frozen parameters",
+        "Frozen numbers, with statistics of batch norms",
         "Operations an image",
-        "Time a repeat",
+        "Time a repeat (training loop)",
         "Speed",
         "Device",
         "CPU threads",

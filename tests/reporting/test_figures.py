@@ -34,7 +34,9 @@ def matrix(count):
 
 
 def bars(names):
-    return [ClassScore(name, spread([0.5, 0.7]), spread([0.6]), spread([n / 100]), n) for n, name in enumerate(names)]
+    return [
+        ClassScore(name, spread([0.5, 0.7]), spread([0.6]), spread([n / 100]), n + 1) for n, name in enumerate(names)
+    ]
 
 
 def shown(name):
@@ -113,7 +115,7 @@ def test_class_names_are_written_literally(name):
 
 def test_axes_have_names_and_units():
     assert {"epoch", "loss (mean an image)", "training", "validation"} <= set(texts(drawn("loss")))
-    assert {"epoch", "accuracy (%)", "test, after the last epoch"} <= set(texts(drawn("accuracy")))
+    assert {"epoch", "accuracy (%)", "test"} <= set(texts(drawn("accuracy")))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,14 @@ def test_a_class_without_test_images_leaves_its_row_blank():
 
 def test_bars_come_with_the_support_and_the_best_class_first():
     written = texts(drawn("classes"))
-    assert [text for text in written if text.startswith("n = ")] == ["n = 3", "n = 2", "n = 1", "n = 0"]
+    assert [text for text in written if text.startswith("n = ")] == ["n = 4", "n = 3", "n = 2", "n = 1"]
+
+
+def test_a_class_without_a_test_image_has_no_bar():
+    untested = ClassScore("untested", spread([0.0]), spread([0.0]), spread([0.0]), 0)
+    written = texts(figures.class_bars([*bars(["a", "b"]), untested]))
+    assert {"a", "b"} <= set(written)
+    assert "untested" not in written
 
 
 def test_of_very_many_classes_the_lowest_are_drawn():

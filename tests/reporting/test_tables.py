@@ -40,7 +40,7 @@ def test_results_have_a_column_for_every_score_there_is():
     more = {"top5_accuracy": 0.91, "nll": 0.345, "calibration_error": 0.0125}
     table = tables.results([result(1, 0.8, scores=more)])
     told = dict(zip(table.header, table.rows[0], strict=True))
-    assert (told["top-5 accuracy (%)"], told["NLL"], told["calibration error (%)"]) == ("91.00", "0.34", "1.25")
+    assert (told["top-5 accuracy (%)"], told["NLL"], told["calibration error (%)"]) == ("91.00", "0.345", "1.25")
 
 
 def test_a_single_result_has_no_mean():
@@ -52,6 +52,11 @@ def test_a_class_has_its_deviation_and_its_images():
     assert tables.classes([found], {"Plator": 322}).rows == [
         ("Plator", "91.0 ± 1.4", "50.0 ± 0.0", "60.0 ± 0.0", "14", "322")
     ]
+
+
+def test_a_class_without_a_test_image_has_no_scores():
+    untested = ClassScore("Plator", *[spread([0.0, 0.0])] * 3, support=0)
+    assert tables.classes([untested], {"Plator": 322}).rows == [("Plator", "–", "–", "–", "0", "322")]
 
 
 def test_settings_are_dotted_names_with_plain_values():

@@ -134,7 +134,7 @@ def test_the_page_says_it_with_the_evidence_and_the_word_that_changes_it():
     assert note.replace("\u00a0", " ") == (
         "Training looks unfinished after 5 epochs: in its last part the training loss still fell by 17 % (in every "
         "repeat by 17 % or more), 80 % of the training images are right at its end, on test images the mean "
-        "confidence, 45 %, is below the accuracy, 60 %. A longer one, such as -S budget=10, may do better."
+        "confidence, 45.0 %, is below the accuracy, 60.0 %. A longer one, such as -S budget=10, may do better."
     )
     assert "confidence" not in told(repeat())[0]
     assert told(repeat(losses=RESTING)) == []

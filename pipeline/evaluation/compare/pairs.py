@@ -39,6 +39,9 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
     test, smallest_of = _tested(of_a, of_b, metric, drawn=drawn)
     smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, of_a[0])
+    if smallest is not None and smallest > SCORES[metric].highest:
+        # No two accuracies are further apart than 100 points.
+        smallest = None
     # A single repeat has McNemar's p alone.
     p = test.p if test else next((one.p for one in tested.values()), None)
     return Pair(

@@ -19,9 +19,11 @@ SHOWN_BARS = 40
 def class_bars(scores: Sequence[ClassScore], theme: Theme = LIGHT) -> bytes:
     """Draw precision and recall of each class as SVG: bars of means, lines for the range over repeats.
 
-    The best F1 is at the top; of more than 40 classes the 40 with the lowest are drawn.
+    The best F1 is at the top; of more than 40 classes the 40 with the lowest are drawn. A class without a test image is
+    left out.
     """
-    ordered = sorted(scores, key=lambda one: (-one.f1.mean, one.name))[-SHOWN_BARS:]
+    judged = [one for one in scores if one.support]
+    ordered = sorted(judged, key=lambda one: (-one.f1.mean, one.name))[-SHOWN_BARS:]
     with drawing(theme, 5.0, 1.1 + 0.42 * len(ordered)) as (figure, out):
         axes = figure.add_subplot()
         places = np.arange(len(ordered))

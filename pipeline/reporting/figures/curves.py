@@ -67,7 +67,7 @@ def accuracy_curves(
         axes = figure.add_subplot()
         _series(axes, curves, "accuracy", theme, unit)
         _mark_phases(axes, starts, theme)
-        axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label=f"test, after the last {unit}")
+        axes.axhline(test_accuracy, color=theme.ink, linestyle=":", label="test")
         axes.set(xlabel=unit, ylabel="accuracy (%)")
         shown = [curve for name, curve in curves.items() if name.endswith("accuracy")]
         _fit_percent(axes, accuracy_limits(shown, test_accuracy))
