@@ -145,7 +145,10 @@ def some_images(recipe: Recipe) -> tuple[Tensor, str]:
     chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, IMAGES).astype(int)] if rows else []
     files = [paths.IMAGES / row.path for row in chosen]
     if files and all(file.is_file() for file in files):
-        pictures, kind = [decoding.load(file).image for file in files], "collected images"
+        pictures, kind = (
+            [decoding.load(file, at_least=decoding.DRAFT * size).image for file in files],
+            "collected images",
+        )
     else:
         pictures = [spider_image(number % len(SPIDERS), number, size=size, seed=0) for number in range(IMAGES)]
         kind = "drawn images"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pipeline.datasets.collect.collecting import bring
 from pipeline.datasets.collect.folder import ImageFile, LeftOut, layout
@@ -109,7 +109,13 @@ JPEG, PNG = encoded(), encoded("PNG")
 IDAT = PNG.index(b"IDAT")
 SIZE_OF_JPEG = JPEG.index(b"\xff\xc0") + 5
 
+SRGB, LAB = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes() for name in ("sRGB", "LAB"))
+
 REFUSED = {
+    "a PNG of which the lower 12 of 16 bits are used": Kind(
+        content(png(png_header(1, 1, bits=16), zlib.compress(b"\0" + 3 * b"\x0f\xff"))),
+        r"16 bits a channel to 8, and nothing in it is brighter than 31 of 255; save it with 8 bits$",
+    ),
     "no byte at all": Kind(Path.touch, r"empty: 0 bytes"),
     "one byte": Kind(content(b"\xff"), UNKNOWN),
     "text": Kind(content(b"hello, world\n"), UNKNOWN),
@@ -199,7 +205,11 @@ USED = {
     "a PNG of one row": Kind(content(encoded("PNG", noise(5000, 1))), ""),
     "a PNG of one column": Kind(content(encoded("PNG", noise(1, 5000))), ""),
     "a PNG of 16 bits a color": Kind(
-        content(png(png_header(1, 1, bits=16), zlib.compress(bytes(7)))), "16 bits a channel to 8"
+        content(png(png_header(1, 1, bits=16), zlib.compress(b"\0" + 6 * b"\xff"))), "16 bits a channel to 8"
+    ),
+    "a JPEG in sRGB, which says so": Kind(content(encoded(icc_profile=SRGB)), ""),
+    "a JPEG in another color profile": Kind(
+        content(encoded(icc_profile=LAB)), "color profile Lab identity built-in ignored"
     ),
     "a PNG of few colors": Kind(mode("P"), "palette to RGB"),
     "a PNG of few colors, one of them transparent": Kind(mode("P", transparency=0), "transparency on white"),

@@ -287,20 +287,47 @@ def test_class_names_that_differ_in_unicode_form_are_refused(tmp_path):
     _classes(tmp_path, *(unicodedata.normalize(form, "café") for form in ("NFC", "NFD")))
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("this file system takes both for one name")
-    _refused(tmp_path, r"the class names 'cafe\\u0301' and 'caf\\xe9' differ only in case or Unicode form; .*")
+    _refused(
+        tmp_path,
+        r"the class names 'cafe\\u0301' and 'caf\\xe9' differ only in case, Unicode form or what nobody sees; .*",
+    )
 
 
 def test_the_same_class_in_another_unicode_form_in_the_other_part_is_refused(tmp_path):
     for part, form in (("train", "NFC"), ("test", "NFD")):
         _classes(tmp_path / part, unicodedata.normalize(form, "café"), "dog")
-    _refused(tmp_path, r"the class names .* differ only in case or Unicode form; rename one or put their images .*")
+    _refused(
+        tmp_path,
+        r"the class names .* differ only in case, Unicode form or what nobody sees; rename one or put their images .*",
+    )
+
+
+@pytest.mark.parametrize("other", ["owl ", " owl", "owl\u200b", "o\u00adwl"])
+def test_class_names_that_look_the_same_are_refused(tmp_path, other):
+    _classes(tmp_path, "owl", other)
+    _refused(tmp_path, "the class names .* differ only in case, Unicode form or what nobody sees; rename one .*")
+
+
+def test_a_class_whose_names_cannot_be_used_is_not_lost(tmp_path):
+    _classes(tmp_path, *CLASSES)
+    _touch(tmp_path, "lost/a\x07.jpg", "lost/b\x07.jpg")
+    _refused(
+        tmp_path, "the class 'lost' has no image; 2 or more are needed; rename what is left out for its name, such .*"
+    )
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_parts_without_class_folders_or_a_training_part_are_refused(tmp_path, part):
+    _touch(tmp_path, *(f"{name}/{number}.jpg" for name in ("valid", "test") for number in (1, 2)))
+    (tmp_path / part).mkdir(exist_ok=True)
+    _refused(tmp_path, ".*'test', 'val.* without a part named train; add it$|.* are the same part; keep one of them")
 
 
 def test_class_names_that_differ_in_case_are_refused(tmp_path):
     _classes(tmp_path, "Cat", "cat")
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("this file system takes both for one name")
-    _refused(tmp_path, "the class names 'Cat' and 'cat' differ only in case or Unicode form; .*")
+    _refused(tmp_path, "the class names 'Cat' and 'cat' differ only in case, Unicode form or what nobody sees; .*")
 
 
 def test_an_absolute_folder_is_taken(tmp_path):

@@ -1,4 +1,5 @@
 import re
+import unicodedata
 
 import pytest
 import readme
@@ -83,6 +84,16 @@ def test_a_table_may_spell_a_name_in_another_unicode_form(tmp_path):
     decomposed, composed = "e\u0301.jpg", "\u00e9.jpg"
     folder = _touched(tmp_path, [decomposed, *FLAT])
     assert _labels(_table(folder, f"{LABELS}{composed},owl\n"))[decomposed] == "owl"
+
+
+def test_a_line_does_not_label_two_files(tmp_path):
+    for form in ("NFC", "NFD"):
+        _touched(tmp_path, [unicodedata.normalize(form, "é.jpg")])
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system takes both for one name")
+    _touched(tmp_path, ["2.jpg", "3.jpg", "4.jpg"])
+    text = "file_name,label\né.jpg,owl\n2.jpg,owl\n3.jpg,jay\n4.jpg,jay\n"
+    _refused(tmp_path, text, r"'e\\u0301\.jpg' and '\\xe9\.jpg' differ only in Unicode form; rename one")
 
 
 def test_files_that_the_table_says_nothing_of_are_left_out_with_the_reason(folder):

@@ -1,5 +1,6 @@
 """Collection of images: decode each fully, copy or draw it, record it in a row, and check the resulting set."""
 
+import errno
 import functools
 import hashlib
 import itertools
@@ -177,7 +178,8 @@ def _bring(target: Path, file: ImageFile) -> Row | Rejected:
         shutil.copyfile(file.file, copy)
     except OSError as error:
         # Python names the original first, but a full disk is the copy's.
-        error.filename = str(copy)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = str(copy)
         raise
     return _row(file, loaded, copy)
 

@@ -95,10 +95,12 @@ def layout(folder: Path) -> Layout:
     unlisted = {file.path: reason for file in every if table and (reason := table.missing(file.path))}
     left_out += [LeftOut(escaped(path), reason) for path, reason in unlisted.items()]
     inside = [file for file in every if file.path not in unlisted]
-    _check_counts(folder, classes, inside, way_out=way_out)
-    misnamed = {file.path for file in inside if name_fault(file.path)}
+    misnamed = [file.path for file in inside if name_fault(file.path)]
     left_out += [LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed]
-    files = sorted((file for file in inside if file.path not in misnamed), key=lambda file: file.path)
+    if misnamed:
+        way_out = f"rename what is left out for its name, such as {escaped(misnamed[0])!r}, or {way_out}"
+    files = sorted((file for file in inside if not name_fault(file.path)), key=lambda file: file.path)
+    _check_counts(folder, classes, files, way_out=way_out)
     return Layout(files, sorted(left_out), tuple(_notes(folder, table)), _tested(classes, table))
 
 
@@ -190,16 +192,18 @@ def _check_labels(folder: Path, given: Iterable[str], *, too_few: Callable[[], s
     labels = sorted(set(given))
     if len(labels) < 2:
         raise InputError(too_few())
-    # File systems differ in case and Unicode form: such a pair would be one class on some machines.
+    # File systems differ in case and Unicode form: such a pair would be one class on some machines. Nobody sees spaces
+    # at an end and characters without a shape.
     spellings: dict[str, str] = {}
     for label in labels:
         if fault := name_fault(label):
             raise InputError(f"{folder}: the class name {escaped(label)!r} {fault}; rename the class")
-        other = spellings.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
+        seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf").strip()
+        other = spellings.setdefault(unicodedata.normalize("NFC", seen).casefold(), label)
         if other != label:
             raise InputError(
-                f"{folder}: the class names {other!a} and {label!a} differ only in case or Unicode form; "
-                "rename one or put their images together"
+                f"{folder}: the class names {other!a} and {label!a} differ only in case, Unicode form or what nobody "
+                "sees; rename one or put their images together"
             )
 
 

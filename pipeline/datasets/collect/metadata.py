@@ -119,7 +119,10 @@ def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None
     Raises:
         InputError: naming those that are not.
     """
-    present = {_plain(path) for path in paths}
+    present: dict[str, str] = {}
+    for path in paths:
+        if (other := present.setdefault(_plain(path), path)) != path and _plain(path) in metadata.entries:
+            raise InputError(f"{folder}: {other!a} and {path!a} differ only in Unicode form; rename one, or remove it")
     if missing := [path for path in metadata.entries if path not in present]:
         raise InputError(
             f"{folder / NAME}: {FILE}: {names(missing)} not among the photographs in {folder}; give paths relative to "

@@ -109,9 +109,10 @@ def _check_parts(folder: Path, tops: list[Path], named: dict[Path, str]) -> None
             raise InputError(f"{folder}: {names(same)} are the same part; keep one of them")
     for part in ("train", "test"):
         if part not in named.values():
+            whole = next(filter(subfolders, named), None)
+            way_out = f", or give {whole}, whose class folders are divided here" if whole else ""
             raise InputError(
-                f"{folder}: {names(top.name for top in named)} without a part named {part}; add it, "
-                f"or give {next(filter(subfolders, named))}, whose class folders are divided here"
+                f"{folder}: {names(top.name for top in named)} without a part named {part}; add it{way_out}"
             )
     for top, part in named.items():
         inside = subfolders(top)

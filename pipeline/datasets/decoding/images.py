@@ -8,9 +8,19 @@ import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageOps,
+    ImageStat,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
 from pipeline.core.interpolation import BICUBIC, BILINEAR, Interpolation
+from pipeline.datasets.decoding import color_profiles, jpeg_end
 
 Resize = Literal["stretch", "crop"]
 
@@ -46,8 +56,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Markers of a JPEG: start of the pixels, end of the image (which cannot occur among pixels), padding.
-_JPEG_PIXELS, _JPEG_END, _JPEG_FILLER = b"\xff\xda", b"\xff\xd9", b"\xff\xff"
+# Some programs fill only the lower of 16 bits: an image without anything as bright as this of 255 shows nothing.
+DARK = 32
 
 # A JPEG may be decoded at this many times the target or more, which leaves enough for antialiasing.
 DRAFT = 2
@@ -161,7 +171,10 @@ def _read(source: Path | bytes, at_least: int | None, *, check: bool) -> Loaded:
         image.load()
         upright, turned = _upright(image)
         rgb, conversion = _rgb(upright)
-    notes = (frames, conversion, bits, "rotated by EXIF" if turned or turned_on_load else "")
+        profile = color_profiles.note(image)
+    if bits and max(high for _, high in ImageStat.Stat(rgb).extrema) < DARK:
+        raise RefusedError(f"{bits}, and nothing in it is brighter than {DARK - 1} of 255; save it with 8 bits")
+    notes = (frames, conversion, bits, profile, "rotated by EXIF" if turned or turned_on_load else "")
     return Loaded(rgb, mode, ", ".join(filter(None, notes)))
 
 
@@ -182,16 +195,8 @@ def _check_whole(source: Path | bytes) -> None:
         if isinstance(image, PngImagePlugin.PngImageFile):
             image.verify()
         is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
-    if is_jpeg and not _has_end(_content(source)):
+    if is_jpeg and not jpeg_end.is_there(_content(source)):
         raise RefusedError("cannot be read: its end is missing")
-
-
-def _has_end(jpeg: bytes) -> bool:
-    """Return whether a JPEG has an end after its pixels; the end of a preview in its header does not count."""
-    place = 2
-    while (marker := jpeg[place : place + 2]) != _JPEG_PIXELS and marker[:1] == b"\xff":
-        place += 1 if marker == _JPEG_FILLER else 2 + int.from_bytes(jpeg[place + 2 : place + 4])
-    return jpeg.find(_JPEG_END, place) >= 0
 
 
 def _checked_frames(image: Image.Image) -> str:
