@@ -16,7 +16,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,6 +176,18 @@ def measure(sets: Sets, file: Path, minutes: float) -> int:
     return len(missing) - added
 
 
+@contextlib.contextmanager
+def workplace(words: Sequence[str]) -> Iterator[None]:
+    """Go to a folder with all that a record is made of, where the weights of these settings are nobody else's."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        for name in (paths.PARAMS, "dvc.yaml", "pipeline"):
+            Path(name).symlink_to(HERE.parent / name)
+        paths.RECIPE.parent.mkdir()
+        validate.write(read(words).recipe)
+        source.main()
+        yield
+
+
 def main() -> None:
     """Add to the table until it is whole or the time is up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -188,14 +200,7 @@ def main() -> None:
         parser.error(f"{arguments.sets.name}: {unset[0]}: not set in the environment")
     places = tuple((name, where if where in MADE else str(Path(where).resolve())) for name, where in sets.items())
     file = arguments.table.resolve()
-    with tempfile.TemporaryDirectory() as scratch:
-        # What a record is made of, in a folder where the weights of this table are nobody else's.
-        for name in (paths.PARAMS, "dvc.yaml", "pipeline"):
-            (Path(scratch) / name).symlink_to(HERE.parent / name)
-        os.chdir(scratch)
-        paths.RECIPE.parent.mkdir()
-        validate.write(read(WORDS).recipe)
-        source.main()
+    with workplace(WORDS):
         left = measure(places, file, arguments.minutes)
     print(f"{len(table(file))} trainings in {file.name}, {left} to go")
 

@@ -14,7 +14,6 @@ import io
 import json
 import os
 import statistics
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,15 +21,13 @@ from typing import Any, NamedTuple
 import yaml
 from advice_images import MADE, SETS
 from advice_table import REPEATS
-from advice_trainings import HERE, WORDS, Sets, cuts, trained
+from advice_trainings import HERE, WORDS, Sets, cuts, trained, workplace
 from tqdm import tqdm
 
 from pipeline.advice import candidates
-from pipeline.core import paths
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.preview.overriding import read
-from pipeline.stages import source, validate
 from pipeline.studies.definition import override
 
 # The methods that compare feature maps and weigh them by themselves, and their common strengths.
@@ -107,16 +104,8 @@ def main() -> None:
         for repeat in range(1, REPEATS + 1)
     ]
     out = arguments.out.resolve()
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in (paths.PARAMS, "dvc.yaml", "pipeline"):
-            (Path(scratch) / name).symlink_to(HERE.parent / name)
-        os.chdir(scratch)
-        paths.RECIPE.parent.mkdir()
-        validate.write(read(WORDS).recipe)
-        source.main()
-        with mapped(partial(accuracy, sets), trials) as rows:
-            found = list(tqdm(rows, "trainings", len(trials), disable=None))
-        os.chdir(HERE)
+    with workplace(WORDS), mapped(partial(accuracy, sets), trials) as rows:
+        found = list(tqdm(rows, "trainings", len(trials), disable=None))
     for row in summary(found):
         print(row)
     out.write_text(json.dumps({"per_class": arguments.per_class, "rows": summary(found)}, indent=2) + "\n", "utf-8")

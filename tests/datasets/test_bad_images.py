@@ -114,7 +114,7 @@ SRGB, LAB = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes() fo
 REFUSED = {
     "a PNG of which the lower 12 of 16 bits are used": Kind(
         content(png(png_header(1, 1, bits=16), zlib.compress(b"\0" + 3 * b"\x0f\xff"))),
-        r"16 bits a channel to 8, and nothing in it is brighter than 31 of 255; save it with 8 bits$",
+        r"16 bits a channel to 8, which leaves it nearly black; scale it to 8 bits and save it again$",
     ),
     "no byte at all": Kind(Path.touch, r"empty: 0 bytes"),
     "one byte": Kind(content(b"\xff"), UNKNOWN),

@@ -8,19 +8,10 @@ import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from PIL import (
-    ExifTags,
-    Image,
-    ImageOps,
-    ImageStat,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from pipeline.core.interpolation import BICUBIC, BILINEAR, Interpolation
-from pipeline.datasets.decoding import color_profiles, jpeg_end
+from pipeline.datasets.decoding import color_profiles, jpeg_end, sixteen_bits
 
 Resize = Literal["stretch", "crop"]
 
@@ -55,9 +46,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-# Some programs fill only the lower of 16 bits: an image without anything as bright as this of 255 shows nothing.
-DARK = 32
 
 # A JPEG may be decoded at this many times the target or more, which leaves enough for antialiasing.
 DRAFT = 2
@@ -163,7 +151,7 @@ def _read(source: Path | bytes, at_least: int | None, *, check: bool) -> Loaded:
         _check_whole(source)
     with Image.open(_stream(source), formats=_formats()) as image:
         frames = _checked_frames(image)
-        mode, bits = image.mode, _sixteen_bits(image)
+        mode, bits = image.mode, sixteen_bits.note(image)
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         # Pillow itself turns a TIFF while it loads.
@@ -172,8 +160,8 @@ def _read(source: Path | bytes, at_least: int | None, *, check: bool) -> Loaded:
         upright, turned = _upright(image)
         rgb, conversion = _rgb(upright)
         profile = color_profiles.note(image)
-    if bits and max(high for _, high in ImageStat.Stat(rgb).extrema) < DARK:
-        raise RefusedError(f"{bits}, and nothing in it is brighter than {DARK - 1} of 255; save it with 8 bits")
+    if bits and sixteen_bits.are_lower_ones(rgb):
+        raise RefusedError(f"{bits}, which leaves it nearly black; scale it to 8 bits and save it again")
     notes = (frames, conversion, bits, profile, "rotated by EXIF" if turned or turned_on_load else "")
     return Loaded(rgb, mode, ", ".join(filter(None, notes)))
 
@@ -208,12 +196,6 @@ def _checked_frames(image: Image.Image) -> str:
     if image.mode not in _CONVERSIONS:
         raise RefusedError(f"pixels of mode {image.mode}; save it as RGB with 8 bits a channel")
     return f"first of {frames} pictures" if frames > 1 else ""
-
-
-def _sixteen_bits(image: Image.Image) -> str:
-    """Return a note if Pillow silently reduces the 16 bits of a color image to 8."""
-    tiles = getattr(image, "tile", ())
-    return "16 bits a channel to 8" if any(";16" in str(tile[-1]) for tile in tiles) else ""
 
 
 def _orientation(image: Image.Image) -> int:
