@@ -27,6 +27,29 @@ def test_so_many_repeats_of_normal_differences_detect_it_in_eight_of_ten_experim
     assert 0.79 < found < 0.88
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 30])
+def test_the_smallest_differences_are_detected_at_the_level_that_is_asked(alpha):
+    """By simulation, with scipy's own tests, of 200 images of which 40 are right for one of the two alone."""
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    gain = power.smallest_detectable(GAINS, train=1, test=0, alpha=alpha)
+    drawn = rng.normal(gain, np.std(GAINS, ddof=1), (20_000, len(GAINS)))
+    assert (stats.ttest_1samp(drawn, 0, axis=1).pvalue < alpha).mean() == pytest.approx(0.8, abs=0.02)
+    gain = power.smallest_detectable_on_one_part(40, 200, alpha=alpha)
+    discordant = rng.binomial(200, 0.2, 20_000)
+    rarer = rng.binomial(discordant, (0.2 - gain) / 0.4)
+    p = 2 * stats.binom.cdf(np.minimum(rarer, discordant - rarer), discordant, 0.5)
+    assert (p < alpha).mean() == pytest.approx(0.8, abs=0.02)
+    cells = rng.normal(size=(6, 40)) + 0.3 * rng.normal(size=(6, 1))
+    usual, asked = (power.smallest_detectable_crossed(cells, alpha=level) for level in (0.05, alpha))
+    assert asked == usual if alpha == 0.05 else asked > 1.2 * usual
+
+
+def test_two_repeats_detect_a_large_difference_at_a_level_of_many_pairs():
+    assert power.smallest_detectable([0.01, 0.03], train=1, test=0, alpha=0.05 / 132) > 10
+
+
 def test_where_training_parts_overlap_no_number_of_repeats_may_suffice():
     far_apart = [10 * gain for gain in GAINS]
     assert power.repeats_for(0.02, lambda n: power.smallest_detectable(far_apart, train=7, test=3, repeats=n)) is None

@@ -7,14 +7,19 @@ from typing import NamedTuple
 from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
-from pipeline.advice.recommendation import Recommendation, images_to_separate
+from pipeline.advice.recommendation import Recommendation
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
-from pipeline.reporting.tables import Table, duration
+from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
 NONE = "–"
 MINUS = "−"
+# See `recommendation.p_value`.
+OF_P = (
+    "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, the "
+    "sign test's alone), with Holm's correction for all pairs."
+)
 
 
 class Trial(NamedTuple):
@@ -109,20 +114,6 @@ def optimism(answer: Answer) -> str:
     )
 
 
-def separating(answer: Answer) -> list[str]:
-    """Return for each candidate that is tied with the best about how many labeled images would tell the two apart."""
-    advice, lines = answer.advice, []
-    for name in advice.tied[1:]:
-        pair = pair_of(advice, name)
-        needed = images_to_separate(pair, answer.images)
-        points = f"{100 * abs(pair.difference):.1f} points"
-        if needed:
-            lines.append(f"{advice.best} and {name}: {points} apart here; about {needed:,} labeled images would tell")
-        else:
-            lines.append(f"{advice.best} and {name}: {points} apart here; no number of images is known that would tell")
-    return lines
-
-
 def curve(answer: Answer) -> str:
     """Return what more images are worth; "" where no curve was asked for."""
     if answer.gain is None:
@@ -130,11 +121,21 @@ def curve(answer: Answer) -> str:
     gain = answer.gain
     worth = f"{100 * gain.mean:+z.1f}".replace("-", MINUS)
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
-    return (
+    said = (
         f"{gain.images:,} more labeled images are worth about {worth} points{interval} to this network of "
-        f"{gain.trained:,} training images, if the error goes on to fall as a power of their number. Such a curve has "
-        "no floor, so that it promises too much far beyond what was measured."
+        f"{gain.trained:,} training images"
     )
+    if gain.mean <= 0:
+        return f"{said}: in these repeats more images did not help."
+    return (
+        f"{said}, if the error goes on to fall as a power of their number. Such a curve has no floor, so that it "
+        "promises too much far beyond what was measured."
+    )
+
+
+def tests(answer: Answer) -> str:
+    """Return in sentences what intervals are over, and what p is of."""
+    return f"{answer.advice.compared.over} {OF_P}"
 
 
 def table(answer: Answer) -> Table:
@@ -154,7 +155,7 @@ def table(answer: Answer) -> Table:
                 NONE if summary.interval is None else ends(summary.interval),
                 NONE if name == advice.best else _difference(pair_of(advice, name)),
                 duration(seconds.mean),
-                f"{images_a_second(trial.result):,.0f}",
+                three_figures(images_a_second(trial.result)),
             )
         )
     header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", "below the best", "a training", "images/s")

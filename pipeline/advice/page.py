@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
-from pipeline.advice import prior, size_words
+from pipeline.advice import prior, separating, size_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
@@ -36,8 +36,8 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "caption": size_words.CAPTION,
         "backbones": words.backbones(answer) if answer.frozen else None,
         "tried": words.table(answer),
-        "over": answer.advice.compared.over,
-        "separating": words.separating(answer),
+        "tests": words.tests(answer),
+        "separating": separating.lines(answer),
         "tested": tables.results([answer.tested]),
         "optimism": words.optimism(answer),
         "curve": words.curve(answer),
@@ -76,7 +76,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         "## What was tried",
         literal(values["elsewhere"]),
         markdown(values["tried"]),
-        literal(values["over"]),
+        literal(values["tests"]),
         *(["\n".join(f"- {literal(line)}" for line in values["separating"])] if values["separating"] else []),
         "## The test part, opened once",
         markdown(values["tested"]),

@@ -68,18 +68,18 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
 
 
 def _mean_gain(best: Experiment, other: Experiment) -> float:
-    return fmean(_gains(best, other).tolist())
+    return fmean(image_gains(best, other).tolist())
 
 
 def _is_close(best: Experiment, other: Experiment) -> bool:
     """Return whether a candidate is at most one standard error of their difference below the best."""
-    gains: list[float] = _gains(best, other).tolist()
+    gains: list[float] = image_gains(best, other).tolist()
     if len(gains) < 2:
         return fmean(gains) <= 0
     return fmean(gains) <= stdev(gains) / math.sqrt(len(gains))
 
 
-def _gains(a: Experiment, b: Experiment) -> units.FloatArray:
+def image_gains(a: Experiment, b: Experiment) -> units.FloatArray:
     """Return by how much a is more often right than b, (n,) a number for each test image, over their common repeats.
 
     Where the user named groups of images, each is one number, and the mean is still that over the images.
@@ -124,29 +124,8 @@ def p_value(a: Experiment, b: Experiment, pair: Pair) -> float:
         b: another, tested on the same images in the repeats that both have.
         pair: their comparison.
     """
-    gains = _gains(a, b)
+    gains = image_gains(a, b)
     images = statistics.mcnemar(gains > 0, gains < 0).p
     if pair.test is None or pair.p is None:
         return images
     return min(1.0, 2 * min(images, pair.p))
-
-
-def images_to_separate(one: Pair, images: int) -> int | None:
-    """Return about how many labeled images would tell two candidates apart, if they differ by what was seen.
-
-    The spread of a difference of accuracies falls with the root of the number of images. With `smallest`, the
-    difference that 80 % of such comparisons detect, this takes `images * (smallest / difference)^2`.
-
-    Args:
-        one: the pair.
-        images: how many are labeled now.
-
-    Returns:
-        A number that is larger than `images`, to two digits; None where the two have the same accuracy, nothing is
-        known of the spread, or `images` suffice.
-    """
-    if not one.difference or one.smallest is None or one.smallest <= abs(one.difference):
-        return None
-    needed = images * (one.smallest / abs(one.difference)) ** 2
-    digit = int(10 ** max(math.floor(math.log10(needed)) - 1, 0))
-    return math.ceil(needed / digit) * digit

@@ -23,8 +23,8 @@ def _line(sizes: Sequence[Sized], one: Sized) -> str:
     interval = f" ({ends(one.interval)})" if one.interval else ""
     below = "the best" if one == best(sizes) else f"{_points(gap(sizes, one))} points below the best"
     return (
-        f"image size {one.side}: {percents(one.accuracy)}{interval}, {below}, {_cost(sizes, one)} times the pixels, "
-        f"in {duration(one.seconds)}"
+        f"image size {one.side}: {percents(one.accuracy)}{interval}, {below}, {_cost(sizes, one)} times the smallest "
+        f"size's pixels, in {duration(one.seconds)}"
     )
 
 
@@ -53,7 +53,15 @@ def table(sizes: Sequence[Sized]) -> Table:
         )
         for one in sizes
     ]
-    header = ("image size", "verdict", "accuracy (%)", "95 % interval", "below the best", "times the pixels", "time")
+    header = (
+        "image size",
+        "verdict",
+        "accuracy (%)",
+        "95 % interval",
+        "below the best",
+        "times the smallest's pixels",
+        "time",
+    )
     return Table(header, rows, numbers_from=2)
 
 
@@ -79,5 +87,5 @@ def _points(below: Gap) -> str:
 
 
 def _cost(sizes: Sequence[Sized], one: Sized) -> str:
-    """Return how many times the pixels of the first size a size has."""
-    return f"{one.pixels / sizes[0].pixels:.1f}"
+    """Return how many times the pixels of the smallest size a size has."""
+    return f"{one.pixels / min(each.pixels for each in sizes):.1f}"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
+from pipeline.bundles.percents import percent
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import known
@@ -130,10 +131,11 @@ def rows(scores: Mapping[str, Score]) -> Iterator[ScoreRow]:
     for key, row in SCORES.items():
         if key in scores:
             one, digits = scores[key], row.decimals - 1 if row.percent else row.decimals
-            number = "{:." + str(digits) + "f}" + (" %" if row.percent else "")
-            ends = (one.low, one.high)
-            low, high = (number.format(row.scale * end) if end is not None else "" for end in ends)
-            yield ScoreRow(row.title, number.format(row.scale * one.value), f"{low} to {high}" if low else "none")
+            value, low, high = (
+                "" if each is None else percent(each, digits) if row.percent else f"{each:.{digits}f}"
+                for each in (one.value, one.low, one.high)
+            )
+            yield ScoreRow(row.title, value, f"{low} to {high}" if low else "none")
 
 
 def attention(said: Description) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.bundles.description import Description
+from pipeline.bundles.percents import percent
+from pipeline.evaluation.uncertainty.outliers import FEWEST
 
 NOT_CALIBRATED = "Not calibrated"
 
@@ -12,7 +14,7 @@ def paragraphs(said: Description) -> Iterator[str]:
     """Yield what a bundle says about how sure it is, in Markdown."""
     yield from _calibration(said) if said.calibration else _none(said)
     if said.outliers:
-        yield _strange(said.outliers)
+        yield _strange(said.outliers, said.calibration)
         if said.on_test:
             yield _asking(said.on_test, calibrated=said.calibration is not None)
 
@@ -39,7 +41,7 @@ def _calibration(said: Description) -> Iterator[str]:
         less = "less" if calibration["temperature"] > 1 else "more"
         line += f"divided by {calibration['temperature']:.3g}, which makes the network {less} sure."
     if tested:
-        before, after = (_percent(tested[f"calibration_error{when}"]) for when in ("", "_after"))
+        before, after = (percent(tested[f"calibration_error{when}"]) for when in ("", "_after"))
         line += (
             f" On the {tested['images']} test images, which fit nothing, the calibration error was {before} before and "
             f"is {after} after."
@@ -55,28 +57,39 @@ def _calibration(said: Description) -> Iterator[str]:
 def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[str, Any] | None, risk: float) -> str:
     level = f"{threshold['level']:.0%}".replace("%", " %")
     if threshold["rank"] is None:
-        return f"{threshold['images']} images are too few to promise {level}: that set holds every class."
+        few = _counted(threshold["images"], threshold.get("worth"))
+        return f"{few} are too few to promise {level}: that set holds every class."
     line = (
         f"The {level} set holds the right class of at least {level} of images like the held-out ones, with a "
         f"probability of {1 - risk:.0%} over which images those were.".replace("%", " %").replace("  %", " %")
     )
     if found and tested:
-        held = _percent(found["coverage"])
+        held = percent(found["coverage"])
         line += f" Of the test images it held {held}, with {found['classes']:.2f} classes in a set on average."
     return line
 
 
-def _strange(outliers: dict[str, Any]) -> str:
+def _counted(images: int, worth: float | None) -> str:
+    """Return how many images there are; of groups, as how many independent images they count."""
+    return f"{images} images" + ("" if worth is None or worth >= images else f" in groups, worth {int(worth)},")
+
+
+def _strange(outliers: dict[str, Any], calibration: dict[str, Any] | None) -> str:
     line = (
         "An image is called strange if its features are farther from those of every training image, or its scores are "
-        "lower together, than those of 97.5 % of "
+        "lower together, than those of "
     )
-    if outliers["from_images"] == "calibration":
-        return line + "the held-out images."
-    return line + (
-        "the training images themselves; as the network knows these, more than 5 % of new images like them are called "
-        "strange."
-    )
+    held_out = outliers["from_images"] == "calibration"
+    # A bundle of an older version does not say how many its limits are worth.
+    worth = outliers.get("worth") or (calibration["images"] if held_out and calibration else outliers["images"])
+    share = "every one" if int(worth) < FEWEST else "97.5 %"
+    if not held_out:
+        return (
+            f"{line}{share} of the training images themselves; as the network knows these, more than 5 % of new images "
+            "like them are called strange."
+        )
+    few = "; with so few, more than 5 % of new ones may be called strange" if int(worth) < FEWEST else ""
+    return f"{line}{share} of the held-out images{few}."
 
 
 def asked_where(*, calibrated: bool) -> str:
@@ -85,12 +98,8 @@ def asked_where(*, calibrated: bool) -> str:
 
 
 def _asking(tested: dict[str, Any], *, calibrated: bool) -> str:
-    asked, others, every = (_percent(tested[name]) for name in ("asked", "error_of_others", "error"))
-    return (
-        f"A person should look where {asked_where(calibrated=calibrated)}: at {asked} of the test images. Of the "
-        f"others {others} are wrong, of all {every}."
-    )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    asked, others, every = (percent(tested[name]) for name in ("asked", "error_of_others", "error"))
+    where = f"A person should look where {asked_where(calibrated=calibrated)}"
+    if tested["asked"] == 1:
+        return f"{where}. Those are all test images: the network decides none alone, and {every} of them are wrong."
+    return f"{where}: at {asked} of the test images. Of the others {others} are wrong, of all {every}."

@@ -89,6 +89,8 @@ def command(
     images that no trial has seen. With --sizes, an image size is chosen first. Every trial is a DVC experiment:
     Ctrl-C stops, and the same command resumes.
     """
+    # Ranking and measuring count too, as they do for --hours.
+    started = time.monotonic()
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
     given = [*([f"data={data}"] if data else []), *sets]
@@ -111,7 +113,6 @@ def command(
         say([ranked.next_step] if ranked.next_step else [])
         return
     say(prepared.lines)
-    started = time.monotonic()
     with cell_runs.alone("advise", kind="advise"):
         answer = advising.answer(listed, rounds, ranked, partial(trials.run, start=prepared.start), more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
@@ -146,8 +147,12 @@ def _rounds(price: Price, *, limit: float, trainings: int | None, spent: float) 
     """
     if trainings:
         return halving.affordable([1.0] * len(price.by_name), trainings)
-    costs, besides = price.seconds, spent + price.last(SEEDS)
+    costs, besides = price.seconds, spent + price.last(SEEDS, SEEDS)
     rounds = halving.affordable(costs, limit - besides)
+    if not rounds or rounds[-1].repeats < SEEDS:
+        # What trials of fewer repeats leave to the curve is paid too; at most all but the first.
+        besides = spent + price.last(SEEDS, 1)
+        rounds = halving.affordable(costs, limit - besides)
     if not rounds:
         raise InputError(
             f"--hours: the last comparison and one training take {duration(besides + costs[0])}; give more"

@@ -15,7 +15,7 @@ from pipeline.preview import overriding
 from pipeline.preview.frozen_backbones import OPTION, Asked, at_this_machine, check_usable, measure, named
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.preview.training_part import TrainingPart, training_part
-from pipeline.reporting.tables import Table
+from pipeline.reporting.tables import Table, three_figures
 from pipeline.reporting.text_tables import aligned
 
 
@@ -94,7 +94,7 @@ def as_text(results: Sequence[Result], part: TrainingPart) -> str:
             one.weights,
             *(_percent(one.probes[name]) for name in PROBES),
             f"{one.feature_seconds:.1f}",
-            f"{one.images_per_second:.0f}",
+            three_figures(one.images_per_second),
             f"{one.fit_seconds:.1f}",
         )
         for one in results

@@ -162,6 +162,8 @@ def _report(
 
 def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the report in lines for a terminal."""
+    from pipeline.reporting.tables import deviation, three_figures
+
     same, full, speed = report["same_decoding"], report["decoded_at_full_size"], report["speed"]
     yield f"{report['model']}: {_agreeing(same)}"
     for one in same["exceptions"][:SHOWN]:
@@ -179,7 +181,7 @@ def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{quantized['model']}: {_agreeing(quantized)}"
         yield from _accuracy(quantized)
     rates = ", ".join(
-        f"{name} {one['images_per_second']:.0f} ± {one['spread']:.0f}"
+        f"{name} {three_figures(one['images_per_second'])} ± {deviation(one['spread'])}"
         for name, one in speed.items()
         if isinstance(one, Mapping)
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from tqdm import tqdm
 
-from pipeline.bundles import inputs, tables
+from pipeline.bundles import inputs, percents, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
 from pipeline.core import paths
@@ -178,7 +178,7 @@ def _print(one: Prediction, width: int) -> None:
     # What cannot be used has a line already.
     if not one.error:
         mark = ("  (strange)" if one.doubt.strange else "  (look)") if one.doubt and one.doubt.ask else ""
-        line = f"{one.probability:>7.1%}  {escaped(one.label):<{width}}  {escaped(one.path)}{mark}"
+        line = f"{percents.number(one.probability) + '%':>7}  {escaped(one.label):<{width}}  {escaped(one.path)}{mark}"
         tqdm.write(line, file=sys.stdout)
 
 

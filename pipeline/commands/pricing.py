@@ -59,11 +59,18 @@ class Price(NamedTuple):
         """Of one training of each candidate in a cell of its own."""
         return [one + self.starting * (A_TRAINING + A_CELL) for one in self.training]
 
-    def last(self, seeds: int) -> float:
-        """Return the seconds of the last comparison and the learning curve, of a candidate of the mean cost."""
-        repeats = seeds * len(FRACTIONS)
+    def last(self, seeds: int, tried: int) -> float:
+        """Return the seconds of the last comparison and the learning curve, of a candidate of the mean cost.
+
+        Args:
+            seeds: of the last comparison and of each point of the curve.
+            tried: repeats that the trials leave, see `last_trainings`.
+        """
         cells = len(FRACTIONS) + 1
-        return repeats * (fmean(self.training) + A_TRAINING * self.starting) + cells * A_CELL * self.starting
+        return (
+            last_trainings(seeds, tried) * (fmean(self.training) + A_TRAINING * self.starting)
+            + cells * A_CELL * self.starting
+        )
 
     def lines(self, rounds: Sequence[Round], seeds: int) -> list[str]:
         """Return what the rounds and the last comparison cost, a line each."""
@@ -74,9 +81,24 @@ class Price(NamedTuple):
         return [
             f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings, "
             f"about {tables.duration(paid)}",
-            f"then {seeds * len(FRACTIONS)} trainings of the recommended one, for the test part and for the learning "
-            f"curve: about {tables.duration(self.last(seeds))}",
+            f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one, for the test part and "
+            f"for the learning curve: about {tables.duration(self.last(seeds, rounds[-1].repeats))}",
         ]
+
+
+def last_trainings(seeds: int, tried: int) -> int:
+    """Return how many trainings the last comparison and the learning curve take.
+
+    The curve's point of all images are the trials' own repeats, and what these lack is trained.
+
+    Args:
+        seeds: of the last comparison and of each point of the curve.
+        tried: repeats of the last round of trials.
+
+    >>> [last_trainings(3, tried) for tried in (1, 2, 3, 4)]
+    [14, 13, 12, 12]
+    """
+    return seeds * len(FRACTIONS) + max(0, seeds - tried)
 
 
 def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None) -> Price:

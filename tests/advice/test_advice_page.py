@@ -12,7 +12,8 @@ EMPTY = Table(("repeat",), [], numbers_from=1)
 
 def content(**values: Any) -> dict[str, Any]:
     words = dict.fromkeys(
-        ("title", "images", "sentence", "command", "alternative", "elsewhere", "over", "optimism", "curve", "again"), ""
+        ("title", "images", "sentence", "command", "alternative", "elsewhere", "tests", "optimism", "curve", "again"),
+        "",
     )
     tables = dict.fromkeys(("tried", "tested", "points"), EMPTY)
     absent = {"next_step": "", "sizes": None, "size": "", "caption": "", "backbones": None, "separating": []}

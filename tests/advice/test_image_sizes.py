@@ -49,10 +49,11 @@ def test_the_error_is_that_of_the_paired_differences_with_the_correction_for_ove
 
 def test_a_line_says_of_each_size_what_it_gives_and_costs_and_the_last_which_is_taken() -> None:
     sizes = [sized(96, [0.0]), sized(160, [0.10, 0.06]), sized(224, [0.07, 0.11])]
+    times = "times the smallest size's pixels"
     assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in size_words.lines(sizes)] == [
-        "image size 96: 72.0 % (67.0 to 77.0), 9.0 ± 1.2 points below the best, 1.0 times the pixels, in 2.0 s",
-        "image size 160: 80.0 % (75.0 to 85.0), 1.0 ± 2.5 points below the best, 2.8 times the pixels, in 2.0 s",
-        "image size 224: 81.0 % (76.0 to 86.0), the best, 5.4 times the pixels, in 2.0 s",
+        f"image size 96: 72.0 % (67.0 to 77.0), 9.0 ± 1.2 points below the best, 1.0 {times}, in 2.0 s",
+        f"image size 160: 80.0 % (75.0 to 85.0), 1.0 ± 2.5 points below the best, 2.8 {times}, in 2.0 s",
+        f"image size 224: 81.0 % (76.0 to 86.0), the best, 5.4 {times}, in 2.0 s",
         "image size 160 is taken for all that follows: it is the smallest within one standard error of the best, 224",
     ]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.advice.recommendation import images_to_separate, p_value, recommend
+from pipeline.advice.recommendation import p_value, recommend
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 
@@ -97,22 +97,3 @@ def test_a_single_repeat_is_judged_by_mcnemars_test() -> None:
 
 def test_one_candidate_is_recommended() -> None:
     assert recommend([candidate("only", 0.7)], {"only": 1.0}).tied == ["only"]
-
-
-def test_so_many_images_as_are_said_do_separate_two_candidates() -> None:
-    a, b = candidate("a", 0.85), candidate("b", 0.75)
-    [pair] = comparison.compare([a, b], resample=False).pairs
-    needed = images_to_separate(pair, 300)
-    if needed is None:
-        pytest.fail(f"{pair}")
-    assert needed > 300
-    # The smallest difference that is detected falls with the root of the number.
-    assert pair.smallest is not None
-    assert pair.smallest * (300 / needed) ** 0.5 == pytest.approx(abs(pair.difference), rel=0.05)
-
-
-def test_what_is_told_apart_or_equal_needs_no_more_images() -> None:
-    [apart] = comparison.compare([candidate("a", 0.95), candidate("b", 0.3)], resample=False).pairs
-    assert images_to_separate(apart, 300) is None
-    [equal] = comparison.compare([candidate("a", 1.0), candidate("b", 1.0)], resample=False).pairs
-    assert images_to_separate(equal, 300) is None

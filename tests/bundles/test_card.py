@@ -7,7 +7,7 @@ import pytest
 from described import CALIBRATED, ENSEMBLE, FINAL, ORIGIN, REPEAT, of
 
 from pipeline.bundles import card
-from pipeline.bundles.description import Description
+from pipeline.bundles.description import Description, Score
 from pipeline.bundles.license import commercial_use
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -113,6 +113,48 @@ def test_a_calibrated_network_says_on_how_many_images_and_what_it_promises() -> 
         "A person should look where the 90 % set has several classes, or the image is strange: at 25.0 % of the test "
         "images. Of the others 5.0 % are wrong, of all 12.5 %." in text
     )
+
+
+def test_images_in_groups_are_too_few_as_they_are_worth_fewer() -> None:
+    [_, few] = CALIBRATED.calibration["thresholds"] if CALIBRATED.calibration else []
+    thresholds = ({**few, "images": 300, "worth": 5.9}, {**few, "images": 30, "worth": 30.0})
+    text = card.text(replace(CALIBRATED, calibration={**(CALIBRATED.calibration or {}), "thresholds": thresholds}))
+    assert "300 images in groups, worth 5, are too few to promise 95 %: that set holds every class." in text
+    assert "30 images are too few to promise 95 %" in text
+    # As an older version wrote it.
+    del few["worth"]
+    assert "40 images are too few to promise 95 %" in card.text(CALIBRATED)
+
+
+@pytest.mark.parametrize(
+    ("worth", "images", "said"),
+    [
+        (None, 60, "than those of 97.5 % of the held-out images."),
+        (39.0, 60, "than those of 97.5 % of the held-out images."),
+        (None, 38, "than those of every one of the held-out images; with so few, more than 5 % of new ones may be"),
+        (38.9, 60, "than those of every one of the held-out images; with so few, more than 5 % of new ones may be"),
+    ],
+)
+def test_limits_of_few_images_are_above_all_of_them(worth: float | None, images: int, said: str) -> None:
+    outliers = {**(CALIBRATED.outliers or {}), "worth": worth}
+    calibration = {**(CALIBRATED.calibration or {}), "images": images}
+    assert said in card.text(replace(CALIBRATED, outliers=outliers, calibration=calibration))
+    training = card.text(replace(CALIBRATED, outliers={**outliers, "from_images": "training"}, calibration=None))
+    assert f"{'every one' if worth == 38.9 else '97.5 %'} of the training images themselves; as the" in training
+
+
+def test_where_every_image_is_asked_about_the_network_decides_none() -> None:
+    tested = {**(CALIBRATED.on_test or {}), "asked": 1.0, "error_of_others": 0.0}
+    text = card.text(replace(CALIBRATED, on_test=tested))
+    assert "Those are all test images: the network decides none alone, and 12.5 % of them are wrong." in text
+    assert "Of the others" not in text
+
+
+def test_only_what_is_all_of_them_reads_as_100() -> None:
+    scores = {"accuracy": Score(value=0.9995, low=0.9996, high=1.0, images=2000)}
+    assert "| accuracy | > 99.9 % | > 99.9 % to 100.0 % |" in card.text(replace(REPEAT, scores=scores))
+    tested = {**(CALIBRATED.on_test or {}), "error_of_others": 0.0004}
+    assert "Of the others < 0.1 % are wrong" in card.text(replace(CALIBRATED, on_test=tested))
 
 
 def test_no_set_decides_where_a_person_looks_without_calibration() -> None:

@@ -102,6 +102,17 @@ def test_the_terminal_names_the_exceptions_and_what_was_decoded_smaller_only_whe
     assert [line for line in command.as_lines(report(reduced=2)) if "at full size, as 2 were not" in line]
 
 
+def test_a_slow_machine_has_speeds() -> None:
+    values = report()
+    values["speed"] = {
+        "bundle": {"images_per_second": 0.0431, "spread": 0.0052},
+        "passes": 5,
+        "photographs": 4,
+        "threads": 2,
+    }
+    assert "one at a time: bundle 0.0431 ± 0.0052 (5 passes of 4, 2 threads)" in list(command.as_lines(values))[-1]
+
+
 def test_the_terminal_has_the_accuracy_in_8_bits_with_its_interval() -> None:
     (line,) = [line for line in command.as_lines(report(int8=True)) if "accuracy" in line]
     assert "75.0 % in place of 100.0 %: -25.0 points, 95 % interval -75.0 to +0.0, McNemar's p 1" in line

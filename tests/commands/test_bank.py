@@ -6,17 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner, Result
 
 from pipeline.advice.backbones import Frozen
 from pipeline.bank import folds, probes
+from pipeline.bank.bank import Result as Measured
+from pipeline.commands import bank as command
 from pipeline.commands import frozen_bank, orbweaver
 from pipeline.commands.frozen_bank import Budget
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.synthetic.synthetic import spider_image
+from pipeline.preview.training_part import TrainingPart
 
 FEW = {"logistic": (0.01, 1.0), "neighbors": (1, 5), "mean": ()}
 
@@ -80,6 +84,13 @@ def first_of_advice(words: list[str]) -> list[Frozen]:
     """What an advice chooses backbones by, before it trains any."""
     given = [word for word in words[:-2] if word != "-S"]
     return frozen_bank.compared(frozen_bank.asked(words[-1], given).values(), given, Budget(lambda _: None))[0]
+
+
+def test_a_slow_machine_has_a_speed() -> None:
+    estimate = {"mean": 0.5, "low": None, "high": None, "parts": [0.5]}
+    slow = Measured("vgg16", "ImageNet", 9, 8, 9, 0.0431, 209.0, 1.0, False, dict.fromkeys(probes.PROBES, estimate))
+    part = TrainingPart([], Path(), np.zeros(0, np.int64), "spiders", 1)
+    assert re.search(r"209\.0 +0\.0431 +1\.0", command.as_text([slow], part))
 
 
 def test_the_price_is_said_before_it_is_paid_and_is_nothing_for_what_is_kept(words: list[str]) -> None:

@@ -18,6 +18,7 @@ from applied import HOSTILE, INPUT, Colors, photograph, untrained
 from test_bad_images import REFUSED
 
 from pipeline.bundles import bundle
+from pipeline.bundles.predictions import Guess, Prediction
 from pipeline.commands import predict
 from pipeline.core.errors import InputError
 
@@ -63,6 +64,12 @@ def test_on_a_terminal_each_image_is_a_line_for_people(colors, monkeypatch, caps
         "  95.1%  red    in/2.png",
         r"  95.1%  green  in/two\x0alines\x1b[31m.png",
     ]
+
+
+@pytest.mark.parametrize(("probability", "line"), [(0.9996, "> 99.9%"), (1.0, " 100.0%")])
+def test_only_what_is_certain_reads_as_100(capsys, probability, line):
+    predict._print(Prediction(path="1.jpg", top=(Guess("red", probability),)), 3)
+    assert capsys.readouterr().out == f"{line}  red  1.jpg\n"
 
 
 def test_bad_files_are_a_line_each_and_strict_alone_fails(colors):

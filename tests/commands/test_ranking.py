@@ -179,9 +179,9 @@ def test_the_price_has_a_line_on_image_sizes(sides: list[str], line: str) -> Non
 
 @pytest.mark.usefixtures("measured", "priced")
 def test_the_ranking_is_paid_from_the_hours() -> None:
-    # One training in a cell of its own and the last comparison are 791 s of 792, and the ranking 21.
-    words = ["advise", "--hours", "0.22", "--price"]
+    # One training in a cell of its own and the last comparison are 912 s of 914, and the ranking 21.
+    words = ["advise", "--hours", "0.254", "--price"]
     assert CliRunner().invoke(orbweaver, words).exit_code == 0
     refused = CliRunner().invoke(orbweaver, [*words, "--sizes", "48,160,224"]).exception
     assert isinstance(refused, InputError)
-    assert str(refused).startswith("--hours: the last comparison and one training take 13\N{NO-BREAK SPACE}min")
+    assert str(refused).startswith("--hours: the last comparison and one training take 15\N{NO-BREAK SPACE}min")

@@ -107,7 +107,7 @@ def test_gains_and_losses_of_a_group_that_are_equal_are_no_win():
         first[:wins, place] = True
     second[:3, 2] = True
     groups = [0, 0, 0]
-    gains = recommendation._gains(_experiment("a", first, groups), _experiment("b", second, groups))
+    gains = recommendation.image_gains(_experiment("a", first, groups), _experiment("b", second, groups))
     assert gains.tolist() == [0]
 
 

@@ -22,17 +22,18 @@ MOST_REPEATS = 1000
 
 
 def smallest_detectable(
-    differences: Sequence[float], *, train: float, test: float, repeats: int | None = None
+    differences: Sequence[float], *, train: float, test: float, repeats: int | None = None, alpha: float = ALPHA
 ) -> float | None:
     """Return the smallest true mean difference that `corrected_t` detects in 80 % of such experiments.
 
-    At 5 %, two-sided; the standard deviation of these n differences is taken for the true one.
+    Two-sided; the standard deviation of these n differences is taken for the true one.
 
     Args:
         differences: as for `corrected_t`.
         train: as for `interval`.
         test: as for `interval`.
         repeats: number of repeats of such experiments, >= 2; n where none is given.
+        alpha: the p below which a difference is detected.
 
     Returns:
         The difference, in the unit of `differences`; None if they have no spread.
@@ -41,11 +42,11 @@ def smallest_detectable(
     n = repeats or len(values)
     if standard_error(values, train=train, test=test) < NO_SPREAD * max(1.0, abs(float(values.mean()))):
         return None
-    return _effect(n) * float(values.std(ddof=1) * np.sqrt(1 / n + test / train))
+    return _effect(n, alpha) * float(values.std(ddof=1) * np.sqrt(1 / n + test / train))
 
 
 def smallest_detectable_crossed(
-    gains: FloatArray, *, repeats: int | None = None, effective: float | None = None
+    gains: FloatArray, *, repeats: int | None = None, effective: float | None = None, alpha: float = ALPHA
 ) -> float | None:
     """Return the smallest true mean difference that `crossed.crossed_test` detects in about 80 % of such experiments.
 
@@ -55,17 +56,18 @@ def smallest_detectable_crossed(
         gains: (n, m) as for `crossed.crossed_test`.
         repeats: number of repeats of such experiments on as many images, >= 2; n where none is given.
         effective: as for `crossed.crossed_test`.
+        alpha: the p below which a difference is detected.
 
     Returns:
         The difference, in the unit of `gains`; None without any spread.
     """
-    return _smallest_crossed(crossed(gains, effective=effective), repeats or len(gains))
+    return _smallest_crossed(crossed(gains, effective=effective), repeats or len(gains), alpha)
 
 
-def _smallest_crossed(parts: Crossed, repeats: int) -> float | None:
+def _smallest_crossed(parts: Crossed, repeats: int, alpha: float) -> float | None:
     fewer = parts.n / repeats
-    images = _effect(parts.effective) ** 2
-    both = _effect(repeats) ** 2 * parts.of_repeats * fewer + images * parts.of_images_alone
+    images = _effect(parts.effective, alpha) ** 2
+    both = _effect(repeats, alpha) ** 2 * parts.of_repeats * fewer + images * parts.of_images_alone
     # The residual is the one part of the images' variance that further repeats average out.
     floor = images * max(parts.of_images + parts.residual * (fewer - 1), 0.0)
     return float(np.sqrt(max(both, floor))) or None
@@ -95,14 +97,16 @@ def repeats_for(difference: float, smallest: Callable[[int], float | None]) -> i
 
 
 @cache
-def _effect(n: float) -> float:
+def _effect(n: float, alpha: float) -> float:
     """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
-    critical = stats.t.isf(ALPHA / 2, n - 1)
+    critical = stats.t.isf(alpha / 2, n - 1)
     # By the side of the difference alone: a test that rejects on the other one is no detection.
-    return float(optimize.brentq(lambda errors: stats.nct.sf(critical, n - 1, errors) - POWER, 1, 100))
+    return float(
+        optimize.brentq(lambda errors: stats.nct.sf(critical, n - 1, errors) - POWER, 1, max(100.0, 2 * critical))
+    )
 
 
-def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
+def smallest_detectable_on_one_part(discordant: int, images: int, *, alpha: float = ALPHA) -> float | None:
     """Return the smallest true difference of accuracies that exact McNemar detects in 80 % of test parts of this size.
 
     The fraction of images that only one of the two gets right is taken for the true one.
@@ -110,25 +114,26 @@ def smallest_detectable_on_one_part(discordant: int, images: int) -> float | Non
     Args:
         discordant: number of images that only one of the two gets right.
         images: number of images.
+        alpha: the p below which a difference is detected.
 
     Returns:
         The difference, 0..1; None if so few images are discordant that no difference is detectable.
     """
     share = discordant / images
-    if share == 0 or _mcnemar_power(share, share, images) < POWER:
+    if share == 0 or _mcnemar_power(share, share, images, alpha) < POWER:
         return None
-    return float(optimize.brentq(lambda gain: _mcnemar_power(gain, share, images) - POWER, 0, share))
+    return float(optimize.brentq(lambda gain: _mcnemar_power(gain, share, images, alpha) - POWER, 0, share))
 
 
-def _mcnemar_power(gain: float, share: float, images: int) -> float:
+def _mcnemar_power(gain: float, share: float, images: int, alpha: float) -> float:
     """Return the power of exact McNemar if `share` of the images are discordant and accuracies differ by `gain`.
 
     The number m of discordant images is Binomial(images, share); of these the better one has Binomial(m, p) right.
     """
     few, many = stats.binom.interval(1 - NEGLIGIBLE, images, share)
     m = np.arange(few, many + 1)
-    k = stats.binom.ppf(ALPHA / 2, m, 0.5)
-    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # largest count of the rarer kind that rejects
+    k = stats.binom.ppf(alpha / 2, m, 0.5)
+    most = np.where(stats.binom.cdf(k, m, 0.5) <= alpha / 2, k, k - 1)  # largest count of the rarer kind that rejects
     p = (share + gain) / (2 * share)
     rejected: Any = stats.binom.cdf(most, m, p) + stats.binom.sf(m - most - 1, m, p)
     return float((stats.binom.pmf(m, images, share) * rejected).sum())

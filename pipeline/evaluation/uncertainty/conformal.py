@@ -26,12 +26,14 @@ class Threshold:
         images: n, the calibration images.
         rank: k: the threshold is the k-th smallest of their scores; None where n are too few, and every class is in.
         score: the threshold.
+        worth: how many independent images they are worth, see `units.effective`; None in a bundle of an older version.
     """
 
     level: float
     images: int
     rank: int | None
     score: float
+    worth: float | None = None
 
 
 def rank(images: int, level: float, *, risk: float = RISK, worth: float | None = None) -> int | None:
@@ -73,13 +75,13 @@ def fit(
         risk: as for `rank`.
         unit: (n,) number of the group of images that each belongs to; None where each is on its own.
     """
-    worth = None if unit is None else units.effective(unit)
+    worth = float(len(labels)) if unit is None else units.effective(unit)
     scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
     thresholds = []
     for level in LEVELS:
         place = rank(len(labels), level, risk=risk, worth=worth)
         score = 1.0 if place is None else float(scores[place - 1])
-        thresholds.append(Threshold(level=level, images=len(labels), rank=place, score=score))
+        thresholds.append(Threshold(level=level, images=len(labels), rank=place, score=score, worth=worth))
     return tuple(thresholds)
 
 

@@ -15,6 +15,8 @@ from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, IntArr
 BLOCK = 1024
 # The share of images like those of the training that is called strange, half of it by either score.
 FALSE_ALARMS = 0.05
+# Images that this takes; of fewer, the largest score is the limit.
+FEWEST = 39
 # Of few images the nearest tells best; `benchmarks/uncertainty.py` compares others.
 NEIGHBORS = 1
 # From (n, D) and (D, m) to their product (n, m).
@@ -30,7 +32,9 @@ class Outliers:
         images: training images.
         distance: a larger distance is strange.
         energy: a larger energy is strange.
-        from_images: of which images 97.5 % are below either: `calibration`, or `training`.
+        from_images: of which images 97.5 % are below either, or all where there are fewer than `FEWEST`:
+            `calibration`, or `training`.
+        worth: how many independent images those are worth, see `units.effective`; None in a bundle of an older version.
     """
 
     neighbors: int
@@ -38,6 +42,7 @@ class Outliers:
     distance: float
     energy: float
     from_images: Literal["calibration", "training"]
+    worth: float | None = None
 
 
 class Strangeness(NamedTuple):
@@ -109,7 +114,7 @@ def fit(
 ) -> Outliers:
     """Return how images are judged strange, so that at most 5 % of images like those of the training are, on average.
 
-    That takes 39 images; of fewer the largest scores are the thresholds, and more are called strange.
+    That takes `FEWEST` images; of fewer the largest scores are the thresholds, and more are called strange.
     The training images themselves are nearer and surer than new images, as the network was trained on them: where the
     thresholds are theirs, more than 5 % of new images are called strange.
 
@@ -128,7 +133,7 @@ def fit(
     """
     for name, values in (("features", reference), ("features", features), ("logits", logits)):
         check_finite(name, values)
-    worth = None if unit is None else units.effective(unit)
+    worth = float(len(features)) if unit is None else units.effective(unit)
     # Without groups, or with all images in one, each is left out by itself.
     others = unit if unit is not None and unit.max() else np.arange(len(features))
     distance = distances(features, reference, neighbors=neighbors, unit=None if held_out else others, product=product)
@@ -138,13 +143,14 @@ def fit(
         distance=_limit(distance, worth),
         energy=_limit(energy(logits), worth),
         from_images="calibration" if held_out else "training",
+        worth=worth,
     )
 
 
-def _limit(scores: FloatArray, worth: float | None) -> float:
-    """Return the score that another image of the kind exceeds with a probability of 2.5 % at most, of 39 or more."""
+def _limit(scores: FloatArray, worth: float) -> float:
+    """Return the score that at most 2.5 % of other images of the kind exceed on average, of `FEWEST` or more."""
     # The ceil((n + 1) level)-th smallest: the n images and that one are alike, and any of them may be the largest.
-    several = len(scores) if worth is None else int(worth)
+    several = int(worth)
     rank = min(math.ceil((several + 1) * (1 - FALSE_ALARMS / 2)), several)
     return float(np.sort(scores)[math.ceil(rank * len(scores) / several) - 1])
 

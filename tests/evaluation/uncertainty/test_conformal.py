@@ -132,6 +132,13 @@ def test_groups_are_worth_as_many_images_as_they_are():
     assert conformal.rank(600, 0.9, worth=600) == conformal.rank(600, 0.9)
 
 
+def test_thresholds_keep_how_many_images_groups_are_worth():
+    logits, labels = judged.drawn(300)
+    shares, unit = probabilities(logits), np.arange(300) // 60
+    assert [one.worth for one in conformal.fit(shares, labels, unit=unit)] == [5.0, 5.0]
+    assert [one.worth for one in conformal.fit(shares, labels)] == [300.0, 300.0]
+
+
 def test_groups_of_one_image_change_no_threshold():
     logits, labels = judged.drawn(200)
     shares = probabilities(logits, 1.0)

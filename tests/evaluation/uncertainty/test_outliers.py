@@ -92,6 +92,18 @@ def test_calibration_images_of_a_group_count_as_one():
     assert alone == outliers.fit(TRAINING, NEW, LOGITS[:100], held_out=True)
 
 
+@pytest.mark.parametrize("images", [38, 39])
+def test_of_fewer_images_than_it_takes_the_largest_score_is_the_limit(images):
+    fitted = outliers.fit(TRAINING, NEW[:images], LOGITS[:images], held_out=True)
+    assert fitted.worth == images
+    above = outliers.energy(LOGITS[:images]) >= fitted.energy
+    assert above.sum() == 1
+    # Two in forty above either is 5 %; in 39 it is more.
+    assert (2 / (images + 1) <= outliers.FALSE_ALARMS) == (images >= outliers.FEWEST)
+    groups = outliers.fit(TRAINING, NEW, LOGITS[:100], held_out=True, unit=np.arange(100) // 10)
+    assert groups.worth == 10
+
+
 def test_training_images_of_one_group_alone_are_compared_with_each_other():
     one = outliers.fit(TRAINING, TRAINING, LOGITS, held_out=False, unit=np.zeros(300, np.int64))
     assert np.isfinite(one.distance)

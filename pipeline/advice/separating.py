@@ -1,0 +1,93 @@
+"""How many labeled images would tell the best candidate from those that it is tied with."""
+
+import math
+
+import numpy as np
+
+from pipeline.advice.answer import Answer, pair_of
+from pipeline.advice.recommendation import image_gains
+from pipeline.evaluation.compare import power
+from pipeline.evaluation.compare.crossed import CrossedTest
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, answers, draws_splits, part_sizes
+from pipeline.evaluation.compare.statistics import ALPHA
+
+# How many times as many images are looked at: for a difference of hardly any of them no number is worth a word.
+MULTIPLES = tuple(2**doublings for doublings in range(13))
+
+
+def lines(answer: Answer) -> list[str]:
+    """Return for each candidate that is tied with the best about how many labeled images would tell the two apart."""
+    return [_line(answer, name) for name in answer.advice.tied[1:]]
+
+
+def _line(answer: Answer, name: str) -> str:
+    advice, pair = answer.advice, pair_of(answer.advice, name)
+    pairs = len(advice.compared.pairs)
+    a, b = (answer.trials[one].result.experiment() for one in (pair.a, pair.b))
+    needed = images_to_separate(a, b, pair, images=answer.images, pairs=pairs)
+    told = f"about {needed:,} labeled images would tell" if needed else "no number of images is known that would tell"
+    line = f"{advice.best} and {name}: {100 * abs(pair.difference):.1f} points apart here"
+    # Tied for the correction alone.
+    if pair.p is not None and pair.holm is not None and pair.p < ALPHA <= pair.holm:
+        line += f", enough for this pair alone and not among {pairs} pairs"
+        return f"{line}; {told}" if needed else line
+    return f"{line}; {told}"
+
+
+def images_to_separate(a: Experiment, b: Experiment, pair: Pair, *, images: int, pairs: int) -> int | None:
+    """Return about how many labeled images would tell two candidates apart, if they differ by what was seen.
+
+    The level is the one that decides a tie, see `recommendation.p_value`: 5 % over the number of pairs, which is the
+    most that Holm's method demands, and half of that where the smaller p of two tests counts twice. Of the two tests
+    that decides which needs fewer images to detect the difference in 80 % of such comparisons.
+
+    Args:
+        a: a candidate.
+        b: another.
+        pair: their comparison.
+        images: how many are labeled now.
+        pairs: how many pairs are compared.
+
+    Returns:
+        A number that is larger than `images`, to two digits; None where the two have the same accuracy, nothing is
+        known of the spread, or `images` suffice.
+    """
+    if not pair.difference:
+        return None
+    level = ALPHA / pairs if pair.test is None else ALPHA / (2 * pairs)
+    either = (_times_for_signs(a, b, pair, level), _times_for_repeats(a, b, pair, level))
+    times = min((one for one in either if one is not None), default=0.0)
+    if times <= 1:
+        return None
+    needed = images * times
+    digit = int(10 ** max(math.floor(math.log10(needed)) - 1, 0))
+    return math.ceil(needed / digit) * digit
+
+
+def _times_for_signs(a: Experiment, b: Experiment, pair: Pair, level: float) -> float | None:
+    """Return how many times as many images the sign test over images needs; None where it sees no such difference."""
+    signs = np.sign(image_gains(a, b))
+    net = float(signs.mean()) * math.copysign(1, pair.difference)
+    if net <= 0:
+        return None
+    discordant = int(np.count_nonzero(signs))
+    for times in MULTIPLES:
+        smallest = power.smallest_detectable_on_one_part(times * discordant, times * len(signs), alpha=level)
+        if smallest is not None and smallest <= net:
+            return float(times * (smallest / net) ** 2)
+    return None
+
+
+def _times_for_repeats(a: Experiment, b: Experiment, pair: Pair, level: float) -> float | None:
+    """Return how many times as many images the test over repeats needs, whose error falls with the root of them."""
+    if pair.test is None:
+        return None
+    of_a, of_b = ([one.trials[repeat] for repeat in pair.repeats] for one in (a, b))
+    if isinstance(pair.test, CrossedTest):
+        gains, effective = answers(of_a) - answers(of_b), of_a[0].effective_groups
+        smallest = power.smallest_detectable_crossed(gains, effective=effective, alpha=level)
+    else:
+        differences = [one.score(ACCURACY) - other.score(ACCURACY) for one, other in zip(of_a, of_b, strict=True)]
+        sizes = part_sizes([*of_a, *of_b], drawn=draws_splits(a) or draws_splits(b))
+        smallest = power.smallest_detectable(differences, **sizes, repeats=len(differences), alpha=level)
+    return None if smallest is None else (smallest / pair.difference) ** 2

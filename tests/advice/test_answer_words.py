@@ -1,0 +1,121 @@
+"""What an advice says of ties, of p, of more images and of speeds."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.advice import answer as words
+from pipeline.advice import separating
+from pipeline.advice.answer import Answer, Trial
+from pipeline.advice.learning_curve import Gain
+from pipeline.advice.recommendation import recommend
+from pipeline.advice.separating import images_to_separate
+from pipeline.evaluation.compare import comparison, power
+from pipeline.evaluation.compare import experiments as compared
+from pipeline.evaluation.compare.experiments import Experiment, Pair
+from pipeline.evaluation.compare.statistics import Interval
+
+IMAGES = 100
+
+
+def experiment(name: str, *repeats: Sequence[bool] | range) -> Experiment:
+    """A candidate that is right on these of the images of each repeat, which are others in each."""
+    trials = {
+        number: compared.Trial({f"{number}/{image}": image in right for image in range(IMAGES)}, train=200)
+        for number, right in enumerate(repeats, start=1)
+    }
+    return Experiment(name, trials)
+
+
+def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0) -> Answer:
+    """An answer of candidates that cost the more, the later they stand."""
+    advice = recommend(candidates, {one.name: float(cost) for cost, one in enumerate(candidates)})
+    trials: dict[str, Any] = {}
+    for one in candidates:
+        runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed))]
+        seconds = SimpleNamespace(mean=3.0)
+        result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
+        trials[one.name] = Trial(result, 1)
+    unused: Any = None
+    return Answer(advice, trials, 1, unused, gain, {}, IMAGES, "dvc exp run", "the head trains")
+
+
+def pair_of(a: Experiment, b: Experiment) -> Pair:
+    [pair] = comparison.compare([a, b], resample=False).pairs
+    return pair
+
+
+def test_a_tie_by_the_correction_alone_says_that_the_pair_alone_would_be_apart() -> None:
+    """Of 14 images that one of the two has right, the best has 12: p = 0.013, of six pairs 0.078."""
+    best, other = experiment("best", range(90)), experiment("other", [*range(12, 90), 90, 91])
+    alike = [experiment(name, range(1, end)) for name, end in (("one", 90), ("two", 89))]
+    [line] = [one for one in separating.lines(answer(best, other, *alike)) if "other" in one]
+    start, _, number = line.partition("; about ")
+    assert start == "best and other: 10.0 points apart here, enough for this pair alone and not among 6 pairs"
+    assert number.endswith(" labeled images would tell")
+
+
+def test_a_tie_without_a_difference_has_no_number() -> None:
+    [line] = separating.lines(answer(experiment("a", range(90)), experiment("b", range(90))))
+    assert line == "a and b: 0.0 points apart here; no number of images is known that would tell"
+
+
+@pytest.mark.parametrize("pairs", [1, 15])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_so_many_images_as_are_said_do_separate_two_candidates_among_all_pairs(repeats: int, pairs: int) -> None:
+    """By simulation of the sign test, of whose images 9 and 4 in a hundred are right for one of the two alone."""
+    a, b = experiment("a", *[range(90)] * repeats), experiment("b", *[[*range(9, 94)]] * repeats)
+    needed = images_to_separate(a, b, pair_of(a, b), images=IMAGES, pairs=pairs)
+    assert needed is not None
+    assert needed > IMAGES
+    rng = np.random.default_rng(0)
+    tested = needed * repeats
+    discordant = rng.binomial(tested, 0.13, 20_000)
+    rarer = rng.binomial(discordant, 4 / 13)
+    p = np.minimum(1, 2 * stats.binom.cdf(np.minimum(rarer, discordant - rarer), discordant, 0.5))
+    # Of two tests the smaller p counts twice, and Holm's method multiplies by the number of pairs.
+    found = float((p * pairs * min(repeats, 2) < 0.05).mean())
+    assert 0.77 < found < 0.86
+
+
+def test_where_the_repeats_agree_their_test_says_how_many_as_it_needs_fewer() -> None:
+    """Differences of one and three points in eight repeats, of images of which nearly all are right for one alone."""
+    gains = [1, 3] * 4
+    a, b = experiment("a", *[range(50)] * 8), experiment("b", *(range(50, 100 - gain) for gain in gains))
+    smallest = power.smallest_detectable([gain / 100 for gain in gains], train=200, test=IMAGES, alpha=0.05 / 30)
+    assert smallest is not None
+    needed = images_to_separate(a, b, pair_of(a, b), images=IMAGES, pairs=15)
+    assert needed == pytest.approx(IMAGES * (smallest / 0.02) ** 2, rel=0.05)
+
+
+def test_what_is_told_apart_needs_no_more_images() -> None:
+    a, b = experiment("a", range(95), range(90)), experiment("b", range(30), range(30))
+    assert images_to_separate(a, b, pair_of(a, b), images=300, pairs=1) is None
+
+
+def test_p_is_named_by_the_tests_that_it_is_of() -> None:
+    said = words.tests(answer(experiment("a", range(90), range(80)), experiment("b", range(50), range(40))))
+    assert said.startswith("Every repeat draws a new split: ")
+    assert said.endswith(
+        "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, "
+        "the sign test's alone), with Holm's correction for all pairs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean", "end"),
+    [(0.02, "what was measured."), (0.0, "did not help."), (-0.02, ": in these repeats more images did not help.")],
+)
+def test_more_images_that_did_not_help_are_explained_by_no_falling_error(mean: float, end: str) -> None:
+    gain = Gain(500, 63, mean, Interval(mean - 0.01, mean + 0.01))
+    said = words.curve(answer(experiment("a", range(90)), gain=gain))
+    assert said.endswith(end)
+    assert ("goes on to fall" in said) == (mean > 0)
+
+
+def test_a_slow_machine_has_a_speed() -> None:
+    assert words.table(answer(experiment("a", range(90)), speed=0.043)).rows[0][-1] == "0.043"

@@ -1,0 +1,86 @@
+"""The price of an advice in words, the rounds that hours pay, and the time that it took."""
+
+import re
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.advice.halving import Round
+from pipeline.commands import advise
+from pipeline.commands.pricing import Price
+from pipeline.core.errors import InputError
+
+# Ten seconds a training and nothing besides.
+PRICE = Price({"a": 10.0, "b": 10.0, "c": 10.0}, starting=0.0, possible=3)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "trainings", "time"),
+    [
+        ([Round(3, 1)], 14, "2 min 20 s"),
+        ([Round(3, 1), Round(2, 2)], 13, "2 min 10 s"),
+        ([Round(2, 3)], 12, "2 min 0 s"),
+        ([Round(3, 2), Round(2, 4)], 12, "2 min 0 s"),
+    ],
+)
+def test_repeats_that_the_last_round_lacks_are_trained_for_the_curve(
+    rounds: list[Round], trainings: int, time: str
+) -> None:
+    line = PRICE.lines(rounds, 3)[-1].replace("\N{NO-BREAK SPACE}", " ")
+    assert line.startswith(f"then {trainings} trainings of the recommended one")
+    assert line.endswith(f"about {time}")
+
+
+@pytest.mark.parametrize("limit", [150.0, 160.0, 200.0, 300.0, 400.0])
+def test_hours_pay_all_that_a_plan_takes(limit: float) -> None:
+    rounds = advise._rounds(PRICE, limit=limit, trainings=None, spent=0.0)
+    before, paid = 0, 0
+    for one in rounds:
+        paid += one.candidates * (one.repeats - before)
+        before = one.repeats
+    assert 10 * paid + PRICE.last(3, rounds[-1].repeats) <= limit
+
+
+def test_the_hours_that_are_asked_for_are_enough() -> None:
+    with pytest.raises(InputError, match=r"--hours: .* take 2\smin 30\ss; give more"):
+        advise._rounds(PRICE, limit=140.0, trainings=None, spent=0.0)
+    assert advise._rounds(PRICE, limit=150.0, trainings=None, spent=0.0) == [Round(1, 1)]
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command, of whose steps each takes ten seconds and does nothing."""
+    now = [0.0]
+
+    def step(result: Any) -> Any:
+        def take(*_: Any, **__: Any) -> Any:
+            now[0] += 10
+            return result
+
+        return take
+
+    resolved = SimpleNamespace(recipe=SimpleNamespace(data=SimpleNamespace(set="synthetic")))
+    ranked = SimpleNamespace(frozen=(), words=[], seconds=0.0, next_step="")
+    monkeypatch.setattr(advise, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(advise, "read", lambda _: resolved)
+    for name in ("say_remarks", "_candidates", "write"):
+        monkeypatch.setattr(advise, name, lambda *_, **__: [])
+    for name in ("check", "check_images"):
+        monkeypatch.setattr(advise.trials, name, lambda _: None)
+    prepared = SimpleNamespace(words=[], lines=[], start=None)
+    monkeypatch.setattr(advise.cell_runs, "prepare", lambda *_, **__: prepared)
+    monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(advise.ranking, "ranking", step(ranked))
+    monkeypatch.setattr(advise.pricing, "price", step(PRICE))
+    found = SimpleNamespace(command="dvc exp run", next_step="")
+    monkeypatch.setattr(advise.advising, "answer", step(found))
+    monkeypatch.setattr(advise, "words", SimpleNamespace(sentence=lambda _: "Use a.", alternative=lambda _: ""))
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_the_time_it_took_is_that_of_everything() -> None:
+    done = CliRunner().invoke(advise.command, ["--trainings", "3"])
+    assert re.search(r"it took 30\.0\ss", done.output), (done.output, done.exception)
