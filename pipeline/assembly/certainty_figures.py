@@ -49,7 +49,7 @@ def write(
     curve = risk_coverage(sure, correct)
     diagram = figures.reliability_diagrams(panels, PNG) if fitted else figures.reliability_diagram(panels[BEFORE], PNG)
     (folder / RELIABILITY).write_bytes(diagram)
-    asked = (found.asked, found.error_of_others)
+    asked = (found.asked, found.error_of_others) if found.asked < 1 else None
     (folder / RISK).write_bytes(figures.risk_coverage(curve, asked, found.error, PNG))
     return (
         Figure(RELIABILITY, reliability_words(panels, found), reliability_caption(found, fitted)),
@@ -90,19 +90,22 @@ def risk_words(curve: RiskCoverage, found: Assessment) -> str:
     left = {share: round((1 - share) * found.images) for share in NAMED}
     named = [f"{_percent(curve.risk[count - 1])} at {100 * share:.0f} %" for share, count in left.items() if count]
     others = f"of the others {', '.join(named)} of images looked at, the least sure first; " if named else ""
+    rule = f"{_percent(found.error_of_others)} at {_percent(found.asked)}" if found.asked < 1 else "none is left to it"
     return (
         f"Risk-coverage curve of the test images. Wrong are {_percent(found.error)} where a person looks at none; "
-        f"{others}as this network asks, {_percent(found.error_of_others)} at {_percent(found.asked)}."
+        f"{others}as this network asks, {rule}."
     )
 
 
 def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a risk-coverage curve is drawn, and what its point is."""
     why = asked_where(calibrated=fitted is not None)
+    point = f"The point is the network's own rule: a person looks where {why}."
+    if found.asked == 1:
+        point = f"The network's own rule has no point, as it leaves none to the network: a person looks where {why}."
     return (
         "The errors among the images that are left to the network, where a person looks at those of which it is least "
-        f"sure: of the {found.images:,} test images, which fit nothing. The point is the network's own rule: a person "
-        f"looks where {why}."
+        f"sure: of the {found.images:,} test images, which fit nothing. {point}"
     )
 
 

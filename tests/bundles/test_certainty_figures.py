@@ -12,6 +12,7 @@ from pipeline.bundles.card import Figure
 from pipeline.evaluation.uncertainty import judging
 from pipeline.evaluation.uncertainty.assessment import assess
 from pipeline.evaluation.uncertainty.judging import Calibration
+from pipeline.reporting import figures
 
 LABELS = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1, 1])
 # Sure of the first five, three of which are right; right of the others, of which it is less sure.
@@ -48,6 +49,18 @@ def test_what_is_not_calibrated_is_drawn_once_and_says_so(tmp_path: Path, monkey
     assert reliability.caption.endswith("These probabilities are not calibrated.")
     assert risk.alt.endswith("as this network asks, 20.0 % at 0.0 %.")
     assert risk.caption.endswith("a person looks where the image is strange.")
+
+
+def test_where_every_image_is_asked_about_no_point_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points: list[object] = []
+    monkeypatch.setattr(figures, "risk_coverage", lambda _, asked, *__: points.append(asked) or b"")
+    monkeypatch.setattr(figures, "reliability_diagrams", lambda *_: b"")
+    judgment = replace(judging.judge(LOGITS, FITTED), ask=np.ones(len(LABELS), bool))
+    found = assess(judgment, LOGITS, LABELS, temperature=2.0)
+    _, risk = certainty_figures.write(tmp_path, judgment, LOGITS, LABELS, found=found, fitted=FITTED)
+    assert points == [None]
+    assert risk.alt.endswith("as this network asks, none is left to it.")
+    assert "The network's own rule has no point" in risk.caption
 
 
 @pytest.mark.slow

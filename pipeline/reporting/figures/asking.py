@@ -6,12 +6,13 @@ from pipeline.evaluation.uncertainty.abstention import RiskCoverage
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
 
 
-def risk_coverage(curve: RiskCoverage, asked: tuple[float, float], error: float, theme: Theme = LIGHT) -> bytes:
+def risk_coverage(curve: RiskCoverage, asked: tuple[float, float] | None, error: float, theme: Theme = LIGHT) -> bytes:
     """Draw the error that remains against the share of images about which a person is asked, the least sure first.
 
     Args:
         curve: of n >= 1 images.
-        asked: the share that a network itself asks about, and the error among the others; it is drawn as a point.
+        asked: the share that a network itself asks about, and the error among the others; it is drawn as a point. None
+            where it asks about all of them.
         error: the error among all images, which stays where images are drawn at random.
         theme: the colors.
     """
@@ -19,7 +20,9 @@ def risk_coverage(curve: RiskCoverage, asked: tuple[float, float], error: float,
         axes = figure.add_subplot()
         axes.plot(1 - curve.coverage, curve.risk, color=theme.first, label="the least sure")
         axes.axhline(error, linestyle=":", color=theme.ink, label="drawn at random")
-        axes.plot(*([value] for value in asked), "o", color=theme.second, label="as this network asks", clip_on=False)
+        if asked:
+            point = ([value] for value in asked)
+            axes.plot(*point, "o", color=theme.second, label="as this network asks", clip_on=False)
         axes.set(xlabel="images that a person looks at (%)", ylabel="wrong among the others (%)", xlim=(0, 1))
         axes.set_ylim(bottom=0)
         for axis in (axes.xaxis, axes.yaxis):
