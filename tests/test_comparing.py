@@ -5,7 +5,7 @@ from scipy import stats
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, crossed, pairs, power, statistics
 from pipeline.evaluation.compare.experiments import Experiment, Trial
-from pipeline.evaluation.compare.statistics import McNemar
+from pipeline.evaluation.compare.mcnemar import McNemar, exact
 
 
 def trial(right, *, first=0, train=100, **scores):
@@ -133,7 +133,7 @@ def test_where_splits_are_drawn_the_text_says_so(pair):
 def test_each_split_has_its_mcnemar(pair):
     [result] = comparison.compare(pair).pairs
     a, b = (drawn(share, seed=2) for share in (0.9, 0.5))
-    assert result.mcnemar[2] == statistics.mcnemar(a, b)
+    assert result.mcnemar[2] == exact(a, b)
     assert list(result.mcnemar) == [1, 2, 3]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.evaluation.compare import comparison, pairs, power
 from pipeline.evaluation.compare.experiments import Experiment, Trial
-from pipeline.evaluation.compare.statistics import McNemar
+from pipeline.evaluation.compare.mcnemar import McNemar
 
 # A difference of five repeats, in points, whose standard deviation is about 1.4.
 GAINS = [0.01, 0.03, 0.005, 0.04, 0.02]

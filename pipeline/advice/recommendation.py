@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.evaluation.compare import comparison, statistics, units
+from pipeline.evaluation.compare import comparison, mcnemar, statistics, units
 from pipeline.evaluation.compare.experiments import Comparison, Experiment, Pair
 from pipeline.evaluation.compare.statistics import ALPHA
 
@@ -125,7 +125,7 @@ def p_value(a: Experiment, b: Experiment, pair: Pair) -> float:
         pair: their comparison.
     """
     gains = image_gains(a, b)
-    images = statistics.mcnemar(gains > 0, gains < 0).p
+    images = mcnemar.exact(gains > 0, gains < 0).p
     if pair.test is None or pair.p is None:
         return images
     return min(1.0, 2 * min(images, pair.p))

@@ -144,14 +144,14 @@ def accuracy_changed(
     A group of photographs counts as one in both. None where the classes of the photographs are not known, or where all
     are of one group.
     """
-    from pipeline.evaluation.compare import statistics, units
+    from pipeline.evaluation.compare import mcnemar, statistics, units
 
     labels = [one.label for one in photographs]
     unit = units.units([one.name for one in photographs], {one.name: one.group for one in photographs if one.group})
     if None in labels or unit.max(initial=0) < 1:
         return None
     was, is_now = (said.argmax(1) == np.array(labels) for said in (before, after))
-    tested = statistics.mcnemar(was, is_now, unit if any(one.group for one in photographs) else None)
+    tested = mcnemar.exact(was, is_now, unit if any(one.group for one in photographs) else None)
     right = units.sums(np.stack([is_now, was, np.ones_like(was)]).astype(np.int64), unit)
     low, high = statistics.bootstrap_difference(right[0], right[1], tested=right[2], seed=0)
     return {

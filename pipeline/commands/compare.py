@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, pairs, power, statistics
+from pipeline.evaluation.compare import comparison, mcnemar, pairs, power
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
@@ -114,7 +114,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
             for pair, repeat, one in tested
         ]
         groups = max(one.groups for _, _, one in tested)
-        header = ("pair", "repeat", "only the first right", "only the second", statistics.p_name(groups))
+        header = ("pair", "repeat", "only the first right", "only the second", mcnemar.p_name(groups))
         yield Table(header, counts, numbers_from=1)
         drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"

@@ -192,7 +192,7 @@ def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
-    from pipeline.evaluation.compare.statistics import p_name
+    from pipeline.evaluation.compare.mcnemar import p_name
 
     if changed := one["accuracy"]:
         yield (

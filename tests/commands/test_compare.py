@@ -11,6 +11,7 @@ from pipeline.commands import compare
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import pairs, statistics
+from pipeline.evaluation.compare.mcnemar import McNemar
 from pipeline.experiments import cloning, finding, reading
 
 # Which of ten images each experiment tells right, in each of its repeats.
@@ -62,7 +63,7 @@ def test_the_experiments_the_pair_and_what_differs_are_told(two):
 
 
 def test_no_p_value_is_printed_as_0(two, monkeypatch):
-    monkeypatch.setattr(pairs, "mcnemar", lambda a, b: statistics.McNemar(30, 0, 2e-9))
+    monkeypatch.setattr(pairs, "mcnemar", lambda a, b: McNemar(30, 0, 2e-9))
     printed = said("one", "other")
     assert "< 0.001" in printed
     assert "0.000" not in printed

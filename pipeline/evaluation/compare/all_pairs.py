@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.compare import statistics, units
+from pipeline.evaluation.compare import mcnemar, statistics, units
 from pipeline.evaluation.compare.crossed import Crossed, FloatArray, p_values
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, answers, by_image, part_sizes
 
@@ -105,7 +105,7 @@ def _p(
         return np.array([units.exchange_p(each) for each in gains])
     if metric == ACCURACY and len(repeats) == 1:
         only = _only(np.array([answers(each)[0] for each in trials]))
-        return statistics.mcnemar_p(only[first, second], only[second, first])
+        return mcnemar.p_values(only[first, second], only[second, first])
     if len(repeats) == 1:
         return np.full(len(first), np.nan)
     if metric == ACCURACY and not drawn and trials[0][0].unit_count > 1:

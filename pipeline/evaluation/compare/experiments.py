@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.evaluation.compare import units
 from pipeline.evaluation.compare.crossed import CrossedTest, FloatArray
-from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare.mcnemar import McNemar
+from pipeline.evaluation.compare.statistics import Interval, TTest
 
 # The default score of a comparison.
 ACCURACY = "accuracy"

@@ -9,7 +9,8 @@ from pipeline.evaluation.compare import power, statistics, units
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import CrossedTest, crossed_test
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, answers, part_sizes
-from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
+from pipeline.evaluation.compare.mcnemar import McNemar, exact
+from pipeline.evaluation.compare.statistics import Interval, TTest
 from pipeline.evaluation.scores import SCORES
 
 NO_DIFFERENCE = "no detectable difference"
@@ -92,7 +93,7 @@ def mcnemar(a: Trial, b: Trial) -> McNemar:
     """Return McNemar's exact test on the images of one repeat; named groups count as a whole."""
     order = sorted(a.right)
     right_a, right_b = ([trial.right[path] for path in order] for trial in (a, b))
-    return statistics.mcnemar(right_a, right_b, a.units if a.groups else None)
+    return exact(right_a, right_b, a.units if a.groups else None)
 
 
 def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
