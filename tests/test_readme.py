@@ -203,6 +203,7 @@ def test_every_option_is_one_of_the_commands() -> None:
         "--file",
         "--detach",
         "--build",
+        "--no-deps",
         "--require-hashes",
         "--requirement",
         # Of `mlflow models serve` and curl.
