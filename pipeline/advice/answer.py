@@ -8,6 +8,7 @@ from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation
+from pipeline.core.percents import percent
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting.tables import Table, duration, three_figures
@@ -69,7 +70,7 @@ class Answer(NamedTuple):
 def sentence(answer: Answer) -> str:
     """Return the recommendation with its accuracy, and why this one."""
     tested, advice = answer.tested.summary(), answer.advice
-    expected = f"expect {percents(tested.mean)} of new images to be right"
+    expected = f"expect {percent(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"
     others = len({*advice.tied} - {advice.name, advice.best})
@@ -108,8 +109,8 @@ def optimism(answer: Answer) -> str:
     points = 100 * (inner.mean - tested.mean)
     signed = f"{points:+z.1f}".replace("-", MINUS)
     return (
-        f"The recommendation was made on inner divisions, where it had {percents(inner.mean)}; less the test part's "
-        f"{percents(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
+        f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
+        f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
         "the first number; being chosen for it raises it."
     )
 
@@ -168,7 +169,7 @@ def ranked(frozen: Sequence[Frozen]) -> list[str]:
     for one, tried in judged(frozen):
         interval = f" ({ends(one.interval)})" if one.interval else ""
         verdict = "tried" if tried else f"left out: not one of the best {len(best(frozen))}"
-        lines.append(f"{one.name}: {percents(one.accuracy)}{interval} in {duration(one.seconds)}, {verdict}")
+        lines.append(f"{one.name}: {percent(one.accuracy)}{interval} in {duration(one.seconds)}, {verdict}")
     return lines
 
 
@@ -222,15 +223,6 @@ def summaries(answer: Answer) -> dict[str, Summary]:
 def images_a_second(result: Result) -> float:
     """Return how many images a second were trained on, the mean over the repeats."""
     return fmean(one.runtime.images_per_second for one in result.repeats)
-
-
-def percents(value: float) -> str:
-    """Return an accuracy in percent.
-
-    >>> percents(0.921)
-    '92.1 %'
-    """
-    return f"{100 * value:.1f} %"
 
 
 def ends(interval: Interval) -> str:

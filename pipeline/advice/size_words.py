@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.advice.answer import NONE, ends, percents
+from pipeline.advice.answer import NONE, ends
 from pipeline.advice.image_sizes import Gap, Sized, best, chosen, gap
+from pipeline.core.percents import percent
 from pipeline.reporting.tables import Table, duration
 
 # About what the numbers of the table are.
@@ -23,7 +24,7 @@ def _line(sizes: Sequence[Sized], one: Sized) -> str:
     interval = f" ({ends(one.interval)})" if one.interval else ""
     below = "the best" if one == best(sizes) else f"{_points(gap(sizes, one))} points below the best"
     return (
-        f"image size {one.side}: {percents(one.accuracy)}{interval}, {below}, {_cost(sizes, one)} times the smallest "
+        f"image size {one.side}: {percent(one.accuracy)}{interval}, {below}, {_cost(sizes, one)} times the smallest "
         f"size's pixels, in {duration(one.seconds)}"
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty_text import asked_where
+from pipeline.core.percents import percent
 from pipeline.evaluation.uncertainty import temperature
 from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
@@ -65,8 +66,8 @@ def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) ->
         worst = max(bins, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
         when = f" {title}" if len(panels) > 1 else ""
         told.append(
-            f"Calibration error{when}: {_percent(errors[title])}; what counts most are {worst.predictions:,} "
-            f"predictions of {_percent(worst.confidence)} mean confidence, of which {_percent(worst.accuracy)} are "
+            f"Calibration error{when}: {percent(errors[title])}; what counts most are {worst.predictions:,} "
+            f"predictions of {percent(worst.confidence)} mean confidence, of which {percent(worst.accuracy)} are "
             "right."
         )
     return f"Reliability diagram of the test images. {' '.join(told)}"
@@ -88,11 +89,11 @@ def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
 def risk_words(curve: RiskCoverage, found: Assessment) -> str:
     """Return the numbers of a risk-coverage curve: the error that remains at some shares, and as the network asks."""
     left = {share: round((1 - share) * found.images) for share in NAMED}
-    named = [f"{_percent(curve.risk[count - 1])} at {100 * share:.0f} %" for share, count in left.items() if count]
+    named = [f"{percent(curve.risk[count - 1])} at {100 * share:.0f} %" for share, count in left.items() if count]
     others = f"of the others {', '.join(named)} of images looked at, the least sure first; " if named else ""
-    rule = f"{_percent(found.error_of_others)} at {_percent(found.asked)}" if found.asked < 1 else "none is left to it"
+    rule = f"{percent(found.error_of_others)} at {percent(found.asked)}" if found.asked < 1 else "none is left to it"
     return (
-        f"Risk-coverage curve of the test images. Wrong are {_percent(found.error)} where a person looks at none; "
+        f"Risk-coverage curve of the test images. Wrong are {percent(found.error)} where a person looks at none; "
         f"{others}as this network asks, {rule}."
     )
 
@@ -107,7 +108,3 @@ def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
         "The errors among the images that are left to the network, where a person looks at those of which it is least "
         f"sure: of the {found.images:,} test images, which fit nothing. {point}"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

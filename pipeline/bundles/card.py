@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
-from pipeline.bundles.percents import percent
+from pipeline.core.percents import percent
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import known

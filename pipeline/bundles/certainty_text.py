@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.bundles.description import Description
-from pipeline.bundles.percents import percent
+from pipeline.core.percents import percent
 from pipeline.evaluation.uncertainty.outliers import FEWEST
 
 NOT_CALIBRATED = "Not calibrated"

@@ -55,7 +55,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
     report = examined(resolved)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if name_groups:
-        click.echo(named(resolved, report["suggested_groups"]), err=True)
+        click.echo(write_groups(resolved, report["suggested_groups"]), err=True)
     if any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
 
@@ -104,7 +104,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     return {"set": data.set, "title": seen.title, "notes": list(seen.notes)} | report
 
 
-def named(resolved: Resolved, groups: Mapping[str, Sequence[str]]) -> str:
+def write_groups(resolved: Resolved, groups: Mapping[str, Sequence[str]]) -> str:
     """Write groups into metadata.csv of the user's folder, and return what was written.
 
     Raises:

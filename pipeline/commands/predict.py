@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 from tqdm import tqdm
 
-from pipeline.bundles import inputs, percents, tables
+from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
-from pipeline.core import paths
+from pipeline.core import paths, percents
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import escaped
 

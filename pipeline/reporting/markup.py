@@ -10,6 +10,8 @@ import numpy.typing as npt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from pipeline.core import percents
+
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
 
@@ -27,7 +29,7 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail}
+    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail, "percent": percents.number}
     return made
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.core import percents
 from pipeline.core.records import Operations
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
@@ -64,15 +65,7 @@ def percent(part: float, digits: int = 1) -> str:
     >>> [percent(part).replace(NO_BREAK, " ") for part in (0.9017, 0.9996, 1, 0.0004, 0)]
     ['90.2 %', '> 99.9 %', '100.0 %', '< 0.1 %', '0.0 %']
     """
-    return f"{_percent(part, digits)}{NO_BREAK}%"
-
-
-def _percent(part: float, digits: int = 1) -> str:
-    smallest = 10.0**-digits
-    rounded = round(100 * part, digits)
-    if 0 < part < 1 and rounded in (0, 100):
-        return f"> {100 - smallest:.{digits}f}" if rounded else f"< {smallest:.{digits}f}"
-    return f"{100 * part:.{digits}f}"
+    return f"{percents.number(part, digits)}{NO_BREAK}%"
 
 
 def percent_spread(spread: Spread, digits: int = 1) -> str:
@@ -224,7 +217,7 @@ def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
 
 def _bare(spread: Spread) -> str:
     sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
-    return f"{_percent(spread.mean)}{sd}"
+    return f"{percents.number(spread.mean)}{sd}"
 
 
 def confusions(pairs: Sequence[Confusion]) -> Table:

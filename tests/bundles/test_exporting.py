@@ -151,18 +151,26 @@ def photograph(place: Path, *, mode: str = "RGB", size: tuple[int, int] = (901, 
 @pytest.mark.parametrize(
     ("kind", "engine", "hidden"), [(".onnx", "onnxruntime", "torch"), (".pt2", "torch", "onnxruntime")]
 )
-def test_ten_lines_without_this_project_give_the_bundles_class_and_probability(
+def test_some_lines_without_this_project_give_the_bundles_class_and_probability(
     kind: str, engine: str, hidden: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Of large and turned and gray JPEGs and of a PNG."""
+    """Of large and turned and gray JPEGs, and of PNGs, one of them with transparent pixels."""
     [script] = [block for block in readme.fenced("into-use.md", "python") if f"import numpy as np, {engine}" in block]
-    assert len(script.strip().splitlines()) <= 15
+    assert len(script.strip().splitlines()) <= 18
     given = [
         photograph(tmp_path / "large.jpg"),
         photograph(tmp_path / "turned.jpg", exif=6),
         photograph(tmp_path / "gray.jpg", mode="L"),
         photograph(tmp_path / "small.png", size=(77, 120)),
+        photograph(tmp_path / "cut-out.png", size=(77, 120)),
     ]
+    with Image.open(given[-1]) as image:
+        # Half of it is black below, and transparent.
+        Image.composite(
+            image,
+            Image.new("RGBA", image.size),
+            Image.linear_gradient("L").resize(image.size).point(lambda gray: 255 * (gray > 127)),
+        ).save(given[-1])
     # None in its place makes the import of a module fail.
     hide = f"import sys; sys.modules.update(dict.fromkeys(('pipeline', 'torchvision', {hidden!r}))); "
     words = [sys.executable, "-I", "-c", f"{hide}exec(open('script.py').read())", *map(str, given)]
