@@ -152,10 +152,15 @@ def divisions(sets: Sets) -> dict[str, list[list[int]]]:
     }
 
 
-def train(sets: Sets, one: Training) -> dict[str, Any]:
-    """Return the row of a training, which prints nothing."""
+def silent(sets: Sets, recipe: Recipe, name: str, per_class: int, *, repeat: int) -> Answers:
+    """Train and test once on a cut, and print nothing."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return row(one, trained(recipe_of(one), *cuts(sets)[one.set, one.per_class], one.repeat))
+        return trained(recipe, *cuts(sets)[name, per_class], repeat)
+
+
+def train(sets: Sets, one: Training) -> dict[str, Any]:
+    """Return the row of a training."""
+    return row(one, silent(sets, recipe_of(one), one.set, one.per_class, repeat=one.repeat))
 
 
 def measure(sets: Sets, file: Path, minutes: float) -> int:
@@ -188,6 +193,14 @@ def workplace(words: Sequence[str]) -> Iterator[None]:
         yield
 
 
+def places(file: Path, parser: argparse.ArgumentParser) -> Sets:
+    """Return the sets that a file names; leave the program where a place is not set in the environment."""
+    sets = {name: os.path.expandvars(where) for name, where in yaml.safe_load(file.read_bytes()).items()}
+    if unset := [f"{name}: {where}" for name, where in sets.items() if "$" in where]:
+        parser.error(f"{file.name}: {unset[0]}: not set in the environment")
+    return tuple((name, where if where in MADE else str(Path(where).resolve())) for name, where in sets.items())
+
+
 def main() -> None:
     """Add to the table until it is whole or the time is up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -195,13 +208,9 @@ def main() -> None:
     parser.add_argument("--sets", type=Path, default=SETS)
     parser.add_argument("--minutes", type=float, default=240, help="then stop; the next call goes on")
     arguments = parser.parse_args()
-    sets = {name: os.path.expandvars(where) for name, where in yaml.safe_load(arguments.sets.read_bytes()).items()}
-    if unset := [f"{name}: {where}" for name, where in sets.items() if "$" in where]:
-        parser.error(f"{arguments.sets.name}: {unset[0]}: not set in the environment")
-    places = tuple((name, where if where in MADE else str(Path(where).resolve())) for name, where in sets.items())
-    file = arguments.table.resolve()
+    sets, file = places(arguments.sets, parser), arguments.table.resolve()
     with workplace(WORDS):
-        left = measure(places, file, arguments.minutes)
+        left = measure(sets, file, arguments.minutes)
     print(f"{len(table(file))} trainings in {file.name}, {left} to go")
 
 

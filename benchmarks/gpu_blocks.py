@@ -57,9 +57,9 @@ def runs(size: Size, device: torch.device, _until: float) -> Rows:
         for precision in size.precisions:
             one = replace(cell, precision=precision)
             with failures_noted(one) as row, no_waiting(device):
-                found = losses(*ours(one, device))
-                off = {name: abs(found[name] - value) / max(abs(value), 1.0) for name, value in expected.items()}
-                row |= {**found, "off": max(off.values(), default=0.0)}
+                own = losses(*ours(one, device))
+                off = {name: abs(own[name] - value) / max(abs(value), 1.0) for name, value in expected.items()}
+                row |= {**own, "off": max(off.values(), default=0.0)}
                 if not row["off"] <= NEAR[precision]:
                     row["error"] = f"not the CPU's losses, {expected}"
             yield [row]

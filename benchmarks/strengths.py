@@ -9,19 +9,15 @@ training and the standard error of its mean over the sets and divisions.
 """
 
 import argparse
-import contextlib
-import io
 import json
-import os
 import statistics
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-from advice_images import MADE, SETS
+from advice_images import SETS
 from advice_table import REPEATS
-from advice_trainings import HERE, WORDS, Sets, cuts, trained, workplace
+from advice_trainings import HERE, WORDS, Sets, places, silent, workplace
 from tqdm import tqdm
 
 from pipeline.advice import candidates
@@ -57,8 +53,7 @@ def recipe_of(one: Trial) -> Recipe:
 
 def accuracy(sets: Sets, one: Trial) -> dict[str, Any]:
     """Return the training with its accuracy on the division's other images."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        answers = trained(recipe_of(one), *cuts(sets)[one.set, one.per_class], one.repeat)
+    answers = silent(sets, recipe_of(one), one.set, one.per_class, repeat=one.repeat)
     return one._asdict() | {"accuracy": float(answers.right.mean()), "tested": len(answers.right)}
 
 
@@ -94,8 +89,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--alphas", nargs="+", type=float, default=list(ALPHAS))
     arguments = parser.parse_args()
-    given = {name: os.path.expandvars(where) for name, where in yaml.safe_load(arguments.sets.read_bytes()).items()}
-    sets = tuple((name, where if where in MADE else str(Path(where).resolve())) for name, where in given.items())
+    sets = places(arguments.sets, parser)
     strengths = [(PLAIN, 0.0), *((method, alpha) for method in arguments.methods for alpha in arguments.alphas)]
     trials = [
         Trial(name, arguments.per_class, method, alpha, repeat)
@@ -105,10 +99,10 @@ def main() -> None:
     ]
     out = arguments.out.resolve()
     with workplace(WORDS), mapped(partial(accuracy, sets), trials) as rows:
-        found = list(tqdm(rows, "trainings", len(trials), disable=None))
-    for row in summary(found):
+        result = summary(list(tqdm(rows, "trainings", len(trials), disable=None)))
+    for row in result:
         print(row)
-    out.write_text(json.dumps({"per_class": arguments.per_class, "rows": summary(found)}, indent=2) + "\n", "utf-8")
+    out.write_text(json.dumps({"per_class": arguments.per_class, "rows": result}, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

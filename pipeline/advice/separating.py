@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.advice.answer import Answer, pair_of
 from pipeline.advice.recommendation import image_gains
 from pipeline.evaluation.compare import power
-from pipeline.evaluation.compare.crossed import CrossedTest
-from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, answers, draws_splits, part_sizes
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, draws_splits
+from pipeline.evaluation.compare.pairs import over_repeats
 from pipeline.evaluation.compare.statistics import ALPHA
 
 # How many times as many images are looked at: for a difference of hardly any of them no number is worth a word.
@@ -25,13 +25,13 @@ def _line(answer: Answer, name: str) -> str:
     pairs = len(advice.compared.pairs)
     a, b = (answer.trials[one].result.experiment() for one in (pair.a, pair.b))
     needed = images_to_separate(a, b, pair, images=answer.images, pairs=pairs)
-    told = f"about {needed:,} labeled images would tell" if needed else "no number of images is known that would tell"
+    number = f"about {needed:,} labeled images would tell" if needed else "no number of images is known that would tell"
     line = f"{advice.best} and {name}: {100 * abs(pair.difference):.1f} points apart here"
     # Tied for the correction alone.
     if pair.p is not None and pair.holm is not None and pair.p < ALPHA <= pair.holm:
         line += f", enough for this pair alone and not among {pairs} pairs"
-        return f"{line}; {told}" if needed else line
-    return f"{line}; {told}"
+        return f"{line}; {number}" if needed else line
+    return f"{line}; {number}"
 
 
 def images_to_separate(a: Experiment, b: Experiment, pair: Pair, *, images: int, pairs: int) -> int | None:
@@ -83,11 +83,6 @@ def _times_for_repeats(a: Experiment, b: Experiment, pair: Pair, level: float) -
     if pair.test is None:
         return None
     of_a, of_b = ([one.trials[repeat] for repeat in pair.repeats] for one in (a, b))
-    if isinstance(pair.test, CrossedTest):
-        gains, effective = answers(of_a) - answers(of_b), of_a[0].effective_groups
-        smallest = power.smallest_detectable_crossed(gains, effective=effective, alpha=level)
-    else:
-        differences = [one.score(ACCURACY) - other.score(ACCURACY) for one, other in zip(of_a, of_b, strict=True)]
-        sizes = part_sizes([*of_a, *of_b], drawn=draws_splits(a) or draws_splits(b))
-        smallest = power.smallest_detectable(differences, **sizes, repeats=len(differences), alpha=level)
+    drawn = draws_splits(a) or draws_splits(b)
+    smallest = over_repeats(of_a, of_b, ACCURACY, drawn=drawn, alpha=level)[1](len(of_a))
     return None if smallest is None else (smallest / pair.difference) ** 2

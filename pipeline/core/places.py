@@ -3,12 +3,27 @@
 A stage reads them here, and not from its command, in which a shell would read them first. DVC knows them as `deps`.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.shortening import shown
+
+
+def check_absolute(key: str, place: str) -> None:
+    """Refuse a relative path, which a run in another folder would not find.
+
+    Raises:
+        InputError: naming the key of params.yaml, the path, and an absolute one.
+    """
+    path = Path(place)
+    if not path.is_absolute():
+        raise InputError(
+            f"{key}: {place!r} is relative, which queued and --temp runs would not find; "
+            f"give an absolute path such as {paths.root() / path.expanduser()}"
+        )
 
 
 def own(key: Literal["folder", "archive", "weights_file"]) -> str:

@@ -286,7 +286,7 @@ def test_a_class_that_only_test_has_is_refused(tmp_path):
 def test_class_names_that_differ_in_unicode_form_are_refused(tmp_path):
     _classes(tmp_path, *(unicodedata.normalize(form, "café") for form in ("NFC", "NFD")))
     if len(list(tmp_path.iterdir())) < 2:
-        pytest.skip("this file system takes both for one name")
+        pytest.skip("this file system takes both for one name: two forms of one are not tried")
     _refused(
         tmp_path,
         r"the class names 'cafe\\u0301' and 'caf\\xe9' differ only in case, Unicode form or what nobody sees; .*",
@@ -326,7 +326,7 @@ def test_parts_without_class_folders_or_a_training_part_are_refused(tmp_path, pa
 def test_class_names_that_differ_in_case_are_refused(tmp_path):
     _classes(tmp_path, "Cat", "cat")
     if len(list(tmp_path.iterdir())) < 2:
-        pytest.skip("this file system takes both for one name")
+        pytest.skip("this file system takes both for one name: two forms of one are not tried")
     _refused(tmp_path, "the class names 'Cat' and 'cat' differ only in case, Unicode form or what nobody sees; .*")
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import paths, places
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import OUR_FILES, listed, subfolders
 
@@ -14,11 +14,8 @@ def check_location(folder: str) -> Path:
         InputError: if it is relative and not the default, missing, a file, empty, or around this project.
     """
     path = Path(folder)
-    if path != paths.OWN_FOLDER and not path.is_absolute():
-        raise InputError(
-            f"folder: {folder!r} is relative, which queued and --temp runs would not find; "
-            f"give an absolute path such as {paths.root() / path.expanduser()}"
-        )
+    if path != paths.OWN_FOLDER:
+        places.check_absolute("folder", folder)
     if not path.is_dir():
         fault = "is not a folder" if path.exists() else "does not exist"
         raise InputError(f"folder: {folder!r} {fault}; give the folder that holds the class folders")

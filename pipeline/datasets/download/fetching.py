@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline.core import paths
+from pipeline.core import places
 from pipeline.core.errors import InputError
 from pipeline.datasets.download import cache as cached
 from pipeline.datasets.download.cache import Advice
@@ -61,11 +61,7 @@ def local(download: Download, file: Path) -> Path:
     Raises:
         InputError: if the path is relative or no file, or if size or checksum differ from the published ones.
     """
-    if not file.is_absolute():
-        raise InputError(
-            f"archive: '{file}' is relative, which queued and --temp runs would not find; "
-            f"give an absolute path such as {paths.root() / file.expanduser()}"
-        )
+    places.check_absolute("archive", str(file))
     if not file.is_file():
         fault = "is not a file" if file.exists() else "does not exist"
         raise InputError(f"archive: '{file}' {fault}; give the downloaded file ({download.name})")

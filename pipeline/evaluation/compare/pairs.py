@@ -38,7 +38,7 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
     tested = tested if metric == ACCURACY else {}
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
-    test, smallest_of = _tested(of_a, of_b, metric, drawn=drawn)
+    test, smallest_of = over_repeats(of_a, of_b, metric, drawn=drawn)
     smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, of_a[0])
     if smallest is not None and smallest > SCORES[metric].highest:
         # No two accuracies are further apart than 100 points.
@@ -62,23 +62,30 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     )
 
 
-def _tested(
-    of_a: Sequence[Trial], of_b: Sequence[Trial], metric: str, *, drawn: bool
+def over_repeats(
+    of_a: Sequence[Trial], of_b: Sequence[Trial], metric: str, *, drawn: bool, alpha: float = statistics.ALPHA
 ) -> tuple[TTest | CrossedTest | None, Callable[[int], float | None]]:
     """Return the test of the difference over the repeats, and the smallest that so many of them detect.
 
     For one repeat there is no test, and nothing to tell the smallest from.
+
+    Args:
+        of_a: the first's trials.
+        of_b: the second's, of the same repeats.
+        metric: the score.
+        drawn: whether repeats test different images.
+        alpha: the p below which a difference is detected.
     """
     if len(of_a) < 2:
         return None, lambda _: None
     if metric == ACCURACY and not drawn and of_a[0].unit_count > 1:
         gains, effective = answers(of_a) - answers(of_b), of_a[0].effective_groups
         crossed = crossed_test(gains, effective=effective)
-        return crossed, lambda n: power.smallest_detectable_crossed(gains, repeats=n, effective=effective)
+        return crossed, lambda n: power.smallest_detectable_crossed(gains, repeats=n, effective=effective, alpha=alpha)
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
     parts = part_sizes([*of_a, *of_b], drawn=drawn)
     test = statistics.corrected_t(differences, **parts)
-    return test, lambda n: power.smallest_detectable(differences, **parts, repeats=n)
+    return test, lambda n: power.smallest_detectable(differences, **parts, repeats=n, alpha=alpha)
 
 
 def _smallest_on_one_part(tested: dict[int, McNemar], trial: Trial) -> float | None:
