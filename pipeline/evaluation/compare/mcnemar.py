@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy
 
 from pipeline.evaluation.compare import units
 
@@ -63,5 +63,5 @@ def p_values(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
         only_b: (...) the same for b.
     """
     one, other = np.asarray(only_a), np.asarray(only_b)
-    p: FloatArray = np.minimum(2 * stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
+    p: FloatArray = np.minimum(2 * scipy.stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
     return p
