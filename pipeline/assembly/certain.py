@@ -18,7 +18,6 @@ from pipeline.bundles.description import Description
 from pipeline.core import paths
 from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.evaluation.compare import units
 from pipeline.evaluation.uncertainty import judging, outliers
 from pipeline.evaluation.uncertainty.assessment import assess
 from pipeline.training import checkpoints
@@ -45,9 +44,9 @@ def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
 
 
 def unit_of(images: Sequence[str]) -> NDArray[np.int64] | None:
-    """Return the number (n,) of each image's group; None where the user named none."""
-    grouped = groups.of_images(images)
-    return units.units(images, grouped) if grouped else None
+    """Return the number (n,) of each image's group, copies of one photograph too; None where each is on its own."""
+    unit = groups.numbered(images, groups.read())
+    return unit if len(np.unique(unit)) < len(images) else None
 
 
 class Fitted(NamedTuple):

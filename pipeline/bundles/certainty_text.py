@@ -21,7 +21,7 @@ def paragraphs(said: Description) -> Iterator[str]:
 
 def _none(said: Description) -> Iterator[str]:
     if said.kind == "ensemble":
-        reason = "its networks were trained on each other's held-out images"
+        reason = "of several networks, whose training parts differ, none is calibrated here"
     elif said.origin.settings["train"].get("early_stop"):
         reason = "the images that were held out from training chose the epoch that it ended with (early stop)"
     else:
@@ -46,12 +46,18 @@ def _calibration(said: Description) -> Iterator[str]:
             f" On the {tested['images']} test images, which fit nothing, the calibration error was {before} before and "
             f"is {after} after."
         )
+        # Earlier versions did not have it.
+        if (chance := tested.get("calibration_error_by_chance")) is not None:
+            line += f" So few images show {_percent(chance)} on average where every probability is right."
     yield line
     by_level = {one["level"]: one for one in tested["sets"]} if tested else {}
     for threshold in calibration["thresholds"]:
         yield _set(threshold, by_level.get(threshold["level"]), tested, calibration["risk"])
     if calibration["by_class"]:
-        yield "There are sets of the same levels whose promise holds for every class by itself."
+        yield (
+            "These sets hold over all classes together. Those whose promise holds for every class by itself are in "
+            "Python alone: `judge(...).by_class`."
+        )
 
 
 def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[str, Any] | None, risk: float) -> str:

@@ -108,13 +108,38 @@ def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[
     >>> round(error, 6), len(table), table[0]["images"]
     (0.25, 1, 2)
     """
-    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    confidence, place = _binned(logits)
     right = np.argmax(logits, axis=1) == actual
-    # From the left: a confidence on an edge is in the lower bin.
-    place = np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
     table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
     gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)
     return float(sum(gaps) / len(actual)), table
+
+
+def calibration_error_by_chance(logits: FloatArray, *, draws: int = 200, seed: int = 0) -> float:
+    """Return the mean calibration error, see `calibration`, of as many images if every confidence is right.
+
+    The error is a mean of absolute values, so that few images make it large for any network (Kumar, Liang and Ma 2019,
+    Verified Uncertainty Calibration, on its bias).
+
+    Args:
+        logits: (n, K) as for `Predictions`.
+        draws: how often the images are drawn to be right with a probability of their confidence.
+        seed: of the draws.
+
+    >>> round(calibration_error_by_chance(np.log([[0.5, 0.5]])), 6)
+    0.5
+    """
+    confidence, place = _binned(logits)
+    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    members = place == np.unique(place)[:, None]
+    return float(np.abs((right - confidence) @ members.T).sum(1).mean() / len(confidence))
+
+
+def _binned(logits: FloatArray) -> tuple[npt.NDArray[np.float64], IntArray]:
+    """Return each image's confidence and the number of its bin."""
+    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    # From the left: a confidence on an edge is in the lower bin.
+    return confidence, np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
 
 
 def _part(part: int, confidence: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, float | int]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.predictions import calibration
+from pipeline.evaluation.predictions import calibration, calibration_error_by_chance
 from pipeline.evaluation.uncertainty.abstention import asking, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
 from pipeline.evaluation.uncertainty.judging import Judgment
@@ -32,6 +32,7 @@ class Assessment:
         strange: those called strange, of which none is.
         calibration_error: expected calibration error of the network's own probabilities.
         calibration_error_after: of the calibrated ones; the same without calibration.
+        calibration_error_by_chance: the mean for as many images of a network whose calibrated probabilities are right.
         sets: by level; empty without calibration.
     """
 
@@ -43,6 +44,7 @@ class Assessment:
     strange: float
     calibration_error: float
     calibration_error_after: float
+    calibration_error_by_chance: float
     sets: tuple[SetsOnTest, ...]
 
 
@@ -58,6 +60,7 @@ def assess(judgment: Judgment, logits: FloatArray, labels: IntArray, *, temperat
     correct = logits.argmax(axis=1) == labels
     asked = asking(judgment.ask, correct)
     rows = np.arange(len(labels))
+    scaled = logits.astype(np.float64) / temperature
     return Assessment(
         images=len(labels),
         error=asked.error_of_all,
@@ -66,7 +69,8 @@ def assess(judgment: Judgment, logits: FloatArray, labels: IntArray, *, temperat
         risk=risk_coverage(judgment.probabilities.max(axis=1), correct).area,
         strange=float(judgment.strangeness.strange.mean()) if judgment.strangeness else 0.0,
         calibration_error=calibration(labels, logits)[0],
-        calibration_error_after=calibration(labels, logits.astype(np.float64) / temperature)[0],
+        calibration_error_after=calibration(labels, scaled)[0],
+        calibration_error_by_chance=calibration_error_by_chance(scaled),
         sets=tuple(
             SetsOnTest(
                 level=level,

@@ -15,6 +15,8 @@ from pipeline.evaluation.uncertainty.arrays import BoolArray, FloatArray, IntArr
 LEVELS = (0.9, 0.95)
 # The probability that few calibration images lead to a coverage below the promised one.
 RISK = 0.1
+# One group alone has none.
+LEAST_DEGREES = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Threshold:
         images: n, the calibration images.
         rank: k: the threshold is the k-th smallest of their scores; None where n are too few, and every class is in.
         score: the threshold.
-        worth: how many independent images they are worth, see `units.effective`; None in a bundle of an older version.
+        worth: how many independent images they are worth, see `worth_of`; None in a bundle of an older version.
     """
 
     level: float
@@ -47,8 +49,8 @@ def rank(images: int, level: float, *, risk: float = RISK, worth: float | None =
         images: n.
         level: the promised coverage, between 0 and 1.
         risk: the probability of a lower coverage that is accepted.
-        worth: how many independent images they are worth, see `units.effective`; n by default. The rank of so many is
-            taken to the same place among n.
+        worth: how many independent images they are worth; n by default. The rank of so many is taken to the same place
+            among n.
 
     Returns:
         k, or None where even k = n does not do: below 22 images for 90 %, below 45 for 95 %, at a risk of 0.1.
@@ -75,7 +77,7 @@ def fit(
         risk: as for `rank`.
         unit: (n,) number of the group of images that each belongs to; None where each is on its own.
     """
-    worth = float(len(labels)) if unit is None else units.effective(unit)
+    worth = float(len(labels)) if unit is None else worth_of(unit, risk)
     scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
     thresholds = []
     for level in LEVELS:
@@ -83,6 +85,22 @@ def fit(
         score = 1.0 if place is None else float(scores[place - 1])
         thresholds.append(Threshold(level=level, images=len(labels), rank=place, score=score, worth=worth))
     return tuple(thresholds)
+
+
+def worth_of(unit: IntArray, risk: float = RISK) -> float:
+    """Return how many independent images the images of groups are worth for a threshold that fails with this risk.
+
+    These are `units.effective` times (z / t)^2, of the quantiles of the normal and of Student's t distribution at the
+    risk, the latter with `units.effective_groups` - 1 degrees of freedom: a few large groups among many single images
+    decide where the threshold is, and their spread is as good as unknown.
+
+    >>> [round(worth_of(np.repeat(np.arange(groups), size)), 1) for groups, size in ((60, 1), (30, 2), (3, 20))]
+    [58.7, 28.6, 1.4]
+    """
+    from scipy.special import ndtri, stdtrit
+
+    degrees = max(units.effective_groups(unit) - 1, LEAST_DEGREES)
+    return float(units.effective(unit) * (ndtri(risk) / stdtrit(degrees, risk)) ** 2)
 
 
 def fit_by_class(
