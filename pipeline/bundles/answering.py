@@ -43,13 +43,29 @@ def source(row: Mapping[str, Any], number: int) -> Path | bytes:
     return file
 
 
-def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -> list[dict[str, Any]]:
+def batch_size(name: str, value: str) -> int | None:
+    """Return the number of images a batch that a variable asks for; None where it is empty.
+
+    Raises:
+        InputError: for what is no whole number of at least 1.
+    """
+    if not value:
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise InputError(f"{name}: {value!r}: a whole number of at least 1 is needed")
+    return int(value)
+
+
+def answers(
+    loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP, batch_size: int | None = None
+) -> list[dict[str, Any]]:
     """Return class, probability, the `top` classes and all probabilities of each image, as `predict` has them.
 
     Args:
         loaded: the bundle.
         images: files, or their content; from 1 to 64.
         top: how many classes `top` has; at least 1, all where there are fewer.
+        batch_size: images a batch; None for that of `evaluate`, to which fewer images are padded.
 
     Raises:
         InputError: for too many images, one that is too large or cannot be read, which it names by its row.
@@ -60,7 +76,7 @@ def answers(loaded: Bundle, images: Sequence[Path | bytes], *, top: int = TOP) -
         raise InputError(f"top: {top} is not a whole number of at least 1")
     packed = np.stack([_pixels(loaded, image, row) for row, image in enumerate(images)])
     classes = loaded.description.classes
-    return [_answer(one, classes, top) for one in predicted(loaded, packed, top=len(classes))]
+    return [_answer(one, classes, top) for one in predicted(loaded, packed, top=len(classes), batch_size=batch_size)]
 
 
 def _pixels(loaded: Bundle, image: Path | bytes, row: int) -> NDArray[np.uint8]:

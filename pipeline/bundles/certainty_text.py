@@ -48,7 +48,7 @@ def _calibration(said: Description) -> Iterator[str]:
         )
         # Earlier versions did not have it.
         if (chance := tested.get("calibration_error_by_chance")) is not None:
-            line += f" So few images show {_percent(chance)} on average where every probability is right."
+            line += f" So few images show {percent(chance)} on average where every probability is right."
     yield line
     by_level = {one["level"]: one for one in tested["sets"]} if tested else {}
     for threshold in calibration["thresholds"]:

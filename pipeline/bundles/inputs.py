@@ -28,7 +28,7 @@ def names(given: Sequence[str], lines: Iterable[bytes], outputs: Iterable[Path] 
     if list(given).count(LIST) > 1:
         raise InputError(f"{LIST}: given twice; standard input is one list")
     for path in given:
-        if path != LIST and not Path(path).exists():
+        if path != LIST and not os.path.exists(path):
             raise InputError(f"{escaped(path)}: no such file or folder")
     passed_over = {output.resolve() for output in outputs}
     found = [name for path in given for name in _names(path, lines, passed_over)]
@@ -47,12 +47,13 @@ def _names(path: str, lines: Iterable[bytes], passed_over: set[Path]) -> Iterato
 
 
 def _below(name: str, passed_over: set[Path]) -> Iterator[str]:
-    root = Path(name)
-    if not root.is_dir():
+    # False where the path cannot be looked at, which is said when it is read; Path's own raises up to Python 3.11.
+    if not os.path.isdir(name):
         yield name
         return
+    root = Path(name)
     inside = {output for output in passed_over if root.resolve() in output.parents}
-    yield from (str(file) for file in walk(root) if not (inside and _is_below(file, inside)))
+    yield from (str(file) for file in walk(root, keep_unreadable=True) if not (inside and _is_below(file, inside)))
 
 
 def _is_below(file: Path, places: set[Path]) -> bool:

@@ -23,8 +23,10 @@ def section(kind: type[SectionT], values: Any, place: Path, name: str) -> Sectio
     # A field with a default is of a later version than those without.
     missing = {key for key, one in known.items() if one.default is MISSING} - set(values)
     if differing := sorted(missing | (set(values) - set(known))):
-        word = "is missing" if differing[0] not in values else "is not known"
-        raise InputError(f"{place}: {_dotted(name, differing[0])} {word}; copy the bundle again")
+        key = _dotted(name, differing[0])
+        if differing[0] in values:
+            raise InputError(f"{place}: {key} is not known to this version; install the one that made the bundle")
+        raise InputError(f"{place}: {key} is missing; copy the bundle again")
     return kind(**{key: _value(hints[key], value, place, _dotted(name, key)) for key, value in values.items()})
 
 

@@ -17,7 +17,7 @@ from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation.scores import SCORES
+from pipeline.core.percents import percent
 from pipeline.experiments import cloning, revisions
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
@@ -34,6 +34,7 @@ CODE = (
     "pipeline/assembly/certain.py",
     "pipeline/assembly/certainty_figures.py",
     "pipeline/bundles",
+    "pipeline/evaluation",
     "pipeline/stages/bundle.py",
 )
 
@@ -195,7 +196,6 @@ def summary(said: Description) -> str:
         "final": f"one more network, trained on {said.origin.parts.get('train')} images",
     }[said.kind]
     score = said.scores.get("accuracy")
-    row = SCORES["accuracy"]
-    tested = f"{row.scale * score.value:.1f} % of {score.images} test images right" if score else "no test score"
+    tested = f"{percent(score.value)} of {score.images} test images right" if score else "no test score"
     sure = "" if said.calibration else f"; probabilities not calibrated, {paths.BUNDLE}/README.md says why"
     return f"bundle: {paths.BUNDLE}: {whose}; {tested}{sure}; use it: orbweaver predict {paths.BUNDLE} FOLDER"

@@ -9,6 +9,7 @@ import click
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import write_json
+from pipeline.core.percents import percent
 
 if TYPE_CHECKING:
     from pipeline.bundles.bundle import Bundle
@@ -204,6 +205,6 @@ def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
 
 def _agreeing(one: Mapping[str, Any]) -> str:
     return (
-        f"{one['equal']} of {one['photographs']} photographs get the bundle's class ({one['equal_percent']:.2f} %), "
+        f"{one['equal']} of {one['photographs']} photographs get the bundle's class ({percent(one['equal_percent'] / 100, 2)}), "
         f"largest difference of a probability {one['largest_gap']:.2g}"
     )

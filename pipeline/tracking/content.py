@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.core import paths
+from pipeline.core import paths, percents
 from pipeline.core.records import Record, Runtime
 from pipeline.core.scores_record import Scores
 from pipeline.core.seeding import digest
@@ -116,7 +116,7 @@ def answer(summary: Mapping[str, Any], first: Repeat, repeats: Sequence[int], *,
     spread = f" ± {100 * accuracy['sd']:.1f} (sd)" if "sd" in accuracy else ""
     noun = "repeats" if len(repeats) > 1 else "repeat"
     return (
-        f"Test accuracy **{100 * accuracy['mean']:.1f}{spread} %** over {len(repeats)} {noun} on "
+        f"Test accuracy **{percents.number(accuracy['mean'])}{spread} %** over {len(repeats)} {noun} on "
         f"{first.runtime.naming.data or record.data.set}, {record.parts.test} test images each. "
         f"The {'page' if images else 'summary'} is the artifact `report/{'index.html' if images else 'summary.md'}`; "
         "`orbweaver reproduce` with this run's ID makes it again."

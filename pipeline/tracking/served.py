@@ -15,7 +15,7 @@ from pandas import DataFrame  # type: ignore[import-untyped]
 from pipeline.bundles import answering, bundle
 from pipeline.core.errors import InputError
 
-DEVICE = "ORBWEAVER_DEVICE"
+DEVICE, BATCH_SIZE = "ORBWEAVER_DEVICE", "ORBWEAVER_BATCH_SIZE"
 
 
 class ServedBundle(PythonModel):
@@ -23,6 +23,7 @@ class ServedBundle(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the bundle, with every file compared to its digest."""
+        self.batch_size = answering.batch_size(BATCH_SIZE, os.environ.get(BATCH_SIZE, ""))
         self.bundle = bundle.load(Path(context.artifacts["bundle"]), device=os.environ.get(DEVICE, "auto"))
 
     def predict(
@@ -38,7 +39,7 @@ class ServedBundle(PythonModel):
         """
         try:
             images = [answering.source(row, number) for number, row in enumerate(model_input.to_dict("records"))]
-            return answering.answers(self.bundle, images, **(params or {}))
+            return answering.answers(self.bundle, images, batch_size=self.batch_size, **(params or {}))
         except InputError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from None
 

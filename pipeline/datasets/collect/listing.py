@@ -25,14 +25,30 @@ def subfolders(folder: Path) -> list[Path]:
     return [entry for entry in listed(folder) if entry.is_dir()]
 
 
-def walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Yield all files below a folder; a link to a folder above itself is not followed."""
+def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable: bool = False) -> Iterator[Path]:
+    """Yield all files below a folder; a link to a folder above itself is not followed.
+
+    Args:
+        folder: the folder.
+        above: the folders above it, resolved.
+        keep_unreadable: yield a folder that cannot be read in place of what is in it.
+
+    Raises:
+        OSError: for such a folder otherwise.
+    """
     resolved = folder.resolve()
     if resolved in above:
         return
-    for entry in listed(folder):
+    try:
+        entries = listed(folder)
+    except OSError:
+        if not keep_unreadable:
+            raise
+        yield folder
+        return
+    for entry in entries:
         if entry.is_dir():
-            yield from walk(entry, above | {resolved})
+            yield from walk(entry, above | {resolved}, keep_unreadable=keep_unreadable)
         else:
             yield entry
 

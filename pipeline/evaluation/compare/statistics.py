@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-
 FloatArray = npt.NDArray[np.float64]
 # Of one set of repeats, or of each of many.
 Sizes = float | FloatArray
