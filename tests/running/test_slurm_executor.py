@@ -20,6 +20,7 @@ from pipeline.running.executors import job_states, scheduler, slurm, table, wher
 from pipeline.running.executors.contract import Request, State, Task
 from pipeline.running.executors.jobs import Job
 from pipeline.running.executors.slurm import Slurm
+from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
 
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
@@ -120,6 +121,16 @@ def test_without_a_limit_all_arrays_wait_for_the_first_cells_alone(cluster: Clus
     begun(cluster, *"abcaaa")
     arrays = [line.rpartition("--dependency=")[2].split()[0] for line in cluster.called("sbatch")]
     assert arrays[2:] == ["afterany:7:8", "afterany:7:8"]
+
+
+def test_the_jobs_of_all_cells_are_listed_once_a_change_and_not_for_each_cell(tmp_path: Path) -> None:
+    submitted = Submitted(tmp_path / "slurm.json")
+    submitted.add("7", ["a", "b"], "")
+    assert submitted.places is submitted.places
+    submitted.add("8", ["b", "c"], "")
+    assert submitted.places == Submitted(tmp_path / "slurm.json").places == {"a": "7_0", "b": "8_0", "c": "8_1"}
+    submitted.keep({"7"})
+    assert submitted.places == {"a": "7_0", "b": "7_1"}
 
 
 def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cluster) -> None:

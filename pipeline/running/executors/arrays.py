@@ -73,14 +73,16 @@ class Arrays:
     ) -> None:
         of_group = {task.group: task for task in reversed(tasks)}
         first = [task for task in tasks if of_group[task.group] is task]
-        rest = [task for task in tasks if task not in first]
+        leading = {task.experiment for task in first}
+        rest = [task for task in tasks if task.experiment not in leading]
         most, leaders, after = scheduler.array_size(), list[str](), list[str]()
         for array in (*_chunks(first, most), *_chunks(rest, most)):
-            if array[0] in rest and not self.at_once:
+            leads = array[0].experiment in leading
+            if not leads and not self.at_once:
                 # A limit is one of all arrays together: then they run one after another.
                 after = leaders
             job = self._submit(array, self._written(array, common, logs), after, changes)
-            leaders += [] if array[0] in rest else [job]
+            leaders += [job] if leads else []
             after = [job] if self.at_once else []
 
     def _common(self) -> tuple[str, dict[str, Any]]:
