@@ -147,6 +147,18 @@ def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cl
     assert not cluster.git("for-each-ref", "refs/orbweaver")
 
 
+@pytest.mark.parametrize("before", ["edited", ""])
+def test_a_file_that_is_edited_after_the_executor_was_made_reaches_no_job(cluster: Cluster, before: str) -> None:
+    file = cluster.root / "file"
+    file.write_text(before or file.read_text(encoding="utf-8"), encoding="utf-8")
+    at_first, executor = file.read_text(encoding="utf-8").strip(), cluster.executor()
+    file.write_text("edited once more", encoding="utf-8")
+    executor.state([executor.submit(task) for task in tasks("a")])
+    job = Job.model_validate_json((cluster.root / "logs/jobs/0000/0.json").read_text(encoding="utf-8"))
+    assert cluster.git("show", f"{job.changes}:file") == at_first
+    assert bool(cluster.git("for-each-ref", "refs/orbweaver")) == bool(before)
+
+
 def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluster) -> None:
     os.utime(cluster.root / "file", (0, 0))
     begun(cluster, "a")

@@ -23,6 +23,8 @@ class Arrays:
 
     Attributes:
         root: the project's root in the user's clone.
+        commit: what is checked out in it.
+        changes: a commit of what is not committed in it, which no reference keeps yet; empty where all is.
         study: its name.
         folder: of its logs, in which each array gets a folder.
         settings: of where.yaml.
@@ -33,6 +35,8 @@ class Arrays:
     """
 
     root: Path
+    commit: str
+    changes: str
     study: str
     folder: Path
     settings: where.Slurm
@@ -86,10 +90,10 @@ class Arrays:
             after = [job] if self.at_once else []
 
     def _common(self) -> tuple[str, dict[str, Any]]:
-        """Keep the clone as it is now; return the commit that is to be dropped in the end, and what all jobs have."""
-        commit = cloning.git(self.root, "rev-parse", "--verify", "HEAD")
-        changes = cloning.keep_changes(self.root)
-        reference = ""
+        """Keep the clone's changes; return the commit that is to be dropped in the end, and what all jobs have."""
+        commit, changes, reference = self.commit, self.changes, ""
+        if changes:
+            cloning.keep_changes(self.root, changes)
         if self.remotes:
             # Nodes fetch the commit by it, also where all is committed.
             changes = changes or commit
