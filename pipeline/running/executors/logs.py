@@ -20,7 +20,8 @@ def read(log: Path) -> str:
 
 def experiment(log: Path) -> str:
     """Return the experiment that a log is of, as DVC names it; a cell's with other settings may have had its file."""
-    return (EXPERIMENT.findall(read(log)) or [""])[-1]
+    names: list[str] = EXPERIMENT.findall(read(log))
+    return names[-1] if names else ""
 
 
 def was_cached(log: Path) -> bool:
