@@ -5,7 +5,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.evaluation.compare import power, statistics
 from pipeline.evaluation.compare.statistics import Interval, McNemar, TTest
@@ -82,6 +85,21 @@ def test_wilsons_interval_is_newcombes(right, total, expected):
     assert statistics.wilson(right, total) == pytest.approx(expected, abs=5e-5)
 
 
+@pytest.mark.parametrize(("total", "worth"), [(1, None), (29, None), (3000, 2999.5), (263, 12.3), (40, 1)])
+def test_wilsons_interval_is_statsmodels(total, worth):
+    for right in range(0, total + 1, 1 + total // 40):
+        n = worth or total
+        expected = proportion_confint(right * (n / total), n, method="wilson")
+        assert statistics.wilson(right, total, worth=worth) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 4, 0.37, 57.2])
+def test_the_critical_t_is_scipys_to_the_bit(degrees):
+    alphas = np.linspace(1e-9, 1, 50)
+    assert (statistics.critical_t(degrees, alphas) == scipy.stats.t.isf(alphas / 2, degrees)).all()
+    assert statistics.critical_t(degrees) == scipy.stats.t.isf(0.025, degrees)
+
+
 def binomial_p(only_a, only_b):
     n, few = only_a + only_b, min(only_a, only_b)
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
@@ -135,6 +153,11 @@ def test_holm_is_its_steps():
         highest = max(highest, min(1.0, (len(p_values) - rank) * p))
         steps[p] = highest
     assert statistics.holm(p_values) == pytest.approx([steps[p] for p in p_values])
+
+
+def test_holm_is_statsmodels_also_of_equal_p_values():
+    p_values = np.random.default_rng(0).random(60).round(2) ** 3
+    assert statistics.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], rel=1e-12)
 
 
 def test_holm_of_nothing_is_nothing():

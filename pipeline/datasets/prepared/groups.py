@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+import scipy
 
 from pipeline.core import digests, paths
 from pipeline.datasets.prepared import manifest
@@ -45,8 +45,8 @@ def grouped(pairs: Iterable[Pair], rows: Iterable[Row] = ()) -> list[Alike]:
         return []
     node = {path: number for number, path in enumerate(linked)}
     ends = np.array([(node[link.of], node[link.path]) for link in links]).T
-    graph = sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
-    groups = sparse.csgraph.connected_components(graph, directed=False)[1]
+    graph = scipy.sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
+    groups = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
     original: dict[str, tuple[str, str]] = {}
     for link in sorted(links):
         original.setdefault(link.path, (link.kind, link.of))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from pipeline.evaluation.compare.experiments import Experiment
 
@@ -35,8 +35,8 @@ def joined(groupings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     of_group = {key: len(paths) + number for number, key in enumerate(keys)}
     ends = [(node[path], of_group[place, g]) for place, one in enumerate(groupings) for path, g in one.items()]
     rows, columns = np.array(ends).T
-    graph = sparse.coo_array((np.ones(len(ends)), (rows, columns)), shape=(len(node) + len(of_group),) * 2)
-    component = sparse.csgraph.connected_components(graph, directed=False)[1]
+    graph = scipy.sparse.coo_array((np.ones(len(ends)), (rows, columns)), shape=(len(node) + len(of_group),) * 2)
+    component = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
     # SciPy's numbers of components follow no documented order.
     number = {group: str(place) for place, group in enumerate(dict.fromkeys(component[: len(paths)].tolist()))}
     return {path: number[group] for path, group in zip(paths, component.tolist(), strict=False)}

@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.optimize import elementwise
 
-from pipeline.evaluation.compare.statistics import ALPHA, Interval, interval, wilson
+from pipeline.evaluation.compare.statistics import ALPHA, Interval, critical_t, interval, wilson
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -62,8 +60,8 @@ class Crossed(NamedTuple):
         Source:
             Banerjee 1960; the floor is a departure, which only widens.
         """
-        over_repeats = stats.t.isf(alpha / 2, self.n - 1) ** 2 * self.of_repeats
-        over_images = stats.t.isf(alpha / 2, self.effective - 1) ** 2
+        over_repeats = critical_t(self.n - 1, alpha) ** 2 * self.of_repeats
+        over_images = critical_t(self.effective - 1, alpha) ** 2
         both = over_repeats + over_images * self.of_images_alone
         return np.sqrt(np.maximum(both, over_images * self.of_images))
 
@@ -140,8 +138,8 @@ def crossed_test(gains: FloatArray, *, effective: float | None = None) -> Crosse
     parts = crossed(gains, effective=effective)
     mean, half = float(parts.mean), float(parts.half_width())
     ends = (mean - half, mean + half) if half > 0 else (np.nan, np.nan)
-    repeats = stats.t.isf(ALPHA / 2, parts.n - 1) * np.sqrt(parts.of_repeats)
-    images = stats.t.isf(ALPHA / 2, parts.effective - 1) * np.sqrt(parts.of_images)
+    repeats = critical_t(parts.n - 1) * np.sqrt(parts.of_repeats)
+    images = critical_t(parts.effective - 1) * np.sqrt(parts.of_images)
     return CrossedTest(float(p_values(parts)), mean, *ends, float(repeats), float(images), parts.n, parts.m)
 
 
@@ -151,6 +149,8 @@ def p_values(parts: Crossed) -> FloatArray:
     Args:
         parts: of one table or many; without any spread it is 1.
     """
+    from scipy.optimize import elementwise
+
     mean, repeats, images, residual = map(np.asarray, parts[:4])
     distance = np.abs(mean)
 

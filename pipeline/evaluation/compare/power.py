@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from pipeline.evaluation.compare.crossed import Crossed, FloatArray, crossed
-from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, standard_error
+from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, critical_t, standard_error
 
 # Fraction of comparisons that are to detect a true difference.
 POWER = 0.8
@@ -97,9 +97,9 @@ def repeats_for(difference: float, smallest: Callable[[int], float | None]) -> i
 @cache
 def _effect(n: float) -> float:
     """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
-    critical = stats.t.isf(ALPHA / 2, n - 1)
+    critical = critical_t(n - 1)
     # By the side of the difference alone: a test that rejects on the other one is no detection.
-    return float(optimize.brentq(lambda errors: stats.nct.sf(critical, n - 1, errors) - POWER, 1, 100))
+    return float(scipy.optimize.brentq(lambda errors: scipy.stats.nct.sf(critical, n - 1, errors) - POWER, 1, 100))
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int) -> float | None:
@@ -117,7 +117,7 @@ def smallest_detectable_on_one_part(discordant: int, images: int) -> float | Non
     share = discordant / images
     if share == 0 or _mcnemar_power(share, share, images) < POWER:
         return None
-    return float(optimize.brentq(lambda gain: _mcnemar_power(gain, share, images) - POWER, 0, share))
+    return float(scipy.optimize.brentq(lambda gain: _mcnemar_power(gain, share, images) - POWER, 0, share))
 
 
 def _mcnemar_power(gain: float, share: float, images: int) -> float:
@@ -125,10 +125,12 @@ def _mcnemar_power(gain: float, share: float, images: int) -> float:
 
     The number m of discordant images is Binomial(images, share); of these the better one has Binomial(m, p) right.
     """
-    few, many = stats.binom.interval(1 - NEGLIGIBLE, images, share)
+    few, many = scipy.stats.binom.interval(1 - NEGLIGIBLE, images, share)
     m = np.arange(few, many + 1)
-    k = stats.binom.ppf(ALPHA / 2, m, 0.5)
-    most = np.where(stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1)  # largest count of the rarer kind that rejects
+    k = scipy.stats.binom.ppf(ALPHA / 2, m, 0.5)
+    most = np.where(
+        scipy.stats.binom.cdf(k, m, 0.5) <= ALPHA / 2, k, k - 1
+    )  # largest count of the rarer kind that rejects
     p = (share + gain) / (2 * share)
-    rejected: Any = stats.binom.cdf(most, m, p) + stats.binom.sf(m - most - 1, m, p)
-    return float((stats.binom.pmf(m, images, share) * rejected).sum())
+    rejected: Any = scipy.stats.binom.cdf(most, m, p) + scipy.stats.binom.sf(m - most - 1, m, p)
+    return float((scipy.stats.binom.pmf(m, images, share) * rejected).sum())

@@ -1,4 +1,4 @@
-"""Confidence intervals and tests of differences, by scipy and statsmodels; reads no file.
+"""Confidence intervals and tests of differences; reads no file.
 
 Scores over repeats are of two kinds. If every repeat draws a new random split, the training parts overlap, so that the
 values are not independent and their plain standard error is too small: Nadeau and Bengio (2003, Inference for the
@@ -6,6 +6,8 @@ Generalization Error, Machine Learning 52, 239-281) raise the variance of the me
 sd^2 (1 / n + test / train). If the test part is the same in every repeat and only the seed varies, there is nothing to
 correct (`test=0` here): the interval is then of the mean over seeds on these very test images, and does not hold for
 other images; `crossed` has the intervals that hold for both.
+
+Each report waits for what is imported here: `scipy.stats` takes half a second, and is imported at its first use.
 """
 
 from collections.abc import Sequence
@@ -13,11 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
+import scipy
 
-from pipeline.core.garbage_collection import frozen
 from pipeline.evaluation.compare import units
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,8 +94,13 @@ def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
     [89.42, 90.94]
     """
     array = np.asarray(values, dtype=np.float64)
-    margin = stats.t.isf(ALPHA / 2, len(array) - 1) * standard_error(array, train=train, test=test)
+    margin = critical_t(len(array) - 1) * standard_error(array, train=train, test=test)
     return Interval(float(array.mean() - margin), float(array.mean() + margin))
+
+
+def critical_t(degrees: float, alpha: float | npt.NDArray[np.floating[Any]] = ALPHA) -> Any:
+    """Return what |t| exceeds with probability `alpha`: `scipy.stats.t.isf(alpha / 2, degrees)`, to the bit."""
+    return -scipy.special.stdtrit(degrees, np.divide(alpha, 2))
 
 
 def standard_error(values: FloatArray, *, train: Sizes, test: Sizes) -> Any:
@@ -118,8 +122,13 @@ def wilson(right: float, total: float, *, worth: float | None = None) -> Interva
     >>> [round(end, 4) for end in wilson(15, 148)]
     [0.0624, 0.1605]
     """
-    low, high = proportion_confint(right * ((worth or total) / total), worth or total, alpha=ALPHA, method="wilson")
-    return Interval(float(low), float(high))
+    n = worth or total
+    share = right * (n / total) / n
+    z = -scipy.special.ndtri(ALPHA / 2)
+    shrunk = 1 + z**2 / n
+    center = (share + z**2 / (2 * n)) / shrunk
+    margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrunk
+    return Interval(float(center - margin), float(center + margin))
 
 
 def corrected_t(differences: Sequence[float], *, train: float, test: float) -> TTest:
@@ -157,7 +166,7 @@ def t_p_values(differences: FloatArray, *, train: Sizes, test: Sizes) -> FloatAr
         test: (...) as for `interval`.
     """
     statistic = _t(differences, train=train, test=test)
-    return np.where(np.isnan(statistic), 1.0, 2 * stats.t.sf(np.abs(statistic), differences.shape[-1] - 1))
+    return np.where(np.isnan(statistic), 1.0, 2 * scipy.special.stdtr(differences.shape[-1] - 1, -np.abs(statistic)))
 
 
 def _t(differences: FloatArray, *, train: Sizes, test: Sizes) -> FloatArray:
@@ -196,7 +205,7 @@ def mcnemar_p(only_a: npt.ArrayLike, only_b: npt.ArrayLike) -> FloatArray:
         only_b: (...) the same for b.
     """
     one, other = np.asarray(only_a), np.asarray(only_b)
-    p: FloatArray = np.minimum(2 * stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
+    p: FloatArray = np.minimum(2 * scipy.stats.binom.cdf(np.minimum(one, other), one + other, 0.5), 1.0)
     return p
 
 
@@ -225,7 +234,7 @@ def bootstrap_difference(
     """
     a, b = np.asarray(right_a, dtype=np.float64), np.asarray(right_b, dtype=np.float64)
     times = np.ones_like(a) if tested is None else np.asarray(tested, dtype=np.float64)
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         (a - b, times),
         lambda gains, tests, axis: gains.sum(axis=axis) / tests.sum(axis=axis),
         paired=True,
@@ -245,6 +254,9 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> list[floa
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    # statsmodels collects garbage at each call, for tenths of a second in a large process: there is nothing to look at.
-    with frozen():
-        return [float(p) for p in multipletests(list(p_values), method="holm")[1]] if len(p_values) else []
+    p = np.asarray(p_values, dtype=np.float64)
+    order = p.argsort()
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    adjusted_in_order: list[float] = adjusted.tolist()
+    return adjusted_in_order
