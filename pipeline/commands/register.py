@@ -38,7 +38,7 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
         click.echo(f"register: {name} version {before.number} is this bundle, and has the alias {alias} already")
         return
     verdict = "by --force" if force else judged(said, name, alias, before)
-    number = tracking.register(folder, name=name, alias=alias)
+    number = tracking.register(folder, name=name, alias=alias, expected=before.number if before else None)
     click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
 
 

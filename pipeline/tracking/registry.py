@@ -60,18 +60,28 @@ def version_of(name: str, alias: str) -> Version | None:
         )
 
 
-def register(folder: Path, *, name: str, alias: str) -> str:
+def register(folder: Path, *, name: str, alias: str, expected: str | None) -> str:
     """Make a bundle's model, logged if it is not yet, a version of a registered model with an alias.
+
+    Args:
+        folder: the bundle.
+        name: the registered model.
+        alias: what the version gets.
+        expected: the number of the version that the bundle was compared with, which must have the alias still; None
+            where no version had it.
 
     Returns:
         The version's number; that of a bundle that is one already stays.
 
     Raises:
-        InputError: for a folder that is no bundle, a name that MLflow does not take, or if the store does not answer.
+        InputError: for a folder that is no bundle, a name that MLflow does not take, an alias that another version took
+            meanwhile, or if the store does not answer.
     """
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
     with told_in_a_line(), opened() as store:
+        # No version is made in vain.
+        _check_unmoved(_aliased(store, _quoted(name), alias), expected, key, name, alias)
         if not _is_registered(store, _quoted(name)):
             store.client.create_registered_model(name)
         versions = store.client.search_model_versions(f"name = '{_quoted(name)}'")
@@ -119,6 +129,19 @@ def _aliased(store: Store, name: str, alias: str) -> "ModelVersion | None":
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE") and "not found" in str(error):
             return None
         raise
+
+
+def _check_unmoved(found: "ModelVersion | None", expected: str | None, key: str, name: str, alias: str) -> None:
+    """Compare the version that has an alias with the one that a bundle was compared with.
+
+    Raises:
+        InputError: where it is another one, unless that is of this bundle itself.
+    """
+    number = str(found.version) if found else None
+    if number == expected or (found and found.tags.get(models.BUNDLE) == key):
+        return
+    what = f"version {number} took the alias {alias}" if found else f"version {expected} lost the alias {alias}"
+    raise InputError(f"{name}: {what} meanwhile; run the same command again")
 
 
 def _quoted(name: str) -> str:

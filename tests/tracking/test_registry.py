@@ -1,0 +1,62 @@
+"""Bundles as versions in the registry of a real store; a model of theirs is the bundle's files alone."""
+
+import shutil
+from dataclasses import replace
+
+import described
+import pytest
+
+from pipeline import tracking
+from pipeline.core import digests
+from pipeline.core.errors import InputError
+from pipeline.tracking import models
+
+NAME, ALIAS = "orbweaver-spiders", "champion"
+
+
+def bundle(place, **origin):
+    """Write a bundle without a network, of an origin."""
+    place.mkdir()
+    said = replace(described.REPEAT, origin=replace(described.ORIGIN, **origin))
+    (place / "bundle.json").write_text(said.dumped(), encoding="utf-8")
+    (place / "README.md").write_text("# Spiders\n", encoding="utf-8")
+    (place / "weights.safetensors").write_bytes(b"weights")
+    digests.seal(place)
+    return place
+
+
+@pytest.fixture
+def bundles(tracked, monkeypatch):
+    """Three bundles, by a name that is their experiment's."""
+    monkeypatch.setattr(models, "save", lambda target, folder, said, *, run, model: shutil.copytree(folder, target))
+    return {name: bundle(tracked / name, experiment=name) for name in ("first", "second", "third")}
+
+
+def register(folder, expected):
+    return tracking.register(folder, name=NAME, alias=ALIAS, expected=expected)
+
+
+def versions():
+    from mlflow import MlflowClient
+
+    return [str(one.version) for one in MlflowClient(tracking.uri()).search_model_versions(f"name = '{NAME}'")]
+
+
+def test_of_two_registrations_at_once_the_second_is_refused_and_makes_no_version(bundles):
+    assert register(bundles["first"], None) == "1"
+    assert register(bundles["second"], "1") == "2"
+    with pytest.raises(InputError) as refused:
+        register(bundles["third"], "1")
+    assert str(refused.value) == f"{NAME}: version 2 took the alias {ALIAS} meanwhile; run the same command again"
+    with pytest.raises(InputError, match="version 2 took the alias"):
+        register(bundles["third"], None)
+    assert versions() == ["2", "1"]
+    assert tracking.version_of(NAME, ALIAS).experiment == "second"
+    # The same bundle twice at once, and an older one that is better all the same.
+    assert register(bundles["second"], "1") == "2"
+    assert register(bundles["first"], "2") == "1"
+
+
+def test_an_alias_that_is_gone_meanwhile_is_said(bundles):
+    with pytest.raises(InputError, match=r"version 3 lost the alias champion meanwhile; run"):
+        register(bundles["first"], "3")
