@@ -19,6 +19,8 @@ LONGEST_CARD = 5000
 CUT = "\n\nThe whole card is README.md of the bundle, among the model's artifacts.\n"
 # The metadata at a card's top, which is no Markdown.
 METADATA = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
+# What MLflow takes as an alias, and what it keeps for itself.
+ALIAS, RESERVED = re.compile(r"[\w-]{1,255}"), re.compile(r"v\d+|latest", re.IGNORECASE)
 
 
 class Version(NamedTuple):
@@ -43,8 +45,9 @@ def version_of(name: str, alias: str) -> Version | None:
     """Return the version of a registered model that has an alias; None where none has.
 
     Raises:
-        InputError: if the store does not answer.
+        InputError: for an alias that MLflow does not take, or if the store does not answer.
     """
+    check_alias(alias)
     quieten()
     with told_in_a_line(), opened() as store:
         found = _aliased(store, _quoted(name), alias)
@@ -74,9 +77,10 @@ def register(folder: Path, *, name: str, alias: str, expected: str | None) -> st
         The version's number; that of a bundle that is one already stays.
 
     Raises:
-        InputError: for a folder that is no bundle, a name that MLflow does not take, an alias that another version took
-            meanwhile, or if the store does not answer.
+        InputError: for a folder that is no bundle, a name or an alias that MLflow does not take, an alias that another
+            version took meanwhile, or if the store does not answer.
     """
+    check_alias(alias)
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
     with told_in_a_line(), opened() as store:
@@ -98,6 +102,18 @@ def register(folder: Path, *, name: str, alias: str, expected: str | None) -> st
             number = str(made.version)
         store.client.set_registered_model_alias(name, alias, number)
     return number
+
+
+def check_alias(alias: str) -> None:
+    """Compare an alias with MLflow's rules, which it applies only once a version is there.
+
+    Raises:
+        InputError: for one that breaks them.
+    """
+    if not ALIAS.fullmatch(alias):
+        raise InputError(f"--alias {alias!r}: takes 1 to 255 letters, digits, - and _; name another")
+    if RESERVED.fullmatch(alias):
+        raise InputError(f"--alias {alias}: MLflow keeps `latest`, and v with a number, for itself; name another")
 
 
 def description(card: str) -> str:

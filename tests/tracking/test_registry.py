@@ -9,7 +9,7 @@ import pytest
 from pipeline import tracking
 from pipeline.core import digests
 from pipeline.core.errors import InputError
-from pipeline.tracking import models
+from pipeline.tracking import models, registry
 
 NAME, ALIAS = "orbweaver-spiders", "champion"
 
@@ -60,3 +60,27 @@ def test_of_two_registrations_at_once_the_second_is_refused_and_makes_no_version
 def test_an_alias_that_is_gone_meanwhile_is_said(bundles):
     with pytest.raises(InputError, match=r"version 3 lost the alias champion meanwhile; run"):
         register(bundles["first"], "3")
+
+
+@pytest.mark.parametrize(
+    ("alias", "why"),
+    [
+        ("my alias!", "letters, digits, - and _"),
+        ("", "letters, digits"),
+        ("v2", "keeps `latest`, and v with a number"),
+        ("Latest", "keeps `latest`"),
+    ],
+)
+def test_an_alias_that_mlflow_does_not_take_is_refused_before_anything_is_made(tmp_path, monkeypatch, alias, why):
+    monkeypatch.setattr(models, "log_bundle", pytest.fail)
+    for ask in (
+        lambda: tracking.version_of(NAME, alias),
+        lambda: tracking.register(tmp_path, name=NAME, alias=alias, expected=None),
+    ):
+        with pytest.raises(InputError, match=rf"^--alias .*{why}.*; name another$"):
+            ask()
+
+
+@pytest.mark.parametrize("alias", ["champion", "v2-best", "latest_one", "été"])
+def test_other_aliases_are_taken(alias):
+    registry.check_alias(alias)
