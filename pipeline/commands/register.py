@@ -70,6 +70,8 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
     except InputError as error:
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None
     points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
+    if any(len(one.trials) > 1 for one in (new, old)):
+        points += " of the experiments, not of these two networks alone"
     if pair.better != new.name:
         raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{OUT}")
     return f"{pair.verdict} ({points})"
@@ -89,6 +91,9 @@ def incomparable(said: Description, before: Version) -> str:
         return f"this bundle ({said.kind}) has no test score of its own"
     if not before.scored:
         return f"that bundle ({before.kind}) has no test score of its own"
+    for which, kind in (("this", said.kind), ("that", before.kind)):
+        if kind == "ensemble":
+            return f"{which} bundle (ensemble) averages several networks, and `orbweaver compare` compares single ones"
     if said.origin.experiment == before.experiment:
         return "both are of one experiment, which is no better than itself"
     return ""

@@ -1,5 +1,6 @@
 """A bundle takes the place of another if `compare` finds its experiment better, and in one line not."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)
+SCORED_ENSEMBLE = replace(described.ENSEMBLE, scores=described.REPEAT.scores)
 IMAGES = 40
 # How many of the images each experiment tells right.
 RIGHT = {"better": 40, "old": 20, "equal": 20, "slightly": 21, "worse": 4, "elsewhere": 40}
@@ -81,6 +83,13 @@ def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, exper
         ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are neither here nor in"),
         ("old", OLD, described.REPEAT, "both are of one experiment"),
         ("better", OLD, described.FINAL, r"this bundle \(final\) has no test score of its own"),
+        (
+            "better",
+            OLD._replace(kind="ensemble"),
+            described.REPEAT,
+            r"that bundle \(ensemble\) averages several networks",
+        ),
+        ("old", OLD, SCORED_ENSEMBLE, r"this bundle \(ensemble\) averages several networks, and `orbweaver compare`"),
         ("better", OLD._replace(scored=False, kind="ensemble"), described.REPEAT, r"that bundle \(ensemble\) has no"),
     ],
 )
@@ -88,6 +97,20 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(experiments, experim
     with pytest.raises(InputError, match=f"^not compared with spiders version 3.*{why}.*--force") as refused:
         judged(experiment, before, said)
     assert "\n" not in str(refused.value)
+
+
+def test_of_several_repeats_it_is_said_that_the_experiments_are_compared(experiments, monkeypatch):
+    read = reading.read
+
+    def twice(name):
+        one = read(name)
+        return one._replace(trials={1: one.trials[1], 2: one.trials[1]})
+
+    monkeypatch.setattr(reading, "read", twice)
+    alone = r"points of accuracy in 2 repeats of the experiments, not of these two networks alone\)"
+    assert re.search(rf"\(\+50\.0 {alone}$", judged("better"))
+    with pytest.raises(InputError, match=rf"\(-40\.0 {alone}; --force"):
+        judged("worse")
 
 
 def test_an_experiment_that_cannot_be_read_may_be_registered_by_force(experiments):
