@@ -9,7 +9,7 @@ import pytest
 from pipeline import tracking
 from pipeline.core import digests
 from pipeline.core.errors import InputError
-from pipeline.tracking import models, registry
+from pipeline.tracking import models, registry, saving
 
 NAME, ALIAS = "orbweaver-spiders", "champion"
 
@@ -28,7 +28,7 @@ def bundle(place, **origin):
 @pytest.fixture
 def bundles(tracked, monkeypatch):
     """Three bundles, by a name that is their experiment's."""
-    monkeypatch.setattr(models, "save", lambda target, folder, said, *, run, model: shutil.copytree(folder, target))
+    monkeypatch.setattr(saving, "save", lambda target, folder, said, *, run, model: shutil.copytree(folder, target))
     return {name: bundle(tracked / name, experiment=name) for name in ("first", "second", "third")}
 
 
@@ -84,3 +84,27 @@ def test_an_alias_that_mlflow_does_not_take_is_refused_before_anything_is_made(t
 @pytest.mark.parametrize("alias", ["champion", "v2-best", "latest_one", "été"])
 def test_other_aliases_are_taken(alias):
     registry.check_alias(alias)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_lies_in_a_bundles_folder_besides_is_not_logged_nor_is_its_place(clone):
+    folder = bundle(clone / "clinic")
+    (folder / "maps").mkdir()
+    for name in ("maps/00001-smith.png", "IMG_1.jpg"):
+        (folder / name).write_bytes(b"a photograph")
+    saved = clone / "model"
+    saving.save(saved, folder, described.REPEAT)
+    files = [file.relative_to(saved).as_posix() for file in saved.rglob("*") if file.is_file()]
+    assert sorted(file for file in files if not file.startswith(("code/", "input_example", "serving_"))) == [
+        "MLmodel",
+        *(f"artifacts/bundle/{name}" for name in ("README.md", "SHA256SUMS", "bundle.json", "weights.safetensors")),
+        "conda.yaml",
+        "python_env.yaml",
+        "requirements.txt",
+        "served.py",
+    ]
+    text = (saved / "MLmodel").read_text(encoding="utf-8")
+    assert "uri: bundle\n" in text
+    assert str(clone) not in text
+    assert "clinic" not in text
+    assert "tmp" not in text
