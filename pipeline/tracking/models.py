@@ -19,7 +19,7 @@ from pipeline.tracking import labels, saving
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.saving import MODEL
-from pipeline.tracking.store import Store, make_run, opened, quieten, runs_of
+from pipeline.tracking.store import Store, make_run, opened, patient, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -127,7 +127,8 @@ def _log(store: Store, run: str, folder: Path, said: Description) -> str:
     store.client.log_outputs(run, [LoggedModelOutput(model, step=0)])
     with TemporaryDirectory() as place:
         saving.save(Path(place, MODEL), folder, said, run=run, model=model)
-        store.client.log_model_artifacts(model, str(Path(place, MODEL)))
+        with patient():
+            store.client.log_model_artifacts(model, str(Path(place, MODEL)))
     store.client.finalize_logged_model(model, "READY")
     return str(model)
 
