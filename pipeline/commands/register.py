@@ -1,5 +1,6 @@
 """`orbweaver register`: a bundle as a version of a model in MLflow's registry, if it is better than the one in use."""
 
+import re
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Pair
@@ -31,15 +32,35 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     said = contents.describe(folder)
-    name = name or f"orbweaver-{said.origin.data_set}"
+    given, name = name is not None, name or default_name(said)
     key = tracking.content_key(folder)
     before = tracking.version_of(name, alias)
     if before and before.bundle == key:
         click.echo(f"register: {name} version {before.number} is this bundle, and has the alias {alias} already")
         return
+    if before and force and not given:
+        check_images(said, name, alias, before)
     verdict = "by --force" if force else judged(said, name, alias, before)
     number = tracking.register(folder, name=name, alias=alias, expected=before.number if before else None)
     click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
+
+
+def default_name(said: Description) -> str:
+    """Return the registered model of a data set, without the signs that MLflow's filters and addresses use."""
+    return "orbweaver-" + re.sub(r"[^\w .+-]", "_", said.origin.data_set)
+
+
+def check_images(said: Description, name: str, alias: str, before: Version) -> None:
+    """Compare the images of a bundle with those of the version that it would replace unasked.
+
+    Raises:
+        InputError: where they are others; folders of one name may hold anything.
+    """
+    if before.images and before.images != said.origin.data_sha256:
+        raise InputError(
+            f"{name} version {before.number}, which has the alias {alias}, is of other images; "
+            f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
+        )
 
 
 def judged(said: Description, name: str, alias: str, before: Version | None) -> str:

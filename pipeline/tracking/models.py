@@ -29,6 +29,7 @@ TASK = "image-classification"
 BUNDLE, KIND, EXPERIMENT = f"{labels.NAME}.bundle", f"{labels.NAME}.kind", f"{labels.NAME}.experiment"
 # Whether it has a test score of its own.
 SCORED = f"{labels.NAME}.scored"
+IMAGES = "data_sha256"
 LOG_SECONDS = 120.0
 
 
@@ -97,7 +98,7 @@ def tags_of(said: Description) -> dict[str, str]:
         SCORED: labels.text(bool(said.scores)),
         "repeats": labels.text([one.repeat for one in said.members if one.repeat is not None]),
         "data": said.origin.data_set,
-        "data_sha256": said.origin.data_sha256,
+        IMAGES: said.origin.data_sha256,
         "backbone": said.network.backbone,
         "recipe": said.origin.recipe,
     }

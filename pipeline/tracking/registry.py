@@ -32,6 +32,7 @@ class Version(NamedTuple):
         experiment: the key of its experiment.
         kind: of its bundle.
         scored: whether it has a test score of its own.
+        images: a hash over the images and labels of its data set; "" where it is not known.
     """
 
     number: str
@@ -39,6 +40,7 @@ class Version(NamedTuple):
     experiment: str
     kind: str
     scored: bool
+    images: str = ""
 
 
 def version_of(name: str, alias: str) -> Version | None:
@@ -60,6 +62,7 @@ def version_of(name: str, alias: str) -> Version | None:
             experiment=tags.get(models.EXPERIMENT, ""),
             kind=tags.get(models.KIND, "of other origin"),
             scored=tags.get(models.SCORED) == "true",
+            images=tags.get(models.IMAGES, ""),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import described
 import pytest
+from click.testing import CliRunner
 
 from pipeline import tracking
 from pipeline.commands import register
@@ -119,3 +120,35 @@ def test_an_experiment_that_cannot_be_read_may_be_registered_by_force(experiment
         InputError, match=r"^not compared with .*: better: .*summary\.json: No such file.*; --force reg"
     ):
         judged("better")
+
+
+@pytest.mark.parametrize(("data", "name"), [("my spiders", "orbweaver-my spiders"), ("l'a:b/c", "orbweaver-l_a_b_c")])
+def test_a_models_name_is_that_of_the_data_set_in_signs_that_mlflow_takes(data, name):
+    assert register.default_name(described.of(data_set=data)) == name
+
+
+@pytest.fixture
+def registered(clone, monkeypatch):
+    """Registers a bundle, which is another than the one in use, by these options; gives the last line."""
+    monkeypatch.setattr(register.contents, "describe", lambda folder: described.of(data_set="own"))
+    monkeypatch.setattr(tracking, "content_key", lambda folder: "a" * 64)
+    monkeypatch.setattr(tracking, "register", lambda folder, **_: "4")
+
+    def call(images, *options):
+        monkeypatch.setattr(tracking, "version_of", lambda *_: OLD._replace(images=images))
+        done = CliRunner().invoke(register.command, ["bundle", *options], catch_exceptions=False)
+        return done.output
+
+    return call
+
+
+def test_force_does_not_replace_a_version_of_other_images_unless_the_model_is_named(registered):
+    line = (
+        "^orbweaver-own version 3, which has the alias champion, is of other images; "
+        "--name orbweaver-own --force replaces it all the same, and another --name keeps both$"
+    )
+    with pytest.raises(InputError, match=line):
+        registered("other", "--force")
+    assert "orbweaver-own version 4 has the alias" in registered("other", "--force", "--name", "orbweaver-own")
+    assert "version 4 has the alias champion: by --force" in registered(described.ORIGIN.data_sha256, "--force")
+    assert "version 4 has the alias champion: by --force" in registered("", "--force")

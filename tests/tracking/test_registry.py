@@ -51,7 +51,8 @@ def test_of_two_registrations_at_once_the_second_is_refused_and_makes_no_version
     with pytest.raises(InputError, match="version 2 took the alias"):
         register(bundles["third"], None)
     assert versions() == ["2", "1"]
-    assert tracking.version_of(NAME, ALIAS).experiment == "second"
+    found = tracking.version_of(NAME, ALIAS)
+    assert (found.experiment, found.images) == ("second", described.ORIGIN.data_sha256)
     # The same bundle twice at once, and an older one that is better all the same.
     assert register(bundles["second"], "1") == "2"
     assert register(bundles["first"], "2") == "1"
