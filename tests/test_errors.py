@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.errors import InputError, end_with, one_line_errors
 from pipeline.core.paths import written_whole
 
 
@@ -52,6 +52,25 @@ def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(
         raise error
     assert left.value.code == 1
     assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; `nvidia-smi` lists other")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("no such run"), "reproduce: error: no such run\n"),
+        (FileNotFoundError(2, "No such file", "a"), "reproduce: error: a: No such file\n"),
+        (KeyError("mistake"), "KeyError: 'mistake'\n"),
+        (torch.OutOfMemoryError("CUDA"), None),
+    ],
+)
+def test_where_1_is_an_answer_every_error_has_another_status(
+    capsys: pytest.CaptureFixture[str], error: Exception, line: str | None
+) -> None:
+    end_with(2, error)
+    with pytest.raises(SystemExit) as left, one_line_errors("reproduce"):
+        raise error
+    assert left.value.code == 2
+    assert line is None or capsys.readouterr().err.endswith(line)
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:

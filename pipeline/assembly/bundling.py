@@ -206,7 +206,7 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOri
         commit=runtime.git_commit,
         changed=runtime.git_dirty,
         code=record.code,
-        data_set=record.data.set,
+        data_set=runtime.naming.data or record.data.set,
         data_sha256=runtime.data_sha256,
         images=record.data.images,
         parts=parts,

@@ -101,7 +101,7 @@ class BundleOrigin:
         commit: the commit that was checked out when it was trained; "" outside git.
         changed: whether tracked files differed from it.
         code: a hash over the source files.
-        data_set: the name of the data set.
+        data_set: the name of the data set; of the user's own photographs that of their folder, without the path.
         data_sha256: of all images and labels.
         images: how many there are.
         parts: images by part of the first network's repeat.

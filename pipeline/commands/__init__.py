@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.core.errors import InputError, one_line_errors
+from pipeline.core.errors import InputError, end_with, one_line_errors
 
 # Each is the `command` of the module of its name, and the first sentence of its help, so that the list imports none.
 COMMANDS = {
@@ -25,6 +25,8 @@ COMMANDS = {
 }
 # The module of a command that nodes of a cluster run, and users do not type.
 HIDDEN = {"cell": "worker"}
+# The status of an error in a command whose 1 is its answer.
+FAILED = {"reproduce": 2}
 
 
 class _Commands(click.Group):
@@ -45,12 +47,16 @@ class _Commands(click.Group):
             formatter.write_dl(sorted(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """End after Ctrl-C with a shell's own status; click's is 1, which is an answer of some commands."""
+        """End after Ctrl-C with a shell's own status, and after an error with another than 1, where 1 is an answer."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo(f"{ctx.invoked_subcommand}: interrupted", err=True)
             ctx.exit(130)
+        except Exception as error:
+            if (name := ctx.invoked_subcommand) in FAILED:
+                end_with(FAILED[name], error)
+            raise
 
 
 @click.command(cls=_Commands)

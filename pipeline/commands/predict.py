@@ -82,7 +82,7 @@ def command(
     --out, results are printed: as text on a terminal, otherwise as CSV. A file that cannot be used is reported on
     standard error, and the others are processed.
     """
-    outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given)
+    outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
     if not DEVICE.fullmatch(device):
         raise InputError(f"--device {device}: give auto, cpu, cuda, cuda:1 or mps")
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
@@ -95,8 +95,8 @@ def command(
     context.exit(int(strict and counts["unusable"] > 0))
 
 
-def checked(outputs: Outputs, given: Sequence[str]) -> Outputs:
-    """Return the places of results; each can be written to and is not what is read.
+def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:
+    """Return the places of results; each can be written to and is not what is read, nor in the bundle.
 
     Raises:
         InputError: naming the first that cannot.
@@ -113,6 +113,9 @@ def checked(outputs: Outputs, given: Sequence[str]) -> Outputs:
             raise InputError(f"{name} {place}: is a file; name a folder")
         if place and any(place.resolve() == Path(one).resolve() for one in given):
             raise InputError(f"{name} {place}: is the input folder; name another folder")
+    for name, place in zip(("--out", "--page", "--cam", "--sort-into"), outputs, strict=True):
+        if place and place.resolve().is_relative_to(bundle.resolve()):
+            raise InputError(f"{name} {place}: is in the bundle {bundle}; name a place outside")
     return outputs
 
 

@@ -1,5 +1,6 @@
 """`orbweaver register`: a bundle as a version of a model in MLflow's registry, if it is better than the one in use."""
 
+import re
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Pair
@@ -31,15 +32,35 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     said = contents.describe(folder)
-    name = name or f"orbweaver-{said.origin.data_set}"
+    given, name = name is not None, name or default_name(said)
     key = tracking.content_key(folder)
     before = tracking.version_of(name, alias)
     if before and before.bundle == key:
         click.echo(f"register: {name} version {before.number} is this bundle, and has the alias {alias} already")
         return
+    if before and force and not given:
+        check_images(said, name, alias, before)
     verdict = "by --force" if force else judged(said, name, alias, before)
-    number = tracking.register(folder, name=name, alias=alias)
+    number = tracking.register(folder, name=name, alias=alias, expected=before.number if before else None)
     click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
+
+
+def default_name(said: Description) -> str:
+    """Return the registered model of a data set, without the signs that MLflow's filters and addresses use."""
+    return "orbweaver-" + re.sub(r"[^\w .+-]", "_", said.origin.data_set)
+
+
+def check_images(said: Description, name: str, alias: str, before: Version) -> None:
+    """Compare the images of a bundle with those of the version that it would replace unasked.
+
+    Raises:
+        InputError: where they are others; folders of one name may hold anything.
+    """
+    if before.images and before.images != said.origin.data_sha256:
+        raise InputError(
+            f"{name} version {before.number}, which has the alias {alias}, is of other images; "
+            f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
+        )
 
 
 def judged(said: Description, name: str, alias: str, before: Version | None) -> str:
@@ -70,6 +91,8 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
     except InputError as error:
         raise InputError(f"not compared with {who}: {error}; {OUT}") from None
     points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
+    if any(len(one.trials) > 1 for one in (new, old)):
+        points += " of the experiments, not of these two networks alone"
     if pair.better != new.name:
         raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{OUT}")
     return f"{pair.verdict} ({points})"
@@ -89,6 +112,9 @@ def incomparable(said: Description, before: Version) -> str:
         return f"this bundle ({said.kind}) has no test score of its own"
     if not before.scored:
         return f"that bundle ({before.kind}) has no test score of its own"
+    for which, kind in (("this", said.kind), ("that", before.kind)):
+        if kind == "ensemble":
+            return f"{which} bundle (ensemble) averages several networks, and `orbweaver compare` compares single ones"
     if said.origin.experiment == before.experiment:
         return "both are of one experiment, which is no better than itself"
     return ""

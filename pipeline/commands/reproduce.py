@@ -35,7 +35,8 @@ def command(run: str, repeat: int | None, reuse_data: bool, keep: bool, on: str,
     """Repeat RUN from scratch and compare every output bit by bit.
 
     RUN is the ID of a run in MLflow (of an experiment or of one repeat), a DVC experiment, or a git revision. It is
-    repeated in a temporary clone; run times are not compared. Exit status 0 means identical, 1 different.
+    repeated in a temporary clone; run times are not compared. Exit status 0 means identical, 1 different, 2 an
+    error.
     """
     from pipeline.running import rerun_job
 

@@ -4,6 +4,7 @@ import errno
 import shutil
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ OUT_OF_MEMORY = (
 )
 # What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
 NO_ROOM = ("out of memory", "_status_alloc_failed")
+# The attribute of an error that ends a program with another status than 1.
+_STATUS = "exit_status"
 
 
 class InputError(Exception):
@@ -50,6 +53,15 @@ def _terminate(signum: int, _frame: object) -> None:
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
 
+def end_with(status: int, error: Exception) -> None:
+    """Have an error end the program with this status: of some commands, 1 is an answer."""
+    setattr(error, _STATUS, status)
+
+
+def _status(error: Exception) -> int:
+    return int(getattr(error, _STATUS, 1))
+
+
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn an error inside into one line on standard error and a non-zero exit.
@@ -62,7 +74,7 @@ def one_line_errors(name: str) -> Iterator[None]:
         name: what is running, for the line's beginning.
 
     Raises:
-        SystemExit: with 1; 130 where the run was interrupted; the status of `StoppedError`.
+        SystemExit: with 1, or the status of `end_with`; 130 where the run was interrupted; that of `StoppedError`.
     """
     for number in SIGNALS[1:]:
         # Under `nohup` the terminal may close.
@@ -72,20 +84,23 @@ def one_line_errors(name: str) -> Iterator[None]:
         yield
     except InputError as error:
         print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(_status(error)) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         line = shortening.line(f"{where}{error.strerror or error}")
         print(f"{name}: error: {line}{_room(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(_status(error)) from None
     except StoppedError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except KeyboardInterrupt:
         print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if is_out_of_memory(error):
+            print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
+        elif hasattr(error, _STATUS):
+            traceback.print_exception(error)
+        else:
+            raise
+        raise SystemExit(_status(error)) from None

@@ -11,6 +11,7 @@ from pipeline.tracking.address import shown, uri
 from pipeline.tracking.labels import NAME
 
 USER, PASSWORD, EXPERIMENT = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_EXPERIMENT_NAME"
+TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 STATUS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}
 LONGEST_REASON = 200
 
@@ -50,6 +51,8 @@ def _away(error: Exception) -> str:
         if isinstance(one, ConnectionError | RetryError | Timeout):
             inner = getattr(one.args[0] if one.args else None, "reason", None) or one
             reason = re.split(r"\] |: ", str(inner))[-1]
+            if late := re.search(r"read timeout=([\d.]+)", str(inner)):
+                return f"took longer than {late[1]} s to answer; is the server up? {TIMEOUT}=SECONDS gives it more time"
             whole = reason.rstrip("')") if reason.count(")") > reason.count("(") else reason
             return f"does not answer ({shown(whole)}); is MLFLOW_TRACKING_URI right, and the server up?"
     return ""

@@ -4,45 +4,33 @@ It has a run of its own, below its experiment's, as its scores are its own: thos
 networks' mean, where the experiment's run has means over repeats.
 """
 
-import io
-import os
-import shutil
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.bundles import contents
 from pipeline.bundles.description import FORMAT, Description
 from pipeline.core import paths
 from pipeline.core.files import flat
-from pipeline.tracking import labels
+from pipeline.tracking import labels, saving
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
-from pipeline.tracking.store import Store, make_run, opened, quieten, runs_of
+from pipeline.tracking.saving import MODEL
+from pipeline.tracking.store import Store, make_run, opened, patient, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
-    from mlflow.models import ModelSignature
 
-MODEL, SERVED, TASK = "bundle", "served.py", "image-classification"
+TASK = "image-classification"
 # Tags of a model: the bundle's content, its kind, and the key of its experiment.
 BUNDLE, KIND, EXPERIMENT = f"{labels.NAME}.bundle", f"{labels.NAME}.kind", f"{labels.NAME}.experiment"
 # Whether it has a test score of its own.
 SCORED = f"{labels.NAME}.scored"
-# The rooms that a bundle may import: it and those below it.
-ROOMS = ("bundles", "core", "datasets", "evaluation", "networks", "regularizers", "training")
-CODE = Path(__file__).parents[1]
-# What loading a bundle needs, in the versions that its scores are of.
-NEEDS = ("torch", "torchvision", "safetensors", "pillow", "numpy", "tqdm")
+IMAGES = "data_sha256"
 LOG_SECONDS = 120.0
-# The drawn image of the example has this side.
-EXAMPLE_SIDE = 96
 
 
 class Logged(NamedTuple):
@@ -110,7 +98,7 @@ def tags_of(said: Description) -> dict[str, str]:
         SCORED: labels.text(bool(said.scores)),
         "repeats": labels.text([one.repeat for one in said.members if one.repeat is not None]),
         "data": said.origin.data_set,
-        "data_sha256": said.origin.data_sha256,
+        IMAGES: said.origin.data_sha256,
         "backbone": said.network.backbone,
         "recipe": said.origin.recipe,
     }
@@ -139,90 +127,11 @@ def _log(store: Store, run: str, folder: Path, said: Description) -> str:
     ).model_id
     store.client.log_outputs(run, [LoggedModelOutput(model, step=0)])
     with TemporaryDirectory() as place:
-        save(Path(place, MODEL), folder, said, run=run, model=model)
-        store.client.log_model_artifacts(model, str(Path(place, MODEL)))
+        saving.save(Path(place, MODEL), folder, said, run=run, model=model)
+        with patient():
+            store.client.log_model_artifacts(model, str(Path(place, MODEL)))
     store.client.finalize_logged_model(model, "READY")
     return str(model)
-
-
-def save(target: Path, folder: Path, said: Description, *, run: str = "", model: str = "") -> None:
-    """Write a bundle as a folder that MLflow loads.
-
-    `mlflow.pyfunc.log_model` would write the places of the store and of our code into it.
-    """
-    import mlflow
-    from mlflow.models import Model
-
-    described = Model(
-        run_id=run or None,
-        model_id=model or None,
-        metadata={"classes": list(said.classes), "bundle_format": said.format, "kind": said.kind},
-    )
-    with _code() as code, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mlflow.pyfunc.save_model(
-            path=str(target),
-            mlflow_model=described,
-            python_model=str(CODE / "tracking" / SERVED),
-            # Written down as it is, so that it names no folder above this one.
-            artifacts={MODEL: os.path.relpath(folder)},
-            code_paths=[str(code)],
-            signature=signature(said),
-            input_example=(example(), {"top": 1}),
-            pip_requirements=needs(said),
-        )
-    described.flavors["python_function"]["model_code_path"] = SERVED
-    described.save(str(target / "MLmodel"))
-    for cache in target.rglob("__pycache__"):
-        shutil.rmtree(cache)
-
-
-@contextmanager
-def _code() -> Iterator[Path]:
-    """Yield a copy of the package with the rooms that a bundle needs."""
-    with TemporaryDirectory() as folder:
-        package = Path(folder, CODE.name)
-        package.mkdir()
-        shutil.copyfile(CODE / "__init__.py", package / "__init__.py")
-        for room in ROOMS:
-            shutil.copytree(CODE / room, package / room, ignore=shutil.ignore_patterns("__pycache__"))
-        yield package
-
-
-def signature(said: Description) -> "ModelSignature":
-    """Return what the model takes and gives; the classes are in it, in the order of the scores."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array, DataType, Object, Property
-
-    from pipeline.bundles.answering import TOP
-
-    label, number = Property("class", DataType.string), Property("probability", DataType.double)
-    by_class = Object([Property(name, DataType.double) for name in said.classes])
-    taken: list[Any] = [ColSpec("binary", "image", required=False), ColSpec("string", "path", required=False)]
-    given: list[Any] = [
-        ColSpec("string", "class"),
-        ColSpec("double", "probability"),
-        ColSpec(Array(Object([label, number])), "top"),
-        ColSpec(by_class, "probabilities"),
-    ]
-    return ModelSignature(Schema(taken), Schema(given), ParamSchema([ParamSpec("top", DataType.integer, TOP)]))
-
-
-def example() -> Any:
-    """Return an input of the model: a drawn spider as a PNG file's bytes."""
-    import pandas  # type: ignore[import-untyped]
-
-    from pipeline.datasets.synthetic.synthetic import spider_image
-
-    content = io.BytesIO()
-    spider_image(0, 0, size=EXAMPLE_SIDE, seed=0).save(content, "PNG")
-    return pandas.DataFrame({"image": [content.getvalue()]})
-
-
-def needs(said: Description) -> list[str]:
-    """Return what loading it takes, as pip has it, in the versions of its training where they are recorded."""
-    return [f"{name}=={said.origin.versions.get(name) or metadata.version(name)}" for name in NEEDS]
 
 
 def params(said: Description) -> dict[str, str]:

@@ -2,22 +2,17 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.core import paths
 from pipeline.core.records import Record, Runtime
+from pipeline.tracking import patches
 
 HIDDEN = "hidden"
 # Stages that read files of the user's from places that params.yaml names.
 READERS = ("collect", "source")
-OWN_PLACES = {path.as_posix() for path in (paths.OWN_FOLDER, paths.NO_ARCHIVE, paths.NO_WEIGHTS_FILE)}
-# In a patch: a place in params.yaml, and the content of a file that is no text.
-_TELLING = re.compile(r"^[+\- ](?:folder|archive|weights_file):|^GIT binary patch$", re.MULTILINE)
-_OWN = re.compile(rf"^[+\- ]\w+: (?:{'|'.join(map(re.escape, sorted(OWN_PLACES)))})(?:\s+#.*)?$")
-_IMAGES = re.compile(r"^diff --git .*\.(?:jpe?g|png|webp|tiff?|bmp|gif|ppm|avif|jp2)\"?$", re.MULTILINE | re.IGNORECASE)
 PATH = "path"
 
 
@@ -55,14 +50,10 @@ def record(one: Record) -> Record:
 
 
 def changes(patch: str | None) -> str | None:
-    """Return a patch; None where it has a place of files, an image or its name."""
-    if patch is None or _IMAGES.search(patch) or any(str(place) in patch for place in (paths.root(), Path.home())):
+    """Return a patch; None where it has a place of files, an address, a secret, an image or its name."""
+    if patch is None or any(str(place) in patch for place in (paths.root(), Path.home())):
         return None
-    for match in _TELLING.finditer(patch):
-        line = patch[match.start() :].partition("\n")[0]
-        if not _OWN.match(line):
-            return None
-    return patch
+    return None if patches.is_telling(patch) else patch
 
 
 def stages(locked: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,4 +73,4 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(path: str) -> str:
-    return path if path.startswith("pipeline/") or path in OWN_PLACES else HIDDEN
+    return path if path.startswith("pipeline/") or path in patches.OWN_PLACES else HIDDEN

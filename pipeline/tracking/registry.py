@@ -19,6 +19,8 @@ LONGEST_CARD = 5000
 CUT = "\n\nThe whole card is README.md of the bundle, among the model's artifacts.\n"
 # The metadata at a card's top, which is no Markdown.
 METADATA = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
+# What MLflow takes as an alias, and what it keeps for itself.
+ALIAS, RESERVED = re.compile(r"[\w-]{1,255}"), re.compile(r"v\d+|latest", re.IGNORECASE)
 
 
 class Version(NamedTuple):
@@ -30,6 +32,7 @@ class Version(NamedTuple):
         experiment: the key of its experiment.
         kind: of its bundle.
         scored: whether it has a test score of its own.
+        images: a hash over the images and labels of its data set; "" where it is not known.
     """
 
     number: str
@@ -37,14 +40,16 @@ class Version(NamedTuple):
     experiment: str
     kind: str
     scored: bool
+    images: str = ""
 
 
 def version_of(name: str, alias: str) -> Version | None:
     """Return the version of a registered model that has an alias; None where none has.
 
     Raises:
-        InputError: if the store does not answer.
+        InputError: for an alias that MLflow does not take, or if the store does not answer.
     """
+    check_alias(alias)
     quieten()
     with told_in_a_line(), opened() as store:
         found = _aliased(store, _quoted(name), alias)
@@ -57,21 +62,33 @@ def version_of(name: str, alias: str) -> Version | None:
             experiment=tags.get(models.EXPERIMENT, ""),
             kind=tags.get(models.KIND, "of other origin"),
             scored=tags.get(models.SCORED) == "true",
+            images=tags.get(models.IMAGES, ""),
         )
 
 
-def register(folder: Path, *, name: str, alias: str) -> str:
+def register(folder: Path, *, name: str, alias: str, expected: str | None) -> str:
     """Make a bundle's model, logged if it is not yet, a version of a registered model with an alias.
+
+    Args:
+        folder: the bundle.
+        name: the registered model.
+        alias: what the version gets.
+        expected: the number of the version that the bundle was compared with, which must have the alias still; None
+            where no version had it.
 
     Returns:
         The version's number; that of a bundle that is one already stays.
 
     Raises:
-        InputError: for a folder that is no bundle, a name that MLflow does not take, or if the store does not answer.
+        InputError: for a folder that is no bundle, a name or an alias that MLflow does not take, an alias that another
+            version took meanwhile, or if the store does not answer.
     """
+    check_alias(alias)
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
     with told_in_a_line(), opened() as store:
+        # No version is made in vain.
+        _check_unmoved(_aliased(store, _quoted(name), alias), expected, key, name, alias)
         if not _is_registered(store, _quoted(name)):
             store.client.create_registered_model(name)
         versions = store.client.search_model_versions(f"name = '{_quoted(name)}'")
@@ -88,6 +105,18 @@ def register(folder: Path, *, name: str, alias: str) -> str:
             number = str(made.version)
         store.client.set_registered_model_alias(name, alias, number)
     return number
+
+
+def check_alias(alias: str) -> None:
+    """Compare an alias with MLflow's rules, which it applies only once a version is there.
+
+    Raises:
+        InputError: for one that breaks them.
+    """
+    if not ALIAS.fullmatch(alias):
+        raise InputError(f"--alias {alias!r}: takes 1 to 255 letters, digits, - and _; name another")
+    if RESERVED.fullmatch(alias):
+        raise InputError(f"--alias {alias}: MLflow keeps `latest`, and v with a number, for itself; name another")
 
 
 def description(card: str) -> str:
@@ -119,6 +148,19 @@ def _aliased(store: Store, name: str, alias: str) -> "ModelVersion | None":
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE") and "not found" in str(error):
             return None
         raise
+
+
+def _check_unmoved(found: "ModelVersion | None", expected: str | None, key: str, name: str, alias: str) -> None:
+    """Compare the version that has an alias with the one that a bundle was compared with.
+
+    Raises:
+        InputError: where it is another one, unless that is of this bundle itself.
+    """
+    number = str(found.version) if found else None
+    if number == expected or (found and found.tags.get(models.BUNDLE) == key):
+        return
+    what = f"version {number} took the alias {alias}" if found else f"version {expected} lost the alias {alias}"
+    raise InputError(f"{name}: {what} meanwhile; run the same command again")
 
 
 def _quoted(name: str) -> str:

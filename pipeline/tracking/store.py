@@ -15,7 +15,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.tracking.address import database_at, is_server, shown, uri
 from pipeline.tracking.content import Point
-from pipeline.tracking.failures import told_in_a_line
+from pipeline.tracking.failures import TIMEOUT, told_in_a_line
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    TIMEOUT: "5",
 }
+# A request that sends a file of a model may take this many seconds.
+UPLOAD_SECONDS = "600"
 # Before it is said who holds the store, and after that.
 QUIET_SECONDS, LOCK_SECONDS = 30.0, 600.0
 # MLflow takes 100 parameters, 100 tags, and 1,000 of all together.
@@ -141,6 +143,20 @@ def quieten() -> None:
     """Set what mlflow reads when it is imported or asks a server; the user's own settings stay."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Give requests the time that large files take, unless the user has set another than ours: MLflow reads it anew."""
+    before = os.environ.get(TIMEOUT)
+    if before != QUIET[TIMEOUT]:
+        yield
+        return
+    os.environ[TIMEOUT] = UPLOAD_SECONDS
+    try:
+        yield
+    finally:
+        os.environ[TIMEOUT] = before
 
 
 def initialize() -> str:

@@ -1,10 +1,12 @@
 """A bundle takes the place of another if `compare` finds its experiment better, and in one line not."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import described
 import pytest
+from click.testing import CliRunner
 
 from pipeline import tracking
 from pipeline.commands import register
@@ -14,6 +16,7 @@ from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
 
 OLD = Version(number="3", bundle="b" * 64, experiment="old", kind="repeat", scored=True)
+SCORED_ENSEMBLE = replace(described.ENSEMBLE, scores=described.REPEAT.scores)
 IMAGES = 40
 # How many of the images each experiment tells right.
 RIGHT = {"better": 40, "old": 20, "equal": 20, "slightly": 21, "worse": 4, "elsewhere": 40}
@@ -81,6 +84,13 @@ def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, exper
         ("nowhere", OLD, described.REPEAT, "the files of experiment nowhere are neither here nor in"),
         ("old", OLD, described.REPEAT, "both are of one experiment"),
         ("better", OLD, described.FINAL, r"this bundle \(final\) has no test score of its own"),
+        (
+            "better",
+            OLD._replace(kind="ensemble"),
+            described.REPEAT,
+            r"that bundle \(ensemble\) averages several networks",
+        ),
+        ("old", OLD, SCORED_ENSEMBLE, r"this bundle \(ensemble\) averages several networks, and `orbweaver compare`"),
         ("better", OLD._replace(scored=False, kind="ensemble"), described.REPEAT, r"that bundle \(ensemble\) has no"),
     ],
 )
@@ -90,9 +100,55 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(experiments, experim
     assert "\n" not in str(refused.value)
 
 
+def test_of_several_repeats_it_is_said_that_the_experiments_are_compared(experiments, monkeypatch):
+    read = reading.read
+
+    def twice(name):
+        one = read(name)
+        return one._replace(trials={1: one.trials[1], 2: one.trials[1]})
+
+    monkeypatch.setattr(reading, "read", twice)
+    alone = r"points of accuracy in 2 repeats of the experiments, not of these two networks alone\)"
+    assert re.search(rf"\(\+50\.0 {alone}$", judged("better"))
+    with pytest.raises(InputError, match=rf"\(-40\.0 {alone}; --force"):
+        judged("worse")
+
+
 def test_an_experiment_that_cannot_be_read_may_be_registered_by_force(experiments):
     Path("better/metrics/summary.json").unlink()
     with pytest.raises(
         InputError, match=r"^not compared with .*: better: .*summary\.json: No such file.*; --force reg"
     ):
         judged("better")
+
+
+@pytest.mark.parametrize(("data", "name"), [("my spiders", "orbweaver-my spiders"), ("l'a:b/c", "orbweaver-l_a_b_c")])
+def test_a_models_name_is_that_of_the_data_set_in_signs_that_mlflow_takes(data, name):
+    assert register.default_name(described.of(data_set=data)) == name
+
+
+@pytest.fixture
+def registered(clone, monkeypatch):
+    """Registers a bundle, which is another than the one in use, by these options; gives the last line."""
+    monkeypatch.setattr(register.contents, "describe", lambda folder: described.of(data_set="own"))
+    monkeypatch.setattr(tracking, "content_key", lambda folder: "a" * 64)
+    monkeypatch.setattr(tracking, "register", lambda folder, **_: "4")
+
+    def call(images, *options):
+        monkeypatch.setattr(tracking, "version_of", lambda *_: OLD._replace(images=images))
+        done = CliRunner().invoke(register.command, ["bundle", *options], catch_exceptions=False)
+        return done.output
+
+    return call
+
+
+def test_force_does_not_replace_a_version_of_other_images_unless_the_model_is_named(registered):
+    line = (
+        "^orbweaver-own version 3, which has the alias champion, is of other images; "
+        "--name orbweaver-own --force replaces it all the same, and another --name keeps both$"
+    )
+    with pytest.raises(InputError, match=line):
+        registered("other", "--force")
+    assert "orbweaver-own version 4 has the alias" in registered("other", "--force", "--name", "orbweaver-own")
+    assert "version 4 has the alias champion: by --force" in registered(described.ORIGIN.data_sha256, "--force")
+    assert "version 4 has the alias champion: by --force" in registered("", "--force")

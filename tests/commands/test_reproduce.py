@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from pipeline import tracking
-from pipeline.commands import reproduce
+from pipeline.commands import main, reproduce
 from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.records import MachineRecord
 from pipeline.experiments import cloning
+from pipeline.recovery import mending
 from pipeline.running import rerun
 from pipeline.tracking import lookup
 
@@ -56,6 +57,24 @@ def asked(monkeypatch, **changes):
 def test_a_run_that_cannot_be_made_again_is_told_with_the_way_out(project, monkeypatch, changes, message):
     with pytest.raises(InputError, match=message):
         asked(monkeypatch, **changes)
+
+
+def test_a_run_that_nobody_knows_has_another_status_than_one_that_differs(project, monkeypatch, capsys):
+    def unknown(run, *_):
+        raise InputError(f"{run}: no such run")
+
+    monkeypatch.setattr(tracking, "recorded", unknown)
+    monkeypatch.setattr(sys, "argv", ["orbweaver", "reproduce", "RUN"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "orbweaver: error: RUN: no such run\n"
+    # What every command does before its own work fails as well.
+    Path(".dvc").mkdir()
+    monkeypatch.setattr(mending, "prepare", unknown)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
 
 
 def test_a_repeat_that_the_run_has_not_is_refused():

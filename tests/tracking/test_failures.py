@@ -1,13 +1,19 @@
 """A server that is away, or refuses: one line, with the variable to set."""
 
+import os
+import shutil
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
+import described
 import pytest
 
 from pipeline import tracking
 from pipeline.core.errors import InputError
+from pipeline.tracking import failures, models, saving, store
 from pipeline.tracking.failures import AwayError
 
 
@@ -73,6 +79,67 @@ def test_a_server_that_is_not_there_or_silent_is_away_and_its_password_is_not_sh
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         said = line(monkeypatch, f"http://ada:secret@127.0.0.1:{port}", AwayError)
-        assert said.startswith(f"http://127.0.0.1:{port}: does not answer (Read timed out. (read timeout=1)); is ")
+        way_out = "is the server up? MLFLOW_HTTP_REQUEST_TIMEOUT=SECONDS gives it more time"
+        assert said == f"http://127.0.0.1:{port}: took longer than 1 s to answer; {way_out}"
     said = line(monkeypatch, f"http://ada:secret@127.0.0.1:{port}", AwayError)
     assert said.startswith(f"http://127.0.0.1:{port}: does not answer (Connection refused); is ")
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Answers an upload late, and counts it."""
+
+    uploads = 0
+
+    def do_PUT(self):
+        type(self).uploads += 1
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(1.5)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    """An upload of a model's files, as `_log` does it, to a server that takes a while."""
+    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+
+    monkeypatch.setattr(Slow, "uploads", 0)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"w" * 1000)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
+
+        def log_model_artifacts(_, folder):
+            HttpArtifactRepository(f"{place}/artifacts").log_artifacts(folder)
+
+        client = SimpleNamespace(
+            create_logged_model=lambda *_, **__: SimpleNamespace(model_id="m"),
+            log_outputs=lambda *_: None,
+            log_model_artifacts=log_model_artifacts,
+            finalize_logged_model=lambda *_: None,
+        )
+        monkeypatch.setattr(saving, "save", lambda target, folder, *_, **__: shutil.copytree(folder, target))
+        yield lambda: models._log(store.Store(client, "0"), "r", tmp_path / "model", described.REPEAT)
+        server.shutdown()
+        thread.join()
+
+
+def test_a_models_files_may_take_longer_than_other_requests_and_are_sent_once(clone, monkeypatch, upload):
+    monkeypatch.setitem(store.QUIET, failures.TIMEOUT, "1")
+    monkeypatch.setenv(failures.TIMEOUT, "1")
+    assert upload() == "m"
+    assert Slow.uploads == 1
+    assert os.environ[failures.TIMEOUT] == "1"
+
+
+def test_the_time_that_the_user_gives_holds_for_a_models_files_too_and_the_line_names_it(clone, monkeypatch, upload):
+    monkeypatch.setenv(failures.TIMEOUT, "1")
+    late = r"took longer than 1 s to answer; .* MLFLOW_HTTP_REQUEST_TIMEOUT=SECONDS"
+    with pytest.raises(AwayError, match=late), failures.told_in_a_line():
+        upload()

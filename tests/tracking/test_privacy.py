@@ -23,11 +23,79 @@ PARAMS = "diff --git a/params.yaml b/params.yaml\n--- a/params.yaml\n+++ b/param
         f"{PARAMS} folder: {PLACE}\n+lr: 0.1\n",
         f"{PARAMS}+weights_file: mine.pth\n",
         "diff --git a/data/own/a/IMG_1.jpg b/data/own/a/IMG_1.jpg\nnew file mode 100644\n",
+        "diff --git a/data/own/a/IMG_1.heic b/data/own/a/IMG_1.heic\nold mode 100755\n",
+        "diff --git a/a.txt b/b.txt\nrename from a/photo (1).DNG\nrename to b.txt\n",
         "diff --git a/x.bin b/x.bin\nGIT binary patch\nliteral 4\nLcmZQzWMT#Y01f~L\n",
     ],
 )
 def test_changes_with_a_place_or_an_image_are_not_kept(told):
     assert privacy.changes(told) is None
+
+
+def changed(file, *lines):
+    return "\n".join([f"diff --git a/{file} b/{file}", f"--- a/{file}", f"+++ b/{file}", "@@ -1 +1,2 @@", *lines, ""])
+
+
+SOURCE, STUDY, NOTES = "pipeline/training/loop.py", "studies/mine.yaml", "docs/notes.md"
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (".dvc/config", "    analytics = false"),
+        (".dvc/config.local", "x"),
+        ("where.yaml", "slurm:"),
+        ("deploy/.env", "x"),
+        ("data/groups.csv", "smith,a"),
+        (STUDY, "url = /mnt/nas/dvc"),
+        (STUDY, "  folder: /mnt/clinic/patients-2024"),
+        (STUDY, "set: {repeats: [1], folder: 'patients'}"),
+        (STUDY, "  folder: data/own patients"),
+        (STUDY, "  - ../patients"),
+        (STUDY, "  - ~/patients"),
+        (STUDY, r"  - C:\patients"),
+        (STUDY, r"  - \\nas\patients"),
+        (STUDY, "title: of patient_smith/IMG_0001.jpg"),
+        (NOTES, "patient_smith/IMG_0001.HEIC,smith"),
+        (NOTES, "From `/mnt/clinic`."),
+        (NOTES, "dvc remote add storage ssh://me@host/data"),
+        (NOTES, "rsync me@nas.example.org:photos ."),
+        (NOTES, "password = hunter2"),
+        (NOTES, 'secret_access_key: "x"'),
+        (SOURCE, "API_KEY = 'x'"),
+        (SOURCE, "    headers = {'token': 'x'}"),
+        (SOURCE, "    # as in https://example.org/a"),
+    ],
+)
+@pytest.mark.parametrize("sign", ["+", "-", " "])
+def test_a_place_an_address_a_secret_or_an_images_name_in_any_file_hides_the_changes(file, line, sign):
+    assert privacy.changes(changed(file, "+x", f"{sign}{line}")) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        (STUDY, ["+  folder: data/own", "+  set: {folder: data/own, lr: 0.1}", '+  archive: "data/none"']),
+        ("params.yaml", ["-data: synthetic", "+data: folder", "+options.data.folder.limit: 1/2"]),
+        ("dvc.yaml", ["+    cmd: python -m pipeline.stages.train ${item}", "+    - data/split/${item}.json"]),
+        (SOURCE, ["+def of(folder: Path) -> Path:", '+    return folder / f"{name}.png"', "+    x = a / b / c[1:]"]),
+        (SOURCE, ["+    y = x @ w  # (N, D) @ (D, K)", "+    tokens: Tensor = self.tokens(x)", "+    a[..., 1] /= 2"]),
+        (SOURCE, ["--- /dev/null", "+x = 1"]),
+        (NOTES, ["+See [the settings](settings.md#lr), `pipeline/core` and his and/or her `folder: PATH`."]),
+    ],
+)
+def test_ordinary_edits_are_kept(file, lines):
+    patch = changed(file, *lines)
+    assert privacy.changes(patch) == patch
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml", "pipeline/training/losses.py", "studies"])
+def test_edits_anywhere_in_the_projects_settings_are_kept(file):
+    root = Path(__file__).parents[2]
+    for one in sorted((root / file).glob("*.yaml")) if (root / file).is_dir() else [root / file]:
+        lines = one.read_text(encoding="utf-8").splitlines()
+        patch = changed(one.relative_to(root).as_posix(), *(f" {line}" for line in lines))
+        assert privacy.changes(patch) == patch
 
 
 @pytest.mark.parametrize("told", ["", f"{PARAMS} folder: data/own        # yours\n-lr: auto\n+lr: 0.1\n"])

@@ -1,0 +1,22 @@
+"""What a bundle says of where it comes from."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.assembly import bundling
+from pipeline.core import digests
+
+
+@pytest.mark.parametrize(("naming", "name"), [({"data": "my spiders"}, "my spiders"), ({}, "synthetic")])
+def test_the_users_own_photographs_have_the_name_of_their_folder(clone, files, monkeypatch, naming, name):
+    monkeypatch.setattr(tracking, "run_of", lambda key: "")
+    files.experiment(clone, repeats=(1,))
+    runtime = Path("metrics/runtime/1.json")
+    values = json.loads(runtime.read_text(encoding="utf-8"))
+    runtime.write_text(json.dumps(values | {"naming": naming}), encoding="utf-8")
+    digests.seal(runtime)
+    results = tracking.read(tracking.Folder(Path()))
+    assert bundling.origin(results.repeats[0].record, results, {}).data_set == name
