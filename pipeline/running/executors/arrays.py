@@ -13,8 +13,9 @@ from pipeline.running.executors.contract import Task
 from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
 
-# Where a node does not see the clone, logs are in its own folder; the last of an option counts.
-OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
+# Where a node does not see the clone, logs are in its own folder; the last of an option counts. Jobs do not work in
+# that folder: everybody may write to it, and Python takes modules from where it works.
+OF_THE_NODE = ("--chdir=/", "--output=/tmp/orbweaver-%A_%a.log")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ for needed in {python} {folder}/"$SLURM_ARRAY_TASK_ID".json; do
 done
 exec {python} -m pipeline.commands cell {folder}/"$SLURM_ARRAY_TASK_ID".json
 """
-# Where a node sees no file of the clone: all jobs are in the script.
+# Where a node sees no file of the clone: all jobs are in the script, and no module is taken from where it works (-P).
 SCRIPT_ALONE = """\
 #!/bin/bash
 {environment}
@@ -39,7 +39,7 @@ case "$SLURM_ARRAY_TASK_ID" in
 esac
 """
 CASE = """\
-{number}) exec {python} -m pipeline.commands cell - <<'{end}'
+{number}) exec {python} -P -m pipeline.commands cell - <<'{end}'
 {job}
 {end}
 ;;"""
