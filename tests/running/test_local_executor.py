@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from signal import Signals
 from types import SimpleNamespace
 from typing import IO
 from unittest.mock import Mock
@@ -121,14 +122,19 @@ class Run:
 
     def __init__(self, task: Task, origin: object, log: Path, gpu: str | None) -> None:
         self.gpu, self.log, self.end = gpu, log, None
-        self.is_stopped = False
+        self.signals: list[str] = []
+        self.is_removed = False
+        self.process = SimpleNamespace(send=self.send, is_left=lambda: not self.signals)
         Run.every[task.cell] = self
 
     def ended(self) -> State | None:
         return self.end
 
-    def stop(self) -> None:
-        self.is_stopped = True
+    def send(self, number: Signals) -> None:
+        self.signals.append(number.name)
+
+    def remove(self) -> None:
+        self.is_removed = True
 
 
 @pytest.fixture
@@ -155,7 +161,7 @@ def test_the_next_cell_begins_when_those_before_it_train_on_the_gpu_that_is_free
     executor.state(handles)
     assert {cell: run.gpu for cell, run in Run.every.items()} == {"c0": "GPU-0", "c1": "GPU-1", "c2": "GPU-0"}
     executor.cancel(handles)
-    assert {cell for cell, run in Run.every.items() if run.is_stopped} == {"c1", "c2"}
+    assert {cell for cell, run in Run.every.items() if run.signals == ["SIGINT"] and run.is_removed} == {"c1", "c2"}
     assert not executor._waiting
 
 
@@ -181,7 +187,7 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
 
     with pytest.raises(KeyboardInterrupt):
         next(driving.run(tasks(2), executor, on_trained=stop))
-    assert [one.is_stopped for one in Run.every.values()] == [True]
+    assert [one.is_removed for one in Run.every.values()] == [True]
 
 
 def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(

@@ -5,6 +5,7 @@ it is set up leaves no log, and stopping the workers would stop the user's own t
 """
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pipeline.running import cell_clones, own_files
 from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import gpus, logs
 from pipeline.running.executors.contract import Prepared, Request, State, Task
-from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
+from pipeline.running.executors.processes import LOOK_EVERY, CellProcess, stop_all
 
 
 def prepare(request: Request) -> Prepared:
@@ -123,9 +124,10 @@ class Local:
     def cancel(self, handles: Sequence[str]) -> None:
         """End cells, and let those that wait never begin."""
         self._waiting = [task for task in self._waiting if task.experiment not in handles]
-        for handle in handles:
-            if one := self._running.pop(handle, None):
-                one.stop()
+        ending = [one for handle in handles if (one := self._running.pop(handle, None))]
+        stop_all([one.process for one in ending], first=signal.SIGINT)
+        for one in ending:
+            one.remove()
 
 
 class Running:
@@ -136,6 +138,9 @@ class Running:
         snapshot: what it is run in a copy of.
         log: where what it prints goes.
         gpu: the only one that it sees, as CUDA's variable names it; None for all.
+
+    Attributes:
+        process: its DVC and all that it starts.
     """
 
     def __init__(self, task: Task, snapshot: ProjectSnapshot, log: Path, gpu: str | None = None) -> None:
@@ -154,13 +159,13 @@ class Running:
         with log.open("w", encoding="utf-8") as stream:
             self._project = snapshot.copy(task.experiment)
             own_files.note(self._project, task.own)
-            self._process = CellProcess(
+            self.process = CellProcess(
                 self._project, task.experiment, task.overrides, environment=environment, stream=stream
             )
 
     def ended(self) -> State | None:
         """Return how it ended; None while it runs."""
-        if (code := self._process.status()) is None:
+        if (code := self.process.status()) is None:
             return None
         failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
         try:
@@ -174,7 +179,6 @@ class Running:
             logs.note_failure(self._log, self._name, failure)
         return State("failed", failure) if failure else State("finished")
 
-    def stop(self) -> None:
-        """End it and all that it started, and remove its copy."""
-        self._process.stop()
+    def remove(self) -> None:
+        """Remove the copy that it ran in."""
         cell_clones.remove(self._snapshot.root, self._name)
