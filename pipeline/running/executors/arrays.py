@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones, sharing
-from pipeline.running.executors import jobs, scheduler, where
+from pipeline.running.executors import interrupts, jobs, scheduler, where
 from pipeline.running.executors.contract import Task
 from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
@@ -127,15 +127,17 @@ class Arrays:
         return script
 
     def _submit(self, array: Sequence[Task], script: Path, after: Sequence[str], changes: str) -> str:
-        job = scheduler.submit(
-            script,
-            count=len(array),
-            at_once=self.at_once,
-            after=after,
-            options=[*self.settings.options(), *(OF_THE_NODE if self.remotes else [])],
-            name=f"orbweaver-{self.study}",
-        )
-        self.submitted.add(job, [task.experiment for task in array], changes)
+        # Else the scheduler has a job that nobody knows of, and nobody cancels.
+        with interrupts.held_back():
+            job = scheduler.submit(
+                script,
+                count=len(array),
+                at_once=self.at_once,
+                after=after,
+                options=[*self.settings.options(), *(OF_THE_NODE if self.remotes else [])],
+                name=f"orbweaver-{self.study}",
+            )
+            self.submitted.add(job, [task.experiment for task in array], changes)
         self.say(f"job {job}: {len(array)} cells" + (f", after job {', '.join(after)}" if after else ""))
         return job
 

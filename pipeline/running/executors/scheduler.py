@@ -151,7 +151,15 @@ def requeue(place: str) -> None:
 
 def _call(*words: str) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        # Ctrl-C in a terminal reaches only us: a command that it ended may have done its work.
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     except FileNotFoundError:
         raise InputError(f"{words[0]}: {NOT_HERE}") from None
     except subprocess.TimeoutExpired:
