@@ -56,6 +56,14 @@ def test_one_cell_of_each_group_goes_first_and_arrays_are_as_long_as_the_cluster
     assert (cluster.root / "logs/c2.log").readlink() == cluster.root / "logs/jobs/0000/1.log"
 
 
+def test_a_percent_sign_in_the_folders_name_is_none_of_slurms_patterns(cluster: Cluster) -> None:
+    folder = cluster.root / "50%a"
+    scheduler.submit(folder / "job.sh", count=1, at_once=0, after=[], options=[], name="mine")
+    [words] = [line.split() for line in cluster.called("sbatch")]
+    assert f"--output={cluster.root}/50%%a/%a.log" in words
+    assert f"--chdir={folder}" in words
+
+
 def test_without_a_limit_all_arrays_wait_for_the_first_cells_alone(cluster: Cluster) -> None:
     begun(cluster, *"abcaaa")
     arrays = [line.rpartition("--dependency=")[2].split()[0] for line in cluster.called("sbatch")]

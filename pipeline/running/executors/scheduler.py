@@ -75,7 +75,8 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
     array = f"--array=0-{count - 1}" + (f"%{at_once}" if at_once else "")
     words = ["sbatch", "--parsable", array, "--requeue", "--open-mode=append", "--nodes=1", "--ntasks=1"]
     words += [f"--signal=B:USR1@{WARNING_SECONDS}", f"--job-name={name}", f"--chdir={script.parent}"]
-    words += [f"--output={script.parent}/%a.log", *options]
+    # A percent sign of the folder's own is none of SLURM's patterns.
+    words += [f"--output={str(script.parent).replace('%', '%%')}/%a.log", *options]
     if after:
         words.append(f"--dependency=afterany:{':'.join(after)}")
     try:
