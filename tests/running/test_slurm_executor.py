@@ -297,6 +297,28 @@ def test_what_jobs_were_to_clone_is_kept_no_longer_where_slurm_refuses_the_first
     assert not cluster.git("--git-dir", str(bare), "for-each-ref")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "is_limit"),
+    [
+        ("QOSMaxSubmitJobPerUserLimit", True),
+        ("AssocMaxSubmitJobLimit", True),
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)", True),
+        ("Batch job submission failed: Invalid partition name specified", False),
+    ],
+)
+def test_more_jobs_than_the_cluster_takes_are_to_be_split_into_several_studies(
+    refusal: str, is_limit: bool, cluster: Cluster
+) -> None:
+    cluster.edit("sbatch", f'echo "sbatch: error: {refusal}" >&2; exit 1; ')
+    with pytest.raises(InputError) as caught:
+        begun(cluster, "a", "b")
+    assert refusal in str(caught.value)
+    assert ("than the 2 of this array and those in the queue, split the study into several" in str(caught.value)) == (
+        is_limit
+    )
+    assert str(caught.value).endswith("see `slurm` in where.yaml, and run the same command again")
+
+
 def test_what_living_jobs_need_stays_where_slurm_refuses_more(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

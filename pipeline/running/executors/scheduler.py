@@ -40,6 +40,8 @@ ENDS = {
     "REVOKED": "another cluster took it",
 }
 ENDED = {"COMPLETED", "FAILED", *ENDS}
+# How sbatch refuses more jobs than a user may have, in which each job of an array counts; the last is of others too.
+LIMIT = re.compile(r"SubmitJob\w*Limit|MaxSubmitJobs|Job violates accounting/QOS policy")
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
@@ -82,8 +84,18 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
     try:
         printed = _call(*words, str(script))
     except UnreachableError as error:
-        raise InputError(f"sbatch: {error}; see `slurm` in where.yaml, and run the same command again") from None
+        raise InputError(f"sbatch: {error}; {_way_out(str(error), count)}") from None
     return printed.strip().partition(";")[0]
+
+
+def _way_out(refusal: str, count: int) -> str:
+    again = "see `slurm` in where.yaml, and run the same command again"
+    if not LIMIT.search(refusal):
+        return again
+    return (
+        f"if the cluster lets you have fewer jobs at a time than the {count} of this array and those in the queue, split "
+        f"the study into several of fewer cells, and run one after another; else {again}"
+    )
 
 
 def states(jobs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
