@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -28,12 +29,14 @@ from pipeline.running.executors.jobs import MOST_STARTS, Job
 from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
 from pipeline.running.remote_checkpoints import RemoteCheckpoints
 
+ResultT = TypeVar("ResultT")
 RESTARTS = "SLURM_RESTART_COUNT"
 # What all cells of the user's clone share beside DVC's cache.
 SHARED = (paths.CHECKPOINTS, paths.CHANNELS)
 # Seconds for a checkpoint, before SIGKILL comes to all.
 PATIENCE = {"SIGUSR1": scheduler.WARNING_SECONDS - 30.0}
-FETCHES = 5
+# Seconds between two tries of what another machine may hinder, each up to half longer or shorter: a minute in all.
+WAITS = (2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 @click.command(name="cell", hidden=True)
@@ -142,7 +145,13 @@ def copy(job: Job, clone: Path) -> Path:
     """
     if remotes := job.remotes:
         where = {"reference": job.reference, "commit": job.commit, "changes": job.changes, "prefix": job.prefix}
-        project = sharing.clone(remotes, clone, **where)
+
+        def cloned() -> Path:
+            # What a try before this one left.
+            shutil.rmtree(clone, ignore_errors=True)
+            return sharing.clone(remotes, clone, **where)
+
+        project = _persistently(cloned)
         _persistently(lambda: sharing.check(project, remotes))
         return project
     project = ProjectSnapshot(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
@@ -183,16 +192,13 @@ def bring_back(job: Job, project: Path) -> None:
         raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment; see its lines above")
 
 
-def _persistently(act: Callable[[], object]) -> None:
-    """Do what another machine may hinder for a moment; its last error is raised."""
-    for left in reversed(range(FETCHES)):
-        try:
-            act()
-            return
-        except InputError:
-            if not left:
-                raise
-            time.sleep(random.uniform(0.5, 3.0))
+def _persistently(act: Callable[[], ResultT]) -> ResultT:
+    """Do what another machine may hinder for a moment; the last try's error is raised."""
+    for seconds in WAITS:
+        with suppress(InputError):
+            return act()
+        time.sleep(seconds * random.uniform(0.5, 1.5))
+    return act()
 
 
 def begin_again(job: Job, restarts: int) -> None:
@@ -218,4 +224,6 @@ def begin_again(job: Job, restarts: int) -> None:
 
 
 def _is_there(job: Job) -> bool:
-    return cells.key_of(job.experiment) in (sharing.there(job.remotes) if job.remotes else cells.finished(job.root))
+    if remotes := job.remotes:
+        return cells.key_of(job.experiment) in _persistently(lambda: sharing.there(remotes))
+    return cells.key_of(job.experiment) in cells.finished(job.root)
