@@ -27,7 +27,7 @@ from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import jobs, scheduler
 from pipeline.running.executors.jobs import MOST_STARTS, Job
 from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
-from pipeline.running.remote_checkpoints import RemoteCheckpoints
+from pipeline.running.remote_checkpoints import BackgroundSharing, RemoteCheckpoints
 
 ResultT = TypeVar("ResultT")
 RESTARTS = "SLURM_RESTART_COUNT"
@@ -35,6 +35,9 @@ RESTARTS = "SLURM_RESTART_COUNT"
 SHARED = (paths.CHECKPOINTS, paths.CHANNELS)
 # Seconds for a checkpoint, before SIGKILL comes to all.
 PATIENCE = {"SIGUSR1": scheduler.WARNING_SECONDS - 30.0}
+# Seconds from a signal, in which what the next node needs goes to the remotes; then this job is queued again anyway.
+SHARING = scheduler.WARNING_SECONDS - 15.0
+LAST_CHECKPOINT = 30.0
 # Seconds between two tries of what another machine may hinder, each up to half longer or shorter: a minute in all.
 WAITS = (2.0, 4.0, 8.0, 16.0, 32.0)
 
@@ -114,27 +117,37 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     if checkpoints:
         checkpoints.bring()
     variables = environment(place, os.environ)
+    background = BackgroundSharing(checkpoints) if checkpoints else None
     process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
     while (status := process.status()) is None:
         if request.reason:
+            deadline = time.monotonic() + SHARING
             # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
             first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
             process.stop(PATIENCE.get(request.reason, 25.0), first=first)
-            if job.remotes and checkpoints:
-                checkpoints.give()
-                try:
-                    sharing.give_stages(project, job.remotes)
-                except InputError as error:
-                    click.echo(f"{job.experiment}: its finished stages were not shared: {error}")
+            if checkpoints and background:
+                last = (checkpoints.give, lambda: _give_stages(job, project))
+                if not background.end(deadline - time.monotonic(), *last):
+                    click.echo(f"{job.experiment}: a remote does not answer; what it does not have is computed again")
             return STOPPED
-        if checkpoints:
-            checkpoints.follow()
         time.sleep(LOOK_EVERY)
+    if background:
+        # A checkpoint that still goes there would come after those that are removed.
+        background.end(LAST_CHECKPOINT)
     if status == 0:
         bring_back(job, project)
         if checkpoints:
             checkpoints.drop()
     return status
+
+
+def _give_stages(job: Job, project: Path) -> None:
+    """Share what stages of an unfinished cell gave; where that fails, they run again."""
+    try:
+        if job.remotes:
+            sharing.give_stages(project, job.remotes)
+    except InputError as error:
+        click.echo(f"{job.experiment}: its finished stages were not shared: {error}")
 
 
 def copy(job: Job, clone: Path) -> Path:
