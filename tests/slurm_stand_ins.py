@@ -38,7 +38,9 @@ class Cluster:
         self.root.mkdir()
         self.git("init", "--quiet")
         (self.root / "file").write_text("committed", encoding="utf-8")
-        self.git("add", "file")
+        (self.root / "pipeline").mkdir()
+        (self.root / "pipeline/__init__.py").write_text("# committed", encoding="utf-8")
+        self.git("add", "file", "pipeline")
         self.git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--message", "one")
 
     def git(self, *words: str) -> str:

@@ -93,8 +93,8 @@ def _way_out(refusal: str, count: int) -> str:
     if not LIMIT.search(refusal):
         return again
     return (
-        f"if the cluster lets you have fewer jobs at a time than the {count} of this array and those in the queue, split "
-        f"the study into several of fewer cells, and run one after another; else {again}"
+        f"if the cluster lets you have fewer jobs at a time than the {count} of this array and those in the queue, "
+        f"split the study into several of fewer cells, and run one after another; else {again}"
     )
 
 
