@@ -133,7 +133,7 @@ class Arrays:
 
     def _code(self, common: Mapping[str, Any]) -> Path:
         """Return a folder with this package as it is now, which jobs that begin later run too."""
-        commit = common["changes"]
+        commit: str = common["changes"]
         code = self.folder / CODE / commit
         if not code.exists():
             cloning.export(self.root, commit, f"{common['prefix']}pipeline", code / "pipeline")
