@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -26,14 +27,19 @@ from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import jobs, scheduler
 from pipeline.running.executors.jobs import MOST_STARTS, Job
 from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
-from pipeline.running.remote_checkpoints import RemoteCheckpoints
+from pipeline.running.remote_checkpoints import BackgroundSharing, RemoteCheckpoints
 
+ResultT = TypeVar("ResultT")
 RESTARTS = "SLURM_RESTART_COUNT"
 # What all cells of the user's clone share beside DVC's cache.
 SHARED = (paths.CHECKPOINTS, paths.CHANNELS)
 # Seconds for a checkpoint, before SIGKILL comes to all.
 PATIENCE = {"SIGUSR1": scheduler.WARNING_SECONDS - 30.0}
-FETCHES = 5
+# Seconds from a signal, in which what the next node needs goes to the remotes; then this job is queued again anyway.
+SHARING = scheduler.WARNING_SECONDS - 15.0
+LAST_CHECKPOINT = 30.0
+# Seconds between two tries of what another machine may hinder, each up to half longer or shorter: a minute in all.
+WAITS = (2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 @click.command(name="cell", hidden=True)
@@ -111,27 +117,37 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     if checkpoints:
         checkpoints.bring()
     variables = environment(place, os.environ)
+    background = BackgroundSharing(checkpoints) if checkpoints else None
     process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
     while (status := process.status()) is None:
         if request.reason:
+            deadline = time.monotonic() + SHARING
             # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
             first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
             process.stop(PATIENCE.get(request.reason, 25.0), first=first)
-            if job.remotes and checkpoints:
-                checkpoints.give()
-                try:
-                    sharing.give_stages(project, job.remotes)
-                except InputError as error:
-                    click.echo(f"{job.experiment}: its finished stages were not shared: {error}")
+            if checkpoints and background:
+                last = (checkpoints.give, lambda: _give_stages(job, project))
+                if not background.end(deadline - time.monotonic(), *last):
+                    click.echo(f"{job.experiment}: a remote does not answer; what it does not have is computed again")
             return STOPPED
-        if checkpoints:
-            checkpoints.follow()
         time.sleep(LOOK_EVERY)
+    if background:
+        # A checkpoint that still goes there would come after those that are removed.
+        background.end(LAST_CHECKPOINT)
     if status == 0:
         bring_back(job, project)
         if checkpoints:
             checkpoints.drop()
     return status
+
+
+def _give_stages(job: Job, project: Path) -> None:
+    """Share what stages of an unfinished cell gave; where that fails, they run again."""
+    try:
+        if job.remotes:
+            sharing.give_stages(project, job.remotes)
+    except InputError as error:
+        click.echo(f"{job.experiment}: its finished stages were not shared: {error}")
 
 
 def copy(job: Job, clone: Path) -> Path:
@@ -142,7 +158,13 @@ def copy(job: Job, clone: Path) -> Path:
     """
     if remotes := job.remotes:
         where = {"reference": job.reference, "commit": job.commit, "changes": job.changes, "prefix": job.prefix}
-        project = sharing.clone(remotes, clone, **where)
+
+        def cloned() -> Path:
+            # What a try before this one left.
+            shutil.rmtree(clone, ignore_errors=True)
+            return sharing.clone(remotes, clone, **where)
+
+        project = _persistently(cloned)
         _persistently(lambda: sharing.check(project, remotes))
         return project
     project = ProjectSnapshot(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
@@ -183,16 +205,13 @@ def bring_back(job: Job, project: Path) -> None:
         raise InputError(f"{job.experiment}: DVC exited without an error but made no experiment; see its lines above")
 
 
-def _persistently(act: Callable[[], object]) -> None:
-    """Do what another machine may hinder for a moment; its last error is raised."""
-    for left in reversed(range(FETCHES)):
-        try:
-            act()
-            return
-        except InputError:
-            if not left:
-                raise
-            time.sleep(random.uniform(0.5, 3.0))
+def _persistently(act: Callable[[], ResultT]) -> ResultT:
+    """Do what another machine may hinder for a moment; the last try's error is raised."""
+    for seconds in WAITS:
+        with suppress(InputError):
+            return act()
+        time.sleep(seconds * random.uniform(0.5, 1.5))
+    return act()
 
 
 def begin_again(job: Job, restarts: int) -> None:
@@ -218,4 +237,6 @@ def begin_again(job: Job, restarts: int) -> None:
 
 
 def _is_there(job: Job) -> bool:
-    return cells.key_of(job.experiment) in (sharing.there(job.remotes) if job.remotes else cells.finished(job.root))
+    if remotes := job.remotes:
+        return cells.key_of(job.experiment) in _persistently(lambda: sharing.there(remotes))
+    return cells.key_of(job.experiment) in cells.finished(job.root)

@@ -123,6 +123,27 @@ def keep_changes(root: Path, commit: str) -> None:
     git(root, "update-ref", CHANGES + commit, commit)
 
 
+def export(root: Path, commit: str, place: str, folder: Path) -> None:
+    """Write a folder of a commit; what contains `folder` is made whole, or not at all.
+
+    Args:
+        root: the project's root.
+        commit: which has it.
+        place: from the repository's top.
+        folder: to be made, in one of its own.
+    """
+    partial = folder.parent.resolve().with_name(f"{folder.parent.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    archive = partial / "all.zip"
+    # In a folder git would look for that one in the tree.
+    top = root / git(root, "rev-parse", "--show-cdup")
+    git(top, "archive", "--format=zip", f"--output={archive}", f"{commit}:{place}")
+    shutil.unpack_archive(archive, partial / folder.name)
+    archive.unlink()
+    partial.rename(folder.parent)
+
+
 def drop_changes(root: Path, commit: str) -> None:
     """Let git remove such a commit."""
     git(root, "update-ref", "-d", CHANGES + commit)

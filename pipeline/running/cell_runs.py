@@ -16,7 +16,8 @@ from pipeline.running import cell_clones, cells, driving, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.driving import Ended
 from pipeline.running.executors import table
-from pipeline.running.executors.contract import Executor, Prepared, Request
+from pipeline.running.executors.contract import Executor, Prepared, Request, Task
+from pipeline.running.executors.interrupts import StillEndingError
 from pipeline.running.executors.table import EXECUTORS
 from pipeline.running.remotes import IncompleteError, Remotes, named_remotes
 
@@ -81,9 +82,18 @@ def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Exec
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
     there = finished(planned)
     if left := [cell for cell in planned if cell.key not in there]:
-        executor = _started(planned, start)
-        executor.state([executor.submit(cell.task(study)) for cell in left])
+        leave(_started(planned, start), [cell.task(study) for cell in left])
     return len(left)
+
+
+def leave(executor: Executor, tasks: Sequence[Task]) -> None:
+    """Submit tasks that go on by themselves; Ctrl-C before all are submitted cancels them."""
+    handles = [executor.submit(task) for task in tasks]
+    try:
+        executor.state(handles)
+    except KeyboardInterrupt:
+        executor.cancel(handles)
+        raise
 
 
 def _started(planned: Sequence[Cell], start: Callable[[], Executor]) -> Executor:
@@ -203,6 +213,9 @@ def holding(lock: Path, words: str, *, kind: str) -> Iterator[None]:
             raise SystemExit(130) from None
         try:
             yield
+        except StillEndingError as interrupt:
+            say(kind, [f"interrupted; {interrupt}"])
+            raise SystemExit(130) from None
         except KeyboardInterrupt:
             say(kind, ["interrupted; nothing is left running, and the same command goes on"])
             raise SystemExit(130) from None

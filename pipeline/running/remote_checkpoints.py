@@ -1,9 +1,10 @@
 """A cell's checkpoints in DVC's remote, so that it goes on where another node begins it again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import click
@@ -71,7 +72,7 @@ class RemoteCheckpoints:
     def drop(self) -> None:
         """Remove all: the experiment is finished."""
         with self._failing("its checkpoints stay there"), self._place() as (fs, place):
-            for name in self._there:
+            for name in list(self._there):
                 fs.rm(fs.join(place, name))
 
     @contextmanager
@@ -88,3 +89,32 @@ class RemoteCheckpoints:
             yield
         except InputError as error:
             click.echo(f"{self._experiment}: {otherwise}: {error}")
+
+
+class BackgroundSharing:
+    """A thread in which checkpoints go to the remote, so that one that hangs holds up nothing else.
+
+    Args:
+        checkpoints: those of the cell.
+    """
+
+    def __init__(self, checkpoints: RemoteCheckpoints) -> None:
+        self._checkpoints = checkpoints
+        self._is_over = Event()
+        self._last: tuple[Callable[[], None], ...] = ()
+        # The process ends without it.
+        self._thread = Thread(target=self._share, name="checkpoints", daemon=True)
+        self._thread.start()
+
+    def _share(self) -> None:
+        while not self._is_over.wait(1.0):
+            self._checkpoints.follow()
+        for act in self._last:
+            act()
+
+    def end(self, seconds: float, *last: Callable[[], None]) -> bool:
+        """Return whether it has ended in time, after doing what is named."""
+        self._last = last
+        self._is_over.set()
+        self._thread.join(max(seconds, 0.0))
+        return not self._thread.is_alive()

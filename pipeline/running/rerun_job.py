@@ -68,7 +68,7 @@ def compared_on(
         executor = prepared.start()
         if answer is None and not failure:
             if detach:
-                executor.state([executor.submit(task)])
+                cell_runs.leave(executor, [task])
                 return None
             failure = _run(task, executor)
             answer = _answer(root, name)

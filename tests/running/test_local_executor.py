@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from signal import Signals
 from types import SimpleNamespace
 from typing import IO
 from unittest.mock import Mock
@@ -14,7 +15,7 @@ import tiny
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.running import cell_clones, driving
-from pipeline.running.executors import gpus, local, table
+from pipeline.running.executors import gpus, local, logs, table
 from pipeline.running.executors.contract import Prepared, Request, State, Task
 
 EIGHT = [f"GPU-{number}" for number in range(8)]
@@ -121,14 +122,19 @@ class Run:
 
     def __init__(self, task: Task, origin: object, log: Path, gpu: str | None) -> None:
         self.gpu, self.log, self.end = gpu, log, None
-        self.is_stopped = False
+        self.signals: list[str] = []
+        self.is_removed = False
+        self.process = SimpleNamespace(send=self.send, is_left=lambda: not self.signals)
         Run.every[task.cell] = self
 
     def ended(self) -> State | None:
         return self.end
 
-    def stop(self) -> None:
-        self.is_stopped = True
+    def send(self, number: Signals) -> None:
+        self.signals.append(number.name)
+
+    def remove(self) -> None:
+        self.is_removed = True
 
 
 @pytest.fixture
@@ -155,8 +161,41 @@ def test_the_next_cell_begins_when_those_before_it_train_on_the_gpu_that_is_free
     executor.state(handles)
     assert {cell: run.gpu for cell, run in Run.every.items()} == {"c0": "GPU-0", "c1": "GPU-1", "c2": "GPU-0"}
     executor.cancel(handles)
-    assert {cell for cell, run in Run.every.items() if run.is_stopped} == {"c1", "c2"}
+    assert {cell for cell, run in Run.every.items() if run.signals == ["SIGINT"] and run.is_removed} == {"c1", "c2"}
     assert not executor._waiting
+
+
+@pytest.mark.parametrize("error", [InputError("git clone: no room"), OSError(28, "No space left on device")])
+def test_a_cell_that_cannot_be_set_up_fails_alone(
+    error: Exception, executor: local.Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(task: Task, *words: object) -> Run:
+        if task.cell == "c0":
+            (tmp_path / cell_clones.PLACE / task.experiment).mkdir(parents=True)
+            raise error
+        return Run(task, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(local, "Running", start)
+    # Both places are needed again.
+    handles = [executor.submit(task) for task in tasks(3)]
+    first = executor.state(handles)["mine-c0"]
+    assert first == State("failed", f"it could not be set up: {error}")
+    assert local.of_study(tmp_path, tmp_path, {"c0": "mine-c0"}) == {"c0": first}
+    assert not list((tmp_path / cell_clones.PLACE).iterdir())
+    executor.state(handles)
+    Run.every["c1"].log.write_text(TRAINS, encoding="utf-8")
+    states = executor.state(handles)
+    assert [state.phase for state in states.values()] == ["failed", "running", "running"]
+
+
+def test_a_full_disk_at_the_end_of_a_cell_fails_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Mock(side_effect=OSError(28, "No space left on device"))
+    monkeypatch.setattr(local, "CellProcess", lambda *_, **__: SimpleNamespace(status=lambda: 0))
+    monkeypatch.setattr(cell_clones, "bring_back", full)
+    monkeypatch.setattr(logs, "note_failure", full)
+    origin = SimpleNamespace(root=tmp_path, copy=lambda _: tmp_path)
+    running = local.Running(tasks(1)[0], origin, tmp_path / "c0.log")  # type: ignore[arg-type]
+    assert running.ended() == State("failed", "[Errno 28] No space left on device")
 
 
 def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: local.Local) -> None:
@@ -181,7 +220,7 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
 
     with pytest.raises(KeyboardInterrupt):
         next(driving.run(tasks(2), executor, on_trained=stop))
-    assert [one.is_stopped for one in Run.every.values()] == [True]
+    assert [one.is_removed for one in Run.every.values()] == [True]
 
 
 def test_a_look_moves_the_bar_once_and_counts_no_log_of_a_run_before(executor: local.Local, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,6 +99,45 @@ def test_a_remote_that_fails_costs_the_checkpoint_alone(
     write(tmp_path, 1)
     checkpoints.give()
     assert capsys.readouterr().out.startswith(f"{EXPERIMENT}: no checkpoint was shared: DVC's remote 'storage': Access")
+
+
+@pytest.mark.parametrize("moment", ["while it trains", "in the end"])
+def test_a_remote_that_hangs_costs_a_node_whose_time_is_over_no_second(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hangs, answers = threading.Event(), threading.Event()
+
+    def hang(_: object) -> None:
+        hangs.set()
+        answers.wait(60)
+
+    def status() -> None:
+        # The warning comes while the remote hangs.
+        if moment == "in the end" or hangs.is_set():
+            request.reason = "SIGUSR1"
+
+    monkeypatch.setattr(sharing, "clone", lambda _, folder, **__: folder)
+    monkeypatch.setattr(sharing, "check", lambda *_: None)
+    monkeypatch.setattr(sharing, "give_stages", lambda *_: None)
+    monkeypatch.setattr(RemoteCheckpoints, "bring", lambda _: None)
+    monkeypatch.setattr(RemoteCheckpoints, "follow" if moment == "while it trains" else "give", hang)
+    monkeypatch.setattr(worker, "SHARING", 0.2)
+    stopped: list[float] = []
+    process = SimpleNamespace(status=status, stop=lambda patience, **_: stopped.append(patience))
+    monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: process)
+    request = worker.StopRequest()
+    place = {"root": tmp_path, "cache": tmp_path, "commit": "a", "changes": "a", "scratch": "/"}
+    job = Job(**place, experiment=EXPERIMENT, overrides=(), remotes=REMOTES)
+    assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
+    assert hangs.is_set()
+    assert not answers.is_set()
+    assert stopped == [90.0]
+    said = f"{EXPERIMENT}: a remote does not answer; what it does not have is computed again\n"
+    assert capsys.readouterr().out == said
+    answers.set()
+    for thread in threading.enumerate():
+        if thread.name == "checkpoints":
+            thread.join()
 
 
 def test_a_node_whose_time_is_over_shares_its_checkpoint_and_its_finished_stages(

@@ -45,7 +45,10 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(cell_clones, "cache_of", lambda root: root / ".dvc/cache")
     monkeypatch.setattr(slurm, "LOOK_EVERY", 0.01)
     git("init", "--quiet")
-    git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "--message", "one")
+    Path("pipeline").mkdir()
+    Path("pipeline/__init__.py").touch()
+    git("add", "pipeline")
+    git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--message", "one")
     where.FILE.write_text(yaml.safe_dump({"slurm": {"cpus": 2, "scratch": str(tmp_path)}}), encoding="utf-8")
     (tmp_path / "queue").write_text("7_0 RUNNING None\n", encoding="utf-8")
 

@@ -157,6 +157,37 @@ def test_a_node_trains_nothing_that_a_remote_would_refuse(machine: Machine, monk
     assert not started
 
 
+def test_a_git_server_that_refuses_for_a_moment_fails_no_cell(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.root / ".dvc").mkdir()
+    (machine.root / ".dvc/config").touch()
+    machine.finish(KEYS[0])
+    machine.run("git", "push", "--quiet", "origin", "main", REFERENCES[KEYS[0]])
+    folder, commit = machine.root, machine.run("git", "rev-parse", "HEAD")
+    shared = {"root": folder, "cache": folder, "commit": commit, "changes": commit, "overrides": (), "scratch": "/"}
+    job = Job(**shared, experiment=f"mine-c0-{KEYS[0]}", remotes=machine.remotes, reference="refs/heads/main")
+    git, words_of, waited = sharing.git, list[str](), list[float]()
+
+    def at_times(at: Path, remotes: Remotes, *words: str) -> str:
+        words_of.append(words[0])
+        # The first of each kind.
+        if words_of.count(words[0]) == 1:
+            raise InputError("git's remote: kex_exchange_identification: Connection closed")
+        return git(at, remotes, *words)
+
+    monkeypatch.setattr(sharing, "git", at_times)
+    monkeypatch.setattr(sharing, "check", lambda *_: None)
+    monkeypatch.setattr(worker.time, "sleep", waited.append)
+    assert worker._is_there(job)
+    (tmp_path / "node").mkdir()
+    assert (worker.copy(job, tmp_path / "node/clone") / ".dvc/config").exists()
+    # A fetch that is refused leaves a folder, which the next clone would not take.
+    assert words_of == ["ls-remote", "ls-remote", "clone", "clone", "fetch", "clone", "fetch"]
+    assert 30 < sum(worker.WAITS) < 90
+    assert len(waited) == 3
+
+
 def test_a_node_may_call_remotes_as_its_user_does(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import slurm_stand_ins
 import tiny
 import yaml
 from click.testing import CliRunner
+from slurm_stand_ins import Cluster, tasks
 
 from pipeline.commands import orbweaver, worker
 from pipeline.core.errors import InputError
-from pipeline.running import cell_clones, driving
+from pipeline.running import driving
 from pipeline.running.executors import job_states, scheduler, slurm, table, where
 from pipeline.running.executors.contract import Request, State, Task
 from pipeline.running.executors.jobs import Job
@@ -23,72 +25,10 @@ from pipeline.running.executors.slurm import Slurm
 from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
 
-SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
-STAND_INS = {
-    "sbatch": 'if [ -e refuses ]; then echo "sbatch: error: Invalid partition" >&2; exit 1; fi; '
-    'n=$(($(cat jobs) + 1)); echo $n > jobs; echo "$@" >> sbatch.txt; echo "$n;cluster"',
-    "squeue": 'if [ -e down ]; then echo "slurm_load_jobs error: Unable to contact" >&2; exit 1; fi; '
-    'case "$*" in *running*) cat running ;; *) cat queue ;; esac',
-    "scancel": 'echo "$@" >> scancel.txt; sed -i "s/ [A-Z]* / CANCELLED /" queue',
-    "scontrol": 'echo "MaxArraySize            = 2"',
-}
-
-
-class Cluster:
-    """A user's clone, and stand-ins for SLURM's commands that say what the test has them say."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root, self.place = folder / "clone", folder / "slurm"
-        self.lines: list[str] = []
-        self.place.mkdir()
-        for name, text in STAND_INS.items():
-            (self.place / name).write_text(f"#!/bin/sh\ncd {self.place}\n{text}\n", encoding="utf-8")
-            (self.place / name).chmod(0o755)
-        (self.place / "jobs").write_text("6", encoding="utf-8")
-        (self.place / "running").touch()
-        self.queue()
-        self.root.mkdir()
-        self.git("init", "--quiet")
-        (self.root / "file").write_text("committed", encoding="utf-8")
-        self.git("add", "file")
-        self.git("-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--message", "one")
-
-    def git(self, *words: str) -> str:
-        done = subprocess.run(("git", *words), cwd=self.root, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    def queue(self, *lines: str) -> None:
-        (self.place / "queue").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-    def called(self, name: str) -> list[str]:
-        file = self.place / f"{name}.txt"
-        return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-
-    def finish(self, *tasks: Task) -> None:
-        """What a node leaves: the experiment's reference."""
-        for task in tasks:
-            self.git("update-ref", f"refs/exps/aa/{'b' * 38}/{task.experiment}", "HEAD")
-
-    def executor(self, jobs: int | None = None) -> Slurm:
-        request = Request("mine", [], (), jobs, Path("logs"))
-        return Slurm(self.root, request, SETTINGS, say=self.lines.append)
-
-    def log(self, cell: str, text: str) -> None:
-        (self.root / f"logs/{cell}.log").write_text(text, encoding="utf-8")
-
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    made = Cluster(tmp_path)
-    monkeypatch.setenv("PATH", f"{made.place}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(cell_clones, "cache_of", lambda root: root / ".dvc/cache")
-    monkeypatch.setattr(slurm, "ENDING", 0.5)
-    monkeypatch.setattr(slurm, "CANCELLED_EVERY", 0.1)
-    return made
-
-
-def tasks(*groups: str) -> list[Task]:
-    return [Task(f"c{n}", f"mine-c{n}-{n:012x}", ("freeze=1",), 1, "cuda", group) for n, group in enumerate(groups)]
+    return slurm_stand_ins.made(tmp_path, monkeypatch)
 
 
 def begun(cluster: Cluster, *groups: str, jobs: int | None = None) -> tuple[Slurm, list[Task], list[str]]:
@@ -115,6 +55,14 @@ def test_one_cell_of_each_group_goes_first_and_arrays_are_as_long_as_the_cluster
         ["c4"],
     ]
     assert (cluster.root / "logs/c2.log").readlink() == cluster.root / "logs/jobs/0000/1.log"
+
+
+def test_a_percent_sign_in_the_folders_name_is_none_of_slurms_patterns(cluster: Cluster) -> None:
+    folder = cluster.root / "50%a"
+    scheduler.submit(folder / "job.sh", count=1, at_once=0, after=[], options=[], name="mine")
+    [words] = [line.split() for line in cluster.called("sbatch")]
+    assert f"--output={cluster.root}/50%%a/%a.log" in words
+    assert f"--chdir={folder}" in words
 
 
 def test_without_a_limit_all_arrays_wait_for_the_first_cells_alone(cluster: Cluster) -> None:
@@ -370,6 +318,28 @@ def test_what_jobs_were_to_clone_is_kept_no_longer_where_slurm_refuses_the_first
             begun(cluster, "a")
         assert not cluster.git("for-each-ref", "refs/orbweaver")
     assert not cluster.git("--git-dir", str(bare), "for-each-ref")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_limit"),
+    [
+        ("QOSMaxSubmitJobPerUserLimit", True),
+        ("AssocMaxSubmitJobLimit", True),
+        ("Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size)", True),
+        ("Batch job submission failed: Invalid partition name specified", False),
+    ],
+)
+def test_more_jobs_than_the_cluster_takes_are_to_be_split_into_several_studies(
+    refusal: str, is_limit: bool, cluster: Cluster
+) -> None:
+    cluster.edit("sbatch", f'echo "sbatch: error: {refusal}" >&2; exit 1; ')
+    with pytest.raises(InputError) as caught:
+        begun(cluster, "a", "b")
+    assert refusal in str(caught.value)
+    assert ("than the 2 of this array and those in the queue, split the study into several" in str(caught.value)) == (
+        is_limit
+    )
+    assert str(caught.value).endswith("see `slurm` in where.yaml, and run the same command again")
 
 
 def test_what_living_jobs_need_stays_where_slurm_refuses_more(

@@ -1,5 +1,6 @@
 """Cells submitted to SLURM as arrays of jobs, each with the file of its job and its log in the folder of its array."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Any
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones, sharing
-from pipeline.running.executors import jobs, scheduler, where
+from pipeline.running.executors import interrupts, jobs, scheduler, where
 from pipeline.running.executors.contract import Task
 from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
 
-# Where a node does not see the clone, logs are in its own folder; the last of an option counts.
-OF_THE_NODE = ("--chdir=/tmp", "--output=/tmp/orbweaver-%A_%a.log")
+# Where a node does not see the clone, logs are in its own folder; the last of an option counts. Jobs do not work in
+# that folder: everybody may write to it, and Python takes modules from where it works.
+OF_THE_NODE = ("--chdir=/", "--output=/tmp/orbweaver-%A_%a.log")
+# This package at each commit that jobs are of.
+CODE = "jobs/code"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Arrays:
             raise
 
     def drop(self, changes: str) -> None:
-        """Let git remove a commit of changes, here and in the remote."""
+        """Let git remove a commit of changes, here and in the remote, and remove the code of its jobs."""
+        shutil.rmtree(self.folder / CODE / changes, ignore_errors=True)
         cloning.drop_changes(self.root, changes)
         if self.remotes:
             try:
@@ -127,20 +132,31 @@ class Arrays:
             jobs.write(job, folder / f"{number}.json")
             _link(logs[job.experiment], folder / f"{number}.log")
         lines, script = self.settings.environment, folder / jobs.FILE
-        text = jobs.script_alone(of_array, lines) if self.remotes else jobs.script(folder, lines)
+        alone = bool(self.remotes)
+        text = jobs.script_alone(of_array, lines) if alone else jobs.script(folder, self._code(common), lines)
         script.write_text(text, encoding="utf-8")
         return script
 
+    def _code(self, common: Mapping[str, Any]) -> Path:
+        """Return a folder with this package as it is now, which jobs that begin later run too."""
+        commit: str = common["changes"]
+        code = self.folder / CODE / commit
+        if not code.exists():
+            cloning.export(self.root, commit, f"{common['prefix']}pipeline", code / "pipeline")
+        return code
+
     def _submit(self, array: Sequence[Task], script: Path, after: Sequence[str], changes: str) -> str:
-        job = scheduler.submit(
-            script,
-            count=len(array),
-            at_once=self.at_once,
-            after=after,
-            options=[*self.settings.options(), *(OF_THE_NODE if self.remotes else [])],
-            name=f"orbweaver-{self.study}",
-        )
-        self.submitted.add(job, [task.experiment for task in array], changes)
+        # Else the scheduler has a job that nobody knows of, and nobody cancels.
+        with interrupts.held_back():
+            job = scheduler.submit(
+                script,
+                count=len(array),
+                at_once=self.at_once,
+                after=after,
+                options=[*self.settings.options(), *(OF_THE_NODE if self.remotes else [])],
+                name=f"orbweaver-{self.study}",
+            )
+            self.submitted.add(job, [task.experiment for task in array], changes)
         self.say(f"job {job}: {len(array)} cells" + (f", after job {', '.join(after)}" if after else ""))
         return job
 

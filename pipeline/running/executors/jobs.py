@@ -18,15 +18,16 @@ FILE = "job.sh"
 SCRIPT = """\
 #!/bin/bash
 {environment}
-for needed in {python} {folder}/"$SLURM_ARRAY_TASK_ID".json; do
+for needed in {python} {code} {folder}/"$SLURM_ARRAY_TASK_ID".json; do
   if [ ! -r "$needed" ]; then
     echo "orbweaver: error: $(uname -n) does not see $needed; {way_out}" >&2
     exit 1
   fi
 done
-exec {python} -m pipeline.commands cell {folder}/"$SLURM_ARRAY_TASK_ID".json
+# Python takes the package from there, and not from the working tree, which may be edited before this begins.
+cd {code} && exec {python} -m pipeline.commands cell {folder}/"$SLURM_ARRAY_TASK_ID".json
 """
-# Where a node sees no file of the clone: all jobs are in the script.
+# Where a node sees no file of the clone: all jobs are in the script, and no module is taken from where it works (-P).
 SCRIPT_ALONE = """\
 #!/bin/bash
 {environment}
@@ -39,7 +40,7 @@ case "$SLURM_ARRAY_TASK_ID" in
 esac
 """
 CASE = """\
-{number}) exec {python} -m pipeline.commands cell - <<'{end}'
+{number}) exec {python} -P -m pipeline.commands cell - <<'{end}'
 {job}
 {end}
 ;;"""
@@ -102,14 +103,16 @@ def read(file: Path) -> Job:
         raise InputError(f"{file}: {place}: {first['msg']}; `orbweaver study run` writes such files") from None
 
 
-def script(folder: Path, environment: Sequence[str]) -> str:
+def script(folder: Path, code: Path, environment: Sequence[str]) -> str:
     """Return the script of an array of jobs, each of which runs the file of its number.
 
     Args:
         folder: of the files.
+        code: of this package, as it was when they were submitted.
         environment: lines of bash before that.
     """
-    quoted = {name: shlex.quote(str(value)) for name, value in {"python": sys.executable, "folder": folder}.items()}
+    named = {"python": sys.executable, "folder": folder, "code": code}
+    quoted = {name: shlex.quote(str(value)) for name, value in named.items()}
     return SCRIPT.format(environment="\n".join(environment), way_out=WAY_OUT, **quoted)
 
 

@@ -5,7 +5,9 @@ it is set up leaves no log, and stopping the workers would stop the user's own t
 """
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.core import paths, seeding
@@ -14,7 +16,7 @@ from pipeline.running import cell_clones, own_files
 from pipeline.running.cell_clones import ProjectSnapshot
 from pipeline.running.executors import gpus, logs
 from pipeline.running.executors.contract import Prepared, Request, State, Task
-from pipeline.running.executors.processes import LOOK_EVERY, CellProcess
+from pipeline.running.executors.processes import LOOK_EVERY, CellProcess, stop_all
 
 
 def prepare(request: Request) -> Prepared:
@@ -103,15 +105,23 @@ class Local:
     def state(self, handles: Sequence[str]) -> Mapping[str, State]:
         """Return the state of each, after starting the next one if it may."""
         if self._waiting and self._free and all(logs.is_training(self.log(one)) for one in self._running):
-            task = self._waiting.pop(0)
-            gpu = self._free.pop(0)
-            self._running[task.experiment] = Running(task, self._snapshot, self.log(task.experiment), gpu)
+            self._start(self._waiting.pop(0), self._free.pop(0))
         for handle, one in list(self._running.items()):
             if end := one.ended():
                 self._ended[handle] = end
                 # The GPU that has been free for longest is the next one's.
                 self._free.append(self._running.pop(handle).gpu)
         return {handle: self._state(handle) for handle in handles}
+
+    def _start(self, task: Task, gpu: str | None) -> None:
+        """Start a cell; one that cannot be set up has failed, and the others go on."""
+        log = self.log(task.experiment)
+        try:
+            self._running[task.experiment] = Running(task, self._snapshot, log, gpu)
+        except (InputError, OSError) as error:
+            self._free.append(gpu)
+            cell_clones.remove(self._snapshot.root, task.experiment)
+            self._ended[task.experiment] = _failed(log, task.experiment, f"it could not be set up: {error}")
 
     def _state(self, handle: str) -> State:
         return self._ended.get(handle) or State("running" if handle in self._running else "waiting")
@@ -123,9 +133,10 @@ class Local:
     def cancel(self, handles: Sequence[str]) -> None:
         """End cells, and let those that wait never begin."""
         self._waiting = [task for task in self._waiting if task.experiment not in handles]
-        for handle in handles:
-            if one := self._running.pop(handle, None):
-                one.stop()
+        ending = [one for handle in handles if (one := self._running.pop(handle, None))]
+        stop_all([one.process for one in ending], first=signal.SIGINT)
+        for one in ending:
+            one.remove()
 
 
 class Running:
@@ -136,6 +147,9 @@ class Running:
         snapshot: what it is run in a copy of.
         log: where what it prints goes.
         gpu: the only one that it sees, as CUDA's variable names it; None for all.
+
+    Attributes:
+        process: its DVC and all that it starts.
     """
 
     def __init__(self, task: Task, snapshot: ProjectSnapshot, log: Path, gpu: str | None = None) -> None:
@@ -154,13 +168,13 @@ class Running:
         with log.open("w", encoding="utf-8") as stream:
             self._project = snapshot.copy(task.experiment)
             own_files.note(self._project, task.own)
-            self._process = CellProcess(
+            self.process = CellProcess(
                 self._project, task.experiment, task.overrides, environment=environment, stream=stream
             )
 
     def ended(self) -> State | None:
         """Return how it ended; None while it runs."""
-        if (code := self._process.status()) is None:
+        if (code := self.process.status()) is None:
             return None
         failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
         try:
@@ -168,13 +182,17 @@ class Running:
                 cell_clones.remove(self._snapshot.root, self._name)
             else:
                 cell_clones.bring_back(self._snapshot.root, self._name)
-        except InputError as error:
+        except (InputError, OSError) as error:
             failure = failure or str(error)
-        if failure:
-            logs.note_failure(self._log, self._name, failure)
-        return State("failed", failure) if failure else State("finished")
+        return _failed(self._log, self._name, failure) if failure else State("finished")
 
-    def stop(self) -> None:
-        """End it and all that it started, and remove its copy."""
-        self._process.stop()
+    def remove(self) -> None:
+        """Remove the copy that it ran in."""
         cell_clones.remove(self._snapshot.root, self._name)
+
+
+def _failed(log: Path, experiment: str, reason: str) -> State:
+    """Note in a cell's log that it has failed, where the disk has room for that, and return its state."""
+    with suppress(OSError):
+        logs.note_failure(log, experiment, reason)
+    return State("failed", reason)

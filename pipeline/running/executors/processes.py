@@ -65,23 +65,33 @@ class CellProcess:
             first: SIGTERM where its processes may have that already: after Ctrl-C it would be a second signal, which
                 keeps no state.
         """
-        for number in (first, signal.SIGTERM, signal.SIGKILL):
-            with suppress(KeyboardInterrupt):
-                if self._signalled(number, patience):
-                    break
+        stop_all([self], patience, first=first)
 
-    def _signalled(self, number: signal.Signals, patience: float) -> bool:
-        """Return whether nothing of it is left after this signal."""
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to all of it that is left."""
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, number)
-        return wait(lambda: self._child.poll() is not None and not self._has_members(), patience)
 
-    def _has_members(self) -> bool:
+    def is_left(self) -> bool:
+        """Return whether it, or something that it started, is left."""
+        if self._child.poll() is None:
+            return True
         try:
             os.killpg(self._child.pid, 0)
         except ProcessLookupError:
             return False
         return True
+
+
+def stop_all(processes: Sequence[CellProcess], patience: float = PATIENCE, *, first: signal.Signals) -> None:
+    """End some at the same time: each is signaled before any is waited for; the rest as `CellProcess.stop`."""
+    for number in (first, signal.SIGTERM, signal.SIGKILL):
+        with suppress(KeyboardInterrupt):
+            for one in processes:
+                if one.is_left():
+                    one.send(number)
+            if wait(lambda: not any(one.is_left() for one in processes), patience):
+                break
 
 
 def wait(until: Callable[[], bool], seconds: float, *, every: float = LOOK_EVERY) -> bool:

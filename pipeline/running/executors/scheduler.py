@@ -40,6 +40,8 @@ ENDS = {
     "REVOKED": "another cluster took it",
 }
 ENDED = {"COMPLETED", "FAILED", *ENDS}
+# How sbatch refuses more jobs than a user may have, in which each job of an array counts; the last is of others too.
+LIMIT = re.compile(r"SubmitJob\w*Limit|MaxSubmitJobs|Job violates accounting/QOS policy")
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
@@ -75,14 +77,25 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
     array = f"--array=0-{count - 1}" + (f"%{at_once}" if at_once else "")
     words = ["sbatch", "--parsable", array, "--requeue", "--open-mode=append", "--nodes=1", "--ntasks=1"]
     words += [f"--signal=B:USR1@{WARNING_SECONDS}", f"--job-name={name}", f"--chdir={script.parent}"]
-    words += [f"--output={script.parent}/%a.log", *options]
+    # A percent sign of the folder's own is none of SLURM's patterns.
+    words += [f"--output={str(script.parent).replace('%', '%%')}/%a.log", *options]
     if after:
         words.append(f"--dependency=afterany:{':'.join(after)}")
     try:
         printed = _call(*words, str(script))
     except UnreachableError as error:
-        raise InputError(f"sbatch: {error}; see `slurm` in where.yaml, and run the same command again") from None
+        raise InputError(f"sbatch: {error}; {_way_out(str(error), count)}") from None
     return printed.strip().partition(";")[0]
+
+
+def _way_out(refusal: str, count: int) -> str:
+    again = "see `slurm` in where.yaml, and run the same command again"
+    if not LIMIT.search(refusal):
+        return again
+    return (
+        f"if the cluster lets you have fewer jobs at a time than the {count} of this array and those in the queue, "
+        f"split the study into several of fewer cells, and run one after another; else {again}"
+    )
 
 
 def states(jobs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
@@ -151,7 +164,15 @@ def requeue(place: str) -> None:
 
 def _call(*words: str) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        # Ctrl-C in a terminal reaches only us: a command that it ended may have done its work.
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     except FileNotFoundError:
         raise InputError(f"{words[0]}: {NOT_HERE}") from None
     except subprocess.TimeoutExpired:

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cells, sharing
-from pipeline.running.executors import job_states, scheduler, where
+from pipeline.running.executors import interrupts, job_states, scheduler, where
 from pipeline.running.executors.arrays import Arrays
 from pipeline.running.executors.contract import Prepared, Request, State, Task
+from pipeline.running.executors.interrupts import StillEndingError
 from pipeline.running.executors.processes import wait
 from pipeline.running.executors.submitted import RECORD, Submitted
 from pipeline.running.remotes import Remotes, named_remotes
@@ -132,23 +133,30 @@ class Slurm:
 
         Raises:
             InputError: where some have not ended after two minutes.
+            StillEndingError: at a further Ctrl-C, which waits no longer.
         """
         self._waiting = []
         places = {self._submitted.places[handle] for handle in handles if handle in self._submitted.places}
         if places:
-            # Those that wait for others before these, or they would begin.
-            scheduler.cancel(sorted(places, key=_number, reverse=True))
-            if not wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY):
-                names = " ".join(sorted({place.partition("_")[0] for place in places}))
-                ids = names.replace(" ", ",")
-                raise InputError(
-                    f"jobs {names}: cancelled, but still running after {ENDING:.0f} s; `squeue -j {ids}` shows them"
-                )
+            self._cancel(places)
         left = (place for name, place in self._submitted.places.items() if name not in self._finished)
         alive = {place.partition("_")[0] for place in left if self._is_alive(place)}
         # Those of a command with other words, which left them, go on.
         for commit in self._submitted.keep(alive):
             self._arrays.drop(commit)
+
+    def _cancel(self, places: set[str]) -> None:
+        names = " ".join(sorted({place.partition("_")[0] for place in places}))
+        shows = f"`squeue -j {names.replace(' ', ',')}` shows them"
+        try:
+            with interrupts.held_back():
+                # Those that wait for others before these, or they would begin.
+                scheduler.cancel(sorted(places, key=_number, reverse=True))
+            has_ended = wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY)
+        except KeyboardInterrupt:
+            raise StillEndingError(f"jobs {names} are cancelled and may still be ending; {shows}") from None
+        if not has_ended:
+            raise InputError(f"jobs {names}: cancelled, but still running after {ENDING:.0f} s; {shows}")
 
     def _has_ended(self, places: set[str]) -> bool:
         self._look()
