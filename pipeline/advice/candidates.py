@@ -148,7 +148,7 @@ def inner(repeats: int) -> dict[str, Any]:
 
 def outer(repeats: int) -> dict[str, Any]:
     """Return what the last comparison sets: the division whose test part nothing has seen, and so many seeds."""
-    return _divided(repeats)
+    return _divided(repeats) | {"defaults.data.split.inner": False}
 
 
 def fewer(repeats: int, fraction: float) -> dict[str, Any]:

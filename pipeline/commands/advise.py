@@ -100,6 +100,8 @@ def command(
     resolved = read(given)
     say_remarks(resolved)
     trials.check_images(resolved)
+    # What wins over the divisions of an advice is refused before anything is ranked or measured.
+    trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, given)
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     limit = math.inf if trainings else 3600 * (hours or HOURS)

@@ -16,7 +16,10 @@ from pipeline.studies.results import Result
 
 NAME = "advice"
 # What a trial sets, or all of them do.
-OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation", "defaults.data.split.")
+OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation")
+SPLIT = "defaults.data.split"
+# Of the split, with the value that holds where a trial does not set it; None where each trial does.
+DIVIDED: Mapping[str, Any] = {"division": None, "inner": None, "train_fraction": 1.0}
 
 # Images that each class needs: one for training and one for each of two test parts, the inner and the outer.
 IN_EACH_CLASS = 3
@@ -31,8 +34,9 @@ def check(words: Sequence[str]) -> None:
         InputError: for the first such word.
     """
     for word in words:
-        key = word.partition("=")[0]
-        if key in OWN or key.startswith(OWN[-1]):
+        # Signs in front add to params.yaml or take away from it.
+        key = word.partition("=")[0].lstrip("+~")
+        if key in (*OWN, SPLIT) or key.startswith(f"{SPLIT}."):
             raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
 
 
@@ -63,9 +67,25 @@ def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:
         words: what all set besides, as after -S.
 
     Raises:
-        InputError: for the first that params.yaml cannot take, by its name.
+        InputError: for the first that params.yaml cannot take, by its name, and for one that would be divided in
+            another way than it asks for: its test part would have images that the choice has seen.
     """
-    return cells.plan(_named(trials), sets=words)
+    planned = cells.plan(_named(trials), sets=words)
+    for cell in planned:
+        _check_division(cell, trials[cell.name])
+    return planned
+
+
+def _check_division(cell: Cell, settings: Mapping[str, Any]) -> None:
+    for name, otherwise in DIVIDED.items():
+        asked = settings.get(f"{SPLIT}.{name}", otherwise)
+        value = getattr(cell.resolved.recipe.data.split, name)
+        if asked is not None and value != asked:
+            key = cell.resolved.origin(f"data.split.{name}")
+            raise InputError(
+                f"{key}: {str(value).lower()}: an advice sets this itself, here to {str(asked).lower()}; "
+                f"take {key} out of params.yaml or of -S"
+            )
 
 
 def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:

@@ -68,8 +68,8 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise, "read", lambda _: resolved)
     for name in ("say_remarks", "_candidates", "write"):
         monkeypatch.setattr(advise, name, lambda *_, **__: [])
-    for name in ("check", "check_images"):
-        monkeypatch.setattr(advise.trials, name, lambda _: None)
+    for name in ("check", "check_images", "plan"):
+        monkeypatch.setattr(advise.trials, name, lambda *_: None)
     prepared = SimpleNamespace(words=[], lines=[], start=None)
     monkeypatch.setattr(advise.cell_runs, "prepare", lambda *_, **__: prepared)
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
