@@ -108,15 +108,16 @@ def run(
     Args:
         names: of at least as many candidates as the first round has; the first are tried.
         plan: the rounds.
-        attempt: returns, for candidates and a number of repeats, what each gave over these.
+        attempt: returns, for candidates and a number of repeats, what each gave over these; one that failed is left
+            out, and goes no further.
     """
     left, last = list(names[: plan[0].candidates]), dict[str, int]()
     for number, one in enumerate(plan, start=1):
         results = attempt(left, one.repeats)
-        last |= dict.fromkeys(left, number)
+        last |= dict.fromkeys(results, number)
         if number < len(plan):
-            scores = {name: results[name].accuracy for name in left}
-            left = better(scores, {name: results[name].seconds for name in left}, plan[number].candidates)
+            scores = {name: one.accuracy for name, one in results.items()}
+            left = better(scores, {name: one.seconds for name, one in results.items()}, plan[number].candidates)
     return last
 
 

@@ -19,7 +19,7 @@ from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
 from pipeline.config import Resolved
-from pipeline.core import paths
+from pipeline.core import errors, paths
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
@@ -129,22 +129,37 @@ def _measured(possible: Sequence[Cell], needed: int) -> tuple[Price, list[str]]:
     file = paths.root() / MEASURED
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     before, by_name, refused = len(known), dict[str, float](), list[str]()
-    if STARTING not in known:
-        known[STARTING] = _starting()
-    for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
-        if len(by_name) == needed:
-            break
-        try:
-            if cell.key not in known:
-                known[cell.key] = _seconds(cell.resolved)
-            by_name[cell.name] = known[cell.key]
-        except InputError as error:
-            # Such as a regularizer that compares maps, of a network of tokens.
-            refused.append(f"{cell.name}: {error}")
-    if len(known) > before:
-        with paths.written_whole(file) as target:
-            target.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    try:
+        if STARTING not in known:
+            known[STARTING] = _starting()
+        for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
+            if len(by_name) == needed:
+                break
+            try:
+                if cell.key not in known:
+                    known[cell.key] = _seconds(cell.resolved)
+                by_name[cell.name] = known[cell.key]
+            except (InputError, RuntimeError) as error:
+                refused.append(f"{cell.name}: {_reason(error)}")
+    finally:
+        # Whatever ends it: what was measured is not measured again.
+        if len(known) > before:
+            with paths.written_whole(file) as target:
+                target.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return Price(by_name, known[STARTING], len(possible)), refused
+
+
+def _reason(error: Exception) -> str:
+    """Return why a candidate cannot be measured: such as maps to compare of a network of tokens, or a full GPU.
+
+    Raises:
+        RuntimeError: the error itself, where it is of no such kind.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    if errors.is_out_of_memory(error):
+        return errors.OUT_OF_MEMORY
+    raise error
 
 
 def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:

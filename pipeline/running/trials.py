@@ -89,7 +89,7 @@ def _check_division(cell: Cell, settings: Mapping[str, Any]) -> None:
 
 
 def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:
-    """Run what is not there yet, and return each trial's repeats by its name.
+    """Run what is not there yet, and return each trial's repeats by its name; one that failed is left out, with a line.
 
     Args:
         trials: what each sets, by its name.
@@ -97,16 +97,20 @@ def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]
         start: makes what runs them.
 
     Raises:
-        InputError: where one failed; what ended before is kept.
+        InputError: where all failed; what ended before is kept.
     """
     planned = plan(trials, words)
     ended = cell_runs.run_missing(NAME, planned, start)
-    cell_runs.check_ended(ended, planned, "trials")
     study = _named(trials).study
     results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
-    if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:
+    there = {one.cell: one for one in results if one.repeats}
+    failures = {one.task.cell: one.failure for one in ended if one.failure}
+    missing = [f"{one.cell}: {failures.get(one.cell) or one.missing}" for one in results if not one.repeats]
+    if not there:
+        cell_runs.check_ended(ended, planned, "trials")
         raise InputError(missing[0])
-    return {one.cell: one for one in results}
+    cell_runs.say("advise", [f"left out: {line}; the same command tries it again" for line in missing])
+    return there
 
 
 def _named(trials: Settings) -> Named:
