@@ -73,12 +73,12 @@ def sentence(answer: Answer) -> str:
     expected = f"expect {percent(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"
-    others = len({*advice.tied} - {advice.name, advice.best})
     if advice.name != advice.best:
+        others = len({*advice.tied} - {*advice.close})
         why = f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}"
         if others:
             why += f"; {_counted(others)} cannot be told from that either"
-    elif others:
+    elif others := len({*advice.tied} - {advice.best}):
         why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
         why = "the best of those that were tried, and detectably better than each other one"

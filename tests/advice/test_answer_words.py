@@ -97,6 +97,22 @@ def test_what_is_told_apart_needs_no_more_images() -> None:
     assert images_to_separate(a, b, pair_of(a, b), images=300, pairs=1) is None
 
 
+def why(*candidates: Experiment) -> str:
+    """Why one of these is recommended, the first of which is the cheapest."""
+    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
+    return words.sentence(answer(*candidates)._replace(tested=tested)).partition(". It is ")[2].partition(". With")[0]
+
+
+def test_one_within_a_standard_error_is_not_counted_again_among_the_ties() -> None:
+    close = experiment("cheap", range(1, 90)), experiment("second", range(1, 90)), experiment("best", range(90))
+    assert why(*close) == "the cheapest of 3 within one standard error of the best, best"
+    tied = experiment("dear", range(5, 90))
+    assert why(*close, tied).endswith("error of the best, best; one other cannot be told from that either")
+    assert why(experiment("best", range(90)), *close[:2]) == (
+        "the best of those that were tried, though 2 others cannot be told from it"
+    )
+
+
 def test_p_is_named_by_the_tests_that_it_is_of() -> None:
     said = words.tests(answer(experiment("a", range(90), range(80)), experiment("b", range(50), range(40))))
     assert said.startswith("Every repeat draws a new split: ")
