@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import click
@@ -116,7 +115,7 @@ def command(
         return
     say(prepared.lines)
     with cell_runs.alone("advise", kind="advise"):
-        answer = advising.answer(listed, rounds, ranked, partial(trials.run, start=prepared.start), more=more)
+        answer = advising.answer(listed, rounds, ranked, trials.Runs(prepared.start).run, more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Resolved
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, sets
 from pipeline.running import cell_runs, cells, gathering
@@ -88,29 +89,49 @@ def _check_division(cell: Cell, settings: Mapping[str, Any]) -> None:
             )
 
 
-def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:
-    """Run what is not there yet, and return each trial's repeats by its name; one that failed is left out, with a line.
+class Runs:
+    """The runs of one advice: all of them with the code, params.yaml and own files of the first."""
 
-    Args:
-        trials: what each sets, by its name.
-        words: what all set besides, as after -S.
-        start: makes what runs them.
+    def __init__(self, start: Callable[[], Executor]) -> None:
+        """Take what makes the executor."""
+        self._start = start
+        self._first: list[Cell] = []
 
-    Raises:
-        InputError: where all failed; what ended before is kept.
-    """
-    planned = plan(trials, words)
-    ended = cell_runs.run_missing(NAME, planned, start)
-    study = _named(trials).study
-    results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
-    there = {one.cell: one for one in results if one.repeats}
-    failures = {one.task.cell: one.failure for one in ended if one.failure}
-    missing = [f"{one.cell}: {failures.get(one.cell) or one.missing}" for one in results if not one.repeats]
-    if not there:
-        cell_runs.check_ended(ended, planned, "trials")
-        raise InputError(missing[0])
-    cell_runs.say("advise", [f"left out: {line}; the same command tries it again" for line in missing])
-    return there
+    def run(self, trials: Settings, words: Sequence[str]) -> dict[str, Result]:
+        """Run what is not there yet, and return each trial's repeats by name; one that failed is left out, with a line.
+
+        Args:
+            trials: what each sets, by its name.
+            words: what all set besides, as after -S.
+
+        Raises:
+            InputError: where all failed, and where something was edited since the first run; what ended before is kept.
+        """
+        planned = plan(trials, words)
+        self._first = self._first or planned
+        _check_same(self._first, planned)
+        ended = cell_runs.run_missing(NAME, planned, self._start)
+        study = _named(trials).study
+        results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
+        there = {one.cell: one for one in results if one.repeats}
+        failures = {one.task.cell: one.failure for one in ended if one.failure}
+        missing = [f"{one.cell}: {failures.get(one.cell) or one.missing}" for one in results if not one.repeats]
+        if not there:
+            cell_runs.check_ended(ended, planned, "trials")
+            raise InputError(missing[0])
+        cell_runs.say("advise", [f"left out: {line}; the same command tries it again" for line in missing])
+        return there
+
+
+def _check_same(first: Sequence[Cell], planned: Sequence[Cell]) -> None:
+    """Refuse to compare trials before an edit with those after it."""
+    own = {place: digest for cell in first for place, digest in cell.own.items()}
+    for cell in planned:
+        if cell.basis != first[0].basis or any(own.get(place, one) != one for place, one in cell.own.items()):
+            raise InputError(
+                f"{paths.PARAMS}, the code or your own files were edited since this advice began; the same command "
+                "begins anew with them as they are now"
+            )
 
 
 def _named(trials: Settings) -> Named:

@@ -1,4 +1,4 @@
-"""Trials that fail: one is left out with a line, and all of them are an error."""
+"""Trials that fail or are of other files: one that fails is left out with a line; the others are an error."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +35,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def run() -> dict[str, Result]:
     start: Any = None
-    return trials.run({name: {} for name in NAMES}, [], start=start)
+    return trials.Runs(start).run({name: {} for name in NAMES}, [])
 
 
 def test_one_that_fails_is_left_out_with_a_line(ended: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,3 +55,18 @@ def test_where_none_fails_no_line_is_printed(ended: list[str], capsys: pytest.Ca
     assert not ended
     assert list(run()) == list(NAMES)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("edited", [{"basis": "other"}, {"own": {"/photos": "other"}}])
+def test_trials_of_before_and_after_an_edit_are_not_compared(
+    edited: dict[str, Any], ended: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not ended
+    start: Any = None
+    runs, cell = trials.Runs(start), trials.Cell("good", (), start, "key", "basis", {"/photos": "digest"})
+    for now, further in ((cell, {"/more": "digest"}), (cell, {})):
+        monkeypatch.setattr(trials, "plan", lambda *_, now=now, further=further: [now._replace(own=now.own | further)])
+        assert list(runs.run({"good": {}}, [])) == list(NAMES)
+    monkeypatch.setattr(trials, "plan", lambda *_: [cell._replace(**edited)])
+    with pytest.raises(InputError, match=r"^params.yaml, .* were edited since this advice began; the same command"):
+        runs.run({"good": {}}, [])
