@@ -76,7 +76,7 @@ def affordable(costs: Sequence[float], budget: float) -> list[Round]:
 
     Many candidates once find a better one than few of them often (docs/advice-proof.md). So the first round has all
     that the budget pays, and the last rounds are left out where it does not pay them; only where it pays all of them
-    has each round more repeats.
+    has each round more repeats. A single candidate is tried once: there is none to compare it with.
 
     Args:
         costs: of one training of each candidate, the most promising candidate first.
@@ -94,7 +94,7 @@ def affordable(costs: Sequence[float], budget: float) -> list[Round]:
     if not number:
         return []
     tried, scale = costs[:number], 1
-    while price(tried, rounds(number, scale=scale + 1)) <= budget:
+    while number > 1 and price(tried, rounds(number, scale=scale + 1)) <= budget:
         scale += 1
     plan = rounds(number, scale=scale)
     return next(plan[:end] for end in range(len(plan), 0, -1) if end == 1 or price(tried, plan[:end]) <= budget)
