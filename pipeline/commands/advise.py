@@ -9,16 +9,14 @@ from pathlib import Path
 import click
 
 from pipeline.advice import answer as words
-from pipeline.advice import candidates, halving, page, plain, prior
+from pipeline.advice import candidates, page, plain, prior
 from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
-from pipeline.advice.halving import Round
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, frozen_bank, pricing, ranking
+from pipeline.commands import advising, affording, frozen_bank, pricing, ranking
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.frozen_bank import Budget
-from pipeline.commands.pricing import Price
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
@@ -107,8 +105,8 @@ def command(
     ranked = ranking.ranking(asked, sides, given, Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
     price = pricing.price(listed, ranked.words, trainings=trainings)
+    price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
     listed = [one for one in listed if one.name in price.by_name]
-    rounds = _rounds(price, limit=limit, trainings=trainings, spent=ranked.seconds)
     say(price.lines(rounds, SEEDS))
     if only_price:
         say([ranked.next_step] if ranked.next_step else [])
@@ -132,33 +130,6 @@ def _print(answer: Answer, *, seconds: float) -> None:
     for line in filter(None, (words.alternative(answer), answer.next_step)):
         click.echo(line)
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
-
-
-def _rounds(price: Price, *, limit: float, trainings: int | None, spent: float) -> list[Round]:
-    """Return the rounds that the budget pays.
-
-    Args:
-        price: of the candidates.
-        limit: seconds that all may take.
-        trainings: how many there may be, in place of that.
-        spent: seconds of the frozen features, also where they were kept: the plan stays the same.
-
-    Raises:
-        InputError: for hours that do not pay one training beside the last comparison.
-    """
-    if trainings:
-        return halving.affordable([1.0] * len(price.by_name), trainings)
-    costs, besides = price.seconds, spent + price.last(SEEDS, SEEDS)
-    rounds = halving.affordable(costs, limit - besides)
-    if not rounds or rounds[-1].repeats < SEEDS:
-        # What trials of fewer repeats leave to the curve is paid too; at most all but the first.
-        besides = spent + price.last(SEEDS, 1)
-        rounds = halving.affordable(costs, limit - besides)
-    if not rounds:
-        raise InputError(
-            f"--hours: the last comparison and one training take {duration(besides + costs[0])}; give more"
-        )
-    return rounds
 
 
 def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Sequence[str]) -> list[Candidate]:

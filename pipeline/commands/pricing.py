@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -59,6 +59,10 @@ class Price(NamedTuple):
         """Of one training of each candidate in a cell of its own."""
         return [one + self.starting * (A_TRAINING + A_CELL) for one in self.training]
 
+    def of(self, names: Collection[str]) -> "Price":
+        """Return the price of these candidates alone."""
+        return self._replace(by_name={name: one for name, one in self.by_name.items() if name in names})
+
     def last(self, seeds: int, tried: int) -> float:
         """Return the seconds of the last comparison and the learning curve, of a candidate of the mean cost.
 
@@ -74,7 +78,8 @@ class Price(NamedTuple):
 
     def lines(self, rounds: Sequence[Round], seeds: int) -> list[str]:
         """Return what the rounds and the last comparison cost, a line each."""
-        tried = self.seconds[: rounds[0].candidates]
+        first = self.of([*self.by_name][: rounds[0].candidates])
+        tried = first.seconds
         count = int(halving.price([1.0] * len(tried), rounds))
         paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
@@ -82,7 +87,7 @@ class Price(NamedTuple):
             f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings, "
             f"about {tables.duration(paid)}",
             f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one, for the test part and "
-            f"for the learning curve: about {tables.duration(self.last(seeds, rounds[-1].repeats))}",
+            f"for the learning curve: about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
         ]
 
 
