@@ -54,4 +54,9 @@ def _rounds(price: Price, left: float) -> list[Round]:
 def _refusal(price: Price, spent: float) -> str:
     alone = [price.of([name]) for name in price.by_name]
     least = spent + min(one.seconds[0] + one.last(SEEDS, 1) for one in alone)
+    if spent:
+        return (
+            f"--hours: the ranking takes {duration(spent)}, and with it the last comparison and one training "
+            f"{duration(least)}; give more"
+        )
     return f"--hours: the last comparison and one training take {duration(least)}; give more"

@@ -57,6 +57,11 @@ def test_the_hours_that_are_asked_for_are_enough() -> None:
     assert planned(PRICE, 150.0)[1] == [Round(1, 1)]
 
 
+def test_the_refusal_names_what_the_ranking_took() -> None:
+    with pytest.raises(InputError, match=r"^--hours: the ranking takes 40\.0\ss, and .* training 3\smin 10\ss; give"):
+        planned(PRICE, 180.0, spent=40.0)
+
+
 def test_a_candidate_that_will_not_be_tried_takes_nothing_of_the_others() -> None:
     """The last comparison of a cheap one takes 28 s, of the dear one 28 minutes, and of their mean 14."""
     names, rounds, said = planned(Price({"dear": 120.0, "cheap": 2.0, "second": 2.0}, 0.0, 3), 600.0)
