@@ -64,7 +64,7 @@ HOURS = 0.5
     help="Estimate the gain from this many more images; by default, as many as there are.",
 )
 @cell_runs.options
-@click.option("--price", "only_price", is_flag=True, help="Print the estimated cost, and stop.")
+@click.option("--price", "only_price", is_flag=True, help="Measure and print the estimated cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     data: str | None,
@@ -104,7 +104,7 @@ def command(
     limit = math.inf if trainings else 3600 * (hours or HOURS)
     ranked = ranking.ranking(asked, sides, given, Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
-    price = pricing.price(listed, ranked.words, trainings=trainings)
+    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price)
     price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
     listed = [one for one in listed if one.name in price.by_name]
     say(price.lines(rounds, SEEDS))

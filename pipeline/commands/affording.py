@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pipeline.advice import halving
 from pipeline.advice.halving import Round
 from pipeline.commands.advising import SEEDS
-from pipeline.commands.pricing import Price
+from pipeline.commands.pricing import MEASURED, Price
 from pipeline.core.errors import InputError
 from pipeline.reporting.tables import duration
 
@@ -54,9 +54,7 @@ def _rounds(price: Price, left: float) -> list[Round]:
 def _refusal(price: Price, spent: float) -> str:
     alone = [price.of([name]) for name in price.by_name]
     least = spent + min(one.seconds[0] + one.last(SEEDS, 1) for one in alone)
+    needed = f"the last comparison and one training take {duration(least)}"
     if spent:
-        return (
-            f"--hours: the ranking takes {duration(spent)}, and with it the last comparison and one training "
-            f"{duration(least)}; give more"
-        )
-    return f"--hours: the last comparison and one training take {duration(least)}; give more"
+        needed = f"the ranking takes {duration(spent)}, and with it {needed}"
+    return f"--hours: {needed}; give more, or measure anew with --price where {MEASURED} is of a busy machine"

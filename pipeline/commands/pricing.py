@@ -32,6 +32,8 @@ from pipeline.running.cells import Cell
 # 17 trainings took 402 s beside their trainings where a start took 2.3 s.
 A_TRAINING, A_CELL = 5, 8
 IMPORTS = "import pipeline.stages.train"
+# Of so many starts the quickest counts: others wait for whatever else the machine does.
+STARTS = 3
 # Seconds by the key of a trial's cell, in the user's own clone, and those of a program's start.
 MEASURED, STARTING = Path(".dvc/tmp/advice/seconds.json"), "starting"
 
@@ -106,7 +108,9 @@ def last_trainings(seeds: int, tried: int) -> int:
     return seeds * len(FRACTIONS) + max(0, seeds - tried)
 
 
-def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None) -> Price:
+def price(
+    listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None, anew: bool = False
+) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
     Candidates that the other settings or the network exclude are left out, with a line each.
@@ -115,13 +119,14 @@ def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int |
         listed: the candidates, the most promising first.
         words: what all set besides, as after -S.
         trainings: how many there may be; candidates that they do not pay are not measured.
+        anew: whether what was measured before is measured again, such as on a machine that was busy then.
 
     Raises:
         InputError: where no candidate is possible, or the number of images is not known.
     """
     possible = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
     needed = halving.affordable([1.0] * len(possible), trainings)[0].candidates if trainings else len(possible)
-    known, refused = _measured(possible, needed)
+    known, refused = _measured(possible, needed, anew=anew)
     if not known.by_name:
         raise InputError(refused[0])
     for line in refused:
@@ -129,11 +134,12 @@ def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int |
     return known._replace(possible=len(possible) - len(refused))
 
 
-def _measured(possible: Sequence[Cell], needed: int) -> tuple[Price, list[str]]:
+def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Price, list[str]]:
     """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
-    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    before, by_name, refused = len(known), dict[str, float](), list[str]()
+    before: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known = {} if anew else {**before}
+    by_name, refused = dict[str, float](), list[str]()
     try:
         if STARTING not in known:
             known[STARTING] = _starting()
@@ -148,9 +154,9 @@ def _measured(possible: Sequence[Cell], needed: int) -> tuple[Price, list[str]]:
                 refused.append(f"{cell.name}: {_reason(error)}")
     finally:
         # Whatever ends it: what was measured is not measured again.
-        if len(known) > before:
+        if (every := before | known) != before:
             with paths.written_whole(file) as target:
-                target.write_text(json.dumps(known) + "\n", encoding="utf-8")
+                target.write_text(json.dumps(every) + "\n", encoding="utf-8")
     return Price(by_name, known[STARTING], len(possible)), refused
 
 
@@ -193,9 +199,12 @@ def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
 
 
 def _starting() -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-    return time.perf_counter() - started
+    def start() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+        return time.perf_counter() - started
+
+    return min(start() for _ in range(STARTS))
 
 
 def _seconds(resolved: Resolved) -> float:

@@ -186,7 +186,9 @@ def test_the_ranking_is_paid_from_the_hours() -> None:
     refused = CliRunner().invoke(orbweaver, [*words, "--sizes", "48,160,224"]).exception
     assert isinstance(refused, InputError)
     said = str(refused).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.startswith("--hours: the ranking takes 21.0 s, and with it the last comparison and one training 15 min")
+    assert said.startswith(
+        "--hours: the ranking takes 21.0 s, and with it the last comparison and one training take 15"
+    )
 
 
 def test_the_second_ranking_has_what_the_first_one_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
