@@ -16,6 +16,8 @@ from pipeline.studies.results import Result
 
 NONE = "–"
 MINUS = "−"
+# A candidate that was dropped has other means than these: its divisions are the first ones alone.
+BELOW = "below the best, on common repeats"
 # See `recommendation.p_value`.
 OF_P = (
     "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, the "
@@ -73,12 +75,12 @@ def sentence(answer: Answer) -> str:
     expected = f"expect {percent(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"
-    others = len({*advice.tied} - {advice.name, advice.best})
     if advice.name != advice.best:
+        others = len({*advice.tied} - {*advice.close})
         why = f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}"
         if others:
             why += f"; {_counted(others)} cannot be told from that either"
-    elif others:
+    elif others := len({*advice.tied} - {advice.best}):
         why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
         why = "the best of those that were tried, and detectably better than each other one"
@@ -92,7 +94,12 @@ def alternative(answer: Answer) -> str:
     advice = answer.advice
     if advice.name == advice.best:
         return ""
-    more = 100 * abs(pair_of(advice, advice.name).difference)
+    more = 100 * below_best(advice, advice.name)
+    if more < 0:
+        return (
+            f"{advice.best} was tried on more inner divisions; on those of both it had {-more:.1f} points less, which "
+            "may be chance."
+        )
     return (
         f"Where its cost does not matter, {advice.best} is the better bet: it had {more:.1f} points more on the inner "
         "divisions, which may be chance."
@@ -154,12 +161,12 @@ def table(answer: Answer) -> Table:
                 str(summary.n),
                 f"{100 * summary.mean:.1f}{spread}",
                 NONE if summary.interval is None else ends(summary.interval),
-                NONE if name == advice.best else _difference(pair_of(advice, name)),
+                NONE if name == advice.best else _difference(advice, name),
                 duration(seconds.mean),
                 three_figures(images_a_second(trial.result)),
             )
         )
-    header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", "below the best", "a training", "images/s")
+    header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, "a training", "images/s")
     return Table(header, rows, numbers_from=2)
 
 
@@ -205,9 +212,16 @@ def fate(answer: Answer, name: str) -> str:
     return ", ".join(words)
 
 
-def _difference(pair: Pair) -> str:
-    holm = NONE if pair.holm is None else f"{pair.holm:.2g}"
-    return f"{100 * abs(pair.difference):.1f} (p {holm})"
+def _difference(advice: Recommendation, name: str) -> str:
+    holm = pair_of(advice, name).holm
+    points = f"{100 * below_best(advice, name):z.1f}".replace("-", MINUS)
+    return f"{points} (p {NONE if holm is None else f'{holm:.2g}'})"
+
+
+def below_best(advice: Recommendation, name: str) -> float:
+    """Return how far a candidate is below the best over the repeats of both, -1 to 1."""
+    pair = pair_of(advice, name)
+    return pair.difference if pair.a == advice.best else -pair.difference
 
 
 def pair_of(advice: Recommendation, name: str) -> Pair:

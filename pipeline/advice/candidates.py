@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from pipeline.advice import prior
+from pipeline.core.choices import NONE
 from pipeline.datasets.transforms.table import AUGMENTATIONS as AUGMENTATION_ROWS
 from pipeline.networks.backbones.table import known
 from pipeline.networks.strategies import PROBE, WHOLE, part_of
@@ -95,7 +96,9 @@ def candidates(
         ]
         # A cell's name has none of the marks that timm's names have.
         name = re.sub(r"[^\w-]", "-", "-".join(words))
-        every.append(Candidate(name, {**network, "augmentation": augmentation, **settings}))
+        # The recipe's own regularizer is a candidate of its own, and stays in no other one.
+        own_words = {"augmentation": augmentation, "regularizer": NONE}
+        every.append(Candidate(name, {**network, **own_words, **settings}))
     return every
 
 
@@ -107,13 +110,13 @@ def _is_augmented(settings: Settings) -> bool:
 def meaning(settings: Settings) -> str:
     """Return in words what a candidate does.
 
-    >>> meaning({"freeze": "3b", "augmentation": "none"})
+    >>> meaning({"freeze": "3b", "augmentation": "none", "regularizer": "none"})
     'blocks 3 and 4 and the head train'
     >>> meaning({"freeze": 2, "regularizer": "l2_sp", "augmentation": "flip"})
     'everything trains, from pre-trained values; the regularizer is L2-SP; training images vary by a horizontal flip'
     """
     words = [FREEZING[str(settings["freeze"])]]
-    if method := settings.get("regularizer"):
+    if (method := settings.get("regularizer", NONE)) != NONE:
         words.append(f"the regularizer is {METHODS[method].title}")
     if augmentation := AUGMENTATION_ROWS.get(settings["augmentation"]):
         words.append(f"training images vary by {augmentation.title}")
@@ -148,7 +151,7 @@ def inner(repeats: int) -> dict[str, Any]:
 
 def outer(repeats: int) -> dict[str, Any]:
     """Return what the last comparison sets: the division whose test part nothing has seen, and so many seeds."""
-    return _divided(repeats)
+    return _divided(repeats) | {"defaults.data.split.inner": False}
 
 
 def fewer(repeats: int, fraction: float) -> dict[str, Any]:

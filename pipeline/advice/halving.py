@@ -76,7 +76,7 @@ def affordable(costs: Sequence[float], budget: float) -> list[Round]:
 
     Many candidates once find a better one than few of them often (docs/advice-proof.md). So the first round has all
     that the budget pays, and the last rounds are left out where it does not pay them; only where it pays all of them
-    has each round more repeats.
+    has each round more repeats. A single candidate is tried once: there is none to compare it with.
 
     Args:
         costs: of one training of each candidate, the most promising candidate first.
@@ -94,7 +94,7 @@ def affordable(costs: Sequence[float], budget: float) -> list[Round]:
     if not number:
         return []
     tried, scale = costs[:number], 1
-    while price(tried, rounds(number, scale=scale + 1)) <= budget:
+    while number > 1 and price(tried, rounds(number, scale=scale + 1)) <= budget:
         scale += 1
     plan = rounds(number, scale=scale)
     return next(plan[:end] for end in range(len(plan), 0, -1) if end == 1 or price(tried, plan[:end]) <= budget)
@@ -108,15 +108,16 @@ def run(
     Args:
         names: of at least as many candidates as the first round has; the first are tried.
         plan: the rounds.
-        attempt: returns, for candidates and a number of repeats, what each gave over these.
+        attempt: returns, for candidates and a number of repeats, what each gave over these; one that failed is left
+            out, and goes no further.
     """
     left, last = list(names[: plan[0].candidates]), dict[str, int]()
     for number, one in enumerate(plan, start=1):
         results = attempt(left, one.repeats)
-        last |= dict.fromkeys(left, number)
+        last |= dict.fromkeys(results, number)
         if number < len(plan):
-            scores = {name: results[name].accuracy for name in left}
-            left = better(scores, {name: results[name].seconds for name in left}, plan[number].candidates)
+            scores = {name: one.accuracy for name, one in results.items()}
+            left = better(scores, {name: one.seconds for name, one in results.items()}, plan[number].candidates)
     return last
 
 

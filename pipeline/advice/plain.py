@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.advice import size_words
-from pipeline.advice.answer import Answer, images_a_second, pair_of, summaries
+from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import best
 from pipeline.evaluation.compare.experiments import Summary
 
@@ -30,6 +30,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
                 "dropped": trial.round < answer.rounds,
                 "seconds": trial.result.seconds().mean,
                 "images_per_second": images_a_second(trial.result),
+                "below_best": 0.0 if name == advice.best else below_best(advice, name),
                 "p": None if name == advice.best else pair_of(advice, name).holm,
             }
             for name, trial in answer.trials.items()

@@ -42,7 +42,7 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     docs/advice-proof.md has what that rule costs.
 
     A candidate is tied with the best unless the test of the pair, see `p_value`, rejects at 5 % after Holm's
-    correction, in favor of the best.
+    correction, in favor of the best. One that is not tied is never the recommended one.
 
     A candidate that was dropped has the first divisions alone, which may be easier than the others: it is compared
     with the best on these, and its own mean makes it no best.
@@ -62,7 +62,8 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     rejected = {one.b if one.a == best else one.a for one in compared.pairs if best in (one.a, one.b) and _rejects(one)}
     worse = {name for name in rejected if _mean_gain(by_name[best], by_name[name]) > 0}
     others = sorted(means.keys() - {best}, key=lambda name: (costs[name], -means[name], name))
-    close = [name for name in others if _is_close(by_name[best], by_name[name])]
+    # Large gains on few images and small losses on many are near on average, and the sign test may reject them.
+    close = [name for name in others if name not in worse and _is_close(by_name[best], by_name[name])]
     tied = [name for name in others if name not in worse]
     return Recommendation(min([best, *close], key=costs.__getitem__), best, [best, *close], [best, *tied], compared)
 

@@ -4,22 +4,19 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import click
 
 from pipeline.advice import answer as words
-from pipeline.advice import candidates, halving, page, plain, prior
+from pipeline.advice import candidates, page, plain, prior
 from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
-from pipeline.advice.halving import Round
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, frozen_bank, pricing, ranking
+from pipeline.commands import advising, affording, frozen_bank, pricing, ranking
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.frozen_bank import Budget
-from pipeline.commands.pricing import Price
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
@@ -67,7 +64,7 @@ HOURS = 0.5
     help="Estimate the gain from this many more images; by default, as many as there are.",
 )
 @cell_runs.options
-@click.option("--price", "only_price", is_flag=True, help="Print the estimated cost, and stop.")
+@click.option("--price", "only_price", is_flag=True, help="Measure and print the estimated cost, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(
     data: str | None,
@@ -100,21 +97,23 @@ def command(
     resolved = read(given)
     say_remarks(resolved)
     trials.check_images(resolved)
+    # What wins over the divisions of an advice is refused before anything is ranked or measured.
+    trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, given)
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     limit = math.inf if trainings else 3600 * (hours or HOURS)
     ranked = ranking.ranking(asked, sides, given, Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
-    price = pricing.price(listed, ranked.words, trainings=trainings)
+    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price)
+    price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
     listed = [one for one in listed if one.name in price.by_name]
-    rounds = _rounds(price, limit=limit, trainings=trainings, spent=ranked.seconds)
     say(price.lines(rounds, SEEDS))
     if only_price:
         say([ranked.next_step] if ranked.next_step else [])
         return
     say(prepared.lines)
     with cell_runs.alone("advise", kind="advise"):
-        answer = advising.answer(listed, rounds, ranked, partial(trials.run, start=prepared.start), more=more)
+        answer = advising.answer(listed, rounds, ranked, trials.Runs(prepared.start).run, more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
@@ -131,33 +130,6 @@ def _print(answer: Answer, *, seconds: float) -> None:
     for line in filter(None, (words.alternative(answer), answer.next_step)):
         click.echo(line)
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
-
-
-def _rounds(price: Price, *, limit: float, trainings: int | None, spent: float) -> list[Round]:
-    """Return the rounds that the budget pays.
-
-    Args:
-        price: of the candidates.
-        limit: seconds that all may take.
-        trainings: how many there may be, in place of that.
-        spent: seconds of the frozen features, also where they were kept: the plan stays the same.
-
-    Raises:
-        InputError: for hours that do not pay one training beside the last comparison.
-    """
-    if trainings:
-        return halving.affordable([1.0] * len(price.by_name), trainings)
-    costs, besides = price.seconds, spent + price.last(SEEDS, SEEDS)
-    rounds = halving.affordable(costs, limit - besides)
-    if not rounds or rounds[-1].repeats < SEEDS:
-        # What trials of fewer repeats leave to the curve is paid too; at most all but the first.
-        besides = spent + price.last(SEEDS, 1)
-        rounds = halving.affordable(costs, limit - besides)
-    if not rounds:
-        raise InputError(
-            f"--hours: the last comparison and one training take {duration(besides + costs[0])}; give more"
-        )
-    return rounds
 
 
 def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Sequence[str]) -> list[Candidate]:

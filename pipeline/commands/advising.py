@@ -76,8 +76,9 @@ def _tried(listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence
     def attempt(names: Sequence[str], repeats: int) -> dict[str, Tried]:
         number = [one.repeats for one in rounds].index(repeats) + 1
         say([f"round {number} of {len(rounds)}: {', '.join(names)}, n = {repeats}"])
-        results.update(run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given))
-        return {name: Tried(results[name].summary().mean, results[name].seconds().mean) for name in names}
+        ended = run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given)
+        results.update(ended)
+        return {name: Tried(one.summary().mean, one.seconds().mean) for name, one in ended.items()}
 
     last = halving.run([one.name for one in listed], rounds, attempt)
     return {name: Trial(results[name], number) for name, number in last.items()}

@@ -80,12 +80,14 @@ class Budget(NamedTuple):
     Attributes:
         say: prints what it is going to take.
         only_price: whether nothing is spent at all.
-        limit: seconds that a ranking may take.
+        limit: seconds that all may take.
+        spent: seconds of the rankings before, also where they were kept.
     """
 
     say: Callable[[Sequence[str]], None]
     only_price: bool = False
     limit: float = math.inf
+    spent: float = 0.0
 
 
 def compared(backbones: Iterable[Asked], words: Sequence[str], budget: Budget) -> tuple[list[Frozen], float]:
@@ -134,10 +136,11 @@ def measured(what: str, listed: Mapping[str, tuple[Asked, Resolved]], budget: Bu
         prices = {name: frozen_backbones.seconds(one, resolved, part) for name, (one, resolved) in listed.items()}
         seconds = sum(prices.values())
         budget.say([priced(what, prices)])
-        if seconds > budget.limit:
+        if seconds > max(budget.limit - budget.spent, 0.0):
+            before = f" after {duration(budget.spent)} for the ranking before" if budget.spent else ""
             raise InputError(
-                f"--hours: ranking {what} takes about {duration(seconds)}, and all may take {duration(budget.limit)}; "
-                "give more hours, or fewer to choose from"
+                f"--hours: ranking {what} takes about {duration(seconds)}{before}, and all may take "
+                f"{duration(budget.limit)}; give more hours, or fewer to choose from"
             )
         if budget.only_price and seconds:
             return [], seconds

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import machine
 from pipeline.config import Resolved
-from pipeline.core import paths
+from pipeline.core import errors, paths
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
@@ -32,6 +32,8 @@ from pipeline.running.cells import Cell
 # 17 trainings took 402 s beside their trainings where a start took 2.3 s.
 A_TRAINING, A_CELL = 5, 8
 IMPORTS = "import pipeline.stages.train"
+# Of so many starts the quickest counts: others wait for whatever else the machine does.
+STARTS = 3
 # Seconds by the key of a trial's cell, in the user's own clone, and those of a program's start.
 MEASURED, STARTING = Path(".dvc/tmp/advice/seconds.json"), "starting"
 
@@ -59,6 +61,10 @@ class Price(NamedTuple):
         """Of one training of each candidate in a cell of its own."""
         return [one + self.starting * (A_TRAINING + A_CELL) for one in self.training]
 
+    def of(self, names: Collection[str]) -> "Price":
+        """Return the price of these candidates alone."""
+        return self._replace(by_name={name: one for name, one in self.by_name.items() if name in names})
+
     def last(self, seeds: int, tried: int) -> float:
         """Return the seconds of the last comparison and the learning curve, of a candidate of the mean cost.
 
@@ -74,7 +80,8 @@ class Price(NamedTuple):
 
     def lines(self, rounds: Sequence[Round], seeds: int) -> list[str]:
         """Return what the rounds and the last comparison cost, a line each."""
-        tried = self.seconds[: rounds[0].candidates]
+        first = self.of([*self.by_name][: rounds[0].candidates])
+        tried = first.seconds
         count = int(halving.price([1.0] * len(tried), rounds))
         paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
@@ -82,7 +89,7 @@ class Price(NamedTuple):
             f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings, "
             f"about {tables.duration(paid)}",
             f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one, for the test part and "
-            f"for the learning curve: about {tables.duration(self.last(seeds, rounds[-1].repeats))}",
+            f"for the learning curve: about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
         ]
 
 
@@ -101,7 +108,9 @@ def last_trainings(seeds: int, tried: int) -> int:
     return seeds * len(FRACTIONS) + max(0, seeds - tried)
 
 
-def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None) -> Price:
+def price(
+    listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None, anew: bool = False
+) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
     Candidates that the other settings or the network exclude are left out, with a line each.
@@ -110,13 +119,14 @@ def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int |
         listed: the candidates, the most promising first.
         words: what all set besides, as after -S.
         trainings: how many there may be; candidates that they do not pay are not measured.
+        anew: whether what was measured before is measured again, such as on a machine that was busy then.
 
     Raises:
         InputError: where no candidate is possible, or the number of images is not known.
     """
     possible = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
     needed = halving.affordable([1.0] * len(possible), trainings)[0].candidates if trainings else len(possible)
-    known, refused = _measured(possible, needed)
+    known, refused = _measured(possible, needed, anew=anew)
     if not known.by_name:
         raise InputError(refused[0])
     for line in refused:
@@ -124,27 +134,43 @@ def price(listed: Sequence[Candidate], words: Sequence[str], *, trainings: int |
     return known._replace(possible=len(possible) - len(refused))
 
 
-def _measured(possible: Sequence[Cell], needed: int) -> tuple[Price, list[str]]:
+def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Price, list[str]]:
     """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
-    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    before, by_name, refused = len(known), dict[str, float](), list[str]()
-    if STARTING not in known:
-        known[STARTING] = _starting()
-    for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
-        if len(by_name) == needed:
-            break
-        try:
-            if cell.key not in known:
-                known[cell.key] = _seconds(cell.resolved)
-            by_name[cell.name] = known[cell.key]
-        except InputError as error:
-            # Such as a regularizer that compares maps, of a network of tokens.
-            refused.append(f"{cell.name}: {error}")
-    if len(known) > before:
-        with paths.written_whole(file) as target:
-            target.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    before: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    known = {} if anew else {**before}
+    by_name, refused = dict[str, float](), list[str]()
+    try:
+        if STARTING not in known:
+            known[STARTING] = _starting()
+        for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
+            if len(by_name) == needed:
+                break
+            try:
+                if cell.key not in known:
+                    known[cell.key] = _seconds(cell.resolved)
+                by_name[cell.name] = known[cell.key]
+            except (InputError, RuntimeError) as error:
+                refused.append(f"{cell.name}: {_reason(error)}")
+    finally:
+        # Whatever ends it: what was measured is not measured again.
+        if (every := before | known) != before:
+            with paths.written_whole(file) as target:
+                target.write_text(json.dumps(every) + "\n", encoding="utf-8")
     return Price(by_name, known[STARTING], len(possible)), refused
+
+
+def _reason(error: Exception) -> str:
+    """Return why a candidate cannot be measured: such as maps to compare of a network of tokens, or a full GPU.
+
+    Raises:
+        RuntimeError: the error itself, where it is of no such kind.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    if errors.is_out_of_memory(error):
+        return errors.OUT_OF_MEMORY
+    raise error
 
 
 def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
@@ -173,9 +199,12 @@ def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
 
 
 def _starting() -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-    return time.perf_counter() - started
+    def start() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+        return time.perf_counter() - started
+
+    return min(start() for _ in range(STARTS))
 
 
 def _seconds(resolved: Resolved) -> float:

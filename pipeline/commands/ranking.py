@@ -54,7 +54,8 @@ def ranking(asked: Mapping[str, Asked], sides: str, words: Sequence[str], budget
     sized = _by_size(asked, sides, words, budget) if sides else Ranking([*words], 0.0, next_step=_next_step(words))
     if len(asked) <= KEPT:
         return sized
-    frozen, seconds = frozen_bank.compared(asked.values(), [*sized.words, *_division()], budget)
+    left = budget._replace(spent=sized.seconds)
+    frozen, seconds = frozen_bank.compared(asked.values(), [*sized.words, *_division()], left)
     if frozen:
         budget.say(answer.ranked(frozen))
         # The first one's features at the size that is taken are there already.

@@ -10,6 +10,7 @@ import click
 
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import cut
 from pipeline.running import cell_runs, cells, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.remotes import named_remotes
@@ -79,7 +80,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
         f"\n  {len(planned)} cells, {cells.trainings(planned)} trainings; to run: {len(left)} cells, "
         f"{cells.trainings(left)} trainings" + (f"; of these {of_these}" if of_these else "")
     )
-    _say_merged(named, planned)
+    _say_merged(planned)
 
 
 def _in_the_remotes() -> set[str]:
@@ -93,9 +94,11 @@ def _in_the_remotes() -> set[str]:
         return set()
 
 
-def _say_merged(named: definition.Named, planned: Sequence[Cell]) -> None:
-    if same := len(named.study.settings()) - len(planned):
-        click.echo(f"  note: {same} cells are the same experiment as one before them, and left out")
+def _say_merged(planned: Sequence[Cell]) -> None:
+    if same := [f"{name} is {cell.name}" for cell in planned for name in cell.same]:
+        counted, before = ("1 cell is", "it") if len(same) == 1 else (f"{len(same)} cells are", "them")
+        names = cut(", ".join(same), definition.LONGEST_LIST)
+        click.echo(f"  note: {counted} the same experiment as one before {before}, and left out: {names}")
 
 
 @command.command()
@@ -135,7 +138,7 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
         sets = (*sets, *prepared.words)
         planned = cells.plan(named, data=data, sets=sets)
     cell_runs.say("study", prepared.lines)
-    _say_merged(named, planned)
+    _say_merged(planned)
     with cell_runs.alone(f"study run {named.name}", kind="study"):
         if not cells.are_current(planned):
             # Edited while another command was waited for: the files of now are run.
@@ -175,10 +178,11 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
 
     named = definition.find(name)
     planned = cells.plan(named, data=data, sets=sets)
-    _say_merged(named, planned)
+    _say_merged(planned)
     results = gathering.results(named.study, planned, cell_runs.finished(planned), logs=cell_runs.STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
-    content = page.content(named.name, named.study, results, commands=commands)
+    study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})
+    content = page.content(named.name, study, results, commands=commands)
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
         gathering.write(target, content)

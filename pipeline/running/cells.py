@@ -35,6 +35,7 @@ class Cell(NamedTuple):
         key: over all that its result follows from; equal keys are one experiment.
         basis: over code and params.yaml, as the key was made from them, see `are_current`.
         own: the digest of the user's own files that it reads, by their place.
+        same: the names of further cells that are this experiment.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Cell(NamedTuple):
     key: str
     basis: str
     own: Mapping[str, str]
+    same: tuple[str, ...] = ()
 
     def experiment(self, study: str) -> str:
         """Return the name of the experiment in DVC."""
@@ -89,8 +91,14 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
             except InputError as error:
                 raise InputError(f"{named.file}: cell {name!r}: {error}") from None
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
-            by_key.setdefault(cell.key, cell)
+            kept = by_key.get(cell.key)
+            by_key[cell.key] = kept._replace(same=(*kept.same, name)) if kept else cell
     return list(by_key.values())
+
+
+def kept_name(planned: Sequence[Cell], name: str) -> str:
+    """Return the name under which a cell is listed, which may be that of another one that is the same experiment."""
+    return next(cell.name for cell in planned if name in (cell.name, *cell.same))
 
 
 def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:

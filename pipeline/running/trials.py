@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Resolved
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, sets
 from pipeline.running import cell_runs, cells, gathering
@@ -16,7 +17,10 @@ from pipeline.studies.results import Result
 
 NAME = "advice"
 # What a trial sets, or all of them do.
-OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation", "defaults.data.split.")
+OWN = ("repeats", "backbone", "freeze", "regularizer", "augmentation")
+SPLIT = "defaults.data.split"
+# Of the split, with the value that holds where a trial does not set it; None where each trial does.
+DIVIDED: Mapping[str, Any] = {"division": None, "inner": None, "train_fraction": 1.0}
 
 # Images that each class needs: one for training and one for each of two test parts, the inner and the outer.
 IN_EACH_CLASS = 3
@@ -31,8 +35,9 @@ def check(words: Sequence[str]) -> None:
         InputError: for the first such word.
     """
     for word in words:
-        key = word.partition("=")[0]
-        if key in OWN or key.startswith(OWN[-1]):
+        # Signs in front add to params.yaml or take away from it.
+        key = word.partition("=")[0].lstrip("+~")
+        if key in (*OWN, SPLIT) or key.startswith(f"{SPLIT}."):
             raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
 
 
@@ -63,30 +68,70 @@ def plan(trials: Settings, words: Sequence[str]) -> list[Cell]:
         words: what all set besides, as after -S.
 
     Raises:
-        InputError: for the first that params.yaml cannot take, by its name.
+        InputError: for the first that params.yaml cannot take, by its name, and for one that would be divided in
+            another way than it asks for: its test part would have images that the choice has seen.
     """
-    return cells.plan(_named(trials), sets=words)
+    planned = cells.plan(_named(trials), sets=words)
+    for cell in planned:
+        _check_division(cell, trials[cell.name])
+    return planned
 
 
-def run(trials: Settings, words: Sequence[str], *, start: Callable[[], Executor]) -> dict[str, Result]:
-    """Run what is not there yet, and return each trial's repeats by its name.
+def _check_division(cell: Cell, settings: Mapping[str, Any]) -> None:
+    for name, otherwise in DIVIDED.items():
+        asked = settings.get(f"{SPLIT}.{name}", otherwise)
+        value = getattr(cell.resolved.recipe.data.split, name)
+        if asked is not None and value != asked:
+            key = cell.resolved.origin(f"data.split.{name}")
+            raise InputError(
+                f"{key}: {str(value).lower()}: an advice sets this itself, here to {str(asked).lower()}; "
+                f"take {key} out of params.yaml or of -S"
+            )
 
-    Args:
-        trials: what each sets, by its name.
-        words: what all set besides, as after -S.
-        start: makes what runs them.
 
-    Raises:
-        InputError: where one failed; what ended before is kept.
-    """
-    planned = plan(trials, words)
-    ended = cell_runs.run_missing(NAME, planned, start)
-    cell_runs.check_ended(ended, planned, "trials")
-    study = _named(trials).study
-    results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
-    if missing := [f"{one.cell}: {one.missing}" for one in results if not one.repeats]:
-        raise InputError(missing[0])
-    return {one.cell: one for one in results}
+class Runs:
+    """The runs of one advice: all of them with the code, params.yaml and own files of the first."""
+
+    def __init__(self, start: Callable[[], Executor]) -> None:
+        """Take what makes the executor."""
+        self._start = start
+        self._first: list[Cell] = []
+
+    def run(self, trials: Settings, words: Sequence[str]) -> dict[str, Result]:
+        """Run what is not there yet, and return each trial's repeats by name; one that failed is left out, with a line.
+
+        Args:
+            trials: what each sets, by its name.
+            words: what all set besides, as after -S.
+
+        Raises:
+            InputError: where all failed, and where something was edited since the first run; what ended before is kept.
+        """
+        planned = plan(trials, words)
+        self._first = self._first or planned
+        _check_same(self._first, planned)
+        ended = cell_runs.run_missing(NAME, planned, self._start)
+        study = _named(trials).study
+        results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
+        there = {one.cell: one for one in results if one.repeats}
+        failures = {one.task.cell: one.failure for one in ended if one.failure}
+        missing = [f"{one.cell}: {failures.get(one.cell) or one.missing}" for one in results if not one.repeats]
+        if not there:
+            cell_runs.check_ended(ended, planned, "trials")
+            raise InputError(missing[0])
+        cell_runs.say("advise", [f"left out: {line}; the same command tries it again" for line in missing])
+        return there
+
+
+def _check_same(first: Sequence[Cell], planned: Sequence[Cell]) -> None:
+    """Refuse to compare trials before an edit with those after it."""
+    own = {place: digest for cell in first for place, digest in cell.own.items()}
+    for cell in planned:
+        if cell.basis != first[0].basis or any(own.get(place, one) != one for place, one in cell.own.items()):
+            raise InputError(
+                f"{paths.PARAMS}, the code or your own files were edited since this advice began; the same command "
+                "begins anew with them as they are now"
+            )
 
 
 def _named(trials: Settings) -> Named:

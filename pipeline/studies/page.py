@@ -54,7 +54,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "commands": list(commands),
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
-        "over": results.over(cells),
+        "over": results.over(grouped),
         "missing": _missing(cells),
         "results": tables.results(cells),
         "probe": PROBE if any(one.standing() for one in cells) else "",
@@ -106,9 +106,11 @@ def _images(group: Group) -> str:
 
 
 def _best(group: Group, compared: Differences) -> str:
+    group = results.without(group, compared.left_out)
     best = results.best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
-    sentence = f"On {group.name}, {best} has the highest mean test accuracy, {100 * mean:.2f} %"
+    of_these = " of those that are compared" if compared.left_out else ""
+    sentence = f"On {group.name}, {best} has the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
     if compared.note:
@@ -123,6 +125,7 @@ def _best(group: Group, compared: Differences) -> str:
 def _compared(group: Group, compared: Differences) -> Compared:
     table = tables.differences(compared.pairs) if compared.pairs else None
     readings = [line for line in map(pairs.reading, compared.pairs) if line]
+    readings += [f"{cell} is left out: {reason}" for cell, reason in compared.left_out.items()]
     shown = results.shown(group)
     drawn = charts.answer(group._replace(results=shown))
     return Compared(group, drawn, table, readings, compared.note, _of(group, compared), charts.charts(shown))
@@ -133,7 +136,8 @@ def _of(group: Group, compared: Differences) -> str:
     shown, every = len(results.shown(group)), len(group.results)
     if shown == every:
         return ""
-    pairs = every * (every - 1) // 2
+    fitting = every - len(compared.left_out)
+    pairs = fitting * (fitting - 1) // 2
     sentence = (
         f"Of {every:,} cells on {group.name}, charts and differences show the {shown} with the highest mean test "
         f"accuracy, including the baseline {group.baseline}; the table of results has all."

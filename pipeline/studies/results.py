@@ -1,6 +1,6 @@
 """The results of a study's cells, next to the printed ones, and their differences; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
@@ -107,6 +107,7 @@ class Differences(NamedTuple):
         better: number of cells that are better than the baseline.
         worse: number of cells that the baseline is better than.
         note: why there are none; empty where there are.
+        left_out: why a cell cannot be compared with the baseline, by its name; the others are compared.
     """
 
     pairs: Sequence[Pair] = ()
@@ -114,13 +115,31 @@ class Differences(NamedTuple):
     better: int = 0
     worse: int = 0
     note: str = ""
+    left_out: Mapping[str, str] = {}
 
 
 def differences(group: Group) -> Differences:
-    """Return the differences of a group's cells.
+    """Return the differences of a group's cells, without those that cannot be compared with the baseline."""
+    try:
+        return _differences(group)
+    except InputError as error:
+        left_out = _left_out(group)
+        if len(left_out) in (0, len(group.results) - 1):
+            return Differences(note=str(error))
+    try:
+        return _differences(without(group, left_out))._replace(left_out=left_out)
+    except InputError as error:
+        return Differences(note=str(error))
+
+
+def _differences(group: Group) -> Differences:
+    """Return the differences of cells all of which can be compared.
 
     Which cell is the best is known from the same results, so Holm's correction and the verdicts are over all pairs of
     the group, also those that are not returned.
+
+    Raises:
+        InputError: where two cannot be compared.
     """
     best, baseline = best_of(group), group.baseline
     cells = [one.cell for one in shown(group)]
@@ -128,10 +147,7 @@ def differences(group: Group) -> Differences:
     if best != baseline:
         wanted += [(best, cell) for cell in cells if cell not in (best, baseline)]
     experiments = {one.cell: one.experiment() for one in group.results}
-    try:
-        compared, every = comparison.compare_some(list(experiments.values()), wanted)
-    except InputError as error:
-        return Differences(note=str(error))
+    compared, every = comparison.compare_some(list(experiments.values()), wanted)
 
     def count(cell: str, *, better: bool) -> int:
         pairs = ((one, experiments[cell]) if better else (experiments[cell], one) for one in experiments.values())
@@ -145,12 +161,31 @@ def differences(group: Group) -> Differences:
     )
 
 
+def _left_out(group: Group) -> dict[str, str]:
+    """Return why cells cannot be compared with the baseline, by name."""
+    experiments, reasons = {one.cell: one.experiment() for one in group.results}, dict[str, str]()
+    baseline = experiments.pop(group.baseline)
+    for cell, one in experiments.items():
+        try:
+            comparison.check([baseline, one])
+        except InputError as error:
+            reasons[cell] = str(error)
+    return reasons
+
+
+def without(group: Group, left_out: Collection[str]) -> Group:
+    """Return a group without these cells."""
+    return group._replace(results=[one for one in group.results if one.cell not in left_out])
+
+
 def best_of(group: Group) -> str:
     """Return the cell of the highest mean accuracy."""
     return max(group.results, key=lambda one: one.summary().mean).cell
 
 
-def over(results: Sequence[Result]) -> str:
-    """Return what the intervals and tests are of, in a sentence."""
-    there = [one for one in results if one.repeats]
-    return comparison.over([one.experiment() for one in there]) if there else NO_CELL
+def over(grouped: Sequence[Group]) -> str:
+    """Return what the intervals and tests are of, in a sentence; in one a group where they differ."""
+    said = [(group.name, comparison.over([one.experiment() for one in group.results])) for group in grouped]
+    if len({sentence for _, sentence in said}) < 2:
+        return said[0][1] if said else NO_CELL
+    return " ".join(f"On {name}: {sentence}" for name, sentence in said)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from pipeline.advice import answer as words
-from pipeline.advice import separating
+from pipeline.advice import plain, separating
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.learning_curve import Gain
 from pipeline.advice.recommendation import recommend
@@ -97,12 +97,48 @@ def test_what_is_told_apart_needs_no_more_images() -> None:
     assert images_to_separate(a, b, pair_of(a, b), images=300, pairs=1) is None
 
 
+def why(*candidates: Experiment) -> str:
+    """Why one of these is recommended, the first of which is the cheapest."""
+    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
+    return words.sentence(answer(*candidates)._replace(tested=tested)).partition(". It is ")[2].partition(". With")[0]
+
+
+def test_one_within_a_standard_error_is_not_counted_again_among_the_ties() -> None:
+    close = experiment("cheap", range(1, 90)), experiment("second", range(1, 90)), experiment("best", range(90))
+    assert why(*close) == "the cheapest of 3 within one standard error of the best, best"
+    tied = experiment("dear", range(5, 90))
+    assert why(*close, tied).endswith("error of the best, best; one other cannot be told from that either")
+    assert why(experiment("best", range(90)), *close[:2]) == (
+        "the best of those that were tried, though 2 others cannot be told from it"
+    )
+
+
 def test_p_is_named_by_the_tests_that_it_is_of() -> None:
     said = words.tests(answer(experiment("a", range(90), range(80)), experiment("b", range(50), range(40))))
     assert said.startswith("Every repeat draws a new split: ")
     assert said.endswith(
         "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, "
         "the sign test's alone), with Holm's correction for all pairs."
+    )
+
+
+@pytest.mark.parametrize(("first", "points"), [(88, 2.0), (93, -3.0)])
+def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, points: float) -> None:
+    """The finalist has 90 and 60 of a hundred; the mean of the dropped one is of the first division alone."""
+    both = answer(experiment("finalist", range(90), range(60)), experiment("dropped", range(first)))
+    table = words.table(both)
+    row = dict(zip(table.header, next(row for row in table.rows if row[0] == "dropped"), strict=True))
+    assert row["below the best, on common repeats"].startswith(f"{points:.1f} (p ".replace("-", words.MINUS))
+    tested: Any = SimpleNamespace(summary=both.advice.compared.summaries.__iter__().__next__)
+    assert plain.as_data(both._replace(tested=tested))["inner"]["dropped"]["below_best"] == pytest.approx(points / 100)
+    assert words.tests(both).partition(" p is")[0].endswith(" Those of a single repeat are over its test images alone.")
+
+
+def test_a_dropped_candidate_that_was_better_is_not_said_to_be_worse() -> None:
+    both = answer(experiment("dropped", range(93)), experiment("finalist", range(90), range(60)))
+    assert (both.advice.name, both.advice.best) == ("dropped", "finalist")
+    assert words.alternative(both) == (
+        "finalist was tried on more inner divisions; on those of both it had 3.0 points less, which may be chance."
     )
 
 

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+import tiny
 
 from pipeline.advice.candidates import STRATEGIES, candidates, modern
+from pipeline.preview.overriding import read
+from pipeline.studies.definition import override
 
 MODERN = {
     "network": {"freeze": "lp_ft"},
@@ -57,6 +60,15 @@ def test_the_ingredients_of_modern_go_where_the_other_recipe_has_them(unit: str,
         "recipes.mine.train.optimizer": "adamw",
         **budget,
     }
+
+
+def test_the_regularizer_of_the_recipe_stays_in_no_candidate_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny.ROOT)
+    for one in candidates(own="resnet18"):
+        words = [override(key, value) for key, value in one.settings.items()]
+        strategy = one.name.partition("-")[0]
+        method = read(["recipe=spa_gca", *words]).recipe.regularizer.method
+        assert method == STRATEGIES[strategy].get("regularizer", "none"), one.name
 
 
 def test_an_augmentation_of_its_own_and_a_solved_head_are_tried_once() -> None:

@@ -77,6 +77,19 @@ def test_easy_first_divisions_make_no_dropped_candidate_the_best(cheaper: str) -
     assert (advice.name, advice.best, advice.tied) == ("finalist", "finalist", ["finalist"])
 
 
+def test_one_that_is_detectably_worse_is_not_recommended_for_being_near_on_average() -> None:
+    """Of four repeats the best is right in one on 30 images, and in none on 7 others, on which alone the other is."""
+    both = []
+    for name, right_in in (("best", {1}), ("cheap", set[int]())):
+        trials = {}
+        for repeat in range(1, 5):
+            many, few = {f"a{n}": repeat in right_in for n in range(30)}, {f"b{n}": name == "cheap" for n in range(7)}
+            trials[repeat] = Trial(many | few, 100)
+        both.append(Experiment(name, trials))
+    advice = recommend(both, {"best": 9.0, "cheap": 1.0})
+    assert (advice.best, advice.name, advice.close, advice.tied) == ("best", "best", ["best"], ["best"])
+
+
 def test_an_image_of_several_repeats_counts_once() -> None:
     """Ten images, on which one is better in each of ten repeats, are ten signs and not a hundred."""
     right = [{str(n): n < 7 for n in range(10)}, {str(n): False for n in range(10)}]

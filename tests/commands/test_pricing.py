@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.advice.halving import Round
-from pipeline.commands import advise
+from pipeline.commands import advise, affording
 from pipeline.commands.pricing import Price
 from pipeline.core.errors import InputError
 
@@ -34,9 +34,16 @@ def test_repeats_that_the_last_round_lacks_are_trained_for_the_curve(
     assert line.endswith(f"about {time}")
 
 
+def planned(price: Price, limit: float, *, spent: float = 0.0) -> tuple[list[str], list[Round], list[str]]:
+    """The candidates that a limit can pay, the rounds of the first of them, and what is said of the others."""
+    said: list[str] = []
+    paid, rounds = affording.affordable(price, limit=limit, trainings=None, spent=spent, say=said.extend)
+    return list(paid.by_name), rounds, said
+
+
 @pytest.mark.parametrize("limit", [150.0, 160.0, 200.0, 300.0, 400.0])
 def test_hours_pay_all_that_a_plan_takes(limit: float) -> None:
-    rounds = advise._rounds(PRICE, limit=limit, trainings=None, spent=0.0)
+    _, rounds, _ = planned(PRICE, limit)
     before, paid = 0, 0
     for one in rounds:
         paid += one.candidates * (one.repeats - before)
@@ -45,9 +52,33 @@ def test_hours_pay_all_that_a_plan_takes(limit: float) -> None:
 
 
 def test_the_hours_that_are_asked_for_are_enough() -> None:
-    with pytest.raises(InputError, match=r"--hours: .* take 2\smin 30\ss; give more"):
-        advise._rounds(PRICE, limit=140.0, trainings=None, spent=0.0)
-    assert advise._rounds(PRICE, limit=150.0, trainings=None, spent=0.0) == [Round(1, 1)]
+    with pytest.raises(InputError, match=r"--hours: .* take 2\smin 30\ss; give more, or .* --price .*seconds.json"):
+        planned(PRICE, 140.0)
+    assert planned(PRICE, 150.0)[1] == [Round(1, 1)]
+
+
+def test_the_refusal_names_what_the_ranking_took() -> None:
+    with pytest.raises(
+        InputError, match=r"^--hours: the ranking takes 40\.0\ss, and .* training take 3\smin 10\ss; give"
+    ):
+        planned(PRICE, 180.0, spent=40.0)
+
+
+def test_a_candidate_that_will_not_be_tried_takes_nothing_of_the_others() -> None:
+    """The last comparison of a cheap one takes 28 s, of the dear one 28 minutes, and of their mean 14."""
+    names, rounds, said = planned(Price({"dear": 120.0, "cheap": 2.0, "second": 2.0}, 0.0, 3), 600.0)
+    assert names == ["cheap", "second"]
+    assert rounds[0].candidates == 2
+    assert said == ["left out: dear: the last comparison and one training would take longer than --hours"]
+
+
+def test_the_last_comparison_is_priced_by_those_that_are_tried() -> None:
+    """Two of 2 s and 20 of 20 s, of which the first six take 84 s and their last comparison 14 times 14 s."""
+    price = Price({str(number): 2.0 if number < 2 else 20.0 for number in range(22)}, 0.0, 22)
+    names, rounds, said = planned(price, 301.0)
+    assert (len(names), said) == (22, [])
+    assert rounds == [Round(6, 1)]
+    assert price.lines(rounds, 3)[-1].replace("\N{NO-BREAK SPACE}", " ").endswith("about 3 min 16 s")
 
 
 @pytest.fixture
@@ -68,8 +99,8 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise, "read", lambda _: resolved)
     for name in ("say_remarks", "_candidates", "write"):
         monkeypatch.setattr(advise, name, lambda *_, **__: [])
-    for name in ("check", "check_images"):
-        monkeypatch.setattr(advise.trials, name, lambda _: None)
+    for name in ("check", "check_images", "plan"):
+        monkeypatch.setattr(advise.trials, name, lambda *_: None)
     prepared = SimpleNamespace(words=[], lines=[], start=None)
     monkeypatch.setattr(advise.cell_runs, "prepare", lambda *_, **__: prepared)
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())

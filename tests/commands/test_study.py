@@ -18,7 +18,7 @@ from pipeline.running import cell_runs, cells, own_files, sharing
 from pipeline.running.driving import Ended
 from pipeline.running.executors import gpus, job_states
 from pipeline.running.executors.contract import Executor, State
-from pipeline.studies import definition
+from pipeline.studies import definition, page
 
 ROOT = Path(pipeline.__file__).parents[1]
 
@@ -167,7 +167,25 @@ def test_tables_train_on_all_training_images_and_curves_by_epoch_have_a_study_of
 def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once() -> None:
     shown = study("show", "spa_gca-table7", "--data", "synthetic").output
     assert "2 cells, 10 trainings" in shown
-    assert "8 cells are the same experiment as one before them" in shown
+    assert "8 cells are the same experiment as one before them, and left out: " in shown
+
+
+def test_a_baseline_that_is_the_same_experiment_as_one_before_stays_the_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, compared = tmp_path / "mine.yaml", list[str]()
+    cells_of = "{fast: {set: {freeze: 1}}, top: {set: {freeze: 3b}}, paper: {set: {freeze: 3b}}}"
+    file.write_text(f"title: t\ncells: {cells_of}\nbaseline: paper\n", encoding="utf-8")
+
+    def content(_: str, study: definition.Study, *__: object, **___: object) -> None:
+        compared.append(study.first())
+        raise InputError("no page is written")
+
+    monkeypatch.setattr(page, "content", content)
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    said = study("report", str(file)).output
+    assert "note: 1 cell is the same experiment as one before it, and left out: paper is top\n" in said
+    assert compared == ["top"]
 
 
 def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:

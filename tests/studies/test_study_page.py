@@ -238,6 +238,37 @@ def test_where_the_baseline_is_the_best_each_other_is_told_once_against_it() -> 
     assert [(one.a, one.b) for one in results.differences(group).pairs] == [("top", "head"), ("all", "head")]
 
 
+def test_a_cell_that_does_not_fit_the_baseline_is_left_out_with_the_reason() -> None:
+    odd = cell("odd", 20, 20, 20, 39, 39)
+    cells = [cell("head", 20, 21, 20), odd._replace(repeats=odd.repeats[3:]), cell("top", 36, 38, 37)]
+    study = Study.model_validate({"title": "T", "cells": dict.fromkeys(("head", "odd", "top"))})
+    content = page.content("t", study, cells, commands=[])
+    [group] = content["groups"]
+    assert [row[0] for row in group.table.rows] == ["top − head"]
+    assert group.readings[-1].startswith("odd is left out: head and odd: have no repeat in common (1, 2, 3; 4, 5); ")
+    assert content["answer"][1] == (
+        "On synthetic, top has the highest mean test accuracy of those that are compared, 92.50 %; it is detectably "
+        "better than 1 of 1 other."
+    )
+    assert all("odd is left out" in text for text in (page.page(content), page.as_markdown(content)))
+
+
+def test_where_no_cell_fits_the_baseline_the_reason_stands_in_place_of_a_table() -> None:
+    odd = cell("odd", 20, 20, 39)
+    [group] = results.groups([cell("head", 20, 21), odd._replace(repeats=odd.repeats[2:])], "head")
+    found = results.differences(group)
+    assert (found.pairs, found.left_out) == ((), {})
+    assert found.note.startswith("head and odd: have no repeat in common")
+
+
+def test_cells_on_other_images_have_a_sentence_on_their_intervals_of_their_own() -> None:
+    several, single = cell("head", 20, 21, 20), cell("top", 36, data="e")
+    every, one = (comparison.over([result.experiment()]) for result in (several, single))
+    assert results.over(results.groups([several, single], "head")) == f"On synthetic: {every} On synthetic: {one}"
+    assert results.over(results.groups([several], "head")) == every
+    assert results.over([]) == results.NO_CELL
+
+
 def test_cells_on_other_images_are_not_compared() -> None:
     grouped = results.groups([cell("head", 20), cell("top", 36, data="e")], "head")
     assert [[one.cell for one in group.results] for group in grouped] == [["head"], ["top"]]

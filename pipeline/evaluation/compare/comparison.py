@@ -32,6 +32,8 @@ SPLITS = (
 # What intervals over test images, and intervals over splits or seeds, have to do with groups of images.
 GROUPED = " Test images of a group that metadata.csv names count together, as one."
 DIVIDED = " A group that metadata.csv names is on one side of a split, and counts as one in tests on a repeat's images."
+# Beside others of several repeats.
+SINGLE = " Those of a single repeat are over its test images alone."
 ONE = "There is a single repeat: intervals are over test images, of these trained networks; other seeds are not tried."
 
 
@@ -157,14 +159,15 @@ def grouping(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
 def _over(experiments: Sequence[Experiment], metric: str) -> str:
     if all(len(one.trials) == 1 for one in experiments):
         return ONE
+    single = SINGLE if metric == ACCURACY and any(len(one.trials) == 1 for one in experiments) else ""
     if any(map(draws_splits, experiments)):
-        return SPLITS
+        return SPLITS + single
     redraws = any(one.redraws for one in experiments)
     each = ", and each draws its own training images" if redraws else ""
     varies = "draws of training images, seeds" if redraws else "seeds"
     tests = "tests are" if metric == ACCURACY else "t tests are"
     images = " and test images at once" if metric == ACCURACY else ", on these very images"
-    return f"All repeats have the same test images{each}: intervals and {tests} over {varies}{images}."
+    return f"All repeats have the same test images{each}: intervals and {tests} over {varies}{images}.{single}"
 
 
 def summary(one: Experiment, metric: str = ACCURACY) -> Summary:

@@ -1,0 +1,71 @@
+"""What is measured for the price of an advice, what is left out of it, and what is kept."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.commands import pricing
+
+# Seconds of a training, or why it has none.
+OUTCOMES: dict[str, float | Exception] = {"a": 10.0, "b": RuntimeError("CUDA out of memory. Tried to"), "c": 30.0}
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What measures candidates whose trainings take what `OUTCOMES` says, one second a start."""
+
+    def seconds(name: Any) -> float:
+        outcome = OUTCOMES[name]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(pricing.paths, "root", lambda: tmp_path)
+    monkeypatch.setattr(pricing, "_starting", lambda: 1.0)
+    monkeypatch.setattr(pricing, "_seconds", seconds)
+    possible: Any = [SimpleNamespace(key=f"key-{name}", name=name, resolved=name) for name in OUTCOMES]
+    return lambda **options: pricing._measured(possible, 3, **options)
+
+
+def kept(folder: Path) -> dict[str, float]:
+    read: dict[str, float] = json.loads((folder / pricing.MEASURED).read_text(encoding="utf-8"))
+    return read
+
+
+def test_a_candidate_that_a_gpu_has_no_room_for_is_left_out(measure: Any) -> None:
+    price, refused = measure(anew=False)
+    assert price.by_name == {"a": 10.0, "c": 30.0}
+    assert [line.partition(";")[0] for line in refused] == ["b: not enough memory on the GPU"]
+
+
+def test_what_was_measured_is_kept_whatever_ends_it(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(OUTCOMES, "b", RuntimeError("a mistake of the program"))
+    with pytest.raises(RuntimeError, match="a mistake"):
+        measure(anew=False)
+    assert kept(tmp_path) == {"starting": 1.0, "key-a": 10.0}
+
+
+def test_a_price_that_is_asked_for_is_measured_anew_and_kept(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / pricing.MEASURED
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"starting": 90.0, "key-a": 900.0, "key-other": 5.0}), encoding="utf-8")
+    monkeypatch.setitem(OUTCOMES, "b", 20.0)
+    before = measure(anew=False)[0]
+    assert (before.starting, before.by_name) == (90.0, {"a": 900.0, "b": 20.0, "c": 30.0})
+    anew = measure(anew=True)[0]
+    assert (anew.starting, anew.by_name) == (1.0, {"a": 10.0, "b": 20.0, "c": 30.0})
+    assert kept(tmp_path) == {"starting": 1.0, "key-a": 10.0, "key-other": 5.0, "key-b": 20.0, "key-c": 30.0}
+
+
+def test_the_quickest_of_some_starts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 9.0, 10.0, 12.0, 20.0, 24.0])
+    monkeypatch.setattr(pricing, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    monkeypatch.setattr(pricing, "subprocess", SimpleNamespace(run=lambda *_, **__: None))
+    assert pricing._starting() == 2.0
