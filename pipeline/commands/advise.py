@@ -51,8 +51,8 @@ HOURS = 0.5
 @click.option(
     "--trainings",
     type=click.IntRange(min=1),
-    help="Limit the trials to this many training runs, in place of --hours and without a time limit; the final test and "
-    "the learning curve add 12 to 14.",
+    help="Limit the trials to this many training runs, in place of --hours and without a time limit; the final test "
+    "and the learning curve add 12 to 14.",
 )
 @click.option("--backbones", metavar="NAME[=FILE],...", default="", help="Backbones to try; by default the recipe's.")
 @click.option(
