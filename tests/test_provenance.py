@@ -95,3 +95,23 @@ def test_the_hash_of_the_code_is_over_names_and_contents_of_what_the_stages_depe
     Path("pipeline/room/three.py").rename(files["room/two.py"])
     files["room/two.py"].write_text("1\n", encoding="utf-8")
     assert provenance.code_hash(("train",)) == found[0]
+
+
+def test_the_hash_of_what_runs_in_copies_is_over_the_files_that_git_tracks(project):
+    for file in (Path("pipeline/one.py"), Path("pipeline/room/é.py")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1\n", encoding="utf-8")
+    Path("dvc.yaml").write_text(
+        json.dumps({"stages": {"train": {"deps": ["pipeline/one.py", "pipeline/room"]}}}), encoding="utf-8"
+    )
+    git("add", ".")
+    before = provenance.code_hash(("train",), tracked=True)
+    assert before == provenance.code_hash(("train",))
+    for name in (".one.py.swp", "é.py.orig", "#é.py#", ".DS_Store"):
+        Path("pipeline/room", name).touch()
+    assert provenance.code_hash(("train",), tracked=True) == before != provenance.code_hash(("train",))
+    Path("pipeline/room/é.py").write_text("2\n", encoding="utf-8")
+    edited = provenance.code_hash(("train",), tracked=True)
+    Path("pipeline/room/new.py").touch()
+    git("add", "pipeline/room/new.py")
+    assert len({before, edited, provenance.code_hash(("train",), tracked=True)}) == 3

@@ -9,7 +9,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation import scores as scoring
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Trial
-from pipeline.evaluation.predictions import calibration
+from pipeline.evaluation.predictions import calibration, calibration_error_by_chance
 from pipeline.evaluation.scores import SCORES, Score, scores
 
 CLASSES = ["a", "b", "c"]
@@ -157,6 +157,17 @@ def test_the_nll_is_the_mean_surprise_at_the_actual_class(many):
 
 def test_the_nll_of_logits_far_apart_is_finite():
     assert scores(np.array([1]), np.array([[2000.0, 0.0]]), ["a", "b"])["nll"] == 2000
+
+
+def test_a_calibration_error_by_chance_is_the_mean_of_networks_that_are_as_sure_as_they_are_right():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(50, 4)) * 2
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    drawn = [(shares.cumsum(1) > rng.random((50, 1))).argmax(1) for _ in range(400)]
+    errors = [calibration(labels, logits)[0] for labels in drawn]
+    assert calibration_error_by_chance(logits) == pytest.approx(np.mean(errors), rel=0.05)
+    many = calibration_error_by_chance(np.tile(logits, (100, 1)), draws=20)
+    assert many < calibration_error_by_chance(logits) / 4
 
 
 def test_the_calibration_error_is_guos_sum_over_fifteen_parts(many):

@@ -1,7 +1,7 @@
 """Paths that a user gives: files, folders, and a list of either."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core.errors import InputError
@@ -28,7 +28,7 @@ def names(given: Sequence[str], lines: Iterable[bytes], outputs: Iterable[Path] 
     if list(given).count(LIST) > 1:
         raise InputError(f"{LIST}: given twice; standard input is one list")
     for path in given:
-        if path != LIST and not os.path.exists(path):
+        if path != LIST and not _is(Path.exists, path):
             raise InputError(f"{escaped(path)}: no such file or folder")
     passed_over = {output.resolve() for output in outputs}
     found = [name for path in given for name in _names(path, lines, passed_over)]
@@ -47,13 +47,20 @@ def _names(path: str, lines: Iterable[bytes], passed_over: set[Path]) -> Iterato
 
 
 def _below(name: str, passed_over: set[Path]) -> Iterator[str]:
-    # False where the path cannot be looked at, which is said when it is read; Path's own raises up to Python 3.11.
-    if not os.path.isdir(name):
+    root = Path(name)
+    if not _is(Path.is_dir, root):
         yield name
         return
-    root = Path(name)
     inside = {output for output in passed_over if root.resolve() in output.parents}
     yield from (str(file) for file in walk(root, keep_unreadable=True) if not (inside and _is_below(file, inside)))
+
+
+def _is(what: Callable[[Path], bool], path: str | Path) -> bool:
+    """Return whether a path is something; not where it cannot be looked at, which is said when it is read."""
+    try:
+        return what(Path(path))
+    except OSError:
+        return False
 
 
 def _is_below(file: Path, places: set[Path]) -> bool:

@@ -9,7 +9,7 @@ import click
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import comparison, mcnemar, pairs, power
+from pipeline.evaluation.compare import comparison, machines, mcnemar, pairs, power
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
@@ -49,6 +49,7 @@ def as_data(result: Comparison) -> dict[str, Any]:
             name: dict(zip((one.name for one in result.summaries), values, strict=True))
             for name, values in result.differing.items()
         },
+        "differing_machines": result.machines,
     }
 
 
@@ -68,7 +69,8 @@ def as_text(result: Comparison) -> str:
     summary, *paired = ("\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result)))
     readings = "\n".join(filter(None, map(pairs.reading, result.pairs)))
     differing = "\n".join(aligned(settings(result))) if result.pairs else ""
-    return "\n\n".join(filter(None, [summary, result.over, *paired, readings, differing]))
+    trained_on = machines.sentence(result.machines, "experiment")
+    return "\n\n".join(filter(None, [summary, result.over, *paired, readings, trained_on, differing]))
 
 
 def experiments(result: Comparison) -> Table:

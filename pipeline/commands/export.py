@@ -204,7 +204,8 @@ def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _agreeing(one: Mapping[str, Any]) -> str:
+    equal = percent(one["equal"] / one["photographs"], 2)
     return (
-        f"{one['equal']} of {one['photographs']} photographs get the bundle's class ({percent(one['equal_percent'] / 100, 2)}), "
+        f"{one['equal']} of {one['photographs']} photographs get the bundle's class ({equal}), "
         f"largest difference of a probability {one['largest_gap']:.2g}"
     )

@@ -23,13 +23,23 @@ SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "timm", "dvc", "mlflow")
 
 
-def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definition: Path = Path("dvc.yaml")) -> str:
+def code_hash(
+    stages: tuple[str, ...] = ("split", "train", "evaluate"),
+    definition: Path = Path("dvc.yaml"),
+    *,
+    tracked: bool = False,
+) -> str:
     """Return one SHA-256 over the source files that dvc.yaml names as dependencies of stages.
 
     The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.
+
+    Args:
+        stages: their names.
+        definition: the file that describes them.
+        tracked: of the files that git tracks alone, as a copy of the project has them; of all outside git.
     """
     total = hashlib.sha256()
-    for path in _sources(stages, definition):
+    for path in _sources(stages, definition, tracked=tracked):
         total.update(f"{path.as_posix()}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
@@ -107,11 +117,18 @@ def _environment() -> dict[str, str]:
     return os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
 
 
-def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
+def _sources(stages: tuple[str, ...], definition: Path, *, tracked: bool) -> list[Path]:
     described: dict[str, Any] = read_yaml(definition)["stages"]
     named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
-    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    files = _tracked(named) if tracked else set()
+    files = files or {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
     return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
+
+
+def _tracked(places: set[Path]) -> set[Path]:
+    """Return the files at some places that git tracks, committed or only added; none outside git."""
+    listed = _printed("ls-files", "-z", "--", *(f":(literal){place.as_posix()}" for place in places))
+    return {Path(os.fsdecode(name)) for name in listed.split(b"\0") if name}
 
 
 def processor() -> str:

@@ -107,15 +107,20 @@ def _one_of(root: Path, name: str, by_origin: Mapping[str, str]) -> str:
     raise InputError(f"{name}: several experiments have this name: {places}; name the commit instead")
 
 
-def keep_changes(root: Path) -> str:
-    """Return a commit of the changes that are not committed, kept by a reference; empty where there are none."""
+def changes_of(root: Path) -> str:
+    """Return a commit of the changes that are not committed; empty where there are none.
+
+    Git may remove it after days, unless `keep_changes` keeps it.
+    """
     # Where a file's time alone has changed, `git stash create` fails.
     if not git(root, "status", "--porcelain", "--untracked-files=no"):
         return ""
-    commit = git(root, "-c", "user.name=orbweaver", "-c", "user.email=orbweaver@localhost", "stash", "create")
-    if commit:
-        git(root, "update-ref", CHANGES + commit, commit)
-    return commit
+    return git(root, "-c", "user.name=orbweaver", "-c", "user.email=orbweaver@localhost", "stash", "create")
+
+
+def keep_changes(root: Path, commit: str) -> None:
+    """Keep such a commit by a reference."""
+    git(root, "update-ref", CHANGES + commit, commit)
 
 
 def drop_changes(root: Path, commit: str) -> None:

@@ -24,6 +24,7 @@ def trial(one: Repeat) -> Trial:
         scores={name: one.scores.by_name[name] for name in SCORES if name in one.scores.by_name},
         seconds=one.runtime.train_seconds,
         groups=groups(one.predictions),
+        machine=one.runtime.machine,
     )
 
 

@@ -79,7 +79,7 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     given = [*([f"data={data}"] if data else []), *sets]
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
-    code, files = provenance.code_hash(STAGES), _files()
+    code, files = _code(), _files()
     by_key: dict[str, Cell] = {}
     content_of = _content_of()
     with closing(read_each(overrides.values())) as read:
@@ -135,7 +135,12 @@ def are_current(planned: Sequence[Cell]) -> bool:
 
 
 def _files() -> str:
-    return seeding.digest([provenance.code_hash(STAGES), hashlib.sha256(paths.PARAMS.read_bytes()).hexdigest()])
+    return seeding.digest([_code(), hashlib.sha256(paths.PARAMS.read_bytes()).hexdigest()])
+
+
+def _code() -> str:
+    # Cells run in copies of what git tracks; a file of an editor beside it is in none.
+    return provenance.code_hash(STAGES, tracked=True)
 
 
 def _content_of() -> Callable[[Path], str]:

@@ -14,8 +14,8 @@ from pipeline.core.garbage_collection import frozen
 from pipeline.evaluation.compare import repeats
 from pipeline.experiments import revisions
 from pipeline.reporting import probes
-from pipeline.running.cells import Cell
-from pipeline.running.executors.logs import was_cached
+from pipeline.running.cells import Cell, key_of
+from pipeline.running.executors.logs import experiment, was_cached
 from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
@@ -41,7 +41,15 @@ def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *,
     # Files as nested objects, many times what is kept of them.
     with frozen():
         read = [_result(study, cell, finished.get(cell.key, ""), ways_out) for cell in reading]
-    return [one._replace(cached=bool(one.repeats) and was_cached(logs / f"{one.cell}.log")) for one in read]
+    return [
+        one._replace(cached=bool(one.repeats) and _was_cached(logs / f"{cell.name}.log", cell.key))
+        for cell, one in zip(cells, read, strict=True)
+    ]
+
+
+def _was_cached(log: Path, key: str) -> bool:
+    """Return whether a cell of a key trained nothing; a log of the cell with other settings says nothing of it."""
+    return key_of(experiment(log)) == key and was_cached(log)
 
 
 def _result(study: Study, cell: Cell, revision: str, ways_out: Mapping[str, str]) -> Result:

@@ -1,8 +1,6 @@
 """A study as a file says it: experiments side by side, in the vocabulary of params.yaml, and what a paper printed."""
 
 import difflib
-import itertools
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pipeline.core import yaml_limits
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import cut, shown
+from pipeline.studies import combinations
 
-# Each is a training or several.
-MOST_CELLS = 10_000
 # Of names that a message lists.
 LONGEST_LIST = 400
 FOLDER = Path("studies")
-# What DVC takes as the name of an experiment, of which a cell's name is a part.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # What DVC's grammar reads as text without quotes, and not as a number of some kind.
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*|[0-9][a-df-z]|[0-9]")
 
@@ -30,18 +25,9 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _names(values: object) -> object:
-    """Return keys as text: YAML reads `1:` as a number, and names are text."""
-    return {str(name): value for name, value in values.items()} if isinstance(values, Mapping) else values
-
-
 def _nothing(values: object) -> object:
     """Return an empty mapping for a cell that changes nothing and was left empty."""
     return {} if values is None else values
-
-
-def _axis(values: object) -> object:
-    return {str(value): value for value in values} if isinstance(values, list) else _names(values)
 
 
 Settings = Annotated[dict[str, Any], BeforeValidator(_nothing)]
@@ -101,24 +87,23 @@ class Study(_Part):
     title: Annotated[str, Field(min_length=1)]
     source: Source | None = None
     set: Settings = Field(default_factory=dict)
-    cells: Annotated[dict[str, Annotated[Cell, BeforeValidator(_nothing)]], BeforeValidator(_names)] = Field(
-        default_factory=dict
+    cells: Annotated[dict[str, Annotated[Cell, BeforeValidator(_nothing)]], BeforeValidator(combinations.as_text)] = (
+        Field(default_factory=dict)
     )
-    grid: dict[str, Annotated[dict[str, Any], BeforeValidator(_axis)]] = Field(default_factory=dict)
+    grid: dict[str, Annotated[dict[str, Any], BeforeValidator(combinations.axis)]] = Field(default_factory=dict)
     baseline: str | None = None
-    printed: Annotated[dict[str, Printed], BeforeValidator(_names)] = Field(default_factory=dict)
+    printed: Annotated[dict[str, Printed], BeforeValidator(combinations.as_text)] = Field(default_factory=dict)
     slips: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> "Study":
-        if (count := math.prod(map(len, self.grid.values()))) > MOST_CELLS:
-            raise ValueError(f"grid: {count:,} combinations; at most {MOST_CELLS:,} are possible")
+        combinations.check(self.grid)
         cells = self.settings()
         if not cells:
             raise ValueError("cells: has none; name one, such as cells: {mine: {set: {freeze: 3b}}}, or give a grid")
         for name in cells:
-            if not NAME.fullmatch(name):
-                raise ValueError(f"cells: {shown(name)} is no name; letters, digits, - and _ make one")
+            if not combinations.NAME.fullmatch(name):
+                raise ValueError(f"cells: {shown(name)} {combinations.NO_NAME}")
         for name in [*self.printed, *([self.baseline] if self.baseline else [])]:
             if name not in cells:
                 where = "printed" if name in self.printed else "baseline"
@@ -128,24 +113,19 @@ class Study(_Part):
         return self
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Return each cell's own settings, the combinations of the grid first."""
-        combined = {}
-        if self.grid:
-            axes = [[(name, _choice(axis, value)) for name, value in self.grid[axis].items()] for axis in self.grid]
-            for choices in itertools.product(*axes):
-                merged: dict[str, Any] = {}
-                for _, choice in choices:
-                    merged |= choice
-                combined["-".join(name for name, _ in choices)] = merged
+        """Return each cell's own settings, the combinations of the grid first.
+
+        Raises:
+            ValueError: where two have the same name.
+        """
+        combined = combinations.combined(self.grid)
+        if twice := next((name for name in self.cells if name in combined), None):
+            raise ValueError(f"cells: {shown(twice)} is also a combination of the grid; rename it in `cells`")
         return combined | {name: dict(cell.set) for name, cell in self.cells.items()}
 
     def first(self) -> str:
         """Return the cell that the others are compared with."""
         return self.baseline or next(iter(self.settings()))
-
-
-def _choice(axis: str, value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {axis: value}
 
 
 class Named(NamedTuple):
@@ -172,7 +152,7 @@ def find(given: str) -> Named:
         near = difflib.get_close_matches(given, names(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names()) or 'none'}; or give a .yaml file"
         raise InputError(f"study {shown(given)}: there is no {file}; {hint}")
-    if not NAME.fullmatch(file.stem):
+    if not combinations.NAME.fullmatch(file.stem):
         raise InputError(f"{file}: {file.stem!r} is not a valid name for a study; use letters, digits, - and _")
     return Named(file.stem, file, load(file))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.evaluation.compare import pairs
+from pipeline.evaluation.compare import machines, pairs
 from pipeline.reporting import markup
 from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
@@ -66,14 +66,19 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
 
 
 def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Sequence[Differences]) -> list[str]:
-    """Return the first lines: how much is there, and the best cell on each set of images with its certainty."""
+    """Return the first lines: how much is there, the best cell on each set of images with its certainty, and a warning.
+
+    The warning is of cells that were trained on different devices or with different versions.
+    """
     there = sum(bool(one.repeats) for one in cells)
     cached = [one.cell for one in cells if one.cached]
     counted = f"{there} of {len(cells)} cells are finished."
     if cached:
         noun = "cell" if len(cached) == 1 else "cells"
         counted += f" {len(cached)} {noun} came from earlier runs, without training: {_some(cached)}."
-    return [counted, *map(_best, grouped, differences)]
+    trained_on = machines.differing({one.cell: [repeat.runtime.machine for repeat in one.repeats] for one in cells})
+    warning = machines.sentence(trained_on, "cell")
+    return [counted, *map(_best, grouped, differences), *([warning] if warning else [])]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -27,10 +27,11 @@ def drawn():
 @pytest.fixture
 def loaded():
     """A bundle of two networks that answer the same whatever they see; it notes the images."""
-    seen = []
+    seen, sizes = [], []
 
     def run(images, *, batch_size=None):
         seen.append(images)
+        sizes.append(batch_size)
         return Outputs(LOGITS.repeat(len(images), axis=1), np.zeros((len(images), 1), np.float32))
 
     said = described.REPEAT
@@ -40,6 +41,7 @@ def loaded():
         pixels=lambda source: bundle.pixels(source, said.preprocessing),
         run=run,
         seen=seen,
+        sizes=sizes,
     )
 
 
@@ -51,6 +53,16 @@ def test_an_answer_has_the_mean_of_the_networks_softmax_in_float64(loaded):
     assert answer["class"] == "dog"
     assert answer["probability"] == answer["probabilities"]["dog"]
     assert answer["top"] == [{"class": "dog", "probability": answer["probability"]}]
+
+
+def test_a_batch_has_the_size_that_is_asked_for(loaded):
+    answering.answers(loaded, [drawn()])
+    answering.answers(loaded, [drawn()], batch_size=1)
+    assert loaded.sizes == [None, 1]
+    assert (answering.batch_size("SIZE", ""), answering.batch_size("SIZE", "4")) == (None, 4)
+    for value in ("0", "-1", "many", "1.5"):
+        with pytest.raises(InputError, match=rf"^SIZE: '{value}': a whole number of at least 1 is needed$"):
+            answering.batch_size("SIZE", value)
 
 
 def test_the_content_of_a_file_is_the_image_that_the_file_is(loaded, tmp_path):

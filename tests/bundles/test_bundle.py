@@ -16,10 +16,11 @@ from PIL import Image
 from scipy.special import softmax
 
 from pipeline import tracking
-from pipeline.assembly import final_training
+from pipeline.assembly import certain, final_training
 from pipeline.bundles import bundle, card, contents, description
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
+from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
 
 # What a loader may not need; ruamel reads YAML.
@@ -213,6 +214,15 @@ def test_validation_images_calibrate_and_test_images_only_tell_how_well_that_hol
     wrong = 1 - said.scores["accuracy"].value
     assert said.on_test["error"] == pytest.approx(wrong)
     assert said.on_test["calibration_error"] == pytest.approx(said.scores["calibration_error"].value)
+
+
+def test_copies_of_a_photograph_count_as_one_where_sets_are_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    alike = [Alike("a", 1, "exact", "b"), Alike("b", 1, "exact", "a")]
+    monkeypatch.setattr(certain.groups, "read", lambda: alike)
+    unit = certain.unit_of(["a", "c", "b"])
+    assert unit is not None
+    assert unit.tolist() == [0, 1, 0]
+    assert certain.unit_of(["a", "c"]) is None
 
 
 def test_validation_images_that_chose_the_epoch_calibrate_nothing(

@@ -1,6 +1,7 @@
 """Which files are read where files, folders and lists are given."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,23 @@ def test_a_list_names_files_and_folders_in_its_place_and_a_missing_one_is_no_end
         os.fsdecode(b"caf\xe9.jpg"),
         "a.jpg",
     ]
+
+
+def test_a_place_that_cannot_be_looked_at_is_listed_and_stops_nothing(here, monkeypatch):
+    make(here, "b/1.jpg", "b/closed/2.jpg", "c.jpg")
+    long = "n" * 300
+    # Root may read every folder, so that the refusal is made.
+    entries = Path.iterdir
+
+    def closed(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return entries(folder)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    assert inputs.names(["b", "-"], [os.fsencode(long), b"c.jpg"]) == ["b/1.jpg", "b/closed", long, "c.jpg"]
+    with pytest.raises(InputError, match=r"^n{300}: no such file or folder$"):
+        inputs.names([long], [])
 
 
 def test_a_list_is_read_once(here):

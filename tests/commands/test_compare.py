@@ -76,6 +76,22 @@ def test_json_holds_the_numbers_of_the_comparison(two):
     assert pair["test"] == pytest.approx(test._asdict())
     assert pair["mcnemar"]["1"] == {"only_a": 4, "only_b": 0, "p": 0.125, "groups": 0}
     assert told["differing_settings"] == {"network.freeze": {"one": "3b", "other": "1"}}
+    assert told["differing_machines"] == {}
+
+
+def test_experiments_of_other_machines_or_versions_are_compared_with_a_line(two):
+    file = Path("other/metrics/runtime/2.json")
+    written = json.loads(file.read_text(encoding="utf-8"))
+    written["device_name"] = "NVIDIA H200"
+    written["versions"] |= {"torch": "2.16.0", "mlflow": "9.0.0"}
+    file.write_text(json.dumps(written), encoding="utf-8")
+    digests.seal(file)
+    told = words(said("one", "other"))
+    assert "Not all repeats were trained alike, which alone changes results: device " in told
+    assert "NVIDIA H200 (1 experiment); torch 2.5.0 (2 experiments), 2.16.0 (1 experiment). differs in" in told
+    found = json.loads(said("one", "other", "--json"))["differing_machines"]
+    assert found["torch"] == {"2.5.0": ["one", "other"], "2.16.0": ["other"]}
+    assert list(found) == ["device", "torch"]
 
 
 def test_what_is_not_finite_is_null_in_json(two):

@@ -207,12 +207,25 @@ def test_cells_that_divide_the_cores_are_found_again_by_the_words_of_the_page(mo
     assert ran == [cell.key for cell in cells.plan(named, data="synthetic")]
 
 
+def test_a_cells_code_is_what_git_tracks_as_its_copy_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def code_hash(stages: tuple[str, ...], *, tracked: bool = False) -> str:
+        asked.append(tracked)
+        return "code"
+
+    monkeypatch.setattr(provenance, "code_hash", code_hash)
+    assert cells.are_current(cells.plan(definition.find("hierarchical-table1")))
+    assert all(asked)
+    assert asked
+
+
 def test_files_edited_while_another_study_is_waited_for_give_other_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     @contextmanager
     def alone(*_: object, **__: object) -> Iterator[None]:
-        monkeypatch.setattr(provenance, "code_hash", lambda _: "edited")
+        monkeypatch.setattr(provenance, "code_hash", lambda *_, **__: "edited")
         yield
 
     def run_missing(_: str, planned: Sequence[cells.Cell], start: object) -> list[Ended]:
@@ -234,7 +247,7 @@ def test_files_edited_before_cells_begin_do_not_run_under_the_names_of_others(
     executor = Mock(Executor)
 
     def start() -> Executor:
-        monkeypatch.setattr(provenance, "code_hash", lambda _: "edited")
+        monkeypatch.setattr(provenance, "code_hash", lambda *_, **__: "edited")
         return executor
 
     monkeypatch.setattr(cell_runs, "finished", lambda _: {})

@@ -50,8 +50,3 @@ def test_a_worse_network_is_refused_by_the_words_of_compare_and_taken_by_force(
     forced = clone.typed("orbweaver register models/bundle", "--force")
     assert f"{NAME} version 2 has the alias {ALIAS}: by --force" in forced
     assert champion() == "2"
-    # The better one takes its place again without force, as the version that it is.
-    clone.typed("orbweaver bundle EXPERIMENT", put={"EXPERIMENT": "learned"})
-    taken = clone.typed("orbweaver register models/bundle")
-    assert f"{NAME} version 1 has the alias {ALIAS}: the new one's network is better" in taken
-    assert champion() == "1"

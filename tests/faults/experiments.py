@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -88,8 +88,8 @@ class Edited(NamedTuple):
     seconds: Mapping[str, float]
 
 
-def prepare(folder: Path) -> Edited:
-    """Make the clone, and run a study and an experiment in it once."""
+def prepare(folder: Path, timed: Sequence[str] = ("study", "run")) -> Edited:
+    """Make the clone, and time a study and an experiment in it, or less: a trial may need neither."""
     (folder / "clone").mkdir()
     clone = clones.make_stubbed(folder / "clone", folder)
     (clone.root / "pipeline/stages/train.py").write_text(TRAIN, encoding="utf-8")
@@ -104,9 +104,9 @@ def prepare(folder: Path) -> Edited:
     clone.run("git", "add", "mine.yaml")
     template = Path(shutil.copytree(clone.root, folder / "template", symlinks=True))
     seconds = {}
-    for name, words in (("study", ("orbweaver", "study", "run", "mine.yaml")), ("run", RUN)):
+    for name in timed:
         started = time.monotonic()
-        clone.run(*words)
+        clone.run(*(RUN if name == "run" else ("orbweaver", "study", "run", "mine.yaml")))
         seconds[name] = time.monotonic() - started
         _renew(clone, template)
     return Edited(clone, template, seconds)

@@ -34,7 +34,7 @@ def test_a_wrong_byte_anywhere_is_named(tmp_path: Path) -> None:
 
 
 def test_edits_that_a_kill_and_another_run_left_in_gits_stash_come_back(tmp_path: Path) -> None:
-    edited = experiments.prepare(tmp_path)
+    edited = experiments.prepare(tmp_path, timed=())
     experiments.run_cut_and_another_run(edited)
     experiments.run_killed_and_another_run(edited, random.Random(0))
 

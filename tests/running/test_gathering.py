@@ -38,6 +38,16 @@ def test_a_cell_that_has_not_run_says_so():
     assert (result.repeats, result.missing) == ([], gathering.NOT_RUN)
 
 
+@pytest.mark.parametrize(("key", "cached"), [("0123456789ab", True), ("ba9876543210", False)])
+def test_a_cell_came_without_training_where_the_log_that_says_so_is_its_own(finished, monkeypatch, key, cached):
+    monkeypatch.setattr(CELL, "key", "0123456789ab")
+    Path("logs").mkdir()
+    lines = f"Reproducing experiment 'mine-a-{key}'\nStage 'train@1' is cached - skipping run\n"
+    Path("logs/a.log").write_text(lines, encoding="utf-8")
+    [result] = gathering.results(STUDY, [CELL], {CELL.key: "revision"}, logs=Path("logs"))
+    assert (len(result.repeats), result.cached) == (2, cached)
+
+
 def test_a_cell_with_files_missing_says_where_they_come_from(finished):
     Path("metrics/evaluate/2/scores.json").unlink()
     assert finished().missing == f"metrics/evaluate/2/scores.json: No such file or directory; {WAY_OUT}"

@@ -184,6 +184,23 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
     assert [one.is_stopped for one in Run.every.values()] == [True]
 
 
+def test_a_look_moves_the_bar_once_and_counts_no_log_of_a_run_before(executor: local.Local, tmp_path: Path) -> None:
+    advanced: list[int] = []
+
+    def trained(count: int) -> None:
+        advanced.append(count)
+        if len(advanced) == 2:
+            raise KeyboardInterrupt
+
+    for number in range(50):
+        (tmp_path / f"c{number}.log").write_text("Running stage 'train@1':\nRunning stage 'evaluate@1':\n", "utf-8")
+    # The one that begins writes a log of its own.
+    (tmp_path / "c0.log").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        list(driving.run(tasks(50), executor, on_trained=trained))
+    assert advanced == [0, 0]
+
+
 def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

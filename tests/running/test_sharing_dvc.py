@@ -63,7 +63,7 @@ def test_a_project_in_a_folder_of_its_repository_comes_whole_and_with_all_change
     (real.top / "beside").write_text("new", encoding="utf-8")
     (real.root / "dvc.yaml").write_text(f"{STAGE}# edited\n", encoding="utf-8")
     real.run("git", "add", "--all", ":/")
-    commit, changes = real.run("git", "rev-parse", "HEAD"), cloning.keep_changes(real.root)
+    commit, changes = real.run("git", "rev-parse", "HEAD"), cloning.changes_of(real.root)
     reference = sharing.keep_commit(real.root, real.remotes, changes, "mine")
     place = {"reference": reference, "commit": commit, "changes": changes, "prefix": "deep/project/"}
     project = sharing.clone(real.remotes, real.root.parents[2] / "node", **place)

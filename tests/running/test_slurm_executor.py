@@ -20,6 +20,7 @@ from pipeline.running.executors import job_states, scheduler, slurm, table, wher
 from pipeline.running.executors.contract import Request, State, Task
 from pipeline.running.executors.jobs import Job
 from pipeline.running.executors.slurm import Slurm
+from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
 
 SETTINGS = where.Slurm(cpus=2, scratch="$TMPDIR", gres="gpu:1", partition="long", environment=("module load cuda",))
@@ -122,6 +123,16 @@ def test_without_a_limit_all_arrays_wait_for_the_first_cells_alone(cluster: Clus
     assert arrays[2:] == ["afterany:7:8", "afterany:7:8"]
 
 
+def test_the_jobs_of_all_cells_are_listed_once_a_change_and_not_for_each_cell(tmp_path: Path) -> None:
+    submitted = Submitted(tmp_path / "slurm.json")
+    submitted.add("7", ["a", "b"], "")
+    assert submitted.places is submitted.places
+    submitted.add("8", ["b", "c"], "")
+    assert submitted.places == Submitted(tmp_path / "slurm.json").places == {"a": "7_0", "b": "8_0", "c": "8_1"}
+    submitted.keep({"7"})
+    assert submitted.places == {"a": "7_0", "b": "7_1"}
+
+
 def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cluster) -> None:
     (cluster.root / "file").write_text("edited", encoding="utf-8")
     executor, _, handles = begun(cluster, "a")
@@ -134,6 +145,18 @@ def test_a_job_has_the_commit_the_uncommitted_changes_and_all_places(cluster: Cl
     assert "module load cuda\n" in (folder / "job.sh").read_text(encoding="utf-8")
     executor.cancel(handles)
     assert not cluster.git("for-each-ref", "refs/orbweaver")
+
+
+@pytest.mark.parametrize("before", ["edited", ""])
+def test_a_file_that_is_edited_after_the_executor_was_made_reaches_no_job(cluster: Cluster, before: str) -> None:
+    file = cluster.root / "file"
+    file.write_text(before or file.read_text(encoding="utf-8"), encoding="utf-8")
+    at_first, executor = file.read_text(encoding="utf-8").strip(), cluster.executor()
+    file.write_text("edited once more", encoding="utf-8")
+    executor.state([executor.submit(task) for task in tasks("a")])
+    job = Job.model_validate_json((cluster.root / "logs/jobs/0000/0.json").read_text(encoding="utf-8"))
+    assert cluster.git("show", f"{job.changes}:file") == at_first
+    assert bool(cluster.git("for-each-ref", "refs/orbweaver")) == bool(before)
 
 
 def test_a_file_of_which_the_time_alone_has_changed_is_no_change(cluster: Cluster) -> None:

@@ -32,6 +32,14 @@ def test_a_grid_is_every_combination_of_values_and_of_named_choices(tmp_path: Pa
     }
 
 
+def test_a_value_with_a_point_names_its_cell_with_an_underscore(tmp_path: Path) -> None:
+    text = "title: Mine\ngrid: {train.lr: [0.1, 0.01], network.backbone: [resnet18.a1_in1k]}\n"
+    assert definition.load(written(tmp_path, text)).settings() == {
+        "0_1-resnet18_a1_in1k": {"train.lr": 0.1, "network.backbone": "resnet18.a1_in1k"},
+        "0_01-resnet18_a1_in1k": {"train.lr": 0.01, "network.backbone": "resnet18.a1_in1k"},
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -44,6 +52,21 @@ def test_a_grid_is_every_combination_of_values_and_of_named_choices(tmp_path: Pa
         (MINE + "printed: {top: {acuracy: 90}}\n", "unknown key 'printed.top.acuracy'; did you mean 'accuracy'?"),
         (MINE + "printed: {top: {accuracy: 900}}\n", "printed.top.accuracy: 900"),
         (MINE.replace("head:", "my head:"), "cells: 'my head' is no name; letters, digits, - and _ make one"),
+        (
+            "title: Mine\ngrid: {a: {x: {lr: 1}, x-y: {lr: 2}}, b: {z: {freeze: 1}, y-z: {freeze: 2}}}\n",
+            "grid: 'x' with 'y-z' and 'x-y' with 'z' are both the cell 'x-y-z'; rename a choice",
+        ),
+        (
+            MINE.replace("head:", "'1':") + "grid: {freeze: [1, 2]}\n",
+            "cells: '1' is also a combination of the grid; rename it in `cells`",
+        ),
+        ("title: Mine\ngrid: {lr: [0.1, '0_1']}\n", "grid.lr: [0.1, '0_1']: the name '0_1' is there twice; rename one"),
+        ("title: Mine\ncells: {1: {set: {freeze: 1}}, '1': }\n", "the name '1' is there twice; rename one"),
+        ("title: Mine\ngrid: {lr: [-0.1]}\n", "grid: lr: '-0_1' is no name; letters, digits, - and _ make one"),
+        (
+            "title: Mine\ngrid: {freeze: [1], repeats: [[1, 2], [3]]}\n",
+            "first; give each value one: repeats: {NAME: VALUE}",
+        ),
         ("- 1\n", "a mapping of keys is needed"),
         ("a: [", "not YAML"),
     ],

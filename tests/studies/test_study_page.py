@@ -162,6 +162,26 @@ def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
     assert "On clothing10, head has a mean test accuracy of 50.00 %." in page.as_markdown(told)
 
 
+def test_cells_of_other_machines_or_versions_are_named_in_the_answer(told: dict[str, object]) -> None:
+    def on(name: str, **changes: object) -> Result:
+        one = cell(name, 20, 21)
+        repeats = [each._replace(runtime=each.runtime.model_copy(update=changes)) for each in one.repeats]
+        return one._replace(repeats=repeats)
+
+    versions = {"torch": "2.15.0", "dvc": "3"}
+    found = [
+        on("a", device_name="A CPU, 4 cores", versions=versions),
+        on("b", device_name="A CPU, 64 cores", versions=versions | {"dvc": "4", "timm": "1"}),
+    ]
+    assert len(page.answer(found, [], [])) == 1
+    found += [on("c", device_name="NVIDIA H200", threads=8, versions=versions | {"torch": "2.16.0"})]
+    assert page.answer(found, [], [])[-1] == (
+        "Not all repeats were trained alike, which alone changes results: device A CPU (2 cells), NVIDIA H200 "
+        "(1 cell); threads 2 (2 cells), 8 (1 cell); torch 2.15.0 (2 cells), 2.16.0 (1 cell)."
+    )
+    assert "trained alike" not in page.as_markdown(told)
+
+
 def test_cells_whose_result_was_there_are_counted_as_such() -> None:
     found = [FOUND[0]._replace(cached=True), *FOUND[1:]]
     count = page.answer(found, [], [])[0]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import all_pairs, common_groups, pairs, statistics
+from pipeline.core.records import MachineRecord
+from pipeline.evaluation.compare import all_pairs, common_groups, machines, pairs, statistics
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import crossed_interval
 from pipeline.evaluation.compare.experiments import (
@@ -59,6 +60,7 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
         summaries=[summary(one, metric) for one in experiments],
         pairs=pairs.judged(compared, every, metric, drawn=drawn),
         differing=differing(experiments),
+        machines=machines.differing({one.name: _machines(one) for one in experiments}),
     )
 
 
@@ -213,6 +215,10 @@ def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
     {'lr': [0.1, 0.2]}
     """
     return {name: values for name, values in _values(experiments) if any(value != values[0] for value in values)}
+
+
+def _machines(one: Experiment) -> list[MachineRecord]:
+    return [trial.machine for trial in one.trials.values() if trial.machine]
 
 
 def _values(experiments: Sequence[Experiment]) -> Iterator[tuple[str, list[Any]]]:

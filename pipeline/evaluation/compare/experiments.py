@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.core.records import MachineRecord
 from pipeline.evaluation.compare import units
 from pipeline.evaluation.compare.crossed import CrossedTest, FloatArray
+from pipeline.evaluation.compare.machines import Differing
 from pipeline.evaluation.compare.mcnemar import McNemar
 from pipeline.evaluation.compare.statistics import Interval, TTest
 
@@ -24,6 +26,7 @@ class Trial(NamedTuple):
         scores: the other scores by name, such as macro_f1; accuracy follows from `right`.
         seconds: training time; None if unknown.
         groups: the group of each test image that is in one that the user named, by path.
+        machine: what trained it; None if unknown.
     """
 
     right: Mapping[str, bool]
@@ -31,6 +34,7 @@ class Trial(NamedTuple):
     scores: Mapping[str, float] = {}
     seconds: float | None = None
     groups: Mapping[str, str] = {}
+    machine: MachineRecord | None = None
 
     def score(self, metric: str) -> float:
         """Return the value of a score."""
@@ -152,6 +156,7 @@ class Comparison(NamedTuple):
         summaries: one per experiment, in the order of the arguments.
         pairs: one per pair of experiments.
         differing: settings that differ, with the value of each experiment; None for one without the setting.
+        machines: devices, threads and versions that differ, with the experiments that have each.
     """
 
     metric: str
@@ -159,6 +164,7 @@ class Comparison(NamedTuple):
     summaries: list[Summary]
     pairs: list[Pair]
     differing: dict[str, list[Any]]
+    machines: Differing
 
 
 def draws_splits(one: Experiment) -> bool:

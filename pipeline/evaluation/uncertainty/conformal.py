@@ -90,17 +90,18 @@ def fit(
 def worth_of(unit: IntArray, risk: float = RISK) -> float:
     """Return how many independent images the images of groups are worth for a threshold that fails with this risk.
 
-    These are `units.effective` times (z / t)^2, of the quantiles of the normal and of Student's t distribution at the
-    risk, the latter with `units.effective_groups` - 1 degrees of freedom: a few large groups among many single images
-    decide where the threshold is, and their spread is as good as unknown.
+    These are `units.effective`, and less where groups are of unequal size: a few large ones among many single images
+    decide where the threshold is, and their spread is as good as unknown. The factor is (t / t')^2, of quantiles of
+    Student's distribution at the risk, with `units.effective` - 1 and `units.effective_groups` - 1 degrees of freedom.
 
-    >>> [round(worth_of(np.repeat(np.arange(groups), size)), 1) for groups, size in ((60, 1), (30, 2), (3, 20))]
-    [58.7, 28.6, 1.4]
+    >>> worth_of(np.repeat([0, 1, 2], 20)), round(worth_of(np.repeat(np.arange(604), [1] * 600 + [100] * 4)), 1)
+    (3.0, 16.3)
     """
-    from scipy.special import ndtri, stdtrit
+    from scipy.special import stdtrit
 
-    degrees = max(units.effective_groups(unit) - 1, LEAST_DEGREES)
-    return float(units.effective(unit) * (ndtri(risk) / stdtrit(degrees, risk)) ** 2)
+    known = units.effective(unit)
+    t, wider = (stdtrit(max(n - 1, LEAST_DEGREES), risk) for n in (known, units.effective_groups(unit)))
+    return float(known * min(t / wider, 1) ** 2)
 
 
 def fit_by_class(

@@ -23,6 +23,8 @@ class Arrays:
 
     Attributes:
         root: the project's root in the user's clone.
+        commit: what is checked out in it.
+        changes: a commit of what is not committed in it, which no reference keeps yet; empty where all is.
         study: its name.
         folder: of its logs, in which each array gets a folder.
         settings: of where.yaml.
@@ -33,6 +35,8 @@ class Arrays:
     """
 
     root: Path
+    commit: str
+    changes: str
     study: str
     folder: Path
     settings: where.Slurm
@@ -73,21 +77,23 @@ class Arrays:
     ) -> None:
         of_group = {task.group: task for task in reversed(tasks)}
         first = [task for task in tasks if of_group[task.group] is task]
-        rest = [task for task in tasks if task not in first]
+        leading = {task.experiment for task in first}
+        rest = [task for task in tasks if task.experiment not in leading]
         most, leaders, after = scheduler.array_size(), list[str](), list[str]()
         for array in (*_chunks(first, most), *_chunks(rest, most)):
-            if array[0] in rest and not self.at_once:
+            leads = array[0].experiment in leading
+            if not leads and not self.at_once:
                 # A limit is one of all arrays together: then they run one after another.
                 after = leaders
             job = self._submit(array, self._written(array, common, logs), after, changes)
-            leaders += [] if array[0] in rest else [job]
+            leaders += [job] if leads else []
             after = [job] if self.at_once else []
 
     def _common(self) -> tuple[str, dict[str, Any]]:
-        """Keep the clone as it is now; return the commit that is to be dropped in the end, and what all jobs have."""
-        commit = cloning.git(self.root, "rev-parse", "--verify", "HEAD")
-        changes = cloning.keep_changes(self.root)
-        reference = ""
+        """Keep the clone's changes; return the commit that is to be dropped in the end, and what all jobs have."""
+        commit, changes, reference = self.commit, self.changes, ""
+        if changes:
+            cloning.keep_changes(self.root, changes)
         if self.remotes:
             # Nodes fetch the commit by it, also where all is committed.
             changes = changes or commit

@@ -6,6 +6,7 @@ from pathlib import Path
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 # What a cell is for: without it the result was there.
 COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
+EXPERIMENT = re.compile(r"^Reproducing experiment '([^']+)'", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 
 
@@ -15,6 +16,12 @@ def read(log: Path) -> str:
         return log.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def experiment(log: Path) -> str:
+    """Return the experiment that a log is of, as DVC names it; a cell's with other settings may have had its file."""
+    names: list[str] = EXPERIMENT.findall(read(log))
+    return names[-1] if names else ""
 
 
 def was_cached(log: Path) -> bool:

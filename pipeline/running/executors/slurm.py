@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline.core.errors import InputError
+from pipeline.experiments import cloning
 from pipeline.running import cells, sharing
 from pipeline.running.executors import job_states, scheduler, where
 from pipeline.running.executors.arrays import Arrays
@@ -84,7 +85,10 @@ class Slurm:
         self._waiting: list[Task] = []
         self._folder = self._root / request.logs
         self._submitted = Submitted(self._folder / RECORD)
-        shared = (self._root, request.study, self._folder, settings, self._remotes, request.jobs or settings.at_once)
+        # Before it is asked whether files are still those that the cells are named by: edits made later reach no cell.
+        code = (cloning.git(self._root, "rev-parse", "--verify", "HEAD"), cloning.changes_of(self._root))
+        at_once = request.jobs or settings.at_once
+        shared = (self._root, *code, request.study, self._folder, settings, self._remotes, at_once)
         self._arrays = Arrays(*shared, self._submitted, self._say)
         self._queue: Mapping[str, tuple[str, str]] = {}
         self._gone: dict[str, float] = {}

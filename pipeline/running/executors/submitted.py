@@ -1,6 +1,7 @@
 """The jobs that a study has submitted, in a file, so that a later command attaches to them."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,10 +24,15 @@ class Submitted:
         with suppress(FileNotFoundError, ValueError):
             stored = json.loads(file.read_text(encoding="utf-8"))
             self._jobs = {job: (list(names), str(changes)) for job, (names, changes) in stored.items()}
+        self._places = self._placed()
 
     @property
-    def places(self) -> dict[str, str]:
-        """Return the job of each experiment, as SLURM names it; the newest where there are several."""
+    def places(self) -> Mapping[str, str]:
+        """The job of each experiment, as SLURM names it; the newest where there are several."""
+        return self._places
+
+    def _placed(self) -> dict[str, str]:
+        # Once a change of the jobs: it is asked for every cell at every look.
         return {name: f"{job}_{place}" for job, (names, _) in self._jobs.items() for place, name in enumerate(names)}
 
     def jobs(self) -> list[str]:
@@ -41,6 +47,7 @@ class Submitted:
     def add(self, job: str, experiments: list[str], changes: str) -> None:
         """Note a job."""
         self._jobs[job] = (experiments, changes)
+        self._places = self._placed()
         self._write()
 
     def needs(self, changes: str) -> bool:
@@ -51,6 +58,7 @@ class Submitted:
         """Note that all others have ended; return the commits of changes that nobody needs any more."""
         before = {changes for _, changes in self._jobs.values()}
         self._jobs = {job: entry for job, entry in self._jobs.items() if job in jobs}
+        self._places = self._placed()
         self._write()
         return before - {changes for _, changes in self._jobs.values()} - {""}
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, betabinom, binom
 
+from pipeline.evaluation.compare import units
 from pipeline.evaluation.uncertainty import conformal
 from pipeline.evaluation.uncertainty.temperature import probabilities
 
@@ -137,6 +138,13 @@ def test_thresholds_keep_how_many_images_groups_are_worth():
     shares, unit = probabilities(logits), np.arange(300) // 60
     assert [one.worth for one in conformal.fit(shares, labels, unit=unit)] == [5.0, 5.0]
     assert [one.worth for one in conformal.fit(shares, labels)] == [300.0, 300.0]
+
+
+def test_a_few_large_groups_among_single_images_are_worth_less_than_many():
+    unequal, equal = np.repeat(np.arange(604), [1] * 600 + [100] * 4), np.repeat(np.arange(25), 4)
+    assert conformal.worth_of(equal) == 25.0
+    assert conformal.worth_of(unequal) < 0.7 * units.effective(unequal)
+    assert conformal.worth_of(np.zeros(30, dtype=int)) == 1.0
 
 
 def test_groups_of_one_image_change_no_threshold():

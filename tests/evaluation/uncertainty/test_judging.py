@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation.predictions import calibration as calibration_error
+from pipeline.evaluation.predictions import calibration_error_by_chance
 from pipeline.evaluation.uncertainty import judging, outliers
 from pipeline.evaluation.uncertainty.assessment import assess
 from pipeline.evaluation.uncertainty.judging import Calibration
@@ -143,6 +144,7 @@ def test_test_images_say_how_well_a_judgment_holds(calibration):
     assert 0 < found.risk < found.error
     assert found.calibration_error == calibration_error(labels, logits)[0]
     assert found.calibration_error_after < found.calibration_error / 2
+    assert found.calibration_error_by_chance == calibration_error_by_chance(logits / calibration.temperature)
     for one in found.sets:
         members = judgment.sets[one.level]
         assert one.coverage == members[np.arange(500), labels].mean()

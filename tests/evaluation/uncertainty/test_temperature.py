@@ -32,9 +32,20 @@ def scikit_learns(logits, labels):
 
 
 @pytest.mark.parametrize("sure", [0.3, 1.0, 4.0])
-def test_the_temperature_is_that_of_scikit_learn(sure):
+def test_without_the_prior_the_temperature_is_that_of_scikit_learn(sure, monkeypatch):
     logits, labels = judged.drawn(300, sure=sure)
-    assert temperature.fit(logits, labels) == pytest.approx(scikit_learns(logits, labels), rel=1e-5)
+    expected = scikit_learns(logits, labels)
+    assert temperature.fit(logits, labels) == pytest.approx(expected, rel=0.03)
+    monkeypatch.setattr(temperature, "PRIOR_SD", np.inf)
+    assert temperature.fit(logits, labels) == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_wrong_image_of_few_does_not_make_the_network_certain(monkeypatch):
+    logits = np.array([[1.0, 0.0]] * 20 + [[1e-3, 0.0]])
+    labels = np.array([0] * 20 + [1])
+    assert 0.3 < temperature.fit(logits, labels) < 0.7
+    monkeypatch.setattr(temperature, "PRIOR_SD", np.inf)
+    assert temperature.fit(logits, labels) < 0.15
 
 
 def test_a_network_that_is_too_sure_by_a_factor_gets_about_that_temperature():
@@ -61,9 +72,12 @@ def test_without_a_wrong_image_the_probabilities_stay(images):
     assert temperature.fit(np.eye(3)[labels], labels) == 1.0
 
 
-def test_where_every_image_is_wrong_the_temperature_is_the_highest():
+def test_where_every_image_is_wrong_the_temperature_is_high(monkeypatch):
     labels = np.arange(30) % 3
-    assert temperature.fit(np.eye(3)[(labels + 1) % 3], labels) == pytest.approx(temperature.HIGHEST, rel=1e-3)
+    wrong = np.eye(3)[(labels + 1) % 3]
+    assert 3 < temperature.fit(wrong, labels) < 6
+    monkeypatch.setattr(temperature, "PRIOR_SD", np.inf)
+    assert temperature.fit(wrong, labels) == pytest.approx(temperature.HIGHEST, rel=1e-3)
 
 
 def test_probabilities_are_those_of_scipy_and_large_logits_do_not_overflow():

@@ -1,0 +1,56 @@
+"""Devices, threads and versions that trained what is compared: others sum in another order, and change last digits."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from pipeline.core.records import MachineRecord
+
+# Packages that compute something of a result; the others keep and show it.
+COMPUTING = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "timm")
+# Of a CPU's name, which has how many of its cores could be used; the number of threads says how many were.
+CORES = re.compile(r", \d+ cores$")
+
+Differing = dict[str, dict[str, list[str]]]
+
+
+def differing(by_name: Mapping[str, Iterable[MachineRecord]]) -> Differing:
+    """Return what differs between trainings: per device, threads and package each value, with the names that have it.
+
+    Args:
+        by_name: of each experiment or cell, the machines of its repeats.
+    """
+    found: Differing = {}
+    for name, repeats in by_name.items():
+        for what, value in dict.fromkeys(said for one in repeats for said in _said(one)):
+            found.setdefault(what, {}).setdefault(value, []).append(name)
+    return {what: values for what, values in found.items() if len(values) > 1}
+
+
+def _said(one: MachineRecord) -> Iterator[tuple[str, str]]:
+    yield "device", CORES.sub("", one.device_name)
+    yield "threads", str(one.threads)
+    # One without a package does not use it.
+    yield from ((name, one.versions[name]) for name in COMPUTING if name in one.versions)
+
+
+def sentence(found: Differing, noun: str) -> str:
+    """Return in a sentence what differs, and how many have each value; empty where nothing does.
+
+    Args:
+        found: of `differing`.
+        noun: of what is counted, such as "cell".
+
+    >>> sentence({"threads": {"1": ["a", "b"], "4": ["c"]}}, "cell")
+    'Not all repeats were trained alike, which alone changes results: threads 1 (2 cells), 4 (1 cell).'
+    """
+    if not found:
+        return ""
+    parts = (
+        f"{what} " + ", ".join(f"{value} ({_counted(len(names), noun)})" for value, names in values.items())
+        for what, values in found.items()
+    )
+    return f"Not all repeats were trained alike, which alone changes results: {'; '.join(parts)}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
