@@ -125,7 +125,7 @@ def page(found: list[Cut]) -> str:
         cuts=len(found),
         trainings=sum(2 * REPEATS * len(one.test) for one in found),
         tested=MOST_TESTED,
-        sizes=", ".join(map(str, SIZES)),
+        sizes=f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}",
         repeats=REPEATS,
         spread=f"{spread}.",
         accuracies=markdown(accuracy_table(found)),

@@ -38,9 +38,12 @@ CHAIN = "tests/stages/test_whole_chain.py runs it, on a tiny project"
 BANK = "takes a minute; commands/test_bank.py has it with smaller images"
 ADVICE = "trains for half an hour; end_to_end/test_advice.py runs one like it"
 REMOTES = "test_remotes.py has a server of S3 of its own"
+CLONED = "clones.py clones the project"
 CLUSTER = "needs a cluster; test_slurm_executor.py has stand-ins, and test_cluster.py a small one"
 FEW_PACKAGES = "asks a package index; test_predict.py hides what these do not bring"
 OUT_OF_REACH = {
+    "git clone URL orbweaver && cd orbweaver": CLONED,
+    "orbweaver bundle two-blocks": "end_to_end/test_bundles.py types it with the name of another experiment",
     "uv pip install --constraint requirements-dev.lock dvc-s3": "the tests' environment has it",
     "dvc remote add storage s3://bucket/orbweaver": REMOTES,
     "dvc remote modify storage endpointurl https://minio.example.org": REMOTES,
@@ -48,6 +51,7 @@ OUT_OF_REACH = {
     "dvc remote add storage ssh://me@host.example.org/data/orbweaver": "needs a server of SSH",
     "orbweaver study where --init": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm": CLUSTER,
+    "orbweaver study run ecsm-table5 --on slurm -S folder=/data/spiders": CLUSTER,
     "orbweaver study run ecsm-table5 --on slurm --detach": CLUSTER,
     "orbweaver advise --trainings 8": ADVICE,
     "orbweaver advise -S data=folder -S folder=/data/spiders --hours 0.5 --price": ADVICE,
@@ -74,6 +78,7 @@ OUT_OF_REACH = {
         SERVED
     ),
     "dvc exp run -S defaults.data.split.division=1 -S defaults.data.split.inner=true": CHAIN,
+    "dvc exp run -S defaults.data.split.inner=false": CHAIN,
     "dvc exp run -S defaults.data.split.train_fraction=0.5": CHAIN,
     "dvc exp run -S recipe=ecsm": DOWNLOAD,
     "dvc exp run -S recipe=ecsm -S backbone=resnet18": DOWNLOAD,
@@ -91,6 +96,7 @@ OUT_OF_REACH = {
     "orbweaver bank -S data=folder -S folder=/data/spiders --backbones"
     " efficientnet_lite0,resnet18=/models/resnet18.safetensors": BANK,
     "dvc exp run -n two-blocks -S freeze=3b -S image_size=96 -S budget=5": LIKE,
+    "dvc exp run -n two-blocks-224 -S freeze=3b -S image_size=224 -S budget=50": LIKE,
     "orbweaver compare frozen two-blocks": LIKE,
     "dvc exp run -S recipe=ecsm -S backbone=efficientnet_lite0 -S weights=bundled": PHOTOGRAPHS,
     """dvc exp run -S recipe=ecsm -S "folder='/data/my photos'\"""": PHOTOGRAPHS,

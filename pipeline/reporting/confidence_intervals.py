@@ -78,8 +78,8 @@ def _note(repeats: Sequence[Repeat]) -> str:
     ends = intervals(repeats).get("accuracy")
     if len(repeats) == 1:
         return (
-            "A single repeat has no spread: how much of this value is chance is not known. More repeats in params.yaml "
-            f"tell. Wilson's 95 % interval, {percents(ends)}, is of this one network, over other test images alone."
+            "A single repeat has no spread: how much of this value is chance is not known. Run more repeats to measure "
+            f"it. Wilson's 95 % interval, {percents(ends)}, is of this one network, over other test images alone."
         )
     compared = experiment("", repeats)
     sd = f"± is the standard deviation (with n − 1) over {len(repeats)} repeats, each with {_varies(compared)}."

@@ -82,10 +82,10 @@ def hashes(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     names = dict.fromkeys(name for one in repeats for name in one.runtime.versions)
     return [
         ("Data, SHA-256", repeats[0].runtime.data_sha256),
-        ("Starting weights", record.weights.origin),
-        ("Starting weights, license", record.weights.license or "not stated"),
-        ("Starting weights, SHA-256 of their file", record.weights.file_sha256 or "none"),
-        ("Starting weights, SHA-256 of the copy in models/source", record.weights.sha256 or "none"),
+        ("Pre-trained weights", record.weights.origin),
+        ("Pre-trained weights, license", record.weights.license or "not stated"),
+        ("Pre-trained weights, SHA-256 of their file", record.weights.file_sha256 or "none"),
+        ("Pre-trained weights, SHA-256 of the copy in models/source", record.weights.sha256 or "none"),
         ("Training code, SHA-256", distinct(one.record.code for one in repeats)),
         *((name, distinct(one.runtime.versions.get(name, "none") for one in repeats)) for name in names),
     ]

@@ -67,7 +67,7 @@ def _verdict(found: Standing) -> str:
     seeds = "; other seeds are not tried" if pair.test is None else ""
     if ends is None or pair.better is None:
         spans = "" if ends is None else f" ({_points(ends.low)} to {_points(ends.high)})"
-        return f"has no detectable difference to {probe}: {_points(pair.difference)} points{spans}{seeds}."
+        return f"has no detectable difference from {probe}: {_points(pair.difference)} points{spans}{seeds}."
     if pair.difference > 0:
         return f"adds {_points(ends.low, pair.difference, ends.high)} to {probe}{seeds}."
     return f"is {_points(-ends.high, -pair.difference, -ends.low)} below {probe}{seeds}."

@@ -42,7 +42,8 @@ def test_without_a_score_of_its_own_it_says_so_and_no_metadata_hold_the_repeats_
 
 def test_scores_are_those_of_the_description() -> None:
     text = card.text(REPEAT)
-    assert "On 27 test images" in text
+    assert "On 27 test images that were not used to train this network or to select an epoch." in text
+    assert "the score of the chosen one is optimistic" in text
     assert "| accuracy | 87.5 % | 80.0 % to 92.5 % |" in text
     assert "| NLL | 0.500 | none |" in text
 

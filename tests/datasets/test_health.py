@@ -85,6 +85,7 @@ def test_annotations_are_one_line_by_kind_and_stand_behind_a_damaged_photograph(
     report = _examined([_row("a/1"), _row("b/1")], rejected=[*annotations, Rejected("b/9.jpg", "its end is missing")])
     damaged, others = report["findings"]
     assert (damaged["what"], damaged["count"]) == ("photographs that cannot be used", 1)
+    assert damaged["advice"] == "repair or delete them; they are excluded from the run"
     assert damaged["files"] == ["b/9.jpg: its end is missing"]
     assert (others["what"], others["count"], others["files"]) == ("files that are no photographs", 753, [".xml 753"])
     assert others["advice"].startswith("nothing")

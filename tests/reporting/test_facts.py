@@ -98,7 +98,7 @@ def test_the_experiment_names_recipe_paper_strategy_weights_and_data():
     told = dict(facts.experiment(material(repeat())))
     assert told["Recipe"] == "ecsm (a paper, 2023)"
     assert told["Strategy"] == "3b: blocks 3 and 4 and the head train"
-    assert told["Starting weights"] == "imagenet (torchvision)"
+    assert told["Pre-trained weights"] == "imagenet (torchvision)"
     assert told["Data"] == "Spiders: 40 images, 2 classes"
 
 
@@ -212,14 +212,14 @@ def test_everything_from_random_values_is_called_scratch_and_no_weights_are_name
     random = {"network.freeze": "2", "network.weights": "none"}
     told = dict(facts.experiment(material(repeat(changes=random, origin="none"))))
     assert told["Strategy"] == "scratch: everything trains, from random values"
-    assert told["Starting weights"] == "none: random values"
+    assert told["Pre-trained weights"] == "none: random values"
 
 
 def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
     asked = tiny.experiment(freeze="scratch", weights="imagenet").settings()
     told = dict(facts.experiment(material(repeat(recipe=asked, origin="none"))))
     assert told["Strategy"] == "scratch: everything trains, from random values"
-    assert told["Starting weights"] == "none: random values"
+    assert told["Pre-trained weights"] == "none: random values"
 
 
 @pytest.mark.parametrize(
@@ -258,9 +258,9 @@ def test_settings_that_differ_from_the_commit_are_no_warning_since_the_command_h
 
 
 def test_what_an_experiment_changes_of_its_recipe_is_told():
-    assert "Changed in it" not in dict(facts.experiment(material(repeat())))
+    assert "Changes to the recipe" not in dict(facts.experiment(material(repeat())))
     naming = {"data": "spiders", "changes": {"freeze": "3c", "budget": 2}}
-    assert dict(facts.experiment(material(repeat(naming=naming))))["Changed in it"] == "freeze=3c budget=2"
+    assert dict(facts.experiment(material(repeat(naming=naming))))["Changes to the recipe"] == "freeze=3c budget=2"
 
 
 def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them():
@@ -397,7 +397,7 @@ def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
 
 def test_training_tells_time_with_its_range_and_no_cache_where_there_was_none():
     told = dict(facts.training([repeat(1), repeat(2)]))
-    assert told["Time a repeat (training loop)"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
+    assert told["Training time per repeat"] == "1\u00a0min 30\u00a0s (1\u00a0min 0\u00a0s to 2\u00a0min 0\u00a0s)"
     assert told["Device"] == "GPU (cuda, TF32)"
     assert "Frozen part, computed once" not in told
 
@@ -407,9 +407,9 @@ def test_a_plain_training_tells_nothing_of_what_it_has_not():
         "Budget",
         "Optimizer",
         "Parameters that train",
-        "Frozen numbers, with statistics of batch norms",
-        "Operations an image",
-        "Time a repeat (training loop)",
+        "Frozen parameters and running statistics",
+        "FLOPs per image",
+        "Training time per repeat",
         "Speed",
         "Device",
         "CPU threads",
@@ -417,7 +417,7 @@ def test_a_plain_training_tells_nothing_of_what_it_has_not():
 
 
 def test_operations_are_told_in_billions_with_what_is_counted():
-    assert dict(facts.training([repeat()]))["Operations an image"] == (
+    assert dict(facts.training([repeat()]))["FLOPs per image"] == (
         "8.18 billion floating-point operations in the forward pass, a multiplication and an addition counted as two "
         "(convolutions and matrix products alone)"
     )
@@ -564,16 +564,16 @@ def test_versions_that_differ_between_repeats_are_all_told():
 
 
 def test_weights_without_a_hash_say_so():
-    assert dict(provenance.hashes([repeat()]))["Starting weights, SHA-256 of their file"] == "none"
+    assert dict(provenance.hashes([repeat()]))["Pre-trained weights, SHA-256 of their file"] == "none"
 
 
 def test_the_hash_of_the_file_and_that_of_its_copy_stand_side_by_side():
     weights = {"origin": "file mine.pth", "license": "", "file_sha256": "ab" * 32, "sha256": "cd" * 32}
     one = repeat()
     told = provenance.hashes([one._replace(record=record(1, one.record.recipe, weights=weights))])
-    place = [name for name, _ in told].index("Starting weights, SHA-256 of their file")
-    assert told[place] == ("Starting weights, SHA-256 of their file", "ab" * 32)
-    assert told[place + 1] == ("Starting weights, SHA-256 of the copy in models/source", "cd" * 32)
+    place = [name for name, _ in told].index("Pre-trained weights, SHA-256 of their file")
+    assert told[place] == ("Pre-trained weights, SHA-256 of their file", "ab" * 32)
+    assert told[place + 1] == ("Pre-trained weights, SHA-256 of the copy in models/source", "cd" * 32)
 
 
 def test_the_command_names_what_differs_from_the_recipe_and_no_more():

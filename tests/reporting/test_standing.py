@@ -35,7 +35,7 @@ def test_what_training_adds_is_told_with_its_interval():
 
 def test_no_detectable_difference_is_told_as_that():
     text = told([31, 29, 30], [30, 30, 30])
-    assert text.startswith(f"Fine-tuning has no detectable difference to {FROZEN}")
+    assert text.startswith(f"Fine-tuning has no detectable difference from {FROZEN}")
     assert ": 0.0 points (-" in text
 
 

@@ -96,7 +96,7 @@ def _unusable(rejected: Sequence[Rejected]) -> Iterator[Finding]:
     """Yield what is left out: damaged photographs by name and first, other files as one line."""
     damaged, outside, unlisted, dropped, others = left_out.divided(rejected)
     for what, files, advice in (
-        ("photographs that cannot be used", damaged, "mend or remove them; the run goes on without them"),
+        ("photographs that cannot be used", damaged, "repair or delete them; they are excluded from the run"),
         ("photographs beside the class folders", outside, "move each into its class's folder, or remove it"),
         ("photographs without a label or part in metadata.csv", unlisted, "add it there; the run goes on without them"),
         ("copies left out of an earlier part", dropped, "nothing: data.on_leak is drop"),
@@ -131,9 +131,7 @@ def _uneven(classes: Counter[str]) -> Iterator[Finding]:
     if classes and max(classes.values()) >= UNEVEN * min(classes.values()):
         (large, many), (small, few) = classes.most_common(1)[0], classes.most_common()[-1]
         extremes = [f"{large}: {many:,}", f"{small}: {few:,}"]
-        advice = (
-            "read macro-F1 beside accuracy; -S defaults.train.sampler=weighted shows each class as often as any other"
-        )
+        advice = "also report macro-F1; -S defaults.train.sampler=weighted samples all classes equally often"
         yield Finding(f"uneven classes, {many / few:.1f} to 1", extremes, advice)
 
 
