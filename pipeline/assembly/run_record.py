@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import torch
 from torch import Tensor
@@ -110,11 +109,10 @@ def runtime_record(
     inference: Mapping[str, float],
     data_sha256: str,
     *,
-    started: datetime,
+    beginning: provenance.Beginning,
     naming: Naming,
 ) -> Runtime:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
-    commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
     return Runtime(
         train_seconds=round(outcome.seconds, 3),
@@ -125,10 +123,10 @@ def runtime_record(
         device_name=device_model(on.device) or provenance.processor(),
         threads=on.threads,
         versions=provenance.versions(),
-        git_commit=commit,
-        git_dirty=dirty,
-        git_changes=provenance.changes(),
+        git_commit=beginning.commit,
+        git_dirty=beginning.dirty,
+        git_changes=beginning.changes,
         naming=naming,
-        started=started,
+        started=beginning.started,
         data_sha256=data_sha256,
     )

@@ -5,9 +5,10 @@ import os
 import platform
 import re
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.core import seeding, yaml_limits
 from pipeline.core.errors import InputError
@@ -50,6 +51,20 @@ def commit() -> tuple[str, bool]:
     """Return the commit that is checked out, and whether tracked files differ from it; ("", False) outside git."""
     head = _git("rev-parse", "HEAD")
     return head, bool(head and _git("status", "--porcelain", "--untracked-files=no"))
+
+
+class Beginning(NamedTuple):
+    """When a computation begins, and the working tree then: what `commit` and `changes` return."""
+
+    started: datetime
+    commit: str
+    dirty: bool
+    changes: str | None
+
+
+def beginning() -> Beginning:
+    """Return the time and the state of the working tree as they are now."""
+    return Beginning(datetime.now(UTC), *commit(), changes())
 
 
 def changes() -> str | None:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -14,11 +13,11 @@ from pipeline.assembly import augmentation_grid, duration, networks, resumption,
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
-from pipeline.core import digests, paths, seeding, stopping
+from pipeline.core import digests, paths, provenance, seeding, stopping
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import Record
+from pipeline.core.records import Record, Runtime
 from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
@@ -29,6 +28,8 @@ from pipeline.training import contract
 
 def main(arguments: list[str]) -> None:
     """Train, follow the curves in MLflow while it goes on, and write network, curves, record and run time."""
+    # At once: the user may edit params.yaml for the next run, or commit, while this one trains.
+    beginning = provenance.beginning()
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
@@ -39,7 +40,6 @@ def main(arguments: list[str]) -> None:
     resumption.check_result_fits(network)
     say_how_long(recipe, network, parts, record, on=on)
     before = first_values(network.model)
-    started = datetime.now(UTC)
     # To the end: what is asked to stop while it writes its results is through in a moment.
     with stopping.noted() as stop:
         keeping = Resumption(stop, recipe.checkpoint_every)
@@ -67,9 +67,8 @@ def main(arguments: list[str]) -> None:
         sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
         write_history(outcome, record, distributions(first), sheet)
         speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
-        with paths.written_whole(paths.runtime_file(repeat)) as target:
-            runtime_record(outcome, on, speed, data.sha256, started=started, naming=recipe.naming).write(target)
-        digests.seal(paths.runtime_file(repeat))
+        measured = runtime_record(outcome, on, speed, data.sha256, beginning=beginning, naming=recipe.naming)
+        write_runtime(measured, repeat=repeat)
         keeper.remove()
 
 
@@ -119,6 +118,13 @@ def write_history(
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)
         digests.seal(target)
+
+
+def write_runtime(measured: Runtime, *, repeat: int) -> None:
+    """Write all that may differ between two equal runs."""
+    with paths.written_whole(paths.runtime_file(repeat)) as target:
+        measured.write(target)
+    digests.seal(paths.runtime_file(repeat))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sklearn.metrics import accuracy_score
 
 from pipeline import tracking
 from pipeline.assembly import trained as trained_networks
+from pipeline.assembly import training
 from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.naming import Naming
@@ -149,6 +150,21 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert measured.images_per_second > 0
     assert len(measured.epoch_seconds) == 1
     assert measured.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_a_training_is_recorded_with_the_working_tree_in_which_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = training.run
+    state = {"commit": "a" * 40, "changes": "the first"}
+
+    def edited(*arguments: Any, **options: Any) -> Any:
+        state.update(commit="b" * 40, changes="the second")
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(provenance, "commit", lambda: (state["commit"], True))
+    monkeypatch.setattr(provenance, "changes", lambda: state["changes"])
+    monkeypatch.setattr(training, "run", edited)
+    train.main(["1"])
+    assert (runtime().git_commit, runtime().git_changes) == ("a" * 40, "the first")
 
 
 def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:
