@@ -30,10 +30,18 @@ def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), definiti
     The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.
     """
     total = hashlib.sha256()
-    for path in _sources(stages, definition):
+    for path in sources(stages, definition):
         total.update(f"{path.as_posix()}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+def sources(stages: tuple[str, ...], definition: Path = Path("dvc.yaml")) -> list[Path]:
+    """Return the source files that dvc.yaml names as dependencies of stages, sorted."""
+    described: dict[str, Any] = read_yaml(definition)["stages"]
+    named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
+    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
 def versions() -> dict[str, str]:
@@ -120,13 +128,6 @@ def _printed(*words: str) -> bytes:
 
 def _environment() -> dict[str, str]:
     return os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-
-
-def _sources(stages: tuple[str, ...], definition: Path) -> list[Path]:
-    described: dict[str, Any] = read_yaml(definition)["stages"]
-    named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
-    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
-    return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
 def processor() -> str:

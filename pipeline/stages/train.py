@@ -13,7 +13,7 @@ from pipeline.assembly import augmentation_grid, duration, networks, resumption,
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
-from pipeline.core import digests, paths, provenance, seeding, stopping
+from pipeline.core import digests, paths, provenance, seeding, stopping, unedited
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.recipe import Recipe
@@ -25,11 +25,14 @@ from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
 from pipeline.training import contract
 
+# The state of the end is kept, unless it took less than half a minute to reach.
+WAY_OUT = "undo the edit, and the same command goes on from the checkpoint; with the edit, it trains anew"
+
 
 def main(arguments: list[str]) -> None:
     """Train, follow the curves in MLflow while it goes on, and write network, curves, record and run time."""
     # At once: the user may edit params.yaml for the next run, or commit, while this one trains.
-    beginning = provenance.beginning()
+    beginning, before = provenance.beginning(), unedited.sources("train")
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
@@ -39,7 +42,7 @@ def main(arguments: list[str]) -> None:
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     resumption.check_result_fits(network)
     say_how_long(recipe, network, parts, record, on=on)
-    before = first_values(network.model)
+    start = first_values(network.model)
     # To the end: what is asked to stop while it writes its results is through in a moment.
     with stopping.noted() as stop:
         keeping = Resumption(stop, recipe.checkpoint_every)
@@ -59,11 +62,12 @@ def main(arguments: list[str]) -> None:
                 keeping=keeping,
                 keeper=keeper,
             )
+        unedited.check("train", before, way_out=WAY_OUT)
         with paths.written_whole(paths.trained(repeat)) as target:
             target.mkdir()
             trained.save(target, recipe, network, data.classes)
         end = first_values(network.model)
-        first = {"start": before, "trained": end, "random": random_values(recipe, repeat=repeat)}
+        first = {"start": start, "trained": end, "random": random_values(recipe, repeat=repeat)}
         sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
         write_history(outcome, record, distributions(first), sheet)
         speed = inference_speed(recipe, network, classes=len(data.classes), on=on)

@@ -1,9 +1,12 @@
 """Names in the user's folder: what is listed, walked and left alone, and how a name is shown on one line."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from unicodedata import category
+
+from pipeline.core.errors import InputError
 
 # What file managers, Windows, macOS and storage boxes leave behind; names that begin with a dot are passed over too.
 SYSTEM_FILES = {
@@ -51,6 +54,34 @@ def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable:
             yield from walk(entry, above | {resolved}, keep_unreadable=keep_unreadable)
         else:
             yield entry
+
+
+def states(place: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of each file of a folder, or of one file."""
+    found = {}
+    for file in walk(place, keep_unreadable=True) if place.is_dir() else [place]:
+        # What a link leads to may not be there.
+        with suppress(OSError):
+            status = file.stat()
+            found[file] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def check_unchanged(place: Path, before: Mapping[Path, tuple[int, int]]) -> None:
+    """Refuse files that were changed while they were read: DVC hashes them afterwards, and would take them for those.
+
+    Args:
+        place: the folder or file.
+        before: what `states` returned before it was read.
+
+    Raises:
+        InputError: naming the first such file.
+    """
+    after = states(place)
+    if changed := sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file)):
+        raise InputError(
+            f"{escaped(str(changed[0]))}: changed while it was read; the same command reads it as it is now"
+        )
 
 
 def linked_folders(folder: Path) -> Iterator[Path]:
