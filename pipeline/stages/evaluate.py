@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.assembly import trained
+from pipeline.assembly import resumption, trained
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import probing
@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> None:
         explained_images.write(target, explained)
         write_json(target / paths.PROBE, standing(data, rows, probe))
         digests.seal(target)
+    resumption.remove_trained(repeat)
     print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 

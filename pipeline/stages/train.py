@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
         speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
         measured = runtime_record(outcome, on, speed, data.sha256, beginning=beginning, naming=recipe.naming)
         write_runtime(measured, repeat=repeat)
-        keeper.remove()
+        resumption.mark_trained(keeper, repeat)
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
