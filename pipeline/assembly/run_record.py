@@ -22,6 +22,7 @@ from pipeline.core.records import (
     Runtime,
 )
 from pipeline.core.source_record import SourceRecord
+from pipeline.datasets.prepared import division
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
@@ -32,7 +33,7 @@ from pipeline.training import contract
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
-KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code"}
+KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code", "division"}
 
 
 def run_record(
@@ -68,6 +69,7 @@ def run_record(
         stages={name: Counted(**counted) for name, counted in freezing.count_by_stage(network).items()},
         flops=computation(recipe, network, classes=len(data.classes)),
         parts=PartSizes(**{part: len(rows) for part, rows in parts.items()}),
+        division=division.digest(),
     )
     content = record.model_dump(mode="json", include=KEYED)
     # Equal values are equal weights, whatever file they came in.
