@@ -18,9 +18,14 @@ OUR_FILES = {"readme.md"}
 
 def listed(folder: Path, ignored: Iterable[str] = ()) -> list[Path]:
     """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`."""
-    skipped = SYSTEM_FILES | set(ignored)
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entry for entry in entries if entry.name.casefold() not in skipped)
+    left_out = set(ignored)
+    entries = (entry for entry in folder.iterdir() if not is_passed_over(entry.name))
+    return sorted(entry for entry in entries if entry.name.casefold() not in left_out)
+
+
+def is_passed_over(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden, or one that an operating system leaves behind."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
 
 
 def subfolders(folder: Path) -> list[Path]:
