@@ -57,6 +57,12 @@ def test_a_phase_that_compares_no_maps_and_a_network_without_attention_have_no_s
     assert json.loads(compared.dumped())["phases"] == [phase]
 
 
+def test_a_record_without_named_groups_has_no_key_for_them_as_in_earlier_versions() -> None:
+    assert "division" not in json.loads(RECORD.dumped())
+    divided = RECORD.model_copy(update={"division": "d" * 64})
+    assert Record.parse(divided.dumped().encode(), PLACE) == divided
+
+
 def test_the_hash_of_the_data_set_is_beside_the_run_time_alone() -> None:
     assert RUNTIME.data_sha256 in RUNTIME.dumped()
     assert RUNTIME.data_sha256 not in RECORD.dumped()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline.core import paths, provenance, seeding, space
 from pipeline.core.records import Record
 from pipeline.core.stopping import StopRequest
-from pipeline.training.kept_state import KeptState, remove_old
+from pipeline.training.kept_state import KeptState, remove_finished, remove_old
 
 # Bytes of curves, record and pictures, generously.
 OTHERS = 16 * 2**20
@@ -37,6 +37,20 @@ class Resumption(NamedTuple):
         # Other versions compute other digits.
         key = seeding.digest({"content": dict(content), "versions": provenance.versions()})
         return KeptState(folder / key[:32], minutes=self.minutes, stop=self.stop, name=name)
+
+
+def mark_trained(keeper: KeptState, repeat: int) -> None:
+    """Note that a repeat's training is written; its state stays until `remove_trained`: DVC has yet to record it."""
+    keeper.mark(_digests(repeat))
+
+
+def remove_trained(repeat: int) -> None:
+    """Remove the state of a repeat's training, which DVC has recorded: the next stage has run."""
+    remove_finished(paths.root() / paths.CHECKPOINTS, _digests(repeat))
+
+
+def _digests(repeat: int) -> str:
+    return (paths.trained(repeat) / paths.SUMS).read_text(encoding="utf-8")
 
 
 # Nothing is written, as nobody asks to stop.

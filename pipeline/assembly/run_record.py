@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from pipeline.core.records import (
     Runtime,
 )
 from pipeline.core.source_record import SourceRecord
+from pipeline.datasets.prepared import division
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
@@ -33,7 +33,7 @@ from pipeline.training import contract
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
-KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code"}
+KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code", "division"}
 
 
 def run_record(
@@ -69,6 +69,7 @@ def run_record(
         stages={name: Counted(**counted) for name, counted in freezing.count_by_stage(network).items()},
         flops=computation(recipe, network, classes=len(data.classes)),
         parts=PartSizes(**{part: len(rows) for part, rows in parts.items()}),
+        division=division.digest(),
     )
     content = record.model_dump(mode="json", include=KEYED)
     # Equal values are equal weights, whatever file they came in.
@@ -110,11 +111,10 @@ def runtime_record(
     inference: Mapping[str, float],
     data_sha256: str,
     *,
-    started: datetime,
+    beginning: provenance.Beginning,
     naming: Naming,
 ) -> Runtime:
     """Return all that may differ between two equal runs, and the data set's hash, labels of test images included."""
-    commit, dirty = provenance.commit()
     busy = sum(outcome.epoch_seconds)
     return Runtime(
         train_seconds=round(outcome.seconds, 3),
@@ -125,10 +125,10 @@ def runtime_record(
         device_name=device_model(on.device) or provenance.processor(),
         threads=on.threads,
         versions=provenance.versions(),
-        git_commit=commit,
-        git_dirty=dirty,
-        git_changes=provenance.changes(),
+        git_commit=beginning.commit,
+        git_dirty=beginning.dirty,
+        git_changes=beginning.changes,
         naming=naming,
-        started=started,
+        started=beginning.started,
         data_sha256=data_sha256,
     )

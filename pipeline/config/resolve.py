@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pipeline.config import messages, rules
 from pipeline.config.choices import AUTO, AXES, FAMILIES
 from pipeline.config.layers import Layers
+from pipeline.config.schema import Axes
 from pipeline.config.settings import Settings
 from pipeline.core import paths
 from pipeline.core.choices import NONE
@@ -56,7 +57,7 @@ def resolve(settings: Settings) -> Resolved:
         if getattr(axes, axis) != AUTO and axis not in SCALING:
             layers.set(setting, getattr(axes, axis), axis)
     rules.check_choices(axes, layers)
-    _let_the_method_decide(axes.freeze, layers)
+    _let_the_method_decide(axes, layers)
     own |= {"amount": layers.get("train.budget.amount")}
     rules.check_phases(axes, layers)
     _scale(settings, layers)
@@ -80,19 +81,20 @@ def resolve(settings: Settings) -> Resolved:
     return Resolved(recipe, layers, settings)
 
 
-def _let_the_method_decide(freeze: str, layers: Layers) -> None:
+def _let_the_method_decide(axes: Axes, layers: Layers) -> None:
     """Put in what the regularizer says in place of `train`, and that l2_fe trains the head alone."""
     method = layers.get("regularizer.method")
     if method == NONE:
         return
     own = layers.get(f"options.regularizer.{method}")
     for key in TRAIN_OVERRIDES:
-        if own.get(key, AUTO) == AUTO:
+        # The axis `budget` is in the recipe's unit.
+        if own.get(key, AUTO) == AUTO or (key == "budget" and axes.budget != AUTO):
             continue
         there = f"options.regularizer.{method}.{key}"
         for name, value in list(flat({key: own[key]})):
             layers.set(f"train.{name}", value, layers.origin(f"{there}{name.removeprefix(key)}"))
-    if METHODS[method].trains_head_alone and freeze == AUTO:
+    if METHODS[method].trains_head_alone and axes.freeze == AUTO:
         layers.set("network.freeze", HEAD, layers.origin("regularizer.method"))
 
 

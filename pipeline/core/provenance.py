@@ -5,9 +5,10 @@ import os
 import platform
 import re
 import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.core import seeding, yaml_limits
 from pipeline.core.errors import InputError
@@ -39,10 +40,19 @@ def code_hash(
         tracked: of the files that git tracks alone, as a copy of the project has them; of all outside git.
     """
     total = hashlib.sha256()
-    for path in _sources(stages, definition, tracked=tracked):
+    for path in sources(stages, definition, tracked=tracked):
         total.update(f"{path.as_posix()}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+def sources(stages: tuple[str, ...], definition: Path = Path("dvc.yaml"), *, tracked: bool = False) -> list[Path]:
+    """Return the source files that dvc.yaml names as dependencies of stages, sorted; for `tracked` see `code_hash`."""
+    described: dict[str, Any] = read_yaml(definition)["stages"]
+    named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
+    files = _tracked(named) if tracked else set()
+    files = files or {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
+    return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
 def versions() -> dict[str, str]:
@@ -60,6 +70,20 @@ def commit() -> tuple[str, bool]:
     """Return the commit that is checked out, and whether tracked files differ from it; ("", False) outside git."""
     head = _git("rev-parse", "HEAD")
     return head, bool(head and _git("status", "--porcelain", "--untracked-files=no"))
+
+
+class Beginning(NamedTuple):
+    """When a computation begins, and the working tree then: what `commit` and `changes` return."""
+
+    started: datetime
+    commit: str
+    dirty: bool
+    changes: str | None
+
+
+def beginning() -> Beginning:
+    """Return the time and the state of the working tree as they are now."""
+    return Beginning(datetime.now(UTC), *commit(), changes())
 
 
 def changes() -> str | None:
@@ -115,14 +139,6 @@ def _printed(*words: str) -> bytes:
 
 def _environment() -> dict[str, str]:
     return os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-
-
-def _sources(stages: tuple[str, ...], definition: Path, *, tracked: bool) -> list[Path]:
-    described: dict[str, Any] = read_yaml(definition)["stages"]
-    named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
-    files = _tracked(named) if tracked else set()
-    files = files or {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}
-    return sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _tracked(places: set[Path]) -> set[Path]:

@@ -6,7 +6,7 @@ record.json is blind to the labels of test images; what those change, and what d
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer
+from pydantic import PlainSerializer, SerializerFunctionWrapHandler, model_serializer
 
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.naming import Naming
@@ -104,7 +104,7 @@ class Record(RecordFile):
     """record.json: what the result of a repeat follows from, and counts.
 
     Attributes:
-        key: a hash over recipe, device and its model, threads, data, weights and code.
+        key: a hash over recipe, device and its model, threads, data, weights, code, and the division if there is one.
         recipe_name: its section in params.yaml.
         repeat: its number.
         seed: what it was seeded by.
@@ -120,6 +120,8 @@ class Record(RecordFile):
         stages: numbers by the network's stages, in the order in which they run.
         flops: operations.
         parts: images in each part.
+        division: a hash over the groups and parts of images that are named, such as in metadata.csv; "" where none is,
+            which is left out of the file.
     """
 
     key: str
@@ -139,6 +141,11 @@ class Record(RecordFile):
     stages: Mapping[str, Counted]
     flops: Operations
     parts: PartSizes
+    division: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_division(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name != "division" or value}
 
 
 class ModelRecord(RecordFile):

@@ -1,18 +1,36 @@
 """Digests of the user's own files, such as photographs, as DVC computes them."""
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import listing
 
 NOTE = Path(".dvc/tmp/own-files.json")
+# Which DVC refuses in a folder that a stage reads.
+REFUSED = ".dvcignore"
+
+
+class _Read:
+    """What DVC is to hash of a folder: not what file managers leave there, which `collect` passes over."""
+
+    def walk(self, fs: Any, path: str, **_options: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Yield each folder with the folders and files in it, as `os.walk` does."""
+        for folder, inside, files in fs.walk(path):
+            inside[:] = [name for name in inside if not listing.is_passed_over(name)]
+            yield folder, inside, [name for name in files if name == REFUSED or not listing.is_passed_over(name)]
+
+    def find(self, fs: Any, path: str) -> Iterator[str]:
+        """Yield each file below a folder."""
+        yield from (f"{folder}{os.sep}{name}" for folder, _, files in self.walk(fs, path) for name in files)
 
 
 def digest(root: Path, place: Path) -> str:
-    """Return the digest by which DVC knows a file or folder, from contents and the names below it.
+    """Return the digest by which DVC would know a file or folder without hidden files and those of operating systems.
 
     Files are read once: DVC remembers those that have not been touched since.
 
@@ -39,8 +57,8 @@ def digest(root: Path, place: Path) -> str:
     try:
         with Repo(str(root)) as repo:
             files = LocalFileSystem()
-            # Nothing is ignored: to the clone in which a cell runs, they are outside.
-            _, _, content = build(repo.cache.local, str(place.resolve()), files, "md5", dry_run=True)
+            # The clone's .dvcignore does not count: to the one in which a cell runs, they are outside.
+            _, _, content = build(repo.cache.local, str(place.resolve()), files, "md5", dry_run=True, ignore=_Read())
     except IgnoreInCollectedDirError as error:
         raise InputError(f"{place}: {error}; remove that file") from None
     except DvcException as error:
@@ -80,7 +98,7 @@ def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:
         project: the project's root in the clone, as the experiment left it.
         own: the places of the user's own files that it reads, each with the digest of when it was planned.
     """
-    for place, digest in own:
+    for place, planned in own:
         locked = lockfile.stages((project / paths.LOCK).read_bytes())
         read = {
             dep.get("md5")
@@ -88,6 +106,7 @@ def changed_since(project: Path, own: Iterable[tuple[str, str]]) -> str:
             for dep in stage.get("deps", ())
             if Path(dep["path"]) == Path(place)
         }
-        if read - {digest}:
+        # DVC has hashed hidden files too, which do not matter where all others are as they were.
+        if read - {planned} and digest(project, Path(place)) != planned:
             return f"{place}: was changed after the study had begun; the same command runs it as it is now"
     return ""

@@ -10,7 +10,7 @@ from pipeline.assembly import bundling, final_training
 from pipeline.bundles import contents
 from pipeline.bundles.description import Kind
 from pipeline.core import paths, stopping
-from pipeline.core.errors import one_line_errors
+from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.tracking.results import Results
@@ -28,17 +28,30 @@ def main(arguments: Sequence[str]) -> None:
     if given.final is not None:
         write_final(results, held_out=given.final)
         return
+    data = Packed.open(paths.PACKED)
+    check_images(results, data)
     kind: Kind = "ensemble" if given.ensemble else "repeat"
     numbers = contents.repeats(kind, given.repeat, [one.number for one in results.repeats])
     with paths.written_whole(paths.BUNDLE) as target:
         target.mkdir()
-        bundling.write(target, kind, numbers, results, Packed.open(paths.PACKED))
+        bundling.write(target, kind, numbers, results, data)
+
+
+def check_images(results: Results, data: Packed) -> None:
+    """Refuse a packed set that `dvc repro preprocess` has made since: the scores are of other images.
+
+    Raises:
+        InputError: naming it.
+    """
+    if data.sha256 != results.repeats[0].runtime.data_sha256:
+        raise InputError(f"{paths.PACKED}: not the images of the experiment in metrics; run `dvc repro` first")
 
 
 def write_final(results: Results, *, held_out: float) -> None:
     """Train once more and write the bundle; a training that was stopped goes on from its checkpoint."""
     recipe = Recipe.read()
     data = Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
+    check_images(results, data)
     with stopping.noted() as stop:
         final = final_training.train(recipe, data, results, held_out=held_out, stop=stop)
         with paths.written_whole(paths.BUNDLE) as target:

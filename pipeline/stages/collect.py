@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.core import digests, paths, places
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
-from pipeline.datasets.collect import bringing, collecting, left_out, published, sets
+from pipeline.datasets.collect import bringing, collecting, left_out, listing, published, sets
 from pipeline.datasets.collect.dataset import Collected, Request
 from pipeline.datasets.prepared import groups, manifest
 from pipeline.datasets.prepared.manifest import Rejected, Row
@@ -51,7 +51,10 @@ def bring(recipe: Recipe, target: Path) -> Collected:
     if place and Path(place) == paths.NO_ARCHIVE:
         place = None
     request = Request(recipe.data.set, target, place=place, drawing=recipe.options_of("data"))
+    before = listing.states(Path(place)) if place else {}
     collected = bringing.bring(request)
+    if place:
+        listing.check_unchanged(Path(place), before)
     if row.given_by == "folder" and recipe.data.duplicates == "refuse":
         collecting.check_duplicates(collected.rows, way_out="allow such pairs: -S defaults.data.duplicates=allow")
     if row.is_published:

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.assembly import trained
+from pipeline.assembly import resumption, trained
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import probing
-from pipeline.core import digests, paths
+from pipeline.core import digests, paths, unedited
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
 from pipeline.core.recipe import Recipe
@@ -25,6 +25,7 @@ from pipeline.training.predict import scores_and_features
 
 def main(arguments: list[str]) -> None:
     """Score the trained network on the test part and write scores, predictions and logits."""
+    before = unedited.sources("evaluate")
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED)
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> None:
     scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
     train = [row for row, image in assigned if image.part == "train"]
     probe = probing.probed(trained.record(repeat), data, train, rows, on)
+    unedited.check("evaluate", before, way_out="the same command tests again")
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()
         np.save(target / "logits.npy", logits)
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> None:
         explained_images.write(target, explained)
         write_json(target / paths.PROBE, standing(data, rows, probe))
         digests.seal(target)
+    resumption.remove_trained(repeat)
     print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
 
 

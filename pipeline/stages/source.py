@@ -16,7 +16,9 @@ def main() -> None:
     """Get the weights that the recipe names, check that they fit its backbone, and store the trunk's."""
     recipe = Recipe.read()
     name = recipe.network.backbone
-    pretrained = weights.get(recipe, Path(places.own("weights_file")))
+    # Only where it is read: an edit of params.yaml for the next run does not matter otherwise.
+    own = places.own("weights_file") if recipe.network.weights == "file" else paths.NO_WEIGHTS_FILE
+    pretrained = weights.get(recipe, Path(own))
     with paths.written_whole(paths.SOURCE) as target:
         target.mkdir()
         sha256 = ""

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import torch
@@ -14,11 +13,11 @@ from pipeline.assembly import augmentation_grid, duration, networks, resumption,
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import inference_speed, run_record, runtime_record
-from pipeline.core import digests, paths, seeding, stopping
+from pipeline.core import digests, paths, provenance, seeding, stopping, unedited
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_table
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import Record
+from pipeline.core.records import Record, Runtime
 from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation.distributions import distributions, first_values
@@ -26,9 +25,14 @@ from pipeline.networks.backbones.table import make
 from pipeline.networks.network import Network
 from pipeline.training import contract
 
+# The state of the end is kept, unless it took less than half a minute to reach.
+WAY_OUT = "undo the edit, and the same command goes on from the checkpoint; with the edit, it trains anew"
+
 
 def main(arguments: list[str]) -> None:
     """Train, follow the curves in MLflow while it goes on, and write network, curves, record and run time."""
+    # At once: the user may edit params.yaml for the next run, or commit, while this one trains.
+    beginning, before = provenance.beginning(), unedited.sources("train")
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED, mean=recipe.data.mean, std=recipe.data.std)
@@ -38,8 +42,7 @@ def main(arguments: list[str]) -> None:
     record = run_record(recipe, data, parts, network, on=on, repeat=repeat)
     resumption.check_result_fits(network)
     say_how_long(recipe, network, parts, record, on=on)
-    before = first_values(network.model)
-    started = datetime.now(UTC)
+    start = first_values(network.model)
     # To the end: what is asked to stop while it writes its results is through in a moment.
     with stopping.noted() as stop:
         keeping = Resumption(stop, recipe.checkpoint_every)
@@ -59,18 +62,18 @@ def main(arguments: list[str]) -> None:
                 keeping=keeping,
                 keeper=keeper,
             )
+        unedited.check("train", before, way_out=WAY_OUT)
         with paths.written_whole(paths.trained(repeat)) as target:
             target.mkdir()
             trained.save(target, recipe, network, data.classes)
         end = first_values(network.model)
-        first = {"start": before, "trained": end, "random": random_values(recipe, repeat=repeat)}
+        first = {"start": start, "trained": end, "random": random_values(recipe, repeat=repeat)}
         sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
         write_history(outcome, record, distributions(first), sheet)
         speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
-        with paths.written_whole(paths.runtime_file(repeat)) as target:
-            runtime_record(outcome, on, speed, data.sha256, started=started, naming=recipe.naming).write(target)
-        digests.seal(paths.runtime_file(repeat))
-        keeper.remove()
+        measured = runtime_record(outcome, on, speed, data.sha256, beginning=beginning, naming=recipe.naming)
+        write_runtime(measured, repeat=repeat)
+        resumption.mark_trained(keeper, repeat)
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
@@ -119,6 +122,13 @@ def write_history(
         if sheet is not None:
             (target / paths.AUGMENTED).write_bytes(sheet)
         digests.seal(target)
+
+
+def write_runtime(measured: Runtime, *, repeat: int) -> None:
+    """Write all that may differ between two equal runs."""
+    with paths.written_whole(paths.runtime_file(repeat)) as target:
+        measured.write(target)
+    digests.seal(paths.runtime_file(repeat))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def main() -> None:
 
 def check_and_write() -> None:
     """Do the same, with errors as they are."""
+    before = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else b""
     resolved = config.resolve(config.load())
     check_places(resolved)
     if resolved.recipe.device not in (AUTO, "cpu"):
@@ -48,6 +49,9 @@ def check_and_write() -> None:
         check_network(resolved.recipe)
     for remark in config.remarks(resolved):
         print(f"validate: note: {remark}")
+    # DVC would record the later file as the one that was checked.
+    if paths.PARAMS.read_bytes() != before:
+        raise InputError(f"{paths.PARAMS}: edited while this ran; `dvc repro` checks it as it is now")
     write(resolved.recipe.model_copy(update={"naming": config.naming(resolved)}))
 
 

@@ -15,6 +15,11 @@ from pipeline.core.seeding import digest
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Files, Folder, Repeat
 
+# Of a record, what may differ between repeats that DVC takes for up to date: it looks at a training's own code alone,
+# and at no machine.
+UNSEEN = {"code": "code", "threads": "threads", "device": "device", "device_model": "model of the GPU"}
+ALIKE = "`dvc repro --force --single-item train`, then `dvc repro`, trains all alike"
+
 
 class IncompleteError(InputError):
     """An experiment whose files are not all there, or not all of one experiment."""
@@ -63,9 +68,26 @@ def read(files: Files) -> Results:
         untested = [number for number in numbers if not _is_tested(stages, number)]
     if untested:
         raise IncompleteError(f"{paths.trained(untested[0])}: trained anew but not tested yet; {files.again}")
+    if len(keys) != 1 and (apart := _trained_apart(repeats)):
+        raise IncompleteError(f"{apart}; {ALIKE if isinstance(files, Folder) else f'{files.again}; after it, {ALIKE}'}")
     if len(keys) != 1 or stale:
         raise IncompleteError(f"{paths.SUMMARY}: not the summary of the repeats beside it; {files.again}")
     return Results(keys.pop(), summary, repeats, _dvc_hashes(stages), lock)
+
+
+def _trained_apart(repeats: Sequence[Repeat]) -> str:
+    """Return in which of `UNSEEN` the repeats differ, in words; nothing where they differ in more."""
+    first = repeats[0]
+    for other in repeats[1:]:
+        alike = all(
+            getattr(other.record, name) == getattr(first.record, name) for name in ("recipe", "data", "weights")
+        )
+        names = [word for name, word in UNSEEN.items() if getattr(other.record, name) != getattr(first.record, name)]
+        if not alike or other.runtime.data_sha256 != first.runtime.data_sha256:
+            return ""
+        if names:
+            return f"record.json: repeats {first.number} and {other.number} differ in {', '.join(names)}"
+    return ""
 
 
 def _repeats(files: Files, numbers: Sequence[int]) -> list[Repeat]:

@@ -25,6 +25,9 @@ LEAST_SHARE = 50
 SHORT_SECONDS = 30.0
 KEPT_DAYS = 30
 SUFFIX, PARTIAL = ".pt", ".partial"
+# Names the result that a state has led to, by its digests.
+MARK = "finished"
+FINISHED_DAYS = 1
 # A file that is written is younger.
 ABANDONED_SECONDS = 3600
 
@@ -105,6 +108,16 @@ class KeptState:
         """Remove the state; the computation has ended."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def mark(self, result: str) -> None:
+        """Note that the result is written: the state is needed only if DVC cannot record that.
+
+        Args:
+            result: its digests, for `remove_finished`.
+        """
+        # Nothing was kept of a short computation.
+        with suppress(OSError):
+            (self._folder / MARK).write_text(result, encoding="utf-8")
+
     def _write(self, state: State, where: str) -> bool:
         """Write a state in place of the one before; return whether that went well. A full disk stops nothing."""
         started = time.monotonic()
@@ -136,9 +149,21 @@ class KeptState:
 
 
 def remove_old(folder: Path) -> None:
-    """Remove the states of computations of which nothing was heard for 30 days."""
+    """Remove the states of computations of which nothing was heard for 30 days, or that were finished a day ago."""
+    for old in _older(folder, FINISHED_DAYS * 24 * 3600):
+        if (old / MARK).exists():
+            shutil.rmtree(old, ignore_errors=True)
     for old in _older(folder, KEPT_DAYS * 24 * 3600):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_finished(folder: Path, result: str) -> None:
+    """Remove the states that have led to a result, which is recorded now."""
+    for mark in folder.glob(f"*/{MARK}"):
+        # Another process may take it away in the meantime.
+        with suppress(OSError):
+            if mark.read_text(encoding="utf-8") == result:
+                shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def _abandoned(folder: Path) -> Iterator[Path]:

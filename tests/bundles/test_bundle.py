@@ -22,6 +22,7 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.stages import bundle as stage
 
 # What a loader may not need; ruamel reads YAML.
 NOT_NEEDED = ("pydantic", "dvc", "mlflow", "scipy", "sklearn", "yaml", "ruamel", "pandas", "click", "jinja2")
@@ -256,6 +257,22 @@ def test_a_final_training_is_refused_where_it_would_stop_by_images_that_it_has_n
         InputError, match=r"^--final: train\.early_stop is 2, and a training on all images has none to stop"
     ):
         final_training.train(recipe, nothing, results, held_out=0.2, stop=nothing)
+
+
+@pytest.mark.parametrize("words", [["--repeat", "1"], ["--ensemble"], ["--final", "0.2"]], ids=" ".join)
+def test_no_bundle_has_the_scores_of_other_images(
+    words: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = tracking.read
+
+    def of_other_images(files: tracking.Folder) -> tracking.Results:
+        results = read(files)
+        runtime = results.repeats[0].runtime.model_copy(update={"data_sha256": "0" * 64})
+        return results._replace(repeats=[one._replace(runtime=runtime) for one in results.repeats])
+
+    monkeypatch.setattr(tracking, "read", of_other_images)
+    with pytest.raises(InputError, match=r"^data/packed: not the images of the experiment in metrics; run `dvc repro`"):
+        stage.main(words)
 
 
 def test_a_loaded_bundle_judges_as_it_did_when_it_was_made(bundled: Path) -> None:

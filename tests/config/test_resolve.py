@@ -283,6 +283,13 @@ def test_l2_fe_trains_the_head_alone_in_a_budget_of_its_own(freeze: str) -> None
     assert one.origin("train.budget.amount").endswith("l2_fe.budget.amount")
 
 
+@pytest.mark.parametrize("method", ["l2_fe", "delta"])
+def test_a_budget_is_in_the_recipes_unit_also_of_a_method_that_has_another_by_itself(method: str) -> None:
+    one = resolved(regularizer=method, budget=500)
+    assert (one.recipe.train.budget.unit, one.recipe.train.budget.amount) == ("iterations", 500)
+    assert one.origin("train.budget.amount") == "budget"
+
+
 def test_the_budget_and_schedule_of_l2_fe_are_the_recipes_where_it_leaves_them_open() -> None:
     options = {f"options.regularizer.l2_fe.{key}": "auto" for key in ("budget", "schedule")}
     train = experiment(changes=options, regularizer="l2_fe").train

@@ -10,6 +10,7 @@ import pytest
 from clones import GENERATED, Clone, experiments, ran, sets, stages, work_off_the_queue
 from ruamel.yaml import YAML
 
+from pipeline import tracking
 from pipeline.core.recipe import Recipe
 
 TRAINED = ("train", "evaluate")
@@ -246,6 +247,22 @@ def test_a_repeat_is_a_whole_number_or_none_also_where_validate_was_passed_over(
     assert "split: error: repeats: " in told or "\n" in str(repeat)
     assert not (stubbed.root / "x").exists()
     assert stubbed.content() == before
+
+
+def test_repeats_of_two_codes_are_trained_alike_by_the_command_that_is_named(
+    stubbed: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As an edit of what only `evaluate` and records depend on.
+    file = stubbed.root / "pipeline/stages/stubs.py"
+    file.write_text(file.read_text(encoding="utf-8").replace('"c" * 64', '"d" * 64'), encoding="utf-8")
+    stubbed.params(repeats=[1, 2])
+    assert "train@1" not in ran(stubbed.run("dvc", "repro"))
+    stubbed.enter(monkeypatch)
+    with pytest.raises(tracking.IncompleteError, match="repeats 1 and 2 differ in code") as apart:
+        tracking.read(tracking.Folder(Path()))
+    for command in re.findall("`(.*?)`", str(apart.value)):
+        stubbed.run(*command.split())
+    assert len(tracking.read(tracking.Folder(Path())).repeats) == 2
 
 
 # What DVC itself cannot read, and our line for it.

@@ -59,7 +59,7 @@ def prepare(folder: Path, kind: str) -> Copied:
     _clear(clone)
     child = _begun(clone, words)
     began = time.monotonic()
-    # A training removes its checkpoint at its end.
+    # `evaluate` removes the checkpoint of a finished training.
     while child.poll() is None and _checkpoints(clone):
         time.sleep(0.05)
     seconds = time.monotonic() - began

@@ -52,6 +52,32 @@ def test_another_photograph_and_another_class_are_others(photographs: Path) -> N
     assert len(seen | {own_files.digest(HERE, photographs)}) == 5
 
 
+def test_what_a_file_manager_leaves_there_is_no_other_experiment(photographs: Path) -> None:
+    before = own_files.digest(HERE, photographs)
+    for name in (".DS_Store", "a/._1.png", "b/Thumbs.db", "b/desktop.ini", ".thumbnails/1.png"):
+        (photographs / name).parent.mkdir(exist_ok=True)
+        (photographs / name).write_bytes(b"left behind")
+    assert own_files.digest(HERE, photographs) == before
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_experiment_is_brought_back_whatever_a_file_manager_has_left(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    stage = {"cmd": "true", "deps": [str(photographs)]}
+    Path("dvc.yaml").write_text(json.dumps({"stages": {"collect": stage}}), encoding="utf-8")
+    with Repo.init(str(project), no_scm=True) as repo:
+        own = [(str(photographs), own_files.digest(project, photographs))]
+        (photographs / ".DS_Store").touch()
+        repo.reproduce()
+    assert not own_files.changed_since(project, own)
+    (photographs / "a/1.png").write_bytes(b"another")
+    assert "was changed after the study had begun" in own_files.changed_since(project, own)
+
+
 def test_what_is_not_there_is_nothing_and_what_cannot_be_read_is_a_line(photographs: Path, tmp_path: Path) -> None:
     assert own_files.digest(HERE, photographs / "c") == ""
     (photographs / "a/4.png").symlink_to("nowhere.png")

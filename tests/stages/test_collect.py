@@ -226,3 +226,20 @@ def test_an_interrupted_run_stops_at_once_with_its_workers_and_leaves_nothing(ma
     assert process.returncode == 130
     assert (out, err) == ("", "collect: interrupted; `dvc repro` goes on from the last finished stage\n")
     assert list(Path("data").iterdir()) == [paths.RECIPE]
+
+
+@pytest.mark.parametrize("edit", ["changed", "added", "removed"])
+def test_photographs_that_change_while_they_are_read_are_refused(edit, own, monkeypatch):
+    bring, file = collect.bringing.bring, own / ("cat/2.png" if edit == "added" else "cat/1.png")
+
+    def edited(request):
+        collected = bring(request)
+        file.unlink() if edit == "removed" else file.write_bytes(b"another")
+        # Of what is not read as an image, nothing follows.
+        (own / ".DS_Store").touch()
+        return collected
+
+    monkeypatch.setattr(collect.bringing, "bring", edited)
+    with pytest.raises(InputError, match=rf"^{file}: changed while it was read; the same command reads it as it is"):
+        _collect()
+    assert not paths.COLLECTED.exists()

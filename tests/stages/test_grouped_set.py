@@ -11,11 +11,12 @@ from pipeline.commands import orbweaver
 from pipeline.config import check, resolve
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.records import Record
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Row
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.preview.training_part import training_part
-from pipeline.stages import collect, copies, split, validate
+from pipeline.stages import collect, copies, split, train, validate
 
 SITES, KINDS, EACH = 6, 3, 3
 
@@ -40,6 +41,11 @@ def _site(path):
     return int(path.removesuffix(".png")) // (KINDS * EACH)
 
 
+def tracked_key():
+    file = paths.training_metrics(1) / "record.json"
+    return Record.parse(file.read_bytes(), file).key
+
+
 @pytest.mark.usefixtures("uncharted")
 def test_a_site_is_trained_on_or_tested_and_counts_once(sites):
     tiny.chain()
@@ -56,6 +62,24 @@ def test_a_site_is_trained_on_or_tested_and_counts_once(sites):
     page = (paths.REPORT / "index.html").read_text(encoding="utf-8")
     assert "6 groups of 9 images, named in metadata.csv" in page
     assert "A group that metadata.csv names is on one side of a split, and counts as one in tests on" in page
+
+
+def test_other_groups_or_parts_are_another_experiment(sites, tmp_path):
+    table, keys = tmp_path / "photographs/metadata.csv", []
+    grouped = table.read_text(encoding="utf-8")
+    alone = [line.rpartition(";")[0] for line in grouped.splitlines()]
+    halves = ["part", *("test" if number % 2 else "train" for number in range(len(alone) - 1))]
+    others = [half if half != "test" or number % 4 else "train" for number, half in enumerate(halves)]
+    parted = [
+        "\n".join(f"{line};{part}" for line, part in zip(alone, parts, strict=True)) for parts in (halves, others)
+    ]
+    for text in ("\n".join(alone), grouped, grouped, grouped.replace("site 1", "site 2"), *parted):
+        table.write_text(text, encoding="utf-8")
+        tiny.chain(end="source")
+        train.main(["1"])
+        keys.append(tracked_key())
+    assert keys[1] == keys[2]
+    assert len(set(keys)) == 5
 
 
 def test_the_doctor_and_the_stage_say_what_the_table_names(sites, capsys):

@@ -22,7 +22,7 @@ from pipeline.assembly import trained
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.stopping import STOPPED, StoppedError, StopRequest
-from pipeline.stages import split, train
+from pipeline.stages import evaluate, split, train
 from pipeline.training import kept_state
 from pipeline.training.kept_state import KeptState
 
@@ -83,6 +83,11 @@ def outputs() -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
+def unfinished() -> list[Path]:
+    """The checkpoints of trainings whose result is not written."""
+    return [place for place in paths.CHECKPOINTS.glob("*") if not (place / kept_state.MARK).exists()]
+
+
 def train_until_asked(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals, steps: int) -> None:
     """Train, and have the process asked to stop after so many steps, once by each signal."""
     offer, done = KeptState.offer, 0
@@ -119,7 +124,7 @@ def check(case: str, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     assert trained_in_pieces(monkeypatch, steps=steps) >= 2
     assert outputs() == undisturbed
-    assert not list(paths.CHECKPOINTS.iterdir())
+    assert not unfinished()
 
 
 @pytest.mark.parametrize("case", ["dropout and a validation part", "phases", "spa_gca"])
@@ -325,7 +330,7 @@ def test_a_training_that_is_stopped_before_the_first_step_of_a_phase_goes_on_fro
     train.main(["1"])
     assert "at the end of phase 1\n" in capsys.readouterr().out
     assert outputs() == undisturbed
-    assert not list(paths.CHECKPOINTS.iterdir())
+    assert not unfinished()
 
 
 def test_where_the_result_cannot_be_written_the_next_run_does_not_train_again(
@@ -349,6 +354,37 @@ def test_where_the_result_cannot_be_written_the_next_run_does_not_train_again(
     assert len((paths.training_metrics(1) / "history.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
+def test_a_training_that_dvc_could_not_record_is_not_trained_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("everything")
+    monkeypatch.setattr(kept_state, "SHORT_SECONDS", 0.0)
+    train.main(["1"])
+    undisturbed = outputs()
+    # DVC deletes them before it runs the stage again.
+    for folder in (paths.trained(1), paths.training_metrics(1)):
+        shutil.rmtree(folder)
+    capsys.readouterr()
+    train.main(["1"])
+    told = capsys.readouterr().out
+    assert ", at its end" in told
+    assert "epoch" not in told
+    assert outputs() == undisturbed
+    evaluate.main(["1"])
+    assert not list(paths.CHECKPOINTS.iterdir())
+
+
+def test_what_another_training_has_kept_stays_where_one_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("everything")
+    monkeypatch.setattr(kept_state, "SHORT_SECONDS", 0.0)
+    train.main(["1"])
+    other = paths.CHECKPOINTS / "other"
+    other.mkdir()
+    (other / kept_state.MARK).write_text("of another network", encoding="utf-8")
+    evaluate.main(["1"])
+    assert list(paths.CHECKPOINTS.iterdir()) == [other]
+
+
 def test_a_training_that_is_asked_to_stop_while_it_writes_its_results_ends_as_any_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -362,7 +398,7 @@ def test_a_training_that_is_asked_to_stop_while_it_writes_its_results_ends_as_an
     monkeypatch.setattr(trained, "save", stopping)
     train.main(["1"])
     assert paths.runtime_file(1).exists()
-    assert not list(paths.CHECKPOINTS.glob("*"))
+    assert not unfinished()
 
 
 def test_a_full_disk_is_named_before_the_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,12 +410,16 @@ def test_a_full_disk_is_named_before_the_first_epoch(monkeypatch: pytest.MonkeyP
 
 def test_a_checkpoint_of_which_nothing_was_heard_for_a_month_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     write("everything")
-    old, young = (paths.CHECKPOINTS / name for name in ("old", "young"))
-    for folder, days in ((old, 31), (young, 29)):
+    # Days, and whether its result is written.
+    kept = {"old": (31.0, False), "young": (29.0, False), "finished": (1.1, True), "just finished": (0.9, True)}
+    for name, (days, finished) in kept.items():
+        folder = paths.CHECKPOINTS / name
         folder.mkdir(parents=True)
-        file = folder / "1.pt"
-        file.touch()
-        for place in (file, folder):
+        files = [folder / "1.pt", *([folder / kept_state.MARK] if finished else [])]
+        for place in (*files, folder):
+            place.touch()
             os.utime(place, (time.time() - 24 * 3600 * days,) * 2)
+        # Writing a file touches its folder.
+        os.utime(folder, (time.time() - 24 * 3600 * days,) * 2)
     train.main(["1"])
-    assert (old.exists(), young.exists()) == (False, True)
+    assert {folder.name for folder in paths.CHECKPOINTS.iterdir()} == {"young", "just finished"}

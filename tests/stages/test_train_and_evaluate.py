@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from sklearn.metrics import accuracy_score
 
 from pipeline import tracking
 from pipeline.assembly import trained as trained_networks
+from pipeline.assembly import training
+from pipeline.bank import probing
 from pipeline.core import digests, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.naming import Naming
@@ -31,7 +34,7 @@ from pipeline.evaluation import scores
 from pipeline.networks.backbones import resnet
 from pipeline.stages import evaluate, preprocess, source, split, train
 from pipeline.tracking.results import key_of
-from pipeline.training import checkpoints, loop
+from pipeline.training import checkpoints, kept_state, loop
 
 pytestmark = pytest.mark.usefixtures("project")
 Logged = list[tuple[dict[str, float], int]]
@@ -149,6 +152,71 @@ def test_the_record_holds_what_the_result_follows_from_and_no_time_or_place() ->
     assert measured.images_per_second > 0
     assert len(measured.epoch_seconds) == 1
     assert measured.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_a_training_is_recorded_with_the_working_tree_in_which_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = training.run
+    state = {"commit": "a" * 40, "changes": "the first"}
+
+    def edited(*arguments: Any, **options: Any) -> Any:
+        state.update(commit="b" * 40, changes="the second")
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(provenance, "commit", lambda: (state["commit"], True))
+    monkeypatch.setattr(provenance, "changes", lambda: state["changes"])
+    monkeypatch.setattr(training, "run", edited)
+    train.main(["1"])
+    assert (runtime().git_commit, runtime().git_changes) == ("a" * 40, "the first")
+
+
+def editable() -> Path:
+    """A source file of the project that a test may change, by a `pipeline` that is a copy and no link."""
+    link = Path("pipeline")
+    original = link.resolve()
+    link.unlink()
+    shutil.copytree(original, link, ignore=shutil.ignore_patterns("__pycache__"))
+    return link / "evaluation/explanations.py"
+
+
+@pytest.mark.parametrize("file", ["pipeline/core/scores_record.py", "pipeline/core/new.py", "data/recipe.yaml"])
+def test_code_and_settings_that_are_edited_during_a_training_are_not_recorded_as_those_that_trained(
+    file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editable()
+    monkeypatch.setattr(kept_state, "SHORT_SECONDS", 0.0)
+    run, before = training.run, Path(file).read_bytes() if Path(file).exists() else None
+
+    def edited(*arguments: Any, **options: Any) -> Any:
+        result = run(*arguments, **options)
+        Path(file).write_bytes((before or b"") + b"# Another line.\n")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "run", edited)
+        with pytest.raises(
+            InputError, match=rf"^{file}: edited while `train` ran; undo the edit, and the same command"
+        ):
+            train.main(["1"])
+    assert not paths.trained(1).exists()
+    Path(file).unlink() if before is None else Path(file).write_bytes(before)
+    train.main(["1"])
+    assert "goes on from the checkpoint" in capsys.readouterr().out
+
+
+def test_code_that_is_edited_during_a_test_is_not_recorded_as_that_which_tested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = editable()
+    train.main(["1"])
+
+    def edited(*_: object) -> probing.Probed:
+        file.unlink()
+        return probing.Probed("a test that does without", None, np.empty(0, int))
+
+    monkeypatch.setattr(probing, "probed", edited)
+    with pytest.raises(InputError, match=rf"^{file}: edited while `evaluate` ran; the same command tests again$"):
+        evaluate.main(["1"])
+    assert not paths.evaluation(1).exists()
 
 
 def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:

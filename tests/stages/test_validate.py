@@ -541,3 +541,16 @@ def test_a_papers_own_attention_and_gates_that_lose_nothing_are_not_remarked_on(
     name: str, axes: dict[str, Any]
 ) -> None:
     assert gates(name, **axes) == []
+
+
+def test_a_file_that_is_edited_while_it_is_checked_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = validated()
+
+    def edited(*_: object) -> list[str]:
+        paths.PARAMS.write_bytes(paths.PARAMS.read_bytes() + b"# Another line.\n")
+        return []
+
+    monkeypatch.setattr(config, "remarks", edited)
+    with pytest.raises(InputError, match=r"^params.yaml: edited while this ran; `dvc repro` checks it as it is now$"):
+        validated(freeze="3c")
+    assert paths.RECIPE.read_bytes() == before

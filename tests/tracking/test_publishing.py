@@ -293,6 +293,24 @@ def test_repeats_of_two_experiments_are_refused(clone, files):
         tracking.publish(HERE)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"code": "d" * 64}, "code"), ({"threads": 7, "device": "cuda"}, "threads, device")],
+    ids=["code", "machine"],
+)
+def test_repeats_that_dvc_takes_for_alike_and_are_not_are_named_with_what_trains_them_alike(
+    clone, files, changes, words
+):
+    other = files.experiment(clone)[1].model_copy(update=changes | {"key": "another"})
+    other.write(paths.training_metrics(2) / "record.json")
+    digests.seal(paths.training_metrics(2))
+    way_out = "`dvc repro --force --single-item train`, then `dvc repro`, trains all alike"
+    with pytest.raises(
+        tracking.IncompleteError, match=rf"^record\.json: repeats 1 and 2 differ in {words}; {way_out}$"
+    ):
+        tracking.read(HERE)
+
+
 def test_files_of_another_version_are_refused(clone, files):
     files.experiment(clone)
     Path("metrics/summary.json").write_text("{}", encoding="utf-8")

@@ -1,9 +1,12 @@
 """Names in the user's folder: what is listed, walked and left alone, and how a name is shown on one line."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from unicodedata import category
+
+from pipeline.core.errors import InputError
 
 # What file managers, Windows, macOS and storage boxes leave behind; names that begin with a dot are passed over too.
 SYSTEM_FILES = {
@@ -15,9 +18,14 @@ OUR_FILES = {"readme.md"}
 
 def listed(folder: Path, ignored: Iterable[str] = ()) -> list[Path]:
     """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`."""
-    skipped = SYSTEM_FILES | set(ignored)
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted(entry for entry in entries if entry.name.casefold() not in skipped)
+    left_out = set(ignored)
+    entries = (entry for entry in folder.iterdir() if not is_passed_over(entry.name))
+    return sorted(entry for entry in entries if entry.name.casefold() not in left_out)
+
+
+def is_passed_over(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden, or one that an operating system leaves behind."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -51,6 +59,34 @@ def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable:
             yield from walk(entry, above | {resolved}, keep_unreadable=keep_unreadable)
         else:
             yield entry
+
+
+def states(place: Path) -> dict[Path, tuple[int, int]]:
+    """Return size and time of each file of a folder, or of one file."""
+    found = {}
+    for file in walk(place, keep_unreadable=True) if place.is_dir() else [place]:
+        # What a link leads to may not be there.
+        with suppress(OSError):
+            status = file.stat()
+            found[file] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def check_unchanged(place: Path, before: Mapping[Path, tuple[int, int]]) -> None:
+    """Refuse files that were changed while they were read: DVC hashes them afterwards, and would take them for those.
+
+    Args:
+        place: the folder or file.
+        before: what `states` returned before it was read.
+
+    Raises:
+        InputError: naming the first such file.
+    """
+    after = states(place)
+    if changed := sorted(file for file in before.keys() | after.keys() if before.get(file) != after.get(file)):
+        raise InputError(
+            f"{escaped(str(changed[0]))}: changed while it was read; the same command reads it as it is now"
+        )
 
 
 def linked_folders(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,21 @@
+"""What the user named of a division, which neither the settings nor the labels hold: groups and parts of images."""
+
+from pipeline.core import digests, paths, seeding
+from pipeline.datasets.prepared import groups, manifest
+from pipeline.datasets.prepared.manifest import Row
+
+
+def digest() -> str:
+    """Return a hash over the groups and parts of the collected images; "" where none is named.
+
+    With named groups it is over copies too, which join them.
+
+    Raises:
+        InputError: where a file is missing, or is not what its stage wrote.
+    """
+    digests.check(paths.MANIFEST)
+    rows = list(manifest.read(paths.MANIFEST, Row))
+    if not any(row.group or row.part for row in rows):
+        return ""
+    alike = [[one.path, one.group] for one in groups.read()]
+    return seeding.digest({"groups": alike, "parts": [[row.path, row.part] for row in rows]})
