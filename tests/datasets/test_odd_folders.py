@@ -24,7 +24,7 @@ from pipeline.commands import doctor
 NOBODY = 65534
 # Latin letters with what stands above them in one sign, and in two.
 ONE_SIGN, TWO_SIGNS = "\u00e9t\u00e9", "e\u0301te\u0301"
-MANY = 10_000
+MANY = 4_000
 
 
 class Odd(NamedTuple):

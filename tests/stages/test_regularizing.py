@@ -24,7 +24,6 @@ from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import PhaseRecord, Record, WeightsRecord
 from pipeline.core.source_record import SourceRecord
-from pipeline.datasets.prepared import division
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import freezing
 from pipeline.networks.build import build
@@ -86,8 +85,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The working directory, a project with pre-trained weights of a narrow network."""
     with pytest.MonkeyPatch.context() as patch:
         tiny.narrow(patch)
-        # No image is collected here, so that none is in a named group.
-        patch.setattr(division, "digest", lambda: "")
         root = tiny.enter(tmp_path_factory.mktemp("regularizing"), patch)
         torch.manual_seed(7)
         network = build(networks.plan(recipe("none"), classes=3), pretrained=None)

@@ -8,11 +8,14 @@ from pipeline.datasets.prepared.manifest import Row
 def digest() -> str:
     """Return a hash over the groups and parts of the collected images; "" where none is named.
 
-    With named groups it is over copies too, which join them.
+    With named groups it is over copies too, which join them. Where nothing is collected, as in measurements that bring
+    their images along, none is named either.
 
     Raises:
         InputError: where a file is missing, or is not what its stage wrote.
     """
+    if not paths.MANIFEST.exists():
+        return ""
     digests.check(paths.MANIFEST)
     rows = list(manifest.read(paths.MANIFEST, Row))
     if not any(row.group or row.part for row in rows):
