@@ -91,8 +91,8 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
             except InputError as error:
                 raise InputError(f"{named.file}: cell {name!r}: {error}") from None
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
-            kept = by_key.get(cell.key)
-            by_key[cell.key] = kept._replace(same=(*kept.same, name)) if kept else cell
+            first = by_key.get(cell.key)
+            by_key[cell.key] = first._replace(same=(*first.same, name)) if first else cell
     return list(by_key.values())
 
 

@@ -16,7 +16,7 @@ REFUSED = ".dvcignore"
 
 
 class _Read:
-    """What DVC is to hash of a folder: not what file managers leave there, which `collect` passes over."""
+    """Filter of a folder for DVC, which is to hash nothing that file managers leave there and `collect` passes over."""
 
     def walk(self, fs: Any, path: str, **_options: Any) -> Iterator[tuple[str, list[str], list[str]]]:
         """Yield each folder with the folders and files in it, as `os.walk` does."""

@@ -63,13 +63,13 @@ def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable:
 
 def states(place: Path) -> dict[Path, tuple[int, int]]:
     """Return size and time of each file of a folder, or of one file."""
-    found = {}
+    by_file = {}
     for file in walk(place, keep_unreadable=True) if place.is_dir() else [place]:
         # What a link leads to may not be there.
         with suppress(OSError):
             status = file.stat()
-            found[file] = (status.st_size, status.st_mtime_ns)
-    return found
+            by_file[file] = (status.st_size, status.st_mtime_ns)
+    return by_file
 
 
 def check_unchanged(place: Path, before: Mapping[Path, tuple[int, int]]) -> None:

@@ -1,4 +1,4 @@
-"""What the user named of a division, which neither the settings nor the labels hold: groups and parts of images."""
+"""A hash over the groups and parts of images that the user named: neither the settings nor the labels hold them."""
 
 from pipeline.core import digests, paths, seeding
 from pipeline.datasets.prepared import groups, manifest

@@ -19,11 +19,11 @@ def differing(by_name: Mapping[str, Iterable[MachineRecord]]) -> Differing:
     Args:
         by_name: of each experiment or cell, the machines of its repeats.
     """
-    found: Differing = {}
+    by_value: Differing = {}
     for name, repeats in by_name.items():
         for what, value in dict.fromkeys(said for one in repeats for said in _said(one)):
-            found.setdefault(what, {}).setdefault(value, []).append(name)
-    return {what: values for what, values in found.items() if len(values) > 1}
+            by_value.setdefault(what, {}).setdefault(value, []).append(name)
+    return {what: values for what, values in by_value.items() if len(values) > 1}
 
 
 def _said(one: MachineRecord) -> Iterator[tuple[str, str]]:
@@ -33,21 +33,21 @@ def _said(one: MachineRecord) -> Iterator[tuple[str, str]]:
     yield from ((name, one.versions[name]) for name in COMPUTING if name in one.versions)
 
 
-def sentence(found: Differing, noun: str) -> str:
+def sentence(by_value: Differing, noun: str) -> str:
     """Return in a sentence what differs, and how many have each value; empty where nothing does.
 
     Args:
-        found: of `differing`.
+        by_value: what `differing` returned.
         noun: of what is counted, such as "cell".
 
     >>> sentence({"threads": {"1": ["a", "b"], "4": ["c"]}}, "cell")
     'Not all repeats were trained alike, which alone changes results: threads 1 (2 cells), 4 (1 cell).'
     """
-    if not found:
+    if not by_value:
         return ""
     parts = (
         f"{what} " + ", ".join(f"{value} ({_counted(len(names), noun)})" for value, names in values.items())
-        for what, values in found.items()
+        for what, values in by_value.items()
     )
     return f"Not all repeats were trained alike, which alone changes results: {'; '.join(parts)}."
 

@@ -135,9 +135,8 @@ def _mcnemar_power(gain: float, share: float, images: int, alpha: float) -> floa
     few, many = scipy.stats.binom.interval(1 - NEGLIGIBLE, images, share)
     m = np.arange(few, many + 1)
     k = scipy.stats.binom.ppf(alpha / 2, m, 0.5)
-    most = np.where(
-        scipy.stats.binom.cdf(k, m, 0.5) <= alpha / 2, k, k - 1
-    )  # largest count of the rarer kind that rejects
+    # The largest count of the rarer kind that rejects.
+    most = np.where(scipy.stats.binom.cdf(k, m, 0.5) <= alpha / 2, k, k - 1)
     p = (share + gain) / (2 * share)
     rejected: Any = scipy.stats.binom.cdf(most, m, p) + scipy.stats.binom.sf(m - most - 1, m, p)
     return float((scipy.stats.binom.pmf(m, images, share) * rejected).sum())

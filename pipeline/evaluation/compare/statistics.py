@@ -113,6 +113,7 @@ def wilson(right: float, total: float, *, worth: float | None = None) -> Interva
     [0.0624, 0.1605]
     """
     n = worth or total
+    # In statsmodels' order, so that each digit is the same.
     share = right * (n / total) / n
     z = -scipy.special.ndtri(ALPHA / 2)
     shrunk = 1 + z**2 / n
@@ -215,5 +216,4 @@ def holm(p_values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> list[floa
     order = p.argsort()
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
-    adjusted_in_order: list[float] = adjusted.tolist()
-    return adjusted_in_order
+    return [float(one) for one in adjusted]
