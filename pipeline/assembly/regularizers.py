@@ -19,6 +19,7 @@ from pipeline.networks.backbones.table import backbone
 from pipeline.networks.heads.table import HEADS
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
+from pipeline.networks.shapes_alone import ShapesAlone
 from pipeline.regularizers.contract import Regularizer, Shapes
 from pipeline.regularizers.feature_hooks import FeatureHooks, submodule
 from pipeline.regularizers.filter_importance import convolution
@@ -74,7 +75,7 @@ def step_of(network: Network, module: str) -> int:
 def shapes(network: Network, hooked_layers: tuple[str, ...], image_size: int) -> Shapes:
     """Return (C, H, W) by layer for one image; on the meta device, without values."""
     meta = on_meta(network).eval()
-    with FeatureHooks(meta.model, hooked_layers) as maps:
+    with FeatureHooks(meta.model, hooked_layers) as maps, ShapesAlone():
         meta(torch.empty(1, 3, image_size, image_size, device="meta"))
     return {layer: tuple(maps[layer].shape[1:]) for layer in hooked_layers}
 

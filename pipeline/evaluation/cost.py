@@ -12,6 +12,7 @@ from pipeline.core.precision import Precision, autocast
 from pipeline.networks import low_rank
 from pipeline.networks.insertion import on_meta
 from pipeline.networks.network import Network
+from pipeline.networks.shapes_alone import ShapesAlone
 
 
 @compiler.deferred()
@@ -25,7 +26,7 @@ def flops(network: Network, image_size: int) -> int:
     image = torch.empty(1, 3, image_size, image_size, device="meta")
     meta = on_meta(network).eval()
     low_rank.undo(meta)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, ShapesAlone():
         meta(image)
     return int(counter.get_total_flops())
 

@@ -19,6 +19,7 @@ from pipeline.networks.attention.table import ATTENTIONS, POSITIONS, Mechanism
 from pipeline.networks.backbones import efficientnet_lite
 from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
+from pipeline.networks.shapes_alone import ShapesAlone
 
 # Each type of residual block with the name of the batch norm after its last convolution. Blocks of the last three kinds
 # have one convolution less where they do not widen the map.
@@ -131,9 +132,10 @@ def shapes(network: Network, image_size: int) -> dict[str, tuple[int, ...]]:
     hooks = [model.get_submodule(name).register_forward_hook(record(name)) for name in last_norms(model)]
     try:
         network.eval()
-        for step in network.steps:
-            x = step.run(model, x)
-            sizes[step.name] = tuple(x.shape[1:])
+        with ShapesAlone():
+            for step in network.steps:
+                x = step.run(model, x)
+                sizes[step.name] = tuple(x.shape[1:])
     finally:
         network.train(mode)
         for hook in hooks:

@@ -1,7 +1,7 @@
 import csv
-import time
 from collections import Counter
 
+import limits
 import pytest
 
 from pipeline.core.errors import InputError
@@ -68,11 +68,10 @@ def test_a_hundred_thousand_rows_are_written_read_and_divided_in_seconds(tmp_pat
     rows = (
         Row(f"{n % 1000}/{n}.jpg", f"class {n % 1000}", "", n, f"{n:064x}", 500, 375, "RGB", "") for n in range(10**5)
     )
-    started = time.process_time()
-    write(tmp_path / "x.csv", Row, rows)
-    divided = split(read(tmp_path / "x.csv", Row), test=0.3, val=0.1, seed=0, repeat=1)
     # Linear in the rows: a million in a minute.
-    assert time.process_time() - started < 6
+    with limits.within(6):
+        write(tmp_path / "x.csv", Row, rows)
+        divided = split(read(tmp_path / "x.csv", Row), test=0.3, val=0.1, seed=0, repeat=1)
     assert Counter(row.part for row in divided) == {"train": 63_000, "val": 7_000, "test": 30_000}
 
 

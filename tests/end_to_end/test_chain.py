@@ -8,6 +8,7 @@ import sqlite3
 import time
 from contextlib import closing
 
+import limits
 import pytest
 import readme
 from clones import Clone, ran, stages
@@ -24,11 +25,10 @@ def test_the_chain_ends_with_a_report_and_every_stage_ran_once(finished: Finishe
 
 
 def test_a_second_run_does_nothing_and_does_not_take_long_and_dvc_shows_the_summary_and_its_plots(clone: Clone) -> None:
-    started = time.monotonic()
-    told = clone.typed("make repro", readme.INSTALLED)
+    with limits.within(30, time.monotonic):
+        told = clone.typed("make repro", readme.INSTALLED)
     assert ran(told) == []
     assert "up to date" in told
-    assert time.monotonic() - started < 30
 
     shown = json.loads(clone.run("dvc", "metrics", "show", "--json"))
     summary = json.loads((clone.root / "metrics/summary.json").read_text(encoding="utf-8"))
@@ -70,9 +70,8 @@ def test_ctrl_c_stops_at_once_leaves_no_process_and_the_next_run_goes_on(clone: 
     lines = iter(child.stdout.readline, "")
     next(line for line in lines if line.startswith("epoch 3"))
     os.killpg(child.pid, signal.SIGINT)
-    started = time.monotonic()
-    rest, _ = child.communicate(timeout=60)
-    assert time.monotonic() - started < 10
+    with limits.within(10, time.monotonic):
+        rest, _ = child.communicate(timeout=60)
     assert child.returncode != 0
     assert re.search(
         r"^train: stopped by SIGINT in epoch \d+, after step \d of \d; the same command", rest, re.MULTILINE

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import clones
+import limits
 import psutil
 import pytest
 from clones import PATIENCE, Clone
@@ -70,9 +71,8 @@ def is_killed(clone: Clone, child: "subprocess.Popen[str]", *, after: float) -> 
         return False
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
-    killed = time.monotonic()
-    wait(lambda: not cell_clones.at_work_in(clone.root))
-    assert time.monotonic() - killed < SECONDS_LEFT
+    with limits.within(SECONDS_LEFT, time.monotonic):
+        wait(lambda: not cell_clones.at_work_in(clone.root))
     return True
 
 

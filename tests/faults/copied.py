@@ -101,10 +101,7 @@ def _cut(copied: Copied, after: float) -> bool:
         with contextlib.suppress(psutil.Error):
             process.kill()
     child.wait(timeout=clones.PATIENCE)
-    gone = time.monotonic()
-    while left := cell_clones.at_work_in(clone.root):
-        assert time.monotonic() - gone < experiments.GONE, f"left running: {left}"
-        time.sleep(0.05)
+    experiments.check_gone(clone.root)
     return not list((clone.root / leftovers.TEMPORARY).glob(f"**/{paths.trained(1)}/*"))
 
 

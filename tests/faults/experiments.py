@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import clones
+import limits
 import stubs
 import yaml
 from clones import Clone
@@ -247,11 +248,17 @@ def kill(clone: Clone, after: float, *words: str, child: "subprocess.Popen[str] 
     if is_killed := child.poll() is None:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    killed = time.monotonic()
-    while cell_clones.at_work_in(clone.root):
-        assert time.monotonic() - killed < GONE, f"left running: {cell_clones.at_work_in(clone.root)}"
-        time.sleep(processes.LOOK_EVERY / 4)
+    check_gone(clone.root)
     return is_killed
+
+
+def check_gone(root: Path) -> None:
+    """Check that all that works in a clone ends in two seconds."""
+    killed = time.monotonic()
+    with limits.within(GONE, time.monotonic):
+        while (left := cell_clones.at_work_in(root)) and time.monotonic() - killed < clones.PATIENCE:
+            time.sleep(processes.LOOK_EVERY / 4)
+        assert not left, f"left running: {left}"
 
 
 def _log(clone: Clone) -> Path:
