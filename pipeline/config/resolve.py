@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.config import messages, rules
+from pipeline.config import messages, rules, scaling
 from pipeline.config.choices import AUTO, AXES, FAMILIES
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
@@ -21,9 +21,6 @@ from pipeline.datasets.prepared import leaks
 from pipeline.networks.backbones.table import known
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
-
-# Axes that scale what depends on them, and so come after the regularizer's own word on the training.
-SCALING = ("image_size", "lr", "budget")
 
 
 class Resolved(NamedTuple):
@@ -54,13 +51,13 @@ def resolve(settings: Settings) -> Resolved:
     layers = settings.layers(axes.recipe, None if axes.data == AUTO else axes.data)
     own = {"attention": layers.get("network.attention")}
     for axis, setting in AXES.items():
-        if getattr(axes, axis) != AUTO and axis not in SCALING:
+        if getattr(axes, axis) != AUTO and axis not in scaling.AXES:
             layers.set(setting, getattr(axes, axis), axis)
     rules.check_choices(axes, layers)
     _let_the_method_decide(axes, layers)
     own |= {"amount": layers.get("train.budget.amount")}
     rules.check_phases(axes, layers)
-    _scale(settings, layers)
+    scaling.scale(axes, layers)
     _resolve_data(layers)
     _resolve_phases(layers)
     rules.check_head(layers)
@@ -96,66 +93,6 @@ def _let_the_method_decide(axes: Axes, layers: Layers) -> None:
             layers.set(f"train.{name}", value, layers.origin(f"{there}{name.removeprefix(key)}"))
     if METHODS[method].trains_head_alone and axes.freeze == AUTO:
         layers.set("network.freeze", HEAD, layers.origin("regularizer.method"))
-
-
-def _scale(settings: Settings, layers: Layers) -> None:
-    """Put in the axes that other values keep their ratio to."""
-    axes = settings.axes
-    if isinstance(axes.image_size, int):
-        _scale_sides(axes.image_size / layers.get("data.image_size"), layers, "image_size")
-    elif (side := known(layers.get("network.backbone")).side) and layers.get("data.input_size") == AUTO:
-        _take_side(side, layers)
-    if isinstance(axes.lr, float):
-        phases = layers.get("train.phases")
-        # Exactly 1 where the axis is the recipe's own rate, so that spelling it out changes nothing.
-        factor = axes.lr / phases[0]["lr"] if phases else 1.0
-        layers.values["train"]["phases"] = [
-            {**phase, "lr": axes.lr if number == 0 else phase["lr"] * factor} for number, phase in enumerate(phases)
-        ]
-        layers.set("train.lr", axes.lr, "lr")
-    if isinstance(axes.budget, int):
-        phases = layers.get("train.phases")
-        if layers.get("network.freeze") == PHASES:
-            amounts = shares([phase["amount"] for phase in phases], axes.budget)
-            layers.values["train"]["phases"] = [
-                {**phase, "amount": amount} for phase, amount in zip(phases, amounts, strict=True)
-            ]
-        layers.set("train.budget.amount", axes.budget, "budget")
-
-
-def _take_side(side: int, layers: Layers) -> None:
-    """Put in the side that a backbone was trained at: the crop has it, and other sides keep their ratio to the crop."""
-    image, crop = layers.get("data.image_size"), layers.get("data.crop_size")
-    _scale_sides(side / (image if crop == AUTO else crop), layers, layers.origin("network.backbone"))
-
-
-def _scale_sides(ratio: float, layers: Layers, origin: str) -> None:
-    for name in ("data.image_size", "data.crop_size", "data.crop_padding"):
-        if layers.get(name) not in (AUTO, 0):
-            layers.set(name, round(layers.get(name) * ratio), origin)
-
-
-def shares(amounts: list[int], total: int) -> list[int]:
-    """Return whole amounts in the ratio of others, that add up to a total.
-
-    Raises:
-        InputError: for a total that leaves a phase without any.
-
-    >>> shares([10, 40], 8), shares([1, 1, 1], 4)
-    ([2, 6], [2, 1, 1])
-    """
-    if total < len(amounts):
-        raise InputError(
-            f"{paths.PARAMS}: budget: {total} is too small for {len(amounts)} phases; give at least {len(amounts)}"
-        )
-    exact = [total * amount / sum(amounts) for amount in amounts]
-    whole = [max(1, int(amount)) for amount in exact]
-    # What rounding down left over goes to the largest remainders; what rounding up took comes from the largest.
-    while sum(whole) < total:
-        whole[max(range(len(whole)), key=lambda n: exact[n] - whole[n])] += 1
-    while sum(whole) > total:
-        whole[max((n for n in range(len(whole)) if whole[n] > 1), key=lambda n: whole[n] - exact[n])] -= 1
-    return whole
 
 
 def _resolve_data(layers: Layers) -> None:

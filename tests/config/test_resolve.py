@@ -9,7 +9,7 @@ import tiny
 from pipeline import config
 from pipeline.config import Resolved
 from pipeline.config.choices import AXES, TABLES
-from pipeline.config.resolve import shares
+from pipeline.config.scaling import shares
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
 from pipeline.core.recipe import Recipe
