@@ -47,6 +47,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
     differences = [results.differences(group) for group in grouped]
+    listed = results.listed(cells)
     return {
         "name": name,
         "title": study.title,
@@ -56,11 +57,11 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "images": [_images(group) for group in grouped],
         "over": results.over(grouped),
         "missing": _missing(cells),
-        "results": tables.results(cells),
+        "results": tables.results(listed),
         "probe": PROBE if any(one.standing() for one in cells) else "",
-        "repeats": tables.repeats(cells),
+        "repeats": tables.repeats(listed),
         "groups": [_compared(*one) for one in zip(grouped, differences, strict=True)],
-        "classes": {one.cell: tables.classes(one) for one in cells if one.printed and one.printed.classes},
+        "classes": {one.cell: tables.classes(one) for one in listed if one.printed and one.printed.classes},
         "slips": study.slips,
     }
 
