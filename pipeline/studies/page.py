@@ -35,7 +35,9 @@ class Compared(NamedTuple):
     charts: Mapping[str, Picture]
 
 
-def content(name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
+def content(
+    name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str], shared: str = ""
+) -> dict[str, Any]:
     """Return the content of the page and of the Markdown.
 
     Args:
@@ -43,6 +45,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         study: its file.
         cells: its cells in order.
         commands: what makes the page again.
+        shared: a sentence on what params.yaml sets for all cells; empty where it sets nothing.
     """
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
@@ -55,6 +58,7 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "commands": list(commands),
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
+        "shared": shared,
         "over": results.over(grouped),
         "missing": _missing(cells),
         "results": tables.results(listed),
@@ -165,6 +169,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         f"# {literal(values['title'])}",
         *source,
         *(f"Images: {literal(line)}." for line in values["images"]),
+        *([literal(values["shared"])] if values["shared"] else []),
         " ".join(literal(line) for line in values["answer"]),
         *(["\n".join(f"- missing: {literal(line)}" for line in values["missing"])] if values["missing"] else []),
         "## Results",

@@ -441,3 +441,10 @@ def test_the_printed_figures_of_a_cell_that_is_another_one_have_a_row_of_their_o
     assert list(content["classes"]) == ["paper (same as head)", "top"]
     assert content["answer"][0] == "2 of 3 cells are finished."
     assert [one.cell for one in content["groups"][0].group.results] == ["head", "top"]
+
+
+def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, object]) -> None:
+    line = "params.yaml sets for all cells: lr=0.01"
+    content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
+    assert all(line in text for text in (page.page(content), page.as_markdown(content)))
+    assert all("sets for all" not in text for text in (page.page(told), page.as_markdown(told)))
