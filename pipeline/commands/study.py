@@ -66,6 +66,8 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     states = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]))
     states |= local.of_study(Path.cwd(), logs, experiments)
     click.echo(f"{named.study.title}\n")
+    if shared := cells.set_for_all(planned):
+        click.echo(f"{shared}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
         phase, reason = states.get(cell.name, ("to run" if cell.name in experiments else "finished", ""))
@@ -182,7 +184,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     results = gathering.results(named.study, planned, cell_runs.finished(planned), logs=cell_runs.STATE / named.name)
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})
-    content = page.content(named.name, study, results, commands=commands)
+    content = page.content(named.name, study, results, commands=commands, shared=cells.set_for_all(planned))
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
         gathering.write(target, content)

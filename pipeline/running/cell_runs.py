@@ -62,7 +62,7 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
     """
     there = finished(planned)
     left = [cell for cell in planned if cell.key not in there]
-    return _drive(study, planned, left, _started(planned, start)) if left else []
+    return _drive(study, planned, left, _started(planned, left, start)) if left else []
 
 
 def check_ended(ended: Sequence[Ended], planned: Sequence[Cell], kind: str) -> None:
@@ -82,7 +82,7 @@ def submit_missing(study: str, planned: Sequence[Cell], start: Callable[[], Exec
     """Submit the cells that DVC does not have yet, and leave them; return how many there are."""
     there = finished(planned)
     if left := [cell for cell in planned if cell.key not in there]:
-        leave(_started(planned, start), [cell.task(study) for cell in left])
+        leave(_started(planned, left, start), [cell.task(study) for cell in left])
     return len(left)
 
 
@@ -96,11 +96,12 @@ def leave(executor: Executor, tasks: Sequence[Task]) -> None:
         raise
 
 
-def _started(planned: Sequence[Cell], start: Callable[[], Executor]) -> Executor:
+def _started(planned: Sequence[Cell], left: Sequence[Cell], start: Callable[[], Executor]) -> Executor:
     """Return the executor, which runs cells with the files as they are now.
 
     Raises:
-        InputError: where these are not those that the cells were planned from, and are named by.
+        InputError: where these are not those that the cells were planned from, and are named by, and where those of the
+            user that the cells to run name cannot be used.
     """
     executor = start()
     if not cells.are_current(planned):
@@ -108,6 +109,7 @@ def _started(planned: Sequence[Cell], start: Callable[[], Executor]) -> Executor
             f"{paths.PARAMS}, the code or your own files were edited after this command had read them; "
             "the same command runs them as they are now"
         )
+    cells.check_places(left)
     return executor
 
 

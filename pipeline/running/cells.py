@@ -3,15 +3,18 @@
 import hashlib
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline import config
 from pipeline.config import Resolved
+from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import bringing
 from pipeline.preview.overriding import places, read_each
 from pipeline.running import own_files
 from pipeline.running.executors.contract import Task
@@ -20,6 +23,8 @@ from pipeline.studies.definition import Named, override
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
+# What an experiment has in params.yaml beside its recipe's own values, and a cell follows from.
+BESIDE_RECIPE = ("recipe", "repeats", "device", "threads")
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
 RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")
@@ -140,6 +145,46 @@ def are_current(planned: Sequence[Cell]) -> bool:
     return all(cell.basis == files for cell in planned) and all(
         content_of(Path(place)) == digest for place, digest in own.items()
     )
+
+
+def check_places(planned: Iterable[Cell]) -> None:
+    """Refuse the user's own files that a cell names and that cannot be used; each cell would fail at them by itself.
+
+    Raises:
+        InputError: for the first such cell, by its name.
+    """
+    # Cells share their files, and a folder is listed each time.
+    first: dict[tuple[str, str, str], Cell] = {}
+    for cell in planned:
+        for key, place in places(cell.resolved).items():
+            first.setdefault((cell.resolved.recipe.data.set, key, place), cell)
+    for (data, key, place), cell in first.items():
+        try:
+            if key == "folder":
+                bringing.check(data, place)
+            elif not cell.own[place]:
+                raise InputError(f"{key}: {place!r} does not exist; give the absolute path of what is there")
+        except InputError as error:
+            raise InputError(f"cell {cell.name!r}: {error}") from None
+
+
+def set_for_all(planned: Sequence[Cell]) -> str:
+    """Return in a sentence what params.yaml sets that no cell sets itself; empty where it sets nothing.
+
+    That is what is not `auto` at its top or was edited since the commit, as far as it has an effect on the first cell.
+    """
+    resolved, committed = planned[0].resolved, provenance.committed(paths.PARAMS)
+    values, before = resolved.settings.values, committed if isinstance(committed, Mapping) else {}
+    found = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
+    found |= {key: value for key, value in config.naming(resolved).changes.items() if value != AUTO}
+    own = {word.partition("=")[0].lstrip("+~") for cell in planned for word in cell.overrides}
+    words = [override(key, value) for key, value in found.items() if not any(_is_in(key, one) for one in own)]
+    return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
+
+
+def _is_in(key: str, other: str) -> bool:
+    """Return whether two keys of params.yaml are one, or one is in the section that the other is."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 def _files() -> str:

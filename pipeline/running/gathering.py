@@ -1,14 +1,15 @@
 """A study's results from DVC's experiments, and its page as files."""
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.core import shell
+from pipeline.core import lock_texts, paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.garbage_collection import frozen
 from pipeline.evaluation.compare import repeats
@@ -53,25 +54,51 @@ def _was_cached(log: Path, key: str) -> bool:
 
 
 def _result(study: Study, cell: Cell, revision: str, ways_out: Mapping[str, str]) -> Result:
-    printed = study.printed.get(cell.name)
+    same = {name: study.printed[name] for name in cell.same if name in study.printed}
+    result = Result(cell.name, [], NOT_RUN, study.printed.get(cell.name), same=same)
     if not revision:
-        return Result(cell.name, [], NOT_RUN, printed)
+        return result
     files, numbers = revisions.Revision(Path.cwd(), revision, ways_out.get(revision, "")), cell.resolved.recipe.repeats
     try:
         with tracking.complete(files.again):
             read = [repeats.read(files, number) for number in numbers]
-            return Result(cell.name, read, "", printed, probes=probes.read(files, numbers))
+            probed, images = probes.read(files, numbers), _images(files)
+            return result._replace(repeats=read, missing="", probes=probed, images=images)
     except InputError as error:
-        return Result(cell.name, [], str(error), printed)
+        return result._replace(missing=str(error))
+
+
+def _images(files: tracking.Files) -> str:
+    """Return DVC's hash of the manifest, of the hash and the label of each photograph; empty where there is none.
+
+    It is in dvc.lock, which git has: an experiment's images may be in no cache.
+    """
+    read = lock_texts.stages(files.read(paths.LOCK)).get("copies", {}).get("deps", ())
+    return {dep.get("path"): str(dep.get("md5", "")) for dep in read}.get(paths.MANIFEST.as_posix(), "")
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the page, its Markdown and its charts as files."""
     (folder / "figures").mkdir(parents=True)
-    for one in content["groups"]:
-        # A folder of photographs may be named with any sign.
-        images = re.sub(r"[^\w.-]+", "_", one.group.name)
+    images_of = _file_names(one.group.name for one in content["groups"])
+    for one, images in zip(content["groups"], images_of, strict=True):
         for name, picture in ({"answer": one.answer} | one.charts).items():
             (folder / "figures" / f"{images}-{name}.svg").write_bytes(picture.light)
     (folder / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
     (folder / "index.html").write_text(page.page(content), encoding="utf-8")
+
+
+def _file_names(groups: Iterable[str]) -> Iterator[str]:
+    """Yield a name for each group's files; of several of one name the later ones have a number.
+
+    >>> list(_file_names(["my photos", "spiders", "my_photos"]))
+    ['my_photos', 'spiders', 'my_photos-2']
+    """
+    taken = set[str]()
+    for group in groups:
+        # A folder of photographs may be named with any sign, and some file systems take no notice of case.
+        plain = re.sub(r"[^\w.-]+", "_", group)
+        numbered = (f"{plain}-{number}" for number in itertools.count(2))
+        name = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in taken)
+        taken.add(name.casefold())
+        yield name

@@ -35,7 +35,9 @@ class Compared(NamedTuple):
     charts: Mapping[str, Picture]
 
 
-def content(name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str]) -> dict[str, Any]:
+def content(
+    name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str], shared: str = ""
+) -> dict[str, Any]:
     """Return the content of the page and of the Markdown.
 
     Args:
@@ -43,10 +45,12 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         study: its file.
         cells: its cells in order.
         commands: what makes the page again.
+        shared: a sentence on what params.yaml sets for all cells; empty where it sets nothing.
     """
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
     differences = [results.differences(group) for group in grouped]
+    listed = results.listed(cells)
     return {
         "name": name,
         "title": study.title,
@@ -54,13 +58,14 @@ def content(name: str, study: Study, cells: Sequence[Result], *, commands: Seque
         "commands": list(commands),
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
+        "shared": shared,
         "over": results.over(grouped),
         "missing": _missing(cells),
-        "results": tables.results(cells),
+        "results": tables.results(listed),
         "probe": PROBE if any(one.standing() for one in cells) else "",
-        "repeats": tables.repeats(cells),
+        "repeats": tables.repeats(listed),
         "groups": [_compared(*one) for one in zip(grouped, differences, strict=True)],
-        "classes": {one.cell: tables.classes(one) for one in cells if one.printed and one.printed.classes},
+        "classes": {one.cell: tables.classes(one) for one in listed if one.printed and one.printed.classes},
         "slips": study.slips,
     }
 
@@ -164,6 +169,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         f"# {literal(values['title'])}",
         *source,
         *(f"Images: {literal(line)}." for line in values["images"]),
+        *([literal(values["shared"])] if values["shared"] else []),
         " ".join(literal(line) for line in values["answer"]),
         *(["\n".join(f"- missing: {literal(line)}" for line in values["missing"])] if values["missing"] else []),
         "## Results",

@@ -1,6 +1,6 @@
 """The results of a study's cells, next to the printed ones, and their differences; pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
@@ -28,6 +28,8 @@ class Result(NamedTuple):
         printed: the paper's figures; None where it has none.
         cached: whether it trained nothing when it ran, as its result was already there.
         probes: the frozen probe of each repeat, by its number; empty where nothing is known of any.
+        images: a hash of the photographs and labels, whatever size they are packed at; empty where it is not known.
+        same: the paper's figures of further cells that are this experiment, by their names.
     """
 
     cell: str
@@ -36,6 +38,8 @@ class Result(NamedTuple):
     printed: Printed | None = None
     cached: bool = False
     probes: Mapping[int, Probe] = {}
+    images: str = ""
+    same: Mapping[str, Printed] = {}
 
     def experiment(self) -> Experiment:
         """Return the experiment as it is compared: each test image right or not, in each repeat."""
@@ -69,11 +73,14 @@ class Group(NamedTuple):
 
 
 def groups(results: Sequence[Result], baseline: str) -> list[Group]:
-    """The cells that are there, by their images; the baseline is the study's, or else the first on these images."""
+    """Return the cells that are there, by their images; the size at which these are packed is a setting like others.
+
+    The baseline is the study's, or else the first on these images.
+    """
     by_images: dict[str, list[Result]] = {}
     for one in results:
         if one.repeats:
-            by_images.setdefault(one.repeats[0].runtime.data_sha256, []).append(one)
+            by_images.setdefault(one.images or one.repeats[0].runtime.data_sha256, []).append(one)
     return [
         Group(
             images_of(members[0].repeats[0]),
@@ -82,6 +89,16 @@ def groups(results: Sequence[Result], baseline: str) -> list[Group]:
         )
         for members in by_images.values()
     ]
+
+
+def listed(results: Sequence[Result]) -> list[Result]:
+    """Return the rows of tables: each cell, and after it those with printed figures that are the same experiment."""
+    return [row for one in results for row in (one, *_same(one))]
+
+
+def _same(one: Result) -> Iterator[Result]:
+    for name, printed in one.same.items():
+        yield one._replace(cell=f"{name} (same as {one.cell})", printed=printed)
 
 
 def images_of(one: Repeat) -> str:

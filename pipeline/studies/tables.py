@@ -14,9 +14,11 @@ from pipeline.studies.results import Result
 
 MISSING = "missing"
 NONE = "–"
+SIZE = "image size"
 SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
 # The values of a cell of ours.
 OURS = (
+    "size",
     "accuracy",
     "n",
     "interval",
@@ -45,10 +47,12 @@ def results(members: Sequence[Result]) -> Table:
     """Return accuracy, loss, time and parameters of each cell, each with the printed value.
 
     Columns that are empty in all cells are left out, such as those that no paper printed, and ours without a printed
-    one, except accuracy, time and trainable parameters.
+    one, except accuracy, time and trainable parameters; so is the size of images that is the same in all cells.
     """
     of_each = [_row(one) for one in members]
     columns = {name: [row[name] for row in of_each] for name in of_each[0]}
+    if len(set(columns[SIZE]) - {MISSING}) < 2:
+        del columns[SIZE]
     kept = {name: cells for name, cells in columns.items() if set(cells) - {NONE, MISSING} or name in ALWAYS}
     kept = {name: cells for name, cells in kept.items() if BESIDE.get(name, name) in kept}
     rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]
@@ -60,6 +64,7 @@ def _row(one: Result) -> dict[str, str]:
     ours = _ours(one) if one.repeats else dict.fromkeys(OURS, MISSING)
     return {
         "cell": one.cell,
+        SIZE: ours["size"],
         "accuracy (%)": ours["accuracy"],
         "n": ours["n"],
         "95 % interval": ours["interval"],
@@ -85,6 +90,7 @@ def _ours(one: Result) -> dict[str, str]:
     summary, seconds, counts = one.summary(), one.seconds(), one.repeats[0].record.parameters
     losses = aggregate.score_spreads(one.repeats)["nll"]
     values = (
+        str(one.repeats[0].record.recipe.data.image_size),
         _mean_and_sd(summary.mean, summary.sd),
         str(summary.n),
         _interval(summary.interval),

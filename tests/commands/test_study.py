@@ -10,10 +10,12 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
+from pipeline import config
 from pipeline.commands import orbweaver
 from pipeline.commands import study as study_command
 from pipeline.core import provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.preview import overriding
 from pipeline.running import cell_runs, cells, own_files, sharing
 from pipeline.running.driving import Ended
 from pipeline.running.executors import gpus, job_states
@@ -295,3 +297,49 @@ def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(words: list
         caught = study(command, *words).exception
         assert isinstance(caught, InputError)
         assert message in str(caught)
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        ([], ""),
+        (["lr=0.01", "repeats=[1]", "defaults.train.mixup=0.2"], "repeats=[1] lr=0.01 defaults.train.mixup=0.2"),
+        (["lr=0.002", "freeze=3b", "options.schedule.step.factor=0.3"], ""),
+    ],
+    ids=["as committed", "with an effect", "the recipe's own, set by a cell, of another choice"],
+)
+def test_what_params_yaml_sets_for_all_cells_is_said_and_what_has_no_effect_is_not(
+    sets: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("title: t\ngrid: {freeze: [1, 2]}\n", encoding="utf-8")
+    edited = overriding.read(sets).settings.values
+    monkeypatch.setattr(config, "read", lambda: edited)
+    said = study("show", str(file)).output
+    assert said.startswith("t\n\n" + (f"params.yaml sets for all cells: {line}\n\n" if line else "  1  to run "))
+    words = [part for word in sets for part in ("-S", word)]
+    assert "sets for all" not in study("show", str(file), *words).output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data=folder", "folder=/does/not/exist"], "folder: '/does/not/exist' does not exist; give the folder that"),
+        (["data=folder", "folder=photographs"], "folder: 'photographs' is relative"),
+        (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the absolute path"),
+        (
+            ["weights=file", "weights_file=/gone.pth"],
+            "weights_file: '/gone.pth' does not exist; give the absolute path",
+        ),
+    ],
+)
+def test_own_files_that_are_not_there_are_refused_before_any_cell_begins(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Mock(Executor)
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    planned = cells.plan(definition.find("quick-strategies"), sets=words)
+    for begin in (cell_runs.run_missing, cell_runs.submit_missing):
+        with pytest.raises(InputError, match=re.escape(f"cell '{planned[0].name}': {message}")):
+            begin("quick-strategies", planned, lambda: executor)
+    executor.submit.assert_not_called()

@@ -1,5 +1,6 @@
 """A study's cells read from what their experiments left."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,9 @@ from pipeline.studies.definition import Study
 
 WAY_OUT = "`dvc exp remove mine-a-k`, and the next run makes it again"
 STUDY = Study.model_validate({"title": "One", "cells": {"a": None}})
-CELL = SimpleNamespace(name="a", key="k", resolved=SimpleNamespace(recipe=SimpleNamespace(repeats=(1, 2))))
+CELL = SimpleNamespace(
+    name="a", key="k", same=("b", "c"), resolved=SimpleNamespace(recipe=SimpleNamespace(repeats=(1, 2)))
+)
 
 
 @pytest.fixture
@@ -60,3 +63,36 @@ def test_a_cell_of_an_older_format_says_what_makes_it_anew(finished):
     assert finished().missing == (
         f"metrics/evaluate/2/scores.json: has format 0, but this version reads format 4; {WAY_OUT}"
     )
+
+
+@pytest.mark.parametrize(("read", "images"), [([("data/collected/manifest.csv", "5" * 32)], "5" * 32), ([], "")])
+def test_the_photographs_of_a_cell_are_known_by_dvcs_hash_of_the_manifest(finished, read, images):
+    lock = json.loads(paths.LOCK.read_bytes())
+    deps = [{"path": "data/collected/images", "md5": "6" * 32}, *({"path": path, "md5": md5} for path, md5 in read)]
+    lock["stages"]["copies"] = {"deps": deps}
+    paths.LOCK.write_text(json.dumps(lock), encoding="utf-8")
+    assert finished().images == images
+
+
+def test_a_cell_has_the_printed_figures_of_those_that_are_the_same_experiment(finished, monkeypatch):
+    cells = dict.fromkeys("abc")
+    study = Study.model_validate({"title": "One", "cells": cells, "printed": {"b": {"accuracy": 90}}})
+    [result] = gathering.results(study, [CELL], {}, logs=Path("logs"))
+    assert (result.printed, result.same) == (None, {"b": study.printed["b"]})
+
+
+def test_groups_of_one_name_have_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(gathering.page, "as_markdown", lambda content: "")
+    monkeypatch.setattr(gathering.page, "page", lambda content: "")
+
+    def compared(name, drawn):
+        return SimpleNamespace(group=SimpleNamespace(name=name), answer=SimpleNamespace(light=drawn), charts={})
+
+    groups = [compared("my photos", b"1"), compared("my_photos", b"2"), compared("My photos", b"3")]
+    gathering.write(tmp_path, {"groups": groups})
+    written = {file.name: file.read_bytes() for file in (tmp_path / "figures").iterdir()}
+    assert written == {
+        "my_photos-answer.svg": b"1",
+        "my_photos-2-answer.svg": b"2",
+        "My_photos-3-answer.svg": b"3",
+    }

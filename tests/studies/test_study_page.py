@@ -394,3 +394,57 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     assert group.of.endswith(f" {above} cells are detectably better than head, 0 worse.")
     assert content["missing"] == [f"m0, m1, m2, m3 and 1 more: {absent[0].missing}"]
     assert all("Of all 45 pairs" in text for text in (page.page(content), page.as_markdown(content)))
+
+
+def packed_at(size: int, one: Result) -> Result:
+    """A cell as it is with its photographs packed at this size."""
+    record = one.repeats[0].record
+    data = record.recipe.data.model_copy(update={"image_size": size})
+    recipe = record.recipe.model_copy(update={"data": data})
+    repeats = [
+        each._replace(
+            record=each.record.model_copy(update={"recipe": recipe}),
+            runtime=each.runtime.model_copy(update={"data_sha256": str(size)}),
+        )
+        for each in one.repeats
+    ]
+    return one._replace(repeats=repeats, images="manifest")
+
+
+def test_cells_on_the_same_photographs_of_other_sizes_are_compared_and_say_their_size() -> None:
+    sized = [packed_at(64, cell("head", 20, 21, 20)), packed_at(96, cell("top", 36, 38, 37)), FOUND[2]]
+    content = page.content("t", STUDY, sized, commands=[])
+    [group] = content["groups"]
+    assert [row[0] for row in group.table.rows] == ["top − head"]
+    place = content["results"].header.index(tables.SIZE)
+    assert [row[place] for row in content["results"].rows] == ["64", "96", tables.MISSING]
+    alike = tables.results([packed_at(64, cell("head", 20)), FOUND[2]])
+    assert tables.SIZE not in alike.header
+
+
+def test_other_photographs_of_one_size_are_not_compared() -> None:
+    found = [cell("head", 20)._replace(images="manifest"), cell("top", 36)._replace(images="another")]
+    assert [[one.cell for one in group.results] for group in results.groups(found, "head")] == [["head"], ["top"]]
+
+
+def test_the_printed_figures_of_a_cell_that_is_another_one_have_a_row_of_their_own() -> None:
+    classes = {"a": {"precision": 94, "recall": 86}}
+    printed = Printed.model_validate({"accuracy": 91.5, "runs": [90.25], "classes": classes})
+    content = page.content("t", STUDY, [FOUND[0]._replace(same={"paper": printed}), *FOUND[1:]], commands=[])
+    [head, paper, *_] = [dict(zip(content["results"].header, row, strict=True)) for row in content["results"].rows]
+    assert (paper["cell"], paper["accuracy (%)"], paper["printed (%)"]) == (
+        "paper (same as head)",
+        head["accuracy (%)"],
+        "91.50",
+    )
+    assert [row[-2] for row in content["repeats"].rows] == [tables.NONE, "90.25", "90.95", tables.NONE]
+    assert list(content["classes"]) == ["paper (same as head)", "top"]
+    assert content["answer"][0] == "2 of 3 cells are finished."
+    assert [one.cell for one in content["groups"][0].group.results] == ["head", "top"]
+
+
+def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, object]) -> None:
+    line = "params.yaml sets for all cells: lr=0.01"
+    content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
+    assert all(line in text for text in (page.page(content), page.as_markdown(content)))
+    assert all("sets for all" not in text for text in (page.page(told), page.as_markdown(told)))
