@@ -4,13 +4,12 @@ import hashlib
 import os
 import platform
 import re
-import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.core import seeding, yaml_limits
+from pipeline.core import git, seeding, yaml_limits
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 
@@ -130,15 +129,7 @@ def _git(*words: str) -> str:
 
 def _printed(*words: str) -> bytes:
     """Return the output of git; empty where there is no git, no repository or no commit."""
-    try:
-        done = subprocess.run(("git", *words), capture_output=True, check=False, env=_environment())
-    except FileNotFoundError:
-        return b""
-    return done.stdout if done.returncode == 0 else b""
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    return git.printed(Path(), *words) or b""
 
 
 def _tracked(places: set[Path]) -> set[Path]:

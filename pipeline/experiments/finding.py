@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.core import paths
+from pipeline.core import git, paths
 from pipeline.core.errors import InputError
 from pipeline.experiments import reading, revisions
 
@@ -37,4 +37,4 @@ def names(root: Path) -> Iterator[str]:
     counts = Counter(name for name, _ in known)
     # Experiments of different commits may have one name.
     yield from (name if counts[name] == 1 else revision for name, revision in known)
-    yield from revisions.git(root, "log", "--format=%H", "--", paths.SUMMARY.as_posix())
+    yield from git.lines(root, "log", "--format=%H", "--", paths.SUMMARY.as_posix())

@@ -1,7 +1,6 @@
 """The files of a git revision or a DVC experiment, without checking it out."""
 
 import errno
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import paths
+from pipeline.core import git, paths
 from pipeline.core.errors import InputError
 from pipeline.experiments import dvc_outputs
 from pipeline.experiments.git_objects import objects
@@ -158,14 +157,5 @@ def results(root: Path, revision: str, name: str) -> tracking.Results:
 
 def experiments(root: Path) -> list[tuple[str, str]]:
     """Return the revision of each of DVC's experiments, by name."""
-    lines = git(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
+    lines = git.lines(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
     return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
-
-
-def git(root: Path, *words: str) -> list[str]:
-    """Return the lines of git's output; none if there is no git, no repository or no such revision."""
-    try:
-        done = subprocess.run(("git", *words), cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return []
-    return done.stdout.splitlines() if done.returncode == 0 else []

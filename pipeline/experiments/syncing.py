@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 
 from pipeline import config, tracking
-from pipeline.core import paths, shell
+from pipeline.core import git, paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.garbage_collection import frozen
 from pipeline.experiments import revisions
@@ -66,7 +66,7 @@ class Experiment(NamedTuple):
 def experiments(root: Path) -> Iterator[Experiment]:
     """Yield the places of an experiment's files: the working tree, HEAD and DVC's experiments."""
     yield Experiment("working tree", tracking.Folder(Path()), (), True)
-    if revisions.git(root, "rev-parse", "--verify", "--quiet", "HEAD"):
+    if git.lines(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         yield Experiment("HEAD", Revision(root, "HEAD"), (), False)
     for name, revision in revisions.experiments(root):
         again = f"{revisions.run_again(revision)}; `dvc exp remove {shell.join([name])}` ends this line"

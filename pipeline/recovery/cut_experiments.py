@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.core import lockfile, paths, shell
+from pipeline.core import git, lockfile, paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml, read_yaml
 from pipeline.core.yaml_limits import CONFLICT
 from pipeline.experiments import cloning
-from pipeline.experiments.revisions import git
 from pipeline.recovery import leftovers, stashes
 from pipeline.recovery.leftovers import KEPT, Leftover
 
@@ -78,7 +77,7 @@ def run(root: Path) -> Iterator[Leftover]:
 
 def is_cut(root: Path) -> list[str]:
     """Return the references that DVC keeps while it runs an experiment and no longer."""
-    return [ref for ref in git(root, "for-each-ref", "--format=%(refname)", stashes.EXEC) if ref not in STAY]
+    return [ref for ref in git.lines(root, "for-each-ref", "--format=%(refname)", stashes.EXEC) if ref not in STAY]
 
 
 def _undo_run(root: Path, branch: str) -> str:
@@ -88,7 +87,7 @@ def _undo_run(root: Path, branch: str) -> str:
         with paths.written_whole(root / path) as target:
             target.write_bytes(before)
     stashes.attach(root, branch)
-    stashes.drop(root, *git(root, "rev-parse", "--verify", "--quiet", stashes.MERGE))
+    stashes.drop(root, *git.lines(root, "rev-parse", "--verify", "--quiet", stashes.MERGE))
     _forget(root)
     # A stash's second parent is what was staged.
     cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
@@ -100,10 +99,10 @@ def pending(root: Path) -> Iterator[Leftover]:
     """Find an experiment that was set up and not begun, which the next `dvc exp run` would run, and its arguments."""
     if leftovers.sets_up_cut(root) or is_cut(root):
         return
-    if git(root, "for-each-ref", PENDING):
+    if git.lines(root, "for-each-ref", PENDING):
         what = f"{PENDING}: an experiment that was set up and not run; the next `dvc exp run` would run it as well"
         yield Leftover(what, f"git update-ref -d {PENDING}", lambda: _forget(root))
-    elif git(root, "ls-files", ARGUMENTS.as_posix()):
+    elif git.lines(root, "ls-files", ARGUMENTS.as_posix()):
         what = f"{ARGUMENTS}: staged in git by a `dvc exp run` that was killed"
         yield Leftover(what, f"git rm --cached {ARGUMENTS}", lambda: _forget(root))
 
@@ -193,12 +192,12 @@ def _short(value: object) -> str:
 
 
 def _is_detached_by_dvc(root: Path) -> bool:
-    return bool(stashes.branch(root)) or bool(git(root, "ls-files", ARGUMENTS.as_posix()))
+    return bool(stashes.branch(root)) or bool(git.lines(root, "ls-files", ARGUMENTS.as_posix()))
 
 
 def _forget(root: Path) -> str:
     """Remove DVC's references, arguments and note of a run that is no more."""
-    for ref in git(root, "for-each-ref", "--format=%(refname)", stashes.EXEC, PENDING, "refs/exps/temp"):
+    for ref in git.lines(root, "for-each-ref", "--format=%(refname)", stashes.EXEC, PENDING, "refs/exps/temp"):
         cloning.git(root, "update-ref", "--no-deref", "-d", ref)
     cloning.git(root, "rm", "--quiet", "--cached", "--force", "--ignore-unmatch", ARGUMENTS.as_posix())
     (root / ARGUMENTS).unlink(missing_ok=True)

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from pipeline.core import paths
-from pipeline.experiments.revisions import git
+from pipeline.core import git, paths
 from pipeline.running import cell_clones
 
 TEMPORARY = Path(".dvc/tmp")
@@ -193,7 +192,7 @@ def git_locks(root: Path) -> Iterator[Leftover]:
 
 def _git_locks(root: Path) -> Iterator[tuple[Path, Path]]:
     """Yield git's folder with each lock in it."""
-    for folder in git(root, "rev-parse", "--absolute-git-dir"):
+    for folder in git.lines(root, "rev-parse", "--absolute-git-dir"):
         place = Path(folder)
         yield from ((place, file) for file in sorted([*place.glob("*.lock"), *place.glob("refs/**/*.lock")]))
 

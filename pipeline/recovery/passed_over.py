@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core import paths
+from pipeline.core import git, paths
 from pipeline.experiments import cloning
-from pipeline.experiments.revisions import git
 from pipeline.recovery import cut_experiments, leftovers, stashes
 from pipeline.recovery.leftovers import Leftover
 from pipeline.running import cell_clones
@@ -69,7 +68,7 @@ def changes(root: Path) -> Iterator[Leftover]:
 
 def _reflog(root: Path) -> list[str]:
     """Return the moves of HEAD since it was detached, the newest first."""
-    moves = git(root, "reflog", "-20", "--format=%gs", "HEAD")
+    moves = git.lines(root, "reflog", "-20", "--format=%gs", "HEAD")
     detached = next((number for number, line in enumerate(moves) if line.startswith("checkout: ")), 0)
     return moves[:detached]
 
@@ -135,9 +134,9 @@ def _change(root: Path, commit: str, path: str, experiments: Sequence[str]) -> C
         stashes.content(root, commit, path),
     )
     of_dvc = {None, b"", before, then, *(stashes.content(root, experiment, path) for experiment in experiments)}
-    if git(root, "rev-parse", "HEAD") == git(root, "rev-parse", f"{commit}^"):
+    if git.lines(root, "rev-parse", "HEAD") == git.lines(root, "rev-parse", f"{commit}^"):
         newest = ("--sort=-committerdate", "--count=1", "--format=%(objectname)", cell_clones.EXPERIMENTS)
-        of_dvc |= {stashes.content(root, last, path) for last in git(root, "for-each-ref", *newest)}
+        of_dvc |= {stashes.content(root, last, path) for last in git.lines(root, "for-each-ref", *newest)}
     if now in of_dvc or path in WRITTEN_BY_STAGES:
         return Change(path, then, clashes=False)
     merged = None if before is None or then is None or now is None else _merged(now, before, then)
@@ -161,5 +160,5 @@ def _write(root: Path, commit: str, one: Change) -> None:
         return
     with paths.written_whole(file) as target:
         target.write_bytes(one.wanted)
-        if any(line.startswith("100755") for line in git(root, "ls-tree", commit, one.path)):
+        if any(line.startswith("100755") for line in git.lines(root, "ls-tree", commit, one.path)):
             target.chmod(0o755)

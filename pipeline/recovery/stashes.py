@@ -2,12 +2,11 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.core import git
 from pipeline.experiments import cloning
-from pipeline.experiments.revisions import git
 
 EXEC = "refs/exps/exec"
 MERGE = f"{EXEC}/EXEC_MERGE"
@@ -30,7 +29,7 @@ def before(root: Path, experiment: str) -> str:
 
     It may be in no list any more. Changes and experiments take turns: those of an earlier run are none of this.
     """
-    line = git(root, "log", "-1", "--format=%ct %H %P", experiment)
+    line = git.lines(root, "log", "-1", "--format=%ct %H %P", experiment)
     if not line:
         return ""
     end, commit, base, *_ = line[0].split(" ")
@@ -52,10 +51,10 @@ def before(root: Path, experiment: str) -> str:
 
 def _made_on(root: Path, base: str, *more: str) -> Iterator[tuple[int, bool, str]]:
     """Yield DVC's stashes with a first parent, listed or not: seconds since 1970, if it is DVC's own, the commit."""
-    lost = git(root, "fsck", "--unreachable", "--no-reflogs", "--connectivity-only", "--no-progress")
-    listed = git(root, "for-each-ref", "--format=%(objectname)", "refs/stash", "refs/exps/stash", QUEUES)
+    lost = git.lines(root, "fsck", "--unreachable", "--no-reflogs", "--connectivity-only", "--no-progress")
+    listed = git.lines(root, "for-each-ref", "--format=%(objectname)", "refs/stash", "refs/exps/stash", QUEUES)
     commits = {*more, *listed, *(line.split()[2] for line in lost if line.startswith("unreachable commit "))}
-    for line in git(root, "log", "--no-walk", "--format=%ct %H %P %s", *commits):
+    for line in git.lines(root, "log", "--no-walk", "--format=%ct %H %P %s", *commits):
         moment, commit, first, *rest = line.split(" ")
         if first != base or not rest or not re.fullmatch("[0-9a-f]{40,64}", rest[0]):
             continue
@@ -64,7 +63,7 @@ def _made_on(root: Path, base: str, *more: str) -> Iterator[tuple[int, bool, str
 
 
 def _differ_as_dvc_writes(root: Path, changes: str, experiment: str) -> bool:
-    differing = git(root, "diff", "--name-only", changes, experiment)
+    differing = git.lines(root, "diff", "--name-only", changes, experiment)
     return {Path(name).name for name in differing} <= WRITTEN_BY_DVC
 
 
@@ -78,7 +77,7 @@ def since(root: Path, began: float) -> str:
 
 def listed(root: Path) -> list[tuple[str, str, str]]:
     """Return git's list of stashes, the newest first: commit, seconds since 1970, message."""
-    lines = git(root, "stash", "list", "--format=%H %ct %gs")
+    lines = git.lines(root, "stash", "list", "--format=%H %ct %gs")
     return [(commit, moment, message) for commit, moment, message in (line.split(" ", 2) for line in lines)]
 
 
@@ -92,8 +91,8 @@ def _is_by_dvc(root: Path, commit: str) -> bool:
 
     DVC stashes with libgit2, which ends the message of the commit of what is staged with two line ends, git with one.
     """
-    words = ("git", "cat-file", "commit", f"{commit}^2")
-    return subprocess.run(words, cwd=root, capture_output=True, check=False).stdout.endswith(b"\n\n")
+    staged = git.printed(root, "cat-file", "commit", f"{commit}^2")
+    return staged is not None and staged.endswith(b"\n\n")
 
 
 def experiments(root: Path, began: float = 0) -> list[str]:
@@ -103,8 +102,8 @@ def experiments(root: Path, began: float = 0) -> list[str]:
 
 def queued(root: Path) -> set[str]:
     """Return the commits of the experiments that wait in DVC's queue, or failed there."""
-    refs = git(root, "for-each-ref", "--format=%(refname)", QUEUES)
-    return {commit for ref in refs for commit in git(root, "reflog", "--format=%H", ref)}
+    refs = git.lines(root, "for-each-ref", "--format=%(refname)", QUEUES)
+    return {commit for ref in refs for commit in git.lines(root, "reflog", "--format=%H", ref)}
 
 
 def name(root: Path, commit: str) -> str:
@@ -115,7 +114,7 @@ def name(root: Path, commit: str) -> str:
 def put_back(root: Path, commit: str) -> None:
     """Put a stash that is in no list any more back into git's."""
     if commit not in {one for one, _, _ in listed(root)}:
-        subject = "\n".join(git(root, "log", "-1", "--format=%s", commit))
+        subject = "\n".join(git.lines(root, "log", "-1", "--format=%s", commit))
         cloning.git(root, "stash", "store", "--quiet", "--message", subject, commit)
 
 
@@ -128,12 +127,12 @@ def drop(root: Path, *commits: str) -> None:
 
 def branch(root: Path) -> str:
     """Return the branch that DVC detached HEAD from, if it still is where HEAD is; empty where HEAD is on a branch."""
-    if git(root, "symbolic-ref", "--quiet", "HEAD"):
+    if git.lines(root, "symbolic-ref", "--quiet", "HEAD"):
         return ""
-    head = git(root, "rev-parse", "HEAD")
-    for line in git(root, "reflog", "-20", "--format=%gs", "HEAD"):
+    head = git.lines(root, "rev-parse", "HEAD")
+    for line in git.lines(root, "reflog", "-20", "--format=%gs", "HEAD"):
         match = re.fullmatch(r"checkout: moving from (\S+) to ([0-9a-f]{40,64})", line)
-        if match and git(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{match[1]}") == head:
+        if match and git.lines(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{match[1]}") == head:
             return match[1]
     return ""
 
@@ -149,13 +148,10 @@ def differing(root: Path, *revisions: str) -> list[str]:
 
     Names are as they are on the disk: as lines, git would quote those with an umlaut or a quotation mark.
     """
-    words = ("git", "diff", "--name-only", "--relative", "-z", *revisions)
-    done = subprocess.run(words, cwd=root, capture_output=True, check=False)
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else []
+    names = git.printed(root, "diff", "--name-only", "--relative", "-z", *revisions) or b""
+    return [os.fsdecode(name) for name in names.split(b"\0") if name]
 
 
 def content(root: Path, revision: str, path: str) -> bytes | None:
     """Return a file of a revision, with the bytes that a checkout gives; None where it is in none."""
-    words = ("git", "cat-file", "--filters", f"{revision}:./{path}")
-    done = subprocess.run(words, cwd=root, capture_output=True, check=False)
-    return done.stdout if done.returncode == 0 else None
+    return git.printed(root, "cat-file", "--filters", f"{revision}:./{path}")

@@ -1,0 +1,30 @@
+"""What git prints, as far as there is git, a repository and an answer."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def printed(root: Path, *words: str) -> bytes | None:
+    """Return the output of a git command; None if there is no git, no repository or no such revision.
+
+    Args:
+        root: the folder in which it runs.
+        words: the command.
+    """
+    # An answer alone is wanted, and the user may be in the middle of a commit.
+    variables = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    try:
+        done = subprocess.run(("git", *words), cwd=root, env=variables, capture_output=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def lines(root: Path, *words: str) -> list[str]:
+    """Return the lines of the same output; none where there is no answer.
+
+    Bytes that are not UTF-8 are surrogates, as in the names of files.
+    """
+    text = (printed(root, *words) or b"").decode("utf-8", "surrogateescape")
+    return text.removesuffix("\n").split("\n") if text else []
