@@ -30,7 +30,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     # Only those that are tried were measured.
     tried = re.search(r"advise: trials: (\d+) of ", told)
     assert tried
-    measured = json.loads((stubbed.root / ".dvc/tmp/advice/seconds.json").read_text(encoding="utf-8"))
+    [measured] = json.loads((stubbed.root / ".dvc/tmp/advice/seconds.json").read_text(encoding="utf-8")).values()
     assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
@@ -61,6 +61,12 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "orbweaver advise --trainings 4 --sizes 32,48 --more 500</code>" in page
     assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
+    assert answer["other_tests"] == []
+
+    # Another advice tests on images on which this one has tested.
+    told = stubbed.run("orbweaver", "advise", "--trainings", "1", "-S", "lr=0.01")
+    assert f"was opened for the recommendation of another advice too (advice-{answer['recommended']}-" in told
+    assert "The test part, opened more than once" in (folder / "index.html").read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
