@@ -41,10 +41,9 @@ def _chooses_too(files_of: Revision, tested: Repeat) -> bool:
             other = repeats.read(files_of, recipe["repeats"][0])
     except InputError:
         return False
-    same_images = other.runtime.data_sha256 == tested.runtime.data_sha256
-    shared = _images(other) & _images(tested)
-    return same_images and bool(shared) and other.record.recipe != tested.record.recipe
+    return bool(_images(other) & _images(tested)) and other.record.recipe != tested.record.recipe
 
 
-def _images(one: Repeat) -> set[str]:
-    return {row["path"] for row in one.predictions}
+def _images(one: Repeat) -> set[tuple[str, ...]]:
+    """Return the test images by set, folder and path: the hash of the data is another one at another image size."""
+    return {(one.record.data.set, one.runtime.naming.data, row["path"]) for row in one.predictions}

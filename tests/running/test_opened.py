@@ -12,19 +12,19 @@ from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Folder
 from pipeline.running import opened
 
-DATA = written_results.DATA
 
-
-def write(root: Path, *, freeze: str = "3b", data: str = DATA, tested: str = "a", inner: bool = False) -> None:
+def write(root: Path, *, freeze: str = "3b", folder: str = "spiders", tested: str = "a", inner: bool = False) -> None:
     """Write the files of an experiment of one repeat."""
     record = written_results.record_of(1, written_results.settings_of("quick", freeze=freeze))
     history = [{"epoch": 1, "train_loss": 0.5}]
-    written_results.write_trained(record, history, written_results.runtime_of(data_sha256=data), root=root)
-    folder = root / "metrics/evaluate/1"
-    folder.mkdir(parents=True)
-    written_results.scores_of().write(folder / "scores.json")
-    written_results.write_csv(folder / "predictions.csv", ["path", "correct"], [(f"{tested}/0.png", 1)])
-    digests.seal(folder)
+    # That of packed images, which are of another size in each.
+    runtime = written_results.runtime_of(data_sha256=root.name, naming={"data": folder})
+    written_results.write_trained(record, history, runtime, root=root)
+    evaluation = root / "metrics/evaluate/1"
+    evaluation.mkdir(parents=True)
+    written_results.scores_of().write(evaluation / "scores.json")
+    written_results.write_csv(evaluation / "predictions.csv", ["path", "correct"], [(f"{tested}/0.png", 1)])
+    digests.seal(evaluation)
     (root / "data").mkdir()
     (root / "data/recipe.yaml").write_text(
         f"data:\n  split:\n    inner: {str(inner).lower()}\nrepeats:\n- 1\n", encoding="utf-8"
@@ -57,7 +57,7 @@ def test_another_recommendation_on_the_same_test_images_is_named(others: Callabl
         {},
         {"freeze": "1", "inner": True},
         {"freeze": "1", "tested": "b"},
-        {"freeze": "1", "data": "0" * 64},
+        {"freeze": "1", "folder": "beetles"},
         {"freeze": "1", "name": "ecsm-table5-1-0123456789ab"},
     ],
     ids=["the same one", "a trial", "other test images", "other photographs", "no advice"],
