@@ -12,7 +12,7 @@ from pipeline.advice import costs, page, plain
 from pipeline.advice.answer import Answer
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
-from pipeline.commands import advising
+from pipeline.commands import advise, advising
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.studies.results import Result
 
@@ -62,6 +62,13 @@ def on_page(answer: Answer) -> list[str]:
     return [" ".join(write(content).split()) for write in (page.page, page.as_markdown)]
 
 
+def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command prints in the end."""
+    capsys.readouterr()
+    advise._print(answer, seconds=1.0)
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("machine", "said"),
     [
@@ -70,16 +77,15 @@ def on_page(answer: Answer) -> list[str]:
     ],
 )
 def test_seconds_of_different_machines_make_no_candidate_the_cheapest(
-    machine: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+    machine: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = advised(monkeypatch, **machine)
     assert (answer.advice.name, answer.advice.best) == ("cheap", "dear")
     line = costs.sentence(answer.advice.compared.machines)
     assert line.startswith(f"Not all repeats were trained alike, which alone changes results: {said}. ")
     assert "Seconds of different machines do not compare" in line
-    html, markdown = on_page(answer)
-    assert "Seconds of different machines do not compare" in html
-    assert "Seconds of different machines do not compare" in markdown
+    assert all("Seconds of different machines do not compare" in text for text in on_page(answer))
+    assert line in printed(answer, capsys)
     table = words.table(answer)
     seconds = [row[table.header.index("a training, timed before")] for row in table.rows]
     assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in seconds] == ["1 min 0 s", "20.0 s"]
@@ -124,9 +130,10 @@ def test_of_equal_candidates_the_cheaper_one_by_seconds_that_compare_goes_on() -
     ],
 )
 def test_a_test_part_that_was_opened_before_is_not_said_to_be_opened_once(
-    others: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+    others: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = advised(monkeypatch, others=others)
+    assert said in printed(answer, capsys)
     for text in on_page(answer):
         assert said in text.replace("\\", "")
         assert "The test part, opened more than once" in text
