@@ -9,9 +9,10 @@ import pytest
 import tiny
 
 from pipeline import tracking
-from pipeline.core import paths
+from pipeline.assembly import bundling
 from pipeline.core.errors import InputError
-from pipeline.evaluation import scores
+from pipeline.evaluation.compare import repeats
+from pipeline.evaluation.compare.repeats import Folder
 from pipeline.stages import evaluate, preprocess, report, split, train
 
 READERS: dict[str, Callable[[], object]] = {
@@ -20,7 +21,7 @@ READERS: dict[str, Callable[[], object]] = {
     "train": lambda: train.main(["1"]),
     "evaluate": lambda: evaluate.main(["1"]),
     "report": report.main,
-    "rescore": lambda: scores.rescore(paths.evaluation(1), ()),
+    "bundle": lambda: bundling.own_scores([repeats.read(Folder(Path()), 1)] * 2),
 }
 READ = {
     "data/collected/manifest.csv": ("split", "preprocess", "report"),
@@ -50,11 +51,11 @@ READ = {
     "metrics/runtime/1.json": ("report",),
     "metrics/runtime/1.json.sha256": ("report",),
     "metrics/evaluate/1/scores.json": ("report",),
-    "metrics/evaluate/1/predictions.csv": ("report", "rescore"),
+    "metrics/evaluate/1/predictions.csv": ("report", "bundle"),
     "metrics/evaluate/1/pictures.json": ("report",),
     "metrics/evaluate/1/pictures.npz": ("report",),
     "metrics/evaluate/1/probe.json": ("report",),
-    "metrics/evaluate/1/logits.npy": ("rescore",),
+    "metrics/evaluate/1/logits.npy": ("bundle",),
 }
 # A part of the file's length, the bit, and whether the file's time stays as it was, by which alone DVC would know.
 FLIPS = ((0.0, 1, True), (0.3, 2, False), (0.6, 128, True), (1.0, 1, False))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from pipeline.commands import compare
-from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.evaluation import scores as scoring
 from pipeline.evaluation.compare import comparison
@@ -226,13 +225,3 @@ def test_a_score_is_at_best_one_unless_its_row_says_otherwise(many):
     result = scores(actual, 1000 * logits, list("abcdefg"))
     assert all(0 <= result[name] <= row.highest for name, row in SCORES.items())
     assert result["nll"] > 1
-
-
-def test_all_scores_come_back_from_saved_logits_and_predictions(many, tmp_path):
-    actual, logits = many
-    classes = ["C#", "épeire", *"abcde"]
-    np.save(tmp_path / "logits.npy", logits)
-    lines = ["path,actual,predicted", *(f"{n}.png,{classes[label]},x" for n, label in enumerate(actual))]
-    (tmp_path / "predictions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    digests.seal(tmp_path)
-    assert scoring.rescore(tmp_path, classes) == scores(actual, logits, classes)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from pipeline.advice import costs
 from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
@@ -50,9 +51,11 @@ class Answer(NamedTuple):
         images: how many are labeled.
         command: what runs the recommendation.
         meaning: what it does, in words.
+        costs: seconds of a training of each candidate by name, all of one machine, see `costs.of`.
         frozen: the backbones that the trials' were chosen from; empty where there was nothing to choose.
         sizes: the image sizes that the trials' was chosen from; empty where there was nothing to choose.
         next_step: a line on image sizes, where they were not tried and may be worth it; else "".
+        others: names of experiments that tested recommendations of other advices on the same test images.
     """
 
     advice: Recommendation
@@ -64,9 +67,11 @@ class Answer(NamedTuple):
     images: int
     command: str
     meaning: str
+    costs: Mapping[str, float]
     frozen: Sequence[Frozen] = ()
     sizes: Sequence[Sized] = ()
     next_step: str = ""
+    others: Sequence[str] = ()
 
 
 def sentence(answer: Answer) -> str:
@@ -110,18 +115,6 @@ def _counted(others: int) -> str:
     return "one other" if others == 1 else f"{others} others"
 
 
-def optimism(answer: Answer) -> str:
-    """Return by how much the estimate on inner divisions was above the test part's accuracy."""
-    inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
-    points = 100 * (inner.mean - tested.mean)
-    signed = f"{points:+z.1f}".replace("-", MINUS)
-    return (
-        f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
-        f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
-        "the first number; being chosen for it raises it."
-    )
-
-
 def curve(answer: Answer) -> str:
     """Return what more images are worth; "" where no curve was asked for."""
     if answer.gain is None:
@@ -153,7 +146,6 @@ def table(answer: Answer) -> Table:
     for name in sorted(answer.trials, key=lambda one: (-answer.trials[one].round, -by_name[one].mean)):
         trial, summary = answer.trials[name], by_name[name]
         spread = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
-        seconds = trial.result.seconds()
         rows.append(
             (
                 name,
@@ -162,11 +154,12 @@ def table(answer: Answer) -> Table:
                 f"{100 * summary.mean:.1f}{spread}",
                 NONE if summary.interval is None else ends(summary.interval),
                 NONE if name == advice.best else _difference(advice, name),
-                duration(seconds.mean),
+                duration(answer.costs[name]),
                 three_figures(images_a_second(trial.result)),
             )
         )
-    header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, "a training", "images/s")
+    training = "a training" if costs.compare(advice.compared.machines) else "a training, timed before"
+    header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, training, "images/s")
     return Table(header, rows, numbers_from=2)
 
 

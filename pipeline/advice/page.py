@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
-from pipeline.advice import prior, separating, size_words
+from pipeline.advice import costs, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
@@ -29,6 +29,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "sentence": words.sentence(answer),
         "command": answer.command,
         "alternative": words.alternative(answer),
+        "trained_on": costs.sentence(answer.advice.compared.machines),
         "elsewhere": prior.sentence(prior.elsewhere(record.data.set)),
         "next_step": answer.next_step,
         "sizes": size_words.table(answer.sizes) if answer.sizes else None,
@@ -38,8 +39,10 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "tried": words.table(answer),
         "tests": words.tests(answer),
         "separating": separating.lines(answer),
+        "opened": tested_words.heading(answer),
+        "others": tested_words.others(answer),
         "tested": tables.results([answer.tested]),
-        "optimism": words.optimism(answer),
+        "optimism": tested_words.optimism(answer),
         "curve": words.curve(answer),
         "points": points(answer),
         "again": again,
@@ -70,6 +73,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         literal(values["sentence"]),
         f"    {values['command']}",
         *([literal(values["alternative"])] if values["alternative"] else []),
+        *([literal(values["trained_on"])] if values["trained_on"] else []),
         *([literal(values["next_step"])] if values["next_step"] else []),
         *(["## Image sizes", markdown(values["sizes"]), literal(values["size"])] if values["sizes"] else []),
         *(["## Frozen backbones", markdown(values["backbones"])] if values["backbones"] else []),
@@ -78,9 +82,10 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         markdown(values["tried"]),
         literal(values["tests"]),
         *(["\n".join(f"- {literal(line)}" for line in values["separating"])] if values["separating"] else []),
-        "## The test part, opened once",
+        f"## {values['opened']}",
         markdown(values["tested"]),
         literal(values["optimism"]),
+        *([literal(values["others"])] if values["others"] else []),
         *more,
         "## Again",
         f"    {values['again']}",

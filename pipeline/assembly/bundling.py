@@ -197,7 +197,7 @@ def scores_of(repeats: Sequence[Repeat]) -> dict[str, Score]:
 def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOrigin:
     """Return what a network was made from."""
     runtime = results.repeats[0].runtime
-    weights = record.weights
+    weights, naming = record.weights, runtime.naming
     return BundleOrigin(
         experiment=results.key,
         recipe=record.recipe_name,
@@ -206,7 +206,7 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOri
         commit=runtime.git_commit,
         changed=runtime.git_dirty,
         code=record.code,
-        data_set=runtime.naming.data or record.data.set,
+        data_set=naming.data or record.data.set,
         data_sha256=runtime.data_sha256,
         images=record.data.images,
         parts=parts,
@@ -215,6 +215,7 @@ def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOri
         weights_license=weights.license,
         versions=dict(runtime.versions),
         run=tracking.run_of(results.key),
+        changes={name: {"value": value, "recipe": naming.own.get(name)} for name, value in naming.set_values().items()},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
+from pipeline.core import shortening
 from pipeline.core.percents import percent
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
@@ -15,6 +16,8 @@ from pipeline.networks.backbones.table import known
 # Weights' licenses as SPDX writes them that Hugging Face knows in lower case.
 KNOWN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC0-1.0", "MIT")
 TASK = "image-classification"
+# Characters of a value that is shown, such as of a list of phases.
+LONGEST = 80
 # Digits of a commit or a hash in the text; bundle.json has all.
 SHOWN = 12
 USES = {
@@ -77,6 +80,7 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "name": name(said),
         "folder": folder,
         "kind": kind,
+        "changed": changed(said),
         "classes": [escaped(one) for one in said.classes],
         "backbone": known(said.network.backbone).title,
         "attention": attention(said),
@@ -94,6 +98,22 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "made_from": list(made_from(said)),
         "license": license_text(said),
     }
+
+
+def changed(said: Description) -> str:
+    """Return what the experiment changed of its recipe; empty where an older version did not write it."""
+    if said.origin.changes is None:
+        return ""
+    words = [
+        f"{escaped(key)} {_shown(one['value'])}"
+        + ("" if one["recipe"] is None else f" (recipe {_shown(one['recipe'])})")
+        for key, one in said.origin.changes.items()
+    ]
+    return f"Changed from the recipe: {', '.join(words)}." if words else "Nothing was changed from the recipe."
+
+
+def _shown(value: object) -> str:
+    return escaped(shortening.cut(shortening.value_text(value), LONGEST))
 
 
 def name(said: Description) -> str:

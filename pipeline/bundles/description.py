@@ -112,6 +112,8 @@ class BundleOrigin:
         run: MLflow's identifier of the experiment's run; "" where there is none.
         split_sha256: of the split file of the first network's repeat; "" of a network that has none, and of versions
             without it.
+        changes: what the experiment has in place of the recipe's own values, by the key of params.yaml: each `value`,
+            and the `recipe`'s own, None where it states none; None of versions without it.
     """
 
     experiment: str
@@ -131,6 +133,7 @@ class BundleOrigin:
     versions: dict[str, Any]
     run: str
     split_sha256: str = ""
+    changes: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.core.errors import InputError, end_with, one_line_errors
+from pipeline.core.errors import InputError, end_with, one_line_errors, status_of
 
 # Each is the `command` of the module of its name, and the first sentence of its help, so that the list imports none.
 COMMANDS = {
@@ -38,7 +38,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
-        module = import_module(f"{__name__}.{HIDDEN.get(cmd_name, cmd_name)}")
+        try:
+            module = import_module(f"{__name__}.{HIDDEN.get(cmd_name, cmd_name)}")
+        except ModuleNotFoundError as error:
+            # click has no name of what is invoked yet, see `invoke`.
+            end_with(FAILED.get(cmd_name, 1), error)
+            raise
         command: click.Command = module.command
         return command
 
@@ -86,7 +91,9 @@ def main() -> None:
             if package == "pipeline":
                 raise
             # Who only applies bundles may have installed little more than torch.
-            raise InputError(
+            missing = InputError(
                 f"Python's module {package!r} is not installed, and this needs it; install orbweaver with all that "
                 "it depends on: `make setup` in a clone, or pip without --no-deps"
-            ) from None
+            )
+            end_with(status_of(error), missing)
+            raise missing from None

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.advice import answer as words
-from pipeline.advice import candidates, page, plain, prior
+from pipeline.advice import candidates, costs, page, plain, prior, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
@@ -114,7 +114,8 @@ def command(
         return
     say(prepared.lines)
     with cell_runs.alone("advise", kind="advise"):
-        answer = advising.answer(listed, rounds, ranked, trials.Runs(prepared.start).run, more=more)
+        run = trials.Runs(prepared.start).run
+        answer = advising.answer(listed, rounds, ranked, run, timed=price.by_name, more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
@@ -128,7 +129,13 @@ def _print(answer: Answer, *, seconds: float) -> None:
     """Print the answer, its command and what else is worth a line."""
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
-    for line in filter(None, (words.alternative(answer), answer.next_step)):
+    said = (
+        words.alternative(answer),
+        costs.sentence(answer.advice.compared.machines),
+        tested_words.others(answer),
+        answer.next_step,
+    )
+    for line in filter(None, said):
         click.echo(line)
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
 

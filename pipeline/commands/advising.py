@@ -1,17 +1,18 @@
 """The steps of an advice once its price is known: the trials, the recommendation, its test and its learning curve."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
-from pipeline.advice import candidates, halving, recommendation
+from pipeline.advice import candidates, costs, halving, recommendation
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
 from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
-from pipeline.running import trials
+from pipeline.running import opened, trials
 from pipeline.studies.definition import override
 from pipeline.studies.results import Result
 
@@ -33,21 +34,23 @@ def answer(
     ranked: Ranking,
     run: Run,
     *,
+    timed: Mapping[str, float],
     more: int | None,
 ) -> Answer:
-    """Return the whole answer; the test part is opened once, for what is recommended.
+    """Return the whole answer; the test part is opened for the recommended candidate alone.
 
     Args:
         listed: the candidates, the most promising first.
         rounds: how many are tried how often.
         ranked: what was chosen before, with what all set besides.
         run: what runs trials.
+        timed: seconds of a training of each candidate, timed on this machine.
         more: how many more images to judge; None for as many as there are.
     """
     given = ranked.words
-    tried = _tried(listed, rounds, given, run)
-    costs = {name: trial.result.seconds().mean for name, trial in tried.items()}
-    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], costs)
+    tried = _tried(listed, rounds, given, run, timed)
+    cost = costs.of({name: trial.result for name, trial in tried.items()}, timed)
+    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], cost)
     chosen = next(one for one in listed if one.name == advice.name)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
     points = _points(chosen, given, run)
@@ -62,13 +65,17 @@ def answer(
         images=images,
         command=_command(chosen, given),
         meaning=candidates.meaning(chosen.settings),
+        costs=cost,
         frozen=ranked.frozen,
         sizes=ranked.sizes,
         next_step=ranked.next_step,
+        others=opened.others(Path.cwd(), tested.repeats[0]),
     )
 
 
-def _tried(listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence[str], run: Run) -> dict[str, Trial]:
+def _tried(
+    listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence[str], run: Run, timed: Mapping[str, float]
+) -> dict[str, Trial]:
     """Run all rounds; what is left in one is decided by the inner divisions of the one before."""
     settings = {one.name: one.settings for one in listed}
     results: dict[str, Result] = {}
@@ -78,7 +85,8 @@ def _tried(listed: Sequence[Candidate], rounds: Sequence[Round], given: Sequence
         say([f"round {number} of {len(rounds)}: {', '.join(names)}, n = {repeats}"])
         ended = run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given)
         results.update(ended)
-        return {name: Tried(one.summary().mean, one.seconds().mean) for name, one in ended.items()}
+        cost = costs.of(ended, timed)
+        return {name: Tried(one.summary().mean, cost[name]) for name, one in ended.items()}
 
     last = halving.run([one.name for one in listed], rounds, attempt)
     return {name: Trial(results[name], number) for name, number in last.items()}

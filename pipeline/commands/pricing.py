@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 import click
+import torch
 from tqdm import tqdm
 
 from pipeline.advice import candidates, halving
@@ -17,9 +18,9 @@ from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
-from pipeline.assembly.machine import machine
+from pipeline.assembly.machine import device_model, machine
 from pipeline.config import Resolved
-from pipeline.core import errors, paths
+from pipeline.core import errors, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
@@ -34,7 +35,7 @@ A_TRAINING, A_CELL = 5, 8
 IMPORTS = "import pipeline.stages.train"
 # Of so many starts the quickest counts: others wait for whatever else the machine does.
 STARTS = 3
-# Seconds by the key of a trial's cell, in the user's own clone, and those of a program's start.
+# By machine: seconds by the key of a trial's cell, in the user's own clone, and those of a program's start.
 MEASURED, STARTING = Path(".dvc/tmp/advice/seconds.json"), "starting"
 
 
@@ -137,7 +138,9 @@ def price(
 def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Price, list[str]]:
     """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
-    before: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    every: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    here = _here()
+    before = every.get(here, {})
     known = {} if anew else {**before}
     by_name, refused = dict[str, float](), list[str]()
     try:
@@ -154,9 +157,9 @@ def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Pri
                 refused.append(f"{cell.name}: {_reason(error)}")
     finally:
         # Whatever ends it: what was measured is not measured again.
-        if (every := before | known) != before:
+        if (after := before | known) != before:
             with paths.written_whole(file) as target:
-                target.write_text(json.dumps(every) + "\n", encoding="utf-8")
+                target.write_text(json.dumps(every | {here: after}) + "\n", encoding="utf-8")
     return Price(by_name, known[STARTING], len(possible)), refused
 
 
@@ -196,6 +199,12 @@ def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
         for line in refused:
             click.echo(f"advise: left out: {line}", err=True)
         return list(planned.values())
+
+
+def _here() -> str:
+    """Return the name of this machine: a clone may be on a file system that others have too."""
+    model = device_model(torch.device(seeding.choose_device("auto")))
+    return ", ".join(filter(None, (model, provenance.processor())))
 
 
 def _starting() -> float:

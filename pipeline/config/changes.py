@@ -29,7 +29,9 @@ def naming(resolved: Resolved) -> Naming:
     row, data = SETS[resolved.recipe.data.set], resolved.recipe.data.set
     own = row.given_by == "folder" and not row.is_published
     name = Path(resolved.settings.axes.folder).name if own else data
-    return Naming(data=name or data, changes=changes(resolved, provenance.committed(paths.PARAMS)))
+    committed = provenance.committed(paths.PARAMS)
+    changed = changes(resolved, committed)
+    return Naming(data=name or data, changes=changed, own=own_values(resolved, committed, changed))
 
 
 def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
@@ -43,9 +45,8 @@ def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
         committed: params.yaml of the commit that is checked out; None outside git.
     """
     values = resolved.settings.values
-    known = isinstance(committed, Mapping) and resolved.recipe.recipe in (committed.get("recipes") or {})
-    before = committed if known else values
-    base = deepcopy(dict(values)) | {block: deepcopy(before[block]) for block in BLOCKS} | dict.fromkeys(AXES, AUTO)
+    before = _before(resolved, committed)
+    base = _base(resolved, committed)
     found = {axis: values[axis] for axis in AXES if values[axis] != AUTO}
     there = dict(flat({block: base[block] for block in BLOCKS}))
     here = dict(flat({block: values[block] for block in BLOCKS}))
@@ -61,6 +62,38 @@ def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
             found = fewer
     taken_back = {axis: AUTO for axis in AXES if before.get(axis, AUTO) != AUTO and values[axis] == AUTO}
     return found | taken_back
+
+
+def own_values(resolved: Resolved, committed: Any, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe's own values of what an experiment changes, on its images where it has values for these.
+
+    Args:
+        resolved: the experiment.
+        committed: params.yaml of the commit that is checked out; None outside git.
+        changed: what `changes` returned.
+    """
+    base = _base(resolved, committed)
+    by_data = {axis: value for axis, value in changed.items() if axis == "data"}
+    alone, here = _recipe(base, {}), _recipe(base, by_data)
+    values = {}
+    for name in changed:
+        recipe = alone if name == "data" else here
+        values[name] = at(recipe.plain() if recipe else {}, AXES[name]) if name in AXES else at(base, name)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _before(resolved: Resolved, committed: Any) -> Mapping[str, Any]:
+    """Return params.yaml of the commit, or where that is none of this kind the experiment's own."""
+    known = isinstance(committed, Mapping) and resolved.recipe.recipe in (committed.get("recipes") or {})
+    before: Mapping[str, Any] = committed if known else resolved.settings.values
+    return before
+
+
+def _base(resolved: Resolved, committed: Any) -> dict[str, Any]:
+    """Return the values that give the recipe itself: the commit's blocks with every axis at `auto`."""
+    before = _before(resolved, committed)
+    blocks = {block: deepcopy(before[block]) for block in BLOCKS}
+    return deepcopy(dict(resolved.settings.values)) | blocks | dict.fromkeys(AXES, AUTO)
 
 
 def _settable(name: str, there: Mapping[str, Any]) -> str:

@@ -58,7 +58,8 @@ def end_with(status: int, error: Exception) -> None:
     setattr(error, _STATUS, status)
 
 
-def _status(error: Exception) -> int:
+def status_of(error: Exception) -> int:
+    """Return the status that an error ends the program with."""
     return int(getattr(error, _STATUS, 1))
 
 
@@ -84,12 +85,12 @@ def one_line_errors(name: str) -> Iterator[None]:
         yield
     except InputError as error:
         print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
-        raise SystemExit(_status(error)) from None
+        raise SystemExit(status_of(error)) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         line = shortening.line(f"{where}{error.strerror or error}")
         print(f"{name}: error: {line}{_room(error)}", file=sys.stderr)
-        raise SystemExit(_status(error)) from None
+        raise SystemExit(status_of(error)) from None
     except StoppedError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
@@ -103,4 +104,4 @@ def one_line_errors(name: str) -> Iterator[None]:
             traceback.print_exception(error)
         else:
             raise
-        raise SystemExit(_status(error)) from None
+        raise SystemExit(status_of(error)) from None

@@ -3,11 +3,10 @@
 No result follows from it, and no stage is run again for it.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.core.shortening import cut
+from pipeline.core.shortening import cut, value_text
 from pipeline.core.types import Amount, Name, Section
 
 AUTO = "auto"
@@ -21,10 +20,12 @@ class Naming(Section):
         data: the set; of the user's own photographs the last name of their folder, never the path to it.
         changes: what it has in place of its recipe's own values, by the key of params.yaml; `auto` only takes back
             what the commit has at the top of that file.
+        own: the recipe's own values of these, by the same keys; of what it does not state there is none.
     """
 
     data: str = ""
     changes: Mapping[str, Any] = {}
+    own: Mapping[str, Any] = {}
 
     def words(self) -> tuple[str, ...]:
         """Return the changes as KEY=VALUE, the key's last part, in the order of params.yaml.
@@ -32,8 +33,11 @@ class Naming(Section):
         >>> Naming(data="spiders", changes={"data": "folder", "lr": 0.0001, "defaults.train.schedule": "step"}).words()
         ('data=spiders', 'lr=0.0001', 'schedule=step')
         """
-        shown = {name: self.data if name == "data" else value for name, value in self.changes.items() if value != AUTO}
-        return tuple(f"{name.rpartition('.')[2]}={_text(value)}" for name, value in shown.items())
+        return tuple(f"{name.rpartition('.')[2]}={value_text(value)}" for name, value in self.set_values().items())
+
+    def set_values(self) -> dict[str, Any]:
+        """Return the changes that set a value, with the name of the images in place of `folder`."""
+        return {name: self.data if name == "data" else value for name, value in self.changes.items() if value != AUTO}
 
     def text(self) -> str:
         """Return the words in a line, cut where there are very many."""
@@ -48,9 +52,3 @@ class Own(Section):
 
     attention: Name
     amount: Amount
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

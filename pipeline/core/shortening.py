@@ -1,5 +1,6 @@
 """Given values in messages: short, on one line, and without signs that a terminal would obey."""
 
+import json
 import re
 from datetime import date
 from typing import Any
@@ -22,6 +23,17 @@ def shown(value: Any) -> str:
         # Python writes no whole number of more than 4,300 digits.
         return "a number of more than 4,300 digits"
     return cut(text, LONGEST_VALUE, f" ({len(value):,} characters)" if isinstance(value, str) else None)
+
+
+def value_text(value: object) -> str:
+    """Return the value of a setting as people read it.
+
+    >>> value_text(0.0001), value_text("3b"), value_text([{"freeze": "1"}])
+    ('0.0001', '3b', '[{"freeze":"1"}]')
+    """
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def cut(text: str, longest: int, size: str | None = None) -> str:

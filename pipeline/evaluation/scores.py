@@ -1,16 +1,13 @@
 """Table of scores, each computed from the actual classes and the network's logits."""
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
 
-from pipeline.core import digests
 from pipeline.core.choices import Choice
 from pipeline.core.errors import InputError
 from pipeline.evaluation.predictions import BINS, FloatArray, IntArray, Predictions
@@ -173,26 +170,6 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
         "confusion": predictions.confusion.tolist(),
         "reliability": predictions.calibration[1],
     }
-
-
-def rescore(folder: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of one evaluation from its saved logits and predictions, without network or images.
-
-    Args:
-        folder: metrics/evaluate/N, with logits.npy and predictions.csv.
-        classes: the K names in the order of the logits, as record.json has them.
-
-    Returns:
-        The same as `scores` returned in the evaluation.
-
-    Raises:
-        InputError: for a file that is not what the evaluation wrote.
-    """
-    digests.check(folder / "predictions.csv", folder / "logits.npy")
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as stream:
-        labels = [row["actual"] for row in csv.DictReader(stream)]
-    place = {name: number for number, name in enumerate(classes)}
-    return scores(np.array([place[label] for label in labels]), np.load(folder / "logits.npy"), classes)
 
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:

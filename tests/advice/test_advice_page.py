@@ -16,7 +16,17 @@ def content(**values: Any) -> dict[str, Any]:
         "",
     )
     tables = dict.fromkeys(("tried", "tested", "points"), EMPTY)
-    absent = {"next_step": "", "sizes": None, "size": "", "caption": "", "backbones": None, "separating": []}
+    absent = {
+        "next_step": "",
+        "trained_on": "",
+        "opened": "",
+        "others": "",
+        "sizes": None,
+        "size": "",
+        "caption": "",
+        "backbones": None,
+        "separating": [],
+    }
     return words | tables | absent | values
 
 

@@ -33,7 +33,8 @@ def experiment(name: str, *repeats: Sequence[bool] | range) -> Experiment:
 
 def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0) -> Answer:
     """An answer of candidates that cost the more, the later they stand."""
-    advice = recommend(candidates, {one.name: float(cost) for cost, one in enumerate(candidates)})
+    costs = {one.name: float(cost) for cost, one in enumerate(candidates)}
+    advice = recommend(candidates, costs)
     trials: dict[str, Any] = {}
     for one in candidates:
         runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed))]
@@ -41,7 +42,7 @@ def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100
         result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
         trials[one.name] = Trial(result, 1)
     unused: Any = None
-    return Answer(advice, trials, 1, unused, gain, {}, IMAGES, "dvc exp run", "the head trains")
+    return Answer(advice, trials, 1, unused, gain, {}, IMAGES, "dvc exp run", "the head trains", costs)
 
 
 def pair_of(a: Experiment, b: Experiment) -> Pair:

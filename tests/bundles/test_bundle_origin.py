@@ -20,3 +20,24 @@ def test_the_users_own_photographs_have_the_name_of_their_folder(clone, files, m
     digests.seal(runtime)
     results = tracking.read(tracking.Folder(Path()))
     assert bundling.origin(results.repeats[0].record, results, {}).data_set == name
+
+
+@pytest.mark.parametrize(
+    ("naming", "changes"),
+    [
+        ({}, {}),
+        (
+            {"data": "spiders", "changes": {"data": "folder", "lr": 1e-4, "freeze": "auto"}, "own": {"lr": 2e-3}},
+            {"data": {"value": "spiders", "recipe": None}, "lr": {"value": 1e-4, "recipe": 2e-3}},
+        ),
+    ],
+)
+def test_what_was_changed_of_the_recipe_is_part_of_it(clone, files, monkeypatch, naming, changes):
+    monkeypatch.setattr(tracking, "run_of", lambda key: "")
+    files.experiment(clone, repeats=(1,))
+    runtime = Path("metrics/runtime/1.json")
+    values = json.loads(runtime.read_text(encoding="utf-8"))
+    runtime.write_text(json.dumps(values | {"naming": naming}), encoding="utf-8")
+    digests.seal(runtime)
+    results = tracking.read(tracking.Folder(Path()))
+    assert bundling.origin(results.repeats[0].record, results, {}).changes == changes

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from described import CALIBRATED, ENSEMBLE, FINAL, ORIGIN, REPEAT, of
@@ -46,6 +47,31 @@ def test_scores_are_those_of_the_description() -> None:
     assert "the score of the chosen one is optimistic" in text
     assert "| accuracy | 87.5 % | 80.0 % to 92.5 % |" in text
     assert "| NLL | 0.500 | none |" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (None, ""),
+        ({}, "Nothing was changed from the recipe."),
+        ({"lr": {"value": 0.0001, "recipe": 0.001}}, "Changed from the recipe: lr 0.0001 (recipe 0.001)."),
+        (
+            {
+                "data": {"value": "my_spiders", "recipe": "synthetic"},
+                "defaults.train.schedule": {"value": "step", "recipe": None},
+            },
+            r"Changed from the recipe: data my\_spiders (recipe synthetic), defaults.train.schedule step.",
+        ),
+    ],
+    ids=["a bundle of an older version", "none", "one", "two"],
+)
+def test_what_was_changed_of_the_recipe_is_said(changes: dict[str, Any] | None, said: str) -> None:
+    text = card.text(of(changes=changes))
+    assert ("from the recipe" in text) == bool(said)
+    assert said in text
+    intro = text.partition("# ResNet-18 for folder")[2].partition("## Use")[0]
+    assert said in intro
+    assert "\n\n\n" not in text
 
 
 def test_a_single_repeat_is_not_shown_twice() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.commands import pricing
 
+HERE = "this machine"
 # Seconds of a training, or why it has none.
 OUTCOMES: dict[str, float | Exception] = {"a": 10.0, "b": RuntimeError("CUDA out of memory. Tried to"), "c": 30.0}
 
@@ -25,13 +26,14 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(pricing.paths, "root", lambda: tmp_path)
     monkeypatch.setattr(pricing, "_starting", lambda: 1.0)
+    monkeypatch.setattr(pricing, "_here", lambda: HERE)
     monkeypatch.setattr(pricing, "_seconds", seconds)
     possible: Any = [SimpleNamespace(key=f"key-{name}", name=name, resolved=name) for name in OUTCOMES]
     return lambda **options: pricing._measured(possible, 3, **options)
 
 
-def kept(folder: Path) -> dict[str, float]:
-    read: dict[str, float] = json.loads((folder / pricing.MEASURED).read_text(encoding="utf-8"))
+def kept(folder: Path) -> dict[str, dict[str, float]]:
+    read: dict[str, dict[str, float]] = json.loads((folder / pricing.MEASURED).read_text(encoding="utf-8"))
     return read
 
 
@@ -47,7 +49,7 @@ def test_what_was_measured_is_kept_whatever_ends_it(
     monkeypatch.setitem(OUTCOMES, "b", RuntimeError("a mistake of the program"))
     with pytest.raises(RuntimeError, match="a mistake"):
         measure(anew=False)
-    assert kept(tmp_path) == {"starting": 1.0, "key-a": 10.0}
+    assert kept(tmp_path) == {HERE: {"starting": 1.0, "key-a": 10.0}}
 
 
 def test_a_price_that_is_asked_for_is_measured_anew_and_kept(
@@ -55,13 +57,26 @@ def test_a_price_that_is_asked_for_is_measured_anew_and_kept(
 ) -> None:
     file = tmp_path / pricing.MEASURED
     file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"starting": 90.0, "key-a": 900.0, "key-other": 5.0}), encoding="utf-8")
+    file.write_text(json.dumps({HERE: {"starting": 90.0, "key-a": 900.0, "key-other": 5.0}}), encoding="utf-8")
     monkeypatch.setitem(OUTCOMES, "b", 20.0)
     before = measure(anew=False)[0]
     assert (before.starting, before.by_name) == (90.0, {"a": 900.0, "b": 20.0, "c": 30.0})
     anew = measure(anew=True)[0]
     assert (anew.starting, anew.by_name) == (1.0, {"a": 10.0, "b": 20.0, "c": 30.0})
-    assert kept(tmp_path) == {"starting": 1.0, "key-a": 10.0, "key-other": 5.0, "key-b": 20.0, "key-c": 30.0}
+    assert kept(tmp_path)[HERE] == {"starting": 1.0, "key-a": 10.0, "key-other": 5.0, "key-b": 20.0, "key-c": 30.0}
+
+
+def test_seconds_of_another_machine_are_not_taken_for_those_of_this_one(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / pricing.MEASURED
+    file.parent.mkdir(parents=True)
+    other = {"starting": 90.0, "key-a": 900.0}
+    # As versions before wrote it, and by machine.
+    file.write_text(json.dumps({"key-a": 900.0, "another machine": other}), encoding="utf-8")
+    price = measure(anew=False)[0]
+    assert (price.starting, price.by_name) == (1.0, {"a": 10.0, "c": 30.0})
+    assert kept(tmp_path)["another machine"] == other
 
 
 def test_the_quickest_of_some_starts_counts(monkeypatch: pytest.MonkeyPatch) -> None:

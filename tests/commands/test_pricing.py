@@ -106,9 +106,11 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
     monkeypatch.setattr(advise.ranking, "ranking", step(ranked))
     monkeypatch.setattr(advise.pricing, "price", step(PRICE))
-    found = SimpleNamespace(command="dvc exp run", next_step="")
+    advice = SimpleNamespace(compared=SimpleNamespace(machines={}))
+    found = SimpleNamespace(command="dvc exp run", next_step="", others=(), advice=advice)
     monkeypatch.setattr(advise.advising, "answer", step(found))
     monkeypatch.setattr(advise, "words", SimpleNamespace(sentence=lambda _: "Use a.", alternative=lambda _: ""))
+    monkeypatch.setattr(advise.costs, "sentence", lambda _: "")
 
 
 @pytest.mark.usefixtures("stubbed")

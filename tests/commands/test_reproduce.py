@@ -7,7 +7,7 @@ import click.testing
 import pytest
 import yaml
 
-from pipeline import tracking
+from pipeline import commands, tracking
 from pipeline.commands import main, reproduce
 from pipeline.core import digests
 from pipeline.core.errors import InputError
@@ -75,6 +75,20 @@ def test_a_run_that_nobody_knows_has_another_status_than_one_that_differs(projec
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2
+
+
+@pytest.mark.parametrize("within", ["the command", "its module"])
+def test_a_module_that_is_not_installed_has_the_status_of_an_error(project, monkeypatch, capsys, within):
+    def missing(*_):
+        raise ModuleNotFoundError("No module named 'mlflow'", name="mlflow")
+
+    place = (tracking, "recorded") if within == "the command" else (commands, "import_module")
+    monkeypatch.setattr(*place, missing)
+    monkeypatch.setattr(sys, "argv", ["orbweaver", "reproduce", "RUN"])
+    with pytest.raises(SystemExit) as left:
+        commands.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("orbweaver: error: Python's module 'mlflow' is not installed")
 
 
 def test_a_repeat_that_the_run_has_not_is_refused():

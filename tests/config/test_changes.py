@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from pipeline import config
-from pipeline.config.changes import changes, naming
+from pipeline.config.changes import changes, naming, own_values
 from pipeline.core.naming import Naming
 
 
@@ -86,6 +86,26 @@ def test_a_line_that_was_taken_out_of_the_recipe_is_said_with_the_value_that_dec
     found = changes(resolved(values), committed)
     assert found == {"recipes.quick.train.schedule": "cosine"}
     assert resolved(put(committed, found)).recipe == resolved(values).recipe
+
+
+@pytest.mark.parametrize(
+    ("words", "recipes_own"),
+    [
+        ({}, {}),
+        ({"lr": 1e-4, "freeze": "3c", "budget": 2}, {"lr": 2e-3, "freeze": "3b", "budget": 5}),
+        ({"data": "digits", "image_size": 48}, {"data": "synthetic", "image_size": 96}),
+        ({"defaults.train.weight_decay": 1e-4}, {"defaults.train.weight_decay": 0.0}),
+        ({"recipes.quick.train.label_smoothing": 0.1}, {}),
+        (
+            {"recipe": "spa_gca", "data": "mit67", "backbone": "resnet18"},
+            {"data": "dogs", "backbone": "resnet50"},
+        ),
+    ],
+)
+def test_the_recipes_own_values_are_those_that_hold_without_the_changes(words, recipes_own):
+    committed = tiny.shipped()
+    experiment = resolved(put(committed, words))
+    assert own_values(experiment, committed, changes(experiment, committed)) == recipes_own
 
 
 @pytest.mark.parametrize("committed", [None, {}, {"recipes": None}, [], {"recipes": {"quick": {}}, "defaults": 1}])

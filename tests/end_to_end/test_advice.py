@@ -2,12 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from clones import Clone
 
 from pipeline.commands import advise
 from pipeline.core.errors import InputError
+from pipeline.evaluation.compare import repeats
+from pipeline.experiments import revisions
+from pipeline.running import opened
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +34,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     # Only those that are tried were measured.
     tried = re.search(r"advise: trials: (\d+) of ", told)
     assert tried
-    measured = json.loads((stubbed.root / ".dvc/tmp/advice/seconds.json").read_text(encoding="utf-8"))
+    [measured] = json.loads((stubbed.root / ".dvc/tmp/advice/seconds.json").read_text(encoding="utf-8")).values()
     assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
@@ -61,6 +65,21 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "orbweaver advise --trainings 4 --sizes 32,48 --more 500</code>" in page
     assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
+    assert answer["other_tests"] == []
+    # An advice that recommends other settings on these images finds the test of this one, and none of its trials.
+    [name] = others(stubbed.root, answer["recommended"], lr=0.5)
+    assert name.startswith(f"advice-{answer['recommended']}-")
+
+
+def others(root: Path, recommended: str, *, lr: float) -> list[str]:
+    """Return what is found of the recommendation's own test, as if it had had another learning rate."""
+    for name, revision in revisions.experiments(root):
+        one = repeats.read(revisions.Revision(root, revision), 1)
+        recipe = one.record.recipe
+        if re.fullmatch(rf"advice-{recommended}-[0-9a-f]{{12}}", name) and not recipe.data.split.inner:
+            other = recipe.model_copy(update={"train": recipe.train.model_copy(update={"lr": lr})})
+            return opened.others(root, one._replace(record=one.record.model_copy(update={"recipe": other})))
+    raise AssertionError(f"{recommended} was not tested")
 
 
 def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, monkeypatch: pytest.MonkeyPatch) -> None:

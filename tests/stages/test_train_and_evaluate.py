@@ -595,5 +595,8 @@ def test_early_stop_is_refused_where_there_is_no_validation_part_before_anything
 def test_all_scores_come_back_from_the_saved_logits_without_a_network() -> None:
     train.main(["1"])
     evaluate.main(["1"])
-    again = scores.rescore(paths.evaluation(1), record().data.classes)
+    place = {name: number for number, name in enumerate(record().data.classes)}
+    with (paths.evaluation(1) / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+        actual = np.array([place[row["actual"]] for row in csv.DictReader(stream)])
+    again = scores.scores(actual, np.load(paths.evaluation(1) / "logits.npy"), list(place))
     assert Scores.model_validate(again) == scored()

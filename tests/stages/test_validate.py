@@ -61,7 +61,9 @@ def photographs(tmp_path: Path) -> Path:
 def test_the_file_is_the_resolved_recipe_with_every_key_and_says_what_it_is() -> None:
     text = validated(freeze="3c").decode()
     resolved = config.resolve(config.load()).recipe
-    resolved = resolved.model_copy(update={"naming": Naming(data="synthetic", changes={"freeze": "3c"})})
+    resolved = resolved.model_copy(
+        update={"naming": Naming(data="synthetic", changes={"freeze": "3c"}, own={"freeze": "3b"})}
+    )
     assert text.startswith("# Written by the stage validate from params.yaml: ")
     assert read_yaml(paths.RECIPE) == resolved.model_dump(mode="json")
     assert type(resolved).read() == resolved
@@ -375,6 +377,7 @@ def test_what_a_recipe_changes_for_a_data_set_is_in_the_file_and_nothing_else_is
         files[data] = dict(flat(read_yaml(paths.RECIPE)))
     differing = {key: value for key, value in files["mit67"].items() if files["dogs"].get(key) != value}
     assert (differing.pop("naming.data"), differing.pop("naming.changes.data")) == ("mit67", "mit67")
+    assert differing.pop("naming.own.data") == "dogs"
     strengths = {key: differing.pop(key) for key in list(differing) if key.endswith(".alpha")}
     assert differing == {"data.set": "mit67", "network.backbone": "resnet50", "network.weights": "places365"}
     assert strengths == {f"options.regularizer.{method}.alpha": 0.01 for method in ("spa", "gca")}

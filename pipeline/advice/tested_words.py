@@ -1,0 +1,36 @@
+"""The test part in words: how often it was opened, and how far its accuracy is from that of the trials."""
+
+from pipeline.advice.answer import MINUS, Answer, summaries
+from pipeline.core.percents import percent
+
+# So many experiments are named.
+NAMED = 3
+
+
+def heading(answer: Answer) -> str:
+    """Return the title of the section on the test part."""
+    return "The test part, opened more than once" if answer.others else "The test part, opened once"
+
+
+def others(answer: Answer) -> str:
+    """Return that other advices have opened the test part too; "" where none has."""
+    if not (count := len(answer.others)):
+        return ""
+    names = ", ".join(answer.others[:NAMED]) + (f" and {count - NAMED:,} more" if count > NAMED else "")
+    whose = "the recommendation of another advice" if count == 1 else f"{count:,} other recommendations"
+    return (
+        f"This test part was opened for {whose} too ({names}): the accuracy of one that is chosen among several by "
+        "it is a little optimistic."
+    )
+
+
+def optimism(answer: Answer) -> str:
+    """Return by how much the estimate on inner divisions was above the test part's accuracy."""
+    inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
+    points = 100 * (inner.mean - tested.mean)
+    signed = f"{points:+z.1f}".replace("-", MINUS)
+    return (
+        f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
+        f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
+        "the first number; being chosen for it raises it."
+    )

@@ -1,0 +1,143 @@
+"""What an advice takes for the cheapest where its candidates were trained on different machines."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import written_results
+
+from pipeline.advice import answer as words
+from pipeline.advice import costs, page, plain
+from pipeline.advice.answer import Answer
+from pipeline.advice.candidates import Candidate
+from pipeline.advice.halving import Round
+from pipeline.commands import advise, advising
+from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.studies.results import Result
+
+IMAGES = 100
+# As timed on one machine before the trials.
+TIMED = {"dear": 60.0, "cheap": 20.0}
+# Seconds of the trainings.
+TRAINED = {"dear": 10.0, "cheap": 40.0}
+
+
+def repeat(number: int, *, seconds: float, right: int, **machine: Any) -> Repeat:
+    rows = [
+        {"path": f"{number}/{image}", "actual": "a", "predicted": "a", "correct": str(int(image < right))}
+        for image in range(IMAGES)
+    ]
+    record = written_results.record_of(number, written_results.settings_of("quick"))
+    history = [{"epoch": "1", "train_loss": "0.5", "train_accuracy": "0.5"}]
+    runtime = written_results.runtime_of(train_seconds=seconds, **machine)
+    return Repeat(number, record, runtime, written_results.scores_of(nll=0.5), history, rows)
+
+
+def advised(
+    monkeypatch: pytest.MonkeyPatch, *, right: Mapping[str, int] | None = None, others: Sequence[str] = (), **other: Any
+) -> Answer:
+    """The advice on two candidates, the cheap one of which was trained with other values of the run time's file."""
+    right = right or {"dear": 90, "cheap": 89}
+    trained = {
+        name: Result(name, [repeat(1, seconds=seconds, right=right[name], **(other if name == "cheap" else {}))])
+        for name, seconds in TRAINED.items()
+    }
+    tested = [repeat(number, seconds=1.0, right=88) for number in (1, 2, 3)]
+
+    def run(settings: Mapping[str, Any], _: Sequence[str]) -> dict[str, Result]:
+        if all(one["defaults.data.split.inner"] and one["repeats"] == [1] for one in settings.values()):
+            return {name: trained[name] for name in settings}
+        return {name: Result(name, tested) for name in settings}
+
+    monkeypatch.setattr(advising.opened, "others", lambda *_: others)
+    listed = [Candidate(name, {"freeze": "3b", "augmentation": "none"}) for name in TRAINED]
+    ranked: Any = SimpleNamespace(words=[], frozen=(), sizes=(), next_step="")
+    return advising.answer(listed, [Round(2, 1)], ranked, run, timed=TIMED, more=None)
+
+
+def on_page(answer: Answer) -> list[str]:
+    """The page and its Markdown, in one line each."""
+    content = page.content(answer, name="spiders", again="orbweaver advise")
+    return [" ".join(write(content).split()) for write in (page.page, page.as_markdown)]
+
+
+def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command prints in the end."""
+    capsys.readouterr()
+    advise._print(answer, seconds=1.0)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ({"device_name": "An old CPU"}, "device A <CPU> (1 candidate), An old CPU (1 candidate)"),
+        ({"threads": 1}, "threads 2 (1 candidate), 1 (1 candidate)"),
+    ],
+)
+def test_seconds_of_different_machines_make_no_candidate_the_cheapest(
+    machine: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = advised(monkeypatch, **machine)
+    assert (answer.advice.name, answer.advice.best) == ("cheap", "dear")
+    line = costs.sentence(answer.advice.compared.machines)
+    assert line.startswith(f"Not all repeats were trained alike, which alone changes results: {said}. ")
+    assert "Seconds of different machines do not compare" in line
+    assert all("Seconds of different machines do not compare" in text for text in on_page(answer))
+    assert line in printed(answer, capsys)
+    table = words.table(answer)
+    seconds = [row[table.header.index("a training, timed before")] for row in table.rows]
+    assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in seconds] == ["1 min 0 s", "20.0 s"]
+    data = plain.as_data(answer)["inner"]
+    assert {name: (one["seconds"], one["cost"]) for name, one in data.items()} == {
+        name: (TRAINED[name], TIMED[name]) for name in TRAINED
+    }
+
+
+def test_seconds_of_one_machine_decide_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = advised(monkeypatch, right={"dear": 89, "cheap": 90})
+    assert (answer.advice.name, answer.advice.best) == ("dear", "cheap")
+    assert answer.costs == TRAINED
+    assert costs.sentence(answer.advice.compared.machines) == ""
+    assert all("trained alike" not in text for text in on_page(answer))
+    assert "a training" in words.table(answer).header
+
+
+def test_of_versions_alone_seconds_compare_and_the_versions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = advised(monkeypatch, versions={"python": "3.11.7", "torch": "2.9.0"})
+    assert answer.costs == TRAINED
+    assert costs.sentence(answer.advice.compared.machines) == (
+        "Not all repeats were trained alike, which alone changes results: "
+        "torch 2.15.0 (1 candidate), 2.9.0 (1 candidate)."
+    )
+
+
+def test_of_equal_candidates_the_cheaper_one_by_seconds_that_compare_goes_on() -> None:
+    def result(**machine: Any) -> Result:
+        return Result("", [repeat(1, seconds=1.0, right=90, **machine)])
+
+    assert costs.of({"dear": result(), "cheap": result(threads=1)}, TIMED) == TIMED
+    # One that was left out in the round counts for nothing.
+    assert costs.of({"dear": result(threads=1)}, TIMED) == {"dear": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (["advice-1-aa"], "opened for the recommendation of another advice too (advice-1-aa): the accuracy of one"),
+        ([f"advice-{n}-aa" for n in range(5)], "opened for 5 other recommendations too (advice-0-aa, advice-1-aa,"),
+    ],
+)
+def test_a_test_part_that_was_opened_before_is_not_said_to_be_opened_once(
+    others: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = advised(monkeypatch, others=others)
+    assert said in printed(answer, capsys)
+    for text in on_page(answer):
+        assert said in text.replace("\\", "")
+        assert "The test part, opened more than once" in text
+    assert plain.as_data(answer)["other_tests"] == others
+    for text in on_page(advised(monkeypatch)):
+        assert "The test part, opened once" in text
+        assert "is a little optimistic" not in text
