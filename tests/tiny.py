@@ -265,7 +265,8 @@ _FOUND: dict[Any, Any] = {}
 
 def _found_once(find: Any) -> Any:
     def found(rows: Any, folder: Path, extract: Any) -> Any:
-        key = tuple(rows)
+        # Neither labels nor named groups have a say.
+        key = tuple((row.path, row.sha256) for row in rows)
         if key not in _FOUND:
             _FOUND[key] = find(rows, folder, extract)
         return _FOUND[key]

@@ -73,6 +73,7 @@ def told() -> dict[str, object]:
     return page.content("mine", STUDY, FOUND, commands=AGAIN)
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_ours_stand_beside_as_printed_and_what_is_missing_says_so(told: dict[str, object]) -> None:
     table = told["results"]
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
@@ -119,6 +120,7 @@ def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[st
 
 
 @pytest.mark.parametrize(("others", "words"), [(("head",), "the other"), (("head", "body"), "any of the 2 others")])
+@pytest.mark.usefixtures("uncharted")
 def test_a_best_cell_that_may_be_chance_is_said_to_be_no_better(others: tuple[str, ...], words: str) -> None:
     study = Study.model_validate({"title": "T", "cells": dict.fromkeys(("top", *others))})
     alike = [cell("top", 20, 21, 21), *(cell(name, 20, 21, 20) for name in others)]
@@ -151,6 +153,7 @@ def test_one_repeat_has_a_value_without_interval_and_repeats_in_the_chart() -> N
     assert not {"a repeat", "mean", "printed"} & texts
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
     one = repeat(1, 20)
     naming = Naming(data="clothing10", changes={"data": "folder"})
@@ -238,6 +241,7 @@ def test_where_the_baseline_is_the_best_each_other_is_told_once_against_it() -> 
     assert [(one.a, one.b) for one in results.differences(group).pairs] == [("top", "head"), ("all", "head")]
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_a_cell_that_does_not_fit_the_baseline_is_left_out_with_the_reason() -> None:
     odd = cell("odd", 20, 20, 20, 39, 39)
     cells = [cell("head", 20, 21, 20), odd._replace(repeats=odd.repeats[3:]), cell("top", 36, 38, 37)]
@@ -347,6 +351,7 @@ def test_what_makes_the_cells_and_the_page_again_is_named(told: dict[str, object
     assert all(command in text for command in AGAIN for text in (page.page(told), page.as_markdown(told)))
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -> None:
     probes = {n: Probe("", {f"{n}/{place}.png": place < 20 for place in range(IMAGES)}) for n in (1, 2, 3)}
     cells = [cell("top", 36, 38, 37)._replace(probes=probes), cell("all", 20, 20, 20)]
@@ -362,6 +367,7 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
     assert page.PROBE not in page.as_markdown(without)
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_the_cells_of_a_page_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compared, compare = [], results.differences
     monkeypatch.setattr(results, "differences", lambda group: compared.append(group.name) or compare(group))
@@ -411,6 +417,7 @@ def packed_at(size: int, one: Result) -> Result:
     return one._replace(repeats=repeats, images="manifest")
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_cells_on_the_same_photographs_of_other_sizes_are_compared_and_say_their_size() -> None:
     sized = [packed_at(64, cell("head", 20, 21, 20)), packed_at(96, cell("top", 36, 38, 37)), FOUND[2]]
     content = page.content("t", STUDY, sized, commands=[])
@@ -427,6 +434,7 @@ def test_other_photographs_of_one_size_are_not_compared() -> None:
     assert [[one.cell for one in group.results] for group in results.groups(found, "head")] == [["head"], ["top"]]
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_the_printed_figures_of_a_cell_that_is_another_one_have_a_row_of_their_own() -> None:
     classes = {"a": {"precision": 94, "recall": 86}}
     printed = Printed.model_validate({"accuracy": 91.5, "runs": [90.25], "classes": classes})
@@ -443,6 +451,7 @@ def test_the_printed_figures_of_a_cell_that_is_another_one_have_a_row_of_their_o
     assert [one.cell for one in content["groups"][0].group.results] == ["head", "top"]
 
 
+@pytest.mark.usefixtures("uncharted")
 def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, object]) -> None:
     line = "params.yaml sets for all cells: lr=0.01"
     content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
