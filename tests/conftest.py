@@ -1,6 +1,7 @@
 """A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -26,6 +27,17 @@ from pipeline.tracking import live, store
 sys.path.append(str(Path(__file__).parent / "datasets"))
 # The proof of the advice, whose rules are tested.
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+
+# Until all tests are collected next to nothing is garbage.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """Thousands of tests and all modules stay to the end: no garbage collection has to look at them."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure():

@@ -156,7 +156,7 @@ def test_every_command_is_run_by_a_test_or_named_with_what_it_would_take() -> No
 
 @pytest.mark.parametrize("command", LOOKED_AT)
 def test_a_command_that_only_looks_runs(command: str, tmp_path: Path) -> None:
-    for number in range(12):
+    for number in range(12 if "/data/spiders" in command else 0):
         file = tmp_path / f"spiders/{'ab'[number % 2]}/specimen{number // 4}_{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         spider_image(number % 2, number, size=224, seed=0).save(file)
