@@ -158,7 +158,7 @@ def table(answer: Answer) -> Table:
                 three_figures(images_a_second(trial.result)),
             )
         )
-    training = "a training" if costs.compare(advice.compared.machines) else "a training, timed before"
+    training = "a training" if costs.comparable(advice.compared.machines) else "a training, timed before"
     header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, training, "images/s")
     return Table(header, rows, numbers_from=2)
 

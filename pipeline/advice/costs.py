@@ -18,12 +18,12 @@ def of(results: Mapping[str, Result], timed: Mapping[str, float]) -> dict[str, f
         timed: seconds of a training of each candidate, all timed on one machine before the trials.
     """
     repeats = {name: [repeat.runtime.machine for repeat in one.repeats] for name, one in results.items()}
-    if compare(machines.differing(repeats)):
+    if comparable(machines.differing(repeats)):
         return {name: one.seconds().mean for name, one in results.items()}
     return {name: timed[name] for name in results}
 
 
-def compare(differing: Differing) -> bool:
+def comparable(differing: Differing) -> bool:
     """Return whether the seconds of trainings that differ in this compare."""
     return not any(what in differing for what in DECIDING)
 
@@ -31,7 +31,7 @@ def compare(differing: Differing) -> bool:
 def sentence(differing: Differing) -> str:
     """Return which devices, threads and versions trained the candidates, and what is cheaper then; "" if all alike."""
     said = machines.sentence(differing, "candidate")
-    if compare(differing):
+    if comparable(differing):
         return said
     return (
         f"{said} Seconds of different machines do not compare, so the cheapest candidate here is that of the fewest "
