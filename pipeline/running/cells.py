@@ -175,10 +175,10 @@ def set_for_all(planned: Sequence[Cell]) -> str:
     """
     resolved, committed = planned[0].resolved, provenance.committed(paths.PARAMS)
     values, before = resolved.settings.values, committed if isinstance(committed, Mapping) else {}
-    found = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
-    found |= {key: value for key, value in config.naming(resolved).changes.items() if value != AUTO}
+    changed = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
+    changed |= {key: value for key, value in config.naming(resolved).changes.items() if value != AUTO}
     own = {word.partition("=")[0].lstrip("+~") for cell in planned for word in cell.overrides}
-    words = [override(key, value) for key, value in found.items() if not any(_is_in(key, one) for one in own)]
+    words = [override(key, value) for key, value in changed.items() if not any(_is_in(key, one) for one in own)]
     return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
 
 

@@ -26,8 +26,8 @@ def others(root: Path, tested: Repeat) -> list[str]:
         tested: a repeat of this advice's recommendation on the test part.
     """
     ours = f"{trials.NAME}-"
-    found = [(name, revision) for name, revision in revisions.experiments(root) if name.startswith(ours)]
-    return sorted(name for name, revision in found if _chooses_too(Revision(root, revision), tested))
+    advised = [(name, revision) for name, revision in revisions.experiments(root) if name.startswith(ours)]
+    return sorted(name for name, revision in advised if _chooses_too(Revision(root, revision), tested))
 
 
 def _chooses_too(files_of: Revision, tested: Repeat) -> bool:

@@ -17,16 +17,16 @@ BACKBONES = ["resnet18", "vgg16", "googlenet", "efficientnet_b0", "efficientnet_
 
 def shapes(network: Network, images: torch.Tensor) -> dict[str, Any]:
     """Return the shape of every module's output."""
-    found: dict[str, Any] = {}
+    by_module: dict[str, Any] = {}
 
     def look(name: str) -> Any:
-        return lambda _module, _inputs, output: found.__setitem__(name, getattr(output, "shape", None))
+        return lambda _module, _inputs, output: by_module.__setitem__(name, getattr(output, "shape", None))
 
     hooks = [module.register_forward_hook(look(name)) for name, module in network.model.named_modules()]
     network(images)
     for hook in hooks:
         hook.remove()
-    return found
+    return by_module
 
 
 @pytest.mark.usefixtures("undrawn")
