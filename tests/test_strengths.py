@@ -34,3 +34,12 @@ def test_the_docs_have_the_numbers_of_the_results_and_the_default_of_params_yaml
     defaults = tiny.shipped()["options"]["regularizer"]
     assert [defaults[method]["alpha"]["default"] for method in strengths.METHODS] == [pytest.approx(1e-4)] * 4
     assert "1e-4, the default" in text
+
+
+def test_the_docs_have_the_numbers_of_delta_and_its_default() -> None:
+    rows = json.loads(strengths.DELTA_RESULT.read_text(encoding="utf-8"))["rows"]
+    gains = [f"{one['gain']:+.1f} ± {one['standard_error']:.1f} at {one['alpha']:.0e}" for one in rows[1:]]
+    text = " ".join((readme.ROOT / "docs/training.md").read_text(encoding="utf-8").split())
+    listed = f"{', '.join(gains[:-1])} and {gains[-1]}: its default is 1e-3.".replace("e-0", "e-")
+    assert f"`delta`, in a run of its own on another CPU, had {listed}" in text
+    assert tiny.shipped()["options"]["regularizer"]["delta"]["alpha"]["default"] == pytest.approx(1e-3)
