@@ -40,6 +40,11 @@ def pytest_collection_finish():
     gc.enable()
 
 
+def pytest_unconfigure():
+    """At the end all of it is garbage; libraries complain of what is left."""
+    gc.unfreeze()
+
+
 def pytest_configure():
     """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
