@@ -1,4 +1,4 @@
-"""What git prints, as far as there is an answer."""
+"""The output of git, as far as there is an answer."""
 
 import os
 import subprocess

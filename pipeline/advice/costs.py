@@ -1,4 +1,4 @@
-"""What a training of each candidate costs, by seconds that compare."""
+"""The cost of a training of each candidate, in seconds that compare."""
 
 from collections.abc import Mapping
 

@@ -9,8 +9,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import config
 from pipeline.config import Resolved
+from pipeline.config.changes import changes
 from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
@@ -176,7 +176,7 @@ def set_for_all(planned: Sequence[Cell]) -> str:
     resolved, committed = planned[0].resolved, provenance.committed(paths.PARAMS)
     values, before = resolved.settings.values, committed if isinstance(committed, Mapping) else {}
     changed = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
-    changed |= {key: value for key, value in config.naming(resolved).changes.items() if value != AUTO}
+    changed |= {key: value for key, value in changes(resolved, committed).items() if value != AUTO}
     own = {word.partition("=")[0].lstrip("+~") for cell in planned for word in cell.overrides}
     words = [override(key, value) for key, value in changed.items() if not any(_is_in(key, one) for one in own)]
     return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""

@@ -1,4 +1,4 @@
-"""What an advice takes for the cheapest where its candidates were trained on different machines."""
+"""The cheapest candidate of an advice whose candidates were trained on different machines."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace

@@ -48,5 +48,5 @@ def test_norms_and_activations_are_skipped_and_nothing_else() -> None:
     images = -torch.ones(1, 3, 2, 2)
     with torch.no_grad(), ShapesAlone():
         assert torch.equal(block[:3](images), images)
-        skipped = block(images)
-    torch.testing.assert_close(skipped, block[3](images))
+        output = block(images)
+    torch.testing.assert_close(output, block[3](images))
