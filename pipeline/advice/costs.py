@@ -7,7 +7,7 @@ from pipeline.evaluation.compare.machines import Differing
 from pipeline.studies.results import Result
 
 # What of a machine decides how long a training takes, in the words of `machines.differing`.
-DECIDING = ("device", "threads")
+DECIDING = ("device", "CPU instructions", "threads")
 
 
 def of(results: Mapping[str, Result], timed: Mapping[str, float]) -> dict[str, float]:
@@ -29,7 +29,7 @@ def comparable(differing: Differing) -> bool:
 
 
 def sentence(differing: Differing) -> str:
-    """Return which devices, threads and versions trained the candidates, and what is cheaper then; "" if all alike."""
+    """Return which machines and versions trained the candidates, and what is cheaper then; "" if all are alike."""
     said = machines.sentence(differing, "candidate")
     if comparable(differing):
         return said

@@ -124,6 +124,7 @@ def describe(
             threads=record.threads,
             device=record.device,
             device_model=record.device_model,
+            cpu_instructions=record.cpu_instructions,
         ),
         scores={},
         experiment_scores=scores_of(results.repeats),

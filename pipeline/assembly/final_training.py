@@ -62,8 +62,8 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
         )
     # A number of its own, so a seed of its own.
     number = max(one.number for one in results.repeats) + 1
-    parts = divide(recipe, data, held_out=held_out, repeat=number)
     on: Machine = machine(recipe)
+    parts = divide(recipe, data, held_out=held_out, repeat=number)
     network = networks.initial(recipe, classes=len(data.classes), repeat=number).to(on.device)
     seen = {"train": parts["train"], "val": torch.empty(0, dtype=torch.long), "test": torch.empty(0, dtype=torch.long)}
     record = run_record(recipe, data, seen, network, on=on, repeat=number)

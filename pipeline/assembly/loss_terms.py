@@ -63,11 +63,13 @@ def loss_terms(
     return LossTerms(recipe, network, reference=reference, repeat=record.repeat, channel_weights=weights).makers()
 
 
+# Of a record, what channel weights follow from besides settings and images.
+DECIDING = {"data", "weights", "device", "device_model", "cpu_instructions", "precision", "threads"}
+
+
 def _origin(record: Record, data_sha256: str) -> dict[str, Any]:
     """Return the inputs of channel weights besides settings; with random weights, the repeat is one of them."""
-    plain = record.model_dump(
-        mode="json", include={"data", "weights", "device", "device_model", "precision", "threads"}
-    )
+    plain = record.model_dump(mode="json", include=DECIDING)
     return plain | {"data_sha256": data_sha256} | ({} if record.weights.sha256 else {"repeat": record.repeat})
 
 

@@ -33,7 +33,7 @@ from pipeline.training import contract
 # How long the speed with and without attention is measured.
 MEASURED_SECONDS = 2.0
 # Of a record, what its key is over.
-KEYED = {"recipe", "device", "device_model", "threads", "data", "weights", "code", "division"}
+KEYED = {"recipe", "device", "device_model", "cpu_instructions", "threads", "data", "weights", "code", "division"}
 
 
 def run_record(
@@ -59,6 +59,7 @@ def run_record(
         recipe=recipe.settings(),
         device=on.device.type,
         device_model=device_model(on.device),
+        cpu_instructions=on.cpu_instructions,
         precision=on.precision,
         threads=on.threads,
         data=DataRecord(set=recipe.data.set, classes=tuple(data.classes), images=len(data.paths)),
@@ -123,6 +124,7 @@ def runtime_record(
         images_per_second=round(outcome.images_trained / busy, 2),
         inference_images_per_second=dict(inference),
         device_name=device_model(on.device) or provenance.processor(),
+        cpu_instructions=on.cpu_instructions,
         threads=on.threads,
         versions=provenance.versions(),
         git_commit=beginning.commit,

@@ -76,7 +76,7 @@ class Frozen(NamedTuple):
                 "packing": self.packing,
                 "sizes": list(self.sizes),
                 "normalization": [self.row.mean, self.row.std],
-                "device": [self.on.device.type, device_model(self.on.device), self.on.threads, self.on.precision],
+                "device": [self.on.device.type, device_model(self.on.device), *self.on[1:]],
                 "batch": BATCH,
                 "versions": provenance.versions(),
                 # Any change of code may change the features.

@@ -16,7 +16,7 @@ from pipeline.bundles import certainty, contents, description
 from pipeline.bundles.certainty import Certainty
 from pipeline.bundles.description import Description
 from pipeline.bundles.pixels import pixels as pixels
-from pipeline.core import precision, seeding
+from pipeline.core import cpu_instructions, precision, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.transforms.image_transform import ImageTransform, build_eval_transform
 from pipeline.networks.build import build, plan_of
@@ -113,6 +113,8 @@ def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
     """
     chosen = torch.device(seeding.choose_device(device))
     in_force = precision.in_force(_precision(said), chosen)
+    if said.computation.cpu_instructions == cpu_instructions.PORTABLE and chosen.type == "cpu":
+        cpu_instructions.prefer_portable()
     threads = said.computation.threads
     # More threads than cores are slower, and a smaller machine has other last digits in any case.
     seeding.make_exact(

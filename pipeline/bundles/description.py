@@ -72,6 +72,7 @@ class Computation:
         threads: of the CPU.
         device: the kind of device.
         device_model: of a GPU; "" elsewhere.
+        cpu_instructions: of a CPU's kernels; "" elsewhere, and of versions without it.
     """
 
     batch_size: int
@@ -79,6 +80,7 @@ class Computation:
     threads: int
     device: str
     device_model: str
+    cpu_instructions: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,9 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     # The phases have an entry of their own.
     del values["train"]["phases"]
     values["options"]["data"] = recipe.options["data"]
-    others = places(resolved) | recipe.model_dump(mode="json", include={"repeats", "device", "threads"})
+    others = places(resolved) | recipe.model_dump(
+        mode="json", include={"repeats", "device", "threads", "cpu_instructions"}
+    )
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
     origins |= {name: (value, name) for name, value in others.items()}
     notes = comments(paths.PARAMS)

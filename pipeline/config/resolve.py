@@ -22,6 +22,9 @@ from pipeline.networks.backbones.table import known
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, SCRATCH
 from pipeline.regularizers.table import METHODS, TRAIN_OVERRIDES
 
+# Keys at the top of params.yaml that are the recipe's as they are.
+OTHERS = ("device", "threads", "cpu_instructions", "checkpoint_every", "mlflow")
+
 
 class Resolved(NamedTuple):
     """One experiment.
@@ -67,7 +70,7 @@ def resolve(settings: Settings) -> Resolved:
     _resolve_weights(layers)
     rules.check_weights(layers)
     plain = {name: layers.values[name] for name in ("data", "network", "train", "regularizer")}
-    others = {name: getattr(axes, name) for name in ("device", "threads", "checkpoint_every", "mlflow")}
+    others = {name: getattr(axes, name) for name in OTHERS}
     others |= {"repeats": list(axes.repeats), "own": own}
     values = {"recipe": axes.recipe, "cite": layers.get("cite"), **plain, "options": options(layers), **others}
     try:

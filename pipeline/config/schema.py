@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.choices import AUTO, FAMILIES, TABLES
 from pipeline.core import sections
+from pipeline.core.cpu_instructions import CpuInstructions
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Tracking
 from pipeline.core.sections import InputSide, Side
@@ -153,6 +154,7 @@ class Axes(Section):
     repeats: Repeats
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
     threads: Threads | Auto
+    cpu_instructions: CpuInstructions
     checkpoint_every: Minutes
     mlflow: Tracking
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import ValidationError, model_validator
 
 from pipeline.core import paths
+from pipeline.core.cpu_instructions import CpuInstructions
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.naming import UNNAMED, Naming, Own
@@ -73,6 +74,7 @@ class Recipe(TrainingSettings):
         repeats: the numbers of the repeats.
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
+        cpu_instructions: those of the CPU's kernels; files of versions without the key have none.
         checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
         mlflow: what of it is shown in MLflow.
         naming: what tells it apart for people.
@@ -84,6 +86,7 @@ class Recipe(TrainingSettings):
     repeats: Repeats
     device: Name
     threads: Threads | Literal["auto"]
+    cpu_instructions: CpuInstructions = "native"
     checkpoint_every: Minutes
     mlflow: Tracking = Tracking()
     naming: Naming = UNNAMED

@@ -100,11 +100,16 @@ class PartSizes(Section):
     test: Whole
 
 
+# Of a record, what is left out of its file where it is empty.
+LEFT_OUT = ("division", "cpu_instructions")
+
+
 class Record(RecordFile):
     """record.json: what the result of a repeat follows from, and counts.
 
     Attributes:
-        key: a hash over recipe, device and its model, threads, data, weights, code, and the division if there is one.
+        key: a hash over recipe, device and its model, the CPU's instructions, threads, data, weights, code, and the
+            division if there is one.
         recipe_name: its section in params.yaml.
         repeat: its number.
         seed: what it was seeded by.
@@ -112,6 +117,8 @@ class Record(RecordFile):
         device: the kind of device, such as "cuda".
         device_model: of a GPU of CUDA, such as "NVIDIA H100 80GB HBM3", whose kernels decide digits; "" elsewhere: a
             CPU's name decides none, and is in the run time's file.
+        cpu_instructions: of the kernels of a CPU, see `cpu_instructions.choose`; "" where another device computed, and
+            in files of versions without it, which is left out of the file.
         precision: that which held: "fp32" where "tf32" was asked of a device without TF32.
         threads: CPU threads.
         code: a hash over the source files that the result follows from.
@@ -142,10 +149,11 @@ class Record(RecordFile):
     flops: Operations
     parts: PartSizes
     division: str = ""
+    cpu_instructions: str = ""
 
     @model_serializer(mode="wrap")
-    def _without_division(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in dump(self).items() if name != "division" or value}
+    def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name not in LEFT_OUT or value}
 
 
 class ModelRecord(RecordFile):
@@ -174,6 +182,7 @@ class MachineRecord(Section):
     device_name: str
     threads: Count
     versions: Mapping[str, str]
+    cpu_instructions: str = ""
 
 
 class Runtime(RecordFile):
@@ -194,6 +203,7 @@ class Runtime(RecordFile):
         naming: what tells the experiment apart for people.
         started: when training began.
         data_sha256: of all images and labels, those of test images too.
+        cpu_instructions: as in `Record`.
     """
 
     train_seconds: NotNegative
@@ -210,8 +220,9 @@ class Runtime(RecordFile):
     naming: Naming
     started: Moment
     data_sha256: str
+    cpu_instructions: str = ""
 
     @property
     def machine(self) -> MachineRecord:
         """The part that does not differ between two trainings on one machine."""
-        return MachineRecord(device_name=self.device_name, threads=self.threads, versions=self.versions)
+        return MachineRecord(**{name: getattr(self, name) for name in MachineRecord.model_fields})

@@ -14,7 +14,7 @@ CODE = "pipeline/"
 # Set for the second run, where the first may have left them open: how many threads, which repeats.
 SET_BY_US = frozenset({"threads", "repeats"})
 # The device's model is in its name, which is compared with the rest of the machine.
-RECORDED = {"seed", "device", "precision", "threads"}
+RECORDED = {"seed", "device", "cpu_instructions", "precision", "threads"}
 
 
 class Output(NamedTuple):
@@ -73,7 +73,7 @@ def _values(files: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
-    """Yield seed, device, precision and threads of the stage's own repeat."""
+    """Yield seed, device, CPU instructions, precision and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
         one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, rerun)

@@ -14,6 +14,8 @@ from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
 
 NO_BREAK = "\u00a0"
+# Of a record, what two experiments are compared by besides settings, data, weights and code.
+OF_THE_COMPUTATION = {"recipe_name", "device", "device_model", "cpu_instructions", "precision", "threads"}
 
 
 def trial(one: Repeat) -> Trial:
@@ -41,7 +43,7 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     if len(record.phases) == 1:
         # Of a single phase all values are settings of their own.
         del settings["train.phases"]
-    others = record.model_dump(include={"recipe_name", "device", "device_model", "precision", "threads"})
+    others = record.model_dump(include=OF_THE_COMPUTATION)
     code = {"data": repeats[0].runtime.data_sha256, "weights": record.weights.sha256, "code": record.code}
     return Experiment(
         name,

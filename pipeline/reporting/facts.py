@@ -109,6 +109,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime.cache_seconds for one in repeats)
+    instructions = [one.runtime.cpu_instructions for one in repeats]
     last = " in the last phase" if record.recipe.in_phases else ""
     return [
         *_plan(record),
@@ -123,6 +124,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         (tables.speed_title(repeats), tables.number_spread(speed, "images/s")),
         ("Device", distinct(aggregate.device(one) for one in repeats)),
         ("CPU threads", distinct(str(one.runtime.threads) for one in repeats)),
+        *([("CPU instructions", distinct(instructions))] if any(instructions) else []),
     ]
 
 

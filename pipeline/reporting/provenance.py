@@ -6,6 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from pipeline.core import provenance, shell
+from pipeline.core.cpu_instructions import PORTABLE
 from pipeline.core.files import flat
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.sections import SOLVED
@@ -112,6 +113,8 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
         values = {f"++recipes.{name}.per_data": {}}
         values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record.threads}
+    if newest.record.cpu_instructions == PORTABLE:
+        values["cpu_instructions"] = PORTABLE
     if key := SETS[recipe.data.set].needed_place:
         values[key] = f"YOUR_{key.upper()}"
     if recipe.network.weights == "file":

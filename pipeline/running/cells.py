@@ -24,7 +24,7 @@ from pipeline.studies.definition import Named, override
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
 # What an experiment has in params.yaml beside its recipe's own values, and a cell follows from.
-BESIDE_RECIPE = ("recipe", "repeats", "device", "threads")
+BESIDE_RECIPE = ("recipe", "repeats", "device", "threads", "cpu_instructions")
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
 RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
     repeat = repeat_argument(arguments)
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED)
-    device, _, precision = on
+    device, precision = on.device, on.precision
     assigned = data.assigned(paths.split_file(repeat))
     rows = [row for row, image in assigned if image.part == "test"]
     network = trained.load(repeat).to(device).eval()

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.config import Resolved
 from pipeline.config.choices import AUTO
-from pipeline.core import paths, seeding
+from pipeline.core import cpu_instructions, paths, seeding
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError, one_line_errors
 from pipeline.core.files import write_yaml
@@ -45,6 +45,9 @@ def check_and_write() -> None:
     if resolved.recipe.device not in (AUTO, "cpu"):
         seeding.choose_device(resolved.recipe.device)
     seeding.check_threads(resolved.recipe.threads)
+    if resolved.recipe.cpu_instructions == cpu_instructions.PORTABLE:
+        # Asked for here, a CPU that lacks them is refused before downloads of minutes; `native` needs no torch for it.
+        cpu_instructions.choose(cpu_instructions.PORTABLE)
     if needs_building(resolved.recipe):
         check_network(resolved.recipe)
     for remark in config.remarks(resolved):

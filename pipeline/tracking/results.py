@@ -17,7 +17,13 @@ from pipeline.evaluation.compare.repeats import Files, Folder, Repeat
 
 # Of a record, what may differ between repeats that DVC takes for up to date: it looks at a training's own code alone,
 # and at no machine.
-UNSEEN = {"code": "code", "threads": "threads", "device": "device", "device_model": "model of the GPU"}
+UNSEEN = {
+    "code": "code",
+    "threads": "threads",
+    "device": "device",
+    "device_model": "model of the GPU",
+    "cpu_instructions": "CPU instructions",
+}
 ALIKE = "`dvc repro --force --single-item train`, then `dvc repro`, trains all alike"
 
 

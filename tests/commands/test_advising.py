@@ -74,6 +74,7 @@ def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
     [
         ({"device_name": "An old CPU"}, "device A <CPU> (1 candidate), An old CPU (1 candidate)"),
         ({"threads": 1}, "threads 2 (1 candidate), 1 (1 candidate)"),
+        ({"cpu_instructions": "avx2"}, "CPU instructions avx512 (1 candidate), avx2 (1 candidate)"),
     ],
 )
 def test_seconds_of_different_machines_make_no_candidate_the_cheapest(

@@ -105,6 +105,7 @@ def test_every_axis_of_the_file_that_is_of_a_recipe_is_tried() -> None:
         "repeats",
         "device",
         "threads",
+        "cpu_instructions",
         "checkpoint_every",
         "mlflow",
     }

@@ -31,7 +31,7 @@ RUN = RunOrigin(
     changes="",
     stages=STAGES,
     records={1: RECORD},
-    machines={1: MachineRecord(device_name="a CPU", threads=2, versions={"torch": "2.5.0"})},
+    machines={1: MachineRecord(device_name="a CPU", threads=2, versions={"torch": "2.5.0"}, cpu_instructions="avx512")},
 )
 
 
@@ -94,12 +94,13 @@ def test_changed_photographs_are_named_and_the_same_ones_at_another_place_are_no
 
 
 def test_another_version_thread_or_device_is_named():
-    machine = MachineRecord(device_name="a GPU", threads=4, versions={"torch": "2.6.0"})
+    machine = MachineRecord(device_name="a GPU", threads=4, versions={"torch": "2.6.0"}, cpu_instructions="avx2")
     found = another(outs=["models/trained/1"], machines={1: machine})
     assert causes(found)[1] == [
         "device_name a CPU in the run, a GPU here",
         "threads 2 in the run, 4 here",
         "versions.torch 2.5.0 in the run, 2.6.0 here",
+        "cpu_instructions avx512 in the run, avx2 here",
     ]
 
 

@@ -413,7 +413,20 @@ def test_a_plain_training_tells_nothing_of_what_it_has_not():
         "Speed",
         "Device",
         "CPU threads",
+        "CPU instructions",
     ]
+
+
+def test_a_training_on_a_gpu_and_one_of_an_earlier_version_name_no_instructions():
+    assert "CPU instructions" not in dict(facts.training([repeat(cpu_instructions="")]))
+
+
+def test_the_command_asks_for_portable_instructions_where_they_were_in_force(monkeypatch):
+    monkeypatch.chdir(tiny.ROOT)
+    one = repeat(2, git_commit="")
+    assert given_back(one).recipe.cpu_instructions == "native"
+    portable = one._replace(record=one.record.model_copy(update={"cpu_instructions": "portable"}))
+    assert given_back(portable).recipe.cpu_instructions == "portable"
 
 
 def test_operations_are_told_in_billions_with_what_is_counted():

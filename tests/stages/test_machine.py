@@ -73,9 +73,21 @@ def test_the_name_of_a_cpu_is_in_the_run_time_alone(monkeypatch: pytest.MonkeyPa
     assert found[0].device_model == ""
 
 
+def test_the_record_has_the_instructions_of_a_cpu_which_make_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = torch.backends.cpu.get_cpu_capability()
+    keys = []
+    for name in (own, "OTHER"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda name=name: name)
+        train.main(["1"])
+        runtime = Runtime.parse(paths.runtime_file(1).read_bytes(), paths.runtime_file(1))
+        assert runtime.cpu_instructions == record().cpu_instructions == name.lower()
+        keys.append(record().key)
+    assert keys[0] != keys[1]
+
+
 def test_two_models_of_gpu_have_two_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = on_gpu("NVIDIA H100", monkeypatch), on_gpu("NVIDIA GeForce RTX 2080 Ti", monkeypatch)
-    assert (one.device, one.device_model) == ("cuda", "NVIDIA H100")
+    assert (one.device, one.device_model, one.cpu_instructions) == ("cuda", "NVIDIA H100", "")
     assert other.device_model == "NVIDIA GeForce RTX 2080 Ti"
     assert one.key != other.key
     assert on_gpu("NVIDIA H100", monkeypatch).key == one.key
@@ -89,7 +101,7 @@ def test_a_stage_sets_and_records_the_precision_that_its_gpu_has(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(seeding, "choose_device", lambda name: "cuda")
     monkeypatch.setattr(seeding, "make_exact", lambda **given: asked.update(given) or 2)
-    assert machine(Recipe.read()) == Machine(GPU, 2, held)
+    assert machine(Recipe.read()) == Machine(GPU, 2, held, "")
     assert asked["precision"] == held
     assert on_gpu("NVIDIA", monkeypatch, precision=held).precision == held
 

@@ -1,4 +1,4 @@
-"""Devices, threads and versions that trained what is compared: others sum in another order, and change last digits."""
+"""Machines and versions that trained what is compared: others sum in another order, and change last digits."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,9 @@ Differing = dict[str, dict[str, list[str]]]
 
 
 def differing(by_name: Mapping[str, Iterable[MachineRecord]]) -> Differing:
-    """Return what differs between trainings: per device, threads and package each value, with the names that have it.
+    """Return what differs between trainings, and each of its values with the names that have it.
+
+    It is the device, the CPU's instructions, the number of threads, or the version of a package.
 
     Args:
         by_name: of each experiment or cell, the machines of its repeats.
@@ -28,6 +30,8 @@ def differing(by_name: Mapping[str, Iterable[MachineRecord]]) -> Differing:
 
 def _said(one: MachineRecord) -> Iterator[tuple[str, str]]:
     yield "device", CORES.sub("", one.device_name)
+    if one.cpu_instructions:
+        yield "CPU instructions", one.cpu_instructions
     yield "threads", str(one.threads)
     # One without a package does not use it.
     yield from ((name, one.versions[name]) for name in COMPUTING if name in one.versions)
