@@ -1,12 +1,12 @@
-"""Seconds of an epoch and bits of the trained network, with the CPU's own instructions and with portable ones.
+"""What portable CPU instructions cost, and whether they give the same bits on different CPUs.
 
     python benchmarks/cpu_instructions.py
+    python benchmarks/cpu_instructions.py --bits "AMD EPYC, AVX-512"
+    qemu-x86_64 -cpu Haswell .venv/bin/python benchmarks/cpu_instructions.py --bits "Intel Haswell, emulated by QEMU"
 
-Each training runs in a process of its own, since a process chooses once; the two take turns. A ratio is that of the same
-round. This machine's row is put into the file of results, beside those of others: digests of `portable` should be equal
-in all. `--quick` has small images, for a CPU that QEMU emulates:
-
-    qemu-x86_64 -cpu Haswell .venv/bin/python benchmarks/cpu_instructions.py --quick --child portable
+The first one times an epoch with the CPU's own instructions and with portable ones, each training in a process of its
+own, since a process chooses once; the two take turns, and a ratio is that of one round. The others train small images
+with every attention, regularizer and most backbones, and put each network's digest into the file under the CPU's name.
 """
 
 import argparse
@@ -15,103 +15,118 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pipeline.core import cpu_instructions
+from pipeline.core.cpu_instructions import PORTABLE, CpuInstructions
+
+# isort: split
 import torch
 from loop_cells import Cell
 from loops import digest, machine, ours
 
-from pipeline.core import cpu_instructions
-from pipeline.core.cpu_instructions import CpuInstructions
+from pipeline.networks.attention.table import ATTENTIONS
+from pipeline.networks.backbones.table import BACKBONES
+from pipeline.regularizers.table import METHODS
 
 RESULTS = Path("benchmarks/results/cpu-instructions.json")
 # Digits depend on their number, so it is the same on every machine.
 THREADS = 2
 CPU = torch.device("cpu")
-CELLS = [
+TIMED = (
     Cell("resnet18", "2", 32, "fp32", images=128, side=128),
     Cell("resnet18", "3b", 32, "fp32", images=128, side=128),
     Cell("resnet50", "2", 32, "fp32", images=64, side=96),
-    Cell("efficientnet_b0", "2", 32, "fp32", images=128, side=96),
-]
-QUICK = [
-    Cell("resnet18", "2", 8, "fp32", images=16, side=32),
-    Cell("efficientnet_b0", "2", 8, "fp32", images=16, side=32),
-    Cell("resnet18", "2", 8, "fp32", attention="cbam", regularizer="spa", images=16, side=64),
-]
+    Cell("efficientnet_lite0", "3b", 32, "fp32", images=128, side=96),
+)
+# An emulated CPU would take hours for these.
+TOO_LARGE = ("vgg16", "vit_b_16", "resnet101")
 
 
 def main() -> None:
-    """Time all trainings, print a table, and put this machine's row into the file."""
+    """Do what the options say, print it, and put it into the file of results."""
     args = arguments()
-    cells = QUICK if args.quick else CELLS
     if args.child:
-        print(json.dumps(trained(cells, args.child)))
+        print(json.dumps(trained(args.child)))
         return
-    choices = get_args(CpuInstructions)
-    rounds = [{asked: child(asked, quick=args.quick) for asked in choices} for _ in range(args.rounds)]
-    rows = [compared(cell.label() + f", {cell.side} px", number, rounds) for number, cell in enumerate(cells)]
-    about = machine(CPU) | {"threads": THREADS, "vectors": torch.backends.cpu.get_cpu_capability()}
-    for row in rows:
-        print(f"{row['cell']}: portable takes {row['ratio']} times as long; {row['native']}, {row['portable']}")
-    write(args.out, {"machine": about, "rounds": args.rounds, "rows": rows})
+    results = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {"times": [], "bits": {}}
+    if args.bits:
+        results["bits"][args.bits] = bits()
+    else:
+        results["times"].append(times(args.rounds))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {args.out}")
 
 
 def arguments() -> argparse.Namespace:
     """Return the command line's arguments; the defaults take some minutes on two cores."""
-    parser = argparse.ArgumentParser(description="Time and bits of trainings with portable CPU instructions.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="small images")
+    parser = argparse.ArgumentParser(description="What portable CPU instructions cost, and whether bits are the same.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bits", metavar="CPU", help="train small images, and keep the digests under this name")
+    parser.add_argument("--child", choices=get_args(CpuInstructions), help="time in this process, with these")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--child", choices=get_args(CpuInstructions), help="train in this process with these")
     return parser.parse_args()
 
 
-def child(asked: CpuInstructions, *, quick: bool) -> dict[str, Any]:
+def times(rounds: int) -> dict[str, Any]:
+    """Return this machine, and of each training how many times as long an epoch takes with portable instructions."""
+    taken = [{asked: child(asked) for asked in get_args(CpuInstructions)} for _ in range(rounds)]
+    rows = []
+    for number, cell in enumerate(TIMED):
+        ratios = [one[PORTABLE]["seconds"][number] / one["native"]["seconds"][number] for one in taken]
+        row = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)}
+        rows.append(
+            {"training": f"{cell.label()}, {cell.side} px"} | {name: round(one, 2) for name, one in row.items()}
+        )
+        print(rows[-1])
+    about = machine(CPU) | {"threads": THREADS, "native": taken[0]["native"]["in_force"]}
+    return {"machine": about, "rounds": rounds, "rows": rows}
+
+
+def child(asked: CpuInstructions) -> dict[str, Any]:
     """Return what `trained` returns in a process of its own."""
     others = {name: value for name, value in os.environ.items() if name not in cpu_instructions.VARIABLES}
-    command = [sys.executable, __file__, "--child", asked, *(["--quick"] if quick else [])]
+    command = [sys.executable, __file__, "--child", asked]
     threads = {"OMP_NUM_THREADS": str(THREADS)}
     done = subprocess.run(command, env=others | threads, stdout=subprocess.PIPE, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def trained(cells: list[Cell], asked: CpuInstructions) -> dict[str, Any]:
-    """Return the instructions in force, and the seconds of the last epoch and the digest of each training."""
+def trained(asked: CpuInstructions) -> dict[str, Any]:
+    """Return the instructions in force, and the seconds of the last epoch of each training."""
     in_force = cpu_instructions.choose(asked)
-    results = [(result.epoch_seconds[-1], digest(network)) for result, network in (ours(cell, CPU) for cell in cells)]
-    return {"in_force": in_force, "cells": results}
+    return {"in_force": in_force, "seconds": [ours(cell, CPU)[0].epoch_seconds[-1] for cell in TIMED]}
 
 
-def compared(name: str, number: int, rounds: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Return one training's digests and the ratio of its times.
-
-    Raises:
-        ValueError: if rounds differ in their bits.
-    """
-    digests: dict[str, str] = {}
-    for asked in get_args(CpuInstructions):
-        held, several = rounds[0][asked]["in_force"], {one[asked]["cells"][number][1] for one in rounds}
-        if len(several) > 1:
-            raise ValueError(f"{name}: {asked}: {len(several)} results in {len(rounds)} rounds")
-        digests[asked] = f"{held} {several.pop()[:16]}"
-    ratios = [one["portable"]["cells"][number][0] / one["native"]["cells"][number][0] for one in rounds]
-    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return {"cell": name, "ratio": ratio, **digests}
+def bits() -> dict[str, str]:
+    """Return the first digits of each small network's digest."""
+    cpu_instructions.choose(PORTABLE)
+    torch.set_num_threads(THREADS)
+    result = {}
+    for cell in small():
+        result[cell.label()] = digest(ours(cell, CPU)[1])[:16]
+        print(cell.label(), result[cell.label()], flush=True)
+    return result
 
 
-def write(file: Path, row: dict[str, Any]) -> None:
-    """Put the row of this machine into the file, in place of an earlier one of the same CPU and versions."""
-    rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    rows = [one for one in rows if (one["machine"], len(one["rows"])) != (row["machine"], len(row["rows"]))]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([*rows, row], indent=2) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+def small() -> Iterator[Cell]:
+    """Yield a training with each attention, each regularizer with a term of its own, and each backbone."""
+    plain = {"images": 8, "side": 64}
+    for attention in ATTENTIONS:
+        yield Cell("resnet18", "2", 4, "fp32", attention, **plain)
+    for name, row in METHODS.items():
+        if row.module:
+            yield Cell("resnet18", "2", 4, "fp32", regularizer=name, **plain)
+    for name in BACKBONES:
+        if name not in TOO_LARGE:
+            yield Cell(name, "3b", 4, "fp32", **plain)
 
 
 if __name__ == "__main__":

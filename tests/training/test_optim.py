@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from pipeline.core import choices
+from pipeline.core import choices, cpu_instructions
 from pipeline.training import optim, optimizers, schedules
 from pipeline.training.table import OPTIMIZERS, SCHEDULES
 
@@ -82,6 +82,18 @@ def steps(make: type | None, name: str) -> list[torch.Tensor]:
 @pytest.mark.parametrize(("name", "kind"), [("adam", Adam), ("adamw", AdamW), ("sgd", SGD)])
 def test_without_hooks_for_the_compiler_each_step_is_that_of_torch(name: str, kind: type) -> None:
     assert all(torch.equal(*pair) for pair in zip(steps(None, name), steps(kind, name), strict=True))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_with_portable_instructions_adam_steps_as_it_does_by_the_kernel_with_an_exact_root(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = steps(None, name)
+    monkeypatch.setattr(cpu_instructions, "in_force", lambda: "portable")
+    assert build(nn.Linear(1, 1), settings(name)).param_groups[0]["fused"]
+    portable = steps(None, name)
+    assert all(torch.allclose(*pair, rtol=1e-5) for pair in zip(own, portable, strict=True))
+    assert not build(nn.Linear(1, 1, device="meta"), settings(name)).param_groups[0]["fused"]
 
 
 def test_each_group_has_its_own_rate_and_empty_ones_are_left_out() -> None:
