@@ -5,12 +5,16 @@ from tempfile import TemporaryDirectory
 
 from pipeline.core.errors import InputError
 from pipeline.tracking import labels, origin
+from pipeline.tracking.address import database
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.store import opened, quieten, runs_of
 
 
 def run_of(key: str) -> str:
     """Return the identifier of the run of an experiment; "" where the store has none, or does not answer."""
+    # Opening would import MLflow and create a store, which takes seconds, to look for what is not there.
+    if (file := database()) and not file.exists():
+        return ""
     quieten()
     try:
         with told_in_a_line(), opened() as store:

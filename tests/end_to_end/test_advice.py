@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     before = (stubbed.root / "params.yaml").read_bytes()
-    told = stubbed.run("orbweaver", "advise", "--trainings", "4", "--sizes", "32,48")
+    told = stubbed.run("orbweaver", "advise", "--trainings", "2", "--sizes", "32,48")
     assert "advise: On other images (" in told
     assert re.search(r"advise: image sizes first, about [\d.]+\ss: 32 [\d.]+\ss, 48 [\d.]+\ss", told)
     assert len(re.findall(r"advise: image size (?:32|48): [\d.]+ % ", told)) == 2
@@ -28,7 +28,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert (
         "left out: advice: cell 'spa_gca': params.yaml: recipes.quick.train.budget.amount: 1 cannot be halved" in told
     )
-    assert re.search(r"advise: trials: (\d+) of 15 candidates, .*: [1-4] trainings, about ", told)
+    assert re.search(r"advise: trials: (\d+) of 15 candidates, .*: [12] trainings, about ", told)
     assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
     folder = stubbed.root / "metrics/advice"
     # Only those that are tried were measured.
@@ -58,12 +58,12 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert stubbed.run("git", "status", "--short") == ""
 
     experiments = stubbed.run("dvc", "exp", "list", "--name-only")
-    again = stubbed.run("orbweaver", "advise", "--trainings", "4", "--sizes", "32,48", "--more", "500", "--json")
+    again = stubbed.run("orbweaver", "advise", "--trainings", "2", "--sizes", "32,48", "--more", "500", "--json")
     assert "advise: image sizes first, about 0.0\N{NO-BREAK SPACE}s: 32 kept, 48 kept" in again
     assert json.loads(again[again.index("{\n") :]) == answer
     # What is only said differently is part of the command that says it again.
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "orbweaver advise --trainings 4 --sizes 32,48 --more 500</code>" in page
+    assert "orbweaver advise --trainings 2 --sizes 32,48 --more 500</code>" in page
     assert stubbed.run("dvc", "exp", "list", "--name-only") == experiments
     assert answer["other_tests"] == []
     # An advice that recommends other settings on these images finds the test of this one, and none of its trials.

@@ -38,26 +38,23 @@ def said(clone: Clone) -> description.Description:
     return description.parse(file.read_bytes(), file)
 
 
-def test_a_bundle_gives_evaluates_scores_where_little_is_installed_and_repro_leaves_it_alone(clone: Clone) -> None:
-    told = clone.typed("orbweaver bundle")
-    assert told.splitlines()[-1].startswith("bundle: models/bundle: repeat 1; ")
-    loaded = clone.run(sys.executable, "-c", LOADER, "models/bundle")
+def test_a_bundle_gives_evaluates_scores_where_little_is_installed_and_repro_leaves_it_alone(bundled: Clone) -> None:
+    loaded = bundled.run(sys.executable, "-c", LOADER, "models/bundle")
     assert loaded.split()[0] == "True"
-    again = clone.run("dvc", "repro")
+    again = bundled.run("dvc", "repro")
     assert ran(again) == []
     assert "models/dvc.yaml" not in again
 
 
-def test_a_bundle_is_made_anew_for_another_network_alone(clone: Clone) -> None:
-    clone.typed("orbweaver bundle")
-    made = (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns
-    clone.typed("orbweaver bundle --repeat 2", put={"2": "1"})
-    assert (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
-    told = clone.run("orbweaver", "bundle", "--repeat", "2", code=1)
+def test_a_bundle_is_made_anew_for_another_network_alone(bundled: Clone) -> None:
+    made = (bundled.root / "models/bundle/bundle.json").stat().st_mtime_ns
+    bundled.typed("orbweaver bundle --repeat 2", put={"2": "1"})
+    assert (bundled.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
+    told = bundled.run("orbweaver", "bundle", "--repeat", "2", code=1)
     assert told.splitlines()[-1] == "orbweaver: error: --repeat 2: the experiment has the repeats 1"
-    assert (clone.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
-    clone.typed("orbweaver bundle --ensemble")
-    assert said(clone).kind == "ensemble"
+    assert (bundled.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
+    bundled.typed("orbweaver bundle --ensemble")
+    assert said(bundled).kind == "ensemble"
 
 
 def test_a_final_network_has_seen_all_images_but_those_that_calibrate_it_and_has_no_score(clone: Clone) -> None:
@@ -89,24 +86,23 @@ def test_a_bundle_of_another_experiment_is_of_its_network_and_the_working_tree_s
     assert "nobody: neither a DVC experiment nor a git revision" in unknown
 
 
-def test_a_bundle_is_had_from_another_repository(clone: Clone, tmp_path: Path) -> None:
-    clone.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
-    clone.typed("orbweaver bundle")
-    clone.typed("git add models/dvc.yaml models/dvc.lock models/.gitignore")
-    clone.typed('git commit -m "A bundle"')
-    clone.typed("dvc push models/dvc.yaml")
-    clone.commit()
+def test_a_bundle_is_had_from_another_repository(bundled: Clone, tmp_path: Path) -> None:
+    bundled.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    bundled.typed("git add models/dvc.yaml models/dvc.lock models/.gitignore")
+    bundled.typed('git commit -m "A bundle"')
+    bundled.typed("dvc push models/dvc.yaml")
+    bundled.commit()
     other = Clone(tmp_path / "other", tmp_path)
     other.root.mkdir()
     other.run("git", "init", "--quiet")
     other.run("dvc", "init", "--quiet")
     # Nothing but the remote: the first repository's cache is away.
-    (clone.root / ".dvc/cache").rename(tmp_path / "away")
-    other.typed("dvc get REPOSITORY models/bundle", "--out got", put={"REPOSITORY": str(clone.root)})
-    other.typed("dvc import REPOSITORY models/bundle", "--out imported", put={"REPOSITORY": str(clone.root)})
+    (bundled.root / ".dvc/cache").rename(tmp_path / "away")
+    other.typed("dvc get REPOSITORY models/bundle", "--out got", put={"REPOSITORY": str(bundled.root)})
+    other.typed("dvc import REPOSITORY models/bundle", "--out imported", put={"REPOSITORY": str(bundled.root)})
     for folder in ("got", "imported"):
         read = description.parse((other.root / folder / "bundle.json").read_bytes(), Path(folder))
-        assert read == said(clone)
+        assert read == said(bundled)
         words = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
         assert subprocess.run(words, cwd=other.root / folder, check=False).returncode == 0
     assert json.loads((other.root / "got/bundle.json").read_text(encoding="utf-8"))["format"] == description.FORMAT

@@ -14,6 +14,8 @@ import stubs
 from clones import GENERATED, Clone, experiments, ran, sets, stages, work_off_the_queue
 from PIL import Image
 
+from pipeline.commands import sync
+
 TRAINED = ("train", "evaluate")
 # Overrides, and what the one line says that `validate` ends with.
 # tests/config/test_refused_settings.py has what else is refused, in `validate` alone.
@@ -101,10 +103,13 @@ def test_a_regularizer_is_one_word_and_a_recipe_another(stubbed: Clone) -> None:
 
 
 @pytest.mark.slow
-def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(stubbed: Clone) -> None:
+def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(
+    stubbed: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stubbed.environment[stubs.PUBLISHES] = "yes"
+    stubbed.enter(monkeypatch)
     # What has run already is one of the five, and is not trained again.
-    stubbed.run("orbweaver", "sync")
+    sync.command.main([], standalone_mode=False)
     assert runs(stubbed.root) == Counter(parents=1, children=1)
     stubbed.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
     work_off_the_queue(stubbed, 5)
@@ -119,10 +124,11 @@ def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_double
     assert not stages(*TRAINED) & set(ran(told))
     told = stubbed.typed("orbweaver compare last-block two-blocks")
     assert re.search(r"network\.freeze +3c +3b", told)
-    stubbed.run("orbweaver", "sync")
+    sync.command.main([], standalone_mode=False)
     assert runs(stubbed.root) == Counter(parents=5, children=5)
     (stubbed.root / "mlflow.db").unlink()
     shutil.rmtree(stubbed.root / "mlruns")
+    # This process has the database open that is gone.
     stubbed.run("orbweaver", "sync")
     assert runs(stubbed.root) == Counter(parents=5, children=5)
 

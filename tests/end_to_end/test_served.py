@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import clones
+import finished_clones
 import numpy as np
 import pytest
 import readme
 from clones import PATIENCE, Clone
+from finished_clones import Shared
 from PIL import Image
 from scipy.special import softmax
 
@@ -37,11 +39,10 @@ PORT = "5001"
 
 
 @pytest.fixture(scope="module")
-def registered(finished: tuple[Clone, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+def registered(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A clone whose bundle is a registered model, where this process is."""
-    clone = clones.copied(finished[0], tmp_path_factory.mktemp("registered"))
+    clone = clones.copied(finished_clones.bundled(shared), tmp_path_factory.mktemp("registered"))
     clone.typed("orbweaver sync")
-    clone.typed("orbweaver bundle")
     assert "version 1 has the alias champion: the first to have it" in clone.typed("orbweaver register models/bundle")
     assert "and has the alias champion already" in clone.typed("orbweaver register models/bundle")
     with pytest.MonkeyPatch.context() as patch:

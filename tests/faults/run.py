@@ -62,7 +62,10 @@ def edited(trial: Callable[[Edited, random.Random], None]) -> Iterator[Trial]:
 def filled() -> Iterator[Trial]:
     """Give a stage, any of them, whose disk is full at some point."""
     with tempfile.TemporaryDirectory() as folder, full_disk.small_disk(Path(folder)) as disk:
-        prepared = full_disk.prepare(disk, Path(folder))
+        (place := Path(folder) / "clone").mkdir()
+        clone = clones.make_clone(place, Path(folder))
+        clone.run("dvc", "repro")
+        prepared = full_disk.prepare(clone, disk)
         yield lambda chance: full_disk.filled(prepared, chance.choice(full_disk.STAGES), chance)
 
 

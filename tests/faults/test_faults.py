@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import clones
+import finished_clones
 import pytest
+from finished_clones import Shared
 
 sys.path.append(str(Path(__file__).parent))
 import experiments
@@ -16,9 +18,8 @@ import killing
 pytestmark = pytest.mark.slow
 
 
-def test_a_training_that_is_killed_or_asked_to_stop_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    (tmp_path / "clone").mkdir()
-    clone = clones.make_clone(tmp_path / "clone", tmp_path)
+def test_a_training_that_is_killed_or_asked_to_stop_ends_as_an_undisturbed_one(shared: Shared, tmp_path: Path) -> None:
+    clone = clones.copied(finished_clones.real(shared)[0], tmp_path)
     # It has all that a plain one has; `make faults` takes turns.
     killing.prepare(clone, "spa_gca")
     training = killing.undisturbed(clone)
@@ -39,11 +40,11 @@ def test_edits_that_a_kill_and_another_run_left_in_gits_stash_come_back(tmp_path
     experiments.run_killed_and_another_run(edited, random.Random(0))
 
 
-def test_a_full_disk_is_told_in_a_line_and_costs_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_told_in_a_line_and_costs_nothing(shared: Shared, tmp_path: Path) -> None:
     chance = random.Random(0)
     try:
         with full_disk.small_disk(tmp_path) as disk:
-            prepared = full_disk.prepare(disk, tmp_path)
+            prepared = full_disk.prepare(finished_clones.real(shared)[0], disk)
             told = [full_disk.filled(prepared, stage, chance) for stage in ("source", "train", "evaluate", "report")]
     except PermissionError as error:
         pytest.skip(f"a full disk is not tried: {error}")

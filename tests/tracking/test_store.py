@@ -12,7 +12,7 @@ from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
-from pipeline.tracking import store
+from pipeline.tracking import labels, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -171,3 +171,15 @@ def test_of_runs_that_two_made_at_once_the_older_stays(tracked, runs):
         other = store.make_run(opened, {"orbweaver.key": "k", "orbweaver.repeat": "1"}, started=3000)
         store.delete_doubles(opened, store.every_run_of(opened, "k"))
     assert {run.info.run_id for run in runs()} == {made[0], other}
+
+
+def test_where_there_is_no_store_there_is_no_run_and_none_is_made(clone):
+    assert tracking.run_of("0" * 64) == ""
+    assert list(clone.iterdir()) == [clone / "params.yaml"]
+
+
+def test_the_run_of_an_experiment_is_the_parent_of_its_repeats(tracked, files, runs):
+    files.experiment(tracked)
+    tracking.publish(tracking.Folder(Path()))
+    [parent] = [run.info.run_id for run in runs() if labels.REPEAT not in run.data.tags]
+    assert tracking.run_of(tracking.read(tracking.Folder(Path())).key) == parent
