@@ -118,7 +118,7 @@ def bits() -> dict[str, str]:
 
 def small() -> Iterator[Cell]:
     """Yield a training with each attention, each regularizer with a term of its own, and each backbone."""
-    plain = {"images": 8, "side": 64}
+    plain: dict[str, Any] = {"images": 8, "side": 64}
     for attention in ATTENTIONS:
         yield Cell("resnet18", "2", 4, "fp32", attention, **plain)
     for name, row in METHODS.items():

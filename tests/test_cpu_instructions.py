@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import described
@@ -16,7 +17,8 @@ from pipeline.bundles import bundle
 from pipeline.core import cpu_instructions, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
-from pipeline.stages import validate
+from pipeline.core.records import Record
+from pipeline.stages import source, validate
 
 OWN = torch.backends.cpu.get_cpu_capability()
 # A convolution and a product of matrices; oneDNN and MKL say what they compute them with.
@@ -51,6 +53,24 @@ def test_portable_is_avx2_in_torch_and_onednn_and_what_all_makers_cpus_have_in_m
 def test_native_is_each_librarys_own_choice() -> None:
     in_force, torchs, _, mkls = computed("native")
     assert (in_force, torchs, mkls) == (OWN.lower(), OWN, "OFF")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(OWN not in ("AVX2", "AVX512"), reason="the CPU has no AVX2")
+def test_a_training_with_portable_instructions_says_so_and_is_the_same_whatever_the_environment(project: Path) -> None:
+    """The environment asks for other instructions, as another CPU would have."""
+    written = []
+    for own in ("avx2", "default"):
+        tiny.write_params(cpu_instructions="portable", threads=1, weights="none", weights_file="models/none", freeze=2)
+        source.main()
+        variables = os.environ | {"ATEN_CPU_CAPABILITY": own, "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "AUTO"}
+        for stage in ("train", "evaluate"):
+            subprocess.run([sys.executable, "-m", f"pipeline.stages.{stage}", "1"], env=variables, check=True)
+        folders = paths.training_metrics(1), paths.trained(1), paths.evaluation(1)
+        written.append({file: file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()})
+    assert written[0] == written[1]
+    record = Record.parse(written[0][paths.training_metrics(1) / "record.json"], Path("record.json"))
+    assert record.cpu_instructions == "portable"
 
 
 @pytest.fixture

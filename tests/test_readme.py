@@ -69,6 +69,7 @@ OUT_OF_REACH = {
     "dvc exp run -S backbone=timm/vit_small_patch14_dinov2.lvd142m -S weights=timm -S image_size=224": (
         "downloads 88 MB; test_timm_backbones.py fetches from a server of its own"
     ),
+    "dvc exp run -S cpu_instructions=portable -S threads=2": "test_cpu_instructions.py trains with them",
     "dvc exp run -S mlflow.images=true": "test_privacy.py publishes with it",
     "dvc exp run -S mlflow.system_metrics=true": "test_live.py follows a training with it",
     "mlflow models serve --model-uri models:/orbweaver-synthetic@champion --env-manager local --host 127.0.0.1"
