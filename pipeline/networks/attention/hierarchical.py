@@ -113,7 +113,9 @@ class HierarchicalAttention(Attention):
         z = self.change(x).to(self.change.weight.dtype)
         variance = _neighbors_mean(z**2) - _neighbors_mean(z) ** 2
         # Rounding may make it negative.
-        return sigmoid((variance.clamp(min=0) + EPSILON).sqrt())
+        variance = variance.clamp(min=0) + EPSILON
+        # In place of `sqrt`, which on a CPU is MKL's, and follows from the CPU's maker: `cpu_instructions: portable`.
+        return sigmoid(variance * variance.rsqrt())
 
 
 def _neighbors_mean(z: Tensor) -> Tensor:
