@@ -131,6 +131,7 @@ def _print(answer: Answer, *, seconds: float) -> None:
     click.echo(f"  {answer.command}")
     said = (
         words.alternative(answer),
+        tested_words.probe(answer),
         costs.sentence(answer.advice.compared.machines),
         tested_words.others(answer),
         answer.next_step,

@@ -18,6 +18,7 @@ def content(**values: Any) -> dict[str, Any]:
     tables = dict.fromkeys(("tried", "tested", "points"), EMPTY)
     absent = {
         "next_step": "",
+        "probe": "",
         "trained_on": "",
         "opened": "",
         "others": "",
