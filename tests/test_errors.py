@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import signal
@@ -108,6 +109,21 @@ def test_an_interruption_ends_with_130_and_one_line(sent: signal.Signals) -> Non
     assert child.returncode == 130
     assert told == "train: interrupted; `dvc repro` goes on from the last finished stage\n"
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("stage", ["bundle", "train"])
+def test_an_interruption_while_a_stage_imports_torch_ends_with_130_and_one_line(stage: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", f"pipeline.stages.{stage}"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    line = f"{stage}: interrupted; `dvc repro` goes on from the last finished stage\n"
+    assert (done.returncode, done.stderr) == (130, line)
 
 
 def test_under_nohup_the_terminal_may_close() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.advice import size_words
+from pipeline.advice import size_words, tested_words
 from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import best
 from pipeline.evaluation.compare.experiments import Summary
@@ -21,6 +21,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
         "images": answer.images,
         "test": _plain(tested),
         "other_tests": answer.others,
+        "frozen_probe": _probe(answer),
         "machines": advice.compared.machines,
         "backbones": [one._asdict() | {"tried": one.name in best(answer.frozen)} for one in answer.frozen],
         "image_sizes": size_words.plain(answer.sizes),
@@ -44,6 +45,19 @@ def as_data(answer: Answer) -> dict[str, Any]:
             for number, points in answer.points.items()
         },
         "gain": answer.gain and answer.gain._asdict(),
+    }
+
+
+def _probe(answer: Answer) -> dict[str, Any] | None:
+    """Return the test part's accuracy of the frozen probe, by how much training is above it, and what that means."""
+    if (found := answer.tested.standing()) is None:
+        return None
+    pair = found.pair
+    return {
+        "accuracy": found.probe,
+        "difference": pair.difference,
+        "interval": pair.interval(),
+        "note": tested_words.probe(answer),
     }
 
 

@@ -2,6 +2,7 @@
 
 from pipeline.advice.answer import MINUS, Answer, summaries
 from pipeline.core.percents import percent
+from pipeline.reporting import standing
 
 # So many experiments are named.
 NAMED = 3
@@ -22,6 +23,17 @@ def others(answer: Answer) -> str:
         f"This test part was opened for {whose} too ({names}): the accuracy of one that is chosen among several by "
         "it is a little optimistic."
     )
+
+
+def probe(answer: Answer) -> str:
+    """Return that the recommended candidate is not detectably better than its own frozen probe; "" where it is.
+
+    "" also where nothing is known of a probe.
+    """
+    found = answer.tested.standing()
+    if found is None or found.pair.better == found.pair.a:
+        return ""
+    return f"On the test part {standing.words(found, answer.tested.repeats)}"
 
 
 def optimism(answer: Answer) -> str:

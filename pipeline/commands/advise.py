@@ -14,7 +14,7 @@ from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, affording, frozen_bank, pricing, ranking
+from pipeline.commands import advising, affording, finished, frozen_bank, pricing, ranking
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.frozen_bank import Budget
 from pipeline.core import paths, shell
@@ -112,7 +112,7 @@ def command(
     if only_price:
         say([ranked.next_step] if ranked.next_step else [])
         return
-    say(prepared.lines)
+    say([*finished.lines(listed, rounds, ranked.words), *prepared.lines])
     with cell_runs.alone("advise", kind="advise"):
         run = trials.Runs(prepared.start).run
         answer = advising.answer(listed, rounds, ranked, run, timed=price.by_name, more=more)
@@ -131,6 +131,7 @@ def _print(answer: Answer, *, seconds: float) -> None:
     click.echo(f"  {answer.command}")
     said = (
         words.alternative(answer),
+        tested_words.probe(answer),
         costs.sentence(answer.advice.compared.machines),
         tested_words.others(answer),
         answer.next_step,

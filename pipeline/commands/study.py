@@ -14,7 +14,8 @@ from pipeline.core.shortening import cut
 from pipeline.running import cell_runs, cells, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.remotes import named_remotes
-from pipeline.studies import definition
+from pipeline.studies import definition, set_for_all
+from pipeline.studies.definition import Named
 
 
 @click.group(name="study")
@@ -34,6 +35,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     data = click.option("--data", help="The data set of all cells.")
     return click.argument("name")(data(given(function)))
+
+
+def _find(name: str, sets: Sequence[str]) -> Named:
+    """Return the study, whose cells what is set for all of them leaves apart."""
+    named = definition.find(name)
+    set_for_all.check(named, sets)
+    return named
 
 
 @command.command(name="list")
@@ -56,7 +64,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     """
     from pipeline.running.executors import job_states, local
 
-    named = definition.find(name)
+    named = _find(name, sets)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
     elsewhere = _in_the_remotes() - set(there)
@@ -130,7 +138,7 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
     NAME is a study of `orbweaver study list`, or a .yaml file. Each cell is a DVC experiment. Ctrl-C stops all; the
     same command resumes. Your params.yaml is not changed; tracked files are used as they are, committed or not.
     """
-    named = definition.find(name)
+    named = _find(name, sets)
     started = time.monotonic()
     planned = cells.plan(named, data=data, sets=sets)
     prepared = cell_runs.prepare(
@@ -178,7 +186,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     from pipeline.running import gathering
     from pipeline.studies import page
 
-    named = definition.find(name)
+    named = _find(name, sets)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(planned)
     results = gathering.results(named.study, planned, cell_runs.finished(planned), logs=cell_runs.STATE / named.name)

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from pipeline.core import shortening
 from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
@@ -22,6 +23,7 @@ OUT_OF_MEMORY = (
 )
 # What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
 NO_ROOM = ("out of memory", "_status_alloc_failed")
+INTERRUPTION = "interrupted; `dvc repro` goes on from the last finished stage"
 # The attribute of an error that ends a program with another status than 1.
 _STATUS = "exit_status"
 
@@ -63,6 +65,25 @@ def status_of(error: Exception) -> int:
     return int(getattr(error, _STATUS, 1))
 
 
+def one_line_interruptions() -> None:
+    """Have Ctrl-C end a program of `python -m` with one line and 130 before `one_line_errors`: while it imports torch.
+
+    Elsewhere, as in a shell of Python that imports one of our modules, nothing is changed.
+    """
+    # Python's own word while it imports the packages that a program is in.
+    if sys.argv[0] != "-m":
+        return
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        print(f"{Path(sys.argv[0]).stem}: {INTERRUPTION}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED)
+
+    sys.excepthook = hook
+
+
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn an error inside into one line on standard error and a non-zero exit.
@@ -95,7 +116,7 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; `dvc repro` goes on from the last finished stage", file=sys.stderr)
+        print(f"{name}: {INTERRUPTION}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if is_out_of_memory(error):

@@ -1,10 +1,14 @@
 """Commands to copy into a shell, quoted for readers too."""
 
+import re
 import shlex
 from collections.abc import Iterable
 
 # Special between double quotes in bash; `!` recalls earlier commands on a terminal.
 _SPECIAL = frozenset('"$`\\!')
+
+# A command or an option of ours in a sentence. Other backticks may be a name's, and stay as they are.
+IN_SENTENCE = re.compile(r"`((?:(?:orbweaver|dvc|make) |--)[^`|\n]+)`")
 
 
 def quote(word: str) -> str:

@@ -15,6 +15,9 @@ OVERLAYS = {
     "layer_cam": "LayerCAM, predicted class",
     "class_maps": "the head's own map, predicted class",
 }
+DARK = (
+    " A map that is dark everywhere has one value in all places, of Grad-CAM mostly zero: no place adds to the score."
+)
 ATTENTION = "attention."
 FEATURES = "features."
 
@@ -57,6 +60,13 @@ def _overlays(explanations: Explanations, place: int) -> Iterator[Overlaid]:
             yield Overlaid(name, overlay(shown.image, explanations.arrays[key][place]))
     for key, maps in positions(explanations).items():
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
+
+
+def darkness(explanations: Explanations) -> str:
+    """Return what a map that is dark everywhere means, as a sentence to add; "" where none is."""
+    maps = [explanations.arrays[key] for key in OVERLAYS if key in explanations.arrays]
+    dark = any(not one.any(axis=(-2, -1)).all() for one in maps)
+    return DARK if dark else ""
 
 
 def positions(explanations: Explanations) -> dict[str, ImageArray]:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from PIL import Image
 
 from pipeline.core import percents
+from pipeline.core.shell import IN_SENTENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
@@ -30,7 +32,13 @@ def environment(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail, "percent": percents.number}
+    made.filters["commands"] = _commands
     return made
+
+
+def _commands(sentence: str) -> Markup:
+    """Return a sentence whose commands in backticks are set as code."""
+    return Markup(IN_SENTENCE.sub(r"<code>\1</code>", str(escape(sentence))))
 
 
 def _svg(content: bytes) -> str:

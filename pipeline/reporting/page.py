@@ -118,10 +118,11 @@ def _captions(material: Material) -> dict[str, str]:
 def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """Return the content of the section on the network's inside."""
     places, sizes = explanations.described["layers"], explained.sizes(explanations)
+    maps_are = wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays)
     return {
         "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
-        "maps": wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays),
+        "maps": maps_are + explained.darkness(explanations),
         "overlays": explained.overlays(explanations),
         "attention": explanations.described["attention"],
         "features": maps,

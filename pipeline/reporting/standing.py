@@ -57,8 +57,14 @@ def sentence(material: Material) -> str | None:
     if found is None:
         reasons = sorted({one.reason for one in material.probes.values() if one.reason})
         return f"There is no frozen probe to compare with: {reasons[0]}." if reasons else None
-    what = "The trained head" if _is_head_alone(material) else "Fine-tuning"
-    return f"{what} {_verdict(found)} {_why(material, found)}".strip()
+    said = words(found, material.repeats)
+    return said[0].upper() + said[1:]
+
+
+def words(found: Standing, repeats: Sequence[Repeat]) -> str:
+    """Return what training is worth beside the probe, and what may be why, as words that go on in a sentence."""
+    what = "the trained head" if _is_head_alone(repeats) else "fine-tuning"
+    return f"{what} {_verdict(found)} {_why(repeats, found)}".strip()
 
 
 def _verdict(found: Standing) -> str:
@@ -73,13 +79,13 @@ def _verdict(found: Standing) -> str:
     return f"is {_points(-ends.high, -pair.difference, -ends.low)} below {probe}{seeds}."
 
 
-def _why(material: Material, found: Standing) -> str:
+def _why(repeats: Sequence[Repeat], found: Standing) -> str:
     """Return why training may have cost accuracy, where it did; empty elsewhere."""
-    ends, train = _ends(found), material.repeats[0].record.recipe.train
+    ends, train = _ends(found), repeats[0].record.recipe.train
     if ends is None or not ends.high < 0:
         return ""
     given = f"{train.budget.amount:,} {train.budget.unit} at {train.lr:g}"
-    if _is_head_alone(material):
+    if _is_head_alone(repeats):
         return f"Both read the same features: the head's training falls short, for its budget or its rate, now {given}."
     return f"So training took away more than it gave: fewer layers, or other than {given}, may do better."
 
@@ -90,9 +96,9 @@ def _ends(found: Standing) -> Interval | None:
     return None if ends is None or math.isnan(ends.low) else ends
 
 
-def _is_head_alone(material: Material) -> bool:
+def _is_head_alone(repeats: Sequence[Repeat]) -> bool:
     """Return whether training reads the very features that the probe reads."""
-    network = material.repeats[0].record.recipe.network
+    network = repeats[0].record.recipe.network
     return network.freeze == HEAD and network.attention == NONE
 
 

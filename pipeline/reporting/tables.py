@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pipeline.core import percents
 from pipeline.core.records import Operations
+from pipeline.core.shell import IN_SENTENCE
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.repeats import Repeat
@@ -51,12 +52,14 @@ def markdown(table: Table) -> str:
 
 
 def literal(text: str) -> str:
-    r"""Return text on one line with Markdown's marks escaped.
+    r"""Return text on one line with Markdown's marks escaped, but for commands in backticks.
 
-    >>> print(literal("a_b <i>"))
-    a\_b \<i\>
+    >>> print(literal("a_b <i>: `dvc repro a_b`"))
+    a\_b \<i\>: `dvc repro a_b`
     """
-    return _MARKED.sub(r"\\\1", " ".join(text.splitlines()))
+    # Every second part is a command.
+    parts = IN_SENTENCE.split(" ".join(text.splitlines()))
+    return "".join(f"`{part}`" if place % 2 else _MARKED.sub(r"\\\1", part) for place, part in enumerate(parts))
 
 
 def percent(part: float, digits: int = 1) -> str:

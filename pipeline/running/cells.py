@@ -19,6 +19,7 @@ from pipeline.preview.overriding import places, read_each
 from pipeline.running import own_files
 from pipeline.running.executors.contract import Task
 from pipeline.studies.definition import Named, override
+from pipeline.studies.set_for_all import is_in
 
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
@@ -178,13 +179,8 @@ def set_for_all(planned: Sequence[Cell]) -> str:
     changed = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
     changed |= {key: value for key, value in changes(resolved, committed).items() if value != AUTO}
     own = {word.partition("=")[0].lstrip("+~") for cell in planned for word in cell.overrides}
-    words = [override(key, value) for key, value in changed.items() if not any(_is_in(key, one) for one in own)]
+    words = [override(key, value) for key, value in changed.items() if not any(is_in(key, one) for one in own)]
     return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
-
-
-def _is_in(key: str, other: str) -> bool:
-    """Return whether two keys of params.yaml are one, or one is in the section that the other is."""
-    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
 
 
 def _files() -> str:

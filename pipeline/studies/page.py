@@ -115,9 +115,9 @@ def _best(group: Group, compared: Differences) -> str:
     best = results.best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
     of_these = " of those that are compared" if compared.left_out else ""
-    sentence = f"On {group.name}, {best} has the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
+    sentence = f"On {group.name}, cell {best} has the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
     if len(group.results) == 1:
-        return f"On {group.name}, {best} has a mean test accuracy of {100 * mean:.2f} %."
+        return f"On {group.name}, cell {best} has a mean test accuracy of {100 * mean:.2f} %."
     if compared.note:
         return f"{sentence}; the cells cannot be compared."
     others = len(group.results) - 1

@@ -18,6 +18,7 @@ def content(**values: Any) -> dict[str, Any]:
     tables = dict.fromkeys(("tried", "tested", "points"), EMPTY)
     absent = {
         "next_step": "",
+        "probe": "",
         "trained_on": "",
         "opened": "",
         "others": "",
@@ -35,6 +36,14 @@ SIZES = {
     "size": "image size 224 is taken",
     "caption": "of frozen features",
 }
+
+
+def test_a_command_in_a_sentence_is_set_as_code_and_backticks_of_names_are_text() -> None:
+    values = content(next_step="Next step: add `--sizes 96,160` for `<i>`.", images="of `x`")
+    text = page.page(values)
+    assert "<p>Next step: add <code>--sizes 96,160</code> for `&lt;i&gt;`.</p>" in text
+    assert "Images: of `x`." in text
+    assert r"add `--sizes 96,160` for \`\<i\>\`." in page.as_markdown(values)
 
 
 @pytest.mark.parametrize("write", [page.page, page.as_markdown])

@@ -14,6 +14,7 @@ from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.commands import advise, advising
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting.material import Probe
 from pipeline.studies.results import Result
 
 IMAGES = 100
@@ -121,6 +122,39 @@ def test_of_equal_candidates_the_cheaper_one_by_seconds_that_compare_goes_on() -
     assert costs.of({"dear": result(), "cheap": result(threads=1)}, TIMED) == TIMED
     # One that was left out in the round counts for nothing.
     assert costs.of({"dear": result(threads=1)}, TIMED) == {"dear": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (
+            95,
+            "On the test part fine-tuning has no detectable difference from a logistic regression on the features of ",
+        ),
+        (50, ""),
+    ],
+)
+def test_a_recommendation_that_gains_nothing_over_seconds_of_a_frozen_probe_says_so(
+    right: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = advised(monkeypatch)
+    # Differences that are all the same have no interval.
+    probes = {
+        one.number: Probe(
+            "", {row["path"]: image < right + one.number - 2 for image, row in enumerate(one.predictions)}
+        )
+        for one in answer.tested.repeats
+    }
+    probed = answer._replace(tested=answer.tested._replace(probes=probes))
+    for text in (*on_page(probed), printed(probed, capsys)):
+        assert said in text
+        assert ("which takes seconds" in text) == bool(said)
+    data = plain.as_data(probed)["frozen_probe"]
+    assert data["accuracy"] == pytest.approx(right / 100)
+    assert data["difference"] == pytest.approx((88 - right) / 100)
+    assert data["note"].startswith(said)
+    assert bool(data["note"]) == bool(said)
+    assert plain.as_data(answer)["frozen_probe"] is None
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,10 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
     monkeypatch.setattr(advise.ranking, "ranking", step(ranked))
     monkeypatch.setattr(advise.pricing, "price", step(PRICE))
+    monkeypatch.setattr(advise.finished, "lines", lambda *_: ["of these, 1 and 2"])
     advice = SimpleNamespace(compared=SimpleNamespace(machines={}))
-    found = SimpleNamespace(command="dvc exp run", next_step="", others=(), advice=advice)
+    tested = SimpleNamespace(standing=lambda: None)
+    found = SimpleNamespace(command="dvc exp run", next_step="", others=(), advice=advice, tested=tested)
     monkeypatch.setattr(advise.advising, "answer", step(found))
     monkeypatch.setattr(advise, "words", SimpleNamespace(sentence=lambda _: "Use a.", alternative=lambda _: ""))
     monkeypatch.setattr(advise.costs, "sentence", lambda _: "")
@@ -117,3 +119,9 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_time_it_took_is_that_of_everything() -> None:
     done = CliRunner().invoke(advise.command, ["--trainings", "3"])
     assert re.search(r"it took 30\.0\ss", done.output), (done.output, done.exception)
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_what_is_finished_is_said_after_the_price() -> None:
+    done = CliRunner().invoke(advise.command, ["--trainings", "3"])
+    assert re.search(r"advise: then .* about .*\nadvise: of these, 1 and 2\n", done.stderr), done.stderr

@@ -299,6 +299,39 @@ def test_what_cannot_run_is_refused_in_one_line_before_anything_runs(words: list
         assert message in str(caught)
 
 
+GRID = "title: t\ngrid: {freeze: [1, 3c], rate: {low: {lr: 0.01}, high: {lr: 0.1}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "message"),
+    [
+        (GRID, "freeze=2", "freeze is an axis of"),
+        (GRID, "lr=1", "lr is set by cell '3c-high' of"),
+        (
+            "title: t\ncells: {a: {set: {options.attention.se.reduction: 8}}, b: {}}\n",
+            "options.attention.se={}",
+            "by cell 'a'",
+        ),
+        (GRID, "threads=1", ""),
+        ("title: t\ngrid: {threads: [1, 2]}\n", "threads=1", ""),
+    ],
+)
+def test_what_cells_differ_in_is_not_set_for_all_of_them_under_their_old_names(
+    text: str, word: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    if not message:
+        assert study("show", str(file), "-S", word).exit_code == 0
+        return
+    for command in ("run", "show", "report"):
+        caught = study(command, str(file), "-S", word).exception
+        assert isinstance(caught, InputError)
+        assert str(caught).startswith(f"-S {word}: ")
+        assert message in str(caught)
+        assert str(file) in str(caught)
+
+
 @pytest.mark.parametrize(
     ("sets", "line"),
     [
@@ -317,8 +350,10 @@ def test_what_params_yaml_sets_for_all_cells_is_said_and_what_has_no_effect_is_n
     monkeypatch.setattr(config, "read", lambda: edited)
     said = study("show", str(file)).output
     assert said.startswith("t\n\n" + (f"params.yaml sets for all cells: {line}\n\n" if line else "  1  to run "))
-    words = [part for word in sets for part in ("-S", word)]
-    assert "sets for all" not in study("show", str(file), *words).output
+    words = [part for word in sets if not word.startswith("freeze") for part in ("-S", word)]
+    again = study("show", str(file), *words)
+    assert again.exit_code == 0
+    assert "sets for all" not in again.output
 
 
 @pytest.mark.parametrize(

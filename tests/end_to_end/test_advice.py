@@ -60,6 +60,8 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     experiments = stubbed.run("dvc", "exp", "list", "--name-only")
     again = stubbed.run("orbweaver", "advise", "--trainings", "2", "--sizes", "32,48", "--more", "500", "--json")
     assert "advise: image sizes first, about 0.0\N{NO-BREAK SPACE}s: 32 kept, 48 kept" in again
+    # Two tried once, and of the recommended one the test and the curve.
+    assert "advise: of these, 2 and 14 trainings are finished already\n" in again
     assert json.loads(again[again.index("{\n") :]) == answer
     # What is only said differently is part of the command that says it again.
     page = (folder / "index.html").read_text(encoding="utf-8")

@@ -317,6 +317,7 @@ def test_a_risk_coverage_curve_says_who_asks():
 def test_bars_of_stages_have_each_stages_numbers():
     written = texts(figures.stage_bars(STAGES))
     assert {"stem", "head", "9,500", "4,620", "trains", "frozen"} <= set(written)
+    assert "parameters and statistics of batch norms" in written
 
 
 def test_distributions_have_a_panel_a_tensor_and_one_legend():

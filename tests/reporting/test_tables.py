@@ -115,6 +115,7 @@ def test_without_attention_there_is_no_cost_to_tell():
         ("<script>", r"\<script\>"),
         ("two\nlines", "two lines"),
         ("a_b*c`d", r"a\_b\*c\`d"),
+        ("`<i>`: `dvc repro a_b` of `--sizes 1`", r"\`\<i\>\`: `dvc repro a_b` of `--sizes 1`"),
     ],
 )
 def test_markdown_takes_names_literally(name, written):

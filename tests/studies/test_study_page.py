@@ -115,7 +115,7 @@ def test_a_validation_part_is_told_also_where_nothing_is_printed() -> None:
 def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
     count, best = told["answer"]
     assert count == "2 of 3 cells are finished."
-    assert best.startswith("On synthetic, top has the highest mean test accuracy, 92.50 %")
+    assert best.startswith("On synthetic, cell top has the highest mean test accuracy, 92.50 %")
     assert best.endswith("it is detectably better than 1 of 1 other.")
 
 
@@ -162,7 +162,7 @@ def test_the_set_is_named_as_the_users_folder_is_and_its_size_is_told() -> None:
     told = page.content("mine", STUDY, [Result("head", [named])], commands=AGAIN)
     assert told["images"] == ["clothing10 (folder): 8 images in 2 classes"]
     assert "Images: clothing10 (folder): 8 images in 2 classes." in page.page(told)
-    assert "On clothing10, head has a mean test accuracy of 50.00 %." in page.as_markdown(told)
+    assert "On clothing10, cell head has a mean test accuracy of 50.00 %." in page.as_markdown(told)
 
 
 def test_cells_of_other_machines_or_versions_are_named_in_the_answer(told: dict[str, object]) -> None:
@@ -251,8 +251,8 @@ def test_a_cell_that_does_not_fit_the_baseline_is_left_out_with_the_reason() -> 
     assert [row[0] for row in group.table.rows] == ["top − head"]
     assert group.readings[-1].startswith("odd is left out: head and odd: have no repeat in common (1, 2, 3; 4, 5); ")
     assert content["answer"][1] == (
-        "On synthetic, top has the highest mean test accuracy of those that are compared, 92.50 %; it is detectably "
-        "better than 1 of 1 other."
+        "On synthetic, cell top has the highest mean test accuracy of those that are compared, 92.50 %; it is "
+        "detectably better than 1 of 1 other."
     )
     assert all("odd is left out" in text for text in (page.page(content), page.as_markdown(content)))
 

@@ -99,7 +99,7 @@ def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT) -> bytes:
         bars = axes.barh(places, frozen, left=trains, height=0.7, color=theme.faint, label="frozen")
         axes.bar_label(bars, [f"{sum(both):,}" for both in zip(trains, frozen, strict=True)], padding=4)
         axes.set_yticks(places, list(stages))
-        axes.set(xlabel="numbers", ylim=(len(stages) - 0.4, -0.6))
+        axes.set(xlabel="parameters and statistics of batch norms", ylim=(len(stages) - 0.4, -0.6))
         axes.margins(x=0.2)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.tick_params(axis="y", length=0)
