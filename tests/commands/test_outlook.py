@@ -88,6 +88,7 @@ def test_the_time_of_a_repeat_and_of_all_is_told(monkeypatch: pytest.MonkeyPatch
     # JSON is what follows from the settings: equal on every machine.
     told("--json")
     assert len(asked) == 2
+    assert told("-S", "threads=1000")[-1].startswith("training time: not measured: threads: 1000: there are ")
     missing = told("-S", "data=folder", "-S", "folder=/nowhere", "--classes", "9")
     assert missing[-1] == "training time: say how many images there are to train on, with --images"
 
