@@ -167,6 +167,7 @@ def _short(name: str, value: Any) -> str:
 
 
 def _ends(interval: Interval | None, metric: str) -> str:
-    if interval is None or math.isnan(interval.low):
+    # One of width 0, as where all answers are alike, would claim more than so few can; of NaN neither end is below.
+    if interval is None or not interval.low < interval.high:
         return "none"
     return f"{SCORES[metric].shown(interval.low)} to {SCORES[metric].shown(interval.high)}"

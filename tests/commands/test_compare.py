@@ -103,6 +103,13 @@ def test_what_is_not_finite_is_null_in_json(two):
     assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, pairs.NO_DIFFERENCE)
 
 
+def test_equal_answers_have_no_interval_of_width_0(two):
+    write_answers(two / "other", "one")
+    told = words(said("one", "other"))
+    assert "one - other 0.00 none 1.000" in told
+    assert "0.00 to 0.00" not in told
+
+
 def test_another_score_may_be_compared(two):
     assert "macro_f1 (%)" in said("one", "other", "--metric", "macro_f1")
 
