@@ -39,6 +39,34 @@ def study(*words: str) -> Result:
     return CliRunner().invoke(orbweaver, ["study", *words])
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        ("grid: {freze: [1]}", (), "grid: unknown key 'freze'; did you mean 'freeze'?"),
+        (
+            "set: {defaults.train.lrr: 1}\ngrid: {freeze: [1]}",
+            (),
+            "set: unknown key 'defaults.train.lrr'; did you mean",
+        ),
+        ("cells: {a: {set: {xyz: 1}}}", (), "cells.a.set: unknown key 'xyz'; known here: recipe, data, "),
+        (
+            "set: {recipes.quick.data.on_leak: drop}\ncells: {a: }",
+            (),
+            "set: the recipe quick does not state data.on_leak; ",
+        ),
+        ("cells: {a: }", ("-S", "freze=1"), "cell 'a': -S freze=1: Could not override 'freze'; the keys are those of "),
+    ],
+)
+def test_an_unknown_key_is_named_where_it_is_written(
+    text: str, words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"title: Mine\n{text}\n", encoding="utf-8")
+    error = study("show", str(file), *words).exception
+    assert isinstance(error, InputError)
+    assert str(error).startswith(f"{file}: {message}")
+
+
 def test_ctrl_c_ends_any_command_with_a_line_and_a_shells_own_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> list[str]:
         raise KeyboardInterrupt
