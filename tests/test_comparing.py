@@ -251,6 +251,10 @@ def test_a_single_repeat_of_another_score_has_no_verdict():
 def test_an_unknown_score_raises_with_the_known_ones(pair):
     with pytest.raises(InputError, match=r"^good: repeat 1 has no score 'f2'; it has accuracy$"):
         comparison.compare(pair, "f2")
+    # As read from metrics/, where the accuracy is among the scores.
+    scored = Experiment("read", {1: trial([1, 0], accuracy=0.5, nll=0.3)})
+    with pytest.raises(InputError, match=r"it has accuracy, nll$"):
+        comparison.check([scored], "f2")
 
 
 def test_settings_that_differ_are_listed_with_none_for_a_missing_one():

@@ -120,7 +120,9 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         yield Table(header, counts, numbers_from=1)
         drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"
-        yield Table(("pair", f"over {units} alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
+        yield Table(
+            ("pair", f"over {units} alone, bootstrap (points)", "over repeats alone (points)"), drawn, numbers_from=1
+        )
 
 
 def _points(metric: str) -> str:

@@ -96,7 +96,7 @@ def test_a_study_says_which_cells_the_remotes_have(monkeypatch: pytest.MonkeyPat
     shown = study("show", name).output
     assert re.search(rf"^  {first.name} +finished  {first.key}  .*\n +in the remotes; ", shown, re.MULTILINE)
     assert re.search(rf"^  {second.name} +to run    {second.key}  ", shown, re.MULTILINE)
-    assert "to run: 1 cells, 3 trainings\n" in shown
+    assert "to run: 1 cell, 3 trainings\n" in shown
     monkeypatch.setattr(sharing, "there", refuse)
     shown = study("show", name)
     assert "study: git's remote host:x: no answer\n" in shown.stderr
@@ -120,7 +120,7 @@ def test_a_study_says_what_has_become_of_each_cell(monkeypatch: pytest.MonkeyPat
     shown = study("show", name).output
     assert re.search(rf"^  {first.name} +waiting   {first.key}  .*\n +x y\n", shown, re.MULTILINE)
     assert re.search(rf"^  {second.name} +finished  {second.key}  ", shown, re.MULTILINE)
-    assert "to run: 1 cells, 3 trainings; of these 1 waiting\n" in shown
+    assert "to run: 1 cell, 3 trainings; of these 1 waiting\n" in shown
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))

@@ -101,7 +101,7 @@ def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
     for one in experiments:
         for repeat, trial in one.trials.items():
             if metric != ACCURACY and metric not in trial.scores:
-                known = ", ".join([ACCURACY, *trial.scores])
+                known = ", ".join(dict.fromkeys([ACCURACY, *trial.scores]))
                 raise InputError(f"{one.name}: repeat {repeat} has no score {metric!r}; it has {known}")
     # Two that tested the same have nothing to be checked, and of many most are such.
     different: dict[tuple[Any, ...], Experiment] = {}
