@@ -191,6 +191,14 @@ def test_repeats_that_only_one_has_are_left_out_of_the_pair(pair):
     assert comparison.compare([pair[0], longer]).pairs[0].repeats == (2, 3)
 
 
+def test_the_repeats_of_a_difference_are_named_where_they_are_not_those_of_the_means(pair):
+    sentence = " Where repeats differ, differences are over those that both have"
+    one, longer = experiment("one", 0.6, repeats=(1,)), experiment("longer", 0.6, repeats=(1, 2, 3, 4))
+    assert comparison.compare([one, pair[0]]).over.endswith(f"{sentence}: 1.")
+    assert comparison.compare([one, *pair, longer]).over.endswith(f"{sentence}.")
+    assert sentence not in comparison.compare(pair).over
+
+
 def test_experiments_without_a_common_repeat_are_refused(pair):
     with pytest.raises(InputError, match=r"^good and other: have no repeat in common \(1, 2, 3; 4, 5\); give both"):
         comparison.compare([pair[0], experiment("other", 0.5, repeats=(4, 5))])
@@ -243,6 +251,10 @@ def test_a_single_repeat_of_another_score_has_no_verdict():
 def test_an_unknown_score_raises_with_the_known_ones(pair):
     with pytest.raises(InputError, match=r"^good: repeat 1 has no score 'f2'; it has accuracy$"):
         comparison.compare(pair, "f2")
+    # As read from metrics/, where the accuracy is among the scores.
+    scored = Experiment("read", {1: trial([1, 0], accuracy=0.5, nll=0.3)})
+    with pytest.raises(InputError, match=r"it has accuracy, nll$"):
+        comparison.check([scored], "f2")
 
 
 def test_settings_that_differ_are_listed_with_none_for_a_missing_one():

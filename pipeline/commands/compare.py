@@ -120,7 +120,9 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         yield Table(header, counts, numbers_from=1)
         drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"
-        yield Table(("pair", f"over {units} alone, bootstrap (%)", "over repeats alone (%)"), drawn, numbers_from=1)
+        yield Table(
+            ("pair", f"over {units} alone, bootstrap (points)", "over repeats alone (points)"), drawn, numbers_from=1
+        )
 
 
 def _points(metric: str) -> str:
@@ -167,6 +169,7 @@ def _short(name: str, value: Any) -> str:
 
 
 def _ends(interval: Interval | None, metric: str) -> str:
-    if interval is None or math.isnan(interval.low):
+    # One of width 0, as where all answers are alike, would claim more than so few can; of NaN neither end is below.
+    if interval is None or not interval.low < interval.high:
         return "none"
     return f"{SCORES[metric].shown(interval.low)} to {SCORES[metric].shown(interval.high)}"

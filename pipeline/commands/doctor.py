@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.preview.images import look
 from pipeline.preview.overriding import read_images, say_remarks
 from pipeline.recovery import mending
 from pipeline.running import cell_clones
+from pipeline.stages import validate
 
 SHOWN_FILES = 5
 BAR = 40
@@ -38,9 +39,10 @@ BAR = 40
 def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool, name_groups: bool) -> None:
     """Check the data set and the project for what would stop a run.
 
-    Of the data set: counts, sizes, unusable files, duplicates. Of the project: what a killed command left. Your own
-    folder is read in place; another data set is loaded into a temporary folder. Nothing is changed without --mend or
-    --name-groups. Exit status 1 means that a run would stop, 0 that it would not.
+    Of the data set: counts, sizes, unusable files, duplicates. Of the settings: what this machine or the network cannot
+    take. Of the project: what a killed command left. Your own folder is read in place; another data set is loaded into
+    a temporary folder. Nothing is changed without --mend or --name-groups. Exit status 1 means that a run would stop, 0
+    that it would not.
     """
     if mend:
         mending.mend(Path.cwd(), click.echo)
@@ -49,15 +51,30 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
         click.echo(line, err=True)
     lockfile.check()
     resolved, refused = read_images(overrides)
-    if refused:
-        click.echo(f"settings: a run would be refused, whatever its images are: {refused}", err=True)
+    refusals = [*filter(None, [refused]), *refused_beside_images(resolved)]
+    for reason in refusals:
+        click.echo(f"settings: a run would be refused, whatever its images are: {reason}", err=True)
     say_remarks(resolved)
     report = examined(resolved)
     click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else as_text(report))
     if name_groups:
         click.echo(write_groups(resolved, report["suggested_groups"]), err=True)
-    if any(finding["stops"] for finding in report["findings"]):
+    if refusals or any(finding["stops"] for finding in report["findings"]):
         context.exit(1)
+
+
+def refused_beside_images(resolved: Resolved) -> Iterator[str]:
+    """Yield why the stage `validate` would refuse settings of weights, of this machine and of the network."""
+    checks: list[Callable[[], object]] = [
+        lambda: validate.check_weights(resolved),
+        lambda: validate.check_machine(resolved.recipe),
+        lambda: validate.check_network(resolved.recipe),
+    ]
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            yield str(error)
 
 
 def project_lines(root: Path) -> Iterator[str]:
@@ -144,7 +161,7 @@ def _bars(classes: Mapping[str, int]) -> list[str]:
 
 def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     if not findings:
-        return ["", "nothing found that needs a look"]
+        return ["", "nothing found in the images that needs a look"]
     lines = []
     for finding in findings:
         verdict = "a run stops at this: " if finding["stops"] else ""

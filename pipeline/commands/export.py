@@ -195,12 +195,18 @@ def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
 def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
     from pipeline.evaluation.compare.mcnemar import p_name
 
-    if changed := one["accuracy"]:
-        yield (
-            f"  accuracy {100 * changed['after']:.1f} % in place of {100 * changed['before']:.1f} %: "
-            f"{100 * changed['difference']:+z.1f} points, 95 % interval {100 * changed['low']:+z.1f} to "
-            f"{100 * changed['high']:+z.1f}, {p_name(changed['groups'])} {changed['p']:.2g}"
-        )
+    if not (changed := one["accuracy"]):
+        return
+    said = f"  accuracy {100 * changed['after']:.1f} % in place of {100 * changed['before']:.1f} %"
+    if not changed["only_right_before"] + changed["only_right_after"]:
+        yield f"{said}: none of {one['photographs']} answers became right or wrong, so there is no interval"
+        return
+    ends = [f"{100 * changed[end]:+z.1f}" for end in ("low", "high") if changed[end] is not None]
+    interval = f"95 % interval {' to '.join(ends)}" if ends else "no interval, as all photographs changed alike"
+    yield (
+        f"{said}: {100 * changed['difference']:+z.1f} points, {interval}, "
+        f"{p_name(changed['groups'])} {changed['p']:.2g}"
+    )
 
 
 def _agreeing(one: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from pipeline.networks.attention import start
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.preview import at_hand
+from pipeline.stages import validate
 
 # Of which the change at step 0 is the mean.
 REPEATS = 3
@@ -40,6 +41,7 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
     if sizes is None or not sizes.train:
         return "training time: say how many images there are to train on, with --images"
     try:
+        validate.check_machine(recipe)
         on = machine(recipe)
         # The time does not depend on values.
         network = build(networks.plan(recipe, classes=classes), pretrained=None).to(on.device)

@@ -86,11 +86,16 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
             click.echo(f"  {'':<{width}}  {reason}")
     counts = Counter(state.phase for state in states.values())
     of_these = ", ".join(f"{count} {phase}" for phase, count in counts.items())
-    click.echo(
-        f"\n  {len(planned)} cells, {cells.trainings(planned)} trainings; to run: {len(left)} cells, "
-        f"{cells.trainings(left)} trainings" + (f"; of these {of_these}" if of_these else "")
-    )
+    click.echo(f"\n  {_size(planned)}; to run: {_size(left)}" + (f"; of these {of_these}" if of_these else ""))
     _say_merged(planned)
+
+
+def _size(some: Sequence[Cell]) -> str:
+    return f"{_number(len(some), 'cell')}, {_number(cells.trainings(some), 'training')}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _in_the_remotes() -> set[str]:
@@ -155,7 +160,8 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
             planned = cells.plan(named, data=data, sets=sets)
         if detach:
             count = cell_runs.submit_missing(named.name, planned, prepared.start)
-            click.echo(f"study {named.name}: {count} cells go on by themselves; the same command attaches")
+            go = "goes on by itself" if count == 1 else "go on by themselves"
+            click.echo(f"study {named.name}: {_number(count, 'cell')} {go}; the same command attaches")
             click.echo(f"what they do: {_again('show', name, data, sets)}")
             return
         ended = cell_runs.run_missing(named.name, planned, prepared.start)

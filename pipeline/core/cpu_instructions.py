@@ -26,10 +26,23 @@ def choose(asked: CpuInstructions) -> str:
         prefer_portable()
     held = in_force()
     if asked == PORTABLE != held:
-        raise InputError(
-            f"cpu_instructions: {PORTABLE} needs an x86 CPU with AVX2, and this process has {held}; give native"
-        )
+        raise InputError(_lacking(held))
     return held
+
+
+def _lacking(held: str) -> str:
+    return f"cpu_instructions: {PORTABLE} needs an x86 CPU with AVX2, and this process has {held}; give native"
+
+
+def check(asked: CpuInstructions) -> None:
+    """Refuse instructions that this CPU lacks, without having this process compute with them.
+
+    Raises:
+        InputError: `portable` on a CPU without AVX2.
+    """
+    # `native` needs no torch.
+    if asked == PORTABLE and (own := in_force()) not in (PORTABLE, "avx2", "avx512"):
+        raise InputError(_lacking(own))
 
 
 def prefer_portable() -> None:

@@ -20,7 +20,7 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.source_record import SourceRecord
-from pipeline.datasets.collect import bringing, sets
+from pipeline.datasets.collect import bringing, left_out, sets
 from pipeline.datasets.decoding import images as decoding
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
@@ -84,9 +84,11 @@ def _counts(resolved: Resolved) -> Counter[str] | None:
     row = sets.known(recipe.data.set)
     if row.given_by == "folder":
         try:
-            return Counter(file.part for file in bringing.read_own(row, resolved.settings.place_of("folder")).files)
+            files = bringing.read_own(row, resolved.settings.place_of("folder")).files
         except InputError:
             return None
+        # By their names: what is damaged shows only when it is decoded.
+        return Counter(file.part for file in files if left_out.is_picture(file.file.name))
     if recipe.data.set == "synthetic":
         return Counter({"": recipe.options_of("data")["images_per_class"] * len(SPIDERS)})
     if rows := _collected(recipe.data.set):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pipeline import config
-from pipeline.config import Resolved
+from pipeline.config import Resolved, messages
 from pipeline.config.choices import AUTO, AXES
 from pipeline.core import paths, yaml_limits
 from pipeline.core.errors import InputError
@@ -32,8 +32,23 @@ option = click.option(
     metavar="KEY=VALUE",
     help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
 )
+# A key without signs of DVC's grammar.
+PLAIN_KEY = re.compile(r"[\w.]+")
 # A key of a recipe, in a word after -S without a sign in front.
 OF_A_RECIPE = re.compile(r"recipes\.(?P<recipe>\w+)\.(?P<name>[\w.]+)=(?P<value>.*)", re.DOTALL)
+
+
+class UnknownKeyError(InputError):
+    """An override of a key that params.yaml does not have.
+
+    Attributes:
+        key: the key.
+        hint: what to do in a file, where nobody has typed a word after -S: the nearest key of its section.
+    """
+
+    def __init__(self, message: str, key: str, hint: str) -> None:
+        super().__init__(message)
+        self.key, self.hint = key, hint
 
 
 def read(overrides: Sequence[str]) -> Resolved:
@@ -144,10 +159,20 @@ def _override(copy: Path, overrides: Sequence[str], values: Mapping[str, Any], *
         raise InputError(f"{words}: {cut(_first_line(error), LONGEST_SHOWN)}; {QUOTED}") from None
     except (DvcException, OmegaConfBaseException) as error:
         reason = _first_line(error.__cause__ or error).partition(". To append")[0].rstrip(".")
-        way_out = _instead(overrides, values) or "the keys are those of params.yaml"
-        raise InputError(f"{words}: {cut(reason, LONGEST_SHOWN)}; {way_out}") from None
+        raise _refused(f"{words}: {cut(reason, LONGEST_SHOWN)}", overrides, values) from None
     changed = json.loads(copy.read_text(encoding="utf-8"))
     return {name: value for name, value in (values | changed).items() if name in changed or name not in part}
+
+
+def _refused(message: str, overrides: Sequence[str], values: Mapping[str, Any]) -> InputError:
+    """Return the error for overrides that DVC refuses, with the way out."""
+    instead = _instead(overrides, values)
+    message = f"{message}; {instead or 'the keys are those of params.yaml'}"
+    for word in overrides:
+        key = word.partition("=")[0]
+        if PLAIN_KEY.fullmatch(key) and (hint := _unknown(key, values)):
+            return UnknownKeyError(message, key, instead or hint)
+    return InputError(message)
 
 
 def _check_size(word: str) -> None:
@@ -177,6 +202,15 @@ def _instead(overrides: Sequence[str], values: Mapping[str, Any]) -> str:
                     f"the recipe {match['recipe']} does not state {match['name']}; "
                     f"set it for all that do not with -S {name}={match['value']}"
                 )
+    return ""
+
+
+def _unknown(key: str, values: Any) -> str:
+    """Return that a key is unknown, with what may have been meant; "" where it is known."""
+    for part in key.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return messages.unknown(part, key, values if isinstance(values, Mapping) else ())
+        values = values[part]
     return ""
 
 

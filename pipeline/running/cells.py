@@ -15,10 +15,10 @@ from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing
-from pipeline.preview.overriding import places, read_each
+from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import own_files
 from pipeline.running.executors.contract import Task
-from pipeline.studies.definition import Named, override
+from pipeline.studies.definition import Named, Study, override
 from pipeline.studies.set_for_all import is_in
 
 # What a result follows from; how it is shown is none of it.
@@ -94,12 +94,24 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
         for name, words in overrides.items():
             try:
                 resolved = next(read)
+            except UnknownKeyError as error:
+                raise InputError(f"{named.file}: {_where(named.study, name, error)}") from None
             except InputError as error:
                 raise InputError(f"{named.file}: cell {name!r}: {error}") from None
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
             first = by_key.get(cell.key)
             by_key[cell.key] = first._replace(same=(*first.same, name)) if first else cell
     return list(by_key.values())
+
+
+def _where(study: Study, cell: str, error: UnknownKeyError) -> str:
+    """Return the message for a key that params.yaml does not have, in the words of the study's file."""
+    if error.key in study.set:
+        return f"set: {error.hint}"
+    if cell in study.cells and error.key in study.cells[cell].set:
+        return f"cells.{cell}.set: {error.hint}"
+    # It may be the user's own word after -S.
+    return f"grid: {error.hint}" if error.key in study.settings()[cell] else f"cell {cell!r}: {error}"
 
 
 def kept_name(planned: Sequence[Cell], name: str) -> str:

@@ -42,16 +42,9 @@ def check_and_write() -> None:
     before = paths.PARAMS.read_bytes() if paths.PARAMS.exists() else b""
     resolved = config.resolve(config.load())
     check_places(resolved)
-    if resolved.recipe.device not in (AUTO, "cpu"):
-        seeding.choose_device(resolved.recipe.device)
-    seeding.check_threads(resolved.recipe.threads)
-    if resolved.recipe.cpu_instructions == cpu_instructions.PORTABLE:
-        # Asked for here, a CPU that lacks them is refused before downloads of minutes; `native` needs no torch for it.
-        cpu_instructions.choose(cpu_instructions.PORTABLE)
-    if needs_building(resolved.recipe):
-        check_network(resolved.recipe)
-    for remark in config.remarks(resolved):
-        print(f"validate: note: {remark}")
+    check_machine(resolved.recipe)
+    for note in [*check_network(resolved.recipe), *config.remarks(resolved)]:
+        print(f"validate: note: {note}")
     # DVC would record the later file as the one that was checked.
     if paths.PARAMS.read_bytes() != before:
         raise InputError(f"{paths.PARAMS}: edited while this ran; `dvc repro` checks it as it is now")
@@ -73,11 +66,32 @@ def check_places(resolved: Resolved) -> None:
     settings, data = resolved.settings, resolved.recipe.data.set
     place = settings.place_of(sets.known(data).given_by)
     bringing.check(data, place, on_leak=resolved.recipe.data.on_leak)
+    check_weights(resolved)
+
+
+def check_weights(resolved: Resolved) -> None:
+    """Refuse weights that are not where they should be, without reading them.
+
+    Raises:
+        InputError: naming the place and what it lacks.
+    """
     if resolved.recipe.network.weights == "file":
-        check_weights_file(settings.axes.weights_file)
+        check_weights_file(resolved.settings.axes.weights_file)
     packaged = known(resolved.recipe.network.backbone).bundled
     if resolved.recipe.network.weights == "bundled" and packaged:
         packaged.place()
+
+
+def check_machine(recipe: Recipe) -> None:
+    """Refuse what this machine lacks, before downloads of minutes.
+
+    Raises:
+        InputError: for a device that is not here, more threads than cores, or CPU instructions that it does not have.
+    """
+    if recipe.device not in (AUTO, "cpu"):
+        seeding.choose_device(recipe.device)
+    seeding.check_threads(recipe.threads)
+    cpu_instructions.check(recipe.cpu_instructions)
 
 
 def needs_building(recipe: Recipe) -> bool:
@@ -92,18 +106,22 @@ def needs_building(recipe: Recipe) -> bool:
     )
 
 
-def check_network(recipe: Recipe) -> None:
-    """Refuse a network whose parts do not fit together, by building it without values.
+def check_network(recipe: Recipe) -> list[str]:
+    """Refuse a network whose parts do not fit together, by building it without values, and return what to note of it.
 
     Raises:
         InputError: for an attention, a phase, a reduction or a regularizer that the backbone cannot take.
     """
+    if not needs_building(recipe):
+        return []
     from pipeline.assembly import networks, regularizers
 
+    notes = []
     for phase in regularizers.phase_records(recipe, networks.structure(recipe, classes=2)):
         if phase.hooked_layers == ():
             idle = f"regularizer {phase.regularizer!r} has nothing to compare under freeze {phase.freeze!r}"
-            print(f"validate: note: {idle}: every layer is frozen; only the head's decay is left of it")
+            notes.append(f"{idle}: every layer is frozen; only the head's decay is left of it")
+    return notes
 
 
 def check_weights_file(place: str) -> None:

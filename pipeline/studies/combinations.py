@@ -31,10 +31,12 @@ def axis(values: object) -> object:
     """Return an axis by the names of its choices; values of a list name themselves, with `_` in place of a point.
 
     Raises:
-        ValueError: where two have the same name.
+        ValueError: where two have the same name, or there is neither a list nor names.
     """
     if isinstance(values, list):
         return _named([(str(value).replace(".", "_"), value) for value in values])
+    if not isinstance(values, Mapping):
+        raise ValueError(f"a list of values is needed, such as {[values] if values is not None else [1, 2]}")
     return as_text(values)
 
 

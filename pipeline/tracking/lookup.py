@@ -2,12 +2,19 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pipeline.core.errors import InputError
 from pipeline.tracking import labels, origin
 from pipeline.tracking.address import database
 from pipeline.tracking.failures import told_in_a_line
-from pipeline.tracking.store import opened, quieten, runs_of
+from pipeline.tracking.store import Store, opened, quieten, runs_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+# For an ID that no run has, and for one that no run can have.
+NO_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 def run_of(key: str) -> str:
@@ -34,6 +41,25 @@ def key_of(run: str) -> str:
         return ""
 
 
+def _run(store: Store, run: str) -> "Run":
+    """Return MLflow's run of this identifier.
+
+    Raises:
+        InputError: if there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_run(run)
+    except MlflowException as error:
+        if error.error_code not in NO_RUN:
+            raise
+        raise InputError(
+            f"{run}: no run in MLflow, no DVC experiment and no revision of that name; `dvc exp show` lists "
+            "experiments, and `orbweaver mlflow` shows runs with their IDs"
+        ) from None
+
+
 def recorded(run: str) -> origin.RunOrigin:
     """Return the origin of MLflow's run of this identifier; a parent covers all of its repeats.
 
@@ -42,7 +68,7 @@ def recorded(run: str) -> origin.RunOrigin:
     """
     quieten()
     with told_in_a_line(), opened() as store, TemporaryDirectory() as folder:
-        named = store.client.get_run(run)
+        named = _run(store, run)
         if labels.KEY not in named.data.tags:
             raise InputError(
                 f"run {run}: not made by {labels.NAME}; give one that was, a DVC experiment or a git revision"

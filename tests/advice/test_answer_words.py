@@ -132,7 +132,9 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     assert row["below the best, on common repeats"].startswith(f"{points:.1f} (p ".replace("-", words.MINUS))
     tested: Any = SimpleNamespace(summary=both.advice.compared.summaries.__iter__().__next__, standing=lambda: None)
     assert plain.as_data(both._replace(tested=tested))["inner"]["dropped"]["below_best"] == pytest.approx(points / 100)
-    assert words.tests(both).partition(" p is")[0].endswith(" Those of a single repeat are over its test images alone.")
+    said = words.tests(both).partition(" p is")[0]
+    assert " Those of a single repeat are over its test images alone. " in said
+    assert said.endswith("Where repeats differ, differences are over those that both have: 1.")
 
 
 def test_a_dropped_candidate_that_was_better_is_not_said_to_be_worse() -> None:

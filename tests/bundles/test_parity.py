@@ -1,5 +1,7 @@
 """What the parity report counts, and that it finds a model that differs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,31 @@ def test_photographs_of_a_group_count_as_one_in_the_accuracy_changed() -> None:
     assert parity.accuracy_changed(ours, theirs, [one._replace(group="one") for one in given]) is None
 
 
+def test_where_no_answer_became_right_or_wrong_there_is_no_interval() -> None:
+    """Another class that is wrong as well changes no accuracy."""
+    theirs = OURS[[0, 3, 2, 3]]
+    lost = parity.accuracy_changed(OURS, theirs, photographs(0, 2, 2, 1))
+    assert lost is not None
+    assert (lost["difference"], lost["low"], lost["high"], lost["p"]) == (0, None, None, 1)
+    assert lines_of(lost) == [
+        "  accuracy 75.0 % in place of 75.0 %: none of 4 answers became right or wrong, so there is no interval"
+    ]
+
+
+def test_where_all_photographs_change_alike_there_is_no_interval() -> None:
+    lost = parity.accuracy_changed(OURS[[0, 0, 0]], OURS[[2, 2, 2]], photographs(2, 2, 2))
+    assert lost is not None
+    assert (lost["difference"], lost["low"]) == (1, None)
+    (line,) = lines_of(lost)
+    assert line.endswith("+100.0 points, no interval, as all photographs changed alike, McNemar's p 0.25")
+
+
+def lines_of(lost: dict[str, Any]) -> list[str]:
+    values = report(int8=True)
+    values["int8"] = {**values["int8"], "accuracy": lost}
+    return [line for line in command.as_lines(values) if "accuracy" in line]
+
+
 def test_without_known_classes_no_accuracy_is_claimed() -> None:
     assert parity.accuracy_changed(OURS, OURS, photographs(0, None, 2, 1)) is None
 
@@ -79,10 +106,10 @@ def test_training_photographs_for_8_bit_ranges_are_spread_over_all_classes() -> 
     assert [one.label for one in spread(given, 100)] == list(range(10))
 
 
-def report(*, reduced: int = 0, int8: bool = False) -> dict[str, object]:
+def report(*, reduced: int = 0, int8: bool = False) -> dict[str, Any]:
     agreement = parity.agreement(OURS, OURS[[0, 3, 2, 3]], photographs(0, 0, 2, 1), CLASSES)
     rate = {"images_per_second": 10.0, "spread": 1.0}
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "model": "model.onnx",
         "same_decoding": agreement,
         "decoded_at_full_size": {"of_another_size": reduced, **agreement, "accuracy": None},

@@ -60,6 +60,8 @@ def test_the_experiments_the_pair_and_what_differs_are_told(two):
     assert "over splits and seeds" in told
     assert "no detectable difference" in told
     assert "network.freeze 3b 1" in told
+    # Of differences, as those above.
+    assert "pair over images alone, bootstrap (points) over repeats alone (points)" in told
 
 
 def test_no_p_value_is_printed_as_0(two, monkeypatch):
@@ -101,6 +103,13 @@ def test_what_is_not_finite_is_null_in_json(two):
     write_answers(two / "other", "one")
     [pair] = json.loads(said("one", "other", "--json"), parse_constant=refuse)["pairs"]
     assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, pairs.NO_DIFFERENCE)
+
+
+def test_equal_answers_have_no_interval_of_width_0(two):
+    write_answers(two / "other", "one")
+    told = words(said("one", "other"))
+    assert "one - other 0.00 none 1.000" in told
+    assert "0.00 to 0.00" not in told
 
 
 def test_another_score_may_be_compared(two):

@@ -1,9 +1,11 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import tiny
+import torch
 import yaml
 from click.testing import CliRunner
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 import pipeline
 from pipeline.commands import doctor
 from pipeline.config.choices import TABLES
+from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
 from pipeline.preview.overriding import read_images
@@ -151,7 +154,7 @@ def test_a_folder_that_is_not_there_is_one_line():
 
 def test_a_set_without_findings_says_so():
     done = CliRunner().invoke(doctor.command, ["-S", "options.data.synthetic.images_per_class=10"])
-    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found that needs a look")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found in the images that needs a look")
 
 
 def test_a_published_set_is_looked_at_in_a_temporary_place():
@@ -186,10 +189,34 @@ def test_no_strategy_in_params_yaml_keeps_the_doctor_from_the_images_of_any_reci
 
 def test_settings_that_a_run_would_refuse_are_one_line_and_the_images_are_looked_at(own):
     done = _run(own, "-S", "freeze=phases")
-    assert done.exit_code == 0
+    assert done.exit_code == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("settings: ")]
     assert line.startswith("settings: a run would be refused, whatever its images are: params.yaml: freeze: 'phases'")
     assert done.stdout.splitlines()[0] == "own: 16 images in 2 classes"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["threads=64"], "threads: 64: there are 2 cores available; give at most as many, or auto"),
+        (["device=cuda:0"], "device: 'cuda:0' is not on this machine; give auto or one that is: "),
+        (["cpu_instructions=portable"], "cpu_instructions: portable needs an x86 CPU with AVX2, and this process has "),
+        (["weights=file", "weights_file=/nowhere.pt"], "weights_file: '/nowhere.pt' is not a file; "),
+        (["attention=se", "backbone=vit_b_16", "weights=none", "image_size=64"], "attention: 'se' needs feature maps"),
+    ],
+)
+def test_what_the_stage_validate_would_refuse_is_one_line_and_status_1(words, reason, own, monkeypatch):
+    monkeypatch.setattr(seeding, "cores", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    environment = dict(os.environ)
+    done = _run(own, *(part for word in words for part in ("-S", word)))
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("settings: a run")]
+    assert line.startswith(f"settings: a run would be refused, whatever its images are: {reason}")
+    assert done.stdout.splitlines()[0] == "own: 16 images in 2 classes"
+    # The doctor itself computes as its machine can.
+    assert dict(os.environ) == environment
 
 
 def test_settings_of_the_images_that_are_wrong_stay_refused(own):

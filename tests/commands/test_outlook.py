@@ -61,6 +61,9 @@ def test_photographs_are_counted_in_their_folder(tmp_path: Path) -> None:
     parts = photographs(tmp_path / "parts", "train", "val", "test", each=2)
     words = ["data=folder", f"folder={folder}"]
     assert at_hand.part_sizes(read(words), 3) == PartSizes(8, 0)
+    for number in range(9):
+        next(folder.iterdir()).joinpath(f"notes{number}.txt").write_text("no image", encoding="utf-8")
+    assert at_hand.part_sizes(read(words), 3) == PartSizes(8, 0)
     assert at_hand.part_sizes(read(["data=folder", f"folder={parts}"]), 3) == PartSizes(6, 6)
     shutil.rmtree(parts)
     assert at_hand.part_sizes(read(["data=folder", f"folder={parts}"]), 3) is None
@@ -88,6 +91,7 @@ def test_the_time_of_a_repeat_and_of_all_is_told(monkeypatch: pytest.MonkeyPatch
     # JSON is what follows from the settings: equal on every machine.
     told("--json")
     assert len(asked) == 2
+    assert told("-S", "threads=1000")[-1].startswith("training time: not measured: threads: 1000: there are ")
     missing = told("-S", "data=folder", "-S", "folder=/nowhere", "--classes", "9")
     assert missing[-1] == "training time: say how many images there are to train on, with --images"
 

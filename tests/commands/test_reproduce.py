@@ -129,8 +129,10 @@ def test_what_a_run_was_made_from_is_found_by_the_runs_id(tracked, files, runs):
     assert found.machines[2].versions["torch"] == "2.5.0"
     assert found.stages["preprocess"]["outs"] == [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]
     assert "report" not in found.stages
-    with pytest.raises(InputError, match="nobody"):
-        lookup.recorded("nobody")
+    for name in ("nobody", "no body/at all"):
+        wanted = rf"^{name}: no run in MLflow, no DVC experiment and no revision of that name; `dvc exp show` lists "
+        with pytest.raises(InputError, match=wanted):
+            lookup.recorded(name)
 
 
 def test_a_dirty_run_of_which_no_change_was_kept_says_so(clone, files):

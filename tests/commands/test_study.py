@@ -39,6 +39,34 @@ def study(*words: str) -> Result:
     return CliRunner().invoke(orbweaver, ["study", *words])
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "message"),
+    [
+        ("grid: {freze: [1]}", (), "grid: unknown key 'freze'; did you mean 'freeze'?"),
+        (
+            "set: {defaults.train.lrr: 1}\ngrid: {freeze: [1]}",
+            (),
+            "set: unknown key 'defaults.train.lrr'; did you mean",
+        ),
+        ("cells: {a: {set: {xyz: 1}}}", (), "cells.a.set: unknown key 'xyz'; known here: recipe, data, "),
+        (
+            "set: {recipes.quick.data.on_leak: drop}\ncells: {a: }",
+            (),
+            "set: the recipe quick does not state data.on_leak; ",
+        ),
+        ("cells: {a: }", ("-S", "freze=1"), "cell 'a': -S freze=1: Could not override 'freze'; the keys are those of "),
+    ],
+)
+def test_an_unknown_key_is_named_where_it_is_written(
+    text: str, words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"title: Mine\n{text}\n", encoding="utf-8")
+    error = study("show", str(file), *words).exception
+    assert isinstance(error, InputError)
+    assert str(error).startswith(f"{file}: {message}")
+
+
 def test_ctrl_c_ends_any_command_with_a_line_and_a_shells_own_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> list[str]:
         raise KeyboardInterrupt
@@ -68,7 +96,7 @@ def test_a_study_says_which_cells_the_remotes_have(monkeypatch: pytest.MonkeyPat
     shown = study("show", name).output
     assert re.search(rf"^  {first.name} +finished  {first.key}  .*\n +in the remotes; ", shown, re.MULTILINE)
     assert re.search(rf"^  {second.name} +to run    {second.key}  ", shown, re.MULTILINE)
-    assert "to run: 1 cells, 3 trainings\n" in shown
+    assert "to run: 1 cell, 3 trainings\n" in shown
     monkeypatch.setattr(sharing, "there", refuse)
     shown = study("show", name)
     assert "study: git's remote host:x: no answer\n" in shown.stderr
@@ -92,7 +120,7 @@ def test_a_study_says_what_has_become_of_each_cell(monkeypatch: pytest.MonkeyPat
     shown = study("show", name).output
     assert re.search(rf"^  {first.name} +waiting   {first.key}  .*\n +x y\n", shown, re.MULTILINE)
     assert re.search(rf"^  {second.name} +finished  {second.key}  ", shown, re.MULTILINE)
-    assert "to run: 1 cells, 3 trainings; of these 1 waiting\n" in shown
+    assert "to run: 1 cell, 3 trainings; of these 1 waiting\n" in shown
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))

@@ -49,7 +49,7 @@ def divided(rejected: Sequence[Rejected]) -> LeftOut:
         kind = kinds.damaged
         if one.reason.startswith(DROPPED):
             kind = kinds.dropped
-        elif _ending(one.path) not in PICTURES:
+        elif not is_picture(one.path):
             kind = kinds.others
         elif one.reason == OUTSIDE:
             kind = kinds.outside
@@ -57,6 +57,15 @@ def divided(rejected: Sequence[Rejected]) -> LeftOut:
             kind = kinds.unlisted
         kind.append(one)
     return kinds
+
+
+def is_picture(path: str) -> bool:
+    """Return whether a file was meant as a photograph, by its name alone.
+
+    >>> is_picture("cat/1.JPG"), is_picture("cat/notes.txt"), is_picture("cat/readme")
+    (True, False, False)
+    """
+    return _ending(path) in PICTURES
 
 
 def endings(others: Sequence[Rejected]) -> str:

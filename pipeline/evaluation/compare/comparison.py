@@ -101,7 +101,7 @@ def check(experiments: Sequence[Experiment], metric: str = ACCURACY) -> None:
     for one in experiments:
         for repeat, trial in one.trials.items():
             if metric != ACCURACY and metric not in trial.scores:
-                known = ", ".join([ACCURACY, *trial.scores])
+                known = ", ".join(dict.fromkeys([ACCURACY, *trial.scores]))
                 raise InputError(f"{one.name}: repeat {repeat} has no score {metric!r}; it has {known}")
     # Two that tested the same have nothing to be checked, and of many most are such.
     different: dict[tuple[Any, ...], Experiment] = {}
@@ -142,10 +142,22 @@ def _check_images(a: Experiment, b: Experiment, repeat: int) -> None:
 
 
 def over(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
-    """Return in a sentence what the intervals and tests are of, and in another how named groups of images count."""
+    """Return in a sentence what the intervals and tests are of, and in others which repeats and how groups count."""
+    said = _over(experiments, metric) + _common(experiments)
     if all(not trial.groups for one in experiments for trial in one.trials.values()):
-        return _over(experiments, metric)
-    return _over(experiments, metric) + grouping(experiments, metric)
+        return said
+    return said + grouping(experiments, metric)
+
+
+def _common(experiments: Sequence[Experiment]) -> str:
+    """Return in a sentence which repeats a difference is over where not all experiments have the same; "" elsewhere."""
+    kinds = {frozenset(one.trials) for one in experiments}
+    if len(kinds) < 2:
+        return ""
+    # Where pairs have other repeats in common, their tables have them.
+    common = {one & other for one, other in combinations(kinds, 2)}
+    numbers = ": " + ", ".join(map(str, sorted(common.pop()))) if len(common) == 1 else ""
+    return f" Where repeats differ, differences are over those that both have{numbers}."
 
 
 def grouping(experiments: Sequence[Experiment], metric: str = ACCURACY) -> str:
