@@ -1,5 +1,6 @@
 """The instructions of CPU kernels: as chosen, in what computes with them, and a CPU that lacks them."""
 
+import json
 import os
 import re
 import subprocess
@@ -106,3 +107,16 @@ def test_a_bundle_computes_portably_where_its_scores_were_computed_so(
     computation = replace(described.REPEAT.computation, cpu_instructions=trained)
     bundle.assemble(tmp_path, replace(described.REPEAT, members=(), computation=computation), device="cpu")
     assert len(calls) == times
+
+
+def test_the_measured_bits_are_the_same_on_every_cpu_and_the_docs_have_the_measured_times() -> None:
+    results = json.loads((tiny.ROOT / "benchmarks/results/cpu-instructions.json").read_text(encoding="utf-8"))
+    first, *others = results["bits"].values()
+    assert others
+    assert all(other == first for other in others)
+    page = (tiny.ROOT / "docs/reproduce.md").read_text(encoding="utf-8")
+    assert f"{len(first)} trainings of small images" in " ".join(page.split())
+    quoted = {
+        row["training"].partition(" ")[0]: f"{row['median']:.2f} times" for row in results["times"][0]["rows"][::-1]
+    }
+    assert all(figure in " ".join(page.split()) for figure in quoted.values()), quoted
