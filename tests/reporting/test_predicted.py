@@ -64,7 +64,7 @@ def test_the_marks_that_are_explained_are_those_that_images_may_have(tmp_path, c
     assert told in text
     assert "marked <b>strange</b>" in text
     assert ("<b>look</b>" in text) == (calibration is not None)
-    assert ("begin with the least sure" in text) == (calibration is None)
+    assert ("no calibration to say which predictions are too uncertain" in text) == (calibration is None)
 
 
 def test_of_many_images_the_least_sure_are_shown_and_the_page_says_so(tmp_path):
