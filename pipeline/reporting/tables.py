@@ -57,9 +57,8 @@ def literal(text: str) -> str:
     >>> print(literal("a_b <i>: `dvc repro a_b`"))
     a\_b \<i\>: `dvc repro a_b`
     """
-    # Every second part is a command.
-    parts = IN_SENTENCE.split(" ".join(text.splitlines()))
-    return "".join(f"`{part}`" if place % 2 else _MARKED.sub(r"\\\1", part) for place, part in enumerate(parts))
+    texts_and_commands = enumerate(IN_SENTENCE.split(" ".join(text.splitlines())))
+    return "".join(f"`{part}`" if place % 2 else _MARKED.sub(r"\\\1", part) for place, part in texts_and_commands)
 
 
 def percent(part: float, digits: int = 1) -> str:

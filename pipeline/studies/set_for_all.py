@@ -22,9 +22,9 @@ def check(named: Named, sets: Sequence[str]) -> None:
     by_key = {key: cell for cell, settings in named.study.settings().items() for key in settings}
     for word in sets:
         # Signs in front add to params.yaml or take away from it.
-        given = word.partition("=")[0].lstrip("+~")
+        asked = word.partition("=")[0].lstrip("+~")
         for key, cell in by_key.items():
-            if given not in FOR_ALL and is_in(key, given):
+            if asked not in FOR_ALL and is_in(key, asked):
                 own = f"{key} is an axis" if key in named.study.grid else f"{key} is set by cell {cell!r}"
                 raise InputError(f"-S {word}: {own} of {named.file}; change the values there, in a copy of the file")
 
