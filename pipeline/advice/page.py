@@ -9,7 +9,6 @@ from pipeline.advice import costs, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
-from pipeline.studies import tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,7 +41,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "separating": separating.lines(answer),
         "opened": tested_words.heading(answer),
         "others": tested_words.others(answer),
-        "tested": tables.results([answer.tested]),
+        "tested": tested_words.table(answer),
         "optimism": tested_words.optimism(answer),
         "curve": words.curve(answer),
         "points": points(answer),

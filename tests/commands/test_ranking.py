@@ -187,7 +187,8 @@ def test_the_ranking_is_paid_from_the_hours() -> None:
     assert isinstance(refused, InputError)
     said = str(refused).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith(
-        "--hours: the ranking takes 21.0 s, and with it the last comparison and one training take 15"
+        "--hours: the ranking takes 21.0 s, and with it the last comparison and one training with start "
+        "and evaluation take 15"
     )
 
 
