@@ -122,6 +122,36 @@ def test_seconds_are_named_by_what_they_include_in_the_price_and_in_both_tables(
     assert lines[0].replace("\N{NO-BREAK SPACE}", " ").endswith(": 1 trainings with start and evaluation, about 23.0 s")
 
 
+def test_a_fraction_of_the_training_images_is_one_column_of_the_learning_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 50 % repeat 2 has an image more than the others, and at 75 % a training is missing."""
+    sizes = {0.25: (7, 7, 7), 0.5: (15, 16, 15), 0.75: (23, 1023), 1.0: (1030, 1030, 1030)}
+
+    def run(settings: Mapping[str, Any], _: Sequence[str]) -> dict[str, Result]:
+        results = {}
+        # Other than in the fractions' order.
+        for name, one in reversed(settings.items()):
+            fraction = one["defaults.data.split.train_fraction"]
+            repeats = []
+            for number, train in enumerate(sizes[fraction], start=1):
+                accuracy = fraction - number / 100
+                done = repeat(number, seconds=1.0, right=90)
+                record = written_results.record_of(
+                    number, done.record.recipe, parts={"train": train, "val": 0, "test": IMAGES}
+                )
+                repeats.append(done._replace(record=record, scores=written_results.scores_of(accuracy=accuracy)))
+            results[name] = Result(name, repeats)
+        return results
+
+    points = advising._points(Candidate("cheap", {}), [], run)
+    table = page.points(advised(monkeypatch)._replace(points=points))
+    assert table.header == ("repeat", "7 images", "15 to 16 images", "23 to 1,023 images", "1,030 images")
+    assert table.rows == [
+        ("1", "24.0", "49.0", "74.0", "99.0"),
+        ("2", "23.0", "48.0", "73.0", "98.0"),
+        ("3", "22.0", "47.0", words.NONE, "97.0"),
+    ]
+
+
 def test_of_versions_alone_seconds_compare_and_the_versions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = advised(monkeypatch, versions={"python": "3.11.7", "torch": "2.9.0"})
     assert answer.costs == TRAINED
