@@ -158,7 +158,8 @@ def table(answer: Answer) -> Table:
                 three_figures(images_a_second(trial.result)),
             )
         )
-    training = "a training" if costs.comparable(advice.compared.machines) else "a training, timed before"
+    before = "" if costs.comparable(advice.compared.machines) else ", timed before the trials"
+    training = f"{costs.ALONE}, on inner training images{before}"
     header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, training, "images/s")
     return Table(header, rows, numbers_from=2)
 

@@ -6,6 +6,9 @@ from pipeline.evaluation.compare import machines
 from pipeline.evaluation.compare.machines import Differing
 from pipeline.studies.results import Result
 
+# What a training's seconds are of on the page, and what a training has besides in the price.
+ALONE = "training alone, without start and evaluation"
+WHOLE = "with start and evaluation"
 # What of a machine decides how long a training takes, in the words of `machines.differing`.
 DECIDING = ("device", "CPU instructions", "threads")
 

@@ -72,15 +72,18 @@ def _is_close(sizes: Sequence[Sized], one: Sized) -> bool:
     return below.mean <= below.error
 
 
-def next_step(side: int, photographs: int | None) -> str:
+def next_step(side: int, photographs: int | None, *, instead: str = "") -> str:
     """Return a line that says that image sizes were not tried; "" where larger images hold no more detail.
 
     Args:
         side: the experiment's `image_size`.
         photographs: the median of their shorter sides, in pixels; None where it is not known.
+        instead: the word after -S that sets the size, which the option takes the place of; "" for none.
 
     >>> next_step(160, 400).partition("Next step: ")[2]
     'add `--sizes 160,224`.'
+    >>> next_step(160, 400, instead="image_size=160").partition("Next step: ")[2]
+    'add `--sizes 160,224` and leave out -S image_size=160.'
     >>> next_step(96, 200), next_step(224, 400), next_step(96, None)
     ('', '', '')
     """
@@ -90,5 +93,5 @@ def next_step(side: int, photographs: int | None) -> str:
     return (
         f"Image sizes were not tried: this is for {side} pixels, and half of the photographs have {photographs:,} or "
         "more on their shorter side, so that a larger size may gain more than any strategy. Next step: add "
-        f"`{OPTION} {','.join(map(str, [side, *larger]))}`."
+        f"`{OPTION} {','.join(map(str, [side, *larger]))}`{f' and leave out -S {instead}' if instead else ''}."
     )

@@ -20,11 +20,13 @@ class Point(NamedTuple):
         images: number of training images.
         accuracy: 0..1.
         tested: number of test images.
+        fraction: of the training images of its division, see `FRACTIONS`.
     """
 
     images: int
     accuracy: float
     tested: int
+    fraction: float
 
 
 class Gain(NamedTuple):

@@ -1,6 +1,7 @@
 """The page of an advice: one HTML file that needs nothing beside it, and the same facts as Markdown."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ from pipeline.advice import costs, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup
 from pipeline.reporting.tables import Table, literal, markdown
-from pipeline.studies import tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,7 +42,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "separating": separating.lines(answer),
         "opened": tested_words.heading(answer),
         "others": tested_words.others(answer),
-        "tested": tables.results([answer.tested]),
+        "tested": tested_words.table(answer),
         "optimism": tested_words.optimism(answer),
         "curve": words.curve(answer),
         "points": points(answer),
@@ -51,13 +51,20 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
 
 
 def points(answer: Answer) -> Table:
-    """Return the learning curve's accuracies: a row a repeat, a column a number of training images."""
-    sizes = sorted({point.images for repeat in answer.points.values() for point in repeat})
+    """Return the learning curve's accuracies: a row a repeat, a column a fraction of the training images."""
+    # Of one fraction the repeats may differ by an image or two, as their divisions do.
+    images: dict[float, list[int]] = {}
+    for point in sorted(chain(*answer.points.values()), key=lambda one: one.fraction):
+        images.setdefault(point.fraction, []).append(point.images)
     rows = []
     for number, repeat in answer.points.items():
-        accuracy = {point.images: f"{100 * point.accuracy:.1f}" for point in repeat}
-        rows.append((str(number), *(accuracy.get(size, words.NONE) for size in sizes)))
-    return Table(("repeat", *(f"{size:,} images" for size in sizes)), rows, numbers_from=1)
+        accuracy = {point.fraction: f"{100 * point.accuracy:.1f}" for point in repeat}
+        rows.append((str(number), *(accuracy.get(fraction, words.NONE) for fraction in images)))
+    return Table(("repeat", *(_numbers(min(each), max(each)) for each in images.values())), rows, numbers_from=1)
+
+
+def _numbers(fewest: int, most: int) -> str:
+    return f"{fewest:,} images" if fewest == most else f"{fewest:,} to {most:,} images"
 
 
 def page(values: Mapping[str, Any]) -> str:

@@ -1,8 +1,11 @@
 """The test part in words: how often it was opened, and how far its accuracy is from that of the trials."""
 
+from pipeline.advice import costs
 from pipeline.advice.answer import MINUS, Answer, summaries
 from pipeline.core.percents import percent
 from pipeline.reporting import standing
+from pipeline.reporting.tables import Table
+from pipeline.studies import tables
 
 # So many experiments are named.
 NAMED = 3
@@ -11,6 +14,13 @@ NAMED = 3
 def heading(answer: Answer) -> str:
     """Return the title of the section on the test part."""
     return "The test part, opened more than once" if answer.others else "The test part, opened once"
+
+
+def table(answer: Answer) -> Table:
+    """Return what the recommended candidate reached; its seconds are of more images than those of the trials."""
+    results = tables.results([answer.tested])
+    named = f"{costs.ALONE}, on all training images (s)"
+    return results._replace(header=tuple(named if name == tables.SECONDS else name for name in results.header))
 
 
 def others(answer: Answer) -> str:

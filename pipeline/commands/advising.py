@@ -95,15 +95,14 @@ def _tried(
 def _points(chosen: Candidate, given: Sequence[str], run: Run) -> dict[int, list[Point]]:
     """Return the learning curve's points by repeat, measured on inner divisions."""
     say([f"learning curve of {chosen.name}"])
-    settings = {
-        f"{chosen.name}-{100 * fraction:.0f}": {**chosen.settings, **candidates.fewer(SEEDS, fraction)}
-        for fraction in FRACTIONS
-    }
+    fractions = {f"{chosen.name}-{100 * fraction:.0f}": fraction for fraction in FRACTIONS}
+    settings = {name: {**chosen.settings, **candidates.fewer(SEEDS, fraction)} for name, fraction in fractions.items()}
     points: dict[int, list[Point]] = {}
-    for result in run(settings, given).values():
+    for name, result in run(settings, given).items():
         for one in result.repeats:
             accuracy, tested = one.scores.by_name["accuracy"], one.scores.test_images
-            points.setdefault(one.number, []).append(Point(one.record.parts.train, accuracy, tested))
+            point = Point(one.record.parts.train, accuracy, tested, fractions[name])
+            points.setdefault(one.number, []).append(point)
     return points
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from pipeline.advice import halving
+from pipeline.advice import costs, halving
 from pipeline.advice.halving import Round
 from pipeline.commands.advising import SEEDS
 from pipeline.commands.pricing import MEASURED, Price
@@ -54,7 +54,7 @@ def _rounds(price: Price, left: float) -> list[Round]:
 def _refusal(price: Price, spent: float) -> str:
     alone = [price.of([name]) for name in price.by_name]
     least = spent + min(one.seconds[0] + one.last(SEEDS, 1) for one in alone)
-    needed = f"the last comparison and one training take {duration(least)}"
+    needed = f"the last comparison and one training {costs.WHOLE} take {duration(least)}"
     if spent:
         needed = f"the ranking takes {duration(spent)}, and with it {needed}"
     return f"--hours: {needed}; give more, or measure anew with --price where {MEASURED} is of a busy machine"

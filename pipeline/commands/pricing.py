@@ -13,7 +13,7 @@ import click
 import torch
 from tqdm import tqdm
 
-from pipeline.advice import candidates, halving
+from pipeline.advice import candidates, costs, halving
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import FRACTIONS
@@ -87,10 +87,11 @@ class Price(NamedTuple):
         paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
         return [
-            f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings, "
-            f"about {tables.duration(paid)}",
-            f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one, for the test part and "
-            f"for the learning curve: about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
+            f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings "
+            f"{costs.WHOLE}, about {tables.duration(paid)}",
+            f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one "
+            f"{costs.WHOLE}, for the test part and for the learning curve: "
+            f"about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
         ]
 
 

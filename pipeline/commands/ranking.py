@@ -157,8 +157,8 @@ def _enlarged(side: int, photographs: int | None) -> list[str]:
 
 
 def _next_step(words: Sequence[str]) -> str:
-    """Return a line where larger images may be worth trying; "" where the user chose a size."""
-    if _size_among(words):
-        return ""
+    """Return a line where larger images may be worth trying, wherever the size is set; else ""."""
     resolved = read(words)
-    return image_sizes.next_step(resolved.recipe.data.image_size, at_hand.shorter_side(resolved))
+    return image_sizes.next_step(
+        resolved.recipe.data.image_size, at_hand.shorter_side(resolved), instead=_size_among(words)
+    )

@@ -15,6 +15,7 @@ from pipeline.studies.results import Result
 MISSING = "missing"
 NONE = "–"
 SIZE = "image size"
+SECONDS = "training (s)"
 SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
 # The values of a cell of ours.
 OURS = (
@@ -33,7 +34,7 @@ OURS = (
     "in_all",
 )
 # Columns of ours that every study has.
-ALWAYS = ("accuracy (%)", "n", "95 % interval", "training (s)", "trainable")
+ALWAYS = ("accuracy (%)", "n", "95 % interval", SECONDS, "trainable")
 # Columns of ours that are shown only with a printed one.
 BESIDE = {
     "frozen": "frozen, printed",
@@ -75,7 +76,7 @@ def _row(one: Result) -> dict[str, str]:
         "test loss": ours["loss"],
         "validation loss": ours["val_loss"],
         "loss, printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
-        "training (s)": ours["seconds"],
+        SECONDS: ours["seconds"],
         "printed (s)": NONE if printed.seconds is None else f"{printed.seconds:,.0f}",
         "trainable": ours["trainable"],
         "trainable, printed": NONE if printed.trainable is None else f"{printed.trainable:,}",

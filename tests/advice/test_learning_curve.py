@@ -6,7 +6,7 @@ from pipeline.core.errors import InputError
 
 
 def curve(a: float, b: float, sizes: tuple[int, ...] = (50, 100, 150, 200)) -> list[Point]:
-    return [Point(n, 1 - a * n**-b, tested=90) for n in sizes]
+    return [Point(n, 1 - a * n**-b, tested=90, fraction=n / max(sizes)) for n in sizes]
 
 
 @pytest.mark.parametrize(("a", "b"), [(2.0, 0.5), (0.9, 0.1), (5.0, 1.0)])
@@ -28,13 +28,13 @@ def test_the_gain_begins_at_the_networks_own_training_images_which_are_a_part_of
 
 
 def test_a_curve_without_an_error_counts_half_an_image() -> None:
-    points = [Point(50, 0.9, tested=100), Point(100, 1.0, tested=100)]
+    points = [Point(50, 0.9, tested=100, fraction=0.5), Point(100, 1.0, tested=100, fraction=1.0)]
     a, b = power_law(points)
     assert a * 100**-b == pytest.approx(0.005)
 
 
 def test_where_more_images_made_it_worse_the_gain_is_a_loss() -> None:
-    assert gain({1: [Point(50, 0.9, 90), Point(100, 0.8, 90)]}, 100, trained=100, images=100).mean < 0
+    assert gain({1: [Point(50, 0.9, 90, 0.5), Point(100, 0.8, 90, 1.0)]}, 100, trained=100, images=100).mean < 0
 
 
 def test_the_interval_covers_the_truth_of_noisy_curves() -> None:
@@ -44,7 +44,7 @@ def test_the_interval_covers_the_truth_of_noisy_curves() -> None:
     covered = 0
     for _ in range(100):
         repeats = {
-            number: [Point(one.images, chance.binomial(90, one.accuracy) / 90, tested=90) for one in curve(2.0, 0.5)]
+            number: [one._replace(accuracy=chance.binomial(90, one.accuracy) / 90) for one in curve(2.0, 0.5)]
             for number in range(1, 6)
         }
         found = gain(repeats, 200, trained=200, images=200)
@@ -55,4 +55,4 @@ def test_the_interval_covers_the_truth_of_noisy_curves() -> None:
 
 def test_one_number_of_images_makes_no_curve() -> None:
     with pytest.raises(InputError, match="two numbers of training images or more"):
-        power_law([Point(50, 0.9, 90), Point(50, 0.8, 90)])
+        power_law([Point(50, 0.9, 90, 0.5), Point(50, 0.8, 90, 1.0)])

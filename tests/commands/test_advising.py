@@ -8,11 +8,12 @@ import pytest
 import written_results
 
 from pipeline.advice import answer as words
-from pipeline.advice import costs, page, plain
+from pipeline.advice import costs, page, plain, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
 from pipeline.commands import advise, advising
+from pipeline.commands.pricing import Price
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.material import Probe
 from pipeline.studies.results import Result
@@ -89,7 +90,8 @@ def test_seconds_of_different_machines_make_no_candidate_the_cheapest(
     assert all("Seconds of different machines do not compare" in text for text in on_page(answer))
     assert line in printed(answer, capsys)
     table = words.table(answer)
-    seconds = [row[table.header.index("a training, timed before")] for row in table.rows]
+    alone = "training alone, without start and evaluation, on inner training images"
+    seconds = [row[table.header.index(f"{alone}, timed before the trials")] for row in table.rows]
     assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in seconds] == ["1 min 0 s", "20.0 s"]
     data = plain.as_data(answer)["inner"]
     assert {name: (one["seconds"], one["cost"]) for name, one in data.items()} == {
@@ -103,7 +105,51 @@ def test_seconds_of_one_machine_decide_themselves(monkeypatch: pytest.MonkeyPatc
     assert answer.costs == TRAINED
     assert costs.sentence(answer.advice.compared.machines) == ""
     assert all("trained alike" not in text for text in on_page(answer))
-    assert "a training" in words.table(answer).header
+
+
+def test_seconds_are_named_by_what_they_include_in_the_price_and_in_both_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten seconds of training alone, and one in the test, of which each takes 23 with start and evaluation."""
+    answer = advised(monkeypatch)
+    alone = "training alone, without start and evaluation"
+    tried, tested = words.table(answer), tested_words.table(answer)
+    seconds = [row[tried.header.index(f"{alone}, on inner training images")] for row in tried.rows]
+    assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in seconds] == ["10.0 s", "40.0 s"]
+    assert tested.rows[0][tested.header.index(f"{alone}, on all training images (s)")] == "1 ± 0"
+    assert all(text.count(alone) == 2 for text in on_page(answer))
+    lines = Price({"dear": 10.0}, starting=1.0, possible=1).lines([Round(1, 1)], seeds=3)
+    assert lines[0].replace("\N{NO-BREAK SPACE}", " ").endswith(": 1 trainings with start and evaluation, about 23.0 s")
+
+
+def test_a_fraction_of_the_training_images_is_one_column_of_the_learning_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 50 % repeat 2 has an image more than the others, and at 75 % a training is missing."""
+    sizes = {0.25: (7, 7, 7), 0.5: (15, 16, 15), 0.75: (23, 1023), 1.0: (1030, 1030, 1030)}
+
+    def run(settings: Mapping[str, Any], _: Sequence[str]) -> dict[str, Result]:
+        results = {}
+        # Other than in the fractions' order.
+        for name, one in reversed(settings.items()):
+            fraction = one["defaults.data.split.train_fraction"]
+            repeats = []
+            for number, train in enumerate(sizes[fraction], start=1):
+                accuracy = fraction - number / 100
+                done = repeat(number, seconds=1.0, right=90)
+                record = written_results.record_of(
+                    number, done.record.recipe, parts={"train": train, "val": 0, "test": IMAGES}
+                )
+                repeats.append(done._replace(record=record, scores=written_results.scores_of(accuracy=accuracy)))
+            results[name] = Result(name, repeats)
+        return results
+
+    points = advising._points(Candidate("cheap", {}), [], run)
+    table = page.points(advised(monkeypatch)._replace(points=points))
+    assert table.header == ("repeat", "7 images", "15 to 16 images", "23 to 1,023 images", "1,030 images")
+    assert table.rows == [
+        ("1", "24.0", "49.0", "74.0", "99.0"),
+        ("2", "23.0", "48.0", "73.0", "98.0"),
+        ("3", "22.0", "47.0", words.NONE, "97.0"),
+    ]
 
 
 def test_of_versions_alone_seconds_compare_and_the_versions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

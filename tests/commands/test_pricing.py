@@ -30,7 +30,7 @@ def test_repeats_that_the_last_round_lacks_are_trained_for_the_curve(
     rounds: list[Round], trainings: int, time: str
 ) -> None:
     line = PRICE.lines(rounds, 3)[-1].replace("\N{NO-BREAK SPACE}", " ")
-    assert line.startswith(f"then {trainings} trainings of the recommended one")
+    assert line.startswith(f"then {trainings} trainings of the recommended one with start and evaluation, for ")
     assert line.endswith(f"about {time}")
 
 
@@ -59,7 +59,8 @@ def test_the_hours_that_are_asked_for_are_enough() -> None:
 
 def test_the_refusal_names_what_the_ranking_took() -> None:
     with pytest.raises(
-        InputError, match=r"^--hours: the ranking takes 40\.0\ss, and .* training take 3\smin 10\ss; give"
+        InputError,
+        match=r"^--hours: the ranking takes 40\.0\ss, and .* with start and evaluation take 3\smin 10\ss; give",
     ):
         planned(PRICE, 180.0, spent=40.0)
 

@@ -134,12 +134,22 @@ def photographs(folder: Path, *sizes: tuple[int, int]) -> list[str]:
     return ["data=folder", f"folder='{folder}'"]
 
 
-def test_large_photographs_have_a_next_step_and_small_ones_or_a_chosen_size_none(tmp_path: Path) -> None:
+def test_large_photographs_have_a_next_step_and_small_ones_none(tmp_path: Path) -> None:
     large = photographs(tmp_path / "large", (300, 400), (500, 250), (224, 300), (20, 20))
     small = photographs(tmp_path / "small", *[(300, 223), (223, 300)] * 2)
     assert ranking.ranking({}, "", large, Budget(lambda _: None)).next_step.endswith("`--sizes 48,96,160,224`.")
     assert ranking.ranking({}, "", small, Budget(lambda _: None)).next_step == ""
-    assert ranking.ranking({}, "", [*large, "image_size=96"], Budget(lambda _: None)).next_step == ""
+
+
+def test_a_size_has_the_same_next_step_from_the_file_and_from_the_words(tmp_path: Path) -> None:
+    """`--sizes` refuses a size among the words, so that the line names what to leave out."""
+    large, end = photographs(tmp_path / "large", *[(300, 400)] * 4), "add `--sizes 64,96,160,224`"
+    for key in ("image_size", "recipes.quick.data.image_size"):
+        words = [*large, f"{key}=64"]
+        line = ranking.ranking({}, "", words, Budget(lambda _: None)).next_step
+        assert line.endswith(f"{end} and leave out -S {key}=64.")
+    tiny.put(tiny.values() | {"image_size": 64})
+    assert ranking.ranking({}, "", large, Budget(lambda _: None)).next_step.endswith(f"{end}.")
 
 
 def test_what_is_no_image_has_no_side_and_drawn_images_have_their_own(tmp_path: Path) -> None:
@@ -187,7 +197,8 @@ def test_the_ranking_is_paid_from_the_hours() -> None:
     assert isinstance(refused, InputError)
     said = str(refused).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith(
-        "--hours: the ranking takes 21.0 s, and with it the last comparison and one training take 15"
+        "--hours: the ranking takes 21.0 s, and with it the last comparison and one training with start "
+        "and evaluation take 15"
     )
 
 

@@ -28,7 +28,9 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert (
         "left out: advice: cell 'spa_gca': params.yaml: recipes.quick.train.budget.amount: 1 cannot be halved" in told
     )
-    assert re.search(r"advise: trials: (\d+) of 15 candidates, .*: [12] trainings, about ", told)
+    assert re.search(
+        r"advise: trials: (\d+) of 15 candidates, .*: [12] trainings with start and evaluation, about ", told
+    )
     assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
     folder = stubbed.root / "metrics/advice"
     # Only those that are tried were measured.
@@ -86,7 +88,7 @@ def others(root: Path, recommended: str, *, lr: float) -> list[str]:
 
 def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     told = stubbed.run("orbweaver", "advise", "--hours", "0.0001", code=1)
-    assert "--hours: the last comparison and one training take" in told
+    assert "--hours: the last comparison and one training with start and evaluation take" in told
     assert "Traceback" not in told
     # One process refuses the others, as each start takes seconds.
     stubbed.enter(monkeypatch)
