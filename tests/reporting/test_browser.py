@@ -6,6 +6,8 @@ import pytest
 import written_results
 from browser import NEEDED, SIZES, barriers, chromium
 
+from pipeline.datasets.synthetic.synthetic import SPIDERS
+
 __all__ = ["chromium"]
 
 pytestmark = [NEEDED, pytest.mark.slow]
@@ -56,11 +58,24 @@ def test_the_page_is_never_wider_than_the_screen(opened):
     assert wide <= screen
 
 
+# The names of tables that are wider than their boxes.
+SCROLLED = "[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth).map(s => s.ariaLabel)"
+
+
 def test_on_a_wide_screen_every_table_fits_its_box(opened):
-    scrolled = (
-        "[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth).map(s => s.ariaLabel)"
-    )
-    assert opened.viewport_size["width"] < SIZES["wide"] or opened.evaluate(scrolled) == []
+    assert opened.viewport_size["width"] < SIZES["wide"] or opened.evaluate(SCROLLED) == []
+
+
+def test_on_a_wide_screen_classes_with_the_longest_name_of_a_drawn_spider_fit_too(chromium, address):
+    page = chromium.new_page(viewport={"width": SIZES["wide"], "height": 900})
+    page.goto(address)
+    renamed = """
+        ([names, name]) => [...document.querySelectorAll("#confusion :is(td, th), #classes :is(td, th)")]
+                           .filter(cell => names.includes(cell.textContent)).map(cell => cell.textContent = name)
+    """
+    assert len(page.evaluate(renamed, [written_results.CLASSES, max(SPIDERS, key=len)])) > len(written_results.CLASSES)
+    assert page.evaluate(SCROLLED) == []
+    page.close()
 
 
 def test_no_picture_reaches_beyond_its_box(opened):
