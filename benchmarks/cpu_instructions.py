@@ -1,4 +1,4 @@
-"""What portable CPU instructions cost, and whether they give the same bits on different CPUs.
+"""The cost of portable CPU instructions, and a check that they give the same bits on different CPUs.
 
     python benchmarks/cpu_instructions.py
     python benchmarks/cpu_instructions.py --bits "AMD EPYC, AVX-512"
@@ -117,7 +117,7 @@ def bits() -> dict[str, str]:
 
 
 def small() -> Iterator[Cell]:
-    """Yield a training with each attention, each regularizer with a term of its own, and each backbone."""
+    """Yield a training with each attention, each regularizer with a term of its own, and most backbones."""
     plain: dict[str, Any] = {"images": 8, "side": 64}
     for attention in ATTENTIONS:
         yield Cell("resnet18", "2", 4, "fp32", attention, **plain)

@@ -22,6 +22,10 @@ from pipeline.core.records import Record
 from pipeline.stages import source, validate
 
 OWN = torch.backends.cpu.get_cpu_capability()
+WITH_AVX2 = pytest.mark.skipif(
+    OWN not in ("AVX2", "AVX512"),
+    reason="no AVX2 on this CPU: that its libraries compute with the instructions in force is not checked",
+)
 # A convolution and a product of matrices; oneDNN and MKL say what they compute them with.
 COMPUTED = """
 import sys
@@ -45,19 +49,19 @@ def computed(asked: str) -> tuple[str, str, str, str]:
     return one, two, three, four
 
 
-@pytest.mark.skipif(OWN not in ("AVX2", "AVX512"), reason="the CPU has no AVX2")
+@WITH_AVX2
 def test_portable_is_avx2_in_torch_and_onednn_and_what_all_makers_cpus_have_in_mkl() -> None:
     assert computed("portable") == ("portable", "AVX2", "Intel AVX2", "COMPATIBLE")
 
 
-@pytest.mark.skipif(OWN not in ("AVX2", "AVX512"), reason="oneDNN and MKL name x86 instructions alone")
+@WITH_AVX2
 def test_native_is_each_librarys_own_choice() -> None:
     in_force, torchs, _, mkls = computed("native")
     assert (in_force, torchs, mkls) == (OWN.lower(), OWN, "OFF")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(OWN not in ("AVX2", "AVX512"), reason="the CPU has no AVX2")
+@WITH_AVX2
 def test_a_training_with_portable_instructions_says_so_and_is_the_same_whatever_the_environment(project: Path) -> None:
     """The environment asks for other instructions, as another CPU would have."""
     written = []

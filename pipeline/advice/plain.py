@@ -50,11 +50,11 @@ def as_data(answer: Answer) -> dict[str, Any]:
 
 def _probe(answer: Answer) -> dict[str, Any] | None:
     """Return the test part's accuracy of the frozen probe, by how much training is above it, and what that means."""
-    if (found := answer.tested.standing()) is None:
+    if (beside_probe := answer.tested.standing()) is None:
         return None
-    pair = found.pair
+    pair = beside_probe.pair
     return {
-        "accuracy": found.probe,
+        "accuracy": beside_probe.probe,
         "difference": pair.difference,
         "interval": pair.interval(),
         "note": tested_words.probe(answer),

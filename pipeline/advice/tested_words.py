@@ -40,10 +40,10 @@ def probe(answer: Answer) -> str:
 
     "" also where nothing is known of a probe.
     """
-    found = answer.tested.standing()
-    if found is None or found.pair.better == found.pair.a:
+    beside_probe = answer.tested.standing()
+    if beside_probe is None or beside_probe.pair.better == beside_probe.pair.a:
         return ""
-    return f"On the test part {standing.words(found, answer.tested.repeats)}"
+    return f"On the test part {standing.words(beside_probe, answer.tested.repeats)}"
 
 
 def optimism(answer: Answer) -> str:

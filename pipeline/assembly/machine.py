@@ -10,7 +10,7 @@ from pipeline.core.recipe import Recipe
 
 
 class Machine(NamedTuple):
-    """What decides the digits of a result.
+    """The device and settings of a computation, which decide its last digits.
 
     Attributes:
         device: where networks are computed.

@@ -1,4 +1,4 @@
-"""What of an advice is finished already, said with its price: the same command resumes."""
+"""The part of an advice that is finished already, said with its price: the same command resumes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

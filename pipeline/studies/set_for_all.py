@@ -1,4 +1,4 @@
-"""What is set for all cells of a study, and not for those that differ in it."""
+"""Settings for all cells of a study, refused for those in which cells differ."""
 
 from collections.abc import Sequence
 
