@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.core import seeding
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 
 FloatArray = npt.NDArray[np.float32]
@@ -108,5 +109,5 @@ def remark(labels: IntArray, groups: IntArray, classes: list[str]) -> str:
     if images >= MOST:
         return ""
     some = "" if images >= 2 * LEAST else ", and some have no image of it to learn from"
-    number = f"{images} different training image{'s' if images > 1 else ''}, each group counted once"
+    number = f"{counted(images, 'different training image')}, each group counted once"
     return f"class {classes[label]!r} has {number}: {count(labels, groups)} parts in place of {MOST}{some}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.bundles.description import Description
+from pipeline.core.counting import counted
 from pipeline.core.percents import percent
 from pipeline.evaluation.uncertainty.outliers import FEWEST
 
@@ -34,7 +35,7 @@ def _none(said: Description) -> Iterator[str]:
 
 def _calibration(said: Description) -> Iterator[str]:
     calibration, tested = said.calibration or {}, said.on_test
-    line = f"Calibrated on {calibration['images']} images that were held out from training: scores are "
+    line = f"Calibrated on {counted(calibration['images'], 'image')} that were held out from training: scores are "
     if calibration["temperature"] == 1:
         line += "left as they are, since the network was right for all of these."
     else:

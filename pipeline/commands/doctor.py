@@ -12,15 +12,15 @@ from pipeline import tracking
 from pipeline.commands import file_systems
 from pipeline.config import Resolved
 from pipeline.core import lockfile
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
-from pipeline.preview import overriding
+from pipeline.preview import overriding, refusals
 from pipeline.preview.images import look
 from pipeline.preview.overriding import read_images, say_remarks
 from pipeline.recovery import mending
 from pipeline.running import cell_clones
-from pipeline.stages import validate
 
 SHOWN_FILES = 5
 BAR = 40
@@ -66,9 +66,9 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
 def refused_beside_images(resolved: Resolved) -> Iterator[str]:
     """Yield why the stage `validate` would refuse settings of weights, of this machine and of the network."""
     checks: list[Callable[[], object]] = [
-        lambda: validate.check_weights(resolved),
-        lambda: validate.check_machine(resolved.recipe),
-        lambda: validate.check_network(resolved.recipe),
+        lambda: refusals.check_weights(resolved),
+        lambda: refusals.check_machine(resolved.recipe),
+        lambda: refusals.check_network(resolved.recipe),
     ]
     for check in checks:
         try:
@@ -133,14 +133,15 @@ def write_groups(resolved: Resolved, groups: Mapping[str, Sequence[str]]) -> str
             "docs/data.md says what names suggest, and what a table of your own looks like"
         )
     file = metadata.write_groups(Path(resolved.settings.axes.folder), groups)
-    images = sum(map(len, groups.values()))
-    return f"{file}: {len(groups):,} groups of {images:,} photographs; look through it and correct it before you run"
+    written = f"{counted(len(groups), 'group')} of {counted(sum(map(len, groups.values())), 'photograph')}"
+    return f"{file}: {written}; look through it and correct it before you run"
 
 
 def as_text(report: Mapping[str, Any]) -> str:
     """Return the same as text: numbers, a bar for each class, then each finding with its first files."""
     parts = ", ".join(f"{count:,} {part}" for part, count in report["parts"].items())
-    lines = [f"{report['title']}: {report['images']:,} images in {len(report['classes'])} classes"]
+    classes = counted(len(report["classes"]), "class", "classes")
+    lines = [f"{report['title']}: {counted(report['images'], 'image')} in {classes}"]
     lines += [f"  parts: {parts}"] if parts else []
     if sizes := report["sizes"]:
         small, large = (" x ".join(map(str, sizes[end])) for end in ("smallest", "largest"))

@@ -11,13 +11,13 @@ from pipeline.assembly.machine import machine
 from pipeline.config import Resolved
 from pipeline.core import seeding
 from pipeline.core.choices import NONE
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.attention import start
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
-from pipeline.preview import at_hand
-from pipeline.stages import validate
+from pipeline.preview import at_hand, refusals
 
 # Of which the change at step 0 is the mean.
 REPEATS = 3
@@ -41,7 +41,7 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
     if sizes is None or not sizes.train:
         return "training time: say how many images there are to train on, with --images"
     try:
-        validate.check_machine(recipe)
+        refusals.check_machine(recipe)
         on = machine(recipe)
         # The time does not depend on values.
         network = build(networks.plan(recipe, classes=classes), pretrained=None).to(on.device)
@@ -49,7 +49,7 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
     except (InputError, RuntimeError, ValueError) as error:
         return f"training time: not measured: {str(error).partition(chr(10))[0]}"
     estimate = duration.sentence(seconds, len(recipe.repeats))
-    return f"{estimate}, with {sizes.train:,} images to train on, as measured on this {on.device.type}"
+    return f"{estimate}, with {counted(sizes.train, 'image')} to train on, as measured on this {on.device.type}"
 
 
 def attention_at_start(resolved: Resolved, classes: int) -> list[str]:

@@ -21,6 +21,7 @@ from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import device_model, machine
 from pipeline.config import Resolved
 from pipeline.core import errors, paths, provenance, seeding
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
@@ -87,7 +88,7 @@ class Price(NamedTuple):
         paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
         return [
-            f"trials: {len(tried)} of {self.possible} candidates, {said}: {count} trainings "
+            f"trials: {len(tried)} of {counted(self.possible, 'candidate')}, {said}: {counted(count, 'training')} "
             f"{costs.WHOLE}, about {tables.duration(paid)}",
             f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one "
             f"{costs.WHOLE}, for the test part and for the learning curve: "

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.core import paths, shell
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import cut
 from pipeline.running import cell_runs, cells, sharing
@@ -91,11 +92,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
 
 
 def _size(some: Sequence[Cell]) -> str:
-    return f"{_number(len(some), 'cell')}, {_number(cells.trainings(some), 'training')}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{counted(len(some), 'cell')}, {counted(cells.trainings(some), 'training')}"
 
 
 def _in_the_remotes() -> set[str]:
@@ -161,14 +158,16 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
         if detach:
             count = cell_runs.submit_missing(named.name, planned, prepared.start)
             go = "goes on by itself" if count == 1 else "go on by themselves"
-            click.echo(f"study {named.name}: {_number(count, 'cell')} {go}; the same command attaches")
+            click.echo(f"study {named.name}: {counted(count, 'cell')} {go}; the same command attaches")
             click.echo(f"what they do: {_again('show', name, data, sets)}")
             return
         ended = cell_runs.run_missing(named.name, planned, prepared.start)
     failures = sum(bool(one.failure) for one in ended)
+    there = len(planned) - len(ended)
+    verb = "was" if there == 1 else "were"
     cached = sum(one.cached and not one.failure for one in ended)
     click.echo(
-        f"study {named.name}: {len(planned) - len(ended)} cells were there, {len(ended) - failures} ran, "
+        f"study {named.name}: {counted(there, 'cell')} {verb} there, {len(ended) - failures} ran, "
         f"{failures} failed, in {time.monotonic() - started:.0f} s"
         + (f"; of those that ran, {cached} had their result in DVC's cache" if cached else "")
     )

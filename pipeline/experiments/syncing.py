@@ -9,6 +9,7 @@ import click
 
 from pipeline import config, tracking
 from pipeline.core import git, paths, shell
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.garbage_collection import frozen
 from pipeline.experiments import revisions
@@ -50,8 +51,8 @@ def _told(counts: Counter[str]) -> str:
     if not parts:
         return f"MLflow: no finished experiment yet, {tracking.shown(tracking.uri())} is ready"
     number, word = parts[0]
-    noun = "experiment" if number == 1 else "experiments"
-    return f"MLflow: {', '.join([f'{number} {noun} {word}', *(f'{n} {w}' for n, w in parts[1:])])}"
+    first = f"{counted(number, 'experiment')} {word}"
+    return f"MLflow: {', '.join([first, *(f'{n} {w}' for n, w in parts[1:])])}"
 
 
 class Experiment(NamedTuple):

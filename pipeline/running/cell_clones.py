@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.core import provenance
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
 from pipeline.experiments import cloning
@@ -154,7 +155,7 @@ def take_over(root: Path, say: Callable[[str], None]) -> None:
                 fetch(root, clone)
         remove(root, clone.name)
     if left:
-        say(f"removed what a killed study left: {len(left)} {'copy' if len(left) == 1 else 'copies'} in {PLACE}")
+        say(f"removed what a killed study left: {counted(len(left), 'copy', 'copies')} in {PLACE}")
 
 
 def end_all_in(folder: Path, say: Callable[[str], None]) -> None:

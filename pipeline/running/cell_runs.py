@@ -9,6 +9,7 @@ import click
 from tqdm import tqdm
 
 from pipeline.core import paths
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.core.recipe import Recipe
@@ -123,7 +124,7 @@ def finished(planned: Sequence[Cell]) -> dict[str, str]:
         keys = [cell.key for cell in planned]
         brought, given = _shared(sharing.bring, root, remotes, keys), _shared(sharing.give, root, remotes, keys)
         if brought or given:
-            say("remotes", [f"{brought} cells came from there, {given} went there"])
+            say("remotes", [f"{counted(brought, 'cell')} came from there, {given} went there"])
     return cells.finished(root)
 
 

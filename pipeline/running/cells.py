@@ -15,6 +15,7 @@ from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing
+from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import own_files
 from pipeline.running.executors.contract import Task
@@ -175,6 +176,8 @@ def check_places(planned: Iterable[Cell]) -> None:
         try:
             if key == "folder":
                 bringing.check(data, place)
+            elif key == "weights_file":
+                refusals.check_weights_file(place)
             elif not cell.own[place]:
                 raise InputError(f"{key}: {place!r} does not exist; give the absolute path of what is there")
         except InputError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.config import Resolved
 from pipeline.core import paths
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing, sets
 from pipeline.running import cell_runs, cells, gathering
@@ -55,8 +56,8 @@ def check_images(resolved: Resolved) -> None:
     for label, images in sorted(counts.items()):
         if images < IN_EACH_CLASS:
             raise InputError(
-                f"class {label!r} has {images} images; advise divides the training part once more, which takes "
-                f"{IN_EACH_CLASS} different ones of each class: bring more, or leave the class out"
+                f"class {label!r} has {counted(images, 'image')}; advise divides the training part once more, which "
+                f"takes {IN_EACH_CLASS} different ones of each class: bring more, or leave the class out"
             )
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from pipeline.core import digests, paths, places
+from pipeline.core.counting import counted
 from pipeline.core.errors import one_line_errors
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import bringing, collecting, left_out, listing, published, sets
@@ -36,7 +37,7 @@ def main() -> None:
         text = json.dumps(described, ensure_ascii=False, indent=2)
         (folder / paths.DATASET.name).write_text(text + "\n", encoding="utf-8")
         digests.seal(folder)
-    lines = [f"{len(rows)} images in {len({row.label for row in rows})} classes"]
+    lines = [f"{counted(len(rows), 'image')} in {counted(len({row.label for row in rows}), 'class', 'classes')}"]
     lines += [named] if (named := groups.words(rows)) else []
     for line in [*lines, *left_out.summary(rejected, paths.REJECTED)]:
         print(f"collect: {line}")

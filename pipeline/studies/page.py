@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.core.counting import counted
 from pipeline.evaluation.compare import machines, pairs
 from pipeline.reporting import markup
 from pipeline.reporting import page as report
@@ -77,13 +78,12 @@ def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Seque
     """
     there = sum(bool(one.repeats) for one in cells)
     cached = [one.cell for one in cells if one.cached]
-    counted = f"{there} of {len(cells)} cells are finished."
+    finished = f"{there} of {len(cells)} cells are finished."
     if cached:
-        noun = "cell" if len(cached) == 1 else "cells"
-        counted += f" {len(cached)} {noun} came from earlier runs, without training: {_some(cached)}."
+        finished += f" {counted(len(cached), 'cell')} came from earlier runs, without training: {_some(cached)}."
     trained_on = machines.differing({one.cell: [repeat.runtime.machine for repeat in one.repeats] for one in cells})
     warning = machines.sentence(trained_on, "cell")
-    return [counted, *map(_best, grouped, differences), *([warning] if warning else [])]
+    return [finished, *map(_best, grouped, differences), *([warning] if warning else [])]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -124,7 +124,7 @@ def _best(group: Group, compared: Differences) -> str:
     if not compared.ahead:
         rest = "the other" if others == 1 else f"any of the {others} others"
         return f"{sentence}; it is not detectably better than {rest}."
-    return f"{sentence}; it is detectably better than {compared.ahead} of {others} other{'s' if others > 1 else ''}."
+    return f"{sentence}; it is detectably better than {compared.ahead} of {counted(others, 'other')}."
 
 
 def _compared(group: Group, compared: Differences) -> Compared:

@@ -119,7 +119,7 @@ def test_seconds_are_named_by_what_they_include_in_the_price_and_in_both_tables(
     assert tested.rows[0][tested.header.index(f"{alone}, on all training images (s)")] == "1 ± 0"
     assert all(text.count(alone) == 2 for text in on_page(answer))
     lines = Price({"dear": 10.0}, starting=1.0, possible=1).lines([Round(1, 1)], seeds=3)
-    assert lines[0].replace("\N{NO-BREAK SPACE}", " ").endswith(": 1 trainings with start and evaluation, about 23.0 s")
+    assert lines[0].replace("\N{NO-BREAK SPACE}", " ").endswith(": 1 training with start and evaluation, about 23.0 s")
 
 
 def test_a_fraction_of_the_training_images_is_one_column_of_the_learning_curve(monkeypatch: pytest.MonkeyPatch) -> None:

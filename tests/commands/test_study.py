@@ -390,10 +390,8 @@ def test_what_params_yaml_sets_for_all_cells_is_said_and_what_has_no_effect_is_n
         (["data=folder", "folder=/does/not/exist"], "folder: '/does/not/exist' does not exist; give the folder that"),
         (["data=folder", "folder=photographs"], "folder: 'photographs' is relative"),
         (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the absolute path"),
-        (
-            ["weights=file", "weights_file=/gone.pth"],
-            "weights_file: '/gone.pth' does not exist; give the absolute path",
-        ),
+        (["weights=file", "weights_file=/gone.pth"], "weights_file: '/gone.pth' is not a file; name the file of"),
+        (["weights=file"], "weights_file: weights is 'file' but none is named; add -S weights_file=/path/to/it"),
     ],
 )
 def test_own_files_that_are_not_there_are_refused_before_any_cell_begins(

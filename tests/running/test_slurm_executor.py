@@ -361,7 +361,7 @@ def test_a_second_command_attaches_to_what_lives_and_submits_the_rest(cluster: C
     begun(cluster, "a", "b")
     cluster.queue("7_0 RUNNING None", "7_1 TIMEOUT TimeLimit")
     executor, _, handles = begun(cluster, "a", "b")
-    assert "attached to job 7: 1 cells; Ctrl-C cancels them" in cluster.lines
+    assert "attached to job 7: 1 cell; Ctrl-C cancels it" in cluster.lines
     assert [line.split()[1] for line in cluster.called("sbatch")] == ["--array=0-1", "--array=0-0"]
     cluster.queue("7_0 RUNNING None", "8_0 RUNNING None")
     assert {state.phase for state in executor.state(handles).values()} == {"running"}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.core.counting import counted
 from pipeline.datasets.collect import left_out, repeated
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.collect.likely_groups import likely
@@ -121,8 +122,8 @@ def _few(classes: Counter[str]) -> Iterator[Finding]:
         least = few[0][0]
         tested = max(1, round(0.3 * least))
         advice = (
-            f"add images, or leave the class out: a 7:3 split of {least} images tests on about {tested}, so the "
-            "scores of the class say little"
+            f"add images, or leave the class out: a 7:3 split of {counted(least, 'image')} tests on about {tested}, so "
+            "the scores of the class say little"
         )
         yield Finding(f"classes of fewer than {FEW} images", [f"{label}: {images}" for images, label in few], advice)
 
@@ -155,5 +156,5 @@ def _likely_groups(suggested: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
             "if each is one specimen, site or day, name it in metadata.csv, which `orbweaver doctor --name-groups` "
             "writes: a group is never both trained on and tested"
         )
-        lines = [f"{name}: {len(paths)} image{'s' if len(paths) > 1 else ''}" for name, paths in suggested.items()]
+        lines = [f"{name}: {counted(len(paths), 'image')}" for name, paths in suggested.items()]
         yield Finding("groups that names suggest", lines, advice)

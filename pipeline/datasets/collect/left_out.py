@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pipeline.core.counting import counted
 from pipeline.datasets.prepared.manifest import DROPPED, Rejected
 
 # How a file outside all class folders is told.
@@ -96,9 +97,8 @@ def summary(rejected: Sequence[Rejected], place: object) -> list[str]:
     damaged, outside, unlisted, _, others = divided(rejected)
     lines = []
     if damaged:
-        noun = "photograph" if len(damaged) == 1 else "photographs"
         first = f"{damaged[0].path!r}: {damaged[0].reason}"
-        lines.append(f"{len(damaged):,} {noun} cannot be used, all in {place}, the first {first}")
+        lines.append(f"{counted(len(damaged), 'photograph')} cannot be used, all in {place}, the first {first}")
     if outside:
         lines.append(f"left out beside the class folders: {len(outside):,}, the first {outside[0].path!r}")
     if unlisted:

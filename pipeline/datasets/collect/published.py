@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import collecting
 from pipeline.datasets.collect.dataset import Collected, DataSet, Picture, Request
@@ -90,7 +91,8 @@ def check_classes(name: str, contents: Layout | list[Picture]) -> None:
     images = contents.files if isinstance(contents, Layout) else contents
     classes, expected = len({image.label for image in images}), known(name).classes
     if classes != expected:
-        raise InputError(f"{name}: {classes} classes in place of {expected}; use the whole set as it is published")
+        there = counted(classes, "class", "classes")
+        raise InputError(f"{name}: {there} in place of {expected}; use the whole set as it is published")
 
 
 def totals(name: str, rows: Sequence[Row]) -> list[str]:
@@ -106,8 +108,11 @@ def totals(name: str, rows: Sequence[Row]) -> list[str]:
     row, counts = known(name), Counter(image.label for image in rows)
     published = f", {row.counts.images:,} published" if row.counts.images else ""
     return [
-        f"{row.title}: {len(rows):,} images{published}",
-        *(f"{label}: {counts[label]} images, {sum(printed)} printed" for label, printed in row.printed.items()),
+        f"{row.title}: {counted(len(rows), 'image')}{published}",
+        *(
+            f"{label}: {counted(counts[label], 'image')}, {sum(printed)} printed"
+            for label, printed in row.printed.items()
+        ),
     ]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy
 
 from pipeline.core import digests, paths
+from pipeline.core.counting import counted
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Pair, Row
 
@@ -78,8 +79,8 @@ def words(rows: Sequence[Row]) -> str:
         return ""
     alone = len(rows) - sum(sizes)
     size = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{sizes[0]:,}"
-    rest = f"; {alone:,} image{'s' if alone > 1 else ''} in none" if alone else ""
-    return f"{len(sizes):,} groups of {size} images, named in metadata.csv{rest}"
+    rest = f"; {counted(alone, 'image')} in none" if alone else ""
+    return f"{counted(len(sizes), 'group')} of {size} images, named in metadata.csv{rest}"
 
 
 def read() -> list[Alike]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from pipeline.core import paths
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.groups import NAMED, grouped
 from pipeline.datasets.prepared.manifest import DROPPED, Alike, Pair, Rejected, Row
@@ -139,10 +140,11 @@ def note(leaking: Sequence[Leak], choice: Choice) -> str:
     """Return how many leaks are let be or left out, with the first."""
     done = "left out" if choice == "drop" else "let be"
     first = leaking[0]
-    or_group = ", or have their group there," if any(leak.kind == NAMED for leak in leaking) else ""
+    are, have_their = ("is", "has its") if len(leaking) == 1 else ("are", "have their")
+    or_group = f", or {have_their} group there," if any(leak.kind == NAMED for leak in leaking) else ""
     return (
-        f"on_leak is {choice!r}: {len(leaking)} images of an earlier part that are in a later one too{or_group} are "
-        f"{done}, the first {first.path!r}, {_WORDS[first.kind]} {first.of!r}"
+        f"on_leak is {choice!r}: {counted(len(leaking), 'image')} of an earlier part that {are} in a later one too"
+        f"{or_group} {are} {done}, the first {first.path!r}, {_WORDS[first.kind]} {first.of!r}"
     )
 
 

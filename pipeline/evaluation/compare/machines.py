@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from pipeline.core.counting import counted
 from pipeline.core.records import MachineRecord
 
 # Packages that compute something of a result; the others keep and show it.
@@ -50,11 +51,7 @@ def sentence(by_value: Differing, noun: str) -> str:
     if not by_value:
         return ""
     parts = (
-        f"{what} " + ", ".join(f"{value} ({_counted(len(names), noun)})" for value, names in values.items())
+        f"{what} " + ", ".join(f"{value} ({counted(len(names), noun)})" for value, names in values.items())
         for what, values in by_value.items()
     )
     return f"Not all repeats were trained alike, which alone changes results: {'; '.join(parts)}."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones, sharing
@@ -157,7 +158,7 @@ class Arrays:
                 name=f"orbweaver-{self.study}",
             )
             self.submitted.add(job, [task.experiment for task in array], changes)
-        self.say(f"job {job}: {len(array)} cells" + (f", after job {', '.join(after)}" if after else ""))
+        self.say(f"job {job}: {counted(len(array), 'cell')}" + (f", after job {', '.join(after)}" if after else ""))
         return job
 
 

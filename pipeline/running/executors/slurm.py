@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cells, sharing
@@ -113,7 +114,10 @@ class Slurm:
             waiting, self._waiting = self._waiting, []
             self._arrays.submit(waiting, self._logs)
         if known := self._attached.intersection(handles):
-            self._say(f"attached to {self._submitted.words(known)}: {len(known)} cells; Ctrl-C cancels them")
+            them = "it" if len(known) == 1 else "them"
+            self._say(
+                f"attached to {self._submitted.words(known)}: {counted(len(known), 'cell')}; Ctrl-C cancels {them}"
+            )
             self._attached = set()
         self._look()
         # After SLURM: a cell is here, or in the remotes, before its job has ended.
