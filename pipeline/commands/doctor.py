@@ -11,7 +11,7 @@ import click
 from pipeline import tracking
 from pipeline.commands import file_systems
 from pipeline.config import Resolved
-from pipeline.core import lockfile
+from pipeline.core import lockfile, paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import health, metadata, sets
@@ -20,7 +20,7 @@ from pipeline.preview import overriding, refusals
 from pipeline.preview.images import look
 from pipeline.preview.overriding import read_images, say_remarks
 from pipeline.recovery import mending
-from pipeline.running import cell_clones
+from pipeline.running import cell_clones, lost_outputs
 
 SHOWN_FILES = 5
 BAR = 40
@@ -87,6 +87,8 @@ def project_lines(root: Path) -> Iterator[str]:
     database = tracking.database()
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"
+    if (root / paths.LOCK).exists() and (lost := lost_outputs.sentence(root, cell_clones.cache_of(root))):
+        yield f"project: {lost}"
 
 
 def examined(resolved: Resolved) -> dict[str, Any]:

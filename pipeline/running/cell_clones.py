@@ -20,7 +20,7 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
 from pipeline.experiments import cloning
-from pipeline.running import own_files
+from pipeline.running import lost_outputs, own_files
 
 PLACE = Path(".dvc/tmp/cells")
 EXPERIMENTS = "refs/exps/??/*/*"
@@ -82,6 +82,7 @@ class ProjectSnapshot:
         shutil.copyfile(self._config, clone / ".git/config")
         _unset(clone, "core.worktree")
         self._configure_dvc(project)
+        lost_outputs.forget(project, Path(self._cache))
         return project
 
     def _configure_dvc(self, project: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from clones import PATIENCE, Clone, stages
@@ -71,3 +72,16 @@ def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubb
     told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
     assert "1 cell came from earlier runs, without training: head." in told
     assert (stubbed.root / "metrics/studies/mine/figures/synthetic-answer.svg").exists()
+
+
+def test_a_clone_of_committed_results_without_their_outputs_runs_a_study_of_other_images(
+    stubbed: Clone, tmp_path: Path
+) -> None:
+    """DVC would look for the outputs that a colleague's dvc.lock names, where it compares with the commit."""
+    stubbed.commit()
+    assert "dvc.lock" in stubbed.run("git", "ls-files")
+    stubbed.run("git", "clone", "--quiet", str(stubbed.root), str(tmp_path / "other"))
+    other = Clone(tmp_path / "other", tmp_path)
+    (other.root / "mine.yaml").write_text(f"{MINE}  top: {{set: {{freeze: 3c}}}}\n", encoding="utf-8")
+    told = other.run("orbweaver", "study", "run", "mine.yaml", "-S", "options.data.synthetic.images_per_class=9")
+    assert "2 ran, 0 failed" in told

@@ -1,0 +1,67 @@
+"""Folders that dvc.lock names and DVC's cache lacks, as in a clone of committed results that nobody has pulled."""
+
+from pathlib import Path
+
+import yaml
+
+from pipeline.core import lock_texts, lockfile, paths
+from pipeline.experiments.dvc_outputs import FOLDER
+
+# Below the cache's folder: of DVC's own hashes, of which the first two signs are a folder.
+HASHES = Path("files/md5")
+
+
+def sentence(root: Path, cache: Path) -> str:
+    """Return in a sentence that the cache of a project lacks folders, and what to do; "" where it has all.
+
+    Args:
+        root: the project's root, which has a dvc.lock.
+        cache: DVC's cache.
+    """
+    by_stage = lost((root / paths.LOCK).read_bytes(), cache)
+    if not by_stage:
+        return ""
+    first = next(path for lacking in by_stage.values() for path in lacking)
+    return (
+        f"{paths.LOCK} names folders that DVC's cache lacks, such as {first}; `dvc pull` downloads them from a remote; "
+        "without one, run `dvc repro` before `dvc exp run`, which may fail without them"
+    )
+
+
+def lost(lock: bytes, cache: Path) -> dict[str, list[str]]:
+    """Return the folders that the cache lacks, by stage.
+
+    Args:
+        lock: dvc.lock.
+        cache: DVC's cache.
+    """
+    by_stage = {}
+    for name, stage in lock_texts.stages(lock).items():
+        named = list(lockfile.outputs({name: stage}))
+        lacking = [path for path, md5 in named if md5.endswith(FOLDER) and not _place(cache, md5).exists()]
+        if lacking:
+            by_stage[name] = lacking
+    return by_stage
+
+
+def _place(cache: Path, md5: str) -> Path:
+    return cache / HASHES / md5[:2] / md5[2:]
+
+
+def forget(project: Path, cache: Path) -> None:
+    """Take stages out of dvc.lock whose folders the cache lacks.
+
+    `dvc exp run` of DVC 3.67 looks for a stage's dependencies inside such a folder as dvc.lock had it at the start, and
+    fails, though an earlier stage has brought another one by then.
+
+    Args:
+        project: the project's root in a clone of ours.
+        cache: DVC's cache.
+    """
+    file = project / paths.LOCK
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    if gone := lost(content, cache):
+        left = {name: stage for name, stage in lockfile.stages(content).items() if name not in gone}
+        file.write_text(yaml.safe_dump({"schema": "2.0", "stages": left}, sort_keys=False), encoding="utf-8")
