@@ -123,9 +123,12 @@ def where(init: bool) -> None:
         settings.write()
         click.echo(f"{settings.FILE}: edit it, then `orbweaver study run NAME --on slurm`")
         return
-    if remotes := settings.read().remotes:
-        click.echo(f"shared by git's remote {remotes.git} and DVC's remote {remotes.dvc}")
-    slurm = settings.slurm()
+    both = settings.read()
+    if both.remotes:
+        click.echo(f"shared by git's remote {both.remotes.git} and DVC's remote {both.remotes.dvc}")
+    if (slurm := both.slurm) is None:
+        click.echo(f"{settings.FILE} has no section slurm, which `--on slurm` needs; {settings.INIT}")
+        return
     click.echo(shell.join(["sbatch", *slurm.options()]))
     click.echo(f"-S threads={slurm.cpus} -S device={slurm.computes_on()}, in a clone in {slurm.scratch}")
 

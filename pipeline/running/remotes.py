@@ -112,7 +112,7 @@ def opened(root: Path, remotes: Remotes) -> Iterator[Any]:
     logger = logging.getLogger("dvc_data")
     logger.addHandler(problems)
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(root), config=_settings(root, remotes.dvc)) as repo:
             yield repo
     except Exception as error:
         reason = " ".join((problems.first or str(error) or type(error).__name__).split())
@@ -120,6 +120,14 @@ def opened(root: Path, remotes: Remotes) -> Iterator[Any]:
         raise kind(f"DVC's remote {remotes.dvc!r}, {remotes.options.get('url', '')}: {reason}") from None
     finally:
         logger.removeHandler(problems)
+
+
+def _settings(root: Path, name: str) -> dict[str, Any]:
+    """Return what the project says of DVC's remote now: an experiment may be older than the remote, or its address."""
+    from dvc.config import Config
+
+    named = Config(str(root / ".dvc"), validate=False)["remote"]
+    return {"remote": {name: named[name]}} if name in named else {}
 
 
 class _Problems(logging.Handler):

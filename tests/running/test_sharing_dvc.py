@@ -16,14 +16,16 @@ STAGE = "stages:\n  one:\n    cmd: mkdir out && echo 1 > out/a && echo 2 > out/b
 
 @pytest.fixture
 def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A finished experiment in a folder of a repository, with DVC itself."""
+    """A finished experiment in a folder of a repository, with DVC itself; its remote was added and committed later."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     made = Machine(tmp_path, "clone/deep/project")
     made.run("dvc", "init", "--quiet", "--subdir")
     (made.root / "dvc.yaml").write_text(STAGE, encoding="utf-8")
-    made.run("dvc", "remote", "add", "--quiet", "storage", str(made.data))
     made.run("dvc", "repro", "--quiet")
     made.finish(KEYS[0])
+    made.run("dvc", "remote", "add", "--quiet", "storage", str(made.data))
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "--quiet", "--message", "a remote")
     made.run("git", "push", "--quiet", "origin", "main")
     monkeypatch.chdir(made.root)
     return made

@@ -484,6 +484,10 @@ def test_the_where_yaml_that_is_written_is_one_and_is_never_written_over(
     where.FILE.write_text(where.EXAMPLE.replace("gres: ''", "gres: gpu:1"), encoding="utf-8")
     said = CliRunner().invoke(orbweaver, ["study", "where"]).output
     assert "sbatch --cpus-per-task=4 --gres=gpu:1 --time=04:00:00 --mem=16G\n" in said
+    where.FILE.write_text("remotes: {git: origin, dvc: storage}\n", encoding="utf-8")
+    done = CliRunner().invoke(orbweaver, ["study", "where"])
+    assert done.exit_code == 0
+    assert "remote origin and DVC's remote storage\nwhere.yaml has no section slurm, which `--on slurm`" in done.output
 
 
 @pytest.fixture
