@@ -1,12 +1,14 @@
 """`orbweaver mlflow`: bring MLflow up to date, then open its pages."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 
 import click
 
 from pipeline import tracking
+from pipeline.core.errors import InputError
 from pipeline.experiments.syncing import sync
 
 LIGHT = {
@@ -32,8 +34,27 @@ CHARTS = "http://{host}:{port}/#/experiments/{experiment}/runs?workflowType=mach
 def command(port: int, host: str) -> None:
     """Bring MLflow up to date, then serve its pages until Ctrl-C."""
     environment = dict(os.environ)
+    if not tracking.is_server(tracking.uri()):
+        check_free(host, port)
     sync()
     serve(environment, port=port, host=host)
+
+
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on: MLflow's server ends with exit status 0 there.
+
+    Raises:
+        InputError: naming the address and the reason.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as server:
+            # As the server does; a port that one has just left is free.
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"--host {host} --port {port}: {reason}; choose another port or address") from None
 
 
 def serve(environment: Mapping[str, str], *, port: int, host: str = HOST) -> None:

@@ -1,9 +1,13 @@
 import os
+import socket
 import sys
+from unittest.mock import Mock
 
 import pytest
+from click.testing import CliRunner
 
 from pipeline.commands import mlflow
+from pipeline.core.errors import InputError
 
 
 @pytest.fixture
@@ -31,6 +35,8 @@ def test_the_server_is_started_on_the_local_store_without_its_job_runner(tracked
 @pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "http://0.0.0.0:5001/"), ("::1", "http://[::1]:5001/")])
 def test_another_address_is_the_users_word_alone(host, shown, tracked, became, capsys, monkeypatch):
     monkeypatch.setattr(mlflow, "sync", lambda: None)
+    # A machine may have no IPv6.
+    monkeypatch.setattr(mlflow, "check_free", lambda *_: None)
     monkeypatch.setenv("MLFLOW_HOST", "192.0.2.1")
     mlflow.command.main(["--port", "5001", "--host", host], standalone_mode=False)
     mlflow.command.main(["--port", "5001"], standalone_mode=False)
@@ -44,3 +50,17 @@ def test_a_server_of_the_users_is_only_named(clone, became, capsys, monkeypatch)
     mlflow.serve({}, port=5000)
     assert became == []
     assert capsys.readouterr().out == "MLflow: https://runs.example.org\n"
+
+
+def test_an_address_that_cannot_be_listened_on_is_refused_before_anything_is_brought_up_to_date(tracked, monkeypatch):
+    monkeypatch.setattr(mlflow, "sync", Mock(side_effect=AssertionError))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(mlflow.command, ["--port", str(port)])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == (
+        f"--host 127.0.0.1 --port {port}: Address already in use; choose another port or address"
+    )
+    done = CliRunner().invoke(mlflow.command, ["--host", "203.0.113.9"])
+    assert str(done.exception).startswith("--host 203.0.113.9 --port 5050: Cannot assign requested address; choose")
+    mlflow.check_free("127.0.0.1", port)
