@@ -9,13 +9,12 @@ from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
 from pipeline.core import paths, shell
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.experiments import finding, reading
 from pipeline.tracking import Version
-
-OUT = "--force registers it anyway"
 
 
 @click.command(name="register")
@@ -38,9 +37,16 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
     if before and before.bundle == key:
         click.echo(f"register: {name} version {before.number} is this bundle, and has the alias {alias} already")
         return
-    if before and force and not given:
-        check_images(said, name, alias, before)
-    verdict = "by --force" if force else judged(said, name, alias, before)
+    replaces_others = bool(before and before.images and before.images != said.origin.data_sha256)
+    if before and force and replaces_others and not given:
+        # Folders of one name may hold anything.
+        raise InputError(
+            f"{name} version {before.number}, which has the alias {alias}, is of other images; "
+            f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
+        )
+    named = f"--name {shell.quote(name)} " if replaces_others and not given else ""
+    out = f"{named}--force registers it anyway"
+    verdict = "by --force" if force else judged(said, name, alias, before, out)
     number = tracking.register(folder, name=name, alias=alias, expected=before.number if before else None)
     click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
 
@@ -50,21 +56,15 @@ def default_name(said: Description) -> str:
     return "orbweaver-" + re.sub(r"[^\w .+-]", "_", said.origin.data_set)
 
 
-def check_images(said: Description, name: str, alias: str, before: Version) -> None:
-    """Compare the images of a bundle with those of the version that it would replace unasked.
-
-    Raises:
-        InputError: where they are others; folders of one name may hold anything.
-    """
-    if before.images and before.images != said.origin.data_sha256:
-        raise InputError(
-            f"{name} version {before.number}, which has the alias {alias}, is of other images; "
-            f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
-        )
-
-
-def judged(said: Description, name: str, alias: str, before: Version | None) -> str:
+def judged(said: Description, name: str, alias: str, before: Version | None, out: str) -> str:
     """Return in words why a bundle may take an alias.
+
+    Args:
+        said: of the bundle.
+        name: the registered model.
+        alias: what the bundle is to take.
+        before: the version that has it.
+        out: what registers the bundle in any case.
 
     Raises:
         InputError: where it is not better than the version that has it, or nothing tells.
@@ -73,14 +73,14 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         return "the first to have it"
     who = f"{name} version {before.number}, which has the alias {alias}"
     if reason := incomparable(said, before):
-        raise InputError(f"not compared with {who}: {reason}; {OUT}")
+        raise InputError(f"not compared with {who}: {reason}; {out}")
     names = {}
     for role, key in (("new", said.origin.experiment), ("old", before.experiment)):
         place = finding.experiment(Path.cwd(), key)
         if place is None:
             raise InputError(
                 f"not compared with {who}: the files of experiment {key[:12]} are neither here nor in DVC's "
-                f"cache; {OUT}"
+                f"cache; {out}"
             )
         names[role] = place
     try:
@@ -89,12 +89,12 @@ def judged(said: Description, name: str, alias: str, before: Version | None) -> 
         old = reading.read(names["old"])._replace(name=f"version {before.number}")
         [pair] = comparison.compare([new, old]).pairs
     except InputError as error:
-        raise InputError(f"not compared with {who}: {error}; {OUT}") from None
-    points = f"{100 * pair.difference:+z.1f} points of accuracy in {len(pair.repeats)} repeats"
+        raise InputError(f"not compared with {who}: {error}; {out}") from None
+    points = f"{100 * pair.difference:+z.1f} points of accuracy in {counted(len(pair.repeats), 'repeat')}"
     if any(len(one.trials) > 1 for one in (new, old)):
         points += " of the experiments, not of these two networks alone"
     if pair.better != new.name:
-        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{OUT}")
+        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{out}")
     return f"{pair.verdict} ({points})"
 
 

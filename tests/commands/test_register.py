@@ -45,7 +45,8 @@ def experiments(clone, files, monkeypatch):
 
 
 def judged(experiment, before=OLD, said=described.REPEAT):
-    return register.judged(replace(said, origin=replace(said.origin, experiment=experiment)), "spiders", "best", before)
+    said = replace(said, origin=replace(said.origin, experiment=experiment))
+    return register.judged(said, "spiders", "best", before, "--force registers it anyway")
 
 
 def test_the_first_to_have_the_alias_is_compared_with_nothing():
@@ -60,11 +61,11 @@ def test_a_better_one_is_taken(experiments):
 @pytest.mark.parametrize(
     ("experiment", "verdict"),
     [
-        ("worse", "version 3's network is better; other seeds are not tried (-40.0 points of accuracy in 1 repeats); "),
-        ("equal", "no detectable difference (+0.0 points of accuracy in 1 repeats); "),
+        ("worse", "version 3's network is better; other seeds are not tried (-40.0 points of accuracy in 1 repeat); "),
+        ("equal", "no detectable difference (+0.0 points of accuracy in 1 repeat); "),
         (
             "slightly",
-            "no detectable difference (+2.5 points of accuracy in 1 repeats); "
+            "no detectable difference (+2.5 points of accuracy in 1 repeat); "
             "train both with more repeats, which detect smaller differences, or ",
         ),
     ],
@@ -149,6 +150,8 @@ def test_force_does_not_replace_a_version_of_other_images_unless_the_model_is_na
     )
     with pytest.raises(InputError, match=line):
         registered("other", "--force")
+    with pytest.raises(InputError, match=r"; --name orbweaver-own --force registers it anyway$"):
+        registered("other")
     assert "orbweaver-own version 4 has the alias" in registered("other", "--force", "--name", "orbweaver-own")
     assert "version 4 has the alias champion: by --force" in registered(described.ORIGIN.data_sha256, "--force")
     assert "version 4 has the alias champion: by --force" in registered("", "--force")

@@ -42,7 +42,7 @@ def test_a_worse_network_is_refused_by_the_words_of_compare_and_taken_by_force(
     verdict = "version 1's network is better; other seeds are not tried"
     assert refused.startswith(f"orbweaver: error: not better than {NAME} version 1, which has the alias {ALIAS}: ")
     assert f"{verdict} (-" in refused
-    assert refused.endswith("points of accuracy in 1 repeats); --force registers it anyway")
+    assert refused.endswith("points of accuracy in 1 repeat); --force registers it anyway")
     assert "learned's network is better; other seeds are not tried" in clone.run(
         "orbweaver", "compare", "learned", "unlearned"
     )
