@@ -12,6 +12,7 @@ advice starts from: `pipeline/advice/prior.json`.
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -23,13 +24,16 @@ from advice_table import DIVISIONS, INNER, OUTER, REPEATS, TABLE, table
 
 from pipeline.advice import candidates, prior
 from pipeline.advice.prior import Measured
+from pipeline.evaluation.compare.statistics import ALPHA, TTest, corrected_t, holm
 from pipeline.reporting.tables import Table, markdown
 
 BUDGETS = (2, 5, 10)
 # Of fewer sources a spread says nothing.
 LEAST_SOURCES = 5
+ADVICE = "advice"
 DOCS = Path(__file__).resolve().parents[1] / "docs/advice-proof.md"
 PAGE = Path(__file__).with_name("advice_page.md")
+SPREAD = Path(__file__).with_name("advice_spread.md")
 
 
 def cuts(file: Path, divisions: Path) -> list[Cut]:
@@ -84,6 +88,36 @@ def regrets(found: list[Cut]) -> dict[str, dict[int, dict[str, float]]]:
     return result
 
 
+def differences(found: list[Cut]) -> dict[int, dict[str, TTest]]:
+    """Return how much more regret each rule has than the advice, by budget, over the sources; p is Holm's."""
+    by_rule = regrets(found)
+    result = {}
+    for budget in BUDGETS:
+        advised = by_rule[ADVICE][budget]
+        tests = {
+            rule: corrected_t([of[name] - advised[name] for name in sorted(advised)], train=1, test=0)
+            for rule, budgets in by_rule.items()
+            if rule != ADVICE
+            for of in [budgets.get(budget, budgets[BUDGETS[0]])]
+        }
+        adjusted = holm([one.p for one in tests.values()])
+        result[budget] = {rule: one._replace(p=p) for (rule, one), p in zip(tests.items(), adjusted, strict=True)}
+    return result
+
+
+def difference_table(tested: Mapping[int, Mapping[str, TTest]]) -> Table:
+    """Return the same in points: a row a rule, a column a budget; what is shown is bold."""
+    header = ("rule", *(f"{budget} trainings" for budget in tested))
+    rows = [(rule, *(_difference(by_rule[rule]) for by_rule in tested.values())) for rule in tested[BUDGETS[0]]]
+    return Table(header, rows, numbers_from=1)
+
+
+def _difference(one: TTest) -> str:
+    low, mean, high = (f"{100 * value:+.1f}" for value in (one.low, one.mean, one.high))
+    mean = f"**{mean}**" if one.p < ALPHA else mean
+    return f"{mean} ({low} to {high})"
+
+
 def regret_table(found: list[Cut]) -> Table:
     """Return regrets in points: a row a rule and budget, a column a source, and the mean over the sources."""
     names = sorted({one.source for one in found})
@@ -116,9 +150,6 @@ def missing(found: list[Cut]) -> str:
 def page(found: list[Cut]) -> str:
     """Return the page of docs/ in Markdown."""
     names = sorted({one.source for one in found})
-    spread = f"The last column is the mean over {len(names)} independent sources"
-    if len(names) < LEAST_SOURCES:
-        spread += ", too few for an interval.\nIt is **not shown** that the advice is better than any other rule"
     return PAGE.read_text(encoding="utf-8").format(
         sources=", ".join(names),
         missing=missing(found),
@@ -127,10 +158,35 @@ def page(found: list[Cut]) -> str:
         tested=MOST_TESTED,
         sizes=f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}",
         repeats=REPEATS,
-        spread=f"{spread}.",
+        spread=spread(found, len(names)),
         accuracies=markdown(accuracy_table(found)),
         regrets=markdown(regret_table(found)),
     )
+
+
+def spread(found: list[Cut], sources: int) -> str:
+    """Return what the mean over the sources says of the rules, as Markdown."""
+    independent = f"The last column is the mean over {sources} independent sources"
+    if sources < LEAST_SOURCES:
+        none_is_shown = "It is **not shown** that the advice is better than any other rule."
+        return f"{independent}, too few for an interval.\n{none_is_shown}"
+    tested = differences(found)
+    return SPREAD.read_text(encoding="utf-8").format(
+        independent=independent,
+        differences=markdown(difference_table(tested)),
+        better=_shown(tested, 1),
+        worse=_shown(tested, -1),
+    )
+
+
+def _shown(tested: Mapping[int, Mapping[str, TTest]], sign: int) -> str:
+    """Return the rules that have detectably more regret than the advice (1) or less (-1), each with its budgets."""
+    budgets: dict[str, list[str]] = {}
+    for budget, by_rule in tested.items():
+        for rule, one in by_rule.items():
+            if one.p < ALPHA and sign * one.mean > 0:
+                budgets.setdefault(rule, []).append(str(budget))
+    return "; ".join(f"{rule} (at {', '.join(at)} trainings)" for rule, at in budgets.items()) or "none"
 
 
 def main() -> None:

@@ -54,5 +54,6 @@ def optimism(answer: Answer) -> str:
     return (
         f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
         f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
-        "the first number; being chosen for it raises it."
+        "the first number; being chosen for it raises it. These seeds share one division into training and test "
+        "images; the command above divides anew in each repeat, so that its accuracies may be others and differ more."
     )

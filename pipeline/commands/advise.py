@@ -23,7 +23,7 @@ from pipeline.datasets.collect import sets as collected
 from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting.tables import duration
-from pipeline.running import cell_runs, trials
+from pipeline.running import cell_runs, edits, trials
 
 FOLDER = Path("metrics/advice")
 # By default, for everything.
@@ -118,7 +118,9 @@ def command(
         answer = advising.answer(listed, rounds, ranked, run, timed=price.by_name, more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
-    write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*sets, *prepared.words])]))
+    # What an advice sets itself is refused after -S.
+    edited = edits.words(resolved, [*edits.keys(given), *trials.OWN, trials.SPLIT], with_places=True)
+    write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*edited, *sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
     else:

@@ -18,7 +18,7 @@ from pipeline.networks import freezing
 from pipeline.networks.network import Network
 from pipeline.preview import overriding
 from pipeline.preview.at_hand import count_classes
-from pipeline.preview.overriding import places, read
+from pipeline.preview.overriding import places, read, say_remarks
 
 # Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
@@ -52,6 +52,7 @@ def command(
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False) if as_json else choices_as_text(listed))
         return
     resolved = read(overrides)
+    say_remarks(resolved)
     classes = classes or count_classes(resolved)
     described = describe(resolved, classes)
     if as_json:

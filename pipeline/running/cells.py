@@ -10,23 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.config import Resolved
-from pipeline.config.changes import changes
-from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import bringing
 from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
-from pipeline.running import own_files
+from pipeline.running import edits, own_files
 from pipeline.running.executors.contract import Task
 from pipeline.studies.definition import Named, Study, override
-from pipeline.studies.set_for_all import is_in
 
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
-# What an experiment has in params.yaml beside its recipe's own values, and a cell follows from.
-BESIDE_RECIPE = ("recipe", "repeats", "device", "threads", "cpu_instructions")
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
 RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")
@@ -189,12 +184,8 @@ def set_for_all(planned: Sequence[Cell]) -> str:
 
     That is what is not `auto` at its top or was edited since the commit, as far as it has an effect on the first cell.
     """
-    resolved, committed = planned[0].resolved, provenance.committed(paths.PARAMS)
-    values, before = resolved.settings.values, committed if isinstance(committed, Mapping) else {}
-    changed = {key: values[key] for key in BESIDE_RECIPE if values[key] != before.get(key, values[key])}
-    changed |= {key: value for key, value in changes(resolved, committed).items() if value != AUTO}
-    own = {word.partition("=")[0].lstrip("+~") for cell in planned for word in cell.overrides}
-    words = [override(key, value) for key, value in changed.items() if not any(is_in(key, one) for one in own)]
+    own = {key for cell in planned for key in edits.keys(cell.overrides)}
+    words = edits.words(planned[0].resolved, own)
     return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
 
 

@@ -1,12 +1,15 @@
 """The cheapest candidate of an advice whose candidates were trained on different machines."""
 
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import written_results
 
+from pipeline import config
 from pipeline.advice import answer as words
 from pipeline.advice import costs, page, plain, tested_words
 from pipeline.advice.answer import Answer
@@ -15,6 +18,7 @@ from pipeline.advice.halving import Round
 from pipeline.commands import advise, advising
 from pipeline.commands.pricing import Price
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.preview import overriding
 from pipeline.reporting.material import Probe
 from pipeline.studies.results import Result
 
@@ -222,3 +226,27 @@ def test_a_test_part_that_was_opened_before_is_not_said_to_be_opened_once(
     for text in on_page(advised(monkeypatch)):
         assert "The test part, opened once" in text
         assert "is a little optimistic" not in text
+
+
+def test_the_command_holds_on_the_committed_params_yaml_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "my spiders"
+    for name in ("araneus", "argiope"):
+        (folder / name).mkdir(parents=True)
+    edited = ["data=folder", f"folder='{folder}'", "image_size=64", "budget=3", "defaults.data.split.test=0.4"]
+    values = overriding.read([*edited, "freeze=3c"]).settings.values
+    monkeypatch.setattr(config, "read", lambda: values)
+    chosen = Candidate("probe", {"freeze": "probe", "augmentation": "none"})
+    command = advising._command(chosen, ["threads=2", "budget=5"])
+    words = shlex.split(command)
+    assert words[:3] == ["dvc", "exp", "run"]
+    said = dict(word.split("=", 1) for word in words[4::2])
+    assert said == {
+        "folder": f"'{folder}'",
+        "data": "folder",
+        "image_size": "64",
+        "defaults.data.split.test": "0.4",
+        "threads": "2",
+        "budget": "5",
+        "freeze": "probe",
+        "augmentation": "none",
+    }

@@ -252,7 +252,10 @@ def test_numbers_by_class_are_shown_with_where_they_come_from() -> None:
 )
 def test_the_places_that_a_set_reads_are_shown_and_no_others(data: str, shown: set[str]) -> None:
     words = ["-S", f"data={data}", "-S", "folder=/photos", "-S", "archive=/sets", "--classes", "9", "--json"]
-    assert json.loads(describe(*words).output)["settings"].keys() & {"folder", "archive"} == shown
+    done = describe(*words)
+    assert json.loads(done.stdout)["settings"].keys() & {"folder", "archive"} == shown
+    # Beside what is read by a program.
+    assert ("settings: note: folder is not read: data is " in done.stderr) == ("folder" not in shown)
 
 
 def test_data_that_is_not_there_asks_for_the_number_of_classes() -> None:
