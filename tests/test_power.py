@@ -6,6 +6,7 @@ import pytest
 from pipeline.evaluation.compare import comparison, pairs, power
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.mcnemar import McNemar
+from pipeline.evaluation.compare.statistics import Interval
 
 # A difference of five repeats, in points, whose standard deviation is about 1.4.
 GAINS = [0.01, 0.03, 0.005, 0.04, 0.02]
@@ -128,6 +129,30 @@ def test_where_only_all_repeats_together_tell_it_that_is_said(pair):
     line = pairs.reading(pair._replace(better="a", verdict="a is better"))
     assert "no repeat's test images tell its two networks apart" in line
     assert line.endswith("together they are the evidence: go by the verdict.")
+
+
+@pytest.mark.parametrize(
+    ("p", "low", "line"),
+    [
+        (
+            0.07,
+            0.05,
+            "the bootstrap's interval excludes 0, and the exchange test of groups finds no difference: so few ",
+        ),
+        (
+            0.04,
+            -0.05,
+            "the exchange test of groups finds a difference, and the bootstrap's interval contains 0: so few ",
+        ),
+        (0.04, 0.05, None),
+        (0.07, -0.05, None),
+    ],
+)
+def test_an_interval_and_a_test_of_one_repeat_that_differ_are_named(pair, p, low, line):
+    one = pair._replace(test=None, mcnemar={1: McNemar(13, 0, p, groups=9)}, bootstrap=Interval(low, 0.5))
+    assert pairs.reading(one) == (
+        line and f"a - b: {line}groups do not tell for certain, and the verdict asks for both."
+    )
 
 
 def test_another_score_has_no_such_tests_to_be_read(pair):

@@ -244,7 +244,15 @@ def rejected(files: Sequence[tuple[str, str]]) -> Table:
 
 
 def repeats_needed(pair: Pair) -> str:
-    """Return how many repeats would show a difference of two points, in words where no number does."""
+    """Return how many repeats would show a difference of two points, in words where no number does.
+
+    A dash where the present ones do not tell: a single one, or equal differences.
+    """
     if pair.repeats_needed:
         return f"{pair.repeats_needed:,}"
-    return "none" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
+    return "–" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
+
+
+def smallest(pair: Pair, shown: Callable[[float], str]) -> str:
+    """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
+    return "none" if pair.smallest is None else shown(pair.smallest)

@@ -164,8 +164,10 @@ def reading(one: Pair) -> str | None:
     The verdict is about methods, over other seeds and images; McNemar's test and the bootstrap are about these very
     networks, so that both can be right.
     """
-    if one.test is None or not one.mcnemar:
+    if not one.mcnemar:
         return None
+    if one.test is None:
+        return _reading_of_one_repeat(one)
     told = [repeat for repeat, tested in one.mcnemar.items() if tested.p < statistics.ALPHA]
     grouped = any(tested.groups for tested in one.mcnemar.values())
     resampled = one.bootstrap is not None and not one.bootstrap.covers_zero()
@@ -186,3 +188,16 @@ def reading(one: Pair) -> str | None:
         f"{one.a} - {one.b}: {' and '.join(tests)} {finds} a difference of these very networks, which other seeds"
         " may not repeat: to choose a method go by the verdict, to choose between these networks by those tests."
     )
+
+
+def _reading_of_one_repeat(one: Pair) -> str | None:
+    """Return which of a single repeat's interval and test finds a difference; None if both or neither does."""
+    [tested] = one.mcnemar.values()
+    if one.bootstrap is None or one.bootstrap.covers_zero() == (tested.p >= statistics.ALPHA):
+        return None
+    units_of = "groups" if tested.groups else "images"
+    if one.bootstrap.covers_zero():
+        finding = f"{_TESTS[bool(tested.groups)]} finds a difference, and the bootstrap's interval contains 0"
+    else:
+        finding = f"the bootstrap's interval excludes 0, and {_TESTS[bool(tested.groups)]} finds no difference"
+    return f"{one.a} - {one.b}: {finding}: so few {units_of} do not tell for certain, and the verdict asks for both."
