@@ -5,17 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect.listing import escaped, walk
+from pipeline.datasets.collect import metadata
+from pipeline.datasets.collect.listing import OUR_FILES, escaped, walk
 
 # As a path it stands for a list of paths.
 LIST = "-"
+ABOUT_PHOTOGRAPHS = {*OUR_FILES, metadata.NAME}
 
 
 def names(given: Sequence[str], lines: Iterable[bytes], outputs: Iterable[Path] = ()) -> list[str]:
     """Return the paths of all files in the order in which they are given, those of a folder and below it sorted.
 
     What a folder holds is any file that may be an image, whatever its name: hidden files and those of operating
-    systems are passed over, and `outputs` are, which an earlier call may have written there.
+    systems are passed over, and `outputs` are, which an earlier call may have written there. So are the table and the
+    README that a folder of labeled photographs may have at its top.
 
     Args:
         given: paths of files and folders; `-` stands for `lines`.
@@ -52,7 +55,10 @@ def _below(name: str, passed_over: set[Path]) -> Iterator[str]:
         yield name
         return
     inside = {output for output in passed_over if root.resolve() in output.parents}
-    yield from (str(file) for file in walk(root, keep_unreadable=True) if not (inside and _is_below(file, inside)))
+    for file in walk(root, keep_unreadable=True):
+        is_about_photographs = file.parent == root and file.name.casefold() in ABOUT_PHOTOGRAPHS
+        if not is_about_photographs and not (inside and _is_below(file, inside)):
+            yield str(file)
 
 
 def _is(what: Callable[[Path], bool], path: str | Path) -> bool:

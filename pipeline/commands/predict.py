@@ -80,7 +80,7 @@ def command(
 
     PATH is an image, a folder (searched recursively), or `-` to read paths from standard input, one per line. Without
     --out, results are printed: as text on a terminal, otherwise as CSV. A file that cannot be used is reported on
-    standard error, and the others are processed.
+    standard error, and the others are processed; exit status 1 means that there was no other.
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
     if not DEVICE.fullmatch(device):
@@ -92,7 +92,7 @@ def command(
     loaded = bundle.load(folder, device=device)
     counts = run(loaded, names, outputs, top=min(top, len(loaded.description.classes)), batch_size=batch_size)
     click.echo(summary(counts, outputs), err=True)
-    context.exit(int(strict and counts["unusable"] > 0))
+    context.exit(int(not counts["images"] or (strict and counts["unusable"] > 0)))
 
 
 def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:

@@ -93,3 +93,12 @@ def test_what_an_earlier_call_wrote_into_a_folder_is_not_read(here):
     assert inputs.names(["b"], [], outputs) == ["b/1.jpg", "b/sorted.jpg"]
     # Who names a file or folder means it.
     assert inputs.names(["b/sorted", "b/out.csv"], [], outputs) == ["b/sorted/cat/1.jpg", "b/out.csv"]
+
+
+def test_what_tells_of_the_photographs_of_a_folder_is_no_photograph(tmp_path: Path) -> None:
+    (tmp_path / "araneus").mkdir()
+    for name in ("metadata.csv", "README.md", "1.jpg", "araneus/metadata.csv"):
+        (tmp_path / name).touch()
+    listed = inputs.names([str(tmp_path)], [])
+    assert [str(Path(name).relative_to(tmp_path)) for name in listed] == ["1.jpg", "araneus/metadata.csv"]
+    assert inputs.names([str(tmp_path / "metadata.csv")], []) == [str(tmp_path / "metadata.csv")]

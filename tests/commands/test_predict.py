@@ -85,6 +85,7 @@ def test_bad_files_are_a_line_each_and_strict_alone_fails(colors):
         assert [row["error"] for row in rows if row["error"]] == ["empty: 0 bytes", rows[-1]["error"]]
         assert len(rows) == 5
     assert call("in/0.png", "--strict").stderr == "predict: 1 image\n"
+    assert call("in/bad.jpg", code=1).stderr.endswith("predict: 0 images, 1 file cannot be used\n")
 
 
 def test_every_kind_of_bad_file_is_one_line_and_one_row(colors):

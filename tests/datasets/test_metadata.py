@@ -54,6 +54,13 @@ def test_labels_of_a_table_need_no_class_folders(folder):
     assert {file.group for file in found.files} == {""}
 
 
+def test_columns_that_are_not_read_are_named_as_one_may_be_mistyped(folder):
+    header, *lines = LABELS.splitlines()
+    found = _table(folder, "\n".join([f"{header},parts,,Date", *(f"{line},test,,2024" for line in lines)]))
+    assert "columns of metadata.csv that are not read: 'Date', 'parts'; read are label, part and group" in found.notes
+    assert {file.part for file in found.files} == {""}
+
+
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [

@@ -177,6 +177,8 @@ def _notes(folder: Path, table: Metadata | None) -> Iterator[str]:
     """Yield what is worth saying of a folder that can be used."""
     if table and table.has("label"):
         yield f"the classes are those of the column label in {metadata.NAME}, whatever folders are called"
+    if table and table.not_read:
+        yield f"columns of {metadata.NAME} that are not read: {names(table.not_read)}; read are label, part and group"
     if link := next(linked_folders(folder), None):
         yield f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes"
 

@@ -47,11 +47,13 @@ class Metadata(NamedTuple):
         entries: by the file's path, relative to the folder, with slashes, in Unicode's form NFC.
         columns: those of `Entry` that it has.
         tested: how the table calls the validation images that are taken as the test part; "" where none are.
+        not_read: the names of further columns, in order.
     """
 
     entries: dict[str, Entry]
     columns: frozenset[str]
     tested: str = ""
+    not_read: tuple[str, ...] = ()
 
     @property
     def parts(self) -> list[str]:
@@ -87,7 +89,9 @@ def read(folder: Path) -> Metadata | None:
     if not file.is_file():
         return None
     lines = _lines(file)
-    columns = _columns(file, next(lines, (1, []))[1])
+    header = next(lines, (1, []))[1]
+    columns = _columns(file, header)
+    not_read = tuple(title for cell, name in zip(header, columns, strict=True) if not name and (title := cell.strip()))
     entries: dict[str, Entry] = {}
     called: dict[str, str] = {}
     for number, line in lines:
@@ -109,8 +113,8 @@ def read(folder: Path) -> Metadata | None:
     if "train" in called and "val" in called and TEST not in called:
         # As folders of these names are taken.
         entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
-        return Metadata(entries, present, called["val"])
-    return Metadata(entries, present)
+        return Metadata(entries, present, called["val"], not_read)
+    return Metadata(entries, present, not_read=not_read)
 
 
 def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None:
