@@ -9,6 +9,8 @@ from pipeline.core import provenance
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones
 
+LOCK = "schema: '2.0'\nstages: {}\n"
+
 
 def git(*words):
     subprocess.run(("git", *words), capture_output=True, check=True)
@@ -19,7 +21,7 @@ def project(clone):
     git("init", "--quiet")
     git("config", "user.email", "someone@example.org")
     git("config", "user.name", "Someone")
-    Path("dvc.lock").write_text("one\n", encoding="utf-8")
+    Path("dvc.lock").write_text(LOCK, encoding="utf-8")
     git("add", ".")
     git("commit", "--quiet", "--message", "start")
 
@@ -57,7 +59,7 @@ def test_the_changes_are_what_git_apply_needs_and_leave_dvc_lock_out(project):
     git("checkout", "--quiet", ".")
     subprocess.run(("git", "apply"), input=changes, text=True, check=True)
     assert Path("params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
-    assert Path("dvc.lock").read_text(encoding="utf-8") == "one\n"
+    assert Path("dvc.lock").read_text(encoding="utf-8") == LOCK
 
 
 def test_a_clean_tree_has_no_changes_and_too_many_are_not_kept(project, monkeypatch):
@@ -113,5 +115,7 @@ def test_the_hash_of_what_runs_in_copies_is_over_the_files_that_git_tracks(proje
     Path("pipeline/room/é.py").write_text("2\n", encoding="utf-8")
     edited = provenance.code_hash(("train",), tracked=True)
     Path("pipeline/room/new.py").touch()
+    assert provenance.untracked(("train",)) == [Path("pipeline/room/new.py")]
     git("add", "pipeline/room/new.py")
+    assert provenance.untracked(("train",)) == []
     assert len({before, edited, provenance.code_hash(("train",), tracked=True)}) == 3

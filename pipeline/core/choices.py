@@ -59,7 +59,18 @@ def row(table: Mapping[str, Row], name: str, *, key: str) -> Row:
 def load(reference: str) -> Any:
     """Import what a row names as "package.module:attribute".
 
+    Raises:
+        InputError: for a module of ours that is not there.
+
     >>> load("pipeline.core.choices:Choice").__name__
     'Choice'
     """
-    return pkgutil.resolve_name(reference)
+    try:
+        return pkgutil.resolve_name(reference)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("pipeline."):
+            raise
+        raise InputError(
+            f"{reference}: no module {error.name}; write it, or `git add` it: experiments of a study run in copies of "
+            "what git tracks"
+        ) from None

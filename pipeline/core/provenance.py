@@ -45,6 +45,12 @@ def code_hash(
     return total.hexdigest()
 
 
+def untracked(stages: tuple[str, ...]) -> list[Path]:
+    """Return the Python files among the sources of stages that git does not track; none outside git."""
+    files = set(sources(stages)) - set(sources(stages, tracked=True))
+    return sorted(file for file in files if file.suffix == ".py")
+
+
 def sources(stages: tuple[str, ...], definition: Path = Path("dvc.yaml"), *, tracked: bool = False) -> list[Path]:
     """Return the source files that dvc.yaml names as dependencies of stages, sorted; for `tracked` see `code_hash`."""
     described: dict[str, Any] = read_yaml(definition)["stages"]

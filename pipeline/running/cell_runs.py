@@ -8,7 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from pipeline.core import paths
+from pipeline.core import paths, provenance
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
@@ -111,6 +111,8 @@ def _started(planned: Sequence[Cell], left: Sequence[Cell], start: Callable[[], 
             "the same command runs them as they are now"
         )
     cells.check_places(left)
+    if files := ", ".join(map(str, provenance.untracked(cells.STAGES))):
+        say("cells", [f"{files}: git does not track this, so no cell has it; `git add` what cells need"])
     return executor
 
 

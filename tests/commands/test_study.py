@@ -304,6 +304,16 @@ def test_files_edited_before_cells_begin_do_not_run_under_the_names_of_others(
     executor.submit.assert_not_called()
 
 
+def test_code_that_no_cell_has_is_named_before_they_begin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    monkeypatch.setattr(provenance, "untracked", lambda _: [Path("pipeline/regularizers/direction.py")])
+    cell_runs.submit_missing("hierarchical-table1", planned("hierarchical-table1"), lambda: Mock(Executor))
+    line = "cells: pipeline/regularizers/direction.py: git does not track this, so no cell has it; `git add` what cells"
+    assert line in capsys.readouterr().err
+
+
 def test_cells_of_the_same_images_and_weights_are_one_group() -> None:
     tasks = {cell.name: cell.task("mine") for cell in planned("ecsm-table5")}
     by_weights = {cell.name: cell.resolved.recipe.network.weights for cell in planned("ecsm-table5")}

@@ -181,3 +181,13 @@ def test_an_unknown_layer_lists_similar_ones() -> None:
         FeatureHooks(model, ["layer1.conv4"])
     with refused("module 'fc' is not in Linear; it has no modules"):
         submodule(nn.Linear(2, 2), "fc")
+
+
+def test_a_row_whose_module_is_not_there_says_that_studies_run_in_copies_of_what_git_tracks() -> None:
+    with refused(
+        "pipeline.regularizers.direction:Direction: no module pipeline.regularizers.direction; write it, or "
+        "`git add` it: experiments of a study run in copies of what git tracks"
+    ):
+        choices.load("pipeline.regularizers.direction:Direction")
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        choices.load("no_such_package:Direction")
