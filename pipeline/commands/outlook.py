@@ -13,6 +13,7 @@ from pipeline.core import seeding
 from pipeline.core.choices import NONE
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import sets
 from pipeline.evaluation.feature_change import feature_change
 from pipeline.networks.attention import start
 from pipeline.networks.build import Plan, build
@@ -49,7 +50,9 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
     except (InputError, RuntimeError, ValueError) as error:
         return f"training time: not measured: {str(error).partition(chr(10))[0]}"
     estimate = duration.sentence(seconds, len(recipe.repeats))
-    return f"{estimate}, with {counted(sizes.train, 'image')} to train on, as measured on this {on.device.type}"
+    # Of a folder files are counted, of which some may be damaged.
+    most = "up to " if not images and sets.known(recipe.data.set).given_by == "folder" else ""
+    return f"{estimate}, with {most}{counted(sizes.train, 'image')} to train on, as measured on this {on.device.type}"
 
 
 def attention_at_start(resolved: Resolved, classes: int) -> list[str]:

@@ -76,7 +76,7 @@ def told(*words: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("at_root")
-def test_the_time_of_a_repeat_and_of_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_a_repeat_and_of_all_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[Any] = []
 
     def seconds(_recipe: Any, network: Network, sizes: PartSizes, **_: Any) -> float:
@@ -92,6 +92,8 @@ def test_the_time_of_a_repeat_and_of_all_is_told(monkeypatch: pytest.MonkeyPatch
     told("--json")
     assert len(asked) == 2
     assert told("-S", "threads=1000")[-1].startswith("training time: not measured: threads: 1000: there are ")
+    own = ["-S", "data=folder", "-S", f"folder={photographs(tmp_path)}"]
+    assert any(", with up to 8 images to train on" in line for line in told(*own))
     missing = told("-S", "data=folder", "-S", "folder=/nowhere", "--classes", "9")
     assert missing[-1] == "training time: say how many images there are to train on, with --images"
 

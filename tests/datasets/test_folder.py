@@ -165,10 +165,14 @@ def test_an_empty_class_is_refused(tmp_path):
     _refused(tmp_path, f"the class 'owl' has no image; 2 or more are needed{MORE}")
 
 
-def test_every_class_with_too_few_images_is_counted(tmp_path):
+def test_classes_with_too_few_images_are_named_and_very_many_counted(tmp_path):
     _touch(_classes(tmp_path, *CLASSES), "owl/1.jpg")
     (tmp_path / "mouse").mkdir()
-    _refused(tmp_path, r"the class 'mouse' has no image; 2 or more are needed \(and 1 more such\); .*")
+    both = "the class 'mouse' has no image; 2 or more are needed; the class 'owl' has 1 image; 2 or more are needed"
+    _refused(tmp_path, f"{both}{MORE}")
+    for name in ("ant", "bee"):
+        (tmp_path / name).mkdir()
+    _refused(tmp_path, "the class 'ant' has .*; the class 'bee' has .*; the class 'mouse' has .* and 1 more such; .*")
 
 
 def test_an_empty_class_in_a_part_is_refused(tmp_path):

@@ -30,6 +30,8 @@ from pipeline.datasets.collect.parts import ClassFolder
 
 # Folders in each other, each alone in its folder, that are looked into for the class folders; links may go in circles.
 DEEPEST_WRAPPING = 4
+# Of classes that are refused, so many are named.
+NAMED = 3
 
 
 class ImageFile(NamedTuple):
@@ -157,8 +159,8 @@ def _check_counts(folder: Path, classes: Sequence[ClassFolder], files: Sequence[
         short = _lone_groups(files)
         way_out = f"name two groups in {metadata.NAME}, or none"
     if short:
-        more = f" (and {len(short) - 1:,} more such)" if len(short) > 1 else ""
-        raise InputError(f"{folder}: {short[0]}{more}; {way_out}")
+        more = f" and {len(short) - NAMED:,} more such" if len(short) > NAMED else ""
+        raise InputError(f"{folder}: {'; '.join(short[:NAMED])}{more}; {way_out}")
 
 
 def _lone_groups(files: Sequence[ImageFile]) -> list[str]:
