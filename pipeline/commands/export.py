@@ -181,6 +181,8 @@ def as_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if quantized := report.get("int8"):
         yield f"{quantized['model']}: {_agreeing(quantized)}"
         yield from _accuracy(quantized)
+        if not quantized["accuracy"]:
+            yield "  accuracy not compared: the bundle was tested on none of these photographs"
     rates = ", ".join(
         f"{name} {three_figures(one['images_per_second'])} ± {deviation(one['spread'])}"
         for name, one in speed.items()

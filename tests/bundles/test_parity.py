@@ -90,14 +90,16 @@ def test_where_all_photographs_change_alike_there_is_no_interval() -> None:
     assert line.endswith("+100.0 points, no interval, as all photographs changed alike, McNemar's p 0.25")
 
 
-def lines_of(lost: dict[str, Any]) -> list[str]:
+def lines_of(lost: dict[str, Any] | None) -> list[str]:
     values = report(int8=True)
     values["int8"] = {**values["int8"], "accuracy": lost}
     return [line for line in command.as_lines(values) if "accuracy" in line]
 
 
 def test_without_known_classes_no_accuracy_is_claimed() -> None:
-    assert parity.accuracy_changed(OURS, OURS, photographs(0, None, 2, 1)) is None
+    unknown = parity.accuracy_changed(OURS, OURS, photographs(0, None, 2, 1))
+    assert unknown is None
+    assert lines_of(unknown) == ["  accuracy not compared: the bundle was tested on none of these photographs"]
 
 
 def test_training_photographs_for_8_bit_ranges_are_spread_over_all_classes() -> None:
