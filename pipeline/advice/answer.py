@@ -16,7 +16,6 @@ from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
 NONE = "–"
-MINUS = "−"
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "below the best, on common repeats"
 # See `recommendation.p_value`.
@@ -120,7 +119,7 @@ def curve(answer: Answer) -> str:
     if answer.gain is None:
         return ""
     gain = answer.gain
-    worth = f"{100 * gain.mean:+z.1f}".replace("-", MINUS)
+    worth = f"{100 * gain.mean:+z.1f}"
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
     said = (
         f"{gain.images:,} more labeled images are worth about {worth} points{interval} to this network of "
@@ -208,7 +207,7 @@ def fate(answer: Answer, name: str) -> str:
 
 def _difference(advice: Recommendation, name: str) -> str:
     holm = pair_of(advice, name).holm
-    points = f"{100 * below_best(advice, name):z.1f}".replace("-", MINUS)
+    points = f"{100 * below_best(advice, name):z.1f}"
     return f"{points} (p {NONE if holm is None else f'{holm:.2g}'})"
 
 
@@ -237,6 +236,6 @@ def ends(interval: Interval) -> str:
     """Return an interval in points of a percent.
 
     >>> ends(Interval(-0.01, 0.5))
-    '−1.0 to 50.0'
+    '-1.0 to 50.0'
     """
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}".replace("-", MINUS)
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"

@@ -1,7 +1,7 @@
 """The test part in words: how often it was opened, and how far its accuracy is from that of the trials."""
 
 from pipeline.advice import costs
-from pipeline.advice.answer import MINUS, Answer, summaries
+from pipeline.advice.answer import Answer, summaries
 from pipeline.core.percents import percent
 from pipeline.reporting import standing
 from pipeline.reporting.tables import Table
@@ -50,7 +50,7 @@ def optimism(answer: Answer) -> str:
     """Return by how much the estimate on inner divisions was above the test part's accuracy."""
     inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
     points = 100 * (inner.mean - tested.mean)
-    signed = f"{points:+z.1f}".replace("-", MINUS)
+    signed = f"{points:+z.1f}"
     return (
         f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
         f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "

@@ -129,7 +129,7 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     both = answer(experiment("finalist", range(90), range(60)), experiment("dropped", range(first)))
     table = words.table(both)
     row = dict(zip(table.header, next(row for row in table.rows if row[0] == "dropped"), strict=True))
-    assert row["below the best, on common repeats"].startswith(f"{points:.1f} (p ".replace("-", words.MINUS))
+    assert row["below the best, on common repeats"].startswith(f"{points:.1f} (p ")
     tested: Any = SimpleNamespace(summary=both.advice.compared.summaries.__iter__().__next__, standing=lambda: None)
     assert plain.as_data(both._replace(tested=tested))["inner"]["dropped"]["below_best"] == pytest.approx(points / 100)
     said = words.tests(both).partition(" p is")[0]
