@@ -23,6 +23,8 @@ from pipeline.studies.definition import Named, Study, override
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
+# What a message advises to set.
+ADDED = re.compile(r"add -S ([\w.]+)=([^\s,;]+)")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
 RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")
 
@@ -93,7 +95,8 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
             except UnknownKeyError as error:
                 raise InputError(f"{named.file}: {_where(named.study, name, error)}") from None
             except InputError as error:
-                raise InputError(f"{named.file}: cell {name!r}: {error}") from None
+                reason = _in_its_words(str(error), named.study.set | settings[name])
+                raise InputError(f"{named.file}: cell {name!r}: {reason}") from None
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
             first = by_key.get(cell.key)
             by_key[cell.key] = first._replace(same=(*first.same, name)) if first else cell
@@ -108,6 +111,13 @@ def _where(study: Study, cell: str, error: UnknownKeyError) -> str:
         return f"cells.{cell}.set: {error.hint}"
     # It may be the user's own word after -S.
     return f"grid: {error.hint}" if error.key in study.settings()[cell] else f"cell {cell!r}: {error}"
+
+
+def _in_its_words(message: str, own: Mapping[str, Any]) -> str:
+    """Return a refusal of what a study's file sets in its words: nothing is to be set in params.yaml or after -S."""
+    plain = message.removeprefix(f"{paths.PARAMS}: ")
+    message = plain if plain.partition(":")[0] in own else message
+    return ADDED.sub(lambda found: f"set {found[1]} to {found[2]} there" if found[1] in own else found[0], message)
 
 
 def kept_name(planned: Sequence[Cell], name: str) -> str:

@@ -304,6 +304,19 @@ def test_files_edited_before_cells_begin_do_not_run_under_the_names_of_others(
     executor.submit.assert_not_called()
 
 
+def test_a_cell_that_is_refused_is_mended_in_the_studys_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("title: t\ngrid: {freeze: [1, lora]}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"cell 'lora': freeze: 'lora' is for .*; set freeze to 3b there \(or another"):
+        cells.plan(definition.find(str(file)))
+    file.write_text("title: t\ngrid: {weights: [places365]}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"cell 'places365': weights: there are no .*; set weights to bundled there"):
+        cells.plan(definition.find(str(file)))
+    file.write_text("title: t\ngrid: {lr: [1]}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"cell '1': params\.yaml: freeze: 'lora' .*; add -S freeze=3b"):
+        cells.plan(definition.find(str(file)), sets=["freeze=lora", "lr=1e-3"])
+
+
 def test_code_that_no_cell_has_is_named_before_they_begin(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
