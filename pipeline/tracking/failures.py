@@ -81,4 +81,8 @@ def _reason(error: Exception) -> str:
     text = shown(" ".join(str(error).split()))
     if "out-of-date database schema" in text:
         return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shell.quote(shown(uri()))}`"
+    if "unsupported URI" in text:
+        return (
+            "no address that MLflow takes, such as http://HOST or sqlite:///FILE; set MLFLOW_TRACKING_URI, or unset it"
+        )
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

@@ -47,6 +47,12 @@ def line(monkeypatch, place, kind=InputError):
     return str(raised.value)
 
 
+def test_an_address_that_mlflow_does_not_take_names_the_variable(clone, monkeypatch):
+    said = line(monkeypatch, "htp:/nonsense")
+    assert said.startswith("htp:/nonsense: no address that MLflow takes, such as http://HOST")
+    assert said.endswith("set MLFLOW_TRACKING_URI, or unset it")
+
+
 def test_an_unnamed_user_is_told_what_to_set(clone, monkeypatch, refusing):
     said = line(monkeypatch, f"http://{refusing}/401")
     asks = "asks who you are (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
