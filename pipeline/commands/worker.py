@@ -166,6 +166,7 @@ def copy(job: Job, clone: Path) -> Path:
 
         project = _persistently(cloned)
         _persistently(lambda: sharing.check(project, remotes))
+        _persistently(lambda: sharing.forget_lost(project, remotes))
         return project
     project = ProjectSnapshot(job.root, commit=job.commit, changes=job.changes, cache=str(job.cache)).copy_to(clone)
     for folder in SHARED:

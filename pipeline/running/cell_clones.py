@@ -82,7 +82,7 @@ class ProjectSnapshot:
         shutil.copyfile(self._config, clone / ".git/config")
         _unset(clone, "core.worktree")
         self._configure_dvc(project)
-        lost_outputs.forget(project, Path(self._cache))
+        lost_outputs.forget(project, lost_outputs.in_cache(Path(self._cache)))
         return project
 
     def _configure_dvc(self, project: Path) -> None:

@@ -1,5 +1,6 @@
 """Folders that dvc.lock names and DVC's cache lacks, as in a clone of committed results that nobody has pulled."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -7,6 +8,7 @@ import yaml
 from pipeline.core import lock_texts, lockfile, paths
 from pipeline.experiments.dvc_outputs import FOLDER
 
+Has = Callable[[str], bool]
 # Below the cache's folder: of DVC's own hashes, of which the first two signs are a folder.
 HASHES = Path("files/md5")
 
@@ -18,7 +20,7 @@ def sentence(root: Path, cache: Path) -> str:
         root: the project's root, which has a dvc.lock.
         cache: DVC's cache.
     """
-    by_stage = lost((root / paths.LOCK).read_bytes(), cache)
+    by_stage = lost((root / paths.LOCK).read_bytes(), in_cache(cache))
     if not by_stage:
         return ""
     first = next(path for lacking in by_stage.values() for path in lacking)
@@ -28,40 +30,41 @@ def sentence(root: Path, cache: Path) -> str:
     )
 
 
-def lost(lock: bytes, cache: Path) -> dict[str, list[str]]:
-    """Return the folders that the cache lacks, by stage.
+def lost(lock: bytes, has: Has) -> dict[str, list[str]]:
+    """Return the folders that are not there, by stage.
 
     Args:
         lock: dvc.lock.
-        cache: DVC's cache.
+        has: whether a folder's list of files, by its MD5, is where it is looked for.
     """
     by_stage = {}
     for name, stage in lock_texts.stages(lock).items():
         named = list(lockfile.outputs({name: stage}))
-        lacking = [path for path, md5 in named if md5.endswith(FOLDER) and not _place(cache, md5).exists()]
+        lacking = [path for path, md5 in named if md5.endswith(FOLDER) and not has(md5)]
         if lacking:
             by_stage[name] = lacking
     return by_stage
 
 
-def _place(cache: Path, md5: str) -> Path:
-    return cache / HASHES / md5[:2] / md5[2:]
+def in_cache(cache: Path) -> Has:
+    """Return what tells whether DVC's cache has a file or a folder's list of files."""
+    return lambda md5: (cache / HASHES / md5[:2] / md5[2:]).exists()
 
 
-def forget(project: Path, cache: Path) -> None:
-    """Take stages out of dvc.lock whose folders the cache lacks.
+def forget(project: Path, has: Has) -> None:
+    """Take stages out of dvc.lock whose folders are not there.
 
     `dvc exp run` of DVC 3.67 looks for a stage's dependencies inside such a folder as dvc.lock had it at the start, and
     fails, though an earlier stage has brought another one by then.
 
     Args:
         project: the project's root in a clone of ours.
-        cache: DVC's cache.
+        has: as for `lost`.
     """
     file = project / paths.LOCK
     if not file.exists():
         return
     content = file.read_bytes()
-    if gone := lost(content, cache):
+    if gone := lost(content, has):
         left = {name: stage for name, stage in lockfile.stages(content).items() if name not in gone}
         file.write_text(yaml.safe_dump({"schema": "2.0", "stages": left}, sort_keys=False), encoding="utf-8")

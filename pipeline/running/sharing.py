@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
-from pipeline.running import cells
+from pipeline.running import cells, lost_outputs
 from pipeline.running.remotes import IncompleteError, Remotes, git, opened
 
 EXPERIMENTS = "refs/exps/*"
@@ -144,6 +144,16 @@ def check(project: Path, remotes: Remotes) -> None:
         remote.fs.makedirs(remote.path, exist_ok=True)
         remote.fs.pipe_file(remote.fs.join(remote.path, CHECK), b"")
     git(project, remotes, "push", "--quiet", "--dry-run", remotes.git, f"HEAD:{cloning.CHANGES}{CHECK}")
+
+
+def forget_lost(project: Path, remotes: Remotes) -> None:
+    """Take stages out of the dvc.lock of a clone whose folders DVC's remote lacks, see `lost_outputs.forget`.
+
+    Raises:
+        InputError: for a remote that does not answer or refuses.
+    """
+    with opened(project, remotes) as repo:
+        lost_outputs.forget(project, repo.cloud.get_remote_odb(remotes.dvc).exists)
 
 
 def keep_commit(root: Path, remotes: Remotes, commit: str, study: str) -> str:

@@ -32,19 +32,20 @@ def test_stages_whose_folders_the_cache_lacks_are_taken_out_of_dvc_lock(
     lock = tmp_path / paths.LOCK
     lock.write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
     cache = _cache(tmp_path)
-    assert lost_outputs.lost(lock.read_bytes(), cache) == {"collect": ["data/collected"]}
+    has = lost_outputs.in_cache(cache)
+    assert lost_outputs.lost(lock.read_bytes(), has) == {"collect": ["data/collected"]}
     monkeypatch.setattr(cell_clones, "cache_of", lambda _: cache)
     (line,) = doctor.project_lines(tmp_path)
     assert line.startswith("project: dvc.lock names folders that DVC's cache lacks, such as data/collected; `dvc pull`")
-    lost_outputs.forget(tmp_path, cache)
+    lost_outputs.forget(tmp_path, has)
     del stages["collect"]
     assert yaml.safe_load(lock.read_text(encoding="utf-8")) == {"schema": "2.0", "stages": stages}
     before = lock.read_bytes()
-    lost_outputs.forget(tmp_path, cache)
+    lost_outputs.forget(tmp_path, has)
     assert lock.read_bytes() == before
     assert not list(doctor.project_lines(tmp_path))
 
 
 def test_a_project_in_which_nothing_has_run_has_none(tmp_path: Path) -> None:
-    lost_outputs.forget(tmp_path, _cache(tmp_path))
+    lost_outputs.forget(tmp_path, lost_outputs.in_cache(_cache(tmp_path)))
     assert not (tmp_path / paths.LOCK).exists()

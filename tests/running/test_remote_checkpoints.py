@@ -118,6 +118,7 @@ def test_a_remote_that_hangs_costs_a_node_whose_time_is_over_no_second(
 
     monkeypatch.setattr(sharing, "clone", lambda _, folder, **__: folder)
     monkeypatch.setattr(sharing, "check", lambda *_: None)
+    monkeypatch.setattr(sharing, "forget_lost", lambda *_: None)
     monkeypatch.setattr(sharing, "give_stages", lambda *_: None)
     monkeypatch.setattr(RemoteCheckpoints, "bring", lambda _: None)
     monkeypatch.setattr(RemoteCheckpoints, "follow" if moment == "while it trains" else "give", hang)
@@ -156,6 +157,7 @@ def test_a_node_whose_time_is_over_shares_its_checkpoint_and_its_finished_stages
     asked: list[str] = []
     monkeypatch.setattr(sharing, "clone", clone)
     monkeypatch.setattr(sharing, "check", lambda *_: asked.append("check"))
+    monkeypatch.setattr(sharing, "forget_lost", lambda *_: asked.append("forget"))
     monkeypatch.setattr(sharing, "give_stages", refuse)
     process = SimpleNamespace(status=lambda: None, stop=stop)
     monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: process)
@@ -166,4 +168,4 @@ def test_a_node_whose_time_is_over_shares_its_checkpoint_and_its_finished_stages
     # With the status of one that is queued again.
     assert worker.run(job, tmp_path / "node", request) == worker.STOPPED
     assert contents(remote) == ["state 7"]
-    assert asked == ["check", "stages"]
+    assert asked == ["check", "forget", "stages"]

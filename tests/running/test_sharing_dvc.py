@@ -55,6 +55,8 @@ def test_dvc_finds_what_its_cache_has_lost_and_what_its_remote_has_lost(real: Ma
     assert sharing.give(real.root, real.remotes, KEYS) == 1
     lost(real.data)
     project = second / "deep/project"
+    sharing.forget_lost(project, real.remotes)
+    assert ("out" in (project / "dvc.lock").read_text(encoding="utf-8")) == bool(content)
     with pytest.raises(IncompleteError, match="and out is not in DVC's"):
         sharing.bring(project, real.remotes, KEYS)
     assert not cells.finished(project)
@@ -70,6 +72,9 @@ def test_a_project_in_a_folder_of_its_repository_comes_whole_and_with_all_change
     place = {"reference": reference, "commit": commit, "changes": changes, "prefix": "deep/project/"}
     project = sharing.clone(real.remotes, real.root.parents[2] / "node", **place)
     assert real.run("git", "status", "--short", at=project).split() == ["A", "../../beside", "M", "dvc.yaml"]
+    before = (project / "dvc.lock").read_bytes()
+    sharing.forget_lost(project, real.remotes)
+    assert (project / "dvc.lock").read_bytes() == before
     assert sharing.bring(project, real.remotes, KEYS) == 1
     real.run("dvc", "checkout", "--quiet", at=project)
     assert (project / "out/b").read_text(encoding="utf-8") == "2\n"
