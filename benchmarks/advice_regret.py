@@ -11,25 +11,29 @@ advice starts from: `pipeline/advice/prior.json`.
 
 import argparse
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import product
+from math import isnan
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from advice_images import MOST_TESTED, SIZES
-from advice_rules import RULES, WITHOUT_BUDGET, Cut
+from advice_rules import RULES, SEEN_LATER, WITHOUT_BUDGET, Cut
 from advice_table import DIVISIONS, INNER, OUTER, REPEATS, TABLE, table
 
 from pipeline.advice import candidates, prior
 from pipeline.advice.prior import Measured
 from pipeline.evaluation.compare.statistics import ALPHA, TTest, corrected_t, holm
+from pipeline.reporting.confidence_intervals import p_value
 from pipeline.reporting.tables import Table, markdown
 
 BUDGETS = (2, 5, 10)
 # Of fewer sources a spread says nothing.
 LEAST_SOURCES = 5
+# Sources on whose results parts of the method were chosen, before the others were there.
+CHOSEN_ON = ("clothing10", "digits", "synthetic")
 ADVICE = "advice"
 DOCS = Path(__file__).resolve().parents[1] / "docs/advice-proof.md"
 PAGE = Path(__file__).with_name("advice_page.md")
@@ -89,49 +93,58 @@ def regrets(found: list[Cut]) -> dict[str, dict[int, dict[str, float]]]:
 
 
 def differences(found: list[Cut]) -> dict[int, dict[str, TTest]]:
-    """Return how much more regret each rule has than the advice, by budget, over the sources; p is Holm's."""
+    """Return how much more regret each rule has than the advice, by budget, over the sources.
+
+    p is adjusted by Holm's method over all of these tests.
+    """
     by_rule = regrets(found)
-    result = {}
-    for budget in BUDGETS:
-        advised = by_rule[ADVICE][budget]
-        tests = {
-            rule: corrected_t([of[name] - advised[name] for name in sorted(advised)], train=1, test=0)
-            for rule, budgets in by_rule.items()
-            if rule != ADVICE
-            for of in [budgets.get(budget, budgets[BUDGETS[0]])]
-        }
-        adjusted = holm([one.p for one in tests.values()])
-        result[budget] = {rule: one._replace(p=p) for (rule, one), p in zip(tests.items(), adjusted, strict=True)}
+    tests = {}
+    for budget, rule in product(BUDGETS, by_rule):
+        if rule not in (ADVICE, *SEEN_LATER):
+            of_rule = by_rule[rule][BUDGETS[0] if rule in WITHOUT_BUDGET else budget]
+            more = [of_rule[name] - regret for name, regret in by_rule[ADVICE][budget].items()]
+            tests[budget, rule] = corrected_t(more, train=1, test=0)
+    adjusted = zip(tests.items(), holm([one.p for one in tests.values()]), strict=True)
+    result: dict[int, dict[str, TTest]] = {}
+    for ((budget, rule), one), p in adjusted:
+        result.setdefault(budget, {})[rule] = one._replace(p=p)
     return result
 
 
 def difference_table(tested: Mapping[int, Mapping[str, TTest]]) -> Table:
-    """Return the same in points: a row a rule, a column a budget; what is shown is bold."""
+    """Return the same in points: a row a rule, a column a budget."""
     header = ("rule", *(f"{budget} trainings" for budget in tested))
     rows = [(rule, *(_difference(by_rule[rule]) for by_rule in tested.values())) for rule in tested[BUDGETS[0]]]
     return Table(header, rows, numbers_from=1)
 
 
 def _difference(one: TTest) -> str:
-    low, mean, high = (f"{100 * value:+.1f}" for value in (one.low, one.mean, one.high))
-    mean = f"**{mean}**" if one.p < ALPHA else mean
-    return f"{mean} ({low} to {high})"
+    if isnan(one.low):
+        return f"{100 * one.mean:+z.1f}"
+    low, mean, high = (f"{100 * value:+z.1f}" for value in (one.low, one.mean, one.high))
+    return f"{mean} ({low} to {high}), p {p_value(one.p)}"
 
 
 def regret_table(found: list[Cut]) -> Table:
-    """Return regrets in points: a row a rule and budget, a column a source, and the mean over the sources."""
+    """Return regrets in points: a row a rule and budget, a column a source, and the mean over the sources.
+
+    Then that over the sources on which nothing was chosen, if there are any.
+    """
     names = sorted({one.source for one in found})
+    means = {f"mean of {len(names)} sources": names}
+    if others := [name for name in names if name not in CHOSEN_ON]:
+        means[f"mean of the {len(others)} not used to choose"] = others
     rows = [
         (
             rule,
             "–" if rule in WITHOUT_BUDGET else str(budget),
             *(f"{100 * of_source[name]:.1f}" for name in names),
-            f"{100 * fmean(of_source.values()):.1f}",
+            *(f"{100 * fmean(of_source[name] for name in some):.1f}" for some in means.values()),
         )
         for rule, budgets in regrets(found).items()
         for budget, of_source in budgets.items()
     ]
-    return Table(("rule", "trainings", *names, f"mean of {len(names)} sources"), rows, numbers_from=1)
+    return Table(("rule", "trainings", *names, *means), rows, numbers_from=1)
 
 
 def accuracy_table(found: list[Cut]) -> Table:
@@ -139,6 +152,17 @@ def accuracy_table(found: list[Cut]) -> Table:
     names = list(prior.shortfalls(sources(found).values()))
     rows = [(name, *(f"{100 * one.test[name]:.1f}" if name in one.test else "–" for one in found)) for name in names]
     return Table(("candidate", *(f"{one.source} {one.per_class}" for one in found)), rows, numbers_from=1)
+
+
+def winners(found: list[Cut]) -> str:
+    """Return which candidates are the best on the test part, by images per class, as a list in Markdown."""
+    best: dict[int, Counter[str]] = defaultdict(Counter)
+    for one in found:
+        best[one.per_class][max(one.test, key=one.test.__getitem__)] += 1
+    return "\n".join(
+        f"- {size} images per class: {', '.join(f'`{name}` {times}' for name, times in counts.most_common())}"
+        for size, counts in sorted(best.items())
+    )
 
 
 def missing(found: list[Cut]) -> str:
@@ -152,27 +176,29 @@ def page(found: list[Cut]) -> str:
     names = sorted({one.source for one in found})
     return PAGE.read_text(encoding="utf-8").format(
         sources=", ".join(names),
+        chosen_on=", ".join(CHOSEN_ON),
         missing=missing(found),
         cuts=len(found),
-        trainings=sum(2 * REPEATS * len(one.test) for one in found),
+        trainings=f"{sum(2 * REPEATS * len(one.test) for one in found):,}",
         tested=MOST_TESTED,
         sizes=f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}",
         repeats=REPEATS,
+        independent=len(names),
+        order=", ".join(prior.shortfalls(sources(found).values())),
         spread=spread(found, len(names)),
         accuracies=markdown(accuracy_table(found)),
+        winners=winners(found),
         regrets=markdown(regret_table(found)),
     )
 
 
 def spread(found: list[Cut], sources: int) -> str:
-    """Return what the mean over the sources says of the rules, as Markdown."""
-    independent = f"The last column is the mean over {sources} independent sources"
+    """Return what the means over the sources say of the rules, as Markdown."""
     if sources < LEAST_SOURCES:
-        none_is_shown = "It is **not shown** that the advice is better than any other rule."
-        return f"{independent}, too few for an interval.\n{none_is_shown}"
+        return f"It is **not shown**: {sources} sources are too few for an interval."
     tested = differences(found)
-    return SPREAD.read_text(encoding="utf-8").format(
-        independent=independent,
+    text = SPREAD.read_text(encoding="utf-8").strip()
+    return text.format(
         differences=markdown(difference_table(tested)),
         better=_shown(tested, 1),
         worse=_shown(tested, -1),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import advice_rules
 import advice_table
 import numpy as np
 import pytest
+import scipy
 
 from pipeline.advice import prior
 
@@ -76,6 +78,31 @@ def test_what_a_rule_chooses_does_not_depend_on_the_test_part(found: list[Any]) 
     for choose in advice_rules.RULES.values():
         for budget in advice_regret.BUDGETS:
             assert choose(found[0], order, budget) == choose(replace(found[0], test=other), order, budget)
+
+
+def test_rules_are_compared_over_sources_once_these_are_five(tmp_path: Path) -> None:
+    names = ("moths", "bees", "ants", "wasps", "digits")
+    accuracies = [ACCURACY | {"1": 0.6 + place / 100} for place in range(5)]
+    found = _cuts(tmp_path, *(_rows(name, one) for name, one in zip(names, accuracies, strict=True)))
+    gaps = [0.3 - place / 100 for place in range(5)]
+    known = scipy.stats.ttest_1samp(gaps, 0)
+    tested = advice_regret.differences(found)
+    tests = sum(map(len, tested.values()))
+    for by_rule in tested.values():
+        one = by_rule["always strategy 1"]
+        assert one.mean == pytest.approx(fmean(gaps))
+        assert (one.low, one.high) == pytest.approx(known.confidence_interval())
+        # By Holm's method, so by how many depends on the other rules.
+        assert any(one.p == pytest.approx(count * known.pvalue) for count in range(2, tests + 1))
+        assert by_rule["full search"].p == 1
+    text = advice_regret.page(found)
+    assert re.search(r"\*\*Shown to be worse than the advice:\*\* .*always strategy 1 \(at 2, 5, 10 trainings\)", text)
+    assert "**Shown to be better than the advice:** none." in text
+    assert r"| always strategy 1 | +28.0 (+26.0 to +30.0), p \< 0.001 |" in text
+    assert "- 6 images per class: `3b` 5\n" in text
+    assert "| rule | trainings | ants | bees | digits | moths | wasps | mean of 5 sources | mean of the 4 not " in text
+    few = _cuts(tmp_path, *(_rows(name, one) for name, one in list(zip(names, accuracies, strict=True))[:4]))
+    assert "It is **not shown**: 4 sources are too few for an interval." in advice_regret.page(few)
 
 
 def test_an_order_learned_for_a_source_has_not_seen_it(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise.advising, "answer", step(found))
     monkeypatch.setattr(advise, "words", SimpleNamespace(sentence=lambda _: "Use a.", alternative=lambda _: ""))
     monkeypatch.setattr(advise.costs, "sentence", lambda _: "")
+    monkeypatch.setattr(advise.edits, "words", lambda *_, **__: [])
 
 
 @pytest.mark.usefixtures("stubbed")
