@@ -165,7 +165,7 @@ def test_every_image_of_a_set_is_packed(ran):
 def test_no_image_of_a_miniature_is_rejected_and_each_is_there(ran):
     assert ran.dataset["rejected"] == 0
     assert ran.sizes == {row.path: row.bytes for row in ran.rows}
-    assert ran.collected[-1] == f"collect: {len(ran.rows)} images in {ran.expected.classes} classes"
+    assert ran.collected[-1] == f"collect: {len(ran.rows):,} images in {ran.expected.classes} classes"
 
 
 def test_every_file_that_has_an_address_is_downloaded_once_and_no_other(ran):
