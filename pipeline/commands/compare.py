@@ -132,9 +132,9 @@ def _points(metric: str) -> str:
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     probabilities = ["" if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)]
-    smallest = tables.smallest(pair, SCORES[metric].shown)
+    smallest = confidence_intervals.smallest_detectable(pair, SCORES[metric].shown)
     ends = _ends(pair.interval(), metric)
-    needed = [tables.repeats_needed(pair)] if _price(metric) else []
+    needed = [confidence_intervals.repeats_needed(pair)] if _price(metric) else []
     return (_title(pair), SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed, pair.verdict)
 
 

@@ -1,13 +1,13 @@
 """How sure an experiment's scores are: intervals over its repeats, and in words what they are of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.choices import NONE
 from pipeline.core.files import flat
 from pipeline.core.sections import EACH
 from pipeline.evaluation.compare import comparison, power
-from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Trial, draws_splits, part_sizes
+from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
@@ -159,3 +159,18 @@ def p_value(value: float) -> str:
     ('0.031', '< 0.001')
     """
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def repeats_needed(pair: Pair) -> str:
+    """Return how many repeats would show a difference of two points, in words where no number does.
+
+    A dash where the present ones do not tell: a single one, or equal differences.
+    """
+    if pair.repeats_needed:
+        return f"{pair.repeats_needed:,}"
+    return "–" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
+
+
+def smallest_detectable(pair: Pair, shown: Callable[[float], str]) -> str:
+    """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
+    return "none" if pair.smallest is None else shown(pair.smallest)

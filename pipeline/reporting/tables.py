@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 from pipeline.core import percents
 from pipeline.core.records import Operations
 from pipeline.core.shell import IN_SENTENCE
-from pipeline.evaluation.compare import power
-from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES, Score
 from pipeline.reporting import wording
@@ -241,18 +239,3 @@ def findings(problems: Sequence[Mapping[str, Any]], *, first: bool = True) -> Ta
 def rejected(files: Sequence[tuple[str, str]]) -> Table:
     """Return the files that were left out, with the reason."""
     return Table(("file", "reason"), files, numbers_from=2)
-
-
-def repeats_needed(pair: Pair) -> str:
-    """Return how many repeats would show a difference of two points, in words where no number does.
-
-    A dash where the present ones do not tell: a single one, or equal differences.
-    """
-    if pair.repeats_needed:
-        return f"{pair.repeats_needed:,}"
-    return "–" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
-
-
-def smallest(pair: Pair, shown: Callable[[float], str]) -> str:
-    """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
-    return "none" if pair.smallest is None else shown(pair.smallest)

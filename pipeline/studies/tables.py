@@ -8,7 +8,7 @@ from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate, confidence_intervals, curves
-from pipeline.reporting.tables import Table, deviation, repeats_needed, smallest, three_figures
+from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
 
@@ -169,8 +169,8 @@ def _difference(pair: Pair) -> tuple[str, ...]:
         f"{100 * pair.difference:+z.2f}",
         _interval(pair.interval()),
         *(NONE if value is None else confidence_intervals.p_value(value) for value in (pair.p, pair.holm)),
-        smallest(pair, lambda value: f"{100 * value:.2f}"),
-        repeats_needed(pair),
+        confidence_intervals.smallest_detectable(pair, lambda value: f"{100 * value:.2f}"),
+        confidence_intervals.repeats_needed(pair),
     )
 
 

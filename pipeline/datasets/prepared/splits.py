@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared import balanced_draw
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
@@ -192,7 +191,7 @@ def _filled(rows: Sequence[Row], wanted: Mapping[str, int], entropy: tuple[int, 
 def _too_few(label: str, copies: Counter[str], wanted: Mapping[str, int]) -> str:
     parts = " + ".join(f"{count} for {part}" for part, count in wanted.items() if count)
     return (
-        f"class {label!r}: {counted(copies.total(), 'image')} ({len(copies)} different) do not give {parts} "
+        f"class {label!r}: {copies.total()} images ({len(copies)} different) do not give {parts} "
         "with copies kept together; lower split.per_class"
     )
 
