@@ -51,8 +51,8 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
         return f"training time: not measured: {str(error).partition(chr(10))[0]}"
     estimate = duration.sentence(seconds, len(recipe.repeats))
     # Of a folder files are counted, of which some may be damaged.
-    most = "up to " if not images and sets.known(recipe.data.set).given_by == "folder" else ""
-    return f"{estimate}, with {most}{counted(sizes.train, 'image')} to train on, as measured on this {on.device.type}"
+    up_to = "up to " if not images and sets.known(recipe.data.set).given_by == "folder" else ""
+    return f"{estimate}, with {up_to}{counted(sizes.train, 'image')} to train on, as measured on this {on.device.type}"
 
 
 def attention_at_start(resolved: Resolved, classes: int) -> list[str]:

@@ -45,8 +45,8 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
             f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
         )
     named = f"--name {shell.quote(name)} " if replaces_others and not given else ""
-    out = f"{named}--force registers it anyway"
-    verdict = "by --force" if force else judged(said, name, alias, before, out)
+    way_out = f"{named}--force registers it anyway"
+    verdict = "by --force" if force else judged(said, name, alias, before, way_out)
     number = tracking.register(folder, name=name, alias=alias, expected=before.number if before else None)
     click.echo(f"register: {name} version {number} has the alias {alias}: {verdict}; load it: models:/{name}@{alias}")
 
@@ -56,7 +56,7 @@ def default_name(said: Description) -> str:
     return "orbweaver-" + re.sub(r"[^\w .+-]", "_", said.origin.data_set)
 
 
-def judged(said: Description, name: str, alias: str, before: Version | None, out: str) -> str:
+def judged(said: Description, name: str, alias: str, before: Version | None, way_out: str) -> str:
     """Return in words why a bundle may take an alias.
 
     Args:
@@ -64,7 +64,7 @@ def judged(said: Description, name: str, alias: str, before: Version | None, out
         name: the registered model.
         alias: what the bundle is to take.
         before: the version that has it.
-        out: what registers the bundle in any case.
+        way_out: what registers the bundle in any case.
 
     Raises:
         InputError: where it is not better than the version that has it, or nothing tells.
@@ -73,14 +73,14 @@ def judged(said: Description, name: str, alias: str, before: Version | None, out
         return "the first to have it"
     who = f"{name} version {before.number}, which has the alias {alias}"
     if reason := incomparable(said, before):
-        raise InputError(f"not compared with {who}: {reason}; {out}")
+        raise InputError(f"not compared with {who}: {reason}; {way_out}")
     names = {}
     for role, key in (("new", said.origin.experiment), ("old", before.experiment)):
         place = finding.experiment(Path.cwd(), key)
         if place is None:
             raise InputError(
                 f"not compared with {who}: the files of experiment {key[:12]} are neither here nor in DVC's "
-                f"cache; {out}"
+                f"cache; {way_out}"
             )
         names[role] = place
     try:
@@ -89,12 +89,12 @@ def judged(said: Description, name: str, alias: str, before: Version | None, out
         old = reading.read(names["old"])._replace(name=f"version {before.number}")
         [pair] = comparison.compare([new, old]).pairs
     except InputError as error:
-        raise InputError(f"not compared with {who}: {error}; {out}") from None
+        raise InputError(f"not compared with {who}: {error}; {way_out}") from None
     points = f"{100 * pair.difference:+z.1f} points of accuracy in {counted(len(pair.repeats), 'repeat')}"
     if any(len(one.trials) > 1 for one in (new, old)):
         points += " of the experiments, not of these two networks alone"
     if pair.better != new.name:
-        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{out}")
+        raise InputError(f"not better than {who}: {pair.verdict} ({points}); {_more_repeats(pair)}{way_out}")
     return f"{pair.verdict} ({points})"
 
 

@@ -123,10 +123,10 @@ def where(init: bool) -> None:
         settings.write()
         click.echo(f"{settings.FILE}: edit it, then `orbweaver study run NAME --on slurm`")
         return
-    both = settings.read()
-    if both.remotes:
-        click.echo(f"shared by git's remote {both.remotes.git} and DVC's remote {both.remotes.dvc}")
-    if (slurm := both.slurm) is None:
+    sections = settings.read()
+    if sections.remotes:
+        click.echo(f"shared by git's remote {sections.remotes.git} and DVC's remote {sections.remotes.dvc}")
+    if (slurm := sections.slurm) is None:
         click.echo(f"{settings.FILE} has no section slurm, which `--on slurm` needs; {settings.INIT}")
         return
     click.echo(shell.join(["sbatch", *slurm.options()]))

@@ -171,6 +171,6 @@ def repeats_needed(pair: Pair) -> str:
     return "–" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
 
 
-def smallest_detectable(pair: Pair, shown: Callable[[float], str]) -> str:
+def smallest_detectable(pair: Pair, form: Callable[[float], str]) -> str:
     """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
-    return "none" if pair.smallest is None else shown(pair.smallest)
+    return "none" if pair.smallest is None else form(pair.smallest)

@@ -30,10 +30,10 @@ def words(resolved: Resolved, own: Collection[str], *, with_places: bool = False
     return [override(key, value) for key, value in changed.items() if not any(is_in(key, one) for one in own)]
 
 
-def keys(given: Collection[str]) -> list[str]:
+def keys(overrides: Collection[str]) -> list[str]:
     """Return the keys of words after -S; signs in front add to params.yaml or take away from it.
 
     >>> keys(["lr=0.1", "+options.new=1"])
     ['lr', 'options.new']
     """
-    return [word.partition("=")[0].lstrip("+~") for word in given]
+    return [word.partition("=")[0].lstrip("+~") for word in overrides]
