@@ -192,10 +192,10 @@ def page(found: list[Cut]) -> str:
     )
 
 
-def spread(found: list[Cut], sources: int) -> str:
+def spread(found: list[Cut], count: int) -> str:
     """Return what the means over the sources say of the rules, as Markdown."""
-    if sources < LEAST_SOURCES:
-        return f"It is **not shown**: {sources} sources are too few for an interval."
+    if count < LEAST_SOURCES:
+        return f"It is **not shown**: {count} sources are too few for an interval."
     tested = differences(found)
     text = SPREAD.read_text(encoding="utf-8").strip()
     return text.format(

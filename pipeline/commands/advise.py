@@ -24,6 +24,7 @@ from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting.tables import duration
 from pipeline.running import cell_runs, edits, trials
+from pipeline.studies.definition import overridden_key
 
 FOLDER = Path("metrics/advice")
 # By default, for everything.
@@ -119,7 +120,7 @@ def command(
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     # What an advice sets itself is refused after -S.
-    edited = edits.words(resolved, [*edits.keys(given), *trials.OWN, trials.SPLIT], with_places=True)
+    edited = edits.words(resolved, [*map(overridden_key, given), *trials.OWN, trials.SPLIT], with_places=True)
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*edited, *sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))

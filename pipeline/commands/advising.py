@@ -14,7 +14,7 @@ from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
 from pipeline.preview.overriding import read
 from pipeline.running import edits, opened, trials
-from pipeline.studies.definition import override
+from pipeline.studies.definition import overridden_key, override
 from pipeline.studies.results import Result
 
 # Seeds of the last comparison, on the one test part.
@@ -115,5 +115,5 @@ def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
 def _command(chosen: Candidate, given: Sequence[str]) -> str:
     """Return what runs the recommendation, also once params.yaml is as committed again."""
     words = [*given, *(override(key, value) for key, value in chosen.settings.items())]
-    words = [*edits.words(read(words), edits.keys(words), with_places=True), *words]
+    words = [*edits.words(read(words), [*map(overridden_key, words)], with_places=True), *words]
     return shell.join(["dvc", "exp", "run", *(part for word in words for part in ("-S", word))])

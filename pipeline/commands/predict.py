@@ -16,6 +16,7 @@ from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
 from pipeline.core import paths, percents
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import escaped
 
@@ -147,10 +148,10 @@ def run(
 def summary(counts: "Counter[str]", outputs: Outputs) -> str:
     """Return the last line."""
     images, unusable = counts["images"], counts["unusable"]
-    counted = [f"{images:,} image{'s' * (images != 1)}"]
-    counted += [f"{unusable:,} file{'s' * (unusable != 1)} cannot be used"] if unusable else []
+    parts = [counted(images, "image")]
+    parts += [f"{counted(unusable, 'file')} cannot be used"] if unusable else []
     places = f"; written: {', '.join(map(str, outputs.places))}" if outputs.places else ""
-    return f"predict: {', '.join(counted)}{places}"
+    return f"predict: {', '.join(parts)}{places}"
 
 
 @contextmanager

@@ -108,9 +108,10 @@ def _in_the_remotes() -> set[str]:
 
 def _say_merged(planned: Sequence[Cell]) -> None:
     if same := [f"{name} is {cell.name}" for cell in planned for name in cell.same]:
-        counted, before = ("1 cell is", "it") if len(same) == 1 else (f"{len(same)} cells are", "them")
+        verb, before = ("is", "it") if len(same) == 1 else ("are", "them")
         names = cut(", ".join(same), definition.LONGEST_LIST)
-        click.echo(f"  note: {counted} the same experiment as one before {before}, and left out: {names}")
+        these = f"{counted(len(same), 'cell')} {verb}"
+        click.echo(f"  note: {these} the same experiment as one before {before}, and left out: {names}")
 
 
 @command.command()

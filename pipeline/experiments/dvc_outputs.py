@@ -72,6 +72,11 @@ def _loaded(content: bytes) -> Any:
     return yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+def object_of(cache: Path, md5: str) -> Path:
+    """Return the file that DVC's cache has of a hash, whether it is there or not."""
+    return cache / "files/md5" / md5[:2] / md5[2:]
+
+
 @lru_cache(maxsize=256)
 def listing(place: Path) -> dict[str, str] | None:
     """Return the MD5 of each file of a folder in DVC's cache, by its path there; None where the cache lacks it."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pipeline.bundles.description import Description
 from pipeline.bundles.predictions import Prediction
+from pipeline.core.counting import counted
 from pipeline.datasets.collect.listing import escaped
 from pipeline.reporting import markup
 
@@ -64,7 +65,7 @@ class Page:
             by_class[picture.prediction.label].append(picture)
         images = self._counts.total()
         return {
-            "title": f"{images:,} image{'s' * (images != 1)} by predicted class",
+            "title": f"{counted(images, 'image')} by predicted class",
             "data_set": self._said.origin.data_set,
             "networks": len(self._said.members),
             "calibrated": self._said.calibration is not None,

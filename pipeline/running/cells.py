@@ -17,7 +17,7 @@ from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import edits, own_files
 from pipeline.running.executors.contract import Task
-from pipeline.studies.definition import Named, Study, override
+from pipeline.studies.definition import Named, Study, overridden_key, override
 
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
@@ -194,7 +194,7 @@ def set_for_all(planned: Sequence[Cell]) -> str:
 
     That is what is not `auto` at its top or was edited since the commit, as far as it has an effect on the first cell.
     """
-    own = {key for cell in planned for key in edits.keys(cell.overrides)}
+    own = {overridden_key(word) for cell in planned for word in cell.overrides}
     words = edits.words(planned[0].resolved, own)
     return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
 

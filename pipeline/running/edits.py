@@ -1,4 +1,4 @@
-"""What params.yaml sets besides the commit's settings, as words after -S."""
+"""Settings of params.yaml that are not those of the commit, as words after -S."""
 
 from collections.abc import Collection, Mapping
 
@@ -28,12 +28,3 @@ def words(resolved: Resolved, own: Collection[str], *, with_places: bool = False
     changed = {key: values[key] for key in beside if values[key] != before.get(key, values[key])}
     changed |= {key: value for key, value in changes(resolved, committed).items() if value != AUTO}
     return [override(key, value) for key, value in changed.items() if not any(is_in(key, one) for one in own)]
-
-
-def keys(overrides: Collection[str]) -> list[str]:
-    """Return the keys of words after -S; signs in front add to params.yaml or take away from it.
-
-    >>> keys(["lr=0.1", "+options.new=1"])
-    ['lr', 'options.new']
-    """
-    return [word.partition("=")[0].lstrip("+~") for word in overrides]

@@ -6,11 +6,9 @@ from pathlib import Path
 import yaml
 
 from pipeline.core import lock_texts, lockfile, paths
-from pipeline.experiments.dvc_outputs import FOLDER
+from pipeline.experiments.dvc_outputs import FOLDER, object_of
 
 Has = Callable[[str], bool]
-# Below the cache's folder: of DVC's own hashes, of which the first two signs are a folder.
-HASHES = Path("files/md5")
 
 
 def sentence(root: Path, cache: Path) -> str:
@@ -47,8 +45,8 @@ def lost(lock: bytes, has: Has) -> dict[str, list[str]]:
 
 
 def in_cache(cache: Path) -> Has:
-    """Return what tells whether DVC's cache has a file or a folder's list of files."""
-    return lambda md5: (cache / HASHES / md5[:2] / md5[2:]).exists()
+    """Return the test of whether DVC's cache has a hash."""
+    return lambda md5: object_of(cache, md5).exists()
 
 
 def forget(project: Path, has: Has) -> None:

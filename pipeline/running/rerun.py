@@ -1,7 +1,5 @@
 """A recorded run made again in a temporary clone, and which of its outputs are identical."""
 
-import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import yaml
 
 from pipeline import tracking
 from pipeline.core import paths
-from pipeline.experiments import cloning, differences
+from pipeline.experiments import cloning, differences, dvc_outputs
 from pipeline.running import cell_clones
 from pipeline.tracking import RunOrigin
 
@@ -103,8 +101,4 @@ def listing(root: Path, md5: str | None) -> dict[str, str]:
     """Return the files of a folder as DVC keeps them; none where its cache lacks them."""
     if not md5 or not md5.endswith(".dir"):
         return {}
-    with suppress(FileNotFoundError):
-        file = cell_clones.cache_of(root) / "files/md5" / md5[:2] / md5[2:]
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        return {entry["relpath"]: entry["md5"] for entry in entries}
-    return {}
+    return dvc_outputs.listing(dvc_outputs.object_of(cell_clones.cache_of(root), md5)) or {}

@@ -13,7 +13,7 @@ from pipeline.datasets.collect import bringing, sets
 from pipeline.running import cell_runs, cells, gathering
 from pipeline.running.cells import Cell
 from pipeline.running.executors.contract import Executor
-from pipeline.studies.definition import Named, Study
+from pipeline.studies.definition import Named, Study, overridden_key
 from pipeline.studies.results import Result
 
 NAME = "advice"
@@ -36,8 +36,7 @@ def check(words: Sequence[str]) -> None:
         InputError: for the first such word.
     """
     for word in words:
-        # Signs in front add to params.yaml or take away from it.
-        key = word.partition("=")[0].lstrip("+~")
+        key = overridden_key(word)
         if key in (*OWN, SPLIT) or key.startswith(f"{SPLIT}."):
             raise InputError(f"-S {word}: this is what advise tries or sets itself; leave it out, or use a study")
 

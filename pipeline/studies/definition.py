@@ -209,6 +209,15 @@ def override(key: str, value: Any) -> str:
     return f"{key}={_word(value)}"
 
 
+def overridden_key(word: str) -> str:
+    """Return the key that a word after -S sets; signs in front add to params.yaml or take away from it.
+
+    >>> overridden_key("lr=0.1"), overridden_key("+options.new=1"), overridden_key("~lr")
+    ('lr', 'options.new', 'lr')
+    """
+    return word.partition("=")[0].lstrip("+~")
+
+
 def _word(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{name}:{_word(inner)}" for name, inner in value.items()) + "}"

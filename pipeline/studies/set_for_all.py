@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.core.errors import InputError
-from pipeline.studies.definition import Named
+from pipeline.studies.definition import Named, overridden_key
 
 # What may be set for all cells also where they differ in it: as --data does, and as executors do.
 FOR_ALL = ("data", "device", "threads")
@@ -21,8 +21,7 @@ def check(named: Named, sets: Sequence[str]) -> None:
     """
     by_key = {key: cell for cell, settings in named.study.settings().items() for key in settings}
     for word in sets:
-        # Signs in front add to params.yaml or take away from it.
-        asked = word.partition("=")[0].lstrip("+~")
+        asked = overridden_key(word)
         for key, cell in by_key.items():
             if asked not in FOR_ALL and is_in(key, asked):
                 own = f"{key} is an axis" if key in named.study.grid else f"{key} is set by cell {cell!r}"

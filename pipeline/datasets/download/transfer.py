@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.space import check_room
 from pipeline.datasets.download.cache import CACHE_VARIABLE
@@ -76,7 +77,7 @@ def _receive_with_retries(url: str, transfer: Transfer) -> None:
             if pause > LONGEST_WAIT_SECONDS:
                 raise RefusedError(f"{error}, and not to be asked for {pause:,.0f} s") from None
             if failures >= transfer.attempts:
-                raise RefusedError(f"{error}, {failures} {'tries' if failures > 1 else 'try'}") from None
+                raise RefusedError(f"{error}, {counted(failures, 'try', 'tries')}") from None
             transfer.bar.set_postfix_str(f"{error}; again in {pause:.0f} s")
             sleep(pause)
 
