@@ -74,7 +74,7 @@ def check_ended(ended: Sequence[Ended], planned: Sequence[Cell], kind: str) -> N
     """
     if failed := [one.task.cell for one in ended if one.failure]:
         raise InputError(
-            f"{len(failed)} of {len(planned)} {kind} failed, first {failed[0]}; their errors are above; the same "
+            f"{kind} that failed: {len(failed)} of {len(planned)}, first {failed[0]}; their errors are above; the same "
             "command tries again"
         )
 

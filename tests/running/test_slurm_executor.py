@@ -212,6 +212,28 @@ def test_what_slurm_calls_a_failure_alone_is_said_by_the_log(log: str, reason: s
     assert failed.reason.endswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("*** JOB 7 ON n17 CANCELLED AT 2026-02-03T04:05:06 ***", "CANCELLED"),
+        ("*** STEP 7.0 ON n17 CANCELLED AT 2026-02-03T04:05:06 DUE TO TIME LIMIT ***", "TIMEOUT"),
+        ("*** JOB 7 ON n17 CANCELLED AT 2026-02-03T04:05:06 DUE TO PREEMPTION ***", "PREEMPTED"),
+        ("*** JOB 7 ON n17 CANCELLED AT 2026-02-03T04:05:06 DUE TO NODE FAILURE, SEE SLURMCTLD LOG ***", "NODE_FAIL"),
+        ("Detected 1 oom-kill event(s) in StepId=7.batch", ""),
+    ],
+)
+def test_why_slurm_ended_a_job_is_said_from_the_log_after_slurm_has_forgotten_it(
+    line: str, state: str, cluster: Cluster
+) -> None:
+    executor, listed, _ = begun(cluster, "a")
+    cluster.log("c0", f"Running stage 'train@1':\ntrain: error: no room\nslurmstepd: error: {line}\n")
+    cluster.queue("7_0 FAILED NonZeroExitCode")
+    executor.state([listed[0].experiment])
+    cluster.queue()
+    words = f"{scheduler.ENDS[state]} (SLURM: {state}; log: " if state else f"slurmstepd: error: {line} (log: "
+    assert shown(cluster, listed)["c0"].reason.startswith(words)
+
+
 def test_a_failed_cell_is_not_submitted_again_by_itself_and_the_others_go_on(cluster: Cluster) -> None:
     executor, listed = cluster.executor(), tasks("a", "b")
     executor.look_every = 0.0

@@ -47,7 +47,7 @@ def test_one_that_fails_is_left_out_with_a_line(ended: list[str], capsys: pytest
 
 def test_where_all_fail_there_is_no_advice(ended: list[str]) -> None:
     ended.extend(NAMES)
-    with pytest.raises(InputError, match=r"2 of \d trials failed, first good"):
+    with pytest.raises(InputError, match=r"trials that failed: 2 of \d, first good"):
         run()
 
 

@@ -1,5 +1,6 @@
 """The states of cells that were submitted: from what SLURM says of a job, and from its log."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from pipeline.running.executors.submitted import RECORD, Submitted
 
 # DVC's words for a stage that SIGKILL has ended.
 KILLED = "exited with -9"
+# SLURM's own line in the log of a job that it has ended, and the state that it stands for.
+LAST_WORDS = re.compile(r"^slurmstepd: error: \*\*\* .*CANCELLED AT \S+(?: DUE TO ([A-Z ]+).*)? \*\*\*")
+CAUSES = {None: "CANCELLED", "TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL"}
 
 
 def alive(name: str, reason: str) -> State | None:
@@ -28,12 +32,19 @@ def alive(name: str, reason: str) -> State | None:
 
 def failed(name: str, log: Path) -> State:
     """Return the state of a cell whose job has ended and left no experiment, with the reason in a line."""
-    if name in scheduler.ENDS:
-        return State("failed", f"{scheduler.ENDS[name]} (SLURM: {name}; log: {log})")
+    # SLURM forgets a job some minutes after its end.
+    if (end := name if name in scheduler.ENDS else _end_in(log)) in scheduler.ENDS:
+        return State("failed", f"{scheduler.ENDS[end]} (SLURM: {end}; log: {log})")
     reason = logs.failure(log, f"its job has ended and left no experiment (SLURM: {name or 'gone'})")
     # Not every cluster sees for itself which process the memory's limit has ended.
     memory = "; if it was for want of memory, give more `memory` in where.yaml" if KILLED in reason else ""
     return State("failed", reason + memory)
+
+
+def _end_in(log: Path) -> str:
+    """Return the state in which SLURM ended a job, by the log's last error; empty where the job ended by itself."""
+    line = LAST_WORDS.match(logs.failure(log, ""))
+    return CAUSES.get(line[1] and line[1].strip(), "") if line else ""
 
 
 def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) -> dict[str, State]:
