@@ -51,6 +51,15 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse an empty word, which as a path would be the folder that the command is called in."""
+        if "" in args:
+            before = " ".join(["orbweaver", *args[: args.index("")]])
+            error = InputError(f"an empty word after `{before}`, as of a shell's variable that is not set; give a name")
+            end_with(FAILED.get(args[0], 1), error)
+            raise error
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """End after Ctrl-C with a shell's own status, and after an error with another than 1, where 1 is an answer."""
         try:

@@ -14,8 +14,11 @@ from pipeline.config import Resolved
 from pipeline.core import lockfile, paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
+from pipeline.datasets.prepared import dividing
+from pipeline.datasets.prepared.manifest import Pair, Row
 from pipeline.preview import overriding, refusals
 from pipeline.preview.images import look
 from pipeline.preview.overriding import read_images, say_remarks
@@ -106,6 +109,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         seen = look(resolved, Path(scratch) / "images")
         pairs, search = finding.find(seen.rows, seen.folder, features.bundled)
     row = sets.known(data.set)
+    own = row.given_by == "folder"
     report = health.examine(
         seen.rows,
         seen.rejected,
@@ -113,14 +117,27 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         search,
         image_size=data.image_size,
         on_leak=data.on_leak,
-        refuse_duplicates=data.duplicates == "refuse" and row.given_by == "folder",
+        refuse_duplicates=data.duplicates == "refuse" and own,
         known_overlap=row.known_overlap,
-        own=row.given_by == "folder",
+        own=own,
         tested=seen.tested,
     )
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
+    elif not any(finding["stops"] for finding in report["findings"]):
+        report["findings"][:0] = [one.as_dict() for one in _undivided(resolved.recipe, seen.rows, pairs, own=own)]
     return {"set": data.set, "title": seen.title, "notes": list(seen.notes)} | report
+
+
+def _undivided(recipe: Recipe, rows: Sequence[Row], pairs: Sequence[Pair], *, own: bool) -> list[Finding]:
+    """Return why a repeat's division would stop the run, such as a class of nothing but copies of one photograph."""
+    for repeat in recipe.repeats:
+        try:
+            dividing.divided(recipe.data, rows, pairs, own=own, repeat=repeat)
+        except InputError as error:
+            advice = "bring more images, leave the class out, or change data.split"
+            return [Finding("a set that cannot be divided", [str(error)], advice, True)]
+    return []
 
 
 def write_groups(resolved: Resolved, groups: Mapping[str, Sequence[str]]) -> str:

@@ -19,6 +19,7 @@ from pipeline.networks.attention import start
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.preview import at_hand, refusals
+from pipeline.training import contract
 
 # Of which the change at step 0 is the mean.
 REPEATS = 3
@@ -47,7 +48,7 @@ def training_time(resolved: Resolved, classes: int, images: int | None) -> str:
         # The time does not depend on values.
         network = build(networks.plan(recipe, classes=classes), pretrained=None).to(on.device)
         seconds = duration.seconds_a_repeat(recipe, network, sizes, classes=classes, on=on)
-    except (InputError, RuntimeError, ValueError) as error:
+    except (InputError, RuntimeError, ValueError, contract.NotFiniteError) as error:
         return f"training time: not measured: {str(error).partition(chr(10))[0]}"
     estimate = duration.sentence(seconds, len(recipe.repeats))
     # Of a folder files are counted, of which some may be damaged.

@@ -63,23 +63,20 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. A cell is finished,
     to run, or, if it was started here or on SLURM, waiting, running or failed.
     """
-    from pipeline.running.executors import job_states, local
+    from pipeline.running import unfinished_cells
 
     named = _find(name, sets)
     planned = cells.plan(named, data=data, sets=sets)
     there = cells.finished(Path.cwd())
     elsewhere = _in_the_remotes() - set(there)
     left = [cell for cell in planned if cell.key not in there and cell.key not in elsewhere]
-    experiments = {cell.name: cell.experiment(named.name) for cell in left}
-    logs = cell_runs.STATE / named.name
-    states = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]))
-    states |= local.of_study(Path.cwd(), logs, experiments)
+    to_run, states = {cell.name for cell in left}, unfinished_cells.states(named.name, left)
     click.echo(f"{named.study.title}\n")
     if shared := cells.set_for_all(planned):
         click.echo(f"{shared}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
-        phase, reason = states.get(cell.name, ("to run" if cell.name in experiments else "finished", ""))
+        phase, reason = states.get(cell.name, ("to run" if cell.name in to_run else "finished", ""))
         click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shell.join(cell.overrides)}")
         if cell.key in elsewhere:
             reason = "in the remotes; `study report` downloads it"
@@ -88,6 +85,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     counts = Counter(state.phase for state in states.values())
     of_these = ", ".join(f"{count} {phase}" for phase, count in counts.items())
     click.echo(f"\n  {_size(planned)}; to run: {_size(left)}" + (f"; of these {of_these}" if of_these else ""))
+    cell_runs.say("study", unfinished_cells.with_other_settings(named.name, left))
     _say_merged(planned)
 
 
@@ -190,15 +188,24 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     """Write a study's page, with the printed values beside ours.
 
     NAME is a study of `orbweaver study list`, or a .yaml file. Give the same options as to `run`. Cells without a
-    result are shown as missing.
+    result are shown as missing, with the error of those that failed.
     """
-    from pipeline.running import gathering
+    from pipeline.running import gathering, unfinished_cells
     from pipeline.studies import page
 
     named = _find(name, sets)
     planned = cells.plan(named, data=data, sets=sets)
     _say_merged(planned)
-    results = gathering.results(named.study, planned, cell_runs.finished(planned), logs=cell_runs.STATE / named.name)
+    there = cell_runs.finished(planned)
+    left = [cell for cell in planned if cell.key not in there]
+    cell_runs.say("study", unfinished_cells.with_other_settings(named.name, left))
+    results = gathering.results(
+        named.study,
+        planned,
+        there,
+        logs=cell_runs.STATE / named.name,
+        states=unfinished_cells.states(named.name, left),
+    )
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})
     content = page.content(named.name, study, results, commands=commands, shared=cells.set_for_all(planned))

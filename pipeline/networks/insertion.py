@@ -34,6 +34,8 @@ LAST_NORM: dict[type[nn.Module], Callable[[Any], str]] = {
 
 # A feature map with a smaller side has one position only, and nothing to weight positions by.
 SMALLEST_SIDE = 2
+# Side of the map on which a mechanism is tried.
+CHECKED_SIDE = 8
 # The position at which a module is not a step of its own.
 IN_BLOCKS = "residual_block"
 
@@ -83,7 +85,8 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
         The network with the modules among its steps and in `inserted`.
 
     Raises:
-        InputError: for a position that this network lacks, or whose feature maps are too small for the mechanism.
+        InputError: for a position that this network lacks, or whose feature maps are too small for the mechanism, and
+            for a mechanism that does not keep the shape of its input.
     """
     row = choices.row(ATTENTIONS, name, key="attention")
     position = position or row.position
@@ -102,6 +105,7 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
     for site in sites:
         _check(site, name, row, image_size)
     modules = [row.make(site.shape[0], **options) for site in sites]
+    _check_kept(sites[0].shape, modules[0], name)
     return (_into_blocks if position == IN_BLOCKS else _as_steps)(network, sites, modules)
 
 
@@ -112,6 +116,31 @@ def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
             f"attention: {name!r} weighs positions, and the map at {site.name} is {site.shape[1]} x {site.shape[2]} "
             f"for images of {image_size}; it needs {SMALLEST_SIDE} x {SMALLEST_SIDE}, so raise data.input_size"
         )
+
+
+@torch.no_grad()
+def _check_kept(shape: Sequence[int], module: Attention, name: str) -> None:
+    """Refuse a mechanism whose output has another shape than its input; two images tell maps (N, C) from (C, N)."""
+    # Few positions: self-attention on a large map needs much memory.
+    channels, *sides = shape
+    x = torch.zeros(2, channels, *(min(side, CHECKED_SIDE) for side in sides), device=_device(module))
+    mode, expected = module.training, tuple(x.shape)
+    try:
+        kept = tuple(module.eval()(x).shape)
+    except (LookupError, RuntimeError, TypeError) as error:
+        error.add_note(f"attention {name!r} fails for features of shape {expected}")
+        raise
+    finally:
+        module.train(mode)
+    if kept != expected:
+        raise InputError(
+            f"attention: {name!r} returns features of shape {kept} for {expected}, and has to keep the shape; see "
+            "`weigh` in attention/contract.py for the shapes of maps"
+        )
+
+
+def _device(module: nn.Module) -> torch.device:
+    return next((values.device for values in module.parameters()), torch.get_default_device())
 
 
 @compiler.deferred()

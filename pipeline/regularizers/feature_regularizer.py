@@ -6,9 +6,27 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.errors import InputError
 from pipeline.regularizers.contract import FeatureMaps, Regularizer
 from pipeline.regularizers.diagnostics import spread
 from pipeline.regularizers.feature_hooks import FeatureHooks
+
+# The loop's own scalars.
+TAKEN = ("loss", "accuracy")
+
+
+def _check(terms: Mapping[str, Tensor], method: str) -> None:
+    """Refuse what cannot be added to the loss, or would take the place of a scalar of the loop."""
+    for name, term in terms.items():
+        if name in TAKEN:
+            raise InputError(
+                f"regularizer {method!r} returns {name!r}, which is a scalar of the training itself; rename it"
+            )
+        if term.ndim:
+            raise InputError(
+                f"regularizer {method!r} returns {name!r} of shape {tuple(term.shape)}; return a scalar, the mean over "
+                "the batch"
+            )
 
 
 class Runnable(Protocol):
@@ -69,14 +87,20 @@ class FeatureRegularizer:
         return maps
 
     def run(self, x: Tensor, reference: Mapping[str, Tensor], *, start: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the target network's class scores (N, K) and the method's scalars."""
+        """Return the target network's class scores (N, K) and the method's scalars.
+
+        Raises:
+            InputError: for a term that is no scalar, or has the name of one of the loop's.
+        """
         # Frees the last batch's maps before this pass needs the memory.
         self._last = {}, {}
         with self._target_hooks as target:
             scores = self._network.run(x, start=start)
         # Detached: the maps outlive this step, its autograd graph must not.
         self._last = {layer: values.detach() for layer, values in target.items()}, reference
-        return scores, self._regularizer(target, reference, self._network.model)
+        terms = self._regularizer(target, reference, self._network.model)
+        _check(terms, self._regularizer.name)
+        return scores, terms
 
     def state(self) -> dict[str, Any]:
         """Return the values of the method and of the reference network."""

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from pipeline.evaluation.compare import repeats
 from pipeline.experiments import revisions
 from pipeline.reporting import probes
 from pipeline.running.cells import Cell, key_of
+from pipeline.running.executors.contract import State
 from pipeline.running.executors.logs import experiment, was_cached
 from pipeline.studies import page
 from pipeline.studies.definition import Study
@@ -24,7 +26,14 @@ from pipeline.studies.results import Result
 NOT_RUN = "not run yet, or not finished"
 
 
-def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *, logs: Path) -> list[Result]:
+def results(
+    study: Study,
+    cells: Sequence[Cell],
+    finished: Mapping[str, str],
+    *,
+    logs: Path,
+    states: Mapping[str, State] = MappingProxyType({}),
+) -> list[Result]:
     """Return each cell with its repeats, as far as they are there.
 
     Args:
@@ -32,6 +41,7 @@ def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *,
         cells: its cells.
         finished: the revision of each experiment, by the cell's key.
         logs: the folder of what the cells printed when they ran.
+        states: of cells that wait, run or failed, by their names.
     """
     reading = tqdm(cells, desc="reading", unit="cell", leave=False, disable=None)
     # A run leaves out what has an experiment, whole or not.
@@ -43,9 +53,18 @@ def results(study: Study, cells: Sequence[Cell], finished: Mapping[str, str], *,
     with frozen():
         read = [_result(study, cell, finished.get(cell.key, ""), ways_out) for cell in reading]
     return [
-        one._replace(cached=bool(one.repeats) and _was_cached(logs / f"{cell.name}.log", cell.key))
+        one._replace(
+            cached=bool(one.repeats) and _was_cached(logs / f"{cell.name}.log", cell.key),
+            missing=_words(states[cell.name]) if cell.name in states and one.missing == NOT_RUN else one.missing,
+        )
         for cell, one in zip(cells, read, strict=True)
     ]
+
+
+def _words(state: State) -> str:
+    """Return what a cell without a result does, or why it failed; places in the project from its root."""
+    reason = state.reason.replace(f"{Path.cwd()}/", "")
+    return f"{state.phase}: {reason}" if reason else state.phase
 
 
 def _was_cached(log: Path, key: str) -> bool:

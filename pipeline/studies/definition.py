@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.core import yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.files import read_yaml
 from pipeline.core.shortening import cut, shown
 from pipeline.studies import combinations
 
@@ -163,11 +162,7 @@ def load(file: Path) -> Study:
     Raises:
         InputError: naming the file, the key and what would do.
     """
-    text = yaml_limits.read_text(file)
-    try:
-        values = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{file}: not YAML: {yaml_limits.reason(error, text)}") from None
+    values = read_yaml(file)
     if not isinstance(values, dict):
         raise InputError(f"{file}: a mapping of keys is needed: {', '.join(Study.model_fields)}")
     try:

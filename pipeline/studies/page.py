@@ -112,19 +112,21 @@ def _images(group: Group) -> str:
 
 def _best(group: Group, compared: Differences) -> str:
     group = results.without(group, compared.left_out)
-    best = results.best_of(group)
+    best, *equal = results.all_best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
     of_these = " of those that are compared" if compared.left_out else ""
-    sentence = f"On {group.name}, cell {best} has the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
+    who = f"cells {_some([best, *equal])} have" if equal else f"cell {best} has"
+    sentence = f"On {group.name}, {who} the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, cell {best} has a mean test accuracy of {100 * mean:.2f} %."
     if compared.note:
         return f"{sentence}; the cells cannot be compared."
     others = len(group.results) - 1
+    it = best if equal else "it"
     if not compared.ahead:
         rest = "the other" if others == 1 else f"any of the {others} others"
-        return f"{sentence}; it is not detectably better than {rest}."
-    return f"{sentence}; it is detectably better than {compared.ahead} of {counted(others, 'other')}."
+        return f"{sentence}; {it} is not detectably better than {rest}."
+    return f"{sentence}; {it} is detectably better than {compared.ahead} of {counted(others, 'other')}."
 
 
 def _compared(group: Group, compared: Differences) -> Compared:

@@ -1,5 +1,6 @@
 """The results of a study's cells, next to the printed ones, and their differences; pure."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -196,8 +197,15 @@ def without(group: Group, left_out: Collection[str]) -> Group:
 
 
 def best_of(group: Group) -> str:
-    """Return the cell of the highest mean accuracy."""
-    return max(group.results, key=lambda one: one.summary().mean).cell
+    """Return the cell of the highest mean accuracy, the first of several."""
+    return all_best_of(group)[0]
+
+
+def all_best_of(group: Group) -> list[str]:
+    """Return the cells of the highest mean accuracy, of which there may be several on few images."""
+    means = {one.cell: one.summary().mean for one in group.results}
+    highest = max(means.values())
+    return [cell for cell, mean in means.items() if math.isclose(mean, highest)]
 
 
 def over(grouped: Sequence[Group]) -> str:

@@ -124,6 +124,20 @@ def test_a_class_with_too_few_usable_images_is_told_as_what_stops_a_run(own):
     assert "class 'dog': 1 different usable of 4 files, 2 needed" in done.stdout
 
 
+def test_a_class_of_copies_of_one_photograph_is_told_as_what_stops_a_run(own):
+    """The stage `split` keeps copies together, and so cannot give both parts an image."""
+    with Image.open(own / "dog/12.png") as image:
+        for number, side in ((13, 96), (14, 90), (15, 84)):
+            image.resize((side, side)).save(own / f"dog/{number}.png")
+    done = _run(own)
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    place = lines.index("a set that cannot be divided (1)")
+    assert lines[place + 1].startswith("  what to do: a run stops at this: bring more images")
+    assert lines[place + 2].startswith("  class 'dog' has no image for the test part; it needs two different images")
+    assert _run(own, "-S", "defaults.data.on_leak=allow").exit_code == 0
+
+
 def test_groups_that_names_suggest_are_written_once_and_then_kept_together(own):
     for file in sorted(own.glob("*/*.png")):
         number = int(file.stem)

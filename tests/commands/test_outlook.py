@@ -19,6 +19,7 @@ from pipeline.networks.backbones.structure import Step
 from pipeline.networks.network import Network
 from pipeline.preview import at_hand
 from pipeline.preview.overriding import read
+from pipeline.training import contract
 
 GATE = "options.attention.ecsm.gate_init"
 
@@ -178,3 +179,13 @@ def test_the_change_of_features_is_relative_and_of_what_the_head_reads() -> None
     found = feature_change(network(0.25), network(1.0), images)
     assert found == pytest.approx((0.75, 0.75, 0.75, 5))
     assert feature_change(network(1.0), network(1.0), images) == (0.0, 0.0, 0.0, 5)
+
+
+@pytest.mark.usefixtures("at_root")
+def test_a_loss_that_is_not_finite_is_told_in_place_of_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise contract.NotFiniteError(1, 2, [])
+
+    monkeypatch.setattr(duration, "seconds_a_repeat", broken)
+    line = "training time: not measured: the loss is not finite in epoch 1, step 2"
+    assert outlook.training_time(read([]), 9, 20) == line

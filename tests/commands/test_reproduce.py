@@ -77,6 +77,18 @@ def test_a_run_that_nobody_knows_has_another_status_than_one_that_differs(projec
     assert left.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "status"), [(["predict", "bundle"], 1), (["compare"], 1), (["reproduce", "--repeat"], 2)]
+)
+def test_an_empty_word_is_refused_and_is_not_the_folder_of_the_call(monkeypatch, capsys, words, status):
+    monkeypatch.setattr(sys, "argv", ["orbweaver", *words, ""])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == status
+    line = f"an empty word after `{' '.join(['orbweaver', *words])}`, as of a shell's variable that is not set"
+    assert capsys.readouterr().err == f"orbweaver: error: {line}; give a name\n"
+
+
 @pytest.mark.parametrize("within", ["the command", "its module"])
 def test_a_module_that_is_not_installed_has_the_status_of_an_error(project, monkeypatch, capsys, within):
     def missing(*_):

@@ -15,6 +15,7 @@ from pipeline.commands import orbweaver
 from pipeline.commands import study as study_command
 from pipeline.core import provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.experiments import revisions
 from pipeline.preview import overriding
 from pipeline.running import cell_runs, cells, own_files, sharing
 from pipeline.running.driving import Ended
@@ -121,6 +122,19 @@ def test_a_study_says_what_has_become_of_each_cell(monkeypatch: pytest.MonkeyPat
     assert re.search(rf"^  {first.name} +waiting   {first.key}  .*\n +x y\n", shown, re.MULTILINE)
     assert re.search(rf"^  {second.name} +finished  {second.key}  ", shown, re.MULTILINE)
     assert "to run: 1 cell, 3 trainings; of these 1 waiting\n" in shown
+
+
+def test_results_with_other_options_are_pointed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "hierarchical-table1"
+    first, second = planned(name)
+    had = [(f"{name}-{first.name}-{'0' * 12}", "a" * 40), (f"other-{second.name}-{'0' * 12}", "b" * 40)]
+    monkeypatch.setattr(revisions, "experiments", lambda _root: had)
+    line = (
+        "study: 1 cell to run has a result with other settings, code or images; give the same options as to `study run`"
+    )
+    assert line in study("show", name).stderr.splitlines()
+    monkeypatch.setattr(cells, "finished", lambda _root: {first.key: "a" * 40})
+    assert line not in study("show", name).stderr
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "studies").glob("*.yaml")))

@@ -192,13 +192,15 @@ def test_groups_that_would_be_refused_are_not_written(classes):
         (LABELS + "9.jpg,owl\n", r"file_name: '9\.jpg' not among the photographs in .*; give .* such as '1"),
         (LABELS + "./1.jpg,owl\n", r"line 7: file_name '\./1\.jpg' is named twice; list each file once$"),
         (LABELS + ",owl\n", r"line 7: file_name '' is empty"),
-        (LABELS + "6.jpg\n", r"line 7 has 1 cells, the header 2; mend the line$"),
+        (LABELS + "6.jpg\n", r"line 7 has 1 cell, the header 2; mend the line$"),
         (LABELS.replace("owl", "a/b"), r"line 2: label 'a/b' cannot be the name of a folder; give it another name$"),
         (LABELS.replace("owl", ".."), r"line 2: label '\.\.' cannot be the name of a folder"),
         (LABELS.replace("owl", "jay"), r"metadata\.csv: number of different labels: 1; two or more are needed$"),
         (LABELS.replace("1.jpg,owl", "1.jpg,Jay"), r"the class names 'Jay' and 'jay' differ only in case"),
         (LABELS.replace("2.jpg,owl", "2.jpg,"), r"the class 'owl' has 1 image; 2 or more are needed; add .* metadata"),
-        (LABELS + '"', r"line 7: unexpected end of data; mend the line$"),
+        (LABELS + '"', r"line 7: unexpected end of data; mend the line, such as a quote that is not closed$"),
+        (LABELS.replace("night", '"night'), r"line 6: unexpected end of data; mend the line, such as a quote"),
+        ("file_name,label\n", r"has no line below the header; list the photographs, or remove the table$"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_in_a_line(folder, text, message):
@@ -209,7 +211,7 @@ def test_a_table_that_cannot_be_used_is_refused_in_a_line(folder, text, message)
     ("column", "message"),
     [
         ("part\njay/0.jpg,later\n", r"line 2: part 'later' is not one of train, val, test; name one of these$"),
-        ("group\njay/0.jpg,a\x07b\n", r"line 2: group 'a\\\\x07b' has control characters; give it another name$"),
+        ("group\njay/0.jpg,a\x07b\n", r"line 2: group 'a\\x07b' has control characters; give it another name$"),
         (
             "group\njay/0.jpg,Nest\njay/1.jpg,nest\n",
             r"the groups 'Nest' and 'nest' differ only in case; spell both alike$",

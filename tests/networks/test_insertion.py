@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pipeline.core.errors import InputError
 from pipeline.core.precision import Precision
 from pipeline.evaluation import cost
-from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
+from pipeline.networks.attention.contract import Attention
+from pipeline.networks.attention.table import ATTENTIONS, POSITIONS, Mechanism
 from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import insert, last_norms, shapes
 from pipeline.networks.network import Network
@@ -278,3 +279,38 @@ def test_the_speed_of_a_forward_pass_leaves_the_networks_as_they_were(precision:
 def test_inserting_by_hand_is_what_build_does() -> None:
     network = insert(made(), "se", None, {"reduction": 8}, 64)
     assert network.inserted == tuple(f"attention.block{number}" for number in range(1, 5))
+
+
+class Faulty(Attention):
+    """Squeezes a map away, as a mistyped keepdim does."""
+
+    name = "faulty"
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        return {"position": x.mean(1)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[..., ::2]
+
+
+class OtherMap(Faulty):
+    """Names a map as none is called."""
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        return {"channels": x.mean((2, 3))}
+
+
+def inserted(monkeypatch: pytest.MonkeyPatch, mechanism: type[Attention]) -> None:
+    monkeypatch.setattr(Mechanism, "make", property(lambda _: mechanism))
+    made(attention="se", position="every_stage")
+
+
+def test_a_mechanism_that_does_not_keep_the_shape_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"'se' returns features of shape \(2, 16, 8, 4\) for \(2, 16, 8, 8\)"):
+        inserted(monkeypatch, Faulty)
+
+
+def test_the_error_of_a_mechanism_has_its_name_as_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyError, match="channels") as caught:
+        inserted(monkeypatch, OtherMap)
+    assert caught.value.__notes__ == ["attention 'se' fails for features of shape (2, 16, 8, 8)"]

@@ -222,3 +222,34 @@ def test_a_pass_walks_through_no_modules(method: Callable[[], Regularizer], monk
 def test_a_layer_that_is_not_there_is_refused_when_the_term_is_built() -> None:
     with pytest.raises(InputError, match="module '8'"):
         regularized(spa(), hooked_layers={"8": (4, 4, 4)})
+
+
+class Mistaken(Regularizer):
+    """Returns what the loop cannot add."""
+
+    name = "mistaken"
+
+    def __init__(self, terms: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.terms = terms
+
+    def forward(self, target: object, reference: object, network: object) -> dict[str, Tensor]:
+        return self.terms
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"loss": torch.zeros(())}, "'mistaken' returns 'loss', which is a scalar of the training itself; rename it"),
+        (
+            {"own": torch.zeros(3)},
+            r"'mistaken' returns 'own' of shape \(3,\); return a scalar, the mean over the batch",
+        ),
+    ],
+)
+def test_terms_that_cannot_be_added_to_the_loss_are_refused_by_the_methods_name(
+    terms: dict[str, Tensor], message: str
+) -> None:
+    loss_term, _, _ = regularized(Mistaken(terms))
+    with pytest.raises(InputError, match=message):
+        loss_term.run(images(), loss_term.reference(images(), start=0), start=0)

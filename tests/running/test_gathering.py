@@ -9,6 +9,7 @@ import pytest
 from pipeline.core import paths
 from pipeline.experiments import revisions
 from pipeline.running import gathering
+from pipeline.running.executors.contract import State
 from pipeline.studies.definition import Study
 
 WAY_OUT = "`dvc exp remove mine-a-k`, and the next run makes it again"
@@ -39,6 +40,19 @@ def test_a_cell_has_the_repeats_of_its_experiment(finished):
 def test_a_cell_that_has_not_run_says_so():
     [result] = gathering.results(STUDY, [CELL], {}, logs=Path("logs"))
     assert (result.repeats, result.missing) == ([], gathering.NOT_RUN)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State("failed", "train: error: no room (log: {root}/a.log)"), "failed: train: error: no room (log: a.log)"),
+        (State("running"), "running"),
+    ],
+)
+def test_a_cell_that_failed_or_still_runs_says_so_in_the_page(state, words):
+    state = state._replace(reason=state.reason.format(root=Path.cwd()))
+    [result] = gathering.results(STUDY, [CELL], {}, logs=Path("logs"), states={"a": state})
+    assert (result.repeats, result.missing) == ([], words)
 
 
 @pytest.mark.parametrize(("key", "cached"), [("0123456789ab", True), ("ba9876543210", False)])

@@ -71,6 +71,10 @@ def test_a_value_with_a_point_names_its_cell_with_an_underscore(tmp_path: Path) 
         ),
         ("- 1\n", "a mapping of keys is needed"),
         ("a: [", "not YAML"),
+        (
+            "title: Mine\ncells:\n  a: {set: {lr: 0.1}}\n  a: {set: {lr: 1}}\n",
+            'line 4, column 3: found duplicate key "a"',
+        ),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -108,3 +112,9 @@ def test_a_value_becomes_the_word_that_dvc_reads_as_it(value: object, word: str)
     assert definition.override("a", value) == word
     (read,) = to_hydra_overrides([word])
     assert read.value() == value
+
+
+def test_values_are_read_as_in_params_yaml(tmp_path: Path) -> None:
+    """By YAML 1.2, as DVC reads: 1e-3 is a number, and `no` is a name."""
+    study = definition.load(written(tmp_path, "title: Mine\ncells:\n  no: {set: {lr: 1e-3, attention: off}}\n"))
+    assert study.settings() == {"no": {"lr": 0.001, "attention": "off"}}

@@ -119,6 +119,16 @@ def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[st
     assert best.endswith("it is detectably better than 1 of 1 other.")
 
 
+@pytest.mark.usefixtures("uncharted")
+def test_cells_of_the_same_mean_are_all_said_to_have_the_highest() -> None:
+    study = Study.model_validate({"title": "T", "cells": dict.fromkeys(("head", "top", "all"))})
+    cells = [cell("head", 20, 21, 20), cell("top", 36, 38, 37), cell("all", 37, 36, 38)]
+    assert page.content("t", study, cells, commands=[])["answer"][1] == (
+        "On synthetic, cells top, all have the highest mean test accuracy, 92.50 %; top is detectably better than 1 of "
+        "2 others."
+    )
+
+
 @pytest.mark.parametrize(("others", "words"), [(("head",), "the other"), (("head", "body"), "any of the 2 others")])
 @pytest.mark.usefixtures("uncharted")
 def test_a_best_cell_that_may_be_chance_is_said_to_be_no_better(others: tuple[str, ...], words: str) -> None:

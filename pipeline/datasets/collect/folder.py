@@ -22,6 +22,7 @@ from pipeline.datasets.collect.listing import (
     listed,
     name_fault,
     names,
+    quoted,
     subfolders,
     walk,
 )
@@ -100,7 +101,7 @@ def layout(folder: Path) -> Layout:
     misnamed = [file.path for file in inside if name_fault(file.path)]
     left_out += [LeftOut(escaped(path), f"its name {name_fault(path)}; rename it") for path in misnamed]
     if misnamed:
-        way_out = f"rename what is left out for its name, such as {escaped(misnamed[0])!r}, or {way_out}"
+        way_out = f"rename what is left out for its name, such as {quoted(misnamed[0])}, or {way_out}"
     files = sorted((file for file in inside if not name_fault(file.path)), key=lambda file: file.path)
     _check_counts(folder, classes, files, way_out=way_out)
     return Layout(files, sorted(left_out), tuple(_notes(folder, table)), _tested(classes, table))
@@ -201,7 +202,7 @@ def _check_labels(folder: Path, given: Iterable[str], *, too_few: Callable[[], s
     spellings: dict[str, str] = {}
     for label in labels:
         if fault := name_fault(label):
-            raise InputError(f"{folder}: the class name {escaped(label)!r} {fault}; rename the class")
+            raise InputError(f"{folder}: the class name {quoted(label)} {fault}; rename the class")
         seen = "".join(letter for letter in label if unicodedata.category(letter) != "Cf").strip()
         other = spellings.setdefault(unicodedata.normalize("NFC", seen).casefold(), label)
         if other != label:
@@ -215,7 +216,7 @@ def _too_few_classes_message(folder: Path, class_folders: list[ClassFolder]) -> 
     if not class_folders:
         return f"{folder}: no class folders; put the images of each class into a folder of its own"
     only = class_folders[0]
-    fault = f"{folder}: only one class, {escaped(only.label)!r}; two are needed, one folder each"
+    fault = f"{folder}: only one class, {quoted(only.label)}; two are needed, one folder each"
     if only.part:
         return fault
     # Perhaps a folder above the right one was named, as that which an archive unpacks to.

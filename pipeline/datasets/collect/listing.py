@@ -113,8 +113,17 @@ def escaped(name: str) -> str:
     return "".join(f"\\x{ord(letter):02x}" if category(letter) == "Cc" else letter for letter in text)
 
 
+def quoted(name: str) -> str:
+    """Return a name in quotes, as `escaped` has it.
+
+    >>> print(quoted("owl"), quoted("d'Arc"))
+    'owl' "d'Arc"
+    """
+    return repr(name) if name.isprintable() else f"'{escaped(name)}'"
+
+
 def names(several: Iterable[str]) -> str:
     """Return names in quotes, the first three and how many more there are."""
-    quoted = [repr(escaped(name)) for name in sorted(several)]
-    more = f" and {len(quoted) - 3} more" if len(quoted) > 3 else ""
-    return ", ".join(quoted[:3]) + more
+    listed = [quoted(name) for name in sorted(several)]
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(listed[:3]) + more

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core import paths
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.left_out import UNLISTED
-from pipeline.datasets.collect.listing import escaped, name_fault, names
+from pipeline.datasets.collect.listing import name_fault, names, quoted
 from pipeline.datasets.collect.parts import TEST, part_of
 
 NAME = "metadata.csv"
@@ -96,7 +97,9 @@ def read(folder: Path) -> Metadata | None:
     called: dict[str, str] = {}
     for number, line in lines:
         if len(line) != len(columns):
-            raise InputError(f"{file}: line {number} has {len(line)} cells, the header {len(columns)}; mend the line")
+            raise InputError(
+                f"{file}: line {number} has {counted(len(line), 'cell')}, the header {len(columns)}; mend the line"
+            )
         cells = {name: _cell(cell) for name, cell in zip(columns, line, strict=True) if name}
         path = _plain(cells[FILE])
         if not path or path in entries:
@@ -105,6 +108,8 @@ def read(folder: Path) -> Metadata | None:
         part = _part(file, number, cells.get("part", ""))
         called.setdefault(part, cells.get("part", ""))
         entries[path] = Entry(_named(file, number, cells, "label"), part, _named(file, number, cells, "group"))
+    if not entries:
+        raise InputError(f"{file}: has no line below the header; list the photographs, or remove the table")
     present = frozenset(columns) & frozenset(Entry._fields)
     _check_groups(file, (entry.group for entry in entries.values()))
     for column in ("label", "part"):
@@ -161,7 +166,7 @@ def _place(folder: Path) -> Path:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that are not empty, each with its number."""
+    """Yield the lines that are not empty, each with the number at which it begins."""
     try:
         # Spreadsheets write a byte order mark.
         text = file.read_text(encoding="utf-8-sig")
@@ -174,12 +179,15 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     if named:
         next(reader)
+    begins = reader.line_num + 1
     try:
         for line in reader:
             if any(cell.strip() for cell in line):
-                yield reader.line_num, line
+                yield begins, line
+            # A cell in quotes may go on over several lines.
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{file}: line {reader.line_num}: {error}; mend the line") from None
+        raise InputError(f"{file}: line {begins}: {error}; mend the line, such as a quote that is not closed") from None
 
 
 def _columns(file: Path, header: Sequence[str]) -> list[str]:
@@ -224,7 +232,7 @@ def _named(file: Path, number: int, cells: dict[str, str], column: str) -> str:
     if column == "label" and ("/" in value or "\\" in value or value in _NO_FOLDERS):
         fault = "cannot be the name of a folder"
     if fault:
-        raise InputError(f"{file}: line {number}: {column} {escaped(value)!r} {fault}; give it another name")
+        raise InputError(f"{file}: line {number}: {column} {quoted(value)} {fault}; give it another name")
     return value
 
 
