@@ -70,7 +70,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     there = cells.finished(Path.cwd())
     elsewhere = _in_the_remotes() - set(there)
     left = [cell for cell in planned if cell.key not in there and cell.key not in elsewhere]
-    to_run, states = {cell.name for cell in left}, unfinished_cells.states(named.name, left)
+    to_run, states = {cell.name for cell in left}, unfinished_cells.states(named.name, planned, left)
     click.echo(f"{named.study.title}\n")
     if shared := cells.set_for_all(planned):
         click.echo(f"{shared}\n")
@@ -204,7 +204,7 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
         planned,
         there,
         logs=cell_runs.STATE / named.name,
-        states=unfinished_cells.states(named.name, left),
+        states=unfinished_cells.states(named.name, planned, left),
     )
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})

@@ -31,7 +31,7 @@ PLAIN = {
 
 
 def one_line(error: ValidationError, values: Any, model: type[BaseModel], key: Callable[[str], str]) -> str:
-    """Return the first problem in the order of the values, and how many more there are.
+    """Return the first problem in the order of the values, a misspelt key before all, and how many more there are.
 
     Args:
         error: of `model`.
@@ -45,8 +45,10 @@ def one_line(error: ValidationError, values: Any, model: type[BaseModel], key: C
     by_place = {_location(problem["loc"], values): dict(problem) for problem in problems}
     # A place around another says less than that.
     around = {place[:count] for place in by_place for count in range(len(place))}
-    innermost = [(place, problem) for place, problem in by_place.items() if place not in around]
-    lines = [_line(place, problem, model, key) for place, problem in innermost][::-1]
+    innermost = [(place, problem) for place, problem in by_place.items() if place not in around][::-1]
+    # A misspelt key is also a missing one: the misspelling says more.
+    innermost.sort(key=lambda one: one[1]["type"] != "extra_forbidden")
+    lines = [_line(place, problem, model, key) for place, problem in innermost]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return f"{lines[0]}{more}"
 

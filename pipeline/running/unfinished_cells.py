@@ -11,15 +11,17 @@ from pipeline.running.executors import job_states, local
 from pipeline.running.executors.contract import State
 
 
-def states(study: str, left: Sequence[Cell]) -> dict[str, State]:
+def states(study: str, planned: Sequence[Cell], left: Sequence[Cell]) -> dict[str, State]:
     """Return the state of each cell that was started here or on SLURM, by its name.
 
     Args:
         study: its name.
-        left: its cells that have no result.
+        planned: all of its cells.
+        left: those that have no result.
     """
     logs, experiments = cell_runs.STATE / study, {cell.name: cell.experiment(study) for cell in left}
-    on_slurm = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]))
+    every = {cell.experiment(study) for cell in planned}
+    on_slurm = job_states.of_study(logs, experiments, lambda line: cell_runs.say("study", [line]), planned=every)
     return on_slurm | local.of_study(Path.cwd(), logs, experiments)
 
 

@@ -116,7 +116,12 @@ def test_a_study_says_what_would_run(name: str, count: int, trainings: int) -> N
 def test_a_study_says_what_has_become_of_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "hierarchical-table1"
     first, second = planned(name)
-    monkeypatch.setattr(job_states, "of_study", lambda _folder, left, _say: {next(iter(left)): State("waiting", "x y")})
+
+    def of_study(_folder: Path, left: dict[str, str], _say: object, *, planned: set[str]) -> dict[str, State]:
+        assert planned == {one.experiment(name) for one in (first, second)}
+        return {next(iter(left)): State("waiting", "x y")}
+
+    monkeypatch.setattr(job_states, "of_study", of_study)
     monkeypatch.setattr(cells, "finished", lambda _root: {second.key: "a" * 40})
     shown = study("show", name).output
     assert re.search(rf"^  {first.name} +waiting   {first.key}  .*\n +x y\n", shown, re.MULTILINE)

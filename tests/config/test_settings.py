@@ -168,6 +168,14 @@ def test_a_phase_freezes_something_definite(name: str) -> None:
     assert f"recipes.animals.train.phases.0.freeze: {name!r}: this is for a whole training" in line
 
 
+def test_a_misspelt_key_is_named_before_the_one_that_is_missing_by_it() -> None:
+    values = tiny.shipped()
+    values = {"batchsize" if key == "batch_size" else key: value for key, value in values.items()}
+    line = "unknown key 'batchsize'; did you mean 'batch_size'? (and 1 more)"
+    with pytest.raises(InputError, match=re.escape(line)):
+        config.check(values)
+
+
 def test_several_mistakes_are_counted() -> None:
     values = changed("freeze", "bad") | {"device": "gpu"}
     with pytest.raises(InputError, match=r"\(and 1 more\)$"):

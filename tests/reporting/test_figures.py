@@ -209,6 +209,19 @@ def test_a_confusion_matrix_of_nine_classes_has_its_counts():
     assert [f"name {n}" in written for n in range(9)] == [True] * 9
 
 
+@pytest.mark.parametrize(
+    ("classes", "name", "slants"),
+    [
+        (19, "owl {}", True),
+        (19, "a species with a name of two lines {}", False),
+        (9, "of two lines as well, but few {}", True),
+    ],
+)
+def test_names_below_a_matrix_stand_upright_where_their_lines_would_meet(classes, name, slants):
+    drawn = figures.confusion_matrix(matrix(classes), [name.format(n) for n in range(classes)])
+    assert (b"rotate(-40" in drawn) == slants
+
+
 def test_a_confusion_matrix_of_many_classes_has_few_names_and_no_counts():
     written = texts(figures.confusion_matrix(matrix(200), [f"name {n}" for n in range(200)]))
     assert "7" not in written

@@ -295,7 +295,40 @@ def test_jobs_that_nobody_can_ask_for_are_not_submitted_twice(cluster: Cluster) 
 
 def shown(cluster: Cluster, listed: list[Task]) -> dict[str, State]:
     left = {task.cell: task.experiment for task in listed}
-    return job_states.of_study(cluster.root / "logs", left, cluster.lines.append)
+    return job_states.of_study(cluster.root / "logs", left, cluster.lines.append, planned=set(left.values()))
+
+
+def test_jobs_of_before_an_edit_are_named_with_what_ends_them(cluster: Cluster) -> None:
+    """They go on by themselves, and no cell of the study as it is now has them."""
+    _, [one, other, last], _ = begun(cluster, *"abc")
+    cluster.queue("7_0 RUNNING None", "7_1 PENDING Resources", "8_0 TIMEOUT None")
+    line = "2 jobs of before an edit, of no cell as it is now; `scancel 7_0 7_1` ends them"
+    edited = [task._replace(experiment=f"{task.experiment[:-1]}f") for task in (one, other)]
+    shown(cluster, [*edited, last])
+    assert cluster.lines[-1] == line
+    executor = cluster.executor()
+    executor.submit(edited[0])
+    executor.state([edited[0].experiment])
+    assert line in cluster.lines[-4:]
+    # A job that has left its experiment ends by itself.
+    cluster.finish(one)
+    executor = cluster.executor()
+    executor.submit(edited[1])
+    executor.state([edited[1].experiment])
+    assert "1 job of before an edit, of no cell as it is now; `scancel 7_1` ends it" in cluster.lines[-4:]
+
+
+def test_a_job_that_is_ending_is_waited_for_and_its_cell_submitted_again(cluster: Cluster) -> None:
+    _, listed, [handle] = begun(cluster, "a")
+    cluster.queue("7_0 COMPLETING None")
+    cluster.edit(
+        "squeue", 'echo >> asked; if [ $(wc -l < asked) = 3 ]; then sed -i "s/COMPLETING/CANCELLED/" queue; fi; '
+    )
+    executor = cluster.executor()
+    assert cluster.lines[-1] == "job 7: still ending; waited for"
+    executor.submit(listed[0])
+    executor.state([handle])
+    assert len(cluster.called("sbatch")) == 2
 
 
 def test_what_was_left_to_itself_is_shown_to_wait_to_run_or_to_have_failed(cluster: Cluster) -> None:

@@ -15,6 +15,8 @@ from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, shor
 
 NUMBERED_CLASSES = 20
 NAMED_CLASSES = 40
+# Degrees of names below their columns, and inches that a line of one takes.
+SLANT, LINE = 40, 0.15
 
 
 def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LIGHT) -> bytes:
@@ -30,7 +32,7 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
         image = axes.imshow(
             np.ma.masked_equal(parts, 0), cmap=colors, vmin=0, vmax=1, interpolation="none", aspect="equal"
         )
-        _name_classes(axes, classes)
+        _name_classes(axes, classes, cell=side / max(len(classes), 1))
         if len(classes) <= NUMBERED_CLASSES:
             _write_counts(axes, matrix, colors(parts))
         axes.set(xlabel="predicted class", ylabel="actual class")
@@ -46,7 +48,14 @@ def _tint(theme: Theme) -> list[Any]:
     return [LinearSegmentedColormap.from_list("tint", [theme.paper, theme.full])(0.2)]
 
 
-def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
+def _name_classes(axes: Axes, classes: Sequence[str], *, cell: float) -> None:
+    """Write the names at both axes, below the columns at a slant where so many lines fit beside each other.
+
+    Args:
+        axes: of the matrix.
+        classes: their names.
+        cell: the side of a class's cell, in inches.
+    """
     step = 1 if len(classes) <= NAMED_CLASSES else math.ceil(len(classes) / 25)
     places = range(0, len(classes), step)
     # Beside many neighbors there is room for one line.
@@ -54,9 +63,10 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     names = [written(classes[place]) for place in places]
     axes.set_yticks(places, names)
     axes.set_xticks(places, names)
-    turn = {"rotation": 90} if len(classes) > NUMBERED_CLASSES else {"rotation": 40, "ha": "right"}
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    slants = len(classes) <= NUMBERED_CLASSES and lines * LINE <= cell * math.sin(math.radians(SLANT))
     for label in axes.get_xticklabels():
-        label.set(rotation_mode="anchor", va="center", **({"ha": "right"} | turn))
+        label.set(rotation_mode="anchor", va="center", ha="right", rotation=SLANT if slants else 90)
     axes.spines[:].set_visible(True)
     if len(classes) <= NAMED_CLASSES:
         axes.tick_params(length=0, pad=5)

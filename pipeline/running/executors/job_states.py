@@ -1,9 +1,10 @@
 """The states of cells that were submitted: from what SLURM says of a job, and from its log."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.running.executors import jobs, logs, scheduler
 from pipeline.running.executors.contract import State
@@ -47,13 +48,16 @@ def _end_in(log: Path) -> str:
     return CAUSES.get(line[1] and line[1].strip(), "") if line else ""
 
 
-def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) -> dict[str, State]:
+def of_study(
+    folder: Path, left: Mapping[str, str], say: Callable[[str], None], *, planned: Collection[str] | None = None
+) -> dict[str, State]:
     """Return the state of each cell that was submitted, which waits, runs or has failed, by its name.
 
     Args:
         folder: of the study's logs.
         left: the experiment of each cell that is not finished, by the cell's name.
-        say: prints a line where SLURM does not answer.
+        say: prints a line where SLURM does not answer, and where jobs run what is no cell any more.
+        planned: the experiments of all cells; None where those of jobs are not looked at.
     """
     submitted = Submitted(folder / RECORD)
     queued, began = dict[str, tuple[str, str]](), dict[str, str]()
@@ -63,6 +67,9 @@ def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) 
     except (scheduler.UnreachableError, InputError) as error:
         say(f"squeue: {error}; what jobs {', '.join(submitted.jobs())} do is not known")
         return {}
+    others = [] if planned is None else [place for name, place in submitted.places.items() if name not in planned]
+    if line := of_before([place for place in others if alive(*queued.get(place, ("", "")))]):
+        say(line)
     states = {}
     for cell, experiment in left.items():
         place, log = submitted.places.get(experiment, ""), folder / f"{cell}.log"
@@ -74,6 +81,18 @@ def of_study(folder: Path, left: Mapping[str, str], say: Callable[[str], None]) 
         elif place or (_is_of(log, experiment) and logs.has_failed(log)):
             states[cell] = failed(name, log)
     return states
+
+
+def of_before(places: Collection[str]) -> str:
+    """Return a line on jobs that run what is no cell any more, as the study or what it follows from was edited.
+
+    Args:
+        places: of the jobs that wait or run, as SLURM names them; "" is returned for none.
+    """
+    if not places:
+        return ""
+    count, them = counted(len(places), "job"), "it" if len(places) == 1 else "them"
+    return f"{count} of before an edit, of no cell as it is now; `scancel {' '.join(sorted(places))}` ends {them}"
 
 
 def _is_of(log: Path, experiment: str) -> bool:

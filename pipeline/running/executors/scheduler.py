@@ -19,6 +19,8 @@ MOST = 200
 WARNING_SECONDS = 120
 
 WAITING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+# That of a job whose end is decided and whose processes are still there.
+ENDING = "COMPLETING"
 # Its words for a job that waits for a person, and ours.
 HOLDS = {
     "JobHeldUser": "`scontrol release` lets it begin",

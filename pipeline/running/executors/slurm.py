@@ -99,6 +99,7 @@ class Slurm:
         self._summary = self._no_answer = ""
         if self._submitted.jobs():
             self._queue = self._asked()
+            self._wait_for_ending()
         self._attached = {name for name, place in self._submitted.places.items() if self._is_alive(place)}
 
     def submit(self, task: Task) -> str:
@@ -113,11 +114,8 @@ class Slurm:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             self._arrays.submit(waiting, self._logs)
-        if known := self._attached.intersection(handles):
-            them = "it" if len(known) == 1 else "them"
-            self._say(
-                f"attached to {self._submitted.words(known)}: {counted(len(known), 'cell')}; Ctrl-C cancels {them}"
-            )
+        if self._attached:
+            self._say_attached(self._attached.intersection(handles))
             self._attached = set()
         self._look()
         # After SLURM: a cell is here, or in the remotes, before its job has ended.
@@ -127,6 +125,18 @@ class Slurm:
         states = {handle: self._state(handle, there) for handle in handles}
         self._report(states)
         return states
+
+    def _say_attached(self, known: set[str]) -> None:
+        """Say which jobs are watched, and which go on though they are of no cell any more."""
+        if known:
+            them = "it" if len(known) == 1 else "them"
+            self._say(
+                f"attached to {self._submitted.words(known)}: {counted(len(known), 'cell')}; Ctrl-C cancels {them}"
+            )
+        there = cells.finished(self._root)
+        others = {name for name in self._attached - known if cells.key_of(name) not in there}
+        if line := job_states.of_before([self._submitted.places[name] for name in others]):
+            self._say(line)
 
     def log(self, handle: str) -> Path:
         """Return the file of what a cell prints."""
@@ -179,6 +189,21 @@ class Slurm:
             return scheduler.states(self._submitted.jobs())
         except scheduler.UnreachableError as error:
             raise InputError(f"squeue: {error}; cells may be running there, so try again when it answers") from None
+
+    def _wait_for_ending(self) -> None:
+        """Wait for jobs that end just now, such as after scancel: watched, they would only be seen to have failed."""
+
+        def ending() -> set[str]:
+            states = {name: self._queue.get(place, ("", ""))[0] for name, place in self._submitted.places.items()}
+            return {name for name, state in states.items() if state == scheduler.ENDING}
+
+        def have_ended() -> bool:
+            self._look()
+            return not ending()
+
+        if names := ending():
+            self._say(f"{self._submitted.words(names)}: still ending; waited for")
+            wait(have_ended, ENDING, every=CANCELLED_EVERY)
 
     def _is_alive(self, place: str) -> bool:
         return self._queue.get(place, ("COMPLETED", ""))[0] not in scheduler.ENDED

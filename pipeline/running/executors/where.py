@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pipeline.config import messages
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
-from pipeline.core.types import Count, Section, Threads
+from pipeline.core.types import Section, Threads, Whole
 
 FILE = Path("where.yaml")
 INIT = "`orbweaver study where --init` writes one with comments"
@@ -80,7 +80,7 @@ class Slurm(Section):
     cpus: Threads
     scratch: Annotated[str, AfterValidator(_place)]
     environment: tuple[Line, ...] = ()
-    at_once: Count | Annotated[int, Field(ge=0, le=0)] = 0
+    at_once: Annotated[Whole, Field(ge=0)] = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def computes_on(self) -> str:
