@@ -245,7 +245,7 @@ def test_an_extended_networks_stages_freeze_as_the_strategy_says_and_the_new_mod
 def test_attention_in_the_blocks_of_resnext_needs_no_more_and_mobilenets_error_says_what_does(answers: Answers) -> None:
     resnext, mobilenet = (answers["residual_block"][backbone] for backbone in BACKBONES)
     assert sum(layer["trainable"] for layer in resnext["layers"]) > 0
-    assert "this backbone has no residual blocks for 'se'; set its position to every_stage or last_stage" in mobilenet
+    assert "no residual blocks for 'se'; set its position, options.attention.se.position, to every_stage" in mobilenet
 
 
 def test_attentions_options_decide_where_it_goes(answers: Answers) -> None:

@@ -1,12 +1,16 @@
 """How many repeats a difference takes, and how a verdict is read beside other tests."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from pipeline.evaluation.compare import comparison, pairs, power
+from pipeline.evaluation.compare import comparison, pairs, power, statistics
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.mcnemar import McNemar
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.reporting import confidence_intervals
 
 # A difference of five repeats, in points, whose standard deviation is about 1.4.
 GAINS = [0.01, 0.03, 0.005, 0.04, 0.02]
@@ -99,6 +103,46 @@ def test_a_single_repeat_says_no_number():
     right = table(0.9, repeats=1, images=200, seed=0), table(0.5, repeats=1, images=200, seed=1)
     [pair] = comparison.compare(experiments(*right)).pairs
     assert pair.repeats_needed is None
+
+
+def test_what_is_detectable_among_many_pairs_is_so_after_holms_correction():
+    """Of six methods of which one is better: at the level of a single pair a fifth of the verdicts would find it."""
+    draws, repeats, methods = 1_000, 5, 6
+    pairs_of = list(itertools.combinations(range(methods), 2))
+    noise = np.random.default_rng(0).normal(size=(draws, methods, repeats))
+    found = {}
+    for alpha in (0.05, 0.05 / len(pairs_of)):
+        # Of independent scores whose spread is 1, differences have that of a square root of 2.
+        gain = power.smallest_detectable([-1.0, 1.0], train=1, test=0, repeats=repeats, alpha=alpha)
+        scores = noise + gain * (np.arange(methods) == 0)[:, None]
+        p = np.array([stats.ttest_rel(scores[:, a], scores[:, b], axis=1).pvalue for a, b in pairs_of]).T
+        found[alpha] = np.mean([statistics.holm(one)[0] <= 0.05 for one in p])
+    strict, single = found[0.05 / len(pairs_of)], found[0.05]
+    assert strict >= 0.78
+    assert single < 0.4
+
+
+def test_more_pairs_need_a_larger_difference():
+    one = table(0.9, repeats=4, images=200, seed=0)
+    several = experiments(one, table(0.85, repeats=4, images=200, seed=1))
+    third = several[0]._replace(name="c", trials=experiments(table(0.8, repeats=4, images=200, seed=2), one)[0].trials)
+    gains = one - table(0.85, repeats=4, images=200, seed=1)
+    alone, *_ = comparison.compare(several).pairs
+    among, *_ = comparison.compare([*several, third]).pairs
+    assert alone.smallest == power.smallest_detectable_crossed(gains)
+    assert among.smallest == pytest.approx(power.smallest_detectable_crossed(gains, alpha=0.05 / 3))
+    [same], _ = comparison.compare_some([*several, third], [("a", "b")])
+    assert same.smallest == among.smallest
+    assert among.smallest > alone.smallest
+
+
+def test_a_pair_for_which_repeats_do_not_suffice_says_so():
+    """The images of a fixed test part leave a difference that no number of repeats shows."""
+    hard = table(0.9, repeats=4, images=60, seed=0), table(0.7, repeats=1, images=60, seed=1).repeat(4, axis=0)
+    [pair] = comparison.compare(experiments(*hard)).pairs
+    assert (pair.repeats_needed, pair.repeats_suffice) == (None, False)
+    assert confidence_intervals.repeats_needed(pair) == "no number"
+    assert confidence_intervals.repeats_needed(pair._replace(repeats_suffice=True)) == "over 1,000"
 
 
 @pytest.fixture

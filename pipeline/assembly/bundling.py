@@ -7,10 +7,9 @@ from shutil import copyfile
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from pipeline import tracking
-from pipeline.assembly import certain, trained
+from pipeline.assembly import certain, recorded_scores, trained
 from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
 from pipeline.bundles import applying, card, contents, description
@@ -48,6 +47,9 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
         numbers: the repeats whose networks it holds.
         results: the experiment.
         data: the packed set.
+
+    Raises:
+        InputError: for networks that say other than when they were tested.
     """
     members = tuple(Member(file=name, repeat=one) for one, name in zip(numbers, _names(numbers), strict=True))
     for member, number in zip(members, numbers, strict=True):
@@ -59,6 +61,7 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
     split = digests.sha256(paths.split_file(numbers[0]))
     said = replace(said, scores=own_scores(repeats), origin=replace(said.origin, split_sha256=split))
+    recorded_scores.check(folder, said, data, numbers)
     # Of several networks none but the first has features that the reference is of.
     if kind == "ensemble":
         seal(folder, said)
@@ -161,7 +164,7 @@ def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
     tested = [[row["path"] for row in one.predictions] for one in repeats]
     if any(names != tested[0] for names in tested):
         return {}
-    logits = [_logits(one.number) for one in repeats]
+    logits = [recorded_scores.logits(one.number) for one in repeats]
     mean = applying.probabilities(np.stack(logits))
     place = {name: number for number, name in enumerate(repeats[0].classes)}
     actual = np.array([place[row["actual"]] for row in repeats[0].predictions])
@@ -224,9 +227,3 @@ def _names(numbers: Sequence[int]) -> Iterable[str]:
     if len(numbers) == 1:
         return [contents.WEIGHTS.format("")]
     return [contents.WEIGHTS.format(f"-{number}") for number in numbers]
-
-
-def _logits(number: int) -> NDArray[np.float32]:
-    file = paths.evaluation(number) / "logits.npy"
-    digests.check(file)
-    return np.asarray(np.load(file, allow_pickle=False))

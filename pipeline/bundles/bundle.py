@@ -138,7 +138,11 @@ def _network(said: Description, weights: Path) -> Network:
         classes=len(said.classes),
         image_size=said.preprocessing.input_size,
     )
-    network = build(plan, pretrained=None)
+    try:
+        network = build(plan, pretrained=None)
+    except InputError as error:
+        # A row of the user's own, whose code this installation may not have.
+        raise InputError(f"{weights.parent}: {error}; the bundle is of commit {said.origin.commit[:12]}") from None
     try:
         network.model.load_state_dict(checkpoints.read(weights))
     except RuntimeError as error:

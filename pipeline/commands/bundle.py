@@ -1,5 +1,6 @@
 """`orbweaver bundle`: the trained networks of an experiment in one folder, ready for use elsewhere."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ CODE = (
     "pipeline/assembly/bundling.py",
     "pipeline/assembly/certain.py",
     "pipeline/assembly/certainty_figures.py",
+    "pipeline/assembly/recorded_scores.py",
     "pipeline/bundles",
     "pipeline/evaluation",
     "pipeline/stages/bundle.py",
@@ -149,10 +151,12 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
         cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)
-        variables = {**cloning.environment(), paths.ROOT_VARIABLE: str(root)}
+        of_mlflow = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+        variables = {**cloning.environment(), **of_mlflow, paths.ROOT_VARIABLE: str(root)}
         if subprocess.run(command, cwd=clone, env=variables, stdout=sys.stderr.fileno(), check=False).returncode:
             raise InputError(
-                f"{experiment}: its bundle was not made, for the reason above; the same command tries again"
+                f"{experiment}: its bundle was not made, for the reason above; the experiment is of commit "
+                f"{results.repeats[0].runtime.git_commit[:12]}, whose code may have what this one lacks"
             )
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(clone / paths.BUNDLE, target)

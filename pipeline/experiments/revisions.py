@@ -130,7 +130,7 @@ def _absent(path: Path) -> Iterator[None]:
 
 
 def _not_there(path: Path) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, "not in DVC's cache; `dvc exp pull` brings what was pushed", str(path))
+    return FileNotFoundError(errno.ENOENT, "not in DVC's cache (pull it, if it was pushed)", str(path))
 
 
 def run_again(revision: str) -> str:

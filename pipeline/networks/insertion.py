@@ -99,8 +99,8 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
     sites = sites_of(network, sizes)
     if not sites:
         raise InputError(
-            f"attention: this backbone has no residual blocks for {name!r}; set its position to every_stage or "
-            "last_stage"
+            f"attention: this backbone has no residual blocks for {name!r}; set its position, "
+            f"options.attention.{name}.position, to every_stage or last_stage"
         )
     for site in sites:
         _check(site, name, row, image_size)

@@ -168,7 +168,9 @@ def repeats_needed(pair: Pair) -> str:
     """
     if pair.repeats_needed:
         return f"{pair.repeats_needed:,}"
-    return "–" if pair.smallest is None or pair.test is None else f"over {power.MOST_REPEATS:,}"
+    if pair.smallest is None or pair.test is None:
+        return "–"
+    return f"over {power.MOST_REPEATS:,}" if pair.repeats_suffice else "no number"
 
 
 def smallest_detectable(pair: Pair, form: Callable[[float], str]) -> str:

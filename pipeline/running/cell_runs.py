@@ -158,7 +158,16 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: 
                     _give(root, remotes, ended.task.experiment)
                 name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
                 tqdm.write(f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}")
+    say("mlflow", _not_sent(all_ended))
     return all_ended
+
+
+def _not_sent(all_ended: Sequence[Ended]) -> list[str]:
+    """Return a line on cells that MLflow does not have, with the reason of the last; each has its own in its log."""
+    reasons = [one.not_sent for one in all_ended if one.not_sent]
+    if not reasons:
+        return []
+    return [f"{counted(len(reasons), 'cell')} not sent: {reasons[-1]}; `orbweaver sync` fills this in later"]
 
 
 def _give(root: Path, remotes: Remotes, experiment: str) -> None:
@@ -222,5 +231,5 @@ def holding(lock: Path, words: str, *, kind: str) -> Iterator[None]:
             say(kind, [f"interrupted; {interrupt}"])
             raise SystemExit(130) from None
         except KeyboardInterrupt:
-            say(kind, ["interrupted; nothing is left running, and the same command goes on"])
+            say(kind, ["interrupted; nothing that it ran is left running, and the same command goes on"])
             raise SystemExit(130) from None

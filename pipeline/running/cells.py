@@ -78,8 +78,10 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
         sets: further overrides, which win over the study's own.
 
     Raises:
-        InputError: for the first cell that params.yaml cannot take, by its name.
+        InputError: for the first cell that params.yaml cannot take, by its name, and for two data sets.
     """
+    if data and (word := next((word for word in sets if overridden_key(word) == "data"), "")):
+        raise InputError(f"--data {data} and -S {word}: both are the data set of all cells; give one")
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     given = [*([f"data={data}"] if data else []), *sets]

@@ -10,11 +10,19 @@ from pipeline.running.executors.contract import Executor, State, Task
 
 
 class Ended(NamedTuple):
-    """A cell that has ended: what was run, why it failed, empty where it did not, and whether its result was there."""
+    """A cell that has ended.
+
+    Attributes:
+        task: what was run.
+        failure: why it failed; empty where it did not.
+        cached: whether its result was there.
+        not_sent: why MLflow does not have it; empty where it has.
+    """
 
     task: Task
     failure: str
     cached: bool
+    not_sent: str = ""
 
 
 def run(tasks: Sequence[Task], executor: Executor, *, on_trained: Callable[[int], None]) -> Generator[Ended]:
@@ -44,7 +52,8 @@ def run(tasks: Sequence[Task], executor: Executor, *, on_trained: Callable[[int]
                 if state.has_ended():
                     task = left.pop(handle)
                     failure = state.reason if state.phase == "failed" else ""
-                    yield Ended(task, failure, logs.was_cached(executor.log(handle)))
+                    log = executor.log(handle)
+                    yield Ended(task, failure, logs.was_cached(log), logs.not_sent(log))
             if left:
                 time.sleep(executor.look_every)
     finally:

@@ -38,6 +38,9 @@ class ServedBundle(PythonModel):
             MlflowException: with one line, which a server sends with status 400.
         """
         try:
+            if model_input.empty:
+                # MLflow leaves out columns that the model does not name.
+                raise InputError("no image: each row needs the column `image`, a file's bytes in base64, or `path`")
             images = [answering.source(row, number) for number, row in enumerate(model_input.to_dict("records"))]
             return answering.answers(self.bundle, images, batch_size=self.batch_size, **(params or {}))
         except InputError as error:

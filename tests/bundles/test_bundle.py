@@ -11,6 +11,7 @@ import formats
 import numpy as np
 import pytest
 import tiny
+import torch
 from bundle_files import write
 from PIL import Image
 from scipy.special import softmax
@@ -42,6 +43,25 @@ def test_the_scores_of_test_images_are_those_of_evaluate_to_the_bit(bundled: Pat
     files, logits = of_test()
     loaded = bundle.load(bundled, device="cpu")
     assert np.array_equal(loaded.run(pixels(loaded, files)).logits, logits[None])
+
+
+@pytest.mark.parametrize("kind", ["repeat", "ensemble"])
+def test_a_network_that_says_other_than_when_it_was_tested_is_not_bundled(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: description.Kind
+) -> None:
+    """As after an edit of a module of one's own: the card would have the score of other code."""
+    plain = bundle.scores_and_features
+
+    def edited(*words: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        scores, features = plain(*words, **options)
+        return scale * scores, features
+
+    monkeypatch.setattr(bundle, "scores_and_features", edited)
+    scale = 1.001
+    write(tmp_path / "as on another device", kind)
+    scale = 0.8
+    with pytest.raises(InputError, match="repeat 1: its network gives other class scores than were recorded"):
+        write(tmp_path / "edited", kind)
 
 
 def test_neither_order_nor_number_of_images_changes_a_bit(bundled: Path) -> None:

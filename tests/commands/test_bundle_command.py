@@ -11,6 +11,7 @@ import yaml
 from pipeline import tracking
 from pipeline.commands import bundle
 from pipeline.core import paths
+from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones
 
@@ -21,16 +22,30 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (clone / paths.BUNDLE).mkdir(parents=True)
         return clone
 
+    runtime = SimpleNamespace(git_commit="c" * 40)
+    results = SimpleNamespace(repeats=[SimpleNamespace(number=1, runtime=runtime)])
     monkeypatch.setattr(cloning, "resolved", lambda *_: "a" * 40)
     monkeypatch.setattr(cloning, "make", make)
     monkeypatch.setattr(cloning, "run_dvc", lambda *_: None)
     monkeypatch.setattr(cell_clones, "cache_of", lambda root: root)
-    monkeypatch.setattr(tracking, "read", lambda _: SimpleNamespace(repeats=[SimpleNamespace(number=1)]))
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0))
+    monkeypatch.setattr(tracking, "read", lambda _: results)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    ran: list[dict[str, str]] = []
+
+    def run(*_: object, env: dict[str, str] | None = None, **__: object) -> SimpleNamespace:
+        # Git's and DVC's programs have no variables of ours.
+        ran.extend([env] if env else [])
+        return SimpleNamespace(returncode=max(len(ran) - 1, 0), stdout=b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
     bundle.make_elsewhere(tmp_path, "mine", wanted)
+    # Where the run is that the card names.
+    assert ran[0]["MLFLOW_TRACKING_URI"] == "http://host:5000"
     stage = yaml.safe_load((tmp_path / paths.BUNDLE_STAGE).read_text(encoding="utf-8"))["stages"]["bundle"]
     assert stage["frozen"]
     parameters = bundle.command.make_context("bundle", shlex.split(stage["cmd"])[2:]).params
     assert (parameters["experiment"], parameters["repeat"]) == ("a" * 40, wanted.repeat)
     assert parameters["final"] == (wanted.kind == "final")
     assert parameters["calibration"] == (0.1 if parameters["final"] else None)
+    with pytest.raises(InputError, match=f"the experiment is of commit {'c' * 12}, whose code may have what this one"):
+        bundle.make_elsewhere(tmp_path, "mine", wanted)

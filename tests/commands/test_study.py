@@ -1,5 +1,5 @@
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -213,6 +213,11 @@ def test_tables_train_on_all_training_images_and_curves_by_epoch_have_a_study_of
         assert any("a validation part cut from the training part" in slip for slip in study.slips)
 
 
+def test_two_data_sets_for_all_cells_are_refused() -> None:
+    with pytest.raises(InputError, match="--data folder and -S data=synthetic: both are the data set of all cells"):
+        cells.plan(definition.find("spa_gca-table7"), data="folder", sets=["data=synthetic"])
+
+
 def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once() -> None:
     shown = study("show", "spa_gca-table7", "--data", "synthetic").output
     assert "2 cells, 10 trainings" in shown
@@ -305,6 +310,21 @@ def test_files_edited_while_another_study_is_waited_for_give_other_cells(monkeyp
     assert study("run", "hierarchical-table1").exit_code == 0
     assert ran == [cell.key for cell in cells.plan(definition.find("hierarchical-table1"))]
     assert not {cell.key for cell in before}.intersection(ran)
+
+
+def test_cells_that_mlflow_does_not_have_are_counted_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a line in its log, which nobody reads of a study that went well."""
+    both = [cell.task("mine") for cell in planned("hierarchical-table1")]
+
+    def run(*_: object, **__: object) -> Generator[Ended]:
+        yield from (Ended(task, "", cached=False, not_sent="http://host: no answer") for task in both)
+
+    monkeypatch.setattr(cell_runs.driving, "run", run)
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    monkeypatch.setattr(cell_runs, "_started", lambda *_: None)
+    monkeypatch.setattr(cell_runs, "alone", lambda *_, **__: nullcontext())
+    lines = study("run", "hierarchical-table1").stderr.splitlines()
+    assert "mlflow: 2 cells not sent: http://host: no answer; `orbweaver sync` fills this in later" in lines
 
 
 @pytest.mark.parametrize("begin", [cell_runs.run_missing, cell_runs.submit_missing])

@@ -73,7 +73,7 @@ def test_experiments_whose_files_are_not_in_the_cache_are_left_out(
     experimented.enter(monkeypatch)
     shutil.rmtree(".dvc/cache")
     head, *named, last = said(sync.command).splitlines()
-    reason = "left out: metrics/train/1/record.json: not in DVC's cache; `dvc exp pull` brings what was pushed; "
+    reason = "left out: metrics/train/1/record.json: not in DVC's cache (pull it, if it was pushed); "
     reason += "`git restore --source="
     assert head.startswith(f"HEAD: {reason}HEAD params.yaml`")
     for name, line in zip(CHOSEN, named, strict=True):

@@ -202,7 +202,7 @@ def test_ctrl_c_cancels_what_runs_and_what_waits_and_leaves_nothing(
     os.kill(child.pid, signal.SIGINT)
     told, _ = child.communicate(timeout=cluster.PATIENCE)
     assert child.returncode == 130, told
-    assert "interrupted; nothing is left running" in told
+    assert "interrupted; nothing that it ran is left running" in told
     assert_nothing_is_left(slurm, tmp_path)
     # SLURM signals every process of the job, and the first of them passes it on.
     assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]

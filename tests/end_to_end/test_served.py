@@ -194,6 +194,7 @@ def test_a_served_bundle_answers_a_photograph_with_the_number_of_evaluate_and_re
             assert list(answer["probabilities"].values()) == pytest.approx(softmax(logits).tolist(), abs=1e-12)
         for body, line in (
             ({"dataframe_records": [{"path": "/etc/passwd"}]}, "paths are not accepted; send the file's bytes"),
+            ({"dataframe_records": [{"foto": content}]}, "each row needs the column `image`"),
             ({"dataframe_records": [{"image": content}] * 65}, "65 images: from 1 to 64 are accepted per request"),
             (
                 {"dataframe_records": [{"image": "bm9uZQ=="}]},

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from pipeline.networks import build as build_module
 from pipeline.networks.backbones.table import BACKBONES, backbone, make
 from pipeline.networks.build import Plan, backbone_weights, build, check_backbone, hidden_layers, load_backbone
 from pipeline.networks.heads import modules
@@ -165,6 +167,13 @@ def test_missing_surplus_and_misshapen_values_are_listed() -> None:
     assert "1 missing: layer1.0.conv1.weight" in message
     assert "1 surplus: layer9.weight" in message
     assert "1 of another shape: conv1.weight (64, 1, 7, 7) for (64, 3, 7, 7)" in message
+
+
+def test_a_row_whose_classifier_the_network_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = dataclasses.replace(backbone("resnet18"), classifier="classifier")
+    monkeypatch.setattr(build_module, "backbone", lambda _: row)
+    with pytest.raises(InputError, match=r"'resnet18' names its classifier 'classifier', which .* it has conv1, bn1,"):
+        made()
 
 
 def test_another_architecture_is_refused_and_long_lists_are_cut() -> None:

@@ -223,14 +223,14 @@ def test_shapes_are_those_of_a_real_forward_pass() -> None:
             "cbam",
             64,
             None,
-            "attention: this backbone has no residual blocks for 'cbam'; set its position to every_",
+            "attention: this backbone has no residual blocks for 'cbam'; set its position, options",
         ),
         (
             "googlenet",
             "sa",
             64,
             None,
-            "attention: this backbone has no residual blocks for 'sa'; set its position to every_stage or last_stage",
+            "no residual blocks for 'sa'; set its position, options.attention.sa.position, to every_stage or last",
         ),
         ("resnet18", "ecsm", 32, None, "the map at layer4.1 is 1 x 1 for images of 32; it needs 2 x 2, so raise data"),
         (

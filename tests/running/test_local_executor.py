@@ -204,12 +204,12 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
     def trained(count: int) -> None:
         advanced.append(count)
         for run in Run.every.values():
-            run.log.write_text(TRAINS, encoding="utf-8")
+            run.log.write_text(f"{TRAINS}mlflow: no answer; the report is whole; later\n", encoding="utf-8")
             run.end = State("finished")
 
     run = driving.run(tasks(3), executor, on_trained=trained)
     first = next(run)
-    assert (first.task.cell, first.failure, first.cached) == ("c0", "", False)
+    assert (first.task.cell, first.failure, first.cached, first.not_sent) == ("c0", "", False, "no answer")
     assert [one.task.cell for one in run] == ["c1", "c2"]
     assert sum(advanced) == 3
 

@@ -9,6 +9,7 @@ from written_results import DATA
 
 from pipeline import tracking
 from pipeline.core import digests, paths
+from pipeline.running.executors import logs
 from pipeline.tracking import background, failures, labels, metric_names, publishing, store
 from pipeline.tracking.results import key_of
 
@@ -176,7 +177,7 @@ def test_a_run_is_filled_by_two_batches_and_one_that_is_whole_by_none(tracked, f
 
 
 @pytest.mark.parametrize(("away", "asked"), [(2, 3), (9, 3)])
-def test_a_report_asks_a_server_that_is_away_three_times_and_says_so_once(monkeypatch, capfd, away, asked):
+def test_a_report_asks_a_server_that_is_away_three_times_and_says_so_once(monkeypatch, capfd, tmp_path, away, asked):
     tries = []
 
     def publish(*words, **options):
@@ -190,6 +191,9 @@ def test_a_report_asks_a_server_that_is_away_three_times_and_says_so_once(monkey
     assert len(tries) == asked
     line = "mlflow: http://host: does not answer; the report is whole; `orbweaver sync` fills this in later\n"
     assert capfd.readouterr().err == line
+    # A study's command reads it in the log of a cell.
+    (tmp_path / "cell.log").write_text(line, encoding="utf-8")
+    assert logs.not_sent(tmp_path / "cell.log") == "http://host: does not answer"
 
 
 def test_a_run_that_another_made_at_the_same_moment_is_deleted_once_the_older_is_whole(tracked, files, runs):

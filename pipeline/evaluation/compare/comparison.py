@@ -53,7 +53,8 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
     check(experiments, metric)
     experiments = common_groups.applied(experiments)
     drawn = any(map(draws_splits, experiments))
-    compared = [pairs.pair(a, b, metric, drawn=drawn, resample=resample) for a, b in combinations(experiments, 2)]
+    couples = list(combinations(experiments, 2))
+    compared = [pairs.pair(a, b, metric, drawn=drawn, resample=resample, of=len(couples)) for a, b in couples]
     p = np.array([np.nan if one.p is None else one.p for one in compared])
     every = all_pairs.adjusted([one.name for one in experiments], p)
     return Comparison(
@@ -80,7 +81,9 @@ def compare_some(experiments: Sequence[Experiment], wanted: Iterable[tuple[str, 
     experiments = common_groups.applied(experiments)
     drawn, by_name = any(map(draws_splits, experiments)), {one.name: one for one in experiments}
     every = all_pairs.family(experiments, ACCURACY, drawn=drawn)
-    compared = [pairs.pair(by_name[a], by_name[b], ACCURACY, drawn=drawn, resample=False) for a, b in wanted]
+    compared = [
+        pairs.pair(by_name[a], by_name[b], ACCURACY, drawn=drawn, resample=False, of=every.pairs) for a, b in wanted
+    ]
     return pairs.judged(compared, every, ACCURACY, drawn=drawn), every
 
 

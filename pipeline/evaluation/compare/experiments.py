@@ -121,9 +121,11 @@ class Pair(NamedTuple):
         mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
         bootstrap: interval, over images alone, of the difference of accuracies; None for other scores, and where it was
             not asked for.
-        smallest: the smallest true difference that 80 % of such comparisons detect; None if there is none.
+        smallest: the smallest true difference that 80 % of such comparisons detect, of as many pairs; None if there is
+            none.
         repeats_needed: number of repeats of which 80 % of such comparisons detect two points; None for a single repeat
             and for scores that are not in percent, and where no number up to 1,000 does.
+        repeats_suffice: whether any number does; else other test images, or independent splits, are needed.
         better: name of the one whose score is detectably better; of a single repeat, its network on its test images.
         verdict: the same in words, and what it holds for.
     """
@@ -139,6 +141,7 @@ class Pair(NamedTuple):
     bootstrap: Interval | None
     smallest: float | None
     repeats_needed: int | None
+    repeats_suffice: bool
     better: str | None
     verdict: str
 

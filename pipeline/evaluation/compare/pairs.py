@@ -20,7 +20,7 @@ SEED = 0
 _TESTS = ("McNemar's test", "the exchange test of groups")
 
 
-def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bool) -> Pair:
+def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bool, of: int = 1) -> Pair:
     """Return the difference of two experiments over their common repeats, of which there is one at least.
 
     Args:
@@ -29,6 +29,8 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         metric: the score.
         drawn: whether repeats test different images.
         resample: whether several repeats get a bootstrap interval too.
+        of: number of pairs that are compared. What is detectable is so at the first step of Holm's method, its
+            strictest: alpha / `of`.
 
     Returns:
         The pair, without Holm's p and a verdict.
@@ -38,8 +40,9 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
     tested = {r: mcnemar(one, other) for r, one, other in zip(repeats, of_a, of_b, strict=True)}
     tested = tested if metric == ACCURACY else {}
     differences = [one.score(metric) - other.score(metric) for one, other in zip(of_a, of_b, strict=True)]
-    test, smallest_of = over_repeats(of_a, of_b, metric, drawn=drawn)
-    smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, of_a[0])
+    alpha, is_priced = statistics.ALPHA / of, len(repeats) > 1 and SCORES[metric].percent
+    test, smallest_of = over_repeats(of_a, of_b, metric, drawn=drawn, alpha=alpha)
+    smallest = smallest_of(len(repeats)) if test else _smallest_on_one_part(tested, of_a[0], alpha)
     if smallest is not None and smallest > SCORES[metric].highest:
         # No two accuracies are further apart than 100 points.
         smallest = None
@@ -56,7 +59,8 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         mcnemar=tested,
         bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
         smallest=smallest,
-        repeats_needed=power.repeats_for(power.ASKED, smallest_of) if test and SCORES[metric].percent else None,
+        repeats_needed=power.repeats_for(power.ASKED, smallest_of) if is_priced else None,
+        repeats_suffice=not is_priced or power.some_repeats_suffice(power.ASKED, smallest_of),
         better=None,
         verdict="",
     )
@@ -88,11 +92,11 @@ def over_repeats(
     return test, lambda n: power.smallest_detectable(differences, **parts, repeats=n, alpha=alpha)
 
 
-def _smallest_on_one_part(tested: dict[int, McNemar], trial: Trial) -> float | None:
+def _smallest_on_one_part(tested: dict[int, McNemar], trial: Trial, alpha: float) -> float | None:
     for one in tested.values():
         # As many independent images as the groups are worth, of which the same fraction is discordant.
         discordant = (one.only_a + one.only_b) * trial.worth / len(trial.right)
-        return power.smallest_detectable_on_one_part(round(discordant), round(trial.worth))
+        return power.smallest_detectable_on_one_part(round(discordant), round(trial.worth), alpha=alpha)
     return None
 
 

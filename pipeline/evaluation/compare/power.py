@@ -19,6 +19,8 @@ NEGLIGIBLE = 1e-9
 ASKED = 0.02
 # More repeats than this are none that anybody trains.
 MOST_REPEATS = 1000
+# As many as infinitely many, as far as their variance goes.
+COUNTLESS = 10**6
 
 
 def smallest_detectable(
@@ -94,6 +96,20 @@ def repeats_for(difference: float, smallest: Callable[[int], float | None]) -> i
     numbers = range(2, MOST_REPEATS + 1)
     place = bisect_left(numbers, -difference, key=lambda n: -(smallest(n) or 0.0))
     return numbers[place] if place < len(numbers) else None
+
+
+def some_repeats_suffice(difference: float, smallest: Callable[[int], float | None]) -> bool:
+    """Return whether any number of repeats detects a true difference, also where that is more than anybody trains.
+
+    The part of the variance that all repeats share stays: that of a fixed test part's images, or of training parts that
+    overlap.
+
+    Args:
+        difference: > 0.
+        smallest: as for `repeats_for`.
+    """
+    limit = smallest(COUNTLESS)
+    return limit is None or limit <= difference
 
 
 @cache

@@ -7,6 +7,8 @@ STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 # What a cell is for: without it the result was there.
 COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
 EXPERIMENT = re.compile(r"^Reproducing experiment '([^']+)'", re.MULTILINE)
+# What `report` prints where a server does not take its runs.
+NOT_SENT = re.compile(r"^mlflow: (.+); the report is whole; ", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 
 
@@ -28,6 +30,12 @@ def was_cached(log: Path) -> bool:
     """Return whether a cell trained and tested nothing, since DVC had the result; False where there is no log."""
     text = read(log)
     return bool(STAGE.search(text)) and not COMPUTED.search(text)
+
+
+def not_sent(log: Path) -> str:
+    """Return why MLflow does not have a cell's runs; empty where nothing was said of that."""
+    reasons: list[str] = NOT_SENT.findall(read(log))
+    return reasons[-1] if reasons else ""
 
 
 def trained(log: Path) -> int:

@@ -1,0 +1,50 @@
+"""Whether the networks of a bundle still give the class scores that were recorded when they were tested."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bundles import bundle
+from pipeline.bundles.description import Description
+from pipeline.core import digests, paths
+from pipeline.core.errors import InputError
+from pipeline.datasets.prepared.packed import Packed
+
+# Test images that each network is tried on.
+TRIED = 64
+# Of the recorded scores' own spread: far more than other devices and precisions make of the same network.
+TOLERANCE = 0.05
+
+
+def logits(number: int) -> NDArray[np.float32]:
+    """Return the class scores (n, K) of a repeat's test images, as `evaluate` wrote them."""
+    file = paths.evaluation(number) / "logits.npy"
+    digests.check(file)
+    return np.asarray(np.load(file, allow_pickle=False))
+
+
+def check(folder: Path, said: Description, data: Packed, numbers: Sequence[int]) -> None:
+    """Refuse networks that say other than when they were tested: what runs them was edited since.
+
+    Args:
+        folder: of the bundle, which has its weights already.
+        said: what it says of itself so far.
+        data: the packed set.
+        numbers: the repeats whose networks it holds.
+
+    Raises:
+        InputError: naming the first repeat.
+    """
+    networks = bundle.assemble(folder, said, device=said.computation.device)
+    for place, number in enumerate(numbers):
+        rows = [row for row, image in data.assigned(paths.split_file(number)) if image.part == "test"][:TRIED]
+        recorded = logits(number)[: len(rows)]
+        difference = networks.run(data.images[rows]).logits[place] - recorded
+        if not np.sqrt(np.mean(difference**2)) <= TOLERANCE * np.std(recorded):
+            raise InputError(
+                f"repeat {number}: its network gives other class scores than were recorded when it was tested, so that "
+                f"the code has changed since; bundle it with that of commit {said.origin.commit[:12]}, or `dvc repro` "
+                "trains and tests with today's"
+            )
