@@ -15,6 +15,7 @@ from pipeline.core import lockfile, paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
+from pipeline.core.shortening import cut
 from pipeline.datasets.collect import health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.prepared import dividing
@@ -26,7 +27,8 @@ from pipeline.recovery import mending
 from pipeline.running import cell_clones, lost_outputs
 
 SHOWN_FILES = 5
-BAR = 40
+# Signs of the longest bar, and of a class's name beside it.
+BAR = NAME = 40
 
 
 @click.command()
@@ -174,8 +176,9 @@ def as_text(report: Mapping[str, Any]) -> str:
 
 def _bars(classes: Mapping[str, int]) -> list[str]:
     """Return a bar for each class, the largest first with 40 signs."""
-    width, most = max(map(len, classes), default=0), max(classes.values(), default=0)
-    ordered = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
+    largest_first = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
+    ordered = [(cut(name, NAME, ""), count) for name, count in largest_first]
+    width, most = max((len(name) for name, _ in ordered), default=0), max(classes.values(), default=0)
     return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]
 
 

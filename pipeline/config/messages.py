@@ -62,13 +62,14 @@ def unknown(name: str, key: str, known: Iterable[str]) -> str:
 
 
 def _line(place: Place, problem: Mapping[str, Any], model: type[BaseModel], key: Callable[[str], str]) -> str:
-    name, value = ".".join(map(str, place)), shown(problem["input"])
+    # What is left blank is None for YAML, which nobody has written.
+    name, value = ".".join(map(str, place)), "empty" if problem["input"] is None else shown(problem["input"])
     where = cut(key(name), LONGEST_KEY) if name else ""
     if problem["type"] == "extra_forbidden":
         return unknown(str(place[-1]), key(name), _section(model, place[:-1]).model_fields)
     if problem["type"] == "invalid_key":
         inside = f"{key('.'.join(map(str, place[:-1])))}: " if len(place) > 1 else ""
-        return f"{inside}the key {value} is no text; put it in quotes, or take it out"
+        return f"{inside}the key {shown(problem['input'])} is no text; put it in quotes, or take it out"
     if problem["type"] == "missing":
         return f"key {where!r} is missing"
     if problem["type"] == "literal_error":

@@ -45,7 +45,7 @@ def cut(text: str, longest: int, size: str | None = None) -> str:
     if len(text) <= longest:
         return text
     kept = (longest - 3) // 2
-    return f"{text[:kept]}...{text[-kept:]}{size or f' ({len(text):,} characters)'}"
+    return f"{text[:kept]}...{text[-kept:]}{f' ({len(text):,} characters)' if size is None else size}"
 
 
 def line(message: str) -> str:

@@ -1,6 +1,7 @@
 """Stage `train`: one repeat's network, from pre-trained values, on the training part alone."""
 
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -74,6 +75,9 @@ def main(arguments: list[str]) -> None:
         measured = runtime_record(outcome, on, speed, data.sha256, beginning=beginning, naming=recipe.naming)
         write_runtime(measured, repeat=repeat)
         resumption.mark_trained(keeper, repeat)
+    if stop.reason == signal.SIGINT.name:
+        # A person wants all to end, and DVC would go on with the next stage.
+        raise stopping.StoppedError(stop, "after its last step; the same command goes on from there")
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:

@@ -63,6 +63,13 @@ def test_the_set_is_told_with_a_bar_for_each_class_and_what_to_do(own):
     assert lines[lines.index("classes of fewer than 10 images (1)") + 2] == "  dog: 4"
 
 
+def test_a_long_name_of_a_class_makes_no_line_wider_than_a_terminal(own):
+    (own / "dog").rename(own / ("d" * 200))
+    lines = [line for line in _run(own).stdout.splitlines() if "█" in line]
+    assert [len(line) for line in lines] == [2 + 39 + 8 + 2 + 40, 2 + 39 + 8 + 2 + 13]
+    assert lines[1].startswith(f"  {'d' * 18}...{'d' * 18} ")
+
+
 def test_a_folder_that_is_not_looked_at_is_said_before_the_look(own, monkeypatch):
     def stopped(_):
         raise KeyboardInterrupt

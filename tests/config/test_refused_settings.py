@@ -214,7 +214,7 @@ QUOTES = "KEY=VALUE is needed, and quotes around a value with signs in it, such 
     ("a repeat in a list", "repeats=[[1]]", "repeats.0: [1]: a whole number is needed"),
     ("a repeat in a section", "repeats=[{a:1}]", "repeats.0: {'a': 1}: a whole number is needed"),
     ("true as a repeat", "repeats=[true]", "repeats.0: True: a number is needed, not true or false"),
-    ("null as a repeat", "repeats=[null]", "repeats.0: None: a whole number is needed"),
+    ("null as a repeat", "repeats=[null]", "repeats.0: empty: a whole number is needed"),
     ("a huge repeat", "repeats=[4294967296]", "repeats.0: 4294967296: should be less than 4294967296"),
 )
 def test_a_word_that_cannot_be_used_is_refused_in_one_short_line(

@@ -80,7 +80,7 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
         ),
         ("freeze", True, "freeze: True: text is needed"),
         ("data", "imagenet", "data: 'imagenet' is not one of auto, "),
-        ("weights", None, "weights: None: text is needed"),
+        ("weights", None, "weights: empty: text is needed"),
         ("weights", "nowhere", "weights: 'nowhere' is not one of auto, bundled, imagenet, places365, timm, file, none"),
         ("attention", "senet", "attention: 'senet' is not one of auto, none, se, eca, spatial, cbam, self, ecsm, ca"),
         (
@@ -114,9 +114,9 @@ def test_the_options_of_every_choice_that_has_some_are_in_the_file_and_no_others
             24,
             "recipes.quick.data.input_size: 24: should be greater than or equal to 32",
         ),
-        ("recipes.quick.train", None, "recipes.quick.train: None: the keys of this section are needed"),
+        ("recipes.quick.train", None, "recipes.quick.train: empty: the keys of this section are needed"),
         ("recipes.quick.data", 5, "recipes.quick.data: 5: the keys of this section are needed"),
-        ("recipes.quick", None, "recipes.quick: None: the keys of this section are needed"),
+        ("recipes.quick", None, "recipes.quick: empty: the keys of this section are needed"),
         ("repeats", 1, "repeats: 1: a list is needed, such as [1]"),
         ("repeats", [], "repeats: []: needs at least one entry"),
         ("repeats", [1, 1], "repeats: [1, 1] has a number twice; each repeat needs its own"),
@@ -174,6 +174,10 @@ def test_a_misspelt_key_is_named_before_the_one_that_is_missing_by_it() -> None:
     line = "unknown key 'batchsize'; did you mean 'batch_size'? (and 1 more)"
     with pytest.raises(InputError, match=re.escape(line)):
         config.check(values)
+
+
+def test_a_value_that_is_left_blank_is_called_empty() -> None:
+    assert message("lr", None).startswith("params.yaml: lr: empty: a number is needed")
 
 
 def test_several_mistakes_are_counted() -> None:
@@ -237,10 +241,10 @@ PER_DATA = "recipes.spa_gca.per_data"
         ),
         ({"mit67": {"train": {"lr": "fast"}}}, "PLACE.mit67.train.lr: 'fast': a number is needed"),
         ({"mit67": {"data": {"set": "dogs"}}}, "PLACE.mit67.data.set: cannot be set per data set; remove it"),
-        ({"mit67": {"network": None}}, "PLACE.mit67.network: None: the keys of this section are needed"),
-        ({"mit67": None}, "PLACE.mit67: None: the keys of this section are needed"),
+        ({"mit67": {"network": None}}, "PLACE.mit67.network: empty: the keys of this section are needed"),
+        ({"mit67": None}, "PLACE.mit67: empty: the keys of this section are needed"),
         ({"mit67": {"data": 5}}, "PLACE.mit67.data: 5: the keys of this section are needed"),
-        (None, "PLACE: None: the keys of this section are needed"),
+        (None, "PLACE: empty: the keys of this section are needed"),
     ],
 )
 def test_differences_that_no_recipe_could_have_are_refused(value: Any, expected: str) -> None:

@@ -265,6 +265,13 @@ def test_without_near_duplicates_nothing_is_divided_otherwise():
     assert split(rows, test=0.3, val=0.2, seed=0, repeat=1, alike=alone) == _split(rows, val=0.2)
 
 
+def test_all_classes_that_cannot_be_divided_are_named_at_once():
+    rows = _rows(a=3, b=4, c=2, d=5)
+    alike = _alike(("a/0000", "a/0001", "a/0002"), ("c/0000", "c/0001"), ("d/0000", "d/0001"))
+    with pytest.raises(InputError, match=r"^class 'a' has no image .* leave the class out; the same of 'c'$"):
+        split(rows, test=0.3, val=0.0, seed=0, repeat=1, alike=alike)
+
+
 def test_a_class_of_near_duplicates_alone_cannot_be_divided():
     rows = _rows(a=3, b=4)
     with pytest.raises(

@@ -32,6 +32,8 @@ PREPARED = ("split@1", "preprocess", "source")
 PATIENCE = 5.0
 # What a training says that is asked to stop where it has no step to end.
 BETWEEN = "between two checkpoints; the same command goes on from the last"
+# Asked while it wrote its results.
+LAST = "after its last step"
 PHASES = [{"freeze": 1, "amount": 6, "lr": 1e-3}, {"freeze": "3c", "amount": 10, "lr": 1e-4}]
 
 VARIANTS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
@@ -138,11 +140,12 @@ def asked_to_stop(clone: Clone, training: Training, chance: random.Random) -> No
         assert status == (130 if number == signal.SIGINT else STOPPED), told
         assert seconds < PATIENCE or seconds < PATIENCE * limits.slowness(time.monotonic), f"{seconds:.1f} s"
         # Where features are computed there is no step to end: what was kept at the end of the phase before serves.
-        if BETWEEN not in told:
+        is_between_steps = BETWEEN in told or LAST in told
+        if not is_between_steps:
             assert re.search(rf"stopped by {number.name} in epoch \d+, after step (\d+) of", told), told
             assert list((clone.root / paths.CHECKPOINTS).rglob("*.pt")), told
         goes_on = clone.run(*TRAIN)
-        assert BETWEEN in told or "goes on from the checkpoint" in goes_on, goes_on
+        assert is_between_steps or "goes on from the checkpoint" in goes_on, goes_on
     elif status != 0:
         clone.run(*TRAIN)
     _same(clone, training)

@@ -154,6 +154,7 @@ def test_waiting_and_its_reasons_are_shown_once(cluster: Cluster) -> None:
     ("state", "line"),
     [
         ("PENDING JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
+        ("PENDING PartitionConfig", "(1 PartitionConfig: no node of its partition has what where.yaml asks for"),
         ("REQUEUE_HOLD JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
         ("SPECIAL_EXIT JobHeldUser", "(1 JobHeldUser: `scontrol release` lets it begin)"),
         ("PENDING JobHeldAdmin", "(1 JobHeldAdmin: an administrator holds it)"),

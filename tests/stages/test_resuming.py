@@ -153,6 +153,29 @@ def stopped_once(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals) -> l
     return sorted(paths.CHECKPOINTS.rglob("*.pt"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_results_are_written_ends_the_command_after_them(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """With status 0 DVC would go on with the next stage; a scheduler ends that one by itself."""
+    write("everything")
+    saved = train.trained.save
+
+    def asked(*words: Any) -> None:
+        os.kill(os.getpid(), number)
+        saved(*words)
+
+    monkeypatch.setattr(train.trained, "save", asked)
+    if number == signal.SIGINT:
+        with pytest.raises(StoppedError, match="stopped by SIGINT after its last step; the same command") as stopped:
+            train.main(["1"])
+        assert stopped.value.status == 130
+    else:
+        train.main(["1"])
+    assert paths.runtime_file(1).exists()
+    assert not unfinished()
+
+
 def test_a_training_that_has_a_schedulers_signal_twice_keeps_its_state_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,9 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import cut
 from pipeline.datasets.prepared import balanced_draw
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
+# Of the names of classes in a message.
+LONGEST_LIST = 400
 # The last part of a draw's seed, so that the draws are independent of each other.
 _TEST_DRAW, _VAL_DRAW, _COUNT_DRAW, _INNER_DRAW, _FEWER_DRAW = range(5)
 
@@ -240,11 +243,17 @@ def _check_parts(rows: Iterable[Row], parts: dict[str, str], *, least: str) -> N
     parts_of_class: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         parts_of_class[row.label].add(parts.get(row.path, ""))
-    for label, present in sorted(parts_of_class.items()):
-        for part in ("train", "test"):
-            if part not in present:
-                raise InputError(
-                    f"class {label!r} has no image for the {part} part; it needs {least} different images, no near "
-                    "duplicates of each other and not of one group, that are not in another class too; "
-                    "bring more, or leave the class out"
-                )
+    lacking = {
+        label: part
+        for part in ("test", "train")
+        for label, present in sorted(parts_of_class.items())
+        if part not in present
+    }
+    if lacking:
+        (label, part), *others = sorted(lacking.items())
+        more = f"; the same of {cut(', '.join(repr(name) for name, _ in others), LONGEST_LIST)}" if others else ""
+        raise InputError(
+            f"class {label!r} has no image for the {part} part; it needs {least} different images, no near "
+            "duplicates of each other and not of one group, that are not in another class too; "
+            f"bring more, or leave the class out{more}"
+        )

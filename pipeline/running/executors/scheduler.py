@@ -28,6 +28,7 @@ HOLDS = {
     "JobHoldMaxRequeue": "it was queued again too often; `scontrol release` lets it begin",
     "launch failed requeued held": "its node could not start it; `scontrol release` tries again",
     "PartitionTimeLimit": "its partition allows less `time` than where.yaml has",
+    "PartitionConfig": "no node of its partition has what where.yaml asks for, such as so many `cpus`",
     "DependencyNeverSatisfied": "what it waits for never ends; Ctrl-C, then the same command",
 }
 # Its words for a job that has ended otherwise than by itself, and ours.
