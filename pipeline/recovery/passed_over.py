@@ -61,9 +61,16 @@ def changes(root: Path) -> Iterator[Leftover]:
             place = stashes.name(root, experiment)
             what = f"{place}: what a killed `dvc exp run` was to run, without changes of yours from before it"
             yield Leftover(what, f"git stash drop '{place}'", partial(_put_aside, root, experiment))
-    if (branch := stashes.branch(root)) and any(RAN_DETACHED.match(line) for line in _reflog(root)):
+    if (branch := stashes.branch(root)) and _ran_detached(root):
         what = f"HEAD is detached from {branch}, by a `dvc exp run` that was killed before the last one"
         yield Leftover(what, f"git switch {branch}", partial(_attach, root, branch))
+
+
+def _ran_detached(root: Path) -> bool:
+    """Return whether DVC has run where HEAD is, with HEAD on no branch; a run that fails leaves a reference alone."""
+    ran_at = git.lines(root, "rev-parse", "--verify", "--quiet", f"{stashes.EXEC}/EXEC_HEAD")
+    began_here = bool(ran_at) and ran_at == git.lines(root, "rev-parse", "HEAD")
+    return began_here or any(RAN_DETACHED.match(line) for line in _reflog(root))
 
 
 def _reflog(root: Path) -> list[str]:

@@ -138,13 +138,17 @@ def test_a_commit_made_since_stays() -> None:
     assert read("params.yaml") == EDITED.replace("lr: auto", "lr: 0.1")
 
 
-def test_a_branch_that_a_killed_run_left_is_gone_back_to() -> None:
+@pytest.mark.parametrize("second", ["ran", "was refused"])
+def test_a_branch_that_a_killed_run_left_is_gone_back_to(second: str) -> None:
     git("reset", "--quiet", "--hard")
     git("stash", "drop", "--quiet")
     assert mending.look(Path.cwd()) == ([], [])
     commit = git("rev-parse", "HEAD")
-    for to, why in (("refs/exps/aa/bb/second-run", "commit"), (commit, f"dvc: Restore HEAD to '{commit}'")):
-        git("update-ref", "-m", why, "--no-deref", "HEAD", to)
+    if second == "ran":
+        for to, why in (("refs/exps/aa/bb/second-run", "commit"), (commit, f"dvc: Restore HEAD to '{commit}'")):
+            git("update-ref", "-m", why, "--no-deref", "HEAD", to)
+    else:
+        git("update-ref", "refs/exps/exec/EXEC_HEAD", commit)
     assert (
         mended() == "HEAD is detached from main, by a `dvc exp run` that was killed before the last one: back on main"
     )
