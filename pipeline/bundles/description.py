@@ -104,7 +104,7 @@ class BundleOrigin:
         changed: whether tracked files differed from it.
         code: a hash over the source files.
         data_set: the name of the data set; of the user's own photographs that of their folder, without the path.
-        data_sha256: of all images and labels.
+        data_sha256: of all images as they are packed, which depends on their size, and labels.
         images: how many there are.
         parts: images by part of the first network's repeat.
         weights_origin: where the pre-trained weights are from.

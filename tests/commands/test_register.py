@@ -145,7 +145,7 @@ def registered(clone, monkeypatch):
 
 def test_force_does_not_replace_a_version_of_other_images_unless_the_model_is_named(registered):
     line = (
-        "^orbweaver-own version 3, which has the alias champion, is of other images; "
+        "^orbweaver-own version 3, which has the alias champion, is of other images, or of these at another size; "
         "--name orbweaver-own --force replaces it all the same, and another --name keeps both$"
     )
     with pytest.raises(InputError, match=line):
