@@ -17,6 +17,7 @@ from pipeline.advice.image_sizes import OPTION
 from pipeline.commands import advising, affording, finished, frozen_bank, pricing, ranking
 from pipeline.commands.advising import SEEDS, say
 from pipeline.commands.frozen_bank import Budget
+from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import sets as collected
@@ -29,6 +30,8 @@ from pipeline.studies.definition import overridden_key
 FOLDER = Path("metrics/advice")
 # By default, for everything.
 HOURS = 0.5
+# A year, and more trainings than it has room for.
+MOST_HOURS, MOST_TRAININGS = 8760, 100_000
 
 
 @click.command()
@@ -43,12 +46,12 @@ HOURS = 0.5
 )
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=MOST_HOURS),
     help=f"Plan so that the estimated total fits; by default {HOURS}. The actual time may be longer.",
 )
 @click.option(
     "--trainings",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_TRAININGS),
     help="Limit the trials to this many training runs, in place of --hours and without a time limit; the final test "
     "and the learning curve add 12 to 14.",
 )

@@ -16,6 +16,7 @@ import yaml
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
+from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
@@ -50,7 +51,7 @@ CODE = (
 )
 @click.option(
     "--calibration",
-    type=click.FloatRange(0, 0.5),
+    type=FiniteRange(0, 0.5),
     help=f"With --final: the fraction of images held out to calibrate it; by default {HELD_OUT}, 0 for none.",
 )
 def command(experiment: str | None, repeat: int | None, ensemble: bool, final: bool, calibration: float | None) -> None:

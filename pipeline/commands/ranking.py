@@ -105,7 +105,7 @@ def resolved_by_side(sides: str, words: Sequence[str], backbones: Sequence[str])
         raise InputError(f"-S {word}: {OPTION} has image sizes to choose from; give either")
     by_side: dict[int, Resolved] = {}
     for text in (each.strip() for each in sides.split(",")):
-        if not re.fullmatch(r"[0-9]{1,5}", text):
+        if not re.fullmatch(r"[0-9]{1,9}", text):
             raise InputError(f"{OPTION}: {text!r} is no whole number of pixels; give sizes like --sizes 96,160,224")
         if int(text) in by_side:
             raise InputError(f"{OPTION}: {int(text)} is there twice; give each image size once")

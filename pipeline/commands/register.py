@@ -41,8 +41,8 @@ def command(folder: Path, alias: str, name: str | None, force: bool) -> None:
     if before and force and replaces_others and not given:
         # Folders of one name may hold anything.
         raise InputError(
-            f"{name} version {before.number}, which has the alias {alias}, is of other images, or of these at another size; "
-            f"--name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
+            f"{name} version {before.number}, which has the alias {alias}, is of other images, or of these at another "
+            f"size; --name {shell.quote(name)} --force replaces it all the same, and another --name keeps both"
         )
     named = f"--name {shell.quote(name)} " if replaces_others and not given else ""
     way_out = f"{named}--force registers it anyway"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.advice.halving import Round
-from pipeline.commands import advise, affording
+from pipeline.commands import advise, affording, orbweaver
 from pipeline.commands.pricing import Price
 from pipeline.core.errors import InputError
 
@@ -49,6 +49,22 @@ def test_hours_pay_all_that_a_plan_takes(limit: float) -> None:
         paid += one.candidates * (one.repeats - before)
         before = one.repeats
     assert 10 * paid + PRICE.last(3, rounds[-1].repeats) <= limit
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["advise", "--hours", "nan"], "'--hours': nan is not in the range 0<x<=8760"),
+        (["advise", "--hours", "1e9"], "'--hours': 1000000000.0 is not in the range"),
+        (["advise", "--trainings", "1000000"], "'--trainings': 1000000 is not in the range 1<=x<=100000"),
+        (["bundle", "--final", "--calibration", "nan"], "'--calibration': nan is not in the range 0<=x<=0.5"),
+    ],
+)
+def test_what_no_plan_could_use_is_refused_at_once(words: list[str], line: str) -> None:
+    """More hours than a year has would be planned for minutes, and no comparison with nan holds."""
+    done = CliRunner().invoke(orbweaver, words)
+    assert done.exit_code == 2
+    assert line in done.stderr
 
 
 def test_the_hours_that_are_asked_for_are_enough() -> None:
