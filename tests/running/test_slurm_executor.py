@@ -227,11 +227,11 @@ def test_why_slurm_ended_a_job_is_said_from_the_log_after_slurm_has_forgotten_it
     line: str, state: str, cluster: Cluster
 ) -> None:
     executor, listed, _ = begun(cluster, "a")
-    cluster.log("c0", f"Running stage 'train@1':\ntrain: error: no room\nslurmstepd: error: {line}\n")
+    cluster.log("c0", f"Running stage 'train@1':\ntrain: error: no room\nslurmstepd-n1: error: {line}\n")
     cluster.queue("7_0 FAILED NonZeroExitCode")
     executor.state([listed[0].experiment])
     cluster.queue()
-    words = f"{scheduler.ENDS[state]} (SLURM: {state}; log: " if state else f"slurmstepd: error: {line} (log: "
+    words = f"{scheduler.ENDS[state]} (SLURM: {state}; log: " if state else f"slurmstepd-n1: error: {line} (log: "
     assert shown(cluster, listed)["c0"].reason.startswith(words)
 
 

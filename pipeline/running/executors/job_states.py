@@ -13,7 +13,7 @@ from pipeline.running.executors.submitted import RECORD, Submitted
 # DVC's words for a stage that SIGKILL has ended.
 KILLED = "exited with -9"
 # SLURM's own line in the log of a job that it has ended, and the state that it stands for.
-LAST_WORDS = re.compile(r"^slurmstepd: error: \*\*\* .*CANCELLED AT \S+(?: DUE TO ([A-Z ]+).*)? \*\*\*")
+LAST_WORDS = re.compile(r"^slurmstepd\S*: error: \*\*\* .*CANCELLED AT \S+(?: DUE TO ([A-Z ]+).*)? \*\*\*")
 CAUSES = {None: "CANCELLED", "TIME LIMIT": "TIMEOUT", "PREEMPTION": "PREEMPTED", "NODE FAILURE": "NODE_FAIL"}
 
 
