@@ -220,6 +220,14 @@ def test_a_new_row_is_all_that_a_new_score_takes(monkeypatch):
     assert "error_rate (%)" in compare.as_text(result)
 
 
+@pytest.mark.parametrize("value", [float("nan"), -1.0, 1.5])
+def test_a_score_that_its_row_rules_out_is_refused(monkeypatch, value):
+    row = Score(title="own", description="of one's own", compute=lambda _: value)
+    monkeypatch.setitem(SCORES, "own", row)
+    with pytest.raises(InputError, match=rf"^score 'own': {value} is no number from 0 to 1\.0; mend its function$"):
+        scores(ACTUAL, _logits(PREDICTED, 3), CLASSES)
+
+
 def test_a_score_is_at_best_one_unless_its_row_says_otherwise(many):
     actual, logits = many
     result = scores(actual, 1000 * logits, list("abcdefg"))

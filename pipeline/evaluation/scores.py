@@ -1,7 +1,7 @@
 """Table of scores, each computed from the actual classes and the network's logits."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +150,7 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
         support (images); confusion: K rows (actual) of K counts (predicted); reliability: see `calibration`.
 
     Raises:
-        InputError: for no image, or logits that are not finite.
+        InputError: for no image, logits that are not finite, or a score that its row rules out.
         ValueError: for shapes that do not fit each other.
 
     >>> result = scores(np.array([0, 0, 1, 1]), np.array([[2, 1], [0, 1], [0, 3], [1, 2]]), ["cat", "dog"])
@@ -162,6 +162,7 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
     _check(actual, logits, classes)
     predictions = Predictions(actual, logits)
     values = {name: row.compute(predictions) for name, row in SCORES.items()}
+    _check_range(values)
     each = map(_one_class, predictions.precision, predictions.recall, predictions.f1, predictions.support)
     return {
         **{name: value for name, value in values.items() if value is not None},
@@ -174,6 +175,15 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:
     return {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
+
+
+def _check_range(values: Mapping[str, float | None]) -> None:
+    """Refuse what no table or comparison could use: not a number, below 0, or above what its row says."""
+    for name, value in values.items():
+        highest = SCORES[name].highest
+        # Sums of probabilities may be above one by their rounding.
+        if value is not None and not 0 <= value <= highest * (1 + 1e-9):
+            raise InputError(f"score {name!r}: {value} is no number from 0 to {highest}; mend its function")
 
 
 def _check(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> None:

@@ -21,13 +21,17 @@ class AwayError(InputError):
 
 
 @contextmanager
-def told_in_a_line() -> Iterator[None]:
-    """Turn what a store can fail with into an `InputError` that names the store; `AwayError` where it is away."""
+def told_in_a_line(model: str = "") -> Iterator[None]:
+    """Turn what a store can fail with into an `InputError` that names the store; `AwayError` where it is away.
+
+    Args:
+        model: the registered model that is read or written; empty for runs of the experiment.
+    """
     try:
         yield
     except _failures() as error:
         kind = AwayError if (reason := _away(error)) else InputError
-        raise kind(f"{shown(uri())}: {reason or _refused(error) or _reason(error)}") from None
+        raise kind(f"{shown(uri())}: {reason or _refused(error, model) or _reason(error)}") from None
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -58,7 +62,7 @@ def _away(error: Exception) -> str:
     return ""
 
 
-def _refused(error: Exception) -> str:
+def _refused(error: Exception, model: str) -> str:
     """Return what a server asks for that refuses this user; "" for any other error."""
     from mlflow.utils.credentials import read_mlflow_creds
 
@@ -70,6 +74,11 @@ def _refused(error: Exception) -> str:
             return f"refuses the user {user!r} with this password (401): see {USER} and {PASSWORD}"
         case 403:
             name = os.environ.get(EXPERIMENT) or NAME
+            if model:
+                return (
+                    f"the user {user!r} may not do this (403): an admin of the server can give MANAGE on the "
+                    f"registered model {model!r} and the experiment {name!r}, or --name names a model of your own"
+                )
             return (
                 f"the user {user!r} may not do this (403): an admin of the server can give MANAGE on the experiment "
                 f"{name!r}, or {EXPERIMENT} names one of your own"

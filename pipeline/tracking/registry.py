@@ -51,7 +51,7 @@ def version_of(name: str, alias: str) -> Version | None:
     """
     check_alias(alias)
     quieten()
-    with told_in_a_line(), opened() as store:
+    with told_in_a_line(model=name), opened() as store:
         found = _aliased(store, _quoted(name), alias)
         if found is None:
             return None
@@ -86,7 +86,7 @@ def register(folder: Path, *, name: str, alias: str, expected: str | None) -> st
     check_alias(alias)
     model, key = models.log_bundle(folder).model, models.content_key(folder)
     said = parse((folder / FILE).read_bytes(), folder / FILE)
-    with told_in_a_line(), opened() as store:
+    with told_in_a_line(model=name), opened() as store:
         # No version is made in vain.
         _check_unmoved(_aliased(store, _quoted(name), alias), expected, key, name, alias)
         if not _is_registered(store, _quoted(name)):

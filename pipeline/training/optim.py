@@ -1,13 +1,15 @@
 """Optimizer of the parameters that train, and its learning-rate schedule."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from pipeline.core.errors import InputError
 from pipeline.training import optimizers, schedules
 
 
@@ -42,7 +44,7 @@ def make_optimizer(
         lr: the first learning rate.
         factors: the factor of `lr` by group; 1 for groups that are not named.
     """
-    optimizer: Optimizer = getattr(optimizers, settings.optimizer)(
+    optimizer: Optimizer = _function(optimizers, settings.optimizer)(
         [
             {"params": list(parameters), "lr": lr * factors.get(name, 1.0), "name": name}
             | ({"weight_decay": 0.0} if name == REGULARIZER else {})
@@ -54,6 +56,18 @@ def make_optimizer(
         **settings.optimizer_options,
     )
     return optimizer
+
+
+def _function(module: ModuleType, name: str) -> Callable[..., Any]:
+    """Return the function of a row, which has its name.
+
+    Raises:
+        InputError: where the module has none.
+    """
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if function is None:
+        raise InputError(f"{name!r} has a row in training/table.py and no function of this name in {module.__name__}")
+    return function
 
 
 def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
@@ -72,7 +86,7 @@ def make_schedule(optimizer: Optimizer, settings: Settings, parts: Sequence[int]
             `exponential` run through all.
         done: number of those iterations that earlier phases have used.
     """
-    factor: schedules.Factor = getattr(schedules, settings.schedule)(parts, **settings.schedule_options)
+    factor: schedules.Factor = _function(schedules, settings.schedule)(parts, **settings.schedule_options)
     return LambdaLR(optimizer, lambda step: factor(done + step))
 
 

@@ -1,10 +1,9 @@
 """Tables of the choices in a recipe's `train` section; importing them imports no torch.
 
-The loop needs torch, numpy and tqdm alone, so it cannot read these rows: it calls the function that has a row's name,
-in the module that the row's `make` names.
+The loop needs torch, numpy and tqdm alone, so it cannot read these rows: an optimizer is the function of its name in
+`optimizers.py`, a schedule that in `schedules.py`, with the row's options by keyword.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -53,61 +52,43 @@ class ExponentialOptions(Section):
     every: Annotated[Real, Field(gt=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Factory(Choice):
-    """A row: a function that takes its options by keyword.
-
-    Attributes:
-        make: the function, as "module:attribute".
-    """
-
-    make: str
-
-
-OPTIMIZERS: dict[str, Factory] = {
-    "adam": Factory(
+OPTIMIZERS: dict[str, Choice] = {
+    "adam": Choice(
         title="Adam",
         description="weight decay is added to the gradient",
         options="pipeline.training.table:AdamOptions",
-        make="pipeline.training.optimizers:adam",
     ),
-    "adamw": Factory(
+    "adamw": Choice(
         title="AdamW",
         description="Adam with weight decay that is separate from the gradient",
         options="pipeline.training.table:AdamOptions",
-        make="pipeline.training.optimizers:adamw",
     ),
-    "sgd": Factory(
+    "sgd": Choice(
         title="SGD",
         description="stochastic gradient descent with plain or Nesterov momentum",
         options="pipeline.training.table:SgdOptions",
-        make="pipeline.training.optimizers:sgd",
     ),
 }
 
-SCHEDULES: dict[str, Factory] = {
-    "constant": Factory(
+SCHEDULES: dict[str, Choice] = {
+    "constant": Choice(
         title="a constant rate",
         description="the learning rate stays the same",
-        make="pipeline.training.schedules:constant",
     ),
-    "step": Factory(
+    "step": Choice(
         title="steps",
         description="the learning rate is multiplied by `factor` after each fraction of the budget in `at`",
         options="pipeline.training.table:StepOptions",
-        make="pipeline.training.schedules:step",
     ),
-    "cosine": Factory(
+    "cosine": Choice(
         title="a cosine",
         description="the learning rate falls along half a cosine to `final` times its first value",
         options="pipeline.training.table:CosineOptions",
-        make="pipeline.training.schedules:cosine",
     ),
-    "exponential": Factory(
+    "exponential": Choice(
         title="an exponential",
         description="the learning rate falls in each iteration, by `factor` per fraction `every` of the budget",
         options="pipeline.training.table:ExponentialOptions",
-        make="pipeline.training.schedules:exponential",
     ),
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.core.errors import InputError
-from pipeline.tracking import failures, models, saving, store
+from pipeline.tracking import failures, models, registry, saving, store
 from pipeline.tracking.failures import AwayError
 
 
@@ -73,6 +73,13 @@ def test_a_user_who_is_refused_is_named_and_the_password_is_not(clone, monkeypat
     said = line(monkeypatch, f"http://{refusing}/{status}")
     assert reason in said
     assert "secret" not in said
+
+
+def test_of_a_model_that_is_another_users_the_model_is_named(clone, monkeypatch, refusing):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{refusing}/403")
+    with pytest.raises(InputError, match=r"MANAGE on the registered model 'orbweaver-owls' and .*, or --name names a"):
+        registry.version_of("orbweaver-owls", "champion")
 
 
 def test_a_gateway_without_its_server_is_one_that_is_away(clone, monkeypatch, refusing):
