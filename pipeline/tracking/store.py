@@ -102,8 +102,9 @@ def _experiment(client: "MlflowClient", place: str) -> str:
         return _made_experiment(client, name, artifacts)
     if database_at(place) == paths.root() / paths.MLFLOW_DATABASE and experiment.artifact_location != artifacts:
         raise InputError(
-            f"{shown(place)}: made in another folder, as it keeps artifacts in {experiment.artifact_location}; delete "
-            "it, and `orbweaver sync` makes it again"
+            f"{shown(place)}: made in another folder, as it keeps artifacts in {experiment.artifact_location}; move "
+            "the project back there, or delete the file, and `orbweaver sync` makes the runs again, but not the "
+            "registered models"
         )
     return str(experiment.experiment_id)
 

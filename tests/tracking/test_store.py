@@ -103,7 +103,7 @@ def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, mon
     monkeypatch.chdir(tmp_path / "moved")
     with pytest.raises(
         InputError,
-        match=r"made in another folder, as it keeps artifacts in file://.*clone.*/mlruns.*; delete it, and `orb",
+        match=r"made in another folder, as it keeps artifacts in file://.*clone.*/mlruns.*; move the project back ",
     ):
         tracking.initialize()
 
