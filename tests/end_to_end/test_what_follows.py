@@ -184,6 +184,31 @@ def test_after_a_merge_either_side_of_the_generated_files_will_do(stubbed: Clone
 
 
 @pytest.mark.slow
+def test_an_experiment_is_shared_with_a_clone_also_if_it_is_older_than_its_remote(
+    stubbed: Clone, tmp_path: Path
+) -> None:
+    origin, place = tmp_path / "origin.git", {"s3://bucket/orbweaver": str(tmp_path / "store")}
+    stubbed.run("git", "init", "--quiet", "--bare", str(origin))
+    stubbed.run("git", "remote", "add", "origin", str(origin))
+    stubbed.run("dvc", "exp", "run", "-n", "older", *sets("freeze=3b"))
+    stubbed.run("git", "restore", ".")
+    stubbed.typed("dvc remote add -d store s3://bucket/orbweaver", put=place)
+    stubbed.typed('git commit -m "A remote for DVC" .dvc/config')
+    stubbed.typed("dvc exp run -n last-block -S freeze=3c")
+    stubbed.run("git", "push", "--quiet", "origin", "HEAD:main")
+    stubbed.typed("dvc exp push origin last-block")
+    stubbed.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    stubbed.run("dvc", "exp", "push", "origin", "older")
+    stubbed.run("git", "clone", "--quiet", "--branch", "main", str(origin), str(tmp_path / "other"))
+    other = Clone(tmp_path / "other", tmp_path)
+    other.run("dvc", "exp", "pull", "origin", "last-block")
+    other.run("dvc", "remote", "add", "--local", "-d", "store", str(tmp_path / "store"))
+    other.run("dvc", "exp", "pull", "origin", "older")
+    shared = other.run("orbweaver", "compare", "last-block", "older")
+    assert shared == stubbed.run("orbweaver", "compare", "last-block", "older")
+
+
+@pytest.mark.slow
 def test_metrics_of_two_commits_are_compared_without_dvcs_cache(stubbed: Clone, tmp_path: Path) -> None:
     stubbed.run("dvc", "exp", "run", *sets("freeze=3c"))
     stubbed.commit()
