@@ -143,7 +143,8 @@ def fitted(name: str, examples: Examples, *, seed: int, repeats: int = folds.REP
         InputError: for too few images, see `folds.folds`.
     """
     row = PROBES[name]
-    with one_thread(), warnings.catch_warnings():
+    # The spread within classes is 0/0 where each has a single image, and only the mean is used.
+    with one_thread(), warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # Of features that are the same in all images of a class, as those behind a ReLU are.
         warnings.filterwarnings("ignore", "self.within_class_std_dev_")
         prepare = row.prepare()

@@ -10,6 +10,7 @@ from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.networks import strategies
 from pipeline.networks.strategies import HEAD
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.material import Material, Probe
@@ -64,6 +65,9 @@ def sentence(material: Material) -> str | None:
 def words(found: Standing, repeats: Sequence[Repeat]) -> str:
     """Return what training is worth beside the probe, and what may be why, as words that go on in a sentence."""
     what = "the trained head" if _is_head_alone(repeats) else "fine-tuning"
+    if repeats[0].record.recipe.network.freeze == strategies.PROBE:
+        # Both are solved on the same features, with other strengths; what training may lack does not apply.
+        return f"the solved head {_verdict(found)}"
     return f"{what} {_verdict(found)} {_why(repeats, found)}".strip()
 
 

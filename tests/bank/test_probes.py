@@ -119,6 +119,12 @@ def test_a_class_with_a_single_image_is_judged_and_not_refused() -> None:
     assert 0 <= nested.estimates(given, name="")["mean"].mean <= 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_classes_of_a_single_image_each_have_a_mean_without_a_warning() -> None:
+    given = examples(1, 1, 1, distance=50.0)
+    assert probes.fitted("mean", given, seed=0).predict(given.features).tolist() == [0, 1, 2]
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("counts", [(1, 1), (5, 1), (9,)])
 def test_too_few_images_for_a_cross_validation_are_refused(counts: tuple[int, ...]) -> None:

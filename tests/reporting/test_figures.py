@@ -5,6 +5,7 @@ from functools import cache
 from html import unescape
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown
-from pipeline.reporting.figures.curves import accuracy_limits
+from pipeline.reporting.figures.curves import accuracy_limits, begin_at_zero
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
 
@@ -175,6 +176,16 @@ def test_ticks_are_round_percents_that_no_accuracy_exceeds(mean, ticks):
         written = texts(drawn)
         # The ticks of the horizontal axis come first.
         assert [text for text in written[written.index("epoch") + 1 :] if text[0].isdigit()] == ticks
+
+
+def test_the_highest_loss_of_a_narrow_range_is_below_the_upper_end():
+    """Five percent of the range of the values alone would cut its marker."""
+    figure = plt.figure()
+    axes = figure.add_subplot()
+    axes.plot([1, 2], [2.2, 2.19])
+    begin_at_zero(axes)
+    assert axes.get_ylim() == pytest.approx((0, 2.2 * 1.05))
+    plt.close(figure)
 
 
 def test_losses_of_several_methods_begin_at_zero():

@@ -49,6 +49,12 @@ def test_a_head_below_the_probe_is_told_with_what_may_be_why():
     )
 
 
+def test_a_probe_of_ones_own_is_no_fine_tuning():
+    text = told([20, 21, 19], [50, 50, 50], {"network.freeze": "probe"})
+    assert text.startswith("The solved head is 50.0 points (")
+    assert text.endswith("which takes seconds.")
+
+
 def test_fine_tuning_below_the_probe_is_told_too():
     assert "So training took away more than it gave" in told([20, 21, 19], [50, 50, 50])
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -38,7 +39,7 @@ def loss_curves(
         _series(axes, curves, "loss", theme, unit)
         _mark_phases(axes, starts, theme)
         axes.set(xlabel=unit, ylabel="loss (mean an image)")
-        axes.set_ylim(bottom=0)
+        begin_at_zero(axes)
         axes.legend(frameon=False)
         save(figure, out, theme.form)
     return out.getvalue()
@@ -74,6 +75,14 @@ def accuracy_curves(
         axes.legend(frameon=False)
         save(figure, out, theme.form)
     return out.getvalue()
+
+
+def begin_at_zero(axes: Axes) -> None:
+    """Have the axis begin at 0, and leave room above the highest value: the margin is a part of the whole range."""
+    if np.isfinite(axes.dataLim.get_points()).all():
+        axes.update_datalim([(axes.dataLim.x0, 0.0)])
+        axes.autoscale_view()
+    axes.set_ylim(bottom=0)
 
 
 def _series(axes: Axes, curves: Mapping[str, Curve], quantity: str, theme: Theme, unit: str) -> None:
@@ -151,7 +160,7 @@ def methods(
         if percent:
             _fit_percent(axes, accuracy_limits(curves.values()))
         else:
-            axes.set_ylim(bottom=0)
+            begin_at_zero(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
         figure.legend(loc="outside right upper", frameon=False)
