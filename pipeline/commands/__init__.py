@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "Predict the class of images, with probability and uncertainty.",
     "register": "Register BUNDLE in MLflow's model registry, and set the alias.",
     "reproduce": "Repeat RUN from scratch and compare every output bit by bit.",
+    "score": "Score bundles on new labeled photographs, and compare them.",
     "study": "Run and report named tables of experiments, such as a paper's.",
     "sync": "Bring MLflow up to date with the files in `metrics`.",
 }

@@ -1,6 +1,8 @@
 """A bundle made, carried to another repository and loaded there, by the commands of docs/into-use.md."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,22 @@ def test_a_bundle_is_made_anew_for_another_network_alone(bundled: Clone) -> None
     assert (bundled.root / "models/bundle/bundle.json").stat().st_mtime_ns == made
     bundled.typed("orbweaver bundle --ensemble")
     assert said(bundled).kind == "ensemble"
+
+
+def test_a_bundle_is_scored_on_new_photographs_beside_the_one_in_use(bundled: Clone) -> None:
+    """The drawn spiders of its own test part stand for new ones, so that the scores are known."""
+    root = bundled.root
+    rows = (root / "metrics/evaluate/1/predictions.csv").read_text(encoding="utf-8").splitlines()[1:]
+    for path, label in (row.split(",")[:2] for row in rows):
+        file = root / "new" / label / Path(path).name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / "data/collected/images" / path, file)
+    printed = bundled.typed("orbweaver score models/bundle --photographs new")
+    accuracy = json.loads((root / "metrics/evaluate/1/scores.json").read_text(encoding="utf-8"))["accuracy"]
+    assert re.search(rf"^models/bundle +{len(rows)} .* {100 * accuracy:.2f} ", printed, re.MULTILINE)
+    shutil.copytree(root / "models/bundle", root / "in-use")
+    printed = bundled.typed("orbweaver score in-use models/bundle --photographs new")
+    assert re.search(r"^in-use - models/bundle +\+0\.0 .* no detectable difference$", printed, re.MULTILINE)
 
 
 def test_a_final_network_has_seen_all_images_but_those_that_calibrate_it_and_has_no_score(clone: Clone) -> None:

@@ -41,6 +41,10 @@ class Entry(NamedTuple):
     group: str
 
 
+# What is said of a file that no table lists.
+NOTHING = Entry("", "", "")
+
+
 class Metadata(NamedTuple):
     """The table of a folder.
 
@@ -67,7 +71,7 @@ class Metadata(NamedTuple):
 
     def entry(self, path: str) -> Entry:
         """Return what the table says of a file; nothing of one that it does not list."""
-        return self.entries.get(_plain(path), Entry("", "", ""))
+        return self.entries.get(_plain(path), NOTHING)
 
     def missing(self, path: str) -> str:
         """Return why a file cannot be used as far as the table goes; "" where it can."""

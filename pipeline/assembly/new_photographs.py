@@ -1,0 +1,139 @@
+"""Bundles scored on labeled photographs that are new to them, one beside the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bundles.applying import apply
+from pipeline.bundles.bundle import Bundle
+from pipeline.bundles.predictions import Prediction
+from pipeline.core.errors import InputError
+from pipeline.datasets.collect import metadata, parts
+from pipeline.datasets.collect.listing import quoted, walk
+from pipeline.evaluation import scores
+from pipeline.evaluation.compare.experiments import Experiment, Trial
+
+# Features so near those of a training photograph are its own: rounded to float16 they are up to 0.03 from themselves.
+# Other photographs have some tenths.
+SAME = 0.04
+# Of whom there is but one: the network, as it is.
+ONLY = 1
+
+
+class Labeled(NamedTuple):
+    """A photograph with its class, and its group, "" where the user named none."""
+
+    file: Path
+    label: str
+    group: str
+
+
+class Scored(NamedTuple):
+    """What a bundle says of labeled photographs.
+
+    Attributes:
+        experiment: the bundle as `comparison.compare` takes it, with a single trial.
+        scores: as `scores.scores` returns them, of the bundle's probabilities.
+        unusable: why a file cannot be used, by its path.
+        seen: files whose features are those of a training photograph; None where the bundle has none to tell by.
+    """
+
+    experiment: Experiment
+    scores: Mapping[str, Any]
+    unusable: Mapping[str, str]
+    seen: Sequence[str] | None
+
+
+def labeled(folder: Path) -> list[Labeled]:
+    """Return the labeled photographs of a folder, sorted: its class folders', or those of its metadata.csv.
+
+    Of a folder with parts these are its test part's.
+
+    Raises:
+        InputError: for a folder without any.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one with a folder for each class, or with {metadata.NAME}")
+    table = metadata.read(folder)
+    found = []
+    if table and table.has("label"):
+        for file in walk(folder):
+            entry = table.entry(file.relative_to(folder).as_posix())
+            if entry.label and entry.part in ("", parts.TEST):
+                found.append(Labeled(file, entry.label, entry.group))
+    else:
+        for one in parts.class_folders(folder):
+            for file in walk(one.folder):
+                entry = table.entry(file.relative_to(folder).as_posix()) if table else metadata.NOTHING
+                if (entry.part or one.part) in ("", parts.TEST):
+                    found.append(Labeled(file, one.label, entry.group))
+    if not found:
+        raise InputError(f"{folder}: no labeled photograph; put them into a folder for each class, or list them")
+    return sorted(found)
+
+
+def check_labels(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> None:
+    """Refuse a class that a network does not know: it could not be right.
+
+    Raises:
+        InputError: naming it and those that it knows.
+    """
+    known = set(classes)
+    if other := next((one.label for one in photographs if one.label not in known), None):
+        raise InputError(
+            f"{folder}: the class {quoted(other)} is none of the bundle's ({', '.join(map(quoted, classes))}); rename "
+            "it, or leave its photographs out"
+        )
+
+
+def score(
+    name: str, loaded: Bundle, photographs: Sequence[Labeled], on_batch: Callable[[int], object] = lambda _: None
+) -> Scored:
+    """Score a bundle on labeled photographs, each decoded and predicted as `orbweaver predict` does.
+
+    Args:
+        name: what it is called.
+        loaded: the bundle.
+        photographs: of its classes.
+        on_batch: told how many files are done.
+
+    Raises:
+        InputError: where no file can be used.
+    """
+    classes = loaded.description.classes
+    said: list[Prediction] = []
+    with apply(loaded, [str(one.file) for one in photographs], top=len(classes)) as batches:
+        for batch in batches:
+            said += [one.prediction for one in batch]
+            on_batch(len(batch))
+    usable = [(one, each) for one, each in zip(photographs, said, strict=True) if not each.error]
+    unusable = {each.path: each.error for each in said if each.error}
+    if not usable:
+        file, reason = next(iter(unusable.items()))
+        raise InputError(f"no photograph can be used, the first is {file}: {reason}")
+    place = {label: number for number, label in enumerate(classes)}
+    actual = np.array([place[one.label] for one, _ in usable])
+    values = scores.scores(actual, _logits([each for _, each in usable], place), classes)
+    trial = Trial(
+        right={str(one.file): each.label == one.label for one, each in usable},
+        train=loaded.description.origin.parts.get("train", ONLY),
+        scores={key: values[key] for key in scores.SCORES if key in values},
+        groups={str(one.file): one.group for one, _ in usable if one.group},
+    )
+    doubts = [(each.path, each.doubt) for _, each in usable]
+    tells = loaded.certainty is not None
+    seen = [path for path, doubt in doubts if doubt and doubt.distance <= SAME] if tells else None
+    return Scored(Experiment(name, {ONLY: trial}), values, unusable, seen)
+
+
+def _logits(said: Sequence[Prediction], place: Mapping[str, int]) -> NDArray[np.float64]:
+    """Return the logarithms (n, K) of the probabilities; the smallest number in place of that of 0."""
+    probabilities = np.zeros((len(said), len(place)))
+    for row, one in enumerate(said):
+        for guess in one.top:
+            probabilities[row, place[guess.label]] = guess.probability
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(probabilities), np.finfo(np.float64).min)

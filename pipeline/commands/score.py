@@ -1,0 +1,173 @@
+"""`orbweaver score`: bundles on new labeled photographs, one beside the other."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from pipeline.bundles import contents
+from pipeline.core.counting import counted
+from pipeline.core.errors import InputError
+from pipeline.evaluation.compare import comparison, pairs
+from pipeline.evaluation.compare.experiments import Comparison, Pair
+from pipeline.evaluation.scores import SCORES
+from pipeline.reporting import confidence_intervals
+from pipeline.reporting.tables import Table
+from pipeline.reporting.text_tables import aligned
+
+if TYPE_CHECKING:
+    from pipeline.assembly.new_photographs import Scored
+
+
+# In place of a number that there is none of.
+NONE = "–"
+
+
+@click.command(name="score")
+@click.argument("bundles", nargs=-1, required=True, metavar="BUNDLE...", type=click.Path(path_type=Path))
+@click.option(
+    "--photographs",
+    "folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A folder of new photographs, with a folder for each class, or with metadata.csv.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool) -> None:
+    """Score bundles on new labeled photographs, and compare them.
+
+    The photographs are to be new to all bundles: of those that a network was trained on, the scores say nothing. Of a
+    folder with the parts train and test, the test part is used. Intervals are over photographs; groups that
+    metadata.csv names count as one.
+    """
+    from pipeline.assembly import new_photographs
+    from pipeline.bundles import bundle
+
+    if len(set(bundles)) < len(bundles):
+        raise InputError(f"{' '.join(map(str, bundles))}: one bundle is given twice; give each once")
+    photographs = new_photographs.labeled(folder)
+    for place in bundles:
+        new_photographs.check_labels(photographs, contents.describe(place).classes, folder)
+    scored = []
+    for place in bundles:
+        with tqdm(total=len(photographs), desc=str(place), unit=" images", disable=None, leave=False) as progress:
+            loaded = bundle.load(place, device=device)
+            scored.append(new_photographs.score(str(place), loaded, photographs, progress.update))
+    compared = comparison.compare([one.experiment for one in scored])
+    for line in remarks(scored):
+        click.echo(f"score: {line}", err=True)
+    if as_json:
+        click.echo(json.dumps(as_data(scored, compared), indent=2, ensure_ascii=False))
+    else:
+        click.echo(as_text(scored, compared))
+
+
+def remarks(scored: "Sequence[Scored]") -> list[str]:
+    """Return lines on files that cannot be used, and on photographs that are not new."""
+    lines = [f"{path}: {reason}" for path, reason in scored[0].unusable.items()]
+    for one in scored:
+        name = one.experiment.name
+        if one.seen is None:
+            lines.append(f"{name}: averages several networks, and has nothing to tell its training photographs by")
+        elif one.seen:
+            first = ", ".join(one.seen[:3])
+            lines.append(
+                f"{name}: {counted(len(one.seen), 'photograph')} not new to it, such as {first}: its network was "
+                "trained on them, or on copies; leave them out"
+            )
+    return lines
+
+
+def as_data(scored: "Sequence[Scored]", compared: Comparison) -> dict[str, Any]:
+    """Return the scores and comparisons as plain data."""
+    bundles = [
+        {
+            "bundle": one.experiment.name,
+            "interval": summary.interval and list(summary.interval),
+            "unusable": dict(one.unusable),
+            "not_new": None if one.seen is None else list(one.seen),
+            **one.scores,
+        }
+        for one, summary in zip(scored, compared.summaries, strict=True)
+    ]
+    return {"bundles": bundles, "pairs": [_pair_data(pair) for pair in compared.pairs]}
+
+
+def _pair_data(pair: Pair) -> dict[str, Any]:
+    [tested] = pair.mcnemar.values()
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "difference": pair.difference,
+        "interval": pair.bootstrap and list(pair.bootstrap),
+        "only_a_right": tested.only_a,
+        "only_b_right": tested.only_b,
+        "p": pair.p,
+        "holm": pair.holm,
+        "better": pair.better,
+        "verdict": pair.verdict,
+    }
+
+
+def as_text(scored: "Sequence[Scored]", compared: Comparison) -> str:
+    """Return them as text: a row a bundle, the classes of each, and each pair."""
+    names = [name for name in SCORES if all(name in one.scores for one in scored)]
+    header = ("bundle", "photographs", "95 % interval", *(f"{SCORES[name].title}{SCORES[name].unit}" for name in names))
+    rows = [
+        (
+            one.experiment.name,
+            f"{one.scores['test_images']:,}",
+            confidence_intervals.percents(summary.interval),
+            *(_shown(one.scores[name], name) for name in names),
+        )
+        for one, summary in zip(scored, compared.summaries, strict=True)
+    ]
+    tables = [Table(header, rows, numbers_from=1), *map(_classes, scored)]
+    tables += [_pairs(compared.pairs)] if compared.pairs else []
+    readings = list(filter(None, map(pairs.reading, compared.pairs)))
+    return "\n\n".join(["\n".join(aligned(table)) for table in tables] + readings)
+
+
+def _shown(value: Any, name: str) -> str:
+    return SCORES[name].shown(value) if math.isfinite(value) else NONE
+
+
+def _classes(one: "Scored") -> Table:
+    classes: Mapping[str, Mapping[str, float]] = one.scores["classes"]
+    rows = [
+        (
+            name,
+            f"{values['support']:,}",
+            f"{100 * values['recall']:.1f}" if values["support"] else NONE,
+            f"{100 * values['precision']:.1f}" if values["support"] else NONE,
+        )
+        for name, values in classes.items()
+    ]
+    header = (f"class, by {one.experiment.name}", "photographs", "recall (%)", "precision (%)")
+    return Table(header, rows, numbers_from=1)
+
+
+def _pairs(compared: Sequence[Pair]) -> Table:
+    only = ("only the first right", "only the second")
+    header = ("pair", "difference (points)", "95 % interval", "p", "p (Holm)", *only, "")
+    rows = []
+    for pair in compared:
+        [tested] = pair.mcnemar.values()
+        ends = pair.bootstrap
+        rows.append(
+            (
+                f"{pair.a} - {pair.b}",
+                f"{100 * pair.difference:+.1f}",
+                f"{100 * ends.low:.1f} to {100 * ends.high:.1f}" if ends else NONE,
+                *(NONE if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)),
+                f"{tested.only_a:,}",
+                f"{tested.only_b:,}",
+                pair.verdict,
+            )
+        )
+    return Table(header, rows, numbers_from=1)
