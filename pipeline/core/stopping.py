@@ -45,6 +45,15 @@ class StopRequest:
         self._patient_until = 0.0 if reason == signal.SIGINT.name else time.monotonic() + REPEATED_SECONDS
         return True
 
+    def end_all(self, what: str) -> None:
+        """End the process where Ctrl-C was noted and its work is done: DVC would go on with the next stage.
+
+        Raises:
+            StoppedError: then.
+        """
+        if self.reason == signal.SIGINT.name:
+            raise StoppedError(self, what)
+
 
 @contextmanager
 def noted() -> Iterator[StopRequest]:

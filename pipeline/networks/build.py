@@ -131,21 +131,9 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     if head.takes_maps:
         steps = [step for step in steps if step.stage != "pool"]
     features = shape[0] if is_map else shape[-1]
-    _check_classifier(model, row, plan)
+    row.check_classifier(model, plan.backbone)
     model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
     return Network(model, steps)
-
-
-def _check_classifier(model: nn.Module, row: Backbone, plan: Plan) -> None:
-    """Refuse a row whose classifier the network does not have: torch would add one beside its own."""
-    try:
-        model.get_submodule(row.classifier)
-    except AttributeError:
-        names = ", ".join(name for name, _ in model.named_children())
-        raise InputError(
-            f"backbone: {plan.backbone!r} names its classifier {row.classifier!r}, which the network does not have; it "
-            f"has {names}"
-        ) from None
 
 
 def _with_own_pool(model: nn.Module, row: Backbone, head: Head, plan: Plan, *, features: int, is_map: bool) -> Network:

@@ -1,7 +1,6 @@
 """Stage `train`: one repeat's network, from pre-trained values, on the training part alone."""
 
 import json
-import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -67,17 +66,14 @@ def main(arguments: list[str]) -> None:
         with paths.written_whole(paths.trained(repeat)) as target:
             target.mkdir()
             trained.save(target, recipe, network, data.classes)
-        end = first_values(network.model)
-        first = {"start": start, "trained": end, "random": random_values(recipe, repeat=repeat)}
+        ends = {"trained": first_values(network.model), "random": random_values(recipe, repeat=repeat)}
         sheet = augmentation_grid.augmented(recipe, data, parts["train"], repeat=repeat)
-        write_history(outcome, record, distributions(first), sheet)
+        write_history(outcome, record, distributions({"start": start} | ends), sheet)
         speed = inference_speed(recipe, network, classes=len(data.classes), on=on)
         measured = runtime_record(outcome, on, speed, data.sha256, beginning=beginning, naming=recipe.naming)
         write_runtime(measured, repeat=repeat)
         resumption.mark_trained(keeper, repeat)
-    if stop.reason == signal.SIGINT.name:
-        # A person wants all to end, and DVC would go on with the next stage.
-        raise stopping.StoppedError(stop, "after its last step; the same command goes on from there")
+    stop.end_all("after its last step; the same command goes on from there")
 
 
 def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:

@@ -7,12 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.core.errors import InputError
-from pipeline.core.shortening import cut
-from pipeline.datasets.prepared import balanced_draw
+from pipeline.datasets.prepared import balanced_draw, divided_classes
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
-# Of the names of classes in a message.
-LONGEST_LIST = 400
 # The last part of a draw's seed, so that the draws are independent of each other.
 _TEST_DRAW, _VAL_DRAW, _COUNT_DRAW, _INNER_DRAW, _FEWER_DRAW = range(5)
 
@@ -104,7 +101,7 @@ def split(
         training = _of(rows, parts, "train")
         kept = _fewer(training, train_fraction, (seed, 0 if own else number, _FEWER_DRAW))
         parts = {path: part for path, part in parts.items() if part != "train" or path in kept}
-    _check_parts(rows, parts, least="three" if inner else "two")
+    divided_classes.check(rows, parts, least="three" if inner else "two")
     return [Assigned(row.path, row.label, parts[row.path]) for row in rows if row.path in parts]
 
 
@@ -237,23 +234,3 @@ def _selected(order: Sequence[str], copies: Counter[str], fraction: float, decid
     if not selected and free and len(order) > 1:
         selected.add(min(free, key=copies.__getitem__))
     return selected
-
-
-def _check_parts(rows: Iterable[Row], parts: dict[str, str], *, least: str) -> None:
-    parts_of_class: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        parts_of_class[row.label].add(parts.get(row.path, ""))
-    lacking = {
-        label: part
-        for part in ("test", "train")
-        for label, present in sorted(parts_of_class.items())
-        if part not in present
-    }
-    if lacking:
-        (label, part), *others = sorted(lacking.items())
-        more = f"; the same of {cut(', '.join(repr(name) for name, _ in others), LONGEST_LIST)}" if others else ""
-        raise InputError(
-            f"class {label!r} has no image for the {part} part; it needs {least} different images, no near "
-            "duplicates of each other and not of one group, that are not in another class too; "
-            f"bring more, or leave the class out{more}"
-        )

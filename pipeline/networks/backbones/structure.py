@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.core.errors import InputError
 from pipeline.core.vision import models
 
 Values = dict[str, Tensor]
@@ -94,6 +95,25 @@ class Backbone:
     bundled_names: Mapping[str, str] = field(default_factory=dict)
     own_pool: bool = False
     channels_last: bool = False
+
+    def check_classifier(self, model: nn.Module, name: str) -> None:
+        """Refuse a classifier that the network does not have: torch would add one beside its own.
+
+        Args:
+            model: the network.
+            name: its row, for the message.
+
+        Raises:
+            InputError: naming the modules that it has.
+        """
+        try:
+            model.get_submodule(self.classifier)
+        except AttributeError:
+            known = ", ".join(child for child, _ in model.named_children())
+            raise InputError(
+                f"backbone: {name!r} names its classifier {self.classifier!r}, which the network does not have; it has "
+                f"{known}"
+            ) from None
 
 
 def any_size(build: Callable[..., nn.Module], **options: object) -> Callable[[int], nn.Module]:
