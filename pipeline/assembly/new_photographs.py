@@ -19,7 +19,7 @@ from pipeline.evaluation.compare.experiments import Experiment, Trial
 # Features so near those of a training photograph are its own: rounded to float16 they are up to 0.03 from themselves.
 # Other photographs have some tenths.
 SAME = 0.04
-# Of whom there is but one: the network, as it is.
+# A bundle is one network, as it is: it has no repeats.
 ONLY = 1
 
 
@@ -58,21 +58,18 @@ def labeled(folder: Path) -> list[Labeled]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one with a folder for each class, or with {metadata.NAME}")
     table = metadata.read(folder)
-    found = []
     if table and table.has("label"):
-        for file in walk(folder):
-            entry = table.entry(file.relative_to(folder).as_posix())
-            if entry.label and entry.part in ("", parts.TEST):
-                found.append(Labeled(file, entry.label, entry.group))
+        files = [(file, "", "") for file in walk(folder)]
     else:
-        for one in parts.class_folders(folder):
-            for file in walk(one.folder):
-                entry = table.entry(file.relative_to(folder).as_posix()) if table else metadata.NOTHING
-                if (entry.part or one.part) in ("", parts.TEST):
-                    found.append(Labeled(file, one.label, entry.group))
-    if not found:
+        files = [(file, one.label, one.part) for one in parts.class_folders(folder) for file in walk(one.folder)]
+    photographs = []
+    for file, label, part in files:
+        entry = table.entry(file.relative_to(folder).as_posix()) if table else metadata.NOTHING
+        if (label or entry.label) and (part or entry.part) in ("", parts.TEST):
+            photographs.append(Labeled(file, label or entry.label, entry.group))
+    if not photographs:
         raise InputError(f"{folder}: no labeled photograph; put them into a folder for each class, or list them")
-    return sorted(found)
+    return sorted(photographs)
 
 
 def check_labels(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> None:
@@ -98,7 +95,7 @@ def score(
         name: what it is called.
         loaded: the bundle.
         photographs: of its classes.
-        on_batch: told how many files are done.
+        on_batch: called with the number of files of each batch.
 
     Raises:
         InputError: where no file can be used.
@@ -119,7 +116,7 @@ def score(
     values = scores.scores(actual, _logits([each for _, each in usable], place), classes)
     trial = Trial(
         right={str(one.file): each.label == one.label for one, each in usable},
-        train=loaded.description.origin.parts.get("train", ONLY),
+        train=loaded.description.origin.parts["train"],
         scores={key: values[key] for key in scores.SCORES if key in values},
         groups={str(one.file): one.group for one, _ in usable if one.group},
     )

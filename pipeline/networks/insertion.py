@@ -105,7 +105,7 @@ def insert(network: Network, name: str, position: str | None, options: Mapping[s
     for site in sites:
         _check(site, name, row, image_size)
     modules = [row.make(site.shape[0], **options) for site in sites]
-    _check_kept(sites[0].shape, modules[0], name)
+    _check_shape(sites[0].shape, modules[0], name)
     return (_into_blocks if position == IN_BLOCKS else _as_steps)(network, sites, modules)
 
 
@@ -119,22 +119,22 @@ def _check(site: Site, name: str, row: Mechanism, image_size: int) -> None:
 
 
 @torch.no_grad()
-def _check_kept(shape: Sequence[int], module: Attention, name: str) -> None:
+def _check_shape(shape: Sequence[int], module: Attention, name: str) -> None:
     """Refuse a mechanism whose output has another shape than its input; two images tell maps (N, C) from (C, N)."""
     # Few positions: self-attention on a large map needs much memory.
     channels, *sides = shape
     x = torch.zeros(2, channels, *(min(side, CHECKED_SIDE) for side in sides), device=_device(module))
     mode, expected = module.training, tuple(x.shape)
     try:
-        kept = tuple(module.eval()(x).shape)
+        returned = tuple(module.eval()(x).shape)
     except (LookupError, RuntimeError, TypeError) as error:
         error.add_note(f"attention {name!r} fails for features of shape {expected}")
         raise
     finally:
         module.train(mode)
-    if kept != expected:
+    if returned != expected:
         raise InputError(
-            f"attention: {name!r} returns features of shape {kept} for {expected}, and has to keep the shape; see "
+            f"attention: {name!r} returns features of shape {returned} for {expected}, and has to keep the shape; see "
             "`weigh` in attention/contract.py for the shapes of maps"
         )
 
