@@ -1,6 +1,7 @@
 """A bundle that is in use stays where the next one is not made."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,8 +22,10 @@ WRITE = f"mkdir -p {paths.BUNDLE} && echo 1 > {paths.BUNDLE}/weights"
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project of DVC's with a bundle."""
     monkeypatch.chdir(tmp_path)
-    subprocess.run(("dvc", "init", "--quiet", "--no-scm"), check=True)
-    # As the project has it: what looks for updates goes on for seconds as a DVC at work.
+    # What looks for updates and sends reports goes on for seconds as a DVC at work.
+    quiet = os.environ | {"CI": "true", "DVC_NO_ANALYTICS": "true"}
+    subprocess.run(("dvc", "init", "--quiet", "--no-scm"), env=quiet, check=True)
+    # As the project has it.
     config = "[core]\n    no_scm = true\n    analytics = false\n    check_update = false\n"
     Path(".dvc/config").write_text(config, encoding="utf-8")
 
