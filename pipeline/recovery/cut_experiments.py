@@ -92,7 +92,19 @@ def _undo_run(root: Path, branch: str) -> str:
     # A stash's second parent is what was staged.
     cloning.git(root, "read-tree", f"{stash}^2" if stash else "HEAD")
     names = ", ".join(path for path, _ in files)
-    return f"{names} as before the run{kept_in(folder)}" if files else "its references are removed"
+    return f"{names} as before the run{kept_in(folder)}" if files else f"its references are removed{_left(root)}"
+
+
+def _left(root: Path) -> str:
+    """Return what params.yaml has beside what is committed, and how to take it back; empty where that is nothing.
+
+    It may be the user's, or of a run that was killed before this one, which began from what that one had left.
+    """
+    committed = stashes.content(root, "HEAD", paths.PARAMS.as_posix())
+    if committed is None or content_now(root / paths.PARAMS) == committed:
+        return ""
+    way_back = f"git restore --staged --worktree {paths.PARAMS}"
+    return f"; left as it is: {_differing(root, committed)}, which `{way_back}` takes back"
 
 
 def pending(root: Path) -> Iterator[Leftover]:

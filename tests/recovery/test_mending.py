@@ -185,6 +185,20 @@ def test_changes_of_an_earlier_run_that_the_user_took_back_stay_taken_back() -> 
     assert state() == ("refs/heads/main", PARAMS, "1\n", "")
 
 
+def test_settings_of_a_run_that_was_killed_before_the_last_one_are_named() -> None:
+    """The second run began from what the first had left, and took it for the user's."""
+    Path("code.py").write_text("1\n", encoding="utf-8")
+    of_the_first = PARAMS.replace("freeze: auto", "freeze: 3c")
+    Path("params.yaml").write_text(of_the_first, encoding="utf-8")
+    as_a_killed_run_leaves_it(of_the_first)
+    (line,) = mended()
+    assert line.endswith(
+        ": its references are removed; left as it is: freeze: 3c (was auto) in params.yaml, which "
+        "`git restore --staged --worktree params.yaml` takes back"
+    )
+    assert state() == ("refs/heads/main", of_the_first, "1\n", "")
+
+
 def test_settings_that_the_user_changed_after_the_kill_stay() -> None:
     as_a_killed_run_leaves_it(params="freeze: 2\nlr: 0.1\n")
     mended()
