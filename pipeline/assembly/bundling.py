@@ -12,7 +12,7 @@ from pipeline import tracking
 from pipeline.assembly import certain, recorded_scores, trained
 from pipeline.assembly.certain import Parts
 from pipeline.assembly.final_training import Final
-from pipeline.bundles import applying, card, contents, description
+from pipeline.bundles import applying, bundle, card, contents, description
 from pipeline.bundles.card import Figure
 from pipeline.bundles.description import (
     BundleOrigin,
@@ -61,13 +61,15 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
     said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
     split = digests.sha256(paths.split_file(numbers[0]))
     said = replace(said, scores=own_scores(repeats), origin=replace(said.origin, split_sha256=split))
-    recorded_scores.check(folder, said, data, numbers)
+    networks = bundle.assemble(folder, said, device=said.computation.device)
+    recorded_scores.check(networks, data, numbers)
     # Of several networks none but the first has features that the reference is of.
     if kind == "ensemble":
         seal(folder, said)
     else:
         early_stop = record.recipe.train.early_stop > 0
-        seal(folder, *certain.write(folder, said, data, certain.parts_of(data, numbers[0], early_stop=early_stop)))
+        parts = certain.parts_of(data, numbers[0], early_stop=early_stop)
+        seal(folder, *certain.write(folder, networks, said, data, parts))
 
 
 def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:
@@ -86,7 +88,8 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, da
     parts = {"train": len(final.train), "calibration": len(final.calibration)}
     said = describe("final", (member,), final.record, model, results, parts=parts)
     none = torch.empty(0, dtype=torch.long)
-    seal(folder, *certain.write(folder, said, data, Parts(final.train, final.calibration, none)))
+    network = bundle.assemble(folder, said, device=said.computation.device)
+    seal(folder, *certain.write(folder, network, said, data, Parts(final.train, final.calibration, none)))
 
 
 def seal(folder: Path, said: Description, figures: Sequence[Figure] = ()) -> None:
@@ -168,9 +171,7 @@ def own_scores(repeats: Sequence[Repeat]) -> dict[str, Score]:
     mean = applying.probabilities(np.stack(logits))
     place = {name: number for number, name in enumerate(repeats[0].classes)}
     actual = np.array([place[row["actual"]] for row in repeats[0].predictions])
-    # The logarithm of a probability is a logit of it.
-    with np.errstate(divide="ignore"):
-        values = scores.scores(actual, np.maximum(np.log(mean), np.finfo(np.float64).min), repeats[0].classes)
+    values = scores.scores(actual, scores.logits_of(mean), repeats[0].classes)
     worth = units.effective(units.units(tested[0], confidence_intervals.groups(repeats[0].predictions)))
     ends = statistics.wilson(int((mean.argmax(1) == actual).sum()), len(actual), worth=worth)
     return {

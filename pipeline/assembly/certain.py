@@ -56,18 +56,18 @@ class Fitted(NamedTuple):
     figures: tuple[Figure, ...]
 
 
-def write(folder: Path, said: Description, data: Packed, parts: Parts) -> Fitted:
+def write(folder: Path, network: bundle.Bundle, said: Description, data: Packed, parts: Parts) -> Fitted:
     """Write the training images' features and the card's figures into a bundle's folder, and return what is fitted.
 
     Test images fit nothing: they only say how well what was fitted holds, and the figures are of them alone.
 
     Args:
         folder: of the bundle, which has its weights already.
+        network: assembled from there.
         said: what it says of itself so far.
         data: the packed set.
         parts: its rows.
     """
-    network = bundle.assemble(folder, said, device=said.computation.device)
 
     def outputs(rows: Tensor) -> bundle.Outputs:
         return network.run(data.images[rows.numpy()])

@@ -32,7 +32,7 @@ class Labeled(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What a bundle says of labeled photographs.
+    """The scores of a bundle on labeled photographs.
 
     Attributes:
         experiment: the bundle as `comparison.compare` takes it, with a single trial.
@@ -113,7 +113,8 @@ def score(
         raise InputError(f"no photograph can be used, the first is {file}: {reason}")
     place = {label: number for number, label in enumerate(classes)}
     actual = np.array([place[one.label] for one, _ in usable])
-    values = scores.scores(actual, _logits([each for _, each in usable], place), classes)
+    probabilities = _probabilities([each for _, each in usable], place)
+    values = scores.scores(actual, scores.logits_of(probabilities), classes)
     trial = Trial(
         right={str(one.file): each.label == one.label for one, each in usable},
         train=loaded.description.origin.parts["train"],
@@ -126,11 +127,10 @@ def score(
     return Scored(Experiment(name, {ONLY: trial}), values, unusable, seen)
 
 
-def _logits(said: Sequence[Prediction], place: Mapping[str, int]) -> NDArray[np.float64]:
-    """Return the logarithms (n, K) of the probabilities; the smallest number in place of that of 0."""
+def _probabilities(said: Sequence[Prediction], place: Mapping[str, int]) -> NDArray[np.float64]:
+    """Return the probabilities (n, K) of predictions that have those of every class."""
     probabilities = np.zeros((len(said), len(place)))
     for row, one in enumerate(said):
         for guess in one.top:
             probabilities[row, place[guess.label]] = guess.probability
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(probabilities), np.finfo(np.float64).min)
+    return probabilities

@@ -1,14 +1,12 @@
 """Whether the networks of a bundle still give the class scores that were recorded when they were tested."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.assembly import certain
 from pipeline.bundles import bundle
-from pipeline.bundles.description import Description
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.packed import Packed
@@ -26,26 +24,25 @@ def logits(number: int) -> NDArray[np.float32]:
     return np.asarray(np.load(file, allow_pickle=False))
 
 
-def check(folder: Path, said: Description, data: Packed, numbers: Sequence[int]) -> None:
+def check(networks: bundle.Bundle, data: Packed, numbers: Sequence[int]) -> None:
     """Refuse networks that say other than when they were tested: what runs them was edited since.
 
     Args:
-        folder: of the bundle, which has its weights already.
-        said: what it says of itself so far.
+        networks: of the bundle, assembled.
         data: the packed set.
         numbers: the repeats whose networks it holds.
 
     Raises:
         InputError: naming the first repeat.
     """
-    networks = bundle.assemble(folder, said, device=said.computation.device)
     for place, number in enumerate(numbers):
         rows = certain.parts_of(data, number, early_stop=False).test[:TRIED].numpy()
         recorded = logits(number)[: len(rows)]
         difference = networks.run(data.images[rows]).logits[place] - recorded
         if not np.sqrt(np.mean(difference**2)) <= TOLERANCE * np.std(recorded):
+            commit = networks.description.origin.commit[:12]
             raise InputError(
                 f"repeat {number}: its network gives other class scores than were recorded when it was tested, so that "
-                f"the code has changed since; bundle it with that of commit {said.origin.commit[:12]}, or `dvc repro` "
-                "trains and tests with today's"
+                f"the code has changed since; bundle it with that of commit {commit}, or `dvc repro` trains and tests "
+                "with today's"
             )

@@ -1,7 +1,6 @@
 """`orbweaver predict`: what a bundle says of images."""
 
 import io
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
+from pipeline.commands import devices
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeline.bundles.applying import Applied
     from pipeline.bundles.bundle import Bundle
 
-DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?")
 PAGE = "index.html"
 PAGE_ENDINGS = (".html", ".htm")
 # The longest side of a picture on a page, in pixels.
@@ -60,7 +59,7 @@ class Outputs(NamedTuple):
 @click.option(
     "--sort-into", type=click.Path(path_type=Path), help="Copy images into this folder, into one folder per class."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@devices.option
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size; by default that of `evaluate`.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a file cannot be used.")
 @click.pass_context
@@ -84,8 +83,6 @@ def command(
     standard error, and the others are processed; exit status 1 means that there was no other.
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
-    if not DEVICE.fullmatch(device):
-        raise InputError(f"--device {device}: give auto, cpu, cuda, cuda:1 or mps")
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
     # Mistakes above are told before torch is imported.
     from pipeline.bundles import bundle

@@ -10,21 +10,19 @@ import click
 from tqdm import tqdm
 
 from pipeline.bundles import contents
+from pipeline.commands import devices
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import Comparison, Pair
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import confidence_intervals
+from pipeline.reporting.numbers import NONE
 from pipeline.reporting.tables import Table
 from pipeline.reporting.text_tables import aligned
 
 if TYPE_CHECKING:
     from pipeline.assembly.new_photographs import Scored
-
-
-# In place of a number that there is none of.
-NONE = "–"
 
 
 @click.command(name="score")
@@ -36,7 +34,7 @@ NONE = "–"
     required=True,
     help="A folder of new photographs, with a folder for each class, or with metadata.csv.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@devices.option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool) -> None:
     """Score bundles on new labeled photographs, and compare them.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_softmax
 
 from pipeline.core.choices import Choice
@@ -171,6 +172,12 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
         "confusion": predictions.confusion.tolist(),
         "reliability": predictions.calibration[1],
     }
+
+
+def logits_of(probabilities: FloatArray) -> npt.NDArray[np.float64]:
+    """Return logits (n, K) of probabilities: their logarithms, the smallest number in place of that of 0."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(probabilities), np.finfo(np.float64).min)
 
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:

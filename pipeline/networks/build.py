@@ -113,6 +113,7 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     Our heads take the channels of the last feature map, averaged over positions or, for `conv1x1`, the map itself;
     `torchvision` keeps all of torchvision's layers after the feature maps.
     """
+    row.check_classifier(model, plan.backbone)
     head = choices.row(HEADS, plan.head, key="head")
     last_map = [step for step in row.steps if step.stage.startswith("block")][-1]
     sizes = shapes(Network(model, row.steps), plan.image_size)
@@ -131,7 +132,6 @@ def _with_head(model: nn.Module, row: Backbone, plan: Plan) -> Network:
     if head.takes_maps:
         steps = [step for step in steps if step.stage != "pool"]
     features = shape[0] if is_map else shape[-1]
-    row.check_classifier(model, plan.backbone)
     model.set_submodule(row.classifier, head.make(features, classes=plan.classes, **plan.head_options))
     return Network(model, steps)
 

@@ -1,8 +1,7 @@
 """Repair of the user's own files after a killed `dvc exp run`.
 
-DVC stashes the user's changes in git, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first
-back, and runs the stages on a detached HEAD with the second applied. In git's objects the first stash outlives its
-place in the list, so that what was in params.yaml before is known.
+DVC stashes the user's changes, detaches HEAD, writes params.yaml, makes a second stash of that, puts the first back
+and runs the stages with the second applied. Git keeps the first as an object, so that params.yaml of before is known.
 """
 
 import time
@@ -96,15 +95,12 @@ def _undo_run(root: Path, branch: str) -> str:
 
 
 def _left(root: Path) -> str:
-    """Return what params.yaml has beside what is committed, and how to take it back; empty where that is nothing.
-
-    It may be the user's, or of a run that was killed before this one, which began from what that one had left.
-    """
+    """Return what params.yaml has that is not committed, the user's or an earlier kill's; "" for nothing."""
     committed = stashes.content(root, "HEAD", paths.PARAMS.as_posix())
     if committed is None or content_now(root / paths.PARAMS) == committed:
         return ""
-    way_back = f"git restore --staged --worktree {paths.PARAMS}"
-    return f"; left as it is: {_differing(root, committed)}, which `{way_back}` takes back"
+    by_hand = shell.join(["git", "restore", "--staged", "--worktree", paths.PARAMS.as_posix()])
+    return f"; left as it is: {_differing(root, committed)}, which `{by_hand}` takes back"
 
 
 def pending(root: Path) -> Iterator[Leftover]:

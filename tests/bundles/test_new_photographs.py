@@ -111,6 +111,7 @@ def test_a_table_may_have_the_labels_and_of_parts_the_test_part_is_taken(tmp_pat
     ("words", "line"),
     [
         (["here", "--photographs", "nowhere"], "nowhere: no such folder; give one with a folder for each class"),
+        (["here", "--photographs", ".", "--device", "tpu"], "--device tpu: give auto, cpu, cuda, cuda:1 or mps"),
         (["here", "here", "--photographs", "."], "here here: one bundle is given twice; give each once"),
     ],
 )
