@@ -63,7 +63,12 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
     """
     there = finished(planned)
     left = [cell for cell in planned if cell.key not in there]
-    return _drive(study, planned, left, _started(planned, left, start)) if left else []
+    if not left:
+        return []
+    executor = _started(planned, left, start)
+    to_run = f"{len(left)} of {counted(len(planned), 'cell')} to run, {counted(cells.trainings(left), 'training')}"
+    say(study, [f"{to_run}; what they print is in {STATE / study}"])
+    return _drive(study, planned, left, executor)
 
 
 def check_ended(ended: Sequence[Ended], planned: Sequence[Cell], kind: str) -> None:
@@ -156,10 +161,14 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: 
                 all_ended.append(ended)
                 if remotes and not ended.failure:
                     _give(root, remotes, ended.task.experiment)
-                name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
-                tqdm.write(f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}")
+                tqdm.write(f"[{len(all_ended)}/{len(left)}] {_ending(ended)}")
     say("mlflow", _not_sent(all_ended))
     return all_ended
+
+
+def _ending(ended: Ended) -> str:
+    name, cached = ended.task.cell, " (its result was there)" if ended.cached else ""
+    return f"failed: {name}: {ended.failure}" if ended.failure else f"finished: {name}{cached}"
 
 
 def _not_sent(all_ended: Sequence[Ended]) -> list[str]:

@@ -67,7 +67,9 @@ def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubb
     stubbed.run("git", "checkout", "--quiet", ".")
     (stubbed.root / "mine.yaml").write_text(f"{MINE}  top: {{set: {{freeze: 3c}}}}\n", encoding="utf-8")
     told = stubbed.run("orbweaver", "study", "run", "mine.yaml")
-    assert "finished: head (its result was there)" in told
+    assert "mine: 2 of 2 cells to run, 2 trainings; what they print is in .dvc/tmp/studies/mine\n" in told
+    assert "[1/2] finished: head (its result was there)\n" in told
+    assert "[2/2] finished: top\n" in told
     assert re.search(r"2 ran, 0 failed, in \d+ s; of those that ran, 1 had their result in DVC's cache", told)
     told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
     assert "1 cell came from earlier runs, without training: head." in told
