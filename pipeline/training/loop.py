@@ -185,10 +185,12 @@ def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
     _train(run, state, epoch, started)
     row = {"epoch": float(epoch.number), "iteration": done + len(epoch.batches), "lr": epoch.lr}
     row |= epoch.scores()
-    result.epoch_seconds.append(time.perf_counter() - started)
-    result.images_trained += epoch.images
+    seconds = time.perf_counter() - started
     on_batch = partial(_offer, run, state, epoch)
     row |= validate(state.outcome.network, state.features, run.examples, run.settings, on_batch=on_batch)
+    # After the last checkpoint of the epoch: a run that goes on from one counts the epoch once.
+    result.epoch_seconds.append(seconds)
+    result.images_trained += epoch.images
     state.outcome.after_epoch(row)
     result.history.append(row)
     run.on_epoch(row)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -83,6 +84,11 @@ def outputs() -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
+def epochs_timed() -> int:
+    """Return of how many epochs the record of the run has the time."""
+    return len(json.loads(paths.runtime_file(1).read_text(encoding="utf-8"))["epoch_seconds"])
+
+
 def unfinished() -> list[Path]:
     """The checkpoints of trainings whose result is not written."""
     return [place for place in paths.CHECKPOINTS.glob("*") if not (place / kept_state.MARK).exists()]
@@ -119,11 +125,12 @@ def trained_in_pieces(monkeypatch: pytest.MonkeyPatch, *, steps: int) -> int:
 def check(case: str, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> None:
     write(case)
     train.main(["1"])
-    undisturbed = outputs()
+    undisturbed, epochs = outputs(), epochs_timed()
     for folder in (paths.trained(1), paths.training_metrics(1), paths.CHANNELS):
         shutil.rmtree(folder, ignore_errors=True)
     assert trained_in_pieces(monkeypatch, steps=steps) >= 2
     assert outputs() == undisturbed
+    assert epochs_timed() == epochs
     assert not unfinished()
 
 
