@@ -31,6 +31,8 @@ PATIENCE = 1500
 # Variables of a surrounding DVC or MLflow, or of git.
 FOREIGN = ("DVC_", "MLFLOW_", "GIT_")
 # What a clone with stubs needs of the project.
+# The folder of a copy, with what a user's may have: a blank, and a letter that is not ASCII.
+COPY = "Zoë's spiders"
 # What `orbweaver bundle` leaves in the clone that the tests run in.
 OF_A_BUNDLE = ("models/dvc.yaml", "models/dvc.lock")
 STUBBED_PLACES = ("pipeline", "studies", "data", "models", "metrics", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml")
@@ -201,7 +203,7 @@ def _committed(clone: Clone, values: dict[str, Any]) -> Clone:
 
 def copied(clone: Clone, place: Path) -> Clone:
     """A clone of one's own, without MLflow's store, whose places are absolute."""
-    root = place / "project"
+    root = place / COPY
     shutil.copytree(clone.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*", "tmp"))
     return Clone(root, place)
 

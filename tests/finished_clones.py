@@ -45,4 +45,4 @@ def bundled(shared: Shared) -> Clone:
         assert told.splitlines()[-1].startswith("bundle: models/bundle: repeat 1; ")
 
     folder = shared("bundled", make)
-    return Clone(folder / "project", folder)
+    return Clone(folder / clones.COPY, folder)

@@ -41,6 +41,16 @@ def test_a_users_settings_of_git_change_no_patch(project, tmp_path, setting):
     assert (copy / "params.yaml").read_text(encoding="utf-8") == "recipe: ecsm\n"
 
 
+def test_a_cell_of_a_worktree_of_a_bare_repository_has_a_worktree(project, tmp_path, monkeypatch):
+    git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    git("-C", str(tmp_path / "bare.git"), "worktree", "add", "--quiet", str(tmp_path / "work"), "HEAD")
+    monkeypatch.chdir(tmp_path / "work")
+    Path(".dvc").mkdir(exist_ok=True)
+    copy = cell_clones.ProjectSnapshot(Path.cwd(), cache=str(tmp_path)).copy("cell")
+    monkeypatch.chdir(copy)
+    git("status")
+
+
 def test_the_changes_of_a_project_below_the_top_are_made_in_a_clone(project):
     Path("sub").mkdir()
     git("mv", "params.yaml", "sub/params.yaml")

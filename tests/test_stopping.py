@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
+import time
+import weakref
 
 import pytest
 
@@ -37,6 +40,31 @@ def test_the_handlers_are_those_of_before_afterwards() -> None:
     with pytest.raises(ZeroDivisionError), stopping.noted():
         _ = 1 / 0
     assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
+
+
+def test_an_interrupt_in_a_callback_that_python_ignores_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
+    class Traced:
+        pass
+
+    def interrupted(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = sys.unraisablehook
+    traced = Traced()
+    watched = weakref.ref(traced, interrupted)
+
+    def forget_and_wait() -> None:
+        nonlocal traced
+        del traced
+        assert watched() is None
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt), stopping.insisting():
+        forget_and_wait()
+    assert sys.unraisablehook is before
+    assert "KeyboardInterrupt" not in capsys.readouterr().err
 
 
 def test_nothing_stops_a_process_that_has_written_all() -> None:

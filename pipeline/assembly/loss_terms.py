@@ -15,8 +15,7 @@ from pipeline.core.choices import NONE
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.core.sections import Phase
-from pipeline.networks.backbones.table import backbone
-from pipeline.networks.build import backbone_weights, build
+from pipeline.networks.build import build
 from pipeline.networks.network import Network
 from pipeline.regularizers.feature_hooks import freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
@@ -56,7 +55,7 @@ def loss_terms(
             eval_examples(),
             hooked_layers,
             classes=classes,
-            pretrained=backbone_weights(reference.model.state_dict(), backbone(recipe.network.backbone)),
+            pretrained=regularizers.pretrained_values(recipe, reference),
             follows_from=_origin(record, data_sha256),
             keeping=keeping,
         )

@@ -90,6 +90,12 @@ def new_head(recipe: Recipe, network: Network) -> str:
     return next(name for name in names if not f"{name}.".startswith(row.hidden))
 
 
+def pretrained_values(recipe: Recipe, network: Network) -> dict[str, Tensor]:
+    """Return the values of a network without attention that are not new, by name, before it trains."""
+    new = (f"{new_head(recipe, network)}.", *backbone(recipe.network.backbone).unused)
+    return {name: value for name, value in network.model.state_dict().items() if not name.startswith(new)}
+
+
 def make(
     recipe: Recipe,
     network: Network,

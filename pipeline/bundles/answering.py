@@ -37,8 +37,9 @@ def source(row: Mapping[str, Any], number: int) -> Path | bytes:
     if not (allowed := os.environ.get(FOLDER)):
         raise InputError(f"image {number}: paths are not accepted; send the file's bytes, or set {FOLDER}")
     folder = Path(allowed).resolve()
-    file = (folder / name).resolve()
-    if not file.is_relative_to(folder):
+    # A NUL, which no path can have, is a ValueError of `resolve`.
+    file = None if "\0" in name else (folder / name).resolve()
+    if file is None or not file.is_relative_to(folder):
         raise InputError(f"image {number}: its path leads out of the folder that is served")
     return file
 

@@ -23,6 +23,8 @@ class Names:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        # The first number of each name that may be free: camera traps have an IMG_0001.JPG in thousands of folders.
+        self._first: dict[str, int] = {}
 
     def take(self, name: str, *, is_free: Callable[[str], bool] = lambda _: True) -> str:
         """Return the name, cut if it is long, or with the first number behind it that makes it free.
@@ -32,11 +34,15 @@ class Names:
         ['a.png', 'A-2.png', 'a-3.png', 'b.png']
         """
         stem, ending = Path(name).stem, Path(name).suffix
-        for number in count(1):
+        first = self._first.get(_key(name), 1)
+        for number in count(first):
             end = (f"-{number}" if number > 1 else "") + ending
             tried = cut(stem, LONGEST - len(_bytes(end))) + end
-            if (key := _key(tried)) not in self._taken and is_free(tried):
+            if (key := _key(tried)) in self._taken:
+                first += number == first
+            elif is_free(tried):
                 self._taken.add(key)
+                self._first[_key(name)] = first
                 return tried
         raise AssertionError("numbers do not end")
 

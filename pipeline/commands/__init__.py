@@ -66,7 +66,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo(f"{ctx.invoked_subcommand}: interrupted", err=True)
+            # While a command's module is imported, click has no name of it yet.
+            click.echo(f"{ctx.invoked_subcommand or 'orbweaver'}: interrupted", err=True)
             ctx.exit(130)
         except Exception as error:
             if (name := ctx.invoked_subcommand) in FAILED:

@@ -20,7 +20,7 @@ from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
-from pipeline.experiments import cloning, revisions
+from pipeline.experiments import cloning, dvc_config, revisions
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
 from pipeline.tracking.results import Results
@@ -148,7 +148,7 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     outputs = list(needed([one.number for one in results.repeats], taken))
     with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
         clone = cloning.make(root, Path(folder) / "clone", revision)
-        cloning.run_dvc(clone, "config", "--local", "cache.dir", str(cell_clones.cache_of(root)))
+        dvc_config.set_local(clone, {"cache": {"dir": str(cell_clones.cache_of(root))}})
         cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.
         command = (sys.executable, "-P", "-m", "pipeline.stages.bundle", *words)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pipeline.core import shortening
-from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError
+from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError, insisting
 
 # A disk, or what a user may have of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -103,7 +103,8 @@ def one_line_errors(name: str) -> Iterator[None]:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _terminate)
     try:
-        yield
+        with insisting():
+            yield
     except InputError as error:
         print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
         raise SystemExit(status_of(error)) from None

@@ -1,6 +1,8 @@
 """Signals that ask a long computation to stop: noted, so that it can keep its state before it does."""
 
+import _thread
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ INTERRUPTED = 130
 STOPPED = 75
 # Seconds in which further signals repeat the first: a scheduler sends one to every process of a job, who pass it on.
 REPEATED_SECONDS = 10.0
+# After which an interrupt that Python has ignored comes again.
+AGAIN_SECONDS = 0.05
 
 
 class StoppedError(Exception):
@@ -84,6 +88,27 @@ def noted() -> Iterator[StopRequest]:
     finally:
         for number, handler in taken.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def insisting() -> Iterator[None]:
+    """Have an interrupt come again that Python ignores, as it does in callbacks of weak references.
+
+    Tracing a network for an export runs many of these: Ctrl-C printed a traceback there, and the export went on.
+    """
+    before = sys.unraisablehook
+
+    def hook(ignored: "sys.UnraisableHookArgs") -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(AGAIN_SECONDS, _thread.interrupt_main).start()
+        else:
+            before(ignored)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def ignore() -> None:

@@ -19,7 +19,7 @@ from pipeline.core import provenance
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
-from pipeline.experiments import cloning
+from pipeline.experiments import cloning, dvc_config
 from pipeline.running import lost_outputs, own_files
 
 PLACE = Path(".dvc/tmp/cells")
@@ -80,19 +80,17 @@ class ProjectSnapshot:
         if self._changes:
             cloning.git(clone, "apply", "--index", "--whitespace=nowarn", given=self._changes)
         shutil.copyfile(self._config, clone / ".git/config")
+        # A worktree of a bare repository has its settings.
         _unset(clone, "core.worktree")
+        cloning.git(clone, "config", "core.bare", "false")
         self._configure_dvc(project)
         lost_outputs.forget(project, lost_outputs.in_cache(Path(self._cache)))
         return project
 
     def _configure_dvc(self, project: Path) -> None:
-        from dvc.config import Config
-
-        own, folder = self.root / ".dvc/config.local", project / ".dvc"
-        if own.exists():
-            shutil.copyfile(own, folder / own.name)
-        with Config(str(folder), validate=False).edit("local") as config:
-            config.setdefault("cache", {})["dir"] = self._cache
+        if (own := self.root / dvc_config.FILE).exists():
+            shutil.copyfile(own, project / dvc_config.FILE)
+        dvc_config.set_local(project, {"cache": {"dir": self._cache}})
 
 
 def cache_of(root: Path) -> Path:

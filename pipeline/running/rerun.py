@@ -8,7 +8,7 @@ import yaml
 
 from pipeline import tracking
 from pipeline.core import paths
-from pipeline.experiments import cloning, differences, dvc_outputs
+from pipeline.experiments import cloning, differences, dvc_config, dvc_outputs
 from pipeline.running import cell_clones
 from pipeline.tracking import RunOrigin
 
@@ -40,7 +40,7 @@ def made_again(root: Path, project: Path, recorded: RunOrigin, *, reuse_data: bo
     """Run the pipeline in the temporary clone and read what came of it."""
     set_values(root, project, recorded)
     if reuse_data:
-        cloning.run_dvc(project, "config", "--local", "cache.dir", str(cell_clones.cache_of(root)))
+        dvc_config.set_local(project, {"cache": {"dir": str(cell_clones.cache_of(root))}})
         stages = {name: stage for name, stage in recorded.stages.items() if name.partition("@")[0] in DATA_STAGES}
         (project / paths.LOCK).write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
         cloning.run_dvc(project, "repro", *DATA_STAGES)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
-from pipeline.experiments import cloning
+from pipeline.experiments import cloning, dvc_config
 from pipeline.running import cells, lost_outputs
 from pipeline.running.remotes import IncompleteError, Remotes, git, opened
 
@@ -190,8 +190,6 @@ def clone(remotes: Remotes, folder: Path, *, reference: str, commit: str, change
     Returns:
         The project's root in it.
     """
-    from dvc.config import Config
-
     git(folder.parent, remotes, "clone", "--quiet", "--no-checkout", "--no-tags", remotes.git, str(folder))
     git(folder, remotes, "fetch", "--quiet", "--no-tags", remotes.git, reference)
     cloning.git(folder, "checkout", "--quiet", "--detach", commit)
@@ -199,7 +197,5 @@ def clone(remotes: Remotes, folder: Path, *, reference: str, commit: str, change
         # As the user has them: in the files, above the commit that the experiment is one of.
         cloning.git(folder, "restore", f"--source={changes}", "--staged", "--worktree", "--", ".")
     project = folder / prefix
-    with Config(str(project / ".dvc"), validate=False).edit("local") as config:
-        config.setdefault("remote", {})[remotes.dvc] = dict(remotes.options)
-        config.setdefault("core", {})["remote"] = remotes.dvc
+    dvc_config.set_local(project, {f'remote "{remotes.dvc}"': remotes.options, "core": {"remote": remotes.dvc}})
     return project

@@ -29,6 +29,9 @@ def told_in_a_line(model: str = "") -> Iterator[None]:
     """
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        # `_failures` would import for seconds, from modules that an interrupt may have left half imported.
+        raise
     except _failures() as error:
         kind = AwayError if (reason := _away(error)) else InputError
         raise kind(f"{shown(uri())}: {reason or _refused(error, model) or _reason(error)}") from None

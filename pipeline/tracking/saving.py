@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description
 from pipeline.core import paths
+from pipeline.networks.backbones.table import TIMM
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -117,4 +118,5 @@ def example() -> Any:
 
 def needs(said: Description) -> list[str]:
     """Return what loading it takes, as pip has it, in the versions of its training where they are recorded."""
-    return [f"{name}=={said.origin.versions.get(name) or metadata.version(name)}" for name in NEEDS]
+    of_timm = ("timm",) if said.network.backbone.startswith(TIMM) else ()
+    return [f"{name}=={said.origin.versions.get(name) or metadata.version(name)}" for name in (*NEEDS, *of_timm)]

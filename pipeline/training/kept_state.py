@@ -38,7 +38,7 @@ class KeptState:
     Args:
         folder: of this computation alone; its name stands for all that the computation follows from.
         minutes: how often a state is written, or seldomer where writing takes more than a fiftieth of the time; 0 for
-            only where the process is asked to stop.
+            only at the end of a phase and where the process is asked to stop.
         stop: the request to stop.
         name: the stage, for its lines.
     """

@@ -132,7 +132,7 @@ def test_a_path_below_the_folder_is_taken(folder):
     assert answering.source({"path": str(folder / "a.jpg")}, 0) == folder / "a.jpg"
 
 
-@pytest.mark.parametrize("path", ["../secret.jpg", "/etc/passwd", "link.jpg"])
+@pytest.mark.parametrize("path", ["../secret.jpg", "/etc/passwd", "link.jpg", "a\0.jpg"])
 def test_a_path_that_leads_out_of_it_is_refused(folder, path):
     with pytest.raises(InputError, match=r"^image 0: its path leads out of the folder that is served$"):
         answering.source({"path": path}, 0)

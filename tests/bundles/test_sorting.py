@@ -34,6 +34,18 @@ def test_files_of_one_name_from_two_folders_get_names_of_their_own_by_their_orde
     assert files(tmp_path / "out") == expected
 
 
+def test_thousands_of_files_of_one_name_are_each_tried_under_few_names(tmp_path):
+    tried = []
+    names = Names()
+    for _ in range(3000):
+        names.take("IMG_0001.JPG", is_free=lambda name: not tried.append(name))
+    assert len(tried) == 3000
+    # A copy of an earlier call is found again in whatever order files come now.
+    again, there = Names(), {"1.jpg": b"a", "1-2.jpg": b"b"}
+    for content, name in ((b"b", "1-2.jpg"), (b"a", "1.jpg"), (b"c", "1-3.jpg")):
+        assert again.take("1.jpg", is_free=lambda name, own=content: there.get(name, own) == own) == name
+
+
 def test_a_file_that_is_there_is_never_replaced(tmp_path):
     make(tmp_path / "out/cat/1.jpg", b"the user's own")
     (tmp_path / "out/cat/1-2.jpg").symlink_to("nowhere")

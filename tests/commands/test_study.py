@@ -10,7 +10,7 @@ import readme
 from click.testing import CliRunner, Result
 
 import pipeline
-from pipeline import config
+from pipeline import commands, config
 from pipeline.commands import orbweaver
 from pipeline.commands import study as study_command
 from pipeline.core import provenance, seeding
@@ -75,6 +75,10 @@ def test_ctrl_c_ends_any_command_with_a_line_and_a_shells_own_status(monkeypatch
     monkeypatch.setattr(definition, "names", interrupt)
     result = study("list")
     assert (result.exit_code, result.stderr) == (130, "study: interrupted\n")
+    # Before the command's module is imported, click knows no name.
+    monkeypatch.setattr(commands, "import_module", lambda _name: interrupt())
+    result = study("list")
+    assert (result.exit_code, result.stderr) == (130, "orbweaver: interrupted\n")
 
 
 def test_all_studies_are_listed() -> None:

@@ -34,7 +34,7 @@ def experimented(finished_stubs: Clone, shared: Callable[..., Path], tmp_path: P
             clone.run("dvc", "exp", "run", "--name", name, "-S", f"freeze={freeze}")
 
     folder = shared("experimented", make)
-    return clones.copied(Clone(folder / "project", folder), tmp_path)
+    return clones.copied(Clone(folder / clones.COPY, folder), tmp_path)
 
 
 def said(command: Command, *words: str) -> str:

@@ -408,6 +408,11 @@ def test_pretrained_layers_of_the_classifier_are_held_and_only_its_last_is_penal
     assert "classifier.6.weight" not in regularizer.start
     none = experiment.model_copy(update={"network": experiment.network.model_copy(update={"weights": "none"})})
     assert regularizers.new_head(none, network) == "classifier"
+    hidden = [f"classifier.{layer}.{value}" for layer in (0, 3) for value in ("weight", "bias")]
+    for of, expected in ((pretrained, hidden), (none, [])):
+        names = regularizers.pretrained_values(of, network)
+        assert [name for name in names if name.startswith("classifier.")] == expected
+        assert {"features.0.weight", "features.28.bias"} <= names.keys()
 
 
 @pytest.mark.parametrize("method", ["gca", "delta"])

@@ -156,3 +156,9 @@ def test_the_time_that_the_user_gives_holds_for_a_models_files_too_and_the_line_
     late = r"took longer than 1 s to answer; .* MLFLOW_HTTP_REQUEST_TIMEOUT=SECONDS"
     with pytest.raises(AwayError, match=late), failures.told_in_a_line():
         upload()
+
+
+def test_an_interrupt_asks_for_no_import_of_what_a_store_can_fail_with(monkeypatch):
+    monkeypatch.setattr(failures, "_failures", pytest.fail)
+    with pytest.raises(KeyboardInterrupt), failures.told_in_a_line():
+        raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from importlib import metadata
 
 import described
 import pytest
@@ -109,3 +110,9 @@ def test_what_lies_in_a_bundles_folder_besides_is_not_logged_nor_is_its_place(cl
     assert str(clone) not in text
     assert "clinic" not in text
     assert "tmp" not in text
+
+
+def test_a_server_that_is_built_from_the_models_requirements_has_timm_where_its_backbone_is_from_there():
+    of_timm = replace(described.REPEAT.network, backbone="timm/resnet10t")
+    assert [name.partition("==")[0] for name in saving.needs(described.REPEAT)] == list(saving.NEEDS)
+    assert saving.needs(replace(described.REPEAT, network=of_timm))[-1] == f"timm=={metadata.version('timm')}"
