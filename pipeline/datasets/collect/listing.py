@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from unicodedata import category
 
+from pipeline.core import shell
 from pipeline.core.errors import InputError
 
 # What file managers, Windows, macOS and storage boxes leave behind; names that begin with a dot are passed over too.
@@ -17,10 +18,22 @@ OUR_FILES = {"readme.md"}
 
 
 def listed(folder: Path, ignored: Iterable[str] = ()) -> list[Path]:
-    """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`."""
+    """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`.
+
+    Raises:
+        InputError: for a folder that may not be read.
+    """
     left_out = set(ignored)
-    entries = (entry for entry in folder.iterdir() if not is_passed_over(entry.name))
+    try:
+        entries = [entry for entry in folder.iterdir() if not is_passed_over(entry.name)]
+    except PermissionError as error:
+        raise InputError(f"{escaped(str(folder))}: {error.strerror}; {readable(folder)}") from None
     return sorted(entry for entry in entries if entry.name.casefold() not in left_out)
+
+
+def readable(place: Path) -> str:
+    """Return the way out of a place that may not be read."""
+    return f"make it readable (chmod -R u+rX {escaped(shell.quote(str(place)))}) or move it out of the folder"
 
 
 def is_passed_over(name: str) -> bool:
@@ -42,14 +55,14 @@ def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable:
         keep_unreadable: yield a folder that cannot be read in place of what is in it.
 
     Raises:
-        OSError: for such a folder otherwise.
+        InputError: for such a folder otherwise.
     """
     resolved = folder.resolve()
     if resolved in above:
         return
     try:
         entries = listed(folder)
-    except OSError:
+    except (InputError, OSError):
         if not keep_unreadable:
             raise
         yield folder
