@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sys
@@ -47,12 +48,29 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def line_of(error: OSError) -> str:
     """Return an error of the operating system in one line; of a full disk with its place, its room and the way out."""
+    error = _first(error)
     place = _full_place(error) if error.errno in FULL else error.filename
     where = f"{place}: " if place else ""
     line = shortening.line(f"{where}{error.strerror or error}")
     if error.errno == errno.EFBIG:
         return f"{line}{LARGER}"
     return f"{line}{_room(Path(place))}" if error.errno in FULL else line
+
+
+def _first(error: OSError) -> OSError:
+    """Return the first error of those that the copy of a folder collects as texts; another error as it is."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        source, copy, reason = error.args[0][0]
+        if number := re.match(r"\[Errno (\d+)\]", str(reason)):
+            return OSError(int(number[1]), os.strerror(int(number[1])), str(source), None, str(copy))
+    return error
+
+
+def is_local(error: Exception) -> bool:
+    """Return whether an error is that of a file or disk of this machine, not of a server."""
+    return isinstance(error, OSError) and (
+        (first := _first(error)).errno in (*FULL, errno.EFBIG) or bool(first.filename)
+    )
 
 
 def _full_place(error: OSError) -> str:
