@@ -92,6 +92,13 @@ def _room(place: Path) -> str:
     return f": {_free(place) / 2**20:,.1f} MiB are free there; {way_out} and the same command goes on"
 
 
+def rooms(place: Path) -> str:
+    """Return how much room is left at a place and in the folder of temporary files, which may be on other disks."""
+    return ", ".join(
+        f"{_free(one) / 2**20:,.1f} MiB are free in {one}" for one in dict.fromkeys((place, *_temporary()))
+    )
+
+
 def _free(place: Path) -> int:
     place = place.absolute()
     return shutil.disk_usage(next(one for one in (place, *place.parents) if one.exists())).free
