@@ -88,7 +88,7 @@ def project_lines(root: Path) -> Iterator[str]:
     for process in state.at_work:
         yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
-        yield f"project: {one.what}; go back with `{mending.MEND}`, or by hand: {one.way_back}"
+        yield f"project: {one.what}; `{mending.MEND}` {one.does}, or by hand: {one.way_back}"
     database = tracking.database()
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import psutil
 
 from pipeline.core.errors import InputError, one_line_errors
-from pipeline.recovery import cut_experiments, earlier_bundle, leftovers, passed_over
+from pipeline.recovery import cut_experiments, earlier_bundle, leftovers, passed_over, unfinished
 from pipeline.recovery.leftovers import Leftover
 from pipeline.running import cell_clones
 
@@ -23,7 +23,8 @@ FINDERS: tuple[Callable[[Path], Iterator[Leftover]], ...] = (
     cut_experiments.damaged,
     passed_over.changes,
     leftovers.temporary_copies,
-    leftovers.partial_outputs,
+    unfinished.outputs,
+    unfinished.results,
     earlier_bundle.lost,
 )
 # These take DVC's own guard, and leave the locks of living processes as they are.
@@ -72,7 +73,7 @@ def prepare(root: Path, say: Callable[[str], None]) -> None:
         return
     for one in look(root).found:
         try:
-            say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` goes back")
+            say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` {one.does}")
         except (InputError, OSError) as error:
             say(f"{one.what}: not mended: {error}")
 
