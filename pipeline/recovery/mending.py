@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import psutil
 
+from pipeline import config
 from pipeline.core.errors import InputError, one_line_errors
+from pipeline.datasets.collect import hashable
 from pipeline.recovery import cut_experiments, earlier_bundle, leftovers, passed_over, unfinished
 from pipeline.recovery.leftovers import Leftover
 from pipeline.running import cell_clones
@@ -93,6 +95,22 @@ def main() -> None:
     with one_line_errors("mending"):
         wait_for_dvc(Path.cwd(), _say)
         prepare(Path.cwd(), _say)
+        check_own_files()
+
+
+def check_own_files() -> None:
+    """Refuse files of the user's own at which DVC would stop or hang; it runs `validate` only where settings changed.
+
+    Raises:
+        InputError: naming the first.
+    """
+    try:
+        axes = config.load().axes
+    except InputError:
+        # `validate` says what is wrong with params.yaml.
+        return
+    for place in (axes.folder, axes.archive, axes.weights_file):
+        hashable.check(Path(place))
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import tiny
 from click.testing import CliRunner
 from filelock import FileLock
 from scmrepo.git import Git
@@ -333,6 +334,17 @@ def test_what_a_killed_export_left_is_told_as_that_and_removed() -> None:
         f"project: {what}; `orbweaver doctor --mend` removes it,"
     )
     assert mended() == [f"{what}: removed"]
+
+
+def test_make_repro_refuses_what_dvc_cannot_hash_also_where_no_setting_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    mending.check_own_files()
+    Path("params.yaml").write_text(json.dumps(tiny.values(data="folder", folder=str(folder))), encoding="utf-8")
+    mending.check_own_files()
+    os.mkfifo(folder / "x.png")
+    with pytest.raises(InputError, match=r"own/x\.png: is a pipe, and DVC reads every file of "):
+        mending.check_own_files()
 
 
 def test_an_export_that_is_at_work_keeps_what_it_writes(project: Path) -> None:

@@ -71,7 +71,7 @@ def finding(several: Sequence[Fault]) -> Finding:
     """Return what DVC cannot hash as one finding, with the way out of each."""
     files = [f"{escaped(str(fault.place))}: {fault.reason}; {fault.way_out}" for fault in several]
     return Finding(
-        "files that DVC cannot read", files, "it reads every file of the folder; do what each line says", True
+        "files that DVC cannot read", files, "DVC reads every file of the folder; do what each line says", True
     )
 
 
