@@ -1,13 +1,16 @@
+import errno
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,11 +32,56 @@ def test_what_the_system_refuses_names_the_file(capsys: pytest.CaptureFixture[st
     assert left.value.code == 1
     told = capsys.readouterr().err
     assert re.fullmatch(
-        r"preprocess: error: No space left on device: [\d,.]+ MiB are free there; make room, and .*\n", told
+        rf"preprocess: error: {Path.cwd()}: No space left on device: [\d,.]+ MiB are free there; make room, and .*\n",
+        told,
     )
     with pytest.raises(SystemExit), one_line_errors("preprocess"):
         Path("no/such/file").read_bytes()
     assert capsys.readouterr().err.startswith("preprocess: error: no/such/file: No such file or directory")
+
+
+def line(error: OSError, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit), one_line_errors("it"):
+        raise error
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_of_a_copy_is_the_copys(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = OSError(number, "full", "photographs/1.jpg", None, str(tmp_path / "sorted/cat/1.jpg"))
+    assert line(error, capsys).startswith(f"it: error: {tmp_path}/sorted/cat/1.jpg: full: ")
+
+
+def test_a_copy_that_is_written_whole_is_named_as_it_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "1.jpg"
+    with pytest.raises(SystemExit), one_line_errors("it"), written_whole(target) as place:
+        raise OSError(errno.ENOSPC, "full", "photographs/1.jpg", None, str(place))
+    assert capsys.readouterr().err.startswith(f"it: error: {target}: full: ")
+
+
+def test_a_full_disk_of_temporary_files_is_named_with_its_room_and_how_to_have_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = {tmp_path / "small": 2**20, tmp_path / "work": 2**36}
+    for place in free:
+        place.mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free[place]))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "small"))
+    monkeypatch.chdir(tmp_path / "work")
+    room = "1.0 MiB are free there; make room, or set TMPDIR to a larger disk, and the same command goes on"
+    assert line(OSError(errno.ENOSPC, "full"), capsys) == f"it: error: {tmp_path}/small: full: {room}\n"
+    inside = OSError(errno.ENOSPC, "full", f"{tmp_path}/small/x")
+    assert line(inside, capsys) == f"it: error: {tmp_path}/small/x: full: {room}\n"
+    free |= {tmp_path / "small": 2**36, tmp_path / "work": 2**20}
+    assert line(OSError(errno.ENOSPC, "full"), capsys).startswith(f"it: error: {tmp_path}/work: full: 1.0 MiB are fr")
+
+
+def test_a_file_that_is_larger_than_the_shell_allows_has_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    said = line(OSError(errno.EFBIG, "File too large", "models/weights"), capsys)
+    assert said.startswith("it: error: models/weights: File too large: ")
+    assert "`ulimit -f unlimited`" in said
 
 
 @pytest.mark.parametrize(

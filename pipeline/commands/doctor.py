@@ -16,7 +16,7 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.shortening import cut
-from pipeline.datasets.collect import health, metadata, sets
+from pipeline.datasets.collect import hashable, health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.prepared import dividing
 from pipeline.datasets.prepared.manifest import Pair, Row
@@ -88,7 +88,7 @@ def project_lines(root: Path) -> Iterator[str]:
     for process in state.at_work:
         yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
-        yield f"project: {one.what}; go back with `{mending.MEND}`, or by hand: {one.way_back}"
+        yield f"project: {one.what}; `{mending.MEND}` {one.does}, or by hand: {one.way_back}"
     database = tracking.database()
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"
@@ -107,6 +107,8 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     from pipeline.pretrained import features
 
     data = resolved.recipe.data
+    unhashable = [fault for place in refusals.hashed_places(resolved) for fault in hashable.faults(place)]
+    stopping = {fault.place for fault in unhashable}
     with tempfile.TemporaryDirectory() as scratch:
         seen = look(resolved, Path(scratch) / "images")
         pairs, search = finding.find(seen.rows, seen.folder, features.bundled)
@@ -114,7 +116,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     own = row.given_by == "folder"
     report = health.examine(
         seen.rows,
-        seen.rejected,
+        [one for one in seen.rejected if seen.folder / one.path not in stopping],
         pairs,
         search,
         image_size=data.image_size,
@@ -128,6 +130,8 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
     elif not any(finding["stops"] for finding in report["findings"]):
         report["findings"][:0] = [one.as_dict() for one in _undivided(resolved.recipe, seen.rows, pairs, own=own)]
+    if unhashable:
+        report["findings"].insert(0, hashable.finding(unhashable).as_dict())
     return {"set": data.set, "title": seen.title, "notes": list(seen.notes)} | report
 
 

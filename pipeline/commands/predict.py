@@ -18,7 +18,7 @@ from pipeline.commands import devices
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect.listing import escaped
+from pipeline.datasets.collect.listing import circle_notes, escaped
 
 if TYPE_CHECKING:
     from pipeline.bundles.applying import Applied
@@ -84,6 +84,9 @@ def command(
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
+    for place in filter(Path.is_dir, map(Path, given)):
+        for line in circle_notes(place):
+            click.echo(f"{escaped(str(place))}: {line}", err=True)
     # Mistakes above are told before torch is imported.
     from pipeline.bundles import bundle
 

@@ -1,9 +1,12 @@
 """Errors of the user: one line that names the thing, the value and the way out."""
 
 import errno
+import os
+import re
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError, insisting
 
 # A disk, or what a user may have of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
+LARGER = ": larger than a file may be here; `ulimit -f` says the limit of the shell, and `ulimit -f unlimited` lifts it"
 # The way out for a file of the working tree that cannot be used.
 AGAIN = "`dvc repro` makes it again"
 OUT_OF_MEMORY = (
@@ -42,13 +46,70 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_ROOM)
 
 
-def _room(error: OSError) -> str:
-    """Return how much room is left where a disk is full, and the way out; empty for another error."""
-    if error.errno not in FULL:
-        return ""
-    place = Path(error.filename or ".").absolute()
-    free = shutil.disk_usage(next(one for one in (place, *place.parents) if one.exists())).free
-    return f": {free / 2**20:,.1f} MiB are free there; make room, and the same command goes on"
+def line_of(error: OSError) -> str:
+    """Return an error of the operating system in one line; of a full disk with its place, its room and the way out."""
+    error = _first(error)
+    place = _full_place(error) if error.errno in FULL else error.filename
+    where = f"{place}: " if place else ""
+    line = shortening.line(f"{where}{error.strerror or error}")
+    if error.errno == errno.EFBIG:
+        return f"{line}{LARGER}"
+    return f"{line}{_room(Path(place))}" if error.errno in FULL else line
+
+
+def _first(error: OSError) -> OSError:
+    """Return the first error of those that the copy of a folder collects as texts; another error as it is."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list) and error.args[0]:
+        source, copy, reason = error.args[0][0]
+        if number := re.match(r"\[Errno (\d+)\]", str(reason)):
+            return OSError(int(number[1]), os.strerror(int(number[1])), str(source), None, str(copy))
+    return error
+
+
+def is_local(error: Exception) -> bool:
+    """Return whether an error is that of a file or disk of this machine, not of a server."""
+    return isinstance(error, OSError) and (
+        (first := _first(error)).errno in (*FULL, errno.EFBIG) or bool(first.filename)
+    )
+
+
+def _full_place(error: OSError) -> str:
+    """Return what was written to a disk that is full: of a copy the second name, as the first is what was read.
+
+    A write names no file. It was into the working folder, or, where less room is left there, for temporary files.
+    """
+    for place in (error.filename2, error.filename):
+        # It may be the number of an open file.
+        if isinstance(place, str | bytes):
+            return os.fsdecode(place)
+    return str(min((Path.cwd(), *_temporary()), key=_free))
+
+
+def _room(place: Path) -> str:
+    """Return how much room is left at the place of a full disk, and the way out."""
+    temporary = any(place.is_relative_to(folder) and not Path.cwd().is_relative_to(folder) for folder in _temporary())
+    way_out = "make room, or set TMPDIR to a larger disk," if temporary else "make room,"
+    return f": {_free(place) / 2**20:,.1f} MiB are free there; {way_out} and the same command goes on"
+
+
+def rooms(place: Path) -> str:
+    """Return how much room is left at a place and in the folder of temporary files, which may be on other disks."""
+    return ", ".join(
+        f"{_free(one) / 2**20:,.1f} MiB are free in {one}" for one in dict.fromkeys((place, *_temporary()))
+    )
+
+
+def _free(place: Path) -> int:
+    place = place.absolute()
+    return shutil.disk_usage(next(one for one in (place, *place.parents) if one.exists())).free
+
+
+def _temporary() -> list[Path]:
+    """Return the folder of temporary files; none where there is no usable one, which Python finds out by a write."""
+    try:
+        return [Path(tempfile.gettempdir())]
+    except OSError:
+        return []
 
 
 def _terminate(signum: int, _frame: object) -> None:
@@ -109,9 +170,7 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
         raise SystemExit(status_of(error)) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        line = shortening.line(f"{where}{error.strerror or error}")
-        print(f"{name}: error: {line}{_room(error)}", file=sys.stderr)
+        print(f"{name}: error: {line_of(error)}", file=sys.stderr)
         raise SystemExit(status_of(error)) from None
     except StoppedError as error:
         print(f"{name}: {error}", file=sys.stderr)

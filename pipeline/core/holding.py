@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from pipeline.core.errors import InputError
 
 ASK_EVERY = 0.2
+# The end of the name of the note who holds a lock.
+HELD = ".held"
 
 
 @contextmanager
@@ -65,4 +67,4 @@ def clock(moment: float) -> str:
 
 
 def _told(lock: Path) -> Path:
-    return lock.with_name(f"{lock.name}.held")
+    return lock.with_name(f"{lock.name}{HELD}")

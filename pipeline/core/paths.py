@@ -149,8 +149,12 @@ def naming(file: Path, partial: Path | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None and not error.filename:
             error.filename = str(file)
-        elif partial and isinstance(error.filename, str) and Path(error.filename).is_relative_to(partial):
-            error.filename = str(file / Path(error.filename).relative_to(partial))
+        elif partial:
+            # The second name is that of a copy.
+            for name in ("filename", "filename2"):
+                place = getattr(error, name)
+                if isinstance(place, str) and Path(place).is_relative_to(partial):
+                    setattr(error, name, str(file / Path(place).relative_to(partial)))
         raise
 
 

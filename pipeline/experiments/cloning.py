@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core import paths, seeding, shell
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, rooms
 
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
@@ -20,6 +20,8 @@ OF_ACCESS = ("GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "G
 GIVEN_UP_SECONDS = 20.0
 # Git's references of changes that were not committed, until no job of a cluster needs them.
 CHANGES = "refs/orbweaver/changes/"
+# Of what git says where a disk is full; the system's own reason it leaves out.
+UNWRITTEN = ("unable to write", "cannot write", "could not write", "write error", "No space left on device")
 # A fetch that does not tidy up the user's repository besides.
 NO_MAINTENANCE = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
@@ -208,8 +210,15 @@ def git(folder: Path, *words: str, given: str | None = None) -> str:
     command: Sequence[str] = ("git", *words)
     done = subprocess.run(command, cwd=folder, env=environment(), input=_bytes(given), capture_output=True)
     if done.returncode:
-        raise InputError(f"git {words[0]}: {done.stderr.decode('utf-8', 'replace').strip() or 'failed'}")
+        raise InputError(f"git {words[0]}: {_reason(done.stderr.decode('utf-8', 'replace').strip(), folder)}")
     return done.stdout.decode("utf-8", "surrogateescape").strip()
+
+
+def _reason(said: str, folder: Path) -> str:
+    """Return why git failed: its own lines, but of files that cannot be written the first alone, with the room."""
+    if first := next((line for line in said.splitlines() if any(words in line for words in UNWRITTEN)), ""):
+        return f"{first} ({rooms(folder)}); make room, or set TMPDIR to a larger disk"
+    return said or "failed"
 
 
 def _bytes(given: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import PHASES
-from pipeline.datasets.collect import bringing, sets
+from pipeline.datasets.collect import bringing, hashable, sets
 from pipeline.networks.backbones.table import TIMM, known
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
@@ -25,6 +25,14 @@ def check_places(resolved: Resolved) -> None:
     place = settings.place_of(sets.known(data).given_by)
     bringing.check(data, place, on_leak=resolved.recipe.data.on_leak)
     check_weights(resolved)
+    for own in hashed_places(resolved):
+        hashable.check(own)
+
+
+def hashed_places(resolved: Resolved) -> list[Path]:
+    """Return the places of the user's files, all of which DVC hashes, whichever of them the experiment reads."""
+    axes = resolved.settings.axes
+    return [Path(place) for place in (axes.folder, axes.archive, axes.weights_file)]
 
 
 def check_weights(resolved: Resolved) -> None:

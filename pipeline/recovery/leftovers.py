@@ -36,12 +36,14 @@ class Leftover(NamedTuple):
         way_back: what to do about it by hand.
         mend: does it; returns what was done.
         is_harmless: whether no content of the user's is touched, so that it is mended unasked.
+        does: what `orbweaver doctor --mend` does about it.
     """
 
     what: str
     way_back: str
     mend: Callable[[], str]
     is_harmless: bool = False
+    does: str = "goes back"
 
 
 def at_work(root: Path) -> list[psutil.Process]:
@@ -187,7 +189,7 @@ def git_locks(root: Path) -> Iterator[Leftover]:
         with suppress(FileNotFoundError):
             if time.time() - file.stat().st_mtime >= GIT_LOCK_SECONDS:
                 name = file.relative_to(place).as_posix()
-                yield Leftover(f".git/{name}: a lock of a git that is no longer there", f"rm {file}", _gone(file), True)
+                yield Leftover(f".git/{name}: a lock of a git that is no longer there", f"rm {file}", gone(file), True)
 
 
 def _git_locks(root: Path) -> Iterator[tuple[Path, Path]]:
@@ -210,29 +212,12 @@ def temporary_copies(root: Path) -> Iterator[Leftover]:
     found = sorted(copy for name in COPIES for copy in (root / TEMPORARY).glob(name) if copy.is_dir())
     if found:
         what = f"{found[0].parent.relative_to(root)}: {len(found)} temporary copies of killed experiments"
-        yield Leftover(what, f"rm -r {' '.join(str(copy.relative_to(root)) for copy in found)}", _gone(*found))
+        yield Leftover(what, f"rm -r {' '.join(str(copy.relative_to(root)) for copy in found)}", gone(*found))
 
 
-def partial_outputs(root: Path) -> Iterator[Leftover]:
-    """Find what a stage that was killed had half written, or moved aside."""
-    for file in sorted(file for folder in OUTPUTS for file in (root / folder).rglob(".*.partial")):
-        target = file.with_name(file.name.removeprefix(".").removesuffix(paths.OLD))
-        name = file.relative_to(root)
-        if file.name.endswith(paths.OLD) and not target.exists():
-            yield Leftover(f"{name}: {target.name}, moved aside", f"mv {name} {target.name}", _moved(file, target))
-        else:
-            yield Leftover(f"{name}: half written by a stage that was killed", f"rm -r {name}", _gone(file))
+def gone(*places: Path) -> Callable[[], str]:
+    """Return what removes files and folders."""
 
-
-def _moved(file: Path, target: Path) -> Callable[[], str]:
-    def mend() -> str:
-        file.replace(target)
-        return "put back"
-
-    return mend
-
-
-def _gone(*places: Path) -> Callable[[], str]:
     def mend() -> str:
         for place in places:
             if place.is_dir():

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import psutil
 
+from pipeline import config
 from pipeline.core.errors import InputError, one_line_errors
-from pipeline.recovery import cut_experiments, earlier_bundle, leftovers, passed_over
+from pipeline.datasets.collect import hashable
+from pipeline.recovery import cut_experiments, earlier_bundle, leftovers, passed_over, unfinished
 from pipeline.recovery.leftovers import Leftover
 from pipeline.running import cell_clones
 
@@ -23,7 +25,8 @@ FINDERS: tuple[Callable[[Path], Iterator[Leftover]], ...] = (
     cut_experiments.damaged,
     passed_over.changes,
     leftovers.temporary_copies,
-    leftovers.partial_outputs,
+    unfinished.outputs,
+    unfinished.results,
     earlier_bundle.lost,
 )
 # These take DVC's own guard, and leave the locks of living processes as they are.
@@ -72,7 +75,7 @@ def prepare(root: Path, say: Callable[[str], None]) -> None:
         return
     for one in look(root).found:
         try:
-            say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` goes back")
+            say(f"{one.what}: {one.mend()}" if one.is_harmless else f"{one.what}; `{MEND}` {one.does}")
         except (InputError, OSError) as error:
             say(f"{one.what}: not mended: {error}")
 
@@ -92,6 +95,22 @@ def main() -> None:
     with one_line_errors("mending"):
         wait_for_dvc(Path.cwd(), _say)
         prepare(Path.cwd(), _say)
+        check_own_files()
+
+
+def check_own_files() -> None:
+    """Refuse files of the user's own at which DVC would stop or hang; it runs `validate` only where settings changed.
+
+    Raises:
+        InputError: naming the first.
+    """
+    try:
+        axes = config.load().axes
+    except InputError:
+        # `validate` says what is wrong with params.yaml.
+        return
+    for place in (axes.folder, axes.archive, axes.weights_file):
+        hashable.check(Path(place))
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core import lockfile, paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import listing
+from pipeline.datasets.collect import hashable, listing
 
 NOTE = Path(".dvc/tmp/own-files.json")
 # Which DVC refuses in a folder that a stage reads.
@@ -39,7 +39,7 @@ def digest(root: Path, place: Path) -> str:
         place: the file or folder; one that is not there has an empty digest.
 
     Raises:
-        InputError: for a file that cannot be read, a link to a folder, which DVC does not follow, and where there is
+        InputError: for a file that DVC cannot read, a link to a folder, which DVC does not follow, and where there is
             no repository.
     """
     if not place.exists():
@@ -48,6 +48,8 @@ def digest(root: Path, place: Path) -> str:
         raise InputError(
             f"{link}: is a symbolic link to a folder, whose changes DVC does not see; put the folder itself there"
         )
+    # DVC would stop or hang here, and in every cell.
+    hashable.check(place)
     # Most studies have no files of the user's own, and DVC takes most of a second to import.
     from dvc.exceptions import DvcException
     from dvc.fs import LocalFileSystem

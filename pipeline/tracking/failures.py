@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.core import shell
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, is_local, line_of
 from pipeline.tracking.address import shown, uri
 from pipeline.tracking.labels import NAME
 
@@ -24,6 +24,8 @@ class AwayError(InputError):
 def told_in_a_line(model: str = "") -> Iterator[None]:
     """Turn what a store can fail with into an `InputError` that names the store; `AwayError` where it is away.
 
+    An error of a file or disk of this machine names that alone.
+
     Args:
         model: the registered model that is read or written; empty for runs of the experiment.
     """
@@ -33,6 +35,10 @@ def told_in_a_line(model: str = "") -> Iterator[None]:
         # `_failures` would import for seconds, from modules that an interrupt may have left half imported.
         raise
     except _failures() as error:
+        # Our own copies, or a disk: the store has no part in it.
+        for one in (error, error.__cause__, error.__context__):
+            if isinstance(one, OSError) and is_local(one):
+                raise InputError(line_of(one)) from None
         kind = AwayError if (reason := _away(error)) else InputError
         raise kind(f"{shown(uri())}: {reason or _refused(error, model) or _reason(error)}") from None
 

@@ -54,6 +54,14 @@ def test_elsewhere_than_on_a_terminal_a_table_is_printed_and_the_last_line_count
     assert done.stderr.splitlines()[-1] == "predict: 3 images"
 
 
+def test_a_link_to_a_folder_around_it_is_named_and_not_followed(colors):
+    photograph(Path("beside.png"), RED)
+    Path("in/up").symlink_to("..")
+    done = call("in")
+    assert "in: up is a link to a folder that it is in: it is not followed; delete it\n" in done.stderr
+    assert done.stderr.splitlines()[-1] == "predict: 3 images"
+
+
 def test_on_a_terminal_each_image_is_a_line_for_people(colors, monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     Path("in/1.png").rename("in/two\nlines\x1b[31m.png")

@@ -1,6 +1,9 @@
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import click.testing
@@ -123,6 +126,20 @@ def test_the_temporary_clone_has_the_commit_and_the_changes_and_is_gone_in_the_e
 def test_changes_that_do_not_fit_the_commit_are_told_in_gits_words(project):
     with pytest.raises(InputError, match="git apply: "), cloning.cloned(Path.cwd(), project, "nonsense\n", keep=False):
         pass
+
+
+def test_where_git_cannot_write_one_file_is_named_with_the_room_and_the_way_out(tmp_path, monkeypatch):
+    program = tmp_path / "bin/git"
+    program.parent.mkdir()
+    lines = "\n".join(f"error: unable to write file data/{number}" for number in range(50))
+    program.write_text(f"#!/bin/sh\ncat >&2 <<END\nPreparing\n{lines}\nEND\nexit 128\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    with pytest.raises(InputError) as raised:
+        cloning.git(tmp_path, "checkout", "x")
+    room = rf"[\d,.]+ MiB are free in {tmp_path}, [\d,.]+ MiB are free in {tempfile.gettempdir()}"
+    way_out = "; make room, or set TMPDIR to a larger disk"
+    assert re.fullmatch(rf"git checkout: error: unable to write file data/0 \({room}\){way_out}", str(raised.value))
 
 
 def test_a_program_that_fails_in_the_clone_is_told_with_what_was_run(project):

@@ -111,7 +111,31 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (own / "dog/again").symlink_to(own / "dog")
     files, _, notes, _ = layout(own)
     assert [file.path for file in files] == ["cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/1.jpg"]
-    assert notes == ("cat is a link: DVC sees no change behind it, so copy what changes",)
+    assert notes == (
+        "cat is a link: DVC sees no change behind it, so copy what changes",
+        "dog/again is a link to a folder that it is in: it is not followed; delete it",
+    )
+
+
+@pytest.mark.parametrize(("link", "target"), [("cat/up", ".."), ("cat/up", "../.."), ("every", "."), ("every", "..")])
+def test_a_link_to_a_folder_around_it_brings_no_other_classs_files(tmp_path, link, target):
+    _classes(tmp_path / "beside", "owl")
+    own = _classes(tmp_path / "own", "cat", "dog")
+    (own / link).symlink_to(target)
+    files, _, notes, _ = layout(own)
+    assert [file.path for file in files] == ["cat/0.jpg", "cat/1.jpg", "dog/0.jpg", "dog/1.jpg"]
+    assert notes == (f"{link} is a link to a folder that it is in: it is not followed; delete it",)
+
+
+def test_a_link_that_leads_around_the_folder_by_another_link_is_not_followed_there(tmp_path):
+    _classes(tmp_path / "elsewhere", "more")
+    own = _classes(tmp_path / "own", "cat", "dog")
+    (own / "cat/more").symlink_to(tmp_path / "elsewhere/more")
+    (tmp_path / "elsewhere/more/back").symlink_to(own)
+    assert [file.path for file in layout(own).files if file.label == "cat"] == [
+        *("cat/0.jpg", "cat/1.jpg"),
+        *("cat/more/0.jpg", "cat/more/1.jpg"),
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="names on macOS are always UTF-8")

@@ -115,7 +115,7 @@ CASES = (
     Odd("a loop of links", also(endless), "4 images in 2 classes"),
     Odd("a link out of the folder", also(outside), "6 images in 2 classes"),
     Odd("a link to an image", also(lambda place: (place / "cat/l.png").symlink_to(place / "cat/0.png")), "5 images"),
-    Odd("a broken link", also(lambda place: (place / "cat/l.png").symlink_to("nowhere")), "; cat/l.png: "),
+    Odd("a broken link", also(lambda place: (place / "cat/l.png").symlink_to("nowhere")), "cat/l.png: is a link to"),
     Odd("a file beside the classes", also(lambda place: put(place / "notes.txt")), "; .txt 1"),
     Odd("names with blanks", lambda place: classes(place, "my cat", "my  dog"), "4 images in 2 classes"),
     Odd("blanks at the ends", lambda place: classes(place, " cat", "dog "), "4 images in 2 classes"),
@@ -158,9 +158,9 @@ CASES = (
     Odd("text as an image", also(lambda place: put(place / "cat/x.jpg", b"text")), "; cat/x.jpg: "),
     Odd("a page as an image", also(lambda place: put(place / "cat/x.jpg", b"<html>")), "; cat/x.jpg: "),
     Odd("a folder called x.jpg", also(lambda place: put(place / "cat/x.jpg/y.png", image(9))), "5 images in 2 classes"),
-    Odd("a pipe", also(lambda place: os.mkfifo(place / "cat/x.png")), "; cat/x.png: "),
-    Odd("a socket", also(bound), "; cat/s.png: "),
-    Odd("a device", also(lambda place: (place / "cat/x.png").symlink_to("/dev/zero")), "; cat/x.png: "),
+    Odd("a pipe", also(lambda place: os.mkfifo(place / "cat/x.png")), "cat/x.png: is a pipe"),
+    Odd("a socket", also(bound), "cat/s.png: is a socket"),
+    Odd("a device", also(lambda place: (place / "cat/x.png").symlink_to("/dev/zero")), "x.png: is a device"),
     Odd("a relative folder", relative, "is relative, which queued and --temp runs would not find; give an absolute"),
     Odd("a home", lambda place: "~/photos", "is relative, which queued and --temp runs would not find; give an absol"),
     Odd("a place with a colon", lambda place: str(whole(place / "C:")), "4 images in 2 classes"),
@@ -179,12 +179,12 @@ MANY_CLASSES = (
     Odd("many wrong classes", lambda place: [(place / f"{n}\n").mkdir() for n in range(MANY)], "has control charact"),
 )
 UNREADABLE = (
-    Odd("an unreadable folder", lambda place: whole(place).chmod(0o300), "Permission denied"),
-    Odd("an unreadable class", also(lambda place: (place / "cat").chmod(0)), "Permission denied"),
+    Odd("an unreadable folder", lambda place: whole(place).chmod(0o300), "Permission denied; make it readable"),
+    Odd("an unreadable class", also(lambda place: (place / "cat").chmod(0)), "Permission denied; make it readable"),
     Odd(
         "an unreadable image",
         also(lambda place: put(place / "cat/x.png", image(9)).chmod(0)),
-        "; cat/x.png: cannot be read: P",
+        "cat/x.png: cannot be read: Permission denied; make it readable",
     ),
 )
 

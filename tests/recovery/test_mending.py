@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import tiny
 from click.testing import CliRunner
 from filelock import FileLock
 from scmrepo.git import Git
@@ -321,6 +322,60 @@ def test_copies_and_half_written_outputs_are_removed_and_what_was_moved_aside_is
         for path in path.rglob("*")
     ]
     assert left == ["models/trained", "models/trained/x", ".dvc/tmp/exps/standalone"]
+
+
+def test_what_a_killed_export_left_is_told_as_that_and_removed() -> None:
+    Path("models/.bundle-onnx.partial").mkdir(parents=True)
+    what = "models/.bundle-onnx.partial: half written by a stage or command that was killed"
+    lines: list[str] = []
+    mending.prepare(Path.cwd(), lines.append)
+    assert lines == [f"{what}; `orbweaver doctor --mend` removes it"]
+    assert next(iter(doctor.project_lines(Path.cwd()))).startswith(
+        f"project: {what}; `orbweaver doctor --mend` removes it,"
+    )
+    assert mended() == [f"{what}: removed"]
+
+
+def test_make_repro_refuses_what_dvc_cannot_hash_also_where_no_setting_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    mending.check_own_files()
+    Path("params.yaml").write_text(json.dumps(tiny.values(data="folder", folder=str(folder))), encoding="utf-8")
+    mending.check_own_files()
+    os.mkfifo(folder / "x.png")
+    with pytest.raises(InputError, match=r"own/x\.png: is a pipe, and DVC reads every file of "):
+        mending.check_own_files()
+
+
+def test_an_export_that_is_at_work_keeps_what_it_writes(project: Path) -> None:
+    Path("models/.bundle-onnx.partial").mkdir(parents=True)
+    words = [sys.executable, "-c", "import sys; print(1, flush=True); sys.stdin.read()", "orbweaver", "export"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert mended() == ["no kill has left anything"]
+        child.kill()
+
+
+def test_what_a_killed_bank_left_is_removed_unasked_and_what_a_living_one_writes_is_kept() -> None:
+    bank = leftovers.TEMPORARY / "bank"
+    for name in ("copies-1", "copies-2"):
+        (bank / f".{name}.partial").mkdir(parents=True)
+        (bank / f"{name}.lock").touch()
+        (bank / f"{name}.lock.held").write_text('{"pid": 1}', encoding="utf-8")
+    (leftovers.TEMPORARY / "stages").mkdir()
+    (leftovers.TEMPORARY / "stages/train.lock.held").write_text('{"pid": 1}', encoding="utf-8")
+    lines: list[str] = []
+    with FileLock(bank / "copies-2.lock"):
+        mending.prepare(Path.cwd(), lines.append)
+    assert lines == [
+        f"{bank}/.copies-1.partial: half written by a command that was killed: removed",
+        f"{bank}/copies-1.lock.held: names a process that was killed as a lock's holder: removed",
+    ]
+    assert sorted(file.name for file in bank.iterdir() if not file.name.endswith(".lock")) == [
+        ".copies-2.partial",
+        "copies-2.lock.held",
+    ]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A server that is away, or refuses: one line, with the variable to set."""
 
+import errno
 import os
+import re
 import shutil
 import socket
 import threading
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 
 import described
 import pytest
+from mlflow.exceptions import MlflowException
 
 from pipeline import tracking
 from pipeline.core.errors import InputError
@@ -96,6 +99,34 @@ def test_a_server_that_is_not_there_or_silent_is_away_and_its_password_is_not_sh
         assert said == f"http://127.0.0.1:{port}: took longer than 1 s to answer; {way_out}"
     said = line(monkeypatch, f"http://ada:secret@127.0.0.1:{port}", AwayError)
     assert said.startswith(f"http://127.0.0.1:{port}: does not answer (Connection refused); is ")
+
+
+def test_a_full_disk_of_this_machine_is_told_with_its_place_and_not_as_the_stores(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    source = tmp_path / "code"
+    for number in range(3):
+        (source / f"{number}").mkdir(parents=True)
+        (source / f"{number}/a.py").touch()
+
+    def full(_, copy):
+        raise OSError(errno.ENOSPC, "No space left on device", "read.py", None, copy)
+
+    with pytest.raises(InputError) as raised, failures.told_in_a_line():
+        shutil.copytree(source, tmp_path / "copy", copy_function=full)
+    said = str(raised.value)
+    assert re.match(rf"{tmp_path}/copy/\d/a\.py: No space left on device: [\d,.]+ MiB are free there; ", said)
+    assert said.endswith("the same command goes on")
+
+
+def test_an_error_of_the_disk_that_mlflow_hides_behind_its_own_is_told_too(monkeypatch, tmp_path):
+    def save():
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+        except OSError as error:
+            raise MlflowException("The following failures occurred: {'x': OSError(28)}") from error
+
+    with pytest.raises(InputError, match=f"^{tmp_path}/x: No space left on device: "), failures.told_in_a_line():
+        save()
 
 
 class Slow(BaseHTTPRequestHandler):

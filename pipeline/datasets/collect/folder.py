@@ -18,7 +18,7 @@ from pipeline.datasets.collect.left_out import OUTSIDE
 from pipeline.datasets.collect.listing import (
     OUR_FILES,
     escaped,
-    linked_folders,
+    link_notes,
     listed,
     name_fault,
     names,
@@ -182,8 +182,7 @@ def _notes(folder: Path, table: Metadata | None) -> Iterator[str]:
         yield f"the classes are those of the column label in {metadata.NAME}, whatever folders are called"
     if table and table.not_read:
         yield f"columns of {metadata.NAME} that are not read: {names(table.not_read)}; read are label, part and group"
-    if link := next(linked_folders(folder), None):
-        yield f"{escaped(_relative(folder, link))} is a link: DVC sees no change behind it, so copy what changes"
+    yield from link_notes(folder)
 
 
 def _tested(classes: Sequence[ClassFolder], table: Metadata | None) -> str:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from unicodedata import category
 
+from pipeline.core import shell
 from pipeline.core.errors import InputError
 
 # What file managers, Windows, macOS and storage boxes leave behind; names that begin with a dot are passed over too.
@@ -17,10 +18,38 @@ OUR_FILES = {"readme.md"}
 
 
 def listed(folder: Path, ignored: Iterable[str] = ()) -> list[Path]:
-    """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`."""
+    """Return what is in a folder, sorted, without hidden files, those of operating systems and those of `ignored`.
+
+    A link to a folder that it is in itself is left out too: all of that folder would be in it once more.
+
+    Raises:
+        InputError: for a folder that may not be read.
+    """
     left_out = set(ignored)
-    entries = (entry for entry in folder.iterdir() if not is_passed_over(entry.name))
+    try:
+        with os.scandir(folder) as every:
+            entries = [folder / entry.name for entry in every if not (is_passed_over(entry.name) or _leads_back(entry))]
+    except PermissionError as error:
+        raise InputError(f"{escaped(str(folder))}: {error.strerror}; {readable(folder)}") from None
     return sorted(entry for entry in entries if entry.name.casefold() not in left_out)
+
+
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    # What leads nowhere, or where nobody may look, is named when it is read.
+    with suppress(OSError):
+        return entry.is_symlink() and entry.is_dir() and leads_back(Path(entry.path))
+    return False
+
+
+def leads_back(link: Path) -> bool:
+    """Return whether a link to a folder leads to one that it is in, where it lies or by the links of its path."""
+    target = link.resolve()
+    return any(parent.resolve().is_relative_to(target) for parent in link.absolute().parents)
+
+
+def readable(place: Path) -> str:
+    """Return the way out of a place that may not be read."""
+    return f"make it readable (chmod -R u+rX {escaped(shell.quote(str(place)))}) or move it out of the folder"
 
 
 def is_passed_over(name: str) -> bool:
@@ -33,30 +62,26 @@ def subfolders(folder: Path) -> list[Path]:
     return [entry for entry in listed(folder) if entry.is_dir()]
 
 
-def walk(folder: Path, above: frozenset[Path] = frozenset(), *, keep_unreadable: bool = False) -> Iterator[Path]:
-    """Yield all files below a folder; a link to a folder above itself is not followed.
+def walk(folder: Path, *, keep_unreadable: bool = False) -> Iterator[Path]:
+    """Yield all files below a folder; a link to a folder that it is in is not followed.
 
     Args:
         folder: the folder.
-        above: the folders above it, resolved.
         keep_unreadable: yield a folder that cannot be read in place of what is in it.
 
     Raises:
-        OSError: for such a folder otherwise.
+        InputError: for such a folder otherwise.
     """
-    resolved = folder.resolve()
-    if resolved in above:
-        return
     try:
         entries = listed(folder)
-    except OSError:
+    except (InputError, OSError):
         if not keep_unreadable:
             raise
         yield folder
         return
     for entry in entries:
         if entry.is_dir():
-            yield from walk(entry, above | {resolved}, keep_unreadable=keep_unreadable)
+            yield from walk(entry, keep_unreadable=keep_unreadable)
         else:
             yield entry
 
@@ -93,6 +118,21 @@ def linked_folders(folder: Path) -> Iterator[Path]:
     """Yield the links to folders below a folder, which `walk` follows and DVC does not."""
     for place, inside, _ in os.walk(folder):
         yield from (link for link in sorted(Path(place, name) for name in inside) if link.is_symlink())
+
+
+def link_notes(folder: Path) -> Iterator[str]:
+    """Yield what is worth saying of the links to folders below a folder."""
+    if link := next((link for link in linked_folders(folder) if not leads_back(link)), None):
+        name = escaped(link.relative_to(folder).as_posix())
+        yield f"{name} is a link: DVC sees no change behind it, so copy what changes"
+    yield from circle_notes(folder)
+
+
+def circle_notes(folder: Path) -> Iterator[str]:
+    """Yield a line for each link below a folder that leads to one that it is in, which is not followed."""
+    for link in filter(leads_back, linked_folders(folder)):
+        name = escaped(link.relative_to(folder).as_posix())
+        yield f"{name} is a link to a folder that it is in: it is not followed; delete it"
 
 
 def name_fault(name: str) -> str:
