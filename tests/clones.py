@@ -201,9 +201,9 @@ def _committed(clone: Clone, values: dict[str, Any]) -> Clone:
     return clone
 
 
-def copied(clone: Clone, place: Path) -> Clone:
-    """A clone of one's own, without MLflow's store, whose places are absolute."""
-    root = place / COPY
+def copied(clone: Clone, place: Path, name: str = COPY) -> Clone:
+    """A clone of one's own in a folder of this name, without MLflow's store, whose places are absolute."""
+    root = place / name
     shutil.copytree(clone.root, root, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db*", "tmp"))
     return Clone(root, place)
 

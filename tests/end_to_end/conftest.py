@@ -34,6 +34,12 @@ def stubbed(finished_stubs: Clone, tmp_path: Path) -> Clone:
 
 
 @pytest.fixture
+def queueing(finished_stubs: Clone, tmp_path: Path) -> Clone:
+    """The same in a folder of ASCII letters, without which DVC cannot set up the copies of `--queue` and `--temp`."""
+    return clones.copied(finished_stubs, tmp_path, "my spiders")
+
+
+@pytest.fixture
 def bundled(shared: Shared, tmp_path: Path) -> Clone:
     """A finished clone of one's own in which a bundle has been made."""
     return clones.copied(finished_clones.bundled(shared), tmp_path)

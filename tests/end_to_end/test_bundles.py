@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,8 +117,9 @@ def test_a_bundle_is_had_from_another_repository(bundled: Clone, tmp_path: Path)
     other.run("dvc", "init", "--quiet")
     # Nothing but the remote: the first repository's cache is away.
     (bundled.root / ".dvc/cache").rename(tmp_path / "away")
-    other.typed("dvc get REPOSITORY models/bundle", "--out got", put={"REPOSITORY": str(bundled.root)})
-    other.typed("dvc import REPOSITORY models/bundle", "--out imported", put={"REPOSITORY": str(bundled.root)})
+    repository = {"REPOSITORY": shlex.quote(str(bundled.root))}
+    other.typed("dvc get REPOSITORY models/bundle", "--out got", put=repository)
+    other.typed("dvc import REPOSITORY models/bundle", "--out imported", put=repository)
     for folder in ("got", "imported"):
         read = description.parse((other.root / folder / "bundle.json").read_bytes(), Path(folder))
         assert read == said(bundled)

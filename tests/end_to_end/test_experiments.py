@@ -104,33 +104,33 @@ def test_a_regularizer_is_one_word_and_a_recipe_another(stubbed: Clone) -> None:
 
 @pytest.mark.slow
 def test_five_strategies_in_the_queue_are_five_runs_in_mlflow_and_none_is_doubled(
-    stubbed: Clone, monkeypatch: pytest.MonkeyPatch
+    queueing: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stubbed.environment[stubs.PUBLISHES] = "yes"
-    stubbed.enter(monkeypatch)
+    queueing.environment[stubs.PUBLISHES] = "yes"
+    queueing.enter(monkeypatch)
     # What has run already is one of the five, and is not trained again.
     sync.command.main([], standalone_mode=False)
-    assert runs(stubbed.root) == Counter(parents=1, children=1)
-    stubbed.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
-    work_off_the_queue(stubbed, 5)
-    assert len(experiments(stubbed)) == 5
-    assert runs(stubbed.root) == Counter(parents=5, children=5)
-    shown = stubbed.typed("dvc exp show --only-changed")
+    assert runs(queueing.root) == Counter(parents=1, children=1)
+    queueing.typed("dvc exp run --queue -S 'freeze=1,2,3a,3b,3c' && dvc queue start -j 2")
+    work_off_the_queue(queueing, 5)
+    assert len(experiments(queueing)) == 5
+    assert runs(queueing.root) == Counter(parents=5, children=5)
+    shown = queueing.typed("dvc exp show --only-changed")
     assert all(re.search(rf"\b{strategy}\b", shown) for strategy in ("1", "2", "3a", "3b", "3c"))
-    assert "index.html" in stubbed.typed("dvc plots diff")
+    assert "index.html" in queueing.typed("dvc plots diff")
 
-    told = stubbed.typed("dvc exp run -n last-block -S freeze=3c")
-    told += stubbed.typed("dvc exp run -n two-blocks -S freeze=3b")
+    told = queueing.typed("dvc exp run -n last-block -S freeze=3c")
+    told += queueing.typed("dvc exp run -n two-blocks -S freeze=3b")
     assert not stages(*TRAINED) & set(ran(told))
-    told = stubbed.typed("orbweaver compare last-block two-blocks")
+    told = queueing.typed("orbweaver compare last-block two-blocks")
     assert re.search(r"network\.freeze +3c +3b", told)
     sync.command.main([], standalone_mode=False)
-    assert runs(stubbed.root) == Counter(parents=5, children=5)
-    (stubbed.root / "mlflow.db").unlink()
-    shutil.rmtree(stubbed.root / "mlruns")
+    assert runs(queueing.root) == Counter(parents=5, children=5)
+    (queueing.root / "mlflow.db").unlink()
+    shutil.rmtree(queueing.root / "mlruns")
     # This process has the database open that is gone.
-    stubbed.run("orbweaver", "sync")
-    assert runs(stubbed.root) == Counter(parents=5, children=5)
+    queueing.run("orbweaver", "sync")
+    assert runs(queueing.root) == Counter(parents=5, children=5)
 
 
 @pytest.mark.slow
@@ -184,16 +184,16 @@ def test_another_folder_named_during_a_run_is_not_recorded_as_the_first(stubbed:
 
 
 @pytest.mark.slow
-def test_photographs_in_data_own_reach_a_queued_run_when_they_are_named(stubbed: Clone) -> None:
-    stubbed.unstub("collect")
+def test_photographs_in_data_own_reach_a_queued_run_when_they_are_named(queueing: Clone) -> None:
+    queueing.unstub("collect")
     generator = np.random.default_rng(0)
     for label in ("a", "b"):
-        (stubbed.root / "data/own" / label).mkdir()
+        (queueing.root / "data/own" / label).mkdir()
         for number in range(4):
             pixels = generator.integers(0, 256, (50, 50, 3), np.uint8)
-            Image.fromarray(pixels).save(stubbed.root / "data/own" / label / f"{number}.png")
-    told = stubbed.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=255)
+            Image.fromarray(pixels).save(queueing.root / "data/own" / label / f"{number}.png")
+    told = queueing.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=255)
     assert "name them by their own place" in told
-    place = stubbed.root / "data/own"
-    told = stubbed.run("dvc", "exp", "run", "--temp", "-S", "data=folder", "-S", f"folder='{place}'", "collect")
+    place = queueing.root / "data/own"
+    told = queueing.run("dvc", "exp", "run", "--temp", "-S", "data=folder", "-S", f"folder='{place}'", "collect")
     assert "collect: 8 images in 2 classes" in told

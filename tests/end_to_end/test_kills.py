@@ -25,6 +25,10 @@ SECONDS_LEFT = 2.0
 @pytest.fixture
 def edited(stubbed: Clone) -> Clone:
     """A clone with edits that are not committed, one of them staged, and a training that takes its time."""
+    return edit(stubbed)
+
+
+def edit(stubbed: Clone) -> Clone:
     file = stubbed.root / "pipeline/stages/train.py"
     slow = file.read_text(encoding="utf-8").replace(
         "    stubs.main", "    import time\n\n    time.sleep(2)\n    stubs.main"
@@ -127,7 +131,8 @@ def test_after_a_killed_experiment_doctor_brings_the_users_settings_back(edited:
     assert "Ran experiment(s)" in edited.run("dvc", "exp", "run", "-S", "freeze=2")
 
 
-def test_four_workers_of_dvcs_queue_finish_all(edited: Clone) -> None:
+def test_four_workers_of_dvcs_queue_finish_all(queueing: Clone) -> None:
+    edited = edit(queueing)
     edited.run("dvc", "exp", "run", "--queue", "-S", "freeze=1,2,3a,3b")
     edited.run("dvc", "queue", "start", "-j", "4")
     clones.work_off_the_queue(edited, 4)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_a_study_that_ctrl_c_cut_goes_on_without_training_again(clone: Clone) ->
     assert re.search("up to date", clone.run("dvc", "repro"))
 
 
-def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(stubbed: Clone) -> None:
+def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(stubbed: Clone, tmp_path: Path) -> None:
     stubbed.recipes("quick", "ecsm")
     stubbed.commit()
     before = (stubbed.root / "params.yaml").read_bytes()
@@ -56,7 +57,8 @@ def test_a_papers_table_has_a_page_beside_what_was_printed_and_is_not_run_twice(
     page = stubbed.root / "metrics/studies/ecsm-table5/index.html"
     assert "Holm" in page.read_text(encoding="utf-8")
 
-    photographs = {"/data/spiders": str(stubbed.root / "data/collected/images")}
+    shutil.copytree(stubbed.root / "data/collected/images", tmp_path / "images")
+    photographs = {"/data/spiders": str(tmp_path / "images")}
     told = stubbed.typed("orbweaver study report ecsm-table5 -S folder=/data/spiders", put=photographs)
     assert "0 of 6 cells are finished." in told
     assert "printed" in page.read_text(encoding="utf-8")

@@ -81,23 +81,23 @@ def test_in_the_workspace_what_follows_from_a_word_runs_alone_and_the_way_back_l
 
 
 @pytest.mark.slow
-def test_in_the_queue_what_follows_from_a_word_runs_alone_and_the_workspace_stays(stubbed: Clone) -> None:
+def test_in_the_queue_what_follows_from_a_word_runs_alone_and_the_workspace_stays(queueing: Clone) -> None:
     """Each experiment in a copy, as with `--temp`."""
-    content = stubbed.content()
+    content = queueing.content()
     names = [f"e{number}" for number in range(len(FOLLOWS))]
     for name, overrides in zip(names, FOLLOWS, strict=True):
-        stubbed.run("dvc", "exp", "run", "--queue", "--name", name, *sets(overrides))
-    stubbed.run("dvc", "queue", "start")
-    work_off_the_queue(stubbed, len(FOLLOWS))
-    told = {name: stubbed.run("dvc", "queue", "logs", name) for name in names}
+        queueing.run("dvc", "exp", "run", "--queue", "--name", name, *sets(overrides))
+    queueing.run("dvc", "queue", "start")
+    work_off_the_queue(queueing, len(FOLLOWS))
+    told = {name: queueing.run("dvc", "queue", "logs", name) for name in names}
     assert [set(ran(one)) for one in told.values()] == list(FOLLOWS.values())
-    revision = {ref.rpartition("/")[2]: ref for ref in experiments(stubbed)}
-    held = {name: recipe_at(stubbed, revision[name]) for name in told}
+    revision = {ref.rpartition("/")[2]: ref for ref in experiments(queueing)}
+    held = {name: recipe_at(queueing, revision[name]) for name in told}
     assert [recipe.network.freeze for recipe in held.values()] == ["3b", "3b", "3c", "3b", "3b", "2"]
     assert [recipe.train.lr for recipe in held.values()] == [1e-3, 1e-3, 1e-3, 1e-5, 1e-3, 1e-3]
     assert held["e4"].repeats == (1, 2)
-    assert stubbed.content() == content
-    assert stubbed.run("git", "status", "--short") == ""
+    assert queueing.content() == content
+    assert queueing.run("git", "status", "--short") == ""
 
 
 @pytest.mark.parametrize("overrides", UNKNOWN)
@@ -125,23 +125,23 @@ def with_key(values: dict[str, Any], override: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["--temp", "--queue"])
-def test_beside_the_workspace_an_unknown_key_is_refused_and_nothing_is_touched(stubbed: Clone, place: str) -> None:
-    content = stubbed.content()
+def test_beside_the_workspace_an_unknown_key_is_refused_and_nothing_is_touched(queueing: Clone, place: str) -> None:
+    content = queueing.content()
     # One in the queue, whose start takes seconds: it runs what --temp does.
     unknown = list(UNKNOWN.items())[: 1 if place == "--queue" else None]
     for number, (overrides, message) in enumerate(unknown):
         words = ["dvc", "exp", "run", place, "--name", f"e{number}", *sets(overrides)]
-        told = stubbed.run(*words, code=255 if place == "--temp" else 0)
+        told = queueing.run(*words, code=255 if place == "--temp" else 0)
         if place == "--queue":
-            stubbed.run("dvc", "queue", "start")
-            work_off_the_queue(stubbed, 0)
-            assert re.search(rf"e{number} .*Failed", stubbed.run("dvc", "queue", "status"))
-            told = stubbed.run("dvc", "queue", "logs", f"e{number}")
+            queueing.run("dvc", "queue", "start")
+            work_off_the_queue(queueing, 0)
+            assert re.search(rf"e{number} .*Failed", queueing.run("dvc", "queue", "status"))
+            told = queueing.run("dvc", "queue", "logs", f"e{number}")
         assert f"validate: error: params.yaml: {message}" in told
         assert set(ran(told)) == NOTHING
-    assert experiments(stubbed) == []
-    assert stubbed.content() == content
-    assert stubbed.run("git", "status", "--short") == ""
+    assert experiments(queueing) == []
+    assert queueing.content() == content
+    assert queueing.run("git", "status", "--short") == ""
 
 
 @pytest.mark.slow
