@@ -142,14 +142,14 @@ def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     [result] = comparison.compare([a, b]).pairs
     right_a, right_b = (sum(drawn(share, seed=n).astype(float) for n in (1, 2)) for share in (0.8, 0.6))
     expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=pairs.SEED)
-    assert result.bootstrap == expected
+    assert result.over_units == expected
 
 
 def test_the_bootstrap_may_be_left_out_where_repeats_decide():
     a, b = (experiment(name, share, fixed=True) for name, share in (("a", 0.8), ("b", 0.6)))
-    assert comparison.compare([a, b], resample=False).pairs[0].bootstrap is None
+    assert comparison.compare([a, b], resample=False).pairs[0].over_units is None
     one = [each._replace(trials={1: each.trials[1]}) for each in (a, b)]
-    assert comparison.compare(one, resample=False).pairs[0].bootstrap is not None
+    assert comparison.compare(one, resample=False).pairs[0].over_units is not None
 
 
 def test_a_single_repeat_is_judged_by_its_images_alone():
@@ -230,7 +230,7 @@ def test_another_score_is_compared_over_repeats_alone(pair):
         for one, level in zip(pair, (0.5, 1.5), strict=True)
     ]
     [result] = comparison.compare(scored, "nll").pairs
-    assert (result.difference, result.mcnemar, result.bootstrap) == (pytest.approx(-1), {}, None)
+    assert (result.difference, result.mcnemar, result.over_units) == (pytest.approx(-1), {}, None)
 
 
 @pytest.mark.parametrize(("metric", "better"), [("macro_f1", "b"), ("nll", "a")])

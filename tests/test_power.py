@@ -165,8 +165,8 @@ def test_where_single_networks_differ_and_the_methods_do_not_both_readings_are_g
     line = pairs.reading(pair._replace(mcnemar=told))
     assert line.startswith("a - b: McNemar's test in 1 of 3 repeats finds a difference of these very networks")
     assert "to choose a method go by the verdict" in line
-    both = pairs.reading(pair._replace(mcnemar=told, bootstrap=pair.bootstrap._replace(low=0.01, high=0.02)))
-    assert "in 1 of 3 repeats and the bootstrap over images find a difference" in both
+    both = pairs.reading(pair._replace(mcnemar=told, over_units=pair.over_units._replace(low=0.01, high=0.02)))
+    assert "in 1 of 3 repeats and the interval over images find a difference" in both
 
 
 def test_where_only_all_repeats_together_tell_it_that_is_said(pair):
@@ -181,23 +181,23 @@ def test_where_only_all_repeats_together_tell_it_that_is_said(pair):
         (
             0.07,
             0.05,
-            "the bootstrap's interval excludes 0, and the exchange test of groups finds no difference: so few ",
+            "the interval excludes 0, and the exchange test of groups finds no difference: so few ",
         ),
         (
             0.04,
             -0.05,
-            "the exchange test of groups finds a difference, and the bootstrap's interval contains 0: so few ",
+            "the exchange test of groups finds a difference, and the interval contains 0: so few ",
         ),
         (0.04, 0.05, None),
         (0.07, -0.05, None),
     ],
 )
 def test_an_interval_and_a_test_of_one_repeat_that_differ_are_named(pair, p, low, line):
-    one = pair._replace(test=None, mcnemar={1: McNemar(13, 0, p, groups=9)}, bootstrap=Interval(low, 0.5))
+    one = pair._replace(test=None, mcnemar={1: McNemar(13, 0, p, groups=9)}, over_units=Interval(low, 0.5))
     assert pairs.reading(one) == (
         line and f"a - b: {line}groups do not tell for certain, and the verdict asks for both."
     )
 
 
 def test_another_score_has_no_such_tests_to_be_read(pair):
-    assert pairs.reading(pair._replace(mcnemar={}, bootstrap=None)) is None
+    assert pairs.reading(pair._replace(mcnemar={}, over_units=None)) is None

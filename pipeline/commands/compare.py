@@ -118,11 +118,9 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         groups = max(one.groups for _, _, one in tested)
         header = ("pair", "repeat", "only the first right", "only the second", mcnemar.p_name(groups))
         yield Table(header, counts, numbers_from=1)
-        drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
+        drawn = [(_title(pair), _ends(pair.over_units, result.metric), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"
-        yield Table(
-            ("pair", f"over {units} alone, bootstrap (points)", "over repeats alone (points)"), drawn, numbers_from=1
-        )
+        yield Table(("pair", f"over {units} alone (points)", "over repeats alone (points)"), drawn, numbers_from=1)
 
 
 def _points(metric: str) -> str:

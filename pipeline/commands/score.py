@@ -102,7 +102,7 @@ def _pair_data(pair: Pair) -> dict[str, Any]:
         "a": pair.a,
         "b": pair.b,
         "difference": pair.difference,
-        "interval": pair.bootstrap and list(pair.bootstrap),
+        "interval": pair.over_units and list(pair.over_units),
         "only_a_right": tested.only_a,
         "only_b_right": tested.only_b,
         "p": pair.p,
@@ -156,7 +156,7 @@ def _pairs(compared: Sequence[Pair]) -> Table:
     rows = []
     for pair in compared:
         [tested] = pair.mcnemar.values()
-        ends = pair.bootstrap
+        ends = pair.over_units
         rows.append(
             (
                 f"{pair.a} - {pair.b}",

@@ -61,7 +61,7 @@ def test_the_experiments_the_pair_and_what_differs_are_told(two):
     assert "no detectable difference" in told
     assert "network.freeze 3b 1" in told
     # Of differences, as those above.
-    assert "pair over images alone, bootstrap (points) over repeats alone (points)" in told
+    assert "pair over images alone (points) over repeats alone (points)" in told
 
 
 def test_no_p_value_is_printed_as_0(two, monkeypatch):

@@ -43,8 +43,8 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
     Args:
         experiments: one or more, with different names.
         metric: accuracy, or a score that every trial has.
-        resample: whether pairs of several repeats get a bootstrap interval over images too, which takes seconds a pair
-            for thousands of images.
+        resample: whether pairs of several repeats get an interval over images alone too, which takes seconds a pair for
+            thousands of images.
 
     Raises:
         InputError: a repeat's test images are not the same in all that have it, two experiments have no repeat in

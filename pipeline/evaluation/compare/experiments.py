@@ -119,8 +119,8 @@ class Pair(NamedTuple):
         p: of that test, or of McNemar's for a single repeat; None if there is neither.
         holm: p adjusted by Holm's method for all pairs of the comparison; None with p.
         mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
-        bootstrap: interval, over images alone, of the difference of accuracies; None for other scores, and where it was
-            not asked for.
+        over_units: interval of the difference of accuracies over images, or named groups, alone, see
+            `over_units.difference`; None for other scores, and where it was not asked for.
         smallest: the smallest true difference that 80 % of such comparisons detect, of as many pairs; None if there is
             none.
         repeats_needed: number of repeats of which 80 % of such comparisons detect two points; None for a single repeat
@@ -138,7 +138,7 @@ class Pair(NamedTuple):
     p: float | None
     holm: float | None
     mcnemar: dict[int, McNemar]
-    bootstrap: Interval | None
+    over_units: Interval | None
     smallest: float | None
     repeats_needed: int | None
     repeats_suffice: bool
@@ -147,7 +147,7 @@ class Pair(NamedTuple):
 
     def interval(self) -> Interval | None:
         """Return the interval that decides: of the test over repeats if there are several, else over images."""
-        return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
+        return Interval(self.test.low, self.test.high) if self.test else self.over_units
 
 
 class Comparison(NamedTuple):
