@@ -44,13 +44,20 @@ def as_data(result: Comparison) -> dict[str, Any]:
         "metric": result.metric,
         "over": result.over,
         "experiments": [_plain(one) for one in result.summaries],
-        "pairs": [_plain(one) for one in result.pairs],
+        "pairs": [_pair_data(one) for one in result.pairs],
         "differing_settings": {
             name: dict(zip((one.name for one in result.summaries), values, strict=True))
             for name, values in result.differing.items()
         },
         "differing_machines": result.machines,
     }
+
+
+def _pair_data(pair: Pair) -> dict[str, Any]:
+    if pair.test and pair.untested:
+        pair = pair._replace(p=None, holm=None, test=pair.test._replace(p=math.nan))
+    data: dict[str, Any] = _plain(pair)
+    return data
 
 
 def _plain(value: Any) -> Any:
@@ -129,7 +136,7 @@ def _points(metric: str) -> str:
 
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
-    probabilities = ["" if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)]
+    probabilities = confidence_intervals.p_values(pair)
     smallest = confidence_intervals.smallest_detectable(pair, SCORES[metric].shown)
     ends = _ends(pair.interval(), metric)
     needed = [confidence_intervals.repeats_needed(pair)] if _price(metric) else []

@@ -162,7 +162,7 @@ def _pairs(compared: Sequence[Pair]) -> Table:
                 f"{pair.a} - {pair.b}",
                 f"{100 * pair.difference:+.1f}",
                 f"{100 * ends.low:.1f} to {100 * ends.high:.1f}" if ends else NONE,
-                *(NONE if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)),
+                *confidence_intervals.p_values(pair),
                 f"{tested.only_a:,}",
                 f"{tested.only_b:,}",
                 pair.verdict,

@@ -14,6 +14,8 @@ from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
 
 NO_BREAK = "\u00a0"
+# In place of what there is nothing to tell from.
+DASH = "–"
 # Of a record, what two experiments are compared by besides settings, data, weights and code.
 OF_THE_COMPUTATION = {"recipe_name", "device", "device_model", "cpu_instructions", "precision", "threads"}
 
@@ -161,6 +163,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_values(pair: Pair) -> tuple[str, str]:
+    """Return p and Holm's p of a pair; a dash where there is none."""
+    p, holm = (DASH if value is None or pair.untested else p_value(value) for value in (pair.p, pair.holm))
+    return p, holm
+
+
 def repeats_needed(pair: Pair) -> str:
     """Return how many repeats would show a difference of two points, in words where no number does.
 
@@ -168,11 +176,13 @@ def repeats_needed(pair: Pair) -> str:
     """
     if pair.repeats_needed:
         return f"{pair.repeats_needed:,}"
-    if pair.smallest is None or pair.test is None:
-        return "–"
+    if pair.test is None or pair.untested:
+        return DASH
     return f"over {power.MOST_REPEATS:,}" if pair.repeats_suffice else "no number"
 
 
 def smallest_detectable(pair: Pair, form: Callable[[float], str]) -> str:
-    """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
+    """Return the smallest detectable difference; "none" where none is, however large, a dash for equal repeats."""
+    if pair.untested:
+        return DASH
     return "none" if pair.smallest is None else form(pair.smallest)

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.core.choices import NONE
-from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
@@ -75,6 +75,8 @@ def _verdict(found: Standing) -> str:
     pair, ends = found.pair, _ends(found)
     probe = f"{PROBE} ({tables.percent(found.probe)}), which takes seconds"
     seeds = "; other seeds are not tried" if pair.test is None else ""
+    if pair.verdict == pairs.EQUAL:
+        return f"differs by {_points(pair.difference)} points from {probe}: {pairs.EQUAL}."
     if ends is None or pair.better is None:
         spans = "" if ends is None else f" ({_points(ends.low)} to {_points(ends.high)})"
         return f"has no detectable difference from {probe}: {_points(pair.difference)} points{spans}{seeds}."

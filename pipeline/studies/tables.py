@@ -168,7 +168,7 @@ def _difference(pair: Pair) -> tuple[str, ...]:
         pair.verdict,
         f"{100 * pair.difference:+z.2f}",
         _interval(pair.interval()),
-        *(NONE if value is None else confidence_intervals.p_value(value) for value in (pair.p, pair.holm)),
+        *confidence_intervals.p_values(pair),
         confidence_intervals.smallest_detectable(pair, lambda value: f"{100 * value:.2f}"),
         confidence_intervals.repeats_needed(pair),
     )

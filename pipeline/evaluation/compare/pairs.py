@@ -14,6 +14,7 @@ from pipeline.evaluation.compare.statistics import Interval, TTest
 from pipeline.evaluation.scores import SCORES
 
 NO_DIFFERENCE = "no detectable difference"
+EQUAL = "equal in every repeat, so nothing to test with; add repeats"
 # Seed of the bootstrap: the same files give the same interval.
 SEED = 0
 # Why a single repeat has no interval over its test images, by the number of their groups; 0 for images without any.
@@ -154,6 +155,8 @@ def _verdict(one: Pair, *, of: int, drawn: bool) -> str:
     if interval is None:
         tested = next(iter(one.mcnemar.values()), None)
         return _NO_INTERVAL[tested.groups] if tested else "one repeat does not tell"
+    if one.untested and abs(one.difference) > statistics.NO_SPREAD:
+        return EQUAL
     if one.better is None:
         return NO_DIFFERENCE if interval.covers_zero() or of == 1 else f"{NO_DIFFERENCE} among {of} pairs"
     if one.test is None:
