@@ -176,6 +176,12 @@ def test_a_pair_for_which_repeats_do_not_suffice_says_so():
     assert confidence_intervals.repeats_needed(pair._replace(repeats_suffice=True)) == "over 1,000"
 
 
+def test_where_no_difference_is_detectable_the_number_of_repeats_is_still_in_words(pair):
+    none = pair._replace(smallest=None, repeats_needed=None, repeats_suffice=False)
+    assert confidence_intervals.repeats_needed(none) == "no number"
+    assert confidence_intervals.repeats_needed(none._replace(test=None)) == "–"
+
+
 @pytest.fixture
 def pair():
     """A pair whose verdict finds nothing, nor does any other test."""

@@ -125,7 +125,7 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         groups = max(one.groups for _, _, one in tested)
         header = ("pair", "repeat", "only the first right", "only the second", mcnemar.p_name(groups))
         yield Table(header, counts, numbers_from=1)
-        drawn = [(_title(pair), _ends(pair.over_units, result.metric), _over_repeats(pair)) for pair in result.pairs]
+        drawn = [(_title(pair), _over_units(pair), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"
         yield Table(("pair", f"over {units} alone (points)", "over repeats alone (points)"), drawn, numbers_from=1)
 
@@ -138,7 +138,7 @@ def _points(metric: str) -> str:
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     probabilities = confidence_intervals.p_values(pair)
     smallest = confidence_intervals.smallest_detectable(pair, SCORES[metric].shown)
-    ends = _ends(pair.interval(), metric)
+    ends = _ends(pair.interval(), metric) if pair.test else _over_units(pair)
     needed = [confidence_intervals.repeats_needed(pair)] if _price(metric) else []
     return (_title(pair), SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed, pair.verdict)
 
@@ -174,7 +174,13 @@ def _short(name: str, value: Any) -> str:
 
 
 def _ends(interval: Interval | None, metric: str) -> str:
-    # One of width 0, as where all answers are alike, would claim more than so few can; of NaN neither end is below.
-    if interval is None or not interval.low < interval.high:
+    if (ends := confidence_intervals.of_difference(interval, metric)) is None:
         return "none"
-    return f"{SCORES[metric].shown(interval.low)} to {SCORES[metric].shown(interval.high)}"
+    return f"{SCORES[metric].shown(ends.low)} to {SCORES[metric].shown(ends.high)}"
+
+
+def _over_units(pair: Pair) -> str:
+    """Return the interval over images or groups alone: other draws of the bootstrap move its hundredths."""
+    if (ends := confidence_intervals.of_difference(pair.over_units)) is None:
+        return "none"
+    return f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}"

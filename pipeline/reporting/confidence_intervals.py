@@ -9,7 +9,7 @@ from pipeline.core.sections import EACH
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.evaluation.compare.statistics import Interval
+from pipeline.evaluation.compare.statistics import NO_SPREAD, Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
 
@@ -152,6 +152,21 @@ def percents(ends: Interval | None) -> str:
     '84.1 to 100.0 %'
     """
     return "none" if ends is None else f"{100 * ends.low:.1f} to {100 * ends.high:.1f}{NO_BREAK}%"
+
+
+def of_difference(ends: Interval | None, metric: str = ACCURACY) -> Interval | None:
+    """Return the interval of a difference as it is printed: within what scores can differ by, and None without a width.
+
+    One of width 0, as where all answers are alike, would claim more than so few can.
+
+    >>> of_difference(Interval(-1.2, 0.5)), of_difference(Interval(0.1, 0.1 + 1e-17))
+    (Interval(low=-1.0, high=0.5), None)
+    """
+    # Of NaN the width is not above anything.
+    if ends is None or not ends.high - ends.low > NO_SPREAD:
+        return None
+    highest = SCORES[metric].highest
+    return Interval(max(ends.low, -highest), min(ends.high, highest))
 
 
 def p_value(value: float) -> str:

@@ -1,6 +1,5 @@
 """Where an experiment stands against its own backbone's frozen probe, in words: pure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
@@ -98,8 +97,7 @@ def _why(repeats: Sequence[Repeat], found: Standing) -> str:
 
 def _ends(found: Standing) -> Interval | None:
     """Return the interval of the difference; None where all repeats have the same."""
-    ends = found.pair.interval()
-    return None if ends is None or math.isnan(ends.low) else ends
+    return confidence_intervals.of_difference(found.pair.interval())
 
 
 def _is_head_alone(repeats: Sequence[Repeat]) -> bool:

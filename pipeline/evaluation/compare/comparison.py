@@ -191,7 +191,7 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     The interval is corrected where splits are drawn. Where the test part stays the same, that of the accuracy is over
     repeats and images at once, of other scores over repeats; of a single repeat the accuracy has Wilson's. Its ends are
     clipped to the range of the score (0 to 1; NLL 0 to infinity), which the t distribution does not know. Intervals of
-    differences are not clipped.
+    differences are clipped where they are printed.
     """
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]
