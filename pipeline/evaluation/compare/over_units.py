@@ -7,7 +7,7 @@ from pipeline.evaluation.compare import statistics, units
 from pipeline.evaluation.compare.statistics import Interval
 
 # Units from which on the percentile bootstrap covers as often as it says: with 3 to 8 it holds the true difference in
-# 86 to 91 % of cases, in place of 95.
+# 85 to 93 % of cases, in place of 95.
 BOOTSTRAPPED = 40
 # Of fewer units a spread tells next to nothing.
 FEWEST_UNITS = 3
