@@ -8,10 +8,15 @@ import numpy.typing as npt
 from scipy import stats
 
 from pipeline.evaluation.compare.crossed import crossed
+from pipeline.evaluation.compare.statistics import ALPHA, t_p_values
 
 # Repeats and test images.
 SIZES = [(n, images) for n in (3, 5, 10) for images in (60, 342, 1340)]
 DRAWS = 10_000
+# True differences that are to be found.
+GAINS = (0.02, 0.03, 0.05)
+# Fraction of the images that a new split tests.
+TESTED = 0.3
 # Numbers that are drawn at a time.
 AT_ONCE = 8_000_000
 
@@ -88,6 +93,43 @@ def rejected(variation: Variation, repeats: int, images: int, *, draws: int, gai
     return found / draws
 
 
+def split_answers(
+    variation: Variation, *, repeats: int, images: int, draws: int, gains: Sequence[float] = (0.0, 0.0), seed: int = 0
+) -> Iterator[Right]:
+    """Yield what `answers` does, of images that each repeat draws anew: `TESTED` of all.
+
+    The images are as likely as each other, so that the draws of a block may share the places that are drawn of them.
+    """
+    rng = np.random.default_rng(seed)
+    every, k = round(images / TESTED), len(gains)
+    scale = np.sqrt(1 + variation.method**2 + variation.network**2 + variation.both**2)
+    levels = (scale * stats.norm.ppf(variation.accuracy + np.array(gains))).astype(np.float32)
+    # Many blocks, for many draws of the places.
+    block = max(1, min(draws // 100, AT_ONCE // (k * (repeats * images + every))))
+
+    def normal(*shape: int) -> npt.NDArray[np.float32]:
+        return rng.standard_normal(shape, dtype=np.float32)
+
+    while draws > 0:
+        b = min(block, draws)
+        places = np.array([rng.permutation(every)[:images] for _ in range(repeats)])
+        image = (normal(b, 1, every) + variation.method * normal(b, k, every))[..., places]
+        value = image + variation.both * normal(b, k, repeats, images) + variation.network * normal(b, k, repeats, 1)
+        yield value + levels[:, None, None] > 0
+        draws -= b
+
+
+def rejected_over_splits(
+    variation: Variation, repeats: int, images: int, *, draws: int, gain: float = 0.0, seed: int = 0
+) -> float:
+    """Return the same as `rejected` by the corrected t test, where each repeat draws its test images."""
+    found = 0
+    for right in split_answers(variation, repeats=repeats, images=images, draws=draws, gains=(gain, 0.0), seed=seed):
+        p = t_p_values(gains_of(right).mean(-1, dtype=np.float64), train=1 - TESTED, test=TESTED)
+        found += int((p < ALPHA).sum())
+    return found / draws
+
+
 def gains_of(right: Right) -> npt.NDArray[np.float32]:
     """Return (b, n, m) the first method's answers minus the second's."""
     return right[:, 0].astype(np.float32) - right[:, 1]
@@ -95,13 +137,15 @@ def gains_of(right: Right) -> npt.NDArray[np.float32]:
 
 def main() -> None:
     """Print the table of docs/studies.md: errors without a difference, and the power, by repeats and test images."""
-    print("| repeats | test images | error (%) | 2 points found (%) | 3 points found (%) | 5 points found (%) |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for repeats, images in SIZES:
-        errors = [rejected(one, repeats, images, draws=DRAWS) for one in VARIATIONS.values()]
-        power = [rejected(VARIATIONS["both"], repeats, images, draws=DRAWS, gain=gain) for gain in (0.02, 0.03, 0.05)]
-        cells = [f"{100 * min(errors):.1f} to {100 * max(errors):.1f}", *(f"{100 * one:.0f}" for one in power)]
-        print(f"| {repeats} | {images:,} | {' | '.join(cells)} |")
+    found = " | ".join(f"{100 * gain:.0f} points found (%)" for gain in GAINS)
+    print(f"| split | repeats | test images | error (%) | {found} |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for split, detected in (("new in each repeat", rejected_over_splits), ("the same test images", rejected)):
+        for repeats, images in SIZES:
+            errors = [detected(one, repeats, images, draws=DRAWS) for one in VARIATIONS.values()]
+            power = [detected(VARIATIONS["both"], repeats, images, draws=DRAWS, gain=gain) for gain in GAINS]
+            cells = [f"{100 * min(errors):.1f} to {100 * max(errors):.1f}", *(f"{100 * one:.0f}" for one in power)]
+            print(f"| {split} | {repeats} | {images:,} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, crossed, pairs, power, statistics
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.mcnemar import McNemar, exact
+from pipeline.reporting import confidence_intervals
 
 
 def trial(right, *, first=0, train=100, **scores):
@@ -142,14 +143,14 @@ def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     [result] = comparison.compare([a, b]).pairs
     right_a, right_b = (sum(drawn(share, seed=n).astype(float) for n in (1, 2)) for share in (0.8, 0.6))
     expected = statistics.bootstrap_difference(right_a, right_b, tested=np.full(60, 2), seed=pairs.SEED)
-    assert result.bootstrap == expected
+    assert result.over_units == expected
 
 
 def test_the_bootstrap_may_be_left_out_where_repeats_decide():
     a, b = (experiment(name, share, fixed=True) for name, share in (("a", 0.8), ("b", 0.6)))
-    assert comparison.compare([a, b], resample=False).pairs[0].bootstrap is None
+    assert comparison.compare([a, b], resample=False).pairs[0].over_units is None
     one = [each._replace(trials={1: each.trials[1]}) for each in (a, b)]
-    assert comparison.compare(one, resample=False).pairs[0].bootstrap is not None
+    assert comparison.compare(one, resample=False).pairs[0].over_units is not None
 
 
 def test_a_single_repeat_is_judged_by_its_images_alone():
@@ -175,6 +176,31 @@ def test_an_interval_over_zero_is_no_detectable_difference():
 def test_equal_experiments_do_not_differ(pair):
     [result] = comparison.compare([pair[0], pair[0]._replace(name="again")]).pairs
     assert (result.difference, result.p, result.verdict) == (0, 1, "no detectable difference")
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_difference_that_is_equal_in_every_repeat_has_no_test_and_counts_in_holms(fixed):
+    """Of new splits, and of the same test images, all of which one experiment gets right and the other none."""
+    poor, good = (0, 18) if fixed else (9, 14)
+    a, b, c = (
+        Experiment(
+            name,
+            {
+                n: trial([1] * (right - n * less) + [0] * (18 - right + n * less), first=0 if fixed else 20 * n)
+                for n in (0, 1)
+            },
+        )
+        for name, right, less in (("a", good, 0), ("b", poor, 0), ("c", 16, 1))
+    )
+    result = comparison.compare([a, b, c])
+    equal = result.pairs[0]
+    assert (equal.untested, equal.better) == (True, None)
+    assert equal.verdict == "equal in every repeat, so nothing to test with; add repeats"
+    assert confidence_intervals.p_values(equal) == ("–", "–")
+    assert confidence_intervals.repeats_needed(equal) == "–"
+    assert confidence_intervals.smallest_detectable(equal, str) == "–"
+    assert [one.holm for one in result.pairs] == statistics.holm([1.0, *(one.p for one in result.pairs[1:])])
+    assert not result.pairs[1].untested
 
 
 def test_a_difference_between_two_may_not_be_one_among_many():
@@ -230,7 +256,7 @@ def test_another_score_is_compared_over_repeats_alone(pair):
         for one, level in zip(pair, (0.5, 1.5), strict=True)
     ]
     [result] = comparison.compare(scored, "nll").pairs
-    assert (result.difference, result.mcnemar, result.bootstrap) == (pytest.approx(-1), {}, None)
+    assert (result.difference, result.mcnemar, result.over_units) == (pytest.approx(-1), {}, None)
 
 
 @pytest.mark.parametrize(("metric", "better"), [("macro_f1", "b"), ("nll", "a")])

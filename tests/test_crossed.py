@@ -1,17 +1,19 @@
 """Against formulas written out, and simulations of the error, the power and the coverage that are promised."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import simulated
 from scipy import stats
-from simulated import SIZES, VARIATIONS, gains_of, rejected
+from simulated import SIZES, VARIATIONS, gains_of, rejected, rejected_over_splits
 
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.crossed import crossed, crossed_interval, crossed_test
-from pipeline.evaluation.compare.statistics import corrected_t, wilson
+from pipeline.evaluation.compare.statistics import wilson
 
+STUDIES = Path(__file__).parents[1] / "docs/studies.md"
 # 5 % and what 10,000 draws may add by chance.
 MOST = 0.054
 
@@ -155,12 +157,15 @@ def test_the_best_of_six_equal_methods_is_better_than_another_in_at_most_5_perce
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("name", ["images", "seeds", "both"])
 def test_where_each_repeat_draws_its_test_part_the_corrected_t_test_keeps_its_5_percent_too(name, n):
-    """Of 1,140 images each repeat tests 342."""
-    rng, wrong, draws = np.random.default_rng(0), 0, 0
-    for right in simulated.answers(VARIATIONS[name], repeats=n, images=1140, draws=2_000):
-        for gains in gains_of(right):
-            parts = [rng.permutation(1140)[:342] for _ in range(n)]
-            differences = [float(row[part].mean()) for row, part in zip(gains, parts, strict=True)]
-            wrong += corrected_t(differences, train=798, test=342).p < 0.05
-            draws += 1
-    assert wrong / draws < 0.062
+    assert rejected_over_splits(VARIATIONS[name], n, 342, draws=5_000) < 0.055
+
+
+def test_new_splits_detect_less_than_the_same_test_images_and_the_table_has_both():
+    new, same = (one(VARIATIONS["both"], 5, 342, draws=2_000, gain=0.05) for one in (rejected_over_splits, rejected))
+    assert 0.5 < new < 0.66
+    assert same > 0.8
+    rows = [line for line in STUDIES.read_text(encoding="utf-8").splitlines() if line.endswith(" |")]
+    for split, five in (("new in each repeat", new), ("the same test images", same)):
+        assert sum(row.startswith(f"| {split} |") for row in rows) == len(SIZES)
+        [row] = [row for row in rows if row.startswith(f"| {split} | 5 | 342 |")]
+        assert float(row.split("|")[-2]) == pytest.approx(100 * five, abs=4)

@@ -142,10 +142,10 @@ def accuracy_changed(
     """Return two accuracies on the same photographs, and their difference with its 95 % interval and McNemar's test.
 
     A group of photographs counts as one in both. None where the classes of the photographs are not known, or where all
-    are of one group. `low` and `high` are None where all differ alike, mostly not at all: draws of such photographs
+    are of one group. `low` and `high` are None for two, and where all differ alike, mostly not at all: such photographs
     have no spread, and an interval of width 0 would claim more than so few can.
     """
-    from pipeline.evaluation.compare import mcnemar, statistics, units
+    from pipeline.evaluation.compare import mcnemar, over_units, units
 
     labels = [one.label for one in photographs]
     unit = units.units([one.name for one in photographs], {one.name: one.group for one in photographs if one.group})
@@ -154,14 +154,14 @@ def accuracy_changed(
     was, is_now = (said.argmax(1) == np.array(labels) for said in (before, after))
     tested = mcnemar.exact(was, is_now, unit if any(one.group for one in photographs) else None)
     right = units.sums(np.stack([is_now, was, np.ones_like(was)]).astype(np.int64), unit)
-    low, high = statistics.bootstrap_difference(right[0], right[1], tested=right[2], seed=0)
-    has_spread = low < high
+    ends = over_units.difference(right[0], right[1], tested=right[2], seed=0)
+    low, high = ends if ends and ends.low < ends.high else (None, None)
     return {
         "before": float(was.mean()),
         "after": float(is_now.mean()),
         "difference": float(is_now.mean() - was.mean()),
-        "low": low if has_spread else None,
-        "high": high if has_spread else None,
+        "low": low,
+        "high": high,
         "only_right_before": tested.only_a,
         "only_right_after": tested.only_b,
         "p": tested.p,

@@ -44,13 +44,20 @@ def as_data(result: Comparison) -> dict[str, Any]:
         "metric": result.metric,
         "over": result.over,
         "experiments": [_plain(one) for one in result.summaries],
-        "pairs": [_plain(one) for one in result.pairs],
+        "pairs": [_pair_data(one) for one in result.pairs],
         "differing_settings": {
             name: dict(zip((one.name for one in result.summaries), values, strict=True))
             for name, values in result.differing.items()
         },
         "differing_machines": result.machines,
     }
+
+
+def _pair_data(pair: Pair) -> dict[str, Any]:
+    if pair.test and pair.untested:
+        pair = pair._replace(p=None, holm=None, test=pair.test._replace(p=math.nan))
+    data: dict[str, Any] = _plain(pair)
+    return data
 
 
 def _plain(value: Any) -> Any:
@@ -118,11 +125,9 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         groups = max(one.groups for _, _, one in tested)
         header = ("pair", "repeat", "only the first right", "only the second", mcnemar.p_name(groups))
         yield Table(header, counts, numbers_from=1)
-        drawn = [(_title(pair), _ends(pair.bootstrap, result.metric), _over_repeats(pair)) for pair in result.pairs]
+        drawn = [(_title(pair), _over_units(pair), _over_repeats(pair)) for pair in result.pairs]
         units = "groups" if groups else "images"
-        yield Table(
-            ("pair", f"over {units} alone, bootstrap (points)", "over repeats alone (points)"), drawn, numbers_from=1
-        )
+        yield Table(("pair", f"over {units} alone (points)", "over repeats alone (points)"), drawn, numbers_from=1)
 
 
 def _points(metric: str) -> str:
@@ -131,9 +136,9 @@ def _points(metric: str) -> str:
 
 
 def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
-    probabilities = ["" if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)]
+    probabilities = confidence_intervals.p_values(pair)
     smallest = confidence_intervals.smallest_detectable(pair, SCORES[metric].shown)
-    ends = _ends(pair.interval(), metric)
+    ends = _ends(pair.interval(), metric) if pair.test else _over_units(pair)
     needed = [confidence_intervals.repeats_needed(pair)] if _price(metric) else []
     return (_title(pair), SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed, pair.verdict)
 
@@ -169,7 +174,13 @@ def _short(name: str, value: Any) -> str:
 
 
 def _ends(interval: Interval | None, metric: str) -> str:
-    # One of width 0, as where all answers are alike, would claim more than so few can; of NaN neither end is below.
-    if interval is None or not interval.low < interval.high:
+    if (ends := confidence_intervals.of_difference(interval, metric)) is None:
         return "none"
-    return f"{SCORES[metric].shown(interval.low)} to {SCORES[metric].shown(interval.high)}"
+    return f"{SCORES[metric].shown(ends.low)} to {SCORES[metric].shown(ends.high)}"
+
+
+def _over_units(pair: Pair) -> str:
+    """Return the interval over images or groups alone: other draws of the bootstrap move its hundredths."""
+    if (ends := confidence_intervals.of_difference(pair.over_units)) is None:
+        return "none"
+    return f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}"

@@ -203,8 +203,10 @@ def _accuracy(one: Mapping[str, Any]) -> Iterator[str]:
     if not changed["only_right_before"] + changed["only_right_after"]:
         yield f"{said}: none of {one['photographs']} answers became right or wrong, so there is no interval"
         return
-    ends = [f"{100 * changed[end]:+z.1f}" for end in ("low", "high") if changed[end] is not None]
-    interval = f"95 % interval {' to '.join(ends)}" if ends else "no interval, as all photographs changed alike"
+    # Of a few photographs the t distribution goes beyond what accuracies can differ by.
+    ends = [f"{100 * min(max(changed[end], -1), 1):+z.1f}" for end in ("low", "high") if changed[end] is not None]
+    few = "there are two groups alone" if changed["groups"] == 2 else "all photographs changed alike"
+    interval = f"95 % interval {' to '.join(ends)}" if ends else f"no interval, as {few}"
     yield (
         f"{said}: {100 * changed['difference']:+z.1f} points, {interval}, "
         f"{p_name(changed['groups'])} {changed['p']:.2g}"

@@ -99,8 +99,11 @@ def judged(said: Description, name: str, alias: str, before: Version | None, way
 
 
 def _more_repeats(pair: Pair) -> str:
-    """Return that more repeats may decide, where the new one has the higher accuracy but not detectably."""
-    if pair.difference <= 0:
+    """Return that more repeats may decide, where the new one has the higher accuracy but not detectably.
+
+    The verdict on equal repeats asks for more itself.
+    """
+    if pair.difference <= 0 or pair.untested:
         return ""
     price = f" (about {pair.repeats_needed:,} detect 2 points)" if pair.repeats_needed else ""
     return f"train both with more repeats, which detect smaller differences{price}, or "

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pipeline.bundles import contents
 from pipeline.commands import devices
+from pipeline.core import percents
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import comparison, pairs
@@ -102,7 +103,7 @@ def _pair_data(pair: Pair) -> dict[str, Any]:
         "a": pair.a,
         "b": pair.b,
         "difference": pair.difference,
-        "interval": pair.bootstrap and list(pair.bootstrap),
+        "interval": list(ends) if (ends := confidence_intervals.of_difference(pair.over_units)) else None,
         "only_a_right": tested.only_a,
         "only_b_right": tested.only_b,
         "p": pair.p,
@@ -132,7 +133,9 @@ def as_text(scored: "Sequence[Scored]", compared: Comparison) -> str:
 
 
 def _shown(value: Any, name: str) -> str:
-    return SCORES[name].shown(value) if math.isfinite(value) else NONE
+    if not math.isfinite(value):
+        return NONE
+    return percents.number(value, SCORES[name].decimals) if SCORES[name].percent else SCORES[name].shown(value)
 
 
 def _classes(one: "Scored") -> Table:
@@ -141,8 +144,8 @@ def _classes(one: "Scored") -> Table:
         (
             name,
             f"{values['support']:,}",
-            f"{100 * values['recall']:.1f}" if values["support"] else NONE,
-            f"{100 * values['precision']:.1f}" if values["support"] else NONE,
+            percents.number(values["recall"]) if values["support"] else NONE,
+            percents.number(values["precision"]) if values["support"] else NONE,
         )
         for name, values in classes.items()
     ]
@@ -156,13 +159,13 @@ def _pairs(compared: Sequence[Pair]) -> Table:
     rows = []
     for pair in compared:
         [tested] = pair.mcnemar.values()
-        ends = pair.bootstrap
+        ends = confidence_intervals.of_difference(pair.over_units)
         rows.append(
             (
                 f"{pair.a} - {pair.b}",
-                f"{100 * pair.difference:+.1f}",
-                f"{100 * ends.low:.1f} to {100 * ends.high:.1f}" if ends else NONE,
-                *(NONE if p is None else confidence_intervals.p_value(p) for p in (pair.p, pair.holm)),
+                f"{100 * pair.difference:+z.1f}",
+                f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}" if ends else NONE,
+                *confidence_intervals.p_values(pair),
                 f"{tested.only_a:,}",
                 f"{tested.only_b:,}",
                 pair.verdict,

@@ -88,7 +88,7 @@ class Score(Choice):
 
     def shown(self, value: float) -> str:
         """Return a value as tables have it, without its unit."""
-        return f"{self.scale * value:.{self.decimals}f}"
+        return f"{self.scale * value:z.{self.decimals}f}"
 
     @property
     def unit(self) -> str:
@@ -175,9 +175,12 @@ def scores(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> dict
 
 
 def logits_of(probabilities: FloatArray) -> npt.NDArray[np.float64]:
-    """Return logits (n, K) of probabilities: their logarithms, the smallest number in place of that of 0."""
-    with np.errstate(divide="ignore"):
-        return np.maximum(np.log(probabilities), np.finfo(np.float64).min)
+    """Return logits (n, K) of probabilities: their logarithms, at least that of the smallest number of float32.
+
+    A probability of 0 is a rounded one. Its logarithm would make a mean of them infinite, and the smallest of all
+    numbers in its place one of 300 digits.
+    """
+    return np.log(np.maximum(probabilities, float(np.finfo(np.float32).smallest_subnormal)))
 
 
 def _one_class(precision: float, recall: float, f1: float, support: int) -> dict[str, float | int]:

@@ -9,11 +9,13 @@ from pipeline.core.sections import EACH
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.evaluation.compare.statistics import Interval
+from pipeline.evaluation.compare.statistics import NO_SPREAD, Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
 
 NO_BREAK = "\u00a0"
+# In place of what there is nothing to tell from.
+DASH = "–"
 # Of a record, what two experiments are compared by besides settings, data, weights and code.
 OF_THE_COMPUTATION = {"recipe_name", "device", "device_model", "cpu_instructions", "precision", "threads"}
 
@@ -152,6 +154,21 @@ def percents(ends: Interval | None) -> str:
     return "none" if ends is None else f"{100 * ends.low:.1f} to {100 * ends.high:.1f}{NO_BREAK}%"
 
 
+def of_difference(ends: Interval | None, metric: str = ACCURACY) -> Interval | None:
+    """Return the interval of a difference as it is printed: within what scores can differ by, and None without a width.
+
+    One of width 0, as where all answers are alike, would claim more than so few can.
+
+    >>> of_difference(Interval(-1.2, 0.5)), of_difference(Interval(0.1, 0.1 + 1e-17))
+    (Interval(low=-1.0, high=0.5), None)
+    """
+    # Of NaN the width is not above anything.
+    if ends is None or not ends.high - ends.low > NO_SPREAD:
+        return None
+    highest = SCORES[metric].highest
+    return Interval(max(ends.low, -highest), min(ends.high, highest))
+
+
 def p_value(value: float) -> str:
     """Return the p value of a test; one that is rounded to 0 would say that the difference cannot be chance.
 
@@ -161,6 +178,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_values(pair: Pair) -> tuple[str, str]:
+    """Return p and Holm's p of a pair; a dash where there is none."""
+    p, holm = (DASH if value is None or pair.untested else p_value(value) for value in (pair.p, pair.holm))
+    return p, holm
+
+
 def repeats_needed(pair: Pair) -> str:
     """Return how many repeats would show a difference of two points, in words where no number does.
 
@@ -168,11 +191,13 @@ def repeats_needed(pair: Pair) -> str:
     """
     if pair.repeats_needed:
         return f"{pair.repeats_needed:,}"
-    if pair.smallest is None or pair.test is None:
-        return "–"
+    if pair.test is None or pair.untested:
+        return DASH
     return f"over {power.MOST_REPEATS:,}" if pair.repeats_suffice else "no number"
 
 
 def smallest_detectable(pair: Pair, form: Callable[[float], str]) -> str:
-    """Return the smallest detectable difference; "none" where these repeats and images detect none, however large."""
+    """Return the smallest detectable difference; "none" where none is, however large, a dash for equal repeats."""
+    if pair.untested:
+        return DASH
     return "none" if pair.smallest is None else form(pair.smallest)

@@ -1,12 +1,11 @@
 """Where an experiment stands against its own backbone's frozen probe, in words: pure."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.core.choices import NONE
-from pipeline.evaluation.compare import comparison
+from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
@@ -75,6 +74,8 @@ def _verdict(found: Standing) -> str:
     pair, ends = found.pair, _ends(found)
     probe = f"{PROBE} ({tables.percent(found.probe)}), which takes seconds"
     seeds = "; other seeds are not tried" if pair.test is None else ""
+    if pair.verdict == pairs.EQUAL:
+        return f"differs by {_points(pair.difference)} points from {probe}: {pairs.EQUAL}."
     if ends is None or pair.better is None:
         spans = "" if ends is None else f" ({_points(ends.low)} to {_points(ends.high)})"
         return f"has no detectable difference from {probe}: {_points(pair.difference)} points{spans}{seeds}."
@@ -96,8 +97,7 @@ def _why(repeats: Sequence[Repeat], found: Standing) -> str:
 
 def _ends(found: Standing) -> Interval | None:
     """Return the interval of the difference; None where all repeats have the same."""
-    ends = found.pair.interval()
-    return None if ends is None or math.isnan(ends.low) else ends
+    return confidence_intervals.of_difference(found.pair.interval())
 
 
 def _is_head_alone(repeats: Sequence[Repeat]) -> bool:

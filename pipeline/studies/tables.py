@@ -1,6 +1,5 @@
 """A study's results as tables, ours and the printed ones."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -110,7 +109,7 @@ def _standing(one: Result) -> tuple[str, str]:
     """Return the accuracy of a logistic regression on the features of the frozen backbone, and what the cell adds."""
     if not (beside := one.standing()):
         return NONE, NONE
-    interval = _interval(beside.pair.interval())
+    interval = _interval(confidence_intervals.of_difference(beside.pair.interval()))
     spans = "" if interval == NONE else f" ({interval})"
     return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+z.2f}{spans}"
 
@@ -133,9 +132,9 @@ def _mean_and_sd(mean: float, sd: float | None) -> str:
 
 
 def _interval(interval: Interval | None) -> str:
-    if interval is None or math.isnan(interval.low):
+    if interval is None:
         return NONE
-    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
+    return f"{100 * interval.low:z.2f} to {100 * interval.high:z.2f}"
 
 
 def _as_printed(accuracy: float | None, sd: float | None) -> str:
@@ -167,8 +166,8 @@ def _difference(pair: Pair) -> tuple[str, ...]:
         f"{pair.a} − {pair.b}",
         pair.verdict,
         f"{100 * pair.difference:+z.2f}",
-        _interval(pair.interval()),
-        *(NONE if value is None else confidence_intervals.p_value(value) for value in (pair.p, pair.holm)),
+        _interval(confidence_intervals.of_difference(pair.interval())),
+        *confidence_intervals.p_values(pair),
         confidence_intervals.smallest_detectable(pair, lambda value: f"{100 * value:.2f}"),
         confidence_intervals.repeats_needed(pair),
     )

@@ -90,6 +90,15 @@ def test_where_all_photographs_change_alike_there_is_no_interval() -> None:
     assert line.endswith("+100.0 points, no interval, as all photographs changed alike, McNemar's p 0.25")
 
 
+def test_two_groups_have_no_interval() -> None:
+    given = [one._replace(group=group) for one, group in zip(photographs(0, 0, 2, 1), "ppqq", strict=True)]
+    lost = parity.accuracy_changed(OURS, OURS[[0, 3, 2, 3]], given)
+    assert lost is not None
+    assert (lost["difference"], lost["low"], lost["groups"]) == (-0.25, None, 2)
+    (line,) = lines_of(lost)
+    assert "-25.0 points, no interval, as there are two groups alone, p of exchanged groups 1" in line
+
+
 def lines_of(lost: dict[str, Any] | None) -> list[str]:
     values = report(int8=True)
     values["int8"] = {**values["int8"], "accuracy": lost}
@@ -144,4 +153,4 @@ def test_a_slow_machine_has_speeds() -> None:
 
 def test_the_terminal_has_the_accuracy_in_8_bits_with_its_interval() -> None:
     (line,) = [line for line in command.as_lines(report(int8=True)) if "accuracy" in line]
-    assert "75.0 % in place of 100.0 %: -25.0 points, 95 % interval -75.0 to +0.0, McNemar's p 1" in line
+    assert "75.0 % in place of 100.0 %: -25.0 points, 95 % interval -100.0 to +54.6, McNemar's p 1" in line

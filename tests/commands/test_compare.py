@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ from pipeline import tracking
 from pipeline.commands import compare
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
-from pipeline.evaluation.compare import pairs, statistics
+from pipeline.evaluation.compare import comparison, pairs, statistics
+from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.mcnemar import McNemar
 from pipeline.experiments import cloning, finding, reading
 
@@ -61,7 +63,7 @@ def test_the_experiments_the_pair_and_what_differs_are_told(two):
     assert "no detectable difference" in told
     assert "network.freeze 3b 1" in told
     # Of differences, as those above.
-    assert "pair over images alone, bootstrap (points) over repeats alone (points)" in told
+    assert "pair over images alone (points) over repeats alone (points)" in told
 
 
 def test_no_p_value_is_printed_as_0(two, monkeypatch):
@@ -102,14 +104,31 @@ def test_what_is_not_finite_is_null_in_json(two):
 
     write_answers(two / "other", "one")
     [pair] = json.loads(said("one", "other", "--json"), parse_constant=refuse)["pairs"]
-    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, 1, pairs.NO_DIFFERENCE)
+    assert (pair["test"]["statistic"], pair["p"], pair["verdict"]) == (None, None, pairs.NO_DIFFERENCE)
+    assert (pair["test"]["p"], pair["holm"]) == (None, None)
 
 
 def test_equal_answers_have_no_interval_of_width_0(two):
     write_answers(two / "other", "one")
     told = words(said("one", "other"))
-    assert "one - other 0.00 none 1.000" in told
+    assert "one - other 0.00 none – – – – no detectable difference" in told
     assert "0.00 to 0.00" not in told
+
+
+def test_an_interval_over_repeats_of_width_0_is_none_and_ends_of_the_bootstrap_have_one_decimal():
+    """Two methods whose repeats agree on 47 test images, but for rounding."""
+    right = {"a": [1] * 44 + [0] * 3, "b": [1] * 42 + [0] * 5}
+    several = [
+        Experiment(name, {n: Trial({str(i): bool(v) for i, v in enumerate(row)}, train=90) for n in (1, 2, 3)})
+        for name, row in right.items()
+    ]
+    result = comparison.compare(several)
+    [pair] = result.pairs
+    tight = pair._replace(test=pair.test._replace(over_repeats=1e-17))
+    text = words(compare.as_text(result._replace(pairs=[tight])))
+    assert re.search(r"over repeats alone \(points\) a - b (-?\d+\.\d to \d+\.\d) none", text)
+    wide = tight._replace(test=pair.test._replace(low=-1.4, high=1.2))
+    assert "-100.00 to 100.00" in compare.as_text(result._replace(pairs=[wide]))
 
 
 def test_another_score_may_be_compared(two):

@@ -22,9 +22,9 @@ IMAGES = 40
 RIGHT = {"better": 40, "old": 20, "equal": 20, "slightly": 21, "worse": 4, "elsewhere": 40}
 
 
-def write_answers(root, right, *, name="a"):
+def write_answers(root, right, *, name="a", repeat=1):
     lines = [f"{name}/{n}.png,a,a,0.9,{int(n < right)}" for n in range(IMAGES)]
-    file = root / "metrics/evaluate/1/predictions.csv"
+    file = root / f"metrics/evaluate/{repeat}/predictions.csv"
     file.write_text("\n".join(["path,actual,predicted,confidence,correct", *lines]) + "\n", encoding="utf-8")
     digests.seal(file.parent)
     manifest = root / "data/collected/manifest.csv"
@@ -75,6 +75,20 @@ def test_a_worse_one_and_an_equal_one_are_refused_in_one_line(experiments, exper
         judged(experiment)
     assert str(refused.value) == (
         f"not better than spiders version 3, which has the alias best: {verdict}--force registers it anyway"
+    )
+
+
+def test_a_difference_that_is_equal_in_every_repeat_is_refused_with_what_would_tell(experiments, clone, files):
+    for name, right in (("better", IMAGES), ("old", 0)):
+        files.experiment(clone / name, repeats=(1, 2))
+        for repeat in (1, 2):
+            write_answers(clone / name, right, repeat=repeat)
+    with pytest.raises(InputError) as refused:
+        judged("better")
+    assert str(refused.value) == (
+        "not better than spiders version 3, which has the alias best: equal in every repeat, so nothing to test with; "
+        "add repeats (+100.0 points of accuracy in 2 repeats of the experiments, not of these two networks alone); "
+        "--force registers it anyway"
     )
 
 

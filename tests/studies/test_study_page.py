@@ -1,5 +1,6 @@
 """The page of a study on made-up results."""
 
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,8 @@ from matplotlib.axes import Axes
 
 from pipeline.core.naming import Naming
 from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare.crossed import CrossedTest
+from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.reporting.material import Probe
@@ -372,6 +375,7 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
     assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["gain over the probe (points)"])
     assert rows["all"]["frozen probe (%)"] == rows["all"]["gain over the probe (points)"] == tables.NONE
     assert page.PROBE in page.as_markdown(content)
+    assert "each cell by itself: without Holm's method" in page.PROBE
     without = page.content("mine", STUDY, FOUND, commands=AGAIN)
     assert "frozen probe (%)" not in without["results"].header
     assert page.PROBE not in page.as_markdown(without)
@@ -467,3 +471,17 @@ def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, obje
     content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
     assert all(line in text for text in (page.page(content), page.as_markdown(content)))
     assert all("sets for all" not in text for text in (page.page(told), page.as_markdown(told)))
+
+
+def test_an_interval_of_a_difference_ends_at_100_points_and_none_of_equal_ones_is_printed() -> None:
+    right = {"a": [1, 1, 1, 0], "b": [0, 0, 1, 0]}
+    a, b = (
+        Experiment(name, {n: Trial({str(i): v == 1 for i, v in enumerate(row)}, train=90) for n in (1, 2)})
+        for name, row in right.items()
+    )
+    [pair] = comparison.compare([a, b]).pairs
+    assert isinstance(pair.test, CrossedTest)
+    wide, equal = (pair._replace(test=pair.test._replace(low=low, high=1.2)) for low in (-1.4, math.nan))
+    rows = [dict(zip(table.header, table.rows[0], strict=True)) for table in map(tables.differences, ([wide], [equal]))]
+    assert [row["95 % interval"] for row in rows] == ["-100.00 to 100.00", tables.NONE]
+    assert [row["p"] for row in rows][1] == tables.NONE

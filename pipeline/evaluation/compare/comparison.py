@@ -43,8 +43,8 @@ def compare(experiments: Sequence[Experiment], metric: str = ACCURACY, *, resamp
     Args:
         experiments: one or more, with different names.
         metric: accuracy, or a score that every trial has.
-        resample: whether pairs of several repeats get a bootstrap interval over images too, which takes seconds a pair
-            for thousands of images.
+        resample: whether pairs of several repeats get an interval over images alone too, which takes seconds a pair for
+            thousands of images.
 
     Raises:
         InputError: a repeat's test images are not the same in all that have it, two experiments have no repeat in
@@ -191,7 +191,7 @@ def summary(one: Experiment, metric: str = ACCURACY) -> Summary:
     The interval is corrected where splits are drawn. Where the test part stays the same, that of the accuracy is over
     repeats and images at once, of other scores over repeats; of a single repeat the accuracy has Wilson's. Its ends are
     clipped to the range of the score (0 to 1; NLL 0 to infinity), which the t distribution does not know. Intervals of
-    differences are not clipped.
+    differences are clipped where they are printed.
     """
     trials = list(one.trials.values())
     values = [trial.score(metric) for trial in trials]

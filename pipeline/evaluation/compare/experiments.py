@@ -1,5 +1,6 @@
 """Types of compared experiments, and of the results of a comparison."""
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -116,11 +117,11 @@ class Pair(NamedTuple):
         test: the test over the repeats: the corrected paired t test where the splits vary; where the test part is the
             same, of the accuracy over repeats and images at once, of other scores the plain paired t test; None for a
             single repeat.
-        p: of that test, or of McNemar's for a single repeat; None if there is neither.
+        p: of that test, or of McNemar's for a single repeat; None if there is neither; 1 if `untested`.
         holm: p adjusted by Holm's method for all pairs of the comparison; None with p.
         mcnemar: McNemar's test on the images of each repeat; empty for scores other than accuracy.
-        bootstrap: interval, over images alone, of the difference of accuracies; None for other scores, and where it was
-            not asked for.
+        over_units: interval of the difference of accuracies over images, or named groups, alone, see
+            `over_units.difference`; None for other scores, and where it was not asked for.
         smallest: the smallest true difference that 80 % of such comparisons detect, of as many pairs; None if there is
             none.
         repeats_needed: number of repeats of which 80 % of such comparisons detect two points; None for a single repeat
@@ -138,16 +139,21 @@ class Pair(NamedTuple):
     p: float | None
     holm: float | None
     mcnemar: dict[int, McNemar]
-    bootstrap: Interval | None
+    over_units: Interval | None
     smallest: float | None
     repeats_needed: int | None
     repeats_suffice: bool
     better: str | None
     verdict: str
 
+    @property
+    def untested(self) -> bool:
+        """Whether equal differences in all repeats leave nothing to test with: no p, which counts as 1 in Holm's."""
+        return self.test is not None and math.isnan(self.test.low)
+
     def interval(self) -> Interval | None:
         """Return the interval that decides: of the test over repeats if there are several, else over images."""
-        return Interval(self.test.low, self.test.high) if self.test else self.bootstrap
+        return Interval(self.test.low, self.test.high) if self.test else self.over_units
 
 
 class Comparison(NamedTuple):

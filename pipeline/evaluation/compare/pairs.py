@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from pipeline.evaluation.compare import power, statistics, units
+from pipeline.evaluation.compare import over_units, power, statistics, units
 from pipeline.evaluation.compare.all_pairs import Family
 from pipeline.evaluation.compare.crossed import CrossedTest, crossed_test
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, answers, part_sizes
@@ -14,8 +14,11 @@ from pipeline.evaluation.compare.statistics import Interval, TTest
 from pipeline.evaluation.scores import SCORES
 
 NO_DIFFERENCE = "no detectable difference"
+EQUAL = "equal in every repeat, so nothing to test with; add repeats"
 # Seed of the bootstrap: the same files give the same interval.
 SEED = 0
+# Why a single repeat has no interval over its test images, by the number of their groups; 0 for images without any.
+_NO_INTERVAL = {0: "so few images do not tell", 1: "one group does not tell", 2: "two groups do not tell"}
 # The test of one repeat's images: of single images, and of groups that the user named.
 _TESTS = ("McNemar's test", "the exchange test of groups")
 
@@ -28,7 +31,7 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         b: the second, with the same test images in each common repeat.
         metric: the score.
         drawn: whether repeats test different images.
-        resample: whether several repeats get a bootstrap interval too.
+        resample: whether several repeats get an interval over images alone too.
         of: number of pairs that are compared. What is detectable is so at the first step of Holm's method, its
             strictest: alpha / `of`.
 
@@ -57,7 +60,7 @@ def pair(a: Experiment, b: Experiment, metric: str, *, drawn: bool, resample: bo
         p=p,
         holm=None,
         mcnemar=tested,
-        bootstrap=bootstrap(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
+        over_units=_over_units(of_a, of_b) if metric == ACCURACY and (resample or not test) else None,
         smallest=smallest,
         repeats_needed=power.repeats_for(power.ASKED, smallest_of) if is_priced else None,
         repeats_suffice=not is_priced or power.some_repeats_suffice(power.ASKED, smallest_of),
@@ -107,13 +110,11 @@ def mcnemar(a: Trial, b: Trial) -> McNemar:
     return exact(right_a, right_b, a.units if a.groups else None)
 
 
-def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
-    """Return the bootstrap interval, over images or named groups, of the difference of accuracies; None for one."""
+def _over_units(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
+    """Return the interval of the difference of accuracies over images or named groups; None for one or two of them."""
     every = sorted({path for trial in of_a for path in trial.right})
     groups = {path: group for trial in of_a for path, group in trial.groups.items()}
     number = dict(zip(every, units.units(every, groups).tolist(), strict=True))
-    if max(number.values()) < 1:
-        return None
     # Counts (n,) per unit over the repeats: an image is drawn with all repeats that test it.
     right_a, right_b, tested = np.zeros((3, max(number.values()) + 1))
     for a, b in zip(of_a, of_b, strict=True):
@@ -122,7 +123,7 @@ def bootstrap(of_a: Sequence[Trial], of_b: Sequence[Trial]) -> Interval | None:
             right_a[row] += a.right[path]
             right_b[row] += b.right[path]
             tested[row] += 1
-    return statistics.bootstrap_difference(right_a, right_b, tested=tested, seed=SEED)
+    return over_units.difference(right_a, right_b, tested=tested, seed=SEED)
 
 
 def judged(compared: Sequence[Pair], every: Family, metric: str, *, drawn: bool) -> list[Pair]:
@@ -152,7 +153,10 @@ def _better(one: Pair, metric: str) -> str | None:
 def _verdict(one: Pair, *, of: int, drawn: bool) -> str:
     interval = one.interval()
     if interval is None:
-        return "one repeat does not tell"
+        tested = next(iter(one.mcnemar.values()), None)
+        return _NO_INTERVAL[tested.groups] if tested else "one repeat does not tell"
+    if one.untested and abs(one.difference) > statistics.NO_SPREAD:
+        return EQUAL
     if one.better is None:
         return NO_DIFFERENCE if interval.covers_zero() or of == 1 else f"{NO_DIFFERENCE} among {of} pairs"
     if one.test is None:
@@ -165,8 +169,8 @@ def _verdict(one: Pair, *, of: int, drawn: bool) -> str:
 def reading(one: Pair) -> str | None:
     """Return how to read a verdict from which the tests of single repeats' images seem to differ; None if none does.
 
-    The verdict is about methods, over other seeds and images; McNemar's test and the bootstrap are about these very
-    networks, so that both can be right.
+    The verdict is about methods, over other seeds and images; McNemar's test and the interval over images are about
+    these very networks, so that both can be right.
     """
     if not one.mcnemar:
         return None
@@ -174,7 +178,7 @@ def reading(one: Pair) -> str | None:
         return _reading_of_one_repeat(one)
     told = [repeat for repeat, tested in one.mcnemar.items() if tested.p < statistics.ALPHA]
     grouped = any(tested.groups for tested in one.mcnemar.values())
-    resampled = one.bootstrap is not None and not one.bootstrap.covers_zero()
+    resampled = one.over_units is not None and not one.over_units.covers_zero()
     if one.better and not told:
         return (
             f"{one.a} - {one.b}: no repeat's test images tell its two networks apart ({_TESTS[grouped]}: p >= "
@@ -185,7 +189,7 @@ def reading(one: Pair) -> str | None:
         return None
     tests = [
         *([f"{_TESTS[grouped]} in {len(told)} of {len(one.mcnemar)} repeats"] if told else []),
-        *([f"the bootstrap over {'groups' if grouped else 'images'}"] if resampled else []),
+        *([f"the interval over {'groups' if grouped else 'images'}"] if resampled else []),
     ]
     finds = "find" if len(tests) > 1 else "finds"
     return (
@@ -197,11 +201,11 @@ def reading(one: Pair) -> str | None:
 def _reading_of_one_repeat(one: Pair) -> str | None:
     """Return which of a single repeat's interval and test finds a difference; None if both or neither does."""
     [tested] = one.mcnemar.values()
-    if one.bootstrap is None or one.bootstrap.covers_zero() == (tested.p >= statistics.ALPHA):
+    if one.over_units is None or one.over_units.covers_zero() == (tested.p >= statistics.ALPHA):
         return None
     units_of = "groups" if tested.groups else "images"
-    if one.bootstrap.covers_zero():
-        finding = f"{_TESTS[bool(tested.groups)]} finds a difference, and the bootstrap's interval contains 0"
+    if one.over_units.covers_zero():
+        finding = f"{_TESTS[bool(tested.groups)]} finds a difference, and the interval contains 0"
     else:
-        finding = f"the bootstrap's interval excludes 0, and {_TESTS[bool(tested.groups)]} finds no difference"
+        finding = f"the interval excludes 0, and {_TESTS[bool(tested.groups)]} finds no difference"
     return f"{one.a} - {one.b}: {finding}: so few {units_of} do not tell for certain, and the verdict asks for both."

@@ -69,9 +69,12 @@ def smallest_detectable_crossed(
 def _smallest_crossed(parts: Crossed, repeats: int, alpha: float) -> float | None:
     fewer = parts.n / repeats
     images = _effect(parts.effective, alpha) ** 2
-    both = _effect(repeats, alpha) ** 2 * parts.of_repeats * fewer + images * parts.of_images_alone
-    # The residual is the one part of the images' variance that further repeats average out.
-    floor = images * max(parts.of_images + parts.residual * (fewer - 1), 0.0)
+    # The repeats' variance holds the residual's, which is known far better: an estimate below it is chance, as 0 is of
+    # two repeats whose means happen to be equal.
+    of_repeats = max(parts.of_repeats, parts.residual)
+    both = _effect(repeats, alpha) ** 2 * of_repeats * fewer + images * parts.of_images_alone
+    # The residual is the one part of the images' variance that further repeats average out, and never more than that.
+    floor = images * (parts.of_images_alone + parts.residual * fewer)
     return float(np.sqrt(max(both, floor))) or None
 
 

@@ -52,7 +52,12 @@ def effective_groups(unit: IntArray) -> float:
     >>> effective_groups(np.array([0, 0, 1, 1])), round(effective_groups(np.array([0, 0, 0, 1])), 2)
     (2.0, 1.22)
     """
-    squares = np.bincount(unit).astype(np.float64) ** 2
+    return effective_number(np.bincount(unit))
+
+
+def effective_number(sizes: npt.ArrayLike) -> float:
+    """Return `effective_groups` of groups of these sizes."""
+    squares = np.asarray(sizes, dtype=np.float64) ** 2
     return float(squares.sum() ** 2 / (squares**2).sum())
 
 
