@@ -18,10 +18,12 @@ from pipeline.studies.results import Result
 NONE = "–"
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "below the best, on common repeats"
-# See `recommendation.p_value`.
+WORSE = "worse than the best"
+WORSE_NETWORK = "its network is worse than the best's; other seeds are not tried"
 OF_P = (
-    "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, the "
-    "sign test's alone), with Holm's correction for all pairs."
+    "p is that of the test over the repeats of both, as `orbweaver compare` has it; of a single repeat McNemar's, or "
+    "that of exchanged groups, about these networks alone: other seeds are not tried. It has Holm's correction for all "
+    "pairs."
 )
 
 
@@ -88,9 +90,16 @@ def sentence(answer: Answer) -> str:
         why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
         why = "the best of those that were tried, and detectably better than each other one"
+        if _is_of_one_repeat(advice):
+            why += ", some of which were tried once; other seeds are not tried"
     if len(answer.trials) == 1:
         why = "the only one that was tried"
     return f"Use {advice.name}: {expected}. It is {why}. With {advice.name}, {answer.meaning}."
+
+
+def _is_of_one_repeat(advice: Recommendation) -> bool:
+    """Return whether a verdict on the best is over the images of a single repeat."""
+    return any(pair_of(advice, one.name).test is None for one in advice.compared.summaries if one.name != advice.best)
 
 
 def alternative(answer: Answer) -> str:
@@ -199,7 +208,7 @@ def fate(answer: Answer, name: str) -> str:
     elif name in advice.tied:
         words.append("cannot be told from the best")
     else:
-        words.append("worse than the best")
+        words.append(WORSE if pair_of(advice, name).test else WORSE_NETWORK)
     if trial.round < answer.rounds:
         words.append(f"dropped after round {trial.round}")
     return ", ".join(words)
