@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from pipeline.advice import costs
+from pipeline.advice import costs, halving
 from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
@@ -16,6 +16,8 @@ from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
 NONE = "–"
+# Of which no tenth is left.
+SMALLEST_POINTS = 0.05
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "below the best, on common repeats"
 WORSE = "worse than the best"
@@ -108,15 +110,14 @@ def alternative(answer: Answer) -> str:
     if advice.name == advice.best:
         return ""
     more = 100 * below_best(advice, advice.name)
-    if more < 0:
+    points = f"{abs(more):.1f}" if abs(more) >= SMALLEST_POINTS else "less than 0.1"
+    if more > 0:
         return (
-            f"{advice.best} was tried on more inner divisions; on those of both it had {-more:.1f} points less, which "
-            "may be chance."
+            f"Where its cost does not matter, {advice.best} is the better bet: it had {points} points more on the "
+            "inner divisions, which may be chance."
         )
-    return (
-        f"Where its cost does not matter, {advice.best} is the better bet: it had {more:.1f} points more on the inner "
-        "divisions, which may be chance."
-    )
+    on_both = f"{points} points less, which may be chance" if more else "the same accuracy"
+    return f"{advice.best} was tried on more inner divisions; on those of both it had {on_both}."
 
 
 def _counted(others: int) -> str:
@@ -223,7 +224,7 @@ def _difference(advice: Recommendation, name: str) -> str:
 def below_best(advice: Recommendation, name: str) -> float:
     """Return how far a candidate is below the best over the repeats of both, -1 to 1."""
     pair = pair_of(advice, name)
-    return pair.difference if pair.a == advice.best else -pair.difference
+    return round(pair.difference if pair.a == advice.best else -pair.difference, halving.DIGITS)
 
 
 def pair_of(advice: Recommendation, name: str) -> Pair:

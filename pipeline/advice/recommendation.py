@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.advice import halving
 from pipeline.evaluation.compare import comparison, units
 from pipeline.evaluation.compare.experiments import Comparison, Experiment
-
-# Decimals of a mean of whole numbers, beyond which there is rounding alone.
-DIGITS = 9
 
 
 class Recommendation(NamedTuple):
@@ -56,8 +54,8 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     compared = comparison.compare(candidates, resample=False)
     means, by_name = {one.name: one.mean for one in compared.summaries}, {one.name: one for one in candidates}
     most = max(len(one.trials) for one in candidates)
-    last = [one.name for one in candidates if len(one.trials) == most]
-    best = min(last, key=lambda name: (-means[name], costs[name]))
+    last = {one.name: means[one.name] for one in candidates if len(one.trials) == most}
+    [best] = halving.better(last, costs, 1)
     worse = {one.b if one.a == best else one.a for one in compared.pairs if one.better == best}
     others = sorted(means.keys() - {best}, key=lambda name: (costs[name], -means[name], name))
     # Repeats that agree tell a candidate from the best that is within the error over images.
@@ -94,6 +92,6 @@ def image_gains(a: Experiment, b: Experiment) -> units.FloatArray:
         return by_image
     unit = units.units(list(gains), groups)
     # Rounded, so that gains and losses of a group that are equal leave nothing.
-    total = np.round(units.sums(by_image, unit), DIGITS)
+    total = np.round(units.sums(by_image, unit), halving.DIGITS)
     mean: units.FloatArray = total * ((unit.max() + 1) / len(unit))
     return mean

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from pipeline.advice import halving
 from pipeline.advice.answer import Answer, pair_of
 from pipeline.advice.recommendation import image_gains
 from pipeline.evaluation.compare import power
@@ -54,7 +55,7 @@ def images_to_separate(a: Experiment, b: Experiment, pair: Pair, *, images: int,
         A number that is larger than `images`, to two digits; None where the two have the same accuracy, nothing is
         known of the spread, or `images` suffice.
     """
-    if not pair.difference:
+    if not round(pair.difference, halving.DIGITS):
         return None
     of_pair = _times_for_signs if pair.test is None else _times_for_repeats
     times = of_pair(a, b, pair, ALPHA / pairs)

@@ -152,6 +152,21 @@ def test_a_dropped_candidate_that_was_better_is_not_said_to_be_worse() -> None:
     )
 
 
+def test_a_dropped_candidate_that_was_as_good_is_said_to_be() -> None:
+    both = answer(experiment("dropped", range(90)), experiment("finalist", range(90), range(60)))
+    assert words.alternative(both) == (
+        "finalist was tried on more inner divisions; on those of both it had the same accuracy."
+    )
+
+
+def test_a_difference_that_would_be_rounded_to_0_is_called_a_small_one() -> None:
+    right = [{str(image): image >= wrong for image in range(4_000)} for wrong in (1, 0)]
+    both = answer(
+        *(Experiment(name, {1: compared.Trial(one, 9)}) for name, one in zip(("cheap", "best"), right, strict=True))
+    )
+    assert "better bet: it had less than 0.1 points more" in words.alternative(both)
+
+
 @pytest.mark.parametrize(
     ("mean", "end"),
     [(0.02, "what was measured."), (0.0, "did not help."), (-0.02, ": in these repeats more images did not help.")],

@@ -133,5 +133,19 @@ def test_a_single_repeat_is_judged_by_mcnemars_test() -> None:
     assert advice.name == "good"
 
 
+@pytest.mark.parametrize("other", ["dear", "cheap"])
+def test_of_equal_means_the_cheaper_is_the_best_however_they_are_rounded(other: str) -> None:
+    counts = {"dear": (8, 9, 14), "cheap": (8, 9, 14)} | {other: (8, 8, 15)}
+    both = [
+        Experiment(
+            name,
+            {n: Trial({f"{n} {image}": image < each for image in range(21)}, 50) for n, each in enumerate(right, 1)},
+        )
+        for name, right in counts.items()
+    ]
+    advice = recommend(both, {"dear": 9.0, "cheap": 1.0})
+    assert (advice.name, advice.best) == ("cheap", "cheap")
+
+
 def test_one_candidate_is_recommended() -> None:
     assert recommend([candidate("only", 0.7)], {"only": 1.0}).tied == ["only"]
