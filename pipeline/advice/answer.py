@@ -129,6 +129,8 @@ def curve(answer: Answer) -> str:
     if answer.gain is None:
         return ""
     gain = answer.gain
+    if answer.points and all(one.accuracy == 1 for points in answer.points.values() for one in points):
+        return "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
     worth = f"{100 * gain.mean:+z.1f}"
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
     said = (

@@ -56,12 +56,14 @@ def answer(
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
     points = _points(chosen, given, run)
     parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
+    accuracy = tested.summary()
+    left = 1 - (accuracy.interval.low if accuracy.interval else accuracy.mean)
     return Answer(
         advice=advice,
         trials=tried,
         rounds=len(rounds),
         tested=tested,
-        gain=gain(points, more or images, trained=parts.train, images=images) if _is_curve(points) else None,
+        gain=gain(points, more or images, trained=parts.train, images=images, left=left) if _is_curve(points) else None,
         points=points,
         images=images,
         command=_command(chosen, given),

@@ -11,7 +11,7 @@ from scipy import stats
 from pipeline.advice import answer as words
 from pipeline.advice import plain, separating
 from pipeline.advice.answer import Answer, Trial
-from pipeline.advice.learning_curve import Gain
+from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import recommend
 from pipeline.advice.separating import images_to_separate
 from pipeline.evaluation.compare import comparison, power
@@ -176,6 +176,12 @@ def test_more_images_that_did_not_help_are_explained_by_no_falling_error(mean: f
     said = words.curve(answer(experiment("a", range(90)), gain=gain))
     assert said.endswith(end)
     assert ("goes on to fall" in said) == (mean > 0)
+
+
+def test_a_curve_without_an_error_is_not_said_to_be_one_that_images_did_not_help() -> None:
+    perfect = {1: [Point(50, 1.0, 90, 0.5), Point(100, 1.0, 90, 1.0)]}
+    said = words.curve(answer(experiment("a", range(90)), gain=Gain(100, 63, 0.0, None))._replace(points=perfect))
+    assert said == "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
 
 
 def test_a_slow_machine_has_a_speed() -> None:
