@@ -12,6 +12,7 @@ from pipeline.advice.recommendation import Recommendation
 from pipeline.core.percents import percent
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.reporting.confidence_intervals import p_value
 from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
@@ -220,7 +221,7 @@ def fate(answer: Answer, name: str) -> str:
 def _difference(advice: Recommendation, name: str) -> str:
     holm = pair_of(advice, name).holm
     points = f"{100 * below_best(advice, name):z.1f}"
-    return f"{points} (p {NONE if holm is None else f'{holm:.2g}'})"
+    return f"{points} (p {NONE if holm is None else p_value(holm)})"
 
 
 def below_best(advice: Recommendation, name: str) -> float:

@@ -184,5 +184,15 @@ def test_a_curve_without_an_error_is_not_said_to_be_one_that_images_did_not_help
     assert said == "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
 
 
+@pytest.mark.parametrize(("holm", "printed"), [(0.0496, "0.0496"), (0.0504, "0.0504"), (1e-6, "< 0.001")])
+def test_p_is_on_the_side_of_its_level_on_which_the_verdict_is(holm: float, printed: str) -> None:
+    both = answer(experiment("a", range(90)), experiment("b", range(50)))
+    [pair] = both.advice.compared.pairs
+    compared_at = both.advice.compared._replace(pairs=[pair._replace(holm=holm)])
+    table = words.table(both._replace(advice=both.advice._replace(compared=compared_at)))
+    [cell] = [row[5] for row in table.rows if row[0] == "b"]
+    assert cell == f"40.0 (p {printed})"
+
+
 def test_a_slow_machine_has_a_speed() -> None:
     assert words.table(answer(experiment("a", range(90)), speed=0.043)).rows[0][-1] == "0.043"
