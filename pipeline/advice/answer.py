@@ -12,6 +12,7 @@ from pipeline.advice.recommendation import Recommendation
 from pipeline.core.percents import percent
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.networks.strategies import PROBE
 from pipeline.reporting.confidence_intervals import p_value
 from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
@@ -167,7 +168,7 @@ def table(answer: Answer) -> Table:
                 NONE if summary.interval is None else ends(summary.interval),
                 NONE if name == advice.best else _difference(advice, name),
                 duration(answer.costs[name]),
-                three_figures(images_a_second(trial.result)),
+                NONE if (speed := images_a_second(trial.result)) is None else three_figures(speed),
             )
         )
     before = "" if costs.comparable(advice.compared.machines) else ", timed before the trials"
@@ -240,8 +241,13 @@ def summaries(answer: Answer) -> dict[str, Summary]:
     return {one.name: one for one in answer.advice.compared.summaries}
 
 
-def images_a_second(result: Result) -> float:
-    """Return how many images a second were trained on, the mean over the repeats."""
+def images_a_second(result: Result) -> float | None:
+    """Return how many images a second were trained on, the mean over the repeats; None of a frozen probe.
+
+    Its one pass over the images computes their features, which no epoch has the time of.
+    """
+    if result.repeats[0].record.recipe.network.freeze == PROBE:
+        return None
     return fmean(one.runtime.images_per_second for one in result.repeats)
 
 

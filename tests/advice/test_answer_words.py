@@ -31,13 +31,14 @@ def experiment(name: str, *repeats: Sequence[bool] | range) -> Experiment:
     return Experiment(name, trials)
 
 
-def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0) -> Answer:
+def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0, freeze: str | int = "3b") -> Answer:
     """An answer of candidates that cost the more, the later they stand."""
     costs = {one.name: float(cost) for cost, one in enumerate(candidates)}
     advice = recommend(candidates, costs)
     trials: dict[str, Any] = {}
     for one in candidates:
-        runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed))]
+        record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze=freeze)))
+        runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed), record=record)]
         seconds = SimpleNamespace(mean=3.0)
         result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
         trials[one.name] = Trial(result, 1)
@@ -192,6 +193,10 @@ def test_p_is_on_the_side_of_its_level_on_which_the_verdict_is(holm: float, prin
     table = words.table(both._replace(advice=both.advice._replace(compared=compared_at)))
     [cell] = [row[5] for row in table.rows if row[0] == "b"]
     assert cell == f"40.0 (p {printed})"
+
+
+def test_a_frozen_probe_has_no_speed_of_training() -> None:
+    assert words.table(answer(experiment("probe", range(90)), freeze="probe", speed=6624.0)).rows[0][-1] == words.NONE
 
 
 def test_a_slow_machine_has_a_speed() -> None:
