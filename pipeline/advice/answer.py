@@ -22,6 +22,10 @@ NONE = "–"
 SMALLEST_POINTS = 0.05
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "below the best, on common repeats"
+NO_CURVE = (
+    "There is no learning curve: the inner divisions have too few different training images of each class, so that "
+    "their fractions are the same ones."
+)
 WORSE = "worse than the best"
 WORSE_NETWORK = "its network is worse than the best's; other seeds are not tried"
 OF_P = (
@@ -51,8 +55,8 @@ class Answer(NamedTuple):
         trials: every candidate that was tried, by name, those of later rounds first.
         rounds: how many rounds there were.
         tested: the recommended candidate on the test part that nothing had seen.
-        gain: what more images are expected to add; None where no curve was asked for.
-        points: the points of the learning curve by repeat; empty where no curve was asked for.
+        gain: what more images are expected to add; None where so few have no curve.
+        points: the points of the learning curve by repeat; empty where none was trained.
         images: how many are labeled.
         command: what runs the recommendation.
         meaning: what it does, in words.
@@ -127,9 +131,9 @@ def _counted(others: int) -> str:
 
 
 def curve(answer: Answer) -> str:
-    """Return what more images are worth; "" where no curve was asked for."""
+    """Return what more images are worth, or why that is not known."""
     if answer.gain is None:
-        return ""
+        return NO_CURVE
     gain = answer.gain
     if answer.points and all(one.accuracy == 1 for points in answer.points.values() for one in points):
         return "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
