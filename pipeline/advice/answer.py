@@ -215,7 +215,9 @@ def fate(answer: Answer, name: str) -> str:
     elif name in advice.close:
         words.append("within one standard error of the best")
     elif name in advice.tied:
-        words.append("cannot be told from the best")
+        test, repeats = pair_of(advice, name).test, len(pair_of(advice, name).repeats)
+        # Few of them detect hardly anything, also where means are far apart.
+        words.append("cannot be told from the best" + (f" in {repeats} repeats" if test else ""))
     else:
         words.append(WORSE if pair_of(advice, name).test else WORSE_NETWORK)
     if trial.round < answer.rounds:

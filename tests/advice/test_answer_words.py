@@ -126,6 +126,8 @@ def test_a_verdict_of_one_repeat_is_about_these_networks_alone() -> None:
     once = answer(experiment("best", range(90)), experiment("bad", range(50)))
     assert words.fate(once, "bad") == "its network is worse than the best's; other seeds are not tried"
     assert why(experiment("best", range(90)), experiment("bad", range(50))).endswith("; other seeds are not tried")
+    twice = experiment("best", range(90), range(91)), experiment("bad", range(50), range(58))
+    assert words.fate(answer(*twice), "bad") == "cannot be told from the best in 2 repeats"
     several = experiment("best", *[range(90), range(91)] * 2), experiment("bad", *[range(50), range(52)] * 2)
     assert words.fate(answer(*several), "bad") == "worse than the best"
     assert why(*several) == "the best of those that were tried, and detectably better than each other one"
