@@ -56,6 +56,7 @@ def cuts(file: Path, divisions: Path) -> list[Cut]:
             size,
             {name: {number: trained[name, INNER, number]["right"] for number in numbers} for name in names},
             images[f"{source} {size}"],
+            {number: trained[names[0], INNER, number]["train"] for number in numbers},
             {name: fmean(trained[name, OUTER, number]["accuracy"] for number in numbers) for name in names},
             {name: fmean(trained[name, INNER, number]["seconds"] for number in numbers) for name in names},
         )

@@ -24,6 +24,7 @@ class Cut:
         per_class: images of a class to learn from.
         inner: right and wrong answers on the inner divisions, by candidate and repeat.
         images: which images these are of, by repeat.
+        trained: number of training images of the inner divisions, by repeat.
         test: accuracy on the test part, the mean over the seeds, by candidate.
         seconds: of the processor for a training, the mean over the inner divisions, by candidate.
     """
@@ -32,6 +33,7 @@ class Cut:
     per_class: int
     inner: Mapping[str, Mapping[int, str]]
     images: Sequence[Sequence[int]]
+    trained: Mapping[int, int]
     test: Mapping[str, float]
     seconds: Mapping[str, float]
 
@@ -54,7 +56,8 @@ class Cut:
         """Return a candidate's inner divisions as `compare` takes them."""
         trials = {
             number: Trial(
-                {str(image): answer == "1" for image, answer in zip(tested, self.inner[name][number], strict=True)}, 1
+                {str(image): answer == "1" for image, answer in zip(tested, self.inner[name][number], strict=True)},
+                train=self.trained[number],
             )
             for number, tested in enumerate(self.images[:repeats], start=1)
         }

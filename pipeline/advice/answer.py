@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from pipeline.advice import costs
+from pipeline.advice import costs, halving
 from pipeline.advice.backbones import Frozen, best, judged
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
@@ -12,16 +12,26 @@ from pipeline.advice.recommendation import Recommendation
 from pipeline.core.percents import percent
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.networks.strategies import PROBE
+from pipeline.reporting.confidence_intervals import p_value
 from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
 NONE = "–"
+# Of which no tenth is left.
+SMALLEST_POINTS = 0.05
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "below the best, on common repeats"
-# See `recommendation.p_value`.
+NO_CURVE = (
+    "There is no learning curve: the inner divisions have too few different training images of each class, so that "
+    "their fractions are the same ones."
+)
+WORSE = "worse than the best"
+WORSE_NETWORK = "its network is worse than the best's; other seeds are not tried"
 OF_P = (
-    "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, the "
-    "sign test's alone), with Holm's correction for all pairs."
+    "p is that of the test over the repeats of both, as `orbweaver compare` has it; of a single repeat McNemar's, or "
+    "that of exchanged groups, about these networks alone: other seeds are not tried. It has Holm's correction for all "
+    "pairs."
 )
 
 
@@ -45,8 +55,8 @@ class Answer(NamedTuple):
         trials: every candidate that was tried, by name, those of later rounds first.
         rounds: how many rounds there were.
         tested: the recommended candidate on the test part that nothing had seen.
-        gain: what more images are expected to add; None where no curve was asked for.
-        points: the points of the learning curve by repeat; empty where no curve was asked for.
+        gain: what more images are expected to add; None where so few have no curve.
+        points: the points of the learning curve by repeat; empty where none was trained.
         images: how many are labeled.
         command: what runs the recommendation.
         meaning: what it does, in words.
@@ -88,9 +98,16 @@ def sentence(answer: Answer) -> str:
         why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
     else:
         why = "the best of those that were tried, and detectably better than each other one"
+        if _is_of_one_repeat(advice):
+            why += ", some of which were tried once; other seeds are not tried"
     if len(answer.trials) == 1:
         why = "the only one that was tried"
     return f"Use {advice.name}: {expected}. It is {why}. With {advice.name}, {answer.meaning}."
+
+
+def _is_of_one_repeat(advice: Recommendation) -> bool:
+    """Return whether a verdict on the best is over the images of a single repeat."""
+    return any(pair_of(advice, one.name).test is None for one in advice.compared.summaries if one.name != advice.best)
 
 
 def alternative(answer: Answer) -> str:
@@ -99,15 +116,14 @@ def alternative(answer: Answer) -> str:
     if advice.name == advice.best:
         return ""
     more = 100 * below_best(advice, advice.name)
-    if more < 0:
+    points = f"{abs(more):.1f}" if abs(more) >= SMALLEST_POINTS else "less than 0.1"
+    if more > 0:
         return (
-            f"{advice.best} was tried on more inner divisions; on those of both it had {-more:.1f} points less, which "
-            "may be chance."
+            f"Where its cost does not matter, {advice.best} is the better bet: it had {points} points more on the "
+            "inner divisions, which may be chance."
         )
-    return (
-        f"Where its cost does not matter, {advice.best} is the better bet: it had {more:.1f} points more on the inner "
-        "divisions, which may be chance."
-    )
+    on_both = f"{points} points less, which may be chance" if more else "the same accuracy"
+    return f"{advice.best} was tried on more inner divisions; on those of both it had {on_both}."
 
 
 def _counted(others: int) -> str:
@@ -115,10 +131,12 @@ def _counted(others: int) -> str:
 
 
 def curve(answer: Answer) -> str:
-    """Return what more images are worth; "" where no curve was asked for."""
+    """Return what more images are worth, or why that is not known."""
     if answer.gain is None:
-        return ""
+        return NO_CURVE
     gain = answer.gain
+    if answer.points and all(one.accuracy == 1 for points in answer.points.values() for one in points):
+        return "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
     worth = f"{100 * gain.mean:+z.1f}"
     interval = f" ({ends(gain.interval)}, over {len(answer.points)} repeats)" if gain.interval else ""
     said = (
@@ -154,7 +172,7 @@ def table(answer: Answer) -> Table:
                 NONE if summary.interval is None else ends(summary.interval),
                 NONE if name == advice.best else _difference(advice, name),
                 duration(answer.costs[name]),
-                three_figures(images_a_second(trial.result)),
+                NONE if (speed := images_a_second(trial.result)) is None else three_figures(speed),
             )
         )
     before = "" if costs.comparable(advice.compared.machines) else ", timed before the trials"
@@ -197,9 +215,11 @@ def fate(answer: Answer, name: str) -> str:
     elif name in advice.close:
         words.append("within one standard error of the best")
     elif name in advice.tied:
-        words.append("cannot be told from the best")
+        test, repeats = pair_of(advice, name).test, len(pair_of(advice, name).repeats)
+        # Few of them detect hardly anything, also where means are far apart.
+        words.append("cannot be told from the best" + (f" in {repeats} repeats" if test else ""))
     else:
-        words.append("worse than the best")
+        words.append(WORSE if pair_of(advice, name).test else WORSE_NETWORK)
     if trial.round < answer.rounds:
         words.append(f"dropped after round {trial.round}")
     return ", ".join(words)
@@ -208,13 +228,13 @@ def fate(answer: Answer, name: str) -> str:
 def _difference(advice: Recommendation, name: str) -> str:
     holm = pair_of(advice, name).holm
     points = f"{100 * below_best(advice, name):z.1f}"
-    return f"{points} (p {NONE if holm is None else f'{holm:.2g}'})"
+    return f"{points} (p {NONE if holm is None else p_value(holm)})"
 
 
 def below_best(advice: Recommendation, name: str) -> float:
     """Return how far a candidate is below the best over the repeats of both, -1 to 1."""
     pair = pair_of(advice, name)
-    return pair.difference if pair.a == advice.best else -pair.difference
+    return round(pair.difference if pair.a == advice.best else -pair.difference, halving.DIGITS)
 
 
 def pair_of(advice: Recommendation, name: str) -> Pair:
@@ -227,8 +247,13 @@ def summaries(answer: Answer) -> dict[str, Summary]:
     return {one.name: one for one in answer.advice.compared.summaries}
 
 
-def images_a_second(result: Result) -> float:
-    """Return how many images a second were trained on, the mean over the repeats."""
+def images_a_second(result: Result) -> float | None:
+    """Return how many images a second were trained on, the mean over the repeats; None of a frozen probe.
+
+    Its one pass over the images computes their features, which no epoch has the time of.
+    """
+    if result.repeats[0].record.recipe.network.freeze == PROBE:
+        return None
     return fmean(one.runtime.images_per_second for one in result.repeats)
 
 

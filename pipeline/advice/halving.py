@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 # So many are left at the end, to be compared with each other.
 FINALISTS = 2
+# Decimals of a mean of whole numbers, beyond which there is rounding alone: (8 + 8 + 15) / 21 and (8 + 9 + 14) / 21.
+DIGITS = 9
 
 
 class Round(NamedTuple):
@@ -127,4 +129,4 @@ def better(scores: Mapping[str, float], costs: Mapping[str, float], keep: int) -
     >>> better({"a": 0.8, "b": 0.9, "c": 0.8}, {"a": 3.0, "b": 5.0, "c": 1.0}, 2)
     ['b', 'c']
     """
-    return sorted(scores, key=lambda name: (-scores[name], costs[name], name))[:keep]
+    return sorted(scores, key=lambda name: (-round(scores[name], DIGITS), costs[name], name))[:keep]

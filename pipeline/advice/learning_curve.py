@@ -1,9 +1,12 @@
 """The learning curve: how accuracy grows with the number of training images, and what more images are worth."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import statistics
@@ -11,6 +14,8 @@ from pipeline.evaluation.compare.statistics import Interval
 
 # Fractions of the training images at which the curve is measured.
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+# Exponents of a curve: of few errors chance alone makes larger ones.
+EXPONENTS = (-1.0, 2.0)
 
 
 class Point(NamedTuple):
@@ -46,50 +51,66 @@ class Gain(NamedTuple):
 
 
 def power_law(points: Sequence[Point]) -> tuple[float, float]:
-    """Fit error = a * images^-b through the points of one repeat, by least squares of the logarithms.
+    """Fit error = a * images^-b to the numbers of errors, by Poisson's likelihood.
 
     A power law without a floor is the simplest that small samples of a curve support (Viering and Loog 2023, arXiv
-    2103.10948, section 4); where the error has a floor, what it says of many more images is too good. An error of zero
-    is taken for half an image.
+    2103.10948, section 4); where the error has a floor, what it says of many more images is too good. Logarithms of
+    errors that chance made small would make it too flat. Given b, the likelihood is highest where a gives as many
+    errors as there are, so that b alone is sought.
 
     Returns:
-        a and b; b is negative where more images made it worse.
+        a and b, which is within `EXPONENTS`; negative where more images made it worse. Both are 0 without an error.
 
     Raises:
         InputError: for fewer than two numbers of images.
     """
     if len({point.images for point in points}) < 2:
         raise InputError("a learning curve needs two numbers of training images or more")
-    errors = [max(1 - point.accuracy, 0.5 / point.tested) for point in points]
-    slope, start = np.polyfit(np.log([point.images for point in points]), np.log(errors), 1)
-    return float(np.exp(start)), float(-slope)
+    images, tested, accuracy = np.array([(one.images, one.tested, one.accuracy) for one in points]).T
+    errors = tested * (1 - accuracy)
+    if not (total := float(errors.sum())):
+        return 0.0, 0.0
+
+    def misfit(b: float) -> float:
+        return float(b * errors @ np.log(images) + total * np.log(tested @ images**-b))
+
+    b = float(scipy.optimize.minimize_scalar(misfit, bounds=EXPONENTS, method="bounded", options={"xatol": 1e-9}).x)
+    return total / float(tested @ images**-b), b
 
 
-def gain(repeats: Mapping[int, Sequence[Point]], more: int, *, trained: int, images: int) -> Gain:
-    """Return what more labeled images are expected to add to a network, by each repeat's own curve.
+def gain(repeats: Mapping[int, Sequence[Point]], more: int, *, trained: int, images: int, left: float = 1.0) -> Gain:
+    """Return what more labeled images are expected to add to a network, by a curve through the points of all repeats.
 
     The curve is measured on inner training parts, which are smaller than the network's. The same fraction of the new
-    images as of the present ones is for training. The interval has Nadeau and Bengio's correction, as the repeats'
-    training parts overlap.
+    images as of the present ones is for training. Of several repeats the mean and the interval are the jackknife's, of
+    each repeat's pseudo-value; the interval has Nadeau and Bengio's correction, as training parts overlap.
 
     Args:
         repeats: the points of each repeat.
         more: number of new labeled images, > 0.
         trained: number of training images of the network.
         images: number of labeled images now.
+        left: the error that the network has at most, of which none can gain more.
 
     Raises:
-        InputError: where a repeat has fewer than two numbers of images.
+        InputError: for fewer than two numbers of images.
     """
     then = trained * (images + more) / images
-    gains = [_gain(points, trained, then) for points in repeats.values()]
+    every = _gain(list(repeats.values()), trained, then)
+    if (n := len(repeats)) < 2:
+        return Gain(more, trained, min(every, left), None)
+    without = [_gain([repeats[one] for one in repeats if one != number], trained, then) for number in repeats]
+    values = [n * every - (n - 1) * one for one in without]
+    mean = min(fmean(values), left)
+    if np.allclose(values, values[0], rtol=0, atol=statistics.NO_SPREAD):
+        return Gain(more, trained, mean, None)
     last = [max(points) for points in repeats.values()]
-    if len(gains) < 2 or np.allclose(gains, gains[0], rtol=0, atol=statistics.NO_SPREAD):
-        return Gain(more, trained, float(np.mean(gains)), None)
-    train, test = (float(np.mean(sizes)) for sizes in zip(*((one.images, one.tested) for one in last), strict=True))
-    return Gain(more, trained, float(np.mean(gains)), statistics.interval(gains, train=train, test=test))
+    low, high = statistics.interval(
+        values, train=fmean(one.images for one in last), test=fmean(one.tested for one in last)
+    )
+    return Gain(more, trained, mean, Interval(max(low, left - 1), min(high, left)))
 
 
-def _gain(points: Sequence[Point], now: float, then: float) -> float:
-    a, b = power_law(points)
+def _gain(repeats: Sequence[Sequence[Point]], now: float, then: float) -> float:
+    a, b = power_law([*chain.from_iterable(repeats)])
     return float(a * (now**-b - then**-b))

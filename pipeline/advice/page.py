@@ -45,7 +45,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "tested": tested_words.table(answer),
         "optimism": tested_words.optimism(answer),
         "curve": words.curve(answer),
-        "points": points(answer),
+        "points": points(answer) if answer.points else None,
         "again": again,
     }
 
@@ -74,7 +74,7 @@ def page(values: Mapping[str, Any]) -> str:
 
 def as_markdown(values: Mapping[str, Any]) -> str:
     """Return the same facts in Markdown."""
-    more = ["## More images", markdown(values["points"]), literal(values["curve"])] if values["curve"] else []
+    measured = [markdown(values["points"])] if values["points"] else []
     parts = [
         f"# {literal(values['title'])}",
         f"Images: {literal(values['images'])}.",
@@ -95,7 +95,9 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         markdown(values["tested"]),
         literal(values["optimism"]),
         *([literal(values["others"])] if values["others"] else []),
-        *more,
+        "## More images",
+        *measured,
+        literal(values["curve"]),
         "## Again",
         f"    {values['again']}",
     ]

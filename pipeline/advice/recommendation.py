@@ -7,12 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.evaluation.compare import comparison, mcnemar, statistics, units
-from pipeline.evaluation.compare.experiments import Comparison, Experiment, Pair
-from pipeline.evaluation.compare.statistics import ALPHA
-
-# Decimals of a mean of whole numbers, beyond which there is rounding alone.
-DIGITS = 9
+from pipeline.advice import halving
+from pipeline.evaluation.compare import comparison, units
+from pipeline.evaluation.compare.experiments import Comparison, Experiment
 
 
 class Recommendation(NamedTuple):
@@ -23,7 +20,7 @@ class Recommendation(NamedTuple):
         best: name of the candidate with the highest mean accuracy among those with the most repeats.
         close: names of all within one standard error of the best, the best first, then the cheaper ones first.
         tied: names of all that cannot be told from the best, the best first, then the cheaper ones first.
-        compared: each candidate's accuracy, and all pairs, whose p is that of `p_value`, and Holm's over all of them.
+        compared: each candidate's accuracy, and all pairs with their verdicts, as `orbweaver compare` has them.
     """
 
     name: str
@@ -41,8 +38,8 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     difference is not significant is no reason to take the cheaper one: on few images hardly any is, and
     docs/advice-proof.md has what that rule costs.
 
-    A candidate is tied with the best unless the test of the pair, see `p_value`, rejects at 5 % after Holm's
-    correction, in favor of the best. One that is not tied is never the recommended one.
+    A candidate is tied with the best unless the verdict of `compare` on the pair is that the best is better, with
+    Holm's method over all pairs. One that is not tied is never the recommended one.
 
     A candidate that was dropped has the first divisions alone, which may be easier than the others: it is compared
     with the best on these, and its own mean makes it no best.
@@ -54,15 +51,14 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     Raises:
         InputError: where two have no repeat in common, or other images in it.
     """
-    compared = _judged(comparison.compare(candidates, resample=False), {one.name: one for one in candidates})
+    compared = comparison.compare(candidates, resample=False)
     means, by_name = {one.name: one.mean for one in compared.summaries}, {one.name: one for one in candidates}
     most = max(len(one.trials) for one in candidates)
-    last = [one.name for one in candidates if len(one.trials) == most]
-    best = min(last, key=lambda name: (-means[name], costs[name]))
-    rejected = {one.b if one.a == best else one.a for one in compared.pairs if best in (one.a, one.b) and _rejects(one)}
-    worse = {name for name in rejected if _mean_gain(by_name[best], by_name[name]) > 0}
+    last = {one.name: means[one.name] for one in candidates if len(one.trials) == most}
+    [best] = halving.better(last, costs, 1)
+    worse = {one.b if one.a == best else one.a for one in compared.pairs if one.better == best}
     others = sorted(means.keys() - {best}, key=lambda name: (costs[name], -means[name], name))
-    # Large gains on few images and small losses on many are near on average, and the sign test may reject them.
+    # Repeats that agree tell a candidate from the best that is within the error over images.
     close = [name for name in others if name not in worse and _is_close(by_name[best], by_name[name])]
     tied = [name for name in others if name not in worse]
     return Recommendation(min([best, *close], key=costs.__getitem__), best, [best, *close], [best, *tied], compared)
@@ -96,37 +92,6 @@ def image_gains(a: Experiment, b: Experiment) -> units.FloatArray:
         return by_image
     unit = units.units(list(gains), groups)
     # Rounded, so that gains and losses of a group that are equal leave nothing.
-    total = np.round(units.sums(by_image, unit), DIGITS)
+    total = np.round(units.sums(by_image, unit), halving.DIGITS)
     mean: units.FloatArray = total * ((unit.max() + 1) / len(unit))
     return mean
-
-
-def _rejects(one: Pair) -> bool:
-    return one.holm is not None and one.holm < ALPHA
-
-
-def _judged(compared: Comparison, candidates: Mapping[str, Experiment]) -> Comparison:
-    """Return a comparison whose pairs have the p of `p_value`, and Holm's of these."""
-    values = [p_value(candidates[one.a], candidates[one.b], one) for one in compared.pairs]
-    corrected = zip(compared.pairs, values, statistics.holm(values), strict=True)
-    return compared._replace(pairs=[one._replace(p=p, holm=holm) for one, p, holm in corrected])
-
-
-def p_value(a: Experiment, b: Experiment, pair: Pair) -> float:
-    """Return the p of the difference of two candidates, also where few repeats leave a test over them no power.
-
-    A candidate that was dropped has one or two repeats, of which the test over repeats can hardly reject: a cheap one
-    would be tied with any. So the images are asked too: a sign test over those that were tested, each with its
-    difference over all repeats (for a single repeat that is McNemar's). The smaller p of the two counts twice
-    (Bonferroni). The sign test is about these networks, not about other seeds.
-
-    Args:
-        a: a candidate.
-        b: another, tested on the same images in the repeats that both have.
-        pair: their comparison.
-    """
-    gains = image_gains(a, b)
-    images = mcnemar.exact(gains > 0, gains < 0).p
-    if pair.test is None or pair.p is None:
-        return images
-    return min(1.0, 2 * min(images, pair.p))

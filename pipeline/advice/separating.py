@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from pipeline.advice import halving
 from pipeline.advice.answer import Answer, pair_of
 from pipeline.advice.recommendation import image_gains
 from pipeline.evaluation.compare import power
@@ -26,6 +27,8 @@ def _line(answer: Answer, name: str) -> str:
     a, b = (answer.trials[one].result.experiment() for one in (pair.a, pair.b))
     needed = images_to_separate(a, b, pair, images=answer.images, pairs=pairs)
     number = f"about {needed:,} labeled images would tell" if needed else "no number of images is known that would tell"
+    # More of them, of a larger budget, would take fewer images.
+    number += f" in {len(pair.repeats)} repeats" if pair.test else ""
     line = f"{advice.best} and {name}: {100 * abs(pair.difference):.1f} points apart here"
     # Tied for the correction alone.
     if pair.p is not None and pair.holm is not None and pair.p < ALPHA <= pair.holm:
@@ -37,9 +40,9 @@ def _line(answer: Answer, name: str) -> str:
 def images_to_separate(a: Experiment, b: Experiment, pair: Pair, *, images: int, pairs: int) -> int | None:
     """Return about how many labeled images would tell two candidates apart, if they differ by what was seen.
 
-    The level is the one that decides a tie, see `recommendation.p_value`: 5 % over the number of pairs, which is the
-    most that Holm's method demands, and half of that where the smaller p of two tests counts twice. Of the two tests
-    that decides which needs fewer images to detect the difference in 80 % of such comparisons.
+    The test is the one that decides a tie, see `recommendation.recommend`: over the repeats of both, or for a single
+    one McNemar's. The level is 5 % over the number of pairs, which is the most that Holm's method demands. With so many
+    images, and as many repeats, 80 % of such comparisons detect the difference.
 
     Args:
         a: a candidate.
@@ -52,12 +55,11 @@ def images_to_separate(a: Experiment, b: Experiment, pair: Pair, *, images: int,
         A number that is larger than `images`, to two digits; None where the two have the same accuracy, nothing is
         known of the spread, or `images` suffice.
     """
-    if not pair.difference:
+    if not round(pair.difference, halving.DIGITS):
         return None
-    level = ALPHA / pairs if pair.test is None else ALPHA / (2 * pairs)
-    either = (_times_for_signs(a, b, pair, level), _times_for_repeats(a, b, pair, level))
-    times = min((one for one in either if one is not None), default=0.0)
-    if times <= 1:
+    of_pair = _times_for_signs if pair.test is None else _times_for_repeats
+    times = of_pair(a, b, pair, ALPHA / pairs)
+    if times is None or not 1 < times <= MULTIPLES[-1]:
         return None
     needed = images * times
     digit = int(10 ** max(math.floor(math.log10(needed)) - 1, 0))
@@ -80,8 +82,6 @@ def _times_for_signs(a: Experiment, b: Experiment, pair: Pair, level: float) -> 
 
 def _times_for_repeats(a: Experiment, b: Experiment, pair: Pair, level: float) -> float | None:
     """Return how many times as many images the test over repeats needs, whose error falls with the root of them."""
-    if pair.test is None:
-        return None
     of_a, of_b = ([one.trials[repeat] for repeat in pair.repeats] for one in (a, b))
     drawn = draws_splits(a) or draws_splits(b)
     smallest = over_repeats(of_a, of_b, ACCURACY, drawn=drawn, alpha=level)[1](len(of_a))

@@ -54,14 +54,16 @@ def answer(
     advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], cost)
     chosen = next(one for one in listed if one.name == advice.name)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
-    points = _points(chosen, given, run)
+    points = _points(chosen, given, run) if _has_smaller_parts(tried[chosen.name].result) else {}
     parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
+    accuracy = tested.summary()
+    left = 1 - (accuracy.interval.low if accuracy.interval else accuracy.mean)
     return Answer(
         advice=advice,
         trials=tried,
         rounds=len(rounds),
         tested=tested,
-        gain=gain(points, more or images, trained=parts.train, images=images) if _is_curve(points) else None,
+        gain=gain(points, more or images, trained=parts.train, images=images, left=left) if _is_curve(points) else None,
         points=points,
         images=images,
         command=_command(chosen, given),
@@ -107,9 +109,14 @@ def _points(chosen: Candidate, given: Sequence[str], run: Run) -> dict[int, list
     return points
 
 
+def _has_smaller_parts(result: Result) -> bool:
+    """Return whether some class has two training images of an inner division, of which a fraction is less."""
+    return all(one.record.parts.train > len(one.record.data.classes) for one in result.repeats)
+
+
 def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
-    """Return whether there are two sizes: of classes of a few images the fractions may be the same ones."""
-    return all(len({point.images for point in repeat}) > 1 for repeat in points.values())
+    """Return whether there are two sizes: where all images of a class are copies the fractions may be the same ones."""
+    return bool(points) and all(len({point.images for point in repeat}) > 1 for repeat in points.values())
 
 
 def _command(chosen: Candidate, given: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from pipeline.core.sections import EACH
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.evaluation.compare.statistics import NO_SPREAD, Interval
+from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
 
@@ -172,10 +172,15 @@ def of_difference(ends: Interval | None, metric: str = ACCURACY) -> Interval | N
 def p_value(value: float) -> str:
     """Return the p value of a test; one that is rounded to 0 would say that the difference cannot be chance.
 
-    >>> p_value(0.0312), p_value(1e-9)
-    ('0.031', '< 0.001')
+    Near 0.05 it has as many digits as say on which side of it the verdict is.
+
+    >>> p_value(0.0312), p_value(1e-9), p_value(0.0496), p_value(0.05004)
+    ('0.031', '< 0.001', '0.0496', '0.05004')
     """
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "< 0.001"
+    digits = next((number for number in range(3, 9) if float(f"{value:.{number}f}") != ALPHA), 3)
+    return f"{value:.{digits}f}"
 
 
 def p_values(pair: Pair) -> tuple[str, str]:

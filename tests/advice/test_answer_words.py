@@ -11,7 +11,7 @@ from scipy import stats
 from pipeline.advice import answer as words
 from pipeline.advice import plain, separating
 from pipeline.advice.answer import Answer, Trial
-from pipeline.advice.learning_curve import Gain
+from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import recommend
 from pipeline.advice.separating import images_to_separate
 from pipeline.evaluation.compare import comparison, power
@@ -31,13 +31,14 @@ def experiment(name: str, *repeats: Sequence[bool] | range) -> Experiment:
     return Experiment(name, trials)
 
 
-def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0) -> Answer:
+def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100.0, freeze: str | int = "3b") -> Answer:
     """An answer of candidates that cost the more, the later they stand."""
     costs = {one.name: float(cost) for cost, one in enumerate(candidates)}
     advice = recommend(candidates, costs)
     trials: dict[str, Any] = {}
     for one in candidates:
-        runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed))]
+        record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze=freeze)))
+        runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed), record=record)]
         seconds = SimpleNamespace(mean=3.0)
         result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
         trials[one.name] = Trial(result, 1)
@@ -66,35 +67,32 @@ def test_a_tie_without_a_difference_has_no_number() -> None:
 
 
 @pytest.mark.parametrize("pairs", [1, 15])
-@pytest.mark.parametrize("repeats", [1, 2])
-def test_so_many_images_as_are_said_do_separate_two_candidates_among_all_pairs(repeats: int, pairs: int) -> None:
-    """By simulation of the sign test, of whose images 9 and 4 in a hundred are right for one of the two alone."""
-    a, b = experiment("a", *[range(90)] * repeats), experiment("b", *[[*range(9, 94)]] * repeats)
+def test_so_many_images_as_are_said_do_separate_two_candidates_of_one_repeat_among_all_pairs(pairs: int) -> None:
+    """By simulation of McNemar's test, of whose images 9 and 4 in a hundred are right for one of the two alone."""
+    a, b = experiment("a", range(90)), experiment("b", range(9, 94))
     needed = images_to_separate(a, b, pair_of(a, b), images=IMAGES, pairs=pairs)
     assert needed is not None
     assert needed > IMAGES
     rng = np.random.default_rng(0)
-    tested = needed * repeats
-    discordant = rng.binomial(tested, 0.13, 20_000)
+    discordant = rng.binomial(needed, 0.13, 20_000)
     rarer = rng.binomial(discordant, 4 / 13)
     p = np.minimum(1, 2 * stats.binom.cdf(np.minimum(rarer, discordant - rarer), discordant, 0.5))
-    # Of two tests the smaller p counts twice, and Holm's method multiplies by the number of pairs.
-    found = float((p * pairs * min(repeats, 2) < 0.05).mean())
+    found = float((p * pairs < 0.05).mean())
     assert 0.77 < found < 0.86
 
 
-def test_where_the_repeats_agree_their_test_says_how_many_as_it_needs_fewer() -> None:
+def test_of_several_repeats_the_test_over_them_says_how_many() -> None:
     """Differences of one and three points in eight repeats, of images of which nearly all are right for one alone."""
     gains = [1, 3] * 4
     a, b = experiment("a", *[range(50)] * 8), experiment("b", *(range(50, 100 - gain) for gain in gains))
-    smallest = power.smallest_detectable([gain / 100 for gain in gains], train=200, test=IMAGES, alpha=0.05 / 30)
+    smallest = power.smallest_detectable([gain / 100 for gain in gains], train=200, test=IMAGES, alpha=0.05 / 15)
     assert smallest is not None
     needed = images_to_separate(a, b, pair_of(a, b), images=IMAGES, pairs=15)
     assert needed == pytest.approx(IMAGES * (smallest / 0.02) ** 2, rel=0.05)
 
 
 def test_what_is_told_apart_needs_no_more_images() -> None:
-    a, b = experiment("a", range(95), range(90)), experiment("b", range(30), range(30))
+    a, b = experiment("a", range(95), range(90)), experiment("b", range(31), range(27))
     assert images_to_separate(a, b, pair_of(a, b), images=300, pairs=1) is None
 
 
@@ -118,9 +116,21 @@ def test_p_is_named_by_the_tests_that_it_is_of() -> None:
     said = words.tests(answer(experiment("a", range(90), range(80)), experiment("b", range(50), range(40))))
     assert said.startswith("Every repeat draws a new split: ")
     assert said.endswith(
-        "p is that of the test over repeats or of a sign test over images, twice the smaller one (of a single repeat, "
-        "the sign test's alone), with Holm's correction for all pairs."
+        "p is that of the test over the repeats of both, as `orbweaver compare` has it; of a single repeat McNemar's, "
+        "or that of exchanged groups, about these networks alone: other seeds are not tried. It has Holm's correction "
+        "for all pairs."
     )
+
+
+def test_a_verdict_of_one_repeat_is_about_these_networks_alone() -> None:
+    once = answer(experiment("best", range(90)), experiment("bad", range(50)))
+    assert words.fate(once, "bad") == "its network is worse than the best's; other seeds are not tried"
+    assert why(experiment("best", range(90)), experiment("bad", range(50))).endswith("; other seeds are not tried")
+    twice = experiment("best", range(90), range(91)), experiment("bad", range(50), range(58))
+    assert words.fate(answer(*twice), "bad") == "cannot be told from the best in 2 repeats"
+    several = experiment("best", *[range(90), range(91)] * 2), experiment("bad", *[range(50), range(52)] * 2)
+    assert words.fate(answer(*several), "bad") == "worse than the best"
+    assert why(*several) == "the best of those that were tried, and detectably better than each other one"
 
 
 @pytest.mark.parametrize(("first", "points"), [(88, 2.0), (93, -3.0)])
@@ -145,6 +155,21 @@ def test_a_dropped_candidate_that_was_better_is_not_said_to_be_worse() -> None:
     )
 
 
+def test_a_dropped_candidate_that_was_as_good_is_said_to_be() -> None:
+    both = answer(experiment("dropped", range(90)), experiment("finalist", range(90), range(60)))
+    assert words.alternative(both) == (
+        "finalist was tried on more inner divisions; on those of both it had the same accuracy."
+    )
+
+
+def test_a_difference_that_would_be_rounded_to_0_is_called_a_small_one() -> None:
+    right = [{str(image): image >= wrong for image in range(4_000)} for wrong in (1, 0)]
+    both = answer(
+        *(Experiment(name, {1: compared.Trial(one, 9)}) for name, one in zip(("cheap", "best"), right, strict=True))
+    )
+    assert "better bet: it had less than 0.1 points more" in words.alternative(both)
+
+
 @pytest.mark.parametrize(
     ("mean", "end"),
     [(0.02, "what was measured."), (0.0, "did not help."), (-0.02, ": in these repeats more images did not help.")],
@@ -154,6 +179,26 @@ def test_more_images_that_did_not_help_are_explained_by_no_falling_error(mean: f
     said = words.curve(answer(experiment("a", range(90)), gain=gain))
     assert said.endswith(end)
     assert ("goes on to fall" in said) == (mean > 0)
+
+
+def test_a_curve_without_an_error_is_not_said_to_be_one_that_images_did_not_help() -> None:
+    perfect = {1: [Point(50, 1.0, 90, 0.5), Point(100, 1.0, 90, 1.0)]}
+    said = words.curve(answer(experiment("a", range(90)), gain=Gain(100, 63, 0.0, None))._replace(points=perfect))
+    assert said == "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
+
+
+@pytest.mark.parametrize(("holm", "printed"), [(0.0496, "0.0496"), (0.0504, "0.0504"), (1e-6, "< 0.001")])
+def test_p_is_on_the_side_of_its_level_on_which_the_verdict_is(holm: float, printed: str) -> None:
+    both = answer(experiment("a", range(90)), experiment("b", range(50)))
+    [pair] = both.advice.compared.pairs
+    compared_at = both.advice.compared._replace(pairs=[pair._replace(holm=holm)])
+    table = words.table(both._replace(advice=both.advice._replace(compared=compared_at)))
+    [cell] = [row[5] for row in table.rows if row[0] == "b"]
+    assert cell == f"40.0 (p {printed})"
+
+
+def test_a_frozen_probe_has_no_speed_of_training() -> None:
+    assert words.table(answer(experiment("probe", range(90)), freeze="probe", speed=6624.0)).rows[0][-1] == words.NONE
 
 
 def test_a_slow_machine_has_a_speed() -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean
 
 import pytest
 
@@ -58,6 +59,14 @@ def test_one_that_fails_goes_no_further_and_stops_no_other() -> None:
 
     assert halving.run("abcd", halving.rounds(4), attempt) == {"b": 1, "c": 2, "d": 1}
     assert asked == [(["a", "b", "c", "d"], 1), (["b", "c"], 2)]
+
+
+def test_scores_that_differ_by_rounding_alone_are_equal() -> None:
+    """Both are right on 31 of 63 images."""
+    dear, cheap = (fmean(right / 21 for right in each) for each in ((8, 9, 14), (8, 8, 15)))
+    assert dear != cheap
+    for scores in ({"dear": dear, "cheap": cheap}, {"dear": cheap, "cheap": dear}):
+        assert halving.better(scores, {"dear": 9.0, "cheap": 1.0}, 1) == ["cheap"]
 
 
 def test_equal_scores_are_decided_by_cost() -> None:

@@ -28,7 +28,7 @@ def _rows(source: str, test: Mapping[str, float], inner: Mapping[str, float] | N
     for name in test:
         right = round(60 * (inner or test)[name])
         for part, number in itertools.product((advice_table.INNER, advice_table.OUTER), range(1, 4)):
-            row = {"set": source, "per_class": 6, "candidate": name, "part": part, "repeat": number}
+            row = {"set": source, "per_class": 6, "candidate": name, "part": part, "repeat": number, "train": 120}
             answers = {"right": "1" * right + "0" * (60 - right)} if part == advice_table.INNER else {}
             rows.append(row | {"accuracy": test[name], "seconds": 1.0} | answers)
     return rows
@@ -59,6 +59,11 @@ def test_regrets_are_those_that_follow_by_hand(found: list[Any]) -> None:
     assert of_moths["advice"] == of_moths["random search"][2:] * 3 == [0.0] * 3
     assert of_moths["always 3b"] == of_moths["static list"] == of_moths["full search"] == [0.0]
     assert of_moths["always strategy 1"] == [pytest.approx(0.3)]
+
+
+def test_tests_of_a_replay_have_the_correction_of_the_command(found: list[Any]) -> None:
+    """It is for parts that overlap: by the number of training images, which the table has."""
+    assert [one.train for one in found[0].experiment("3b", 3).trials.values()] == [120] * 3
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 4, 9])

@@ -15,6 +15,7 @@ from pipeline.advice import costs, page, plain, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
+from pipeline.advice.learning_curve import Point
 from pipeline.commands import advise, advising
 from pipeline.commands.pricing import Price
 from pipeline.evaluation.compare.repeats import Repeat
@@ -154,6 +155,30 @@ def test_a_fraction_of_the_training_images_is_one_column_of_the_learning_curve(m
         ("2", "23.0", "48.0", "73.0", "98.0"),
         ("3", "22.0", "47.0", words.NONE, "97.0"),
     ]
+
+
+@pytest.mark.parametrize(("train", "curves"), [(3, 0), (4, 1)])
+def test_of_one_training_image_a_class_no_curve_is_trained_and_why_is_said(
+    monkeypatch: pytest.MonkeyPatch, train: int, curves: int
+) -> None:
+    """The record has three classes."""
+    trained = list[str]()
+
+    def points(*_: Any) -> dict[int, list[Point]]:
+        trained.append("curve")
+        return {1: [Point(3, 0.5, IMAGES, 0.25), Point(train, 0.6, IMAGES, 1.0)]}
+
+    monkeypatch.setattr(advising, "_points", points)
+    record_of = written_results.record_of
+    parts = {"train": train, "val": 0, "test": IMAGES}
+    monkeypatch.setattr(
+        written_results, "record_of", lambda *of, **named: record_of(*of, **{"classes": "abc", "parts": parts} | named)
+    )
+    answer = advised(monkeypatch)
+    assert len(trained) == curves
+    for text in on_page(answer):
+        assert ("There is no learning curve: the inner divisions have too few" in text) == (not curves)
+        assert ("labeled images are worth about" in text) == bool(curves)
 
 
 def test_of_versions_alone_seconds_compare_and_the_versions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,7 @@ def test_the_advice_counts_a_group_once():
     p = {}
     for kind, groups in (("images", None), ("groups", UNIT)):
         a, b = _experiment("a", [right], groups), _experiment("b", [wrong], groups)
-        p[kind] = recommendation.p_value(a, b, pairs.pair(a, b, ACCURACY, drawn=False, resample=False))
+        [pair] = recommendation.recommend([a, b], {"a": 1.0, "b": 2.0}).compared.pairs
+        p[kind] = pair.p
     assert p["images"] < 0.01
     assert p["groups"] == 1
