@@ -14,10 +14,10 @@ from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.networks.strategies import PROBE
 from pipeline.reporting.confidence_intervals import p_value
+from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table, duration, three_figures
 from pipeline.studies.results import Result
 
-NONE = "–"
 # Of which no tenth is left.
 SMALLEST_POINTS = 0.05
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
@@ -169,10 +169,10 @@ def table(answer: Answer) -> Table:
                 fate(answer, name),
                 str(summary.n),
                 f"{100 * summary.mean:.1f}{spread}",
-                NONE if summary.interval is None else ends(summary.interval),
-                NONE if name == advice.best else _difference(advice, name),
+                DASH if summary.interval is None else ends(summary.interval),
+                DASH if name == advice.best else _difference(advice, name),
                 duration(answer.costs[name]),
-                NONE if (speed := images_a_second(trial.result)) is None else three_figures(speed),
+                DASH if (speed := images_a_second(trial.result)) is None else three_figures(speed),
             )
         )
     before = "" if costs.comparable(advice.compared.machines) else ", timed before the trials"
@@ -198,7 +198,7 @@ def backbones(answer: Answer) -> Table:
             one.name,
             "tried" if tried else "left out",
             f"{100 * one.accuracy:.1f}",
-            ends(one.interval) if one.interval else NONE,
+            ends(one.interval) if one.interval else DASH,
             duration(one.seconds),
         )
         for one, tried in judged(answer.frozen)
@@ -228,7 +228,7 @@ def fate(answer: Answer, name: str) -> str:
 def _difference(advice: Recommendation, name: str) -> str:
     holm = pair_of(advice, name).holm
     points = f"{100 * below_best(advice, name):z.1f}"
-    return f"{points} (p {NONE if holm is None else p_value(holm)})"
+    return f"{points} (p {DASH if holm is None else p_value(holm)})"
 
 
 def below_best(advice: Recommendation, name: str) -> float:

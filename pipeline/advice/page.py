@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.advice import answer as words
 from pipeline.advice import costs, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
-from pipeline.reporting import markup
+from pipeline.reporting import markup, signs
 from pipeline.reporting.tables import Table, literal, markdown
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -59,7 +59,7 @@ def points(answer: Answer) -> Table:
     rows = []
     for number, repeat in answer.points.items():
         accuracy = {point.fraction: f"{100 * point.accuracy:.1f}" for point in repeat}
-        rows.append((str(number), *(accuracy.get(fraction, words.NONE) for fraction in images)))
+        rows.append((str(number), *(accuracy.get(fraction, signs.DASH) for fraction in images)))
     return Table(("repeat", *(_numbers(min(each), max(each)) for each in images.values())), rows, numbers_from=1)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.advice.answer import NONE, ends
+from pipeline.advice.answer import ends
 from pipeline.advice.image_sizes import Gap, Sized, best, chosen, gap
 from pipeline.core.percents import percent
+from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table, duration
 
 # About what the numbers of the table are.
@@ -47,8 +48,8 @@ def table(sizes: Sequence[Sized]) -> Table:
             str(one.side),
             "taken" if one == chosen(sizes) else "left out",
             f"{100 * one.accuracy:.1f}",
-            ends(one.interval) if one.interval else NONE,
-            NONE if one == best(sizes) else _points(gap(sizes, one)),
+            ends(one.interval) if one.interval else DASH,
+            DASH if one == best(sizes) else _points(gap(sizes, one)),
             _cost(sizes, one),
             duration(one.seconds),
         )

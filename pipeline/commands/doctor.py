@@ -92,6 +92,11 @@ def project_lines(root: Path) -> Iterator[str]:
     database = tracking.database()
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"
+    if not str(root.resolve()).isascii():
+        yield (
+            f"project: {root.resolve()} has letters beyond ASCII, where DVC cannot set up `dvc exp run --queue` or "
+            "`--temp`; all else works, `orbweaver study run` too"
+        )
     if (root / paths.LOCK).exists() and (lost := lost_outputs.sentence(root, cell_clones.cache_of(root))):
         yield f"project: {lost}"
 

@@ -14,11 +14,12 @@ from pipeline.commands import devices
 from pipeline.core import percents
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import listing
 from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import Comparison, Pair
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import confidence_intervals
-from pipeline.reporting.numbers import NONE
+from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table
 from pipeline.reporting.text_tables import aligned
 
@@ -67,10 +68,18 @@ def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool)
 
 
 def remarks(scored: "Sequence[Scored]") -> list[str]:
-    """Return lines on files that cannot be used, and on photographs that are not new."""
+    """Return lines on files that cannot be used, classes without a photograph, and photographs that are not new."""
     lines = [f"{path}: {reason}" for path, reason in scored[0].unusable.items()]
     for one in scored:
         name = one.experiment.name
+        predicted = _predicted(one)
+        absent = [label for label, row in one.scores["classes"].items() if not row["support"] and predicted[label]]
+        if absent:
+            lines.append(
+                f"{name}: no photograph is of {listing.names(absent)}, but "
+                f"{counted(sum(predicted[label] for label in absent), 'photograph')} predicted as such; macro-F1 has "
+                "an F1 of 0 for each of these classes, as in scikit-learn"
+            )
         if one.seen is None:
             lines.append(f"{name}: averages several networks, and has nothing to tell its training photographs by")
         elif one.seen:
@@ -134,18 +143,25 @@ def as_text(scored: "Sequence[Scored]", compared: Comparison) -> str:
 
 def _shown(value: Any, name: str) -> str:
     if not math.isfinite(value):
-        return NONE
+        return DASH
     return percents.number(value, SCORES[name].decimals) if SCORES[name].percent else SCORES[name].shown(value)
+
+
+def _predicted(one: "Scored") -> dict[str, int]:
+    """Return how many photographs a bundle takes for each class."""
+    columns = zip(*one.scores["confusion"], strict=True)
+    return dict(zip(one.scores["classes"], map(sum, columns), strict=True))
 
 
 def _classes(one: "Scored") -> Table:
     classes: Mapping[str, Mapping[str, float]] = one.scores["classes"]
+    predicted = _predicted(one)
     rows = [
         (
             name,
             f"{values['support']:,}",
-            percents.number(values["recall"]) if values["support"] else NONE,
-            percents.number(values["precision"]) if values["support"] else NONE,
+            percents.number(values["recall"]) if values["support"] else DASH,
+            percents.number(values["precision"]) if predicted[name] else DASH,
         )
         for name, values in classes.items()
     ]
@@ -164,7 +180,7 @@ def _pairs(compared: Sequence[Pair]) -> Table:
             (
                 f"{pair.a} - {pair.b}",
                 f"{100 * pair.difference:+z.1f}",
-                f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}" if ends else NONE,
+                f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}" if ends else DASH,
                 *confidence_intervals.p_values(pair),
                 f"{tested.only_a:,}",
                 f"{tested.only_b:,}",

@@ -12,10 +12,8 @@ from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import aggregate
+from pipeline.reporting.signs import DASH, NO_BREAK
 
-NO_BREAK = "\u00a0"
-# In place of what there is nothing to tell from.
-DASH = "–"
 # Of a record, what two experiments are compared by besides settings, data, weights and code.
 OF_THE_COMPUTATION = {"recipe_name", "device", "device_model", "cpu_instructions", "precision", "threads"}
 

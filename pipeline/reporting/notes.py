@@ -12,6 +12,7 @@ from pipeline.reporting import (
     collapses,
     confidence_intervals,
     provenance,
+    signs,
     standing,
     tables,
     unfinished,
@@ -41,7 +42,7 @@ def _one_image(tested: Sequence[int]) -> str:
     low, high = min(tested), max(tested)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     share = tables.three_figures(100 / round(sum(tested) / len(tested)))
-    return f"Each repeat tests {images} images: one image more or less is {share}{tables.NO_BREAK}%."
+    return f"Each repeat tests {images} images: one image more or less is {share}{signs.NO_BREAK}%."
 
 
 def _of_images(material: Material) -> Iterator[str]:

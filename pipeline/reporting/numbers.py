@@ -7,11 +7,11 @@ from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import calibration, curves
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.material import Material
-from pipeline.reporting.tables import NO_BREAK, Table
+from pipeline.reporting.signs import DASH, NO_BREAK
+from pipeline.reporting.tables import Table
 
 # A table of a long training has so many rows at most, at equal distances; metrics/curves.csv has all.
 STEPS = 50
-NONE = "–"
 
 
 def beside(material: Material) -> dict[str, Table]:
@@ -56,7 +56,7 @@ def course(series: Mapping[str, Curve], quantity: str, unit: str) -> Table:
 
 def _value(curve: Curve, epoch: int, quantity: str) -> str:
     if epoch not in curve.epochs:
-        return NONE
+        return DASH
     place = curve.epochs.index(epoch)
     scale, form = (100, ".1f") if quantity == "accuracy" else (1, ".4g")
     mean, low, high = (scale * values[place] for values in (curve.mean, curve.low, curve.high))

@@ -21,10 +21,8 @@ from pipeline.reporting.aggregate import (
     speed_spreads,
 )
 from pipeline.reporting.confidence_intervals import intervals
+from pipeline.reporting.signs import DASH, NO_BREAK
 
-NO_BREAK = "\u00a0"
-# In place of the scores of a class without a test image.
-NOT_JUDGED = "–"
 _MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
@@ -206,7 +204,7 @@ def classes(scores: Sequence[ClassScore], images: Mapping[str, int]) -> Table:
     rows = [
         (
             one.name,
-            *(_bare(value) if one.support else NOT_JUDGED for value in (one.precision, one.recall, one.f1)),
+            *(_bare(value) if one.support else DASH for value in (one.precision, one.recall, one.f1)),
             f"{one.support:,}",
             f"{images.get(one.name, 0):,}",
         )

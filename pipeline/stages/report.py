@@ -10,7 +10,7 @@ from pipeline.core.errors import one_line_errors
 from pipeline.core.files import as_cell, write_table
 from pipeline.core.recipe import Recipe
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate, confidence_intervals, curves, examples, page, pictures, reading, tables
+from pipeline.reporting import aggregate, confidence_intervals, curves, examples, page, pictures, reading, signs, tables
 from pipeline.reporting.explained import Explanations
 from pipeline.reporting.material import Material
 
@@ -38,7 +38,7 @@ def answer(repeats: Sequence[Repeat]) -> str:
     spread = "mean and sd" if accuracy.n > 1 else "one repeat, so no spread"
     ends = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     line = f"test accuracy {tables.percent_spread(accuracy)} ({spread}, n = {accuracy.n}; 95 % interval {ends})"
-    return line.replace(tables.NO_BREAK, " ")
+    return line.replace(signs.NO_BREAK, " ")
 
 
 def write_report(folder: Path, material: Material, explained: Explanations) -> None:

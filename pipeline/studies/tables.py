@@ -7,12 +7,12 @@ from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import Pair
 from pipeline.evaluation.compare.statistics import Interval
 from pipeline.reporting import aggregate, confidence_intervals, curves
+from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table, deviation, three_figures
 from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
 
 MISSING = "missing"
-NONE = "–"
 SIZE = "image size"
 SECONDS = "training (s)"
 SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
@@ -53,7 +53,7 @@ def results(members: Sequence[Result]) -> Table:
     columns = {name: [row[name] for row in of_each] for name in of_each[0]}
     if len(set(columns[SIZE]) - {MISSING}) < 2:
         del columns[SIZE]
-    kept = {name: cells for name, cells in columns.items() if set(cells) - {NONE, MISSING} or name in ALWAYS}
+    kept = {name: cells for name, cells in columns.items() if set(cells) - {DASH, MISSING} or name in ALWAYS}
     kept = {name: cells for name, cells in kept.items() if BESIDE.get(name, name) in kept}
     rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]
     return Table(tuple(kept), rows, numbers_from=1)
@@ -74,15 +74,15 @@ def _row(one: Result) -> dict[str, str]:
         "printed (%)": _as_printed(printed.accuracy, printed.sd),
         "test loss": ours["loss"],
         "validation loss": ours["val_loss"],
-        "loss, printed": NONE if printed.loss is None else f"{printed.loss:.2f}",
+        "loss, printed": DASH if printed.loss is None else f"{printed.loss:.2f}",
         SECONDS: ours["seconds"],
-        "printed (s)": NONE if printed.seconds is None else f"{printed.seconds:,.0f}",
+        "printed (s)": DASH if printed.seconds is None else f"{printed.seconds:,.0f}",
         "trainable": ours["trainable"],
-        "trainable, printed": NONE if printed.trainable is None else f"{printed.trainable:,}",
+        "trainable, printed": DASH if printed.trainable is None else f"{printed.trainable:,}",
         "frozen": ours["frozen"],
-        "frozen, printed": NONE if printed.frozen is None else f"{printed.frozen:,}",
+        "frozen, printed": DASH if printed.frozen is None else f"{printed.frozen:,}",
         "total (M)": ours["in_all"],
-        "total, printed (M)": NONE if printed.parameters_millions is None else f"{printed.parameters_millions:.1f}",
+        "total, printed (M)": DASH if printed.parameters_millions is None else f"{printed.parameters_millions:.1f}",
     }
 
 
@@ -108,9 +108,9 @@ def _ours(one: Result) -> dict[str, str]:
 def _standing(one: Result) -> tuple[str, str]:
     """Return the accuracy of a logistic regression on the features of the frozen backbone, and what the cell adds."""
     if not (beside := one.standing()):
-        return NONE, NONE
+        return DASH, DASH
     interval = _interval(confidence_intervals.of_difference(beside.pair.interval()))
-    spans = "" if interval == NONE else f" ({interval})"
+    spans = "" if interval == DASH else f" ({interval})"
     return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+z.2f}{spans}"
 
 
@@ -118,7 +118,7 @@ def _validated(one: Result) -> tuple[str, str]:
     """Return accuracy and loss of the network that is tested on the validation part, where there is one."""
     last = [curves.tested_row(repeat) for repeat in one.repeats]
     if not all(row.get("val_accuracy") and row.get("val_loss") for row in last):
-        return NONE, NONE
+        return DASH, DASH
     accuracy = aggregate.spread(float(row["val_accuracy"]) for row in last)
     return _mean_and_sd(accuracy.mean, accuracy.sd), _spread(aggregate.spread(float(row["val_loss"]) for row in last))
 
@@ -133,12 +133,12 @@ def _mean_and_sd(mean: float, sd: float | None) -> str:
 
 def _interval(interval: Interval | None) -> str:
     if interval is None:
-        return NONE
+        return DASH
     return f"{100 * interval.low:z.2f} to {100 * interval.high:z.2f}"
 
 
 def _as_printed(accuracy: float | None, sd: float | None) -> str:
-    return NONE if accuracy is None else f"{accuracy:.2f}" + ("" if sd is None else f" ± {sd:.2f}")
+    return DASH if accuracy is None else f"{accuracy:.2f}" + ("" if sd is None else f" ± {sd:.2f}")
 
 
 def repeats(cells: Sequence[Result]) -> Table:
@@ -152,7 +152,7 @@ def repeats(cells: Sequence[Result]) -> Table:
 def _repeats_row(result: Result, numbers: Iterable[int], runs: int) -> tuple[str, ...]:
     ours = {one.number: f"{100 * one.scores.accuracy:.2f}" for one in result.repeats}
     printed = [f"{value:.2f}" for value in result.printed.runs] if result.printed else []
-    return (result.cell, *(ours.get(n, MISSING) for n in numbers), *(printed + [NONE] * (runs - len(printed))))
+    return (result.cell, *(ours.get(n, MISSING) for n in numbers), *(printed + [DASH] * (runs - len(printed))))
 
 
 def differences(compared: Sequence[Pair]) -> Table:
@@ -187,6 +187,6 @@ def _class(name: str, ours: aggregate.ClassScore | None, printed: PrintedClass |
     row = [label]
     for key in ("precision", "recall"):
         spread: Any = getattr(ours, key, None)
-        row += [NONE if spread is None else _mean_and_sd(spread.mean, spread.sd)]
-        row += [NONE if printed is None else f"{getattr(printed, key):.2f}"]
+        row += [DASH if spread is None else _mean_and_sd(spread.mean, spread.sd)]
+        row += [DASH if printed is None else f"{getattr(printed, key):.2f}"]
     return tuple(row)

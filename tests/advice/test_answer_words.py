@@ -18,6 +18,7 @@ from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare import experiments as compared
 from pipeline.evaluation.compare.experiments import Experiment, Pair
 from pipeline.evaluation.compare.statistics import Interval
+from pipeline.reporting.signs import DASH
 
 IMAGES = 100
 
@@ -198,7 +199,7 @@ def test_p_is_on_the_side_of_its_level_on_which_the_verdict_is(holm: float, prin
 
 
 def test_a_frozen_probe_has_no_speed_of_training() -> None:
-    assert words.table(answer(experiment("probe", range(90)), freeze="probe", speed=6624.0)).rows[0][-1] == words.NONE
+    assert words.table(answer(experiment("probe", range(90)), freeze="probe", speed=6624.0)).rows[0][-1] == DASH
 
 
 def test_a_slow_machine_has_a_speed() -> None:

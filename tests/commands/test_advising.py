@@ -21,6 +21,7 @@ from pipeline.commands.pricing import Price
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.preview import overriding
 from pipeline.reporting.material import Probe
+from pipeline.reporting.signs import DASH
 from pipeline.studies.results import Result
 
 IMAGES = 100
@@ -153,7 +154,7 @@ def test_a_fraction_of_the_training_images_is_one_column_of_the_learning_curve(m
     assert table.rows == [
         ("1", "24.0", "49.0", "74.0", "99.0"),
         ("2", "23.0", "48.0", "73.0", "98.0"),
-        ("3", "22.0", "47.0", words.NONE, "97.0"),
+        ("3", "22.0", "47.0", DASH, "97.0"),
     ]
 
 

@@ -15,7 +15,7 @@ from pipeline.commands import main, reproduce
 from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.records import MachineRecord
-from pipeline.experiments import cloning
+from pipeline.experiments import cloning, dvc_config
 from pipeline.recovery import mending
 from pipeline.running import rerun
 from pipeline.tracking import lookup
@@ -220,5 +220,8 @@ def test_what_is_taken_from_dvcs_cache_is_taken_from_where_its_settings_have_it(
     monkeypatch.setattr(rerun, "set_values", lambda *_: None)
     monkeypatch.setattr(tracking, "read", lambda _: None)
     monkeypatch.setattr(tracking, "made_from", lambda *_: ORIGIN)
-    rerun.made_again(Path.cwd(), tmp_path, ORIGIN, reuse_data=True)
-    assert ran[0] == ("config", "--local", "cache.dir", str(tmp_path / "shared"))
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    rerun.made_again(Path.cwd(), clone, ORIGIN, reuse_data=True)
+    assert [words[0] for words in ran] == ["repro", "repro"]
+    assert f"dir = {tmp_path / 'shared'}\n" in (clone / dvc_config.FILE).read_text(encoding="utf-8")

@@ -65,3 +65,14 @@ def test_of_one_group_of_photographs_the_verdict_says_so():
     text, data = printed(*(scored(name, right, groups=[0] * 6) for name, right in (("p", [1] * 6), ("q", [0] * 6))))
     assert data["pairs"][0]["interval"] is None
     assert "one group does not tell" in text
+
+
+def test_a_class_without_a_photograph_that_is_predicted_is_said_with_its_precision():
+    bundles = [scored("one", [1, 1, 0, 0]), scored("two", [1, 1, 1, 1])]
+    text, _ = printed(*bundles)
+    assert score.remarks(bundles) == [
+        "one: no photograph is of 'b', but 2 photographs predicted as such; macro-F1 has an F1 of 0 for each of these "
+        "classes, as in scikit-learn"
+    ]
+    rows = [line.split() for line in text.splitlines() if line.startswith("b ")]
+    assert rows == [["b", "0", "–", "0.0"], ["b", "0", "–", "–"]]

@@ -430,6 +430,14 @@ def test_a_shared_file_system_is_told_with_what_to_set(
     assert f"mlflow.db is on {kind} ({tmp_path}), where SQLite's locks may fail" in lines[1]
 
 
+def test_a_place_where_dvcs_queue_fails_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "Zoë"
+    place.mkdir()
+    assert not list(doctor.project_lines(tmp_path))
+    (line,) = doctor.project_lines(place)
+    assert "has letters beyond ASCII, where DVC cannot set up `dvc exp run --queue` or `--temp`" in line
+
+
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "overlay", "apfs", "tmpfs", "fuseblk"])
 def test_a_file_system_of_ones_own_is_not(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: [Mount(Path("/"), "nfs"), Mount(tmp_path, kind)])

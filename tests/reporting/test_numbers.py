@@ -7,7 +7,7 @@ import pytest
 from pipeline.core.records import Counted
 from pipeline.reporting import numbers
 from pipeline.reporting.curves import Curve
-from pipeline.reporting.tables import NO_BREAK
+from pipeline.reporting.signs import NO_BREAK
 
 
 def curve(epochs: int, *, repeats: int = 1, first: int = 1) -> Curve:

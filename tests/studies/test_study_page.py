@@ -16,6 +16,7 @@ from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting.figures import curves
 from pipeline.reporting.material import Probe
+from pipeline.reporting.signs import DASH
 from pipeline.running.executors import logs
 from pipeline.studies import charts, page, results, tables
 from pipeline.studies.definition import Printed, Study
@@ -112,7 +113,7 @@ def test_every_printed_column_has_ours_beside_it_also_of_the_validation_part() -
 def test_a_validation_part_is_told_also_where_nothing_is_printed() -> None:
     table = tables.results([trained("head"), cell("top", 20)])
     place = table.header.index("validation accuracy (%)")
-    assert [row[place] for row in table.rows] == ["50.00", tables.NONE]
+    assert [row[place] for row in table.rows] == ["50.00", DASH]
 
 
 def test_the_answer_counts_the_cells_and_says_how_sure_the_best_is(told: dict[str, object]) -> None:
@@ -229,7 +230,7 @@ def test_cells_that_hardly_differ_are_no_detectable_difference() -> None:
 def test_differences_that_are_all_equal_have_no_interval() -> None:
     group = results.groups([cell("head", 20, 25), cell("top", 22, 27)], "head")[0]
     [row] = tables.differences(results.differences(group).pairs).rows
-    assert row[2:4] == ("+5.00", tables.NONE)
+    assert row[2:4] == ("+5.00", DASH)
 
 
 def test_every_cell_meets_the_baseline_and_the_best_the_others_with_holms_p() -> None:
@@ -373,7 +374,7 @@ def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     assert rows["top"]["frozen probe (%)"] == "50.00"
     assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["gain over the probe (points)"])
-    assert rows["all"]["frozen probe (%)"] == rows["all"]["gain over the probe (points)"] == tables.NONE
+    assert rows["all"]["frozen probe (%)"] == rows["all"]["gain over the probe (points)"] == DASH
     assert page.PROBE in page.as_markdown(content)
     assert "each cell by itself: without Holm's method" in page.PROBE
     without = page.content("mine", STUDY, FOUND, commands=AGAIN)
@@ -459,7 +460,7 @@ def test_the_printed_figures_of_a_cell_that_is_another_one_have_a_row_of_their_o
         head["accuracy (%)"],
         "91.50",
     )
-    assert [row[-2] for row in content["repeats"].rows] == [tables.NONE, "90.25", "90.95", tables.NONE]
+    assert [row[-2] for row in content["repeats"].rows] == [DASH, "90.25", "90.95", DASH]
     assert list(content["classes"]) == ["paper (same as head)", "top"]
     assert content["answer"][0] == "2 of 3 cells are finished."
     assert [one.cell for one in content["groups"][0].group.results] == ["head", "top"]
@@ -483,5 +484,5 @@ def test_an_interval_of_a_difference_ends_at_100_points_and_none_of_equal_ones_i
     assert isinstance(pair.test, CrossedTest)
     wide, equal = (pair._replace(test=pair.test._replace(low=low, high=1.2)) for low in (-1.4, math.nan))
     rows = [dict(zip(table.header, table.rows[0], strict=True)) for table in map(tables.differences, ([wide], [equal]))]
-    assert [row["95 % interval"] for row in rows] == ["-100.00 to 100.00", tables.NONE]
-    assert [row["p"] for row in rows][1] == tables.NONE
+    assert [row["95 % interval"] for row in rows] == ["-100.00 to 100.00", DASH]
+    assert [row["p"] for row in rows][1] == DASH
