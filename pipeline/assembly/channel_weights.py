@@ -3,7 +3,7 @@
 The head alone is trained on the pre-trained network (L2-FE), then the filters of each layer are left out one at a time
 on a few training batches. No seed of a repeat is involved, so repeats with the same training images share the result.
 The cache is in DVC's temporary folder of the clone; a file's name is the digest of everything that the weights depend
-on.
+on. One that was not used for 30 days is removed.
 
 Source: DELTA's published code. Departures: images are still, the eval transform's central crop without a flip, where
 that code trains the head and weighs on randomly flipped and cropped ones; batch norms keep their pre-trained statistics
@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
-from pipeline.core import digests, paths, provenance, seeding
+from pipeline.core import digests, paths, provenance, seeding, unused
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.loop_settings import head_settings
@@ -45,6 +45,7 @@ from pipeline.training.resuming import NOTHING_KEPT, Keeper
 METHOD = "delta"
 # Seconds between two looks at the request to stop while another process is waited for.
 LOOK_EVERY = 0.5
+SUFFIX = ".safetensors"
 
 
 def channels(
@@ -186,13 +187,16 @@ def _locked_file(key: str, stop: StopRequest) -> Iterator[Path]:
     """
     folder = paths.root() / paths.CHANNELS
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{key}.lock")
+    unused.remove(folder.glob(f"*{SUFFIX}"))
+    file = folder / f"{key}{SUFFIX}"
+    lock = FileLock(unused.lock_of(file))
     while not lock.is_locked:
         with suppress(Timeout):
             lock.acquire(timeout=LOOK_EVERY)
         if stop.reason and not lock.is_locked:
             raise StoppedError(stop, "while another process weighs the channels; the same command goes on")
     try:
-        yield folder / f"{key}.safetensors"
+        unused.note_use(file)
+        yield file
     finally:
         lock.release()

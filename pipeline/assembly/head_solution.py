@@ -40,7 +40,7 @@ def solve(
         balanced: whether an image of class k counts n / (K n_k).
         batch_size: images per forward pass.
         precision: of the forward passes.
-        on_batch: called before each of these; may raise to stop.
+        on_batch: called before each of these, and as the head is fitted; may raise to stop.
     """
     layer, collected = last_layer(network), Collected()
 
@@ -57,7 +57,10 @@ def solve(
     finally:
         hook.remove()
     features, labels = collected.joined().double().numpy(), examples.labels[examples.train].numpy()
-    probe = linear_probe.fit(features, labels.astype(np.int64), groups, classes=len(layer.weight), balanced=balanced)
+    probe = linear_probe.fit(
+        features, labels.astype(np.int64), groups, classes=len(layer.weight), balanced=balanced, on_fit=on_batch
+    )
+    on_batch()
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(probe.weight).view_as(layer.weight))
         assert layer.bias is not None

@@ -5,7 +5,6 @@ Neither the image's name, class or part nor the other images change a bit of it,
 """
 
 import hashlib
-import io
 import json
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -39,6 +38,8 @@ BATCH = 32
 # A head that gets one average a channel; what it computes is not used.
 HEAD, CLASSES = "linear", 2
 VALUES, KNOWN = "features.npy", "images.json"
+# Images whose features are one file: so few images cost little, however many there are of the same network.
+BLOCK = 1024
 
 # Yields the packed set of images that are given by their places among those asked for, in that order.
 OpenImages = Callable[[Sequence[int]], AbstractContextManager[Packed]]
@@ -126,19 +127,20 @@ def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> 
         open_images: called once, with those to compute; not at all where none is.
     """
     with store.held(frozen.key()) as place:
-        kept, rate = _kept(place)
+        kept, rate = _kept(place, images)
         if rows := _first_places(images, kept):
             with open_images(rows) as packed:
                 computed, rate = compute(frozen, packed, torch.arange(len(rows)))
-            kept |= dict(zip((images[row] for row in rows), computed, strict=True))
-            _keep(place, kept, rate)
+            new = [images[row] for row in rows]
+            kept |= dict(zip(new, computed, strict=True))
+            _keep(place, new, computed, rate)
     return Features(np.stack([kept[image] for image in images]), len(rows), rate)
 
 
 def missing(frozen: Frozen, images: Sequence[str]) -> list[int]:
     """Return the places of images whose features are not in the store, as `features` would compute them."""
     with store.held(frozen.key()) as place:
-        return _first_places(images, _kept(place)[0])
+        return _first_places(images, _kept(place, images)[0])
 
 
 def _first_places(images: Sequence[str], kept: Container[str]) -> list[int]:
@@ -170,18 +172,34 @@ def compute(frozen: Frozen, packed: Packed, rows: Tensor) -> tuple[FloatArray, f
     return values.numpy(), round(len(rows) / (time.perf_counter() - started), 2)
 
 
-def _kept(place: Path) -> tuple[dict[str, FloatArray], float]:
-    """Return the features that are kept by image, and how fast the last were computed."""
-    if not store.is_whole(place, VALUES, KNOWN):
-        return {}, 0.0
-    known: dict[str, Any] = json.loads(digests.read(place / KNOWN))
-    values = np.load(io.BytesIO(digests.read(place / VALUES)), allow_pickle=False)
-    return dict(zip(known["images"], values, strict=True)), known["images_per_second"]
+def _kept(place: Path, images: Sequence[str]) -> tuple[dict[str, FloatArray], float]:
+    """Return the features of those of some images that are kept, and how fast the last of all were computed.
+
+    Files of features that have none of them are not read.
+    """
+    asked, kept, rate = set(images), dict[str, FloatArray](), 0.0
+    for block in _blocks(place):
+        if not store.is_whole(block, KNOWN):
+            continue
+        known: dict[str, Any] = json.loads(digests.read(block / KNOWN))
+        rate = known["images_per_second"]
+        rows = [row for row, image in enumerate(known["images"]) if image in asked]
+        if rows and store.is_whole(block, VALUES):
+            values = np.load(block / VALUES, allow_pickle=False)[rows]
+            kept |= zip((known["images"][row] for row in rows), values, strict=True)
+    return kept, rate
 
 
-def _keep(place: Path, kept: Mapping[str, FloatArray], rate: float) -> None:
-    with store.written(place) as target:
-        ordered = sorted(kept)
-        np.save(target / VALUES, np.stack([kept[image] for image in ordered]))
-        known = {"images_per_second": rate, "images": ordered}
-        (target / KNOWN).write_text(json.dumps(known) + "\n", encoding="utf-8")
+def _keep(place: Path, images: Sequence[str], values: FloatArray, rate: float) -> None:
+    number = max((int(block.name) for block in _blocks(place)), default=0)
+    for start in range(0, len(images), BLOCK):
+        number += 1
+        with store.written(place / f"{number:06d}") as target:
+            np.save(target / VALUES, values[start : start + BLOCK])
+            known = {"images_per_second": rate, "images": list(images[start : start + BLOCK])}
+            (target / KNOWN).write_text(json.dumps(known) + "\n", encoding="utf-8")
+
+
+def _blocks(place: Path) -> list[Path]:
+    """Return the folders of features that were kept together, the oldest first."""
+    return sorted(place.glob("[0-9]*"), key=lambda block: int(block.name))

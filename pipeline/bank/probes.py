@@ -1,19 +1,34 @@
 """Classifiers on frozen features, by scikit-learn, each with a strength that cross-validation chooses."""
 
+import functools
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from pipeline.bank import folds
 from pipeline.bank.folds import Examples, FloatArray, Fold, IntArray
+from pipeline.core import progress
+from pipeline.datasets.decoding.parallel import mapped
 
 # Far more than any fit here takes: a fit that ends before it has converged warns.
 MOST_STEPS = 10_000
+# Bytes of prepared features of which each core gets a copy; of more, one core learns alone.
+MOST_COPIED = 2 * 2**30
+# Images x features x classes: 5,994 x 2,048 x 200 took four minutes of a core.
+MOST_WORK = 6e9
+
+# What is said of a shorter choice.
+SHORTENED = "the regression's strength is the best of four on one part of the training images, as all would take long"
+
+# A strength, and the rows to learn from and to judge by.
+Trial = tuple[float, Fold]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +38,7 @@ class Probe:
     Attributes:
         title: in a table's heading.
         strengths: what is tried; empty where there is nothing to choose.
+        few: of these, what is tried where all would take long.
         prepare: builds what is done to the features.
         build: builds the classifier of a strength.
         most: the highest strength that so many training images allow.
@@ -33,6 +49,7 @@ class Probe:
     prepare: Callable[[], Any]
     build: Callable[[Any], Any]
     most: Callable[[int], float] = lambda _: np.inf
+    few: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +125,7 @@ PROBES: Mapping[str, Probe] = {
         strengths=tuple(10.0**power for power in range(-6, 2)),
         prepare=_standardized,
         build=_logistic,
+        few=(1e-3, 1e-2, 1e-1, 1.0),
     ),
     "neighbors": Probe(
         title="nearest neighbors",
@@ -123,6 +141,9 @@ PROBES: Mapping[str, Probe] = {
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Have matrix products computed on one thread: several change last digits with their number."""
+    # Libraries that are loaded later are not limited, and scikit-learn loads some of its own.
+    import sklearn.linear_model  # noqa: F401
+
     # scikit-learn's own way.
     from threadpoolctl import threadpool_limits
 
@@ -130,7 +151,15 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def fitted(name: str, examples: Examples, *, seed: int, repeats: int = folds.REPEATS) -> Fitted:
+def fitted(
+    name: str,
+    examples: Examples,
+    *,
+    seed: int,
+    repeats: int = folds.REPEATS,
+    short: bool = False,
+    bar: str = "",
+) -> Fitted:
     """Return a classifier that has learned from all examples, with the strength that their cross-validation chose.
 
     Args:
@@ -138,6 +167,8 @@ def fitted(name: str, examples: Examples, *, seed: int, repeats: int = folds.REP
         examples: the images.
         seed: of the divisions.
         repeats: how many divisions.
+        short: whether few strengths are tried, and on one part alone.
+        bar: the name of its bar of progress, with which it has all cores, and the same bits; "" for one core.
 
     Raises:
         InputError: for too few images, see `folds.folds`.
@@ -147,24 +178,49 @@ def fitted(name: str, examples: Examples, *, seed: int, repeats: int = folds.REP
     with one_thread(), warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # Of features that are the same in all images of a class, as those behind a ReLU are.
         warnings.filterwarnings("ignore", "self.within_class_std_dev_")
-        prepare = row.prepare()
-        # In float32 the regression's line search fails on some sets before it has converged.
-        prepared = prepare.fit_transform(examples.features.astype(np.float64))
         divided = folds.folds(examples.labels, examples.groups, seed=seed, repeats=repeats) if row.strengths else []
-        strength = _chosen(row, prepared, examples.labels, divided) if divided else None
-        return Fitted(prepare, row.build(strength).fit(prepared, examples.labels), strength)
+        trials = _trials(row, divided[:1] if short else divided, short)
+        prepare = row.prepare()
+        with progress.bar(len(trials) + 1, bar, "fits") as shown:
+            # In float32 the regression's line search fails on some sets before it has converged.
+            prepared = prepare.fit_transform(examples.features.astype(np.float64))
+            strength = _chosen(row, prepared, examples.labels, trials, shown) if trials else None
+            model = row.build(strength).fit(prepared, examples.labels)
+            shown.update()
+        return Fitted(prepare, model, strength)
 
 
-def _chosen(row: Probe, prepared: npt.NDArray[np.float64], labels: IntArray, divided: list[Fold]) -> float:
+def is_long(examples: Examples) -> bool:
+    """Return whether the choice of a logistic regression's strength takes more than about ten minutes of a core."""
+    images, width = examples.features.shape
+    return bool(images * min(images, width) * len(np.unique(examples.labels)) > MOST_WORK)
+
+
+def _trials(row: Probe, divided: Sequence[Fold], short: bool) -> list[Trial]:
+    """Return what is tried, the parts of one strength together."""
+    strengths = row.few if short else row.strengths
+    most = row.most(min((len(train) for train, _ in divided), default=0))
+    return [(strength, part) for strength in strengths if strength <= most for part in divided]
+
+
+def _chosen(
+    row: Probe, prepared: npt.NDArray[np.float64], labels: IntArray, trials: list[Trial], shown: "tqdm[Any]"
+) -> float:
     """Return the strength with the highest accuracy over the parts; of equally good ones the first."""
-    tried = [one for one in row.strengths if one <= row.most(min(len(train) for train, _ in divided))]
-    accuracy = {
-        strength: np.mean(
-            [
-                np.mean(row.build(strength).fit(prepared[train], labels[train]).predict(prepared[test]) == labels[test])
-                for train, test in divided
-            ]
-        )
-        for strength in tried
-    }
-    return max(tried, key=accuracy.__getitem__)
+    work = functools.partial(_accuracy, row.build, prepared, labels)
+    spread = not shown.disable and prepared.nbytes <= MOST_COPIED
+    accuracies = defaultdict[float, list[float]](list)
+    with mapped(work, trials) if spread else closing(work(trial) for trial in trials) as computed:
+        for (strength, _), accuracy in zip(trials, computed, strict=True):
+            accuracies[strength].append(accuracy)
+            shown.update()
+    return max(accuracies, key=lambda strength: float(np.mean(accuracies[strength])))
+
+
+def _accuracy(build: Callable[[Any], Any], prepared: npt.NDArray[np.float64], labels: IntArray, trial: Trial) -> float:
+    """Return the accuracy of a strength on one part, after learning from the others."""
+    strength, (train, test) = trial
+    # Here too: it may be another process.
+    with one_thread():
+        model = build(strength).fit(prepared[train], labels[train])
+        return float(np.mean(model.predict(prepared[test]) == labels[test]))

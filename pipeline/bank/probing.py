@@ -4,17 +4,19 @@ It learns from the images and labels of the training part alone. The test part g
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.assembly.machine import Machine
-from pipeline.bank import features, folds, probes
+from pipeline.bank import features, folds, probes, store
 from pipeline.bank.features import Frozen
-from pipeline.bank.folds import Examples, IntArray
+from pipeline.bank.folds import Examples, FloatArray, IntArray
 from pipeline.core import digests, paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
@@ -27,6 +29,8 @@ from pipeline.training import checkpoints
 PACKED = "packed"
 # By which its strength is chosen: half of the bank's, for half of the time in every experiment.
 DIVISIONS = 1
+RESULT = "result.json"
+BAR = "evaluate: frozen probe"
 
 
 class Probed(NamedTuple):
@@ -36,15 +40,17 @@ class Probed(NamedTuple):
         reason: why there is none; empty where there is.
         strength: C, chosen inside the training part; None without a probe.
         predicted: the class (m,) of each test image; none without a probe.
+        remark: what is unusual about how its strength was chosen; empty where nothing is.
     """
 
     reason: str
     strength: float | None
     predicted: IntArray
+    remark: str = ""
 
 
 def probed(model: ModelRecord, data: Packed, train: Sequence[int], test: Sequence[int], on: Machine) -> Probed:
-    """Return what the probe predicts for test images.
+    """Return what the probe predicts for test images, from the store where it is in it.
 
     Args:
         model: the experiment's network and image sizes.
@@ -58,14 +64,40 @@ def probed(model: ModelRecord, data: Packed, train: Sequence[int], test: Sequenc
     digests.check(paths.SOURCE_WEIGHTS)
     frozen = Frozen(model.network, model.sizes, PACKED, checkpoints.read(paths.SOURCE_WEIGHTS), on)
     rows = [*train, *test]
-    made = features.features(frozen, [_digest(data, row) for row in rows], _opener(data, rows)).values
+    images = [_digest(data, row) for row in rows]
     numbers = groups.numbered([data.paths[row] for row in train], groups.read())
-    examples = Examples(made[: len(train)], data.labels[list(train)], numbers)
+
+    def write(file: Path) -> None:
+        made = features.features(frozen, images, _opener(data, rows)).values
+        examples = Examples(made[: len(train)], data.labels[list(train)], numbers)
+        file.write_text(json.dumps(_outcome(examples, made[len(train) :])) + "\n", encoding="utf-8")
+
+    name = store.key(
+        "probe",
+        {
+            # Any change of code or versions changes this one.
+            "features": frozen.key(),
+            "train": images[: len(train)],
+            "test": images[len(train) :],
+            "labels": data.labels[list(train)].tolist(),
+            "groups": numbers.tolist(),
+            "strengths": probes.PROBES[probes.LOGISTIC].strengths,
+        },
+    )
+    content = json.loads(digests.read(store.found_or_made(name, RESULT, write)[0]))
+    return Probed(**content | {"predicted": np.array(content["predicted"], dtype=np.int64)})
+
+
+def _outcome(examples: Examples, test: FloatArray) -> dict[str, Any]:
+    """Return the fields of `Probed` as plain data, for a probe of training images and features of test images."""
+    short = probes.is_long(examples)
     try:
-        fitted = probes.fitted(probes.LOGISTIC, examples, seed=folds.SEED, repeats=DIVISIONS)
+        fitted = probes.fitted(probes.LOGISTIC, examples, seed=folds.SEED, repeats=DIVISIONS, short=short, bar=BAR)
     except InputError:
-        return _none("too few training images for a cross-validation")
-    return Probed("", fitted.strength, fitted.predict(made[len(train) :]))
+        reason = "too few training images for a cross-validation"
+        return {"reason": reason, "strength": None, "predicted": []}
+    remark = probes.SHORTENED if short else ""
+    return {"reason": "", "strength": fitted.strength, "predicted": fitted.predict(test).tolist(), "remark": remark}
 
 
 def _none(reason: str) -> Probed:

@@ -1,7 +1,8 @@
 """Results that are computed once and found again by everything that they follow from, in DVC's folder for such files.
 
 A result is a folder, whose name is the digest of what it follows from. It is written whole and compared with its
-digests when it is read; one that is damaged is made anew. Deleting any of them costs the time to make it again.
+digests when it is read; one that is damaged is made anew. Deleting any of them costs the time to make it again, and one
+that was not used for 30 days is deleted.
 """
 
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import digests, holding, paths, seeding
+from pipeline.core import digests, holding, paths, seeding, unused
 from pipeline.core.errors import InputError
 
 # Seconds after which another process that makes the same result is named.
@@ -32,7 +33,9 @@ def held(name: str) -> Iterator[Path]:
     """Yield the place of a result, which no other process writes meanwhile."""
     folder = paths.root() / paths.BANK
     folder.mkdir(parents=True, exist_ok=True)
-    with holding.held(folder / f"{name}.lock", "bank", waiting=_say_waiting, patience=PATIENCE):
+    unused.remove(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    with holding.held(unused.lock_of(folder / name), "bank", waiting=_say_waiting, patience=PATIENCE):
+        unused.note_use(folder / name)
         yield folder / name
 
 

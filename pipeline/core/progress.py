@@ -30,8 +30,8 @@ def bar(total: int, name: str, unit: str) -> "tqdm[Any]":
 
     Args:
         total: how much there is, in units.
-        name: of the work, such as `preprocess`.
+        name: of the work, such as `preprocess`; "" for a bar that is not shown.
         unit: plural of what is counted.
     """
     progress: type[tqdm[Any]] = tqdm if sys.stderr.isatty() else _Lines
-    return progress(total=total, desc=name, unit=f" {unit}")
+    return progress(total=total, desc=name, unit=f" {unit}", disable=not name)

@@ -14,10 +14,12 @@ class Probe(NamedTuple):
     Attributes:
         reason: why there is none; empty where there is.
         right: whether it tells each test image right, by path.
+        remark: what is unusual about how its strength was chosen; empty where nothing is.
     """
 
     reason: str
     right: Mapping[str, bool]
+    remark: str = ""
 
 
 class Material(NamedTuple):

@@ -29,4 +29,4 @@ def _read(files: Files, number: int) -> Probe | None:
     except FileNotFoundError:
         return None
     content = json.loads(repeats.checked(files, path))
-    return Probe(content["reason"], content["right"])
+    return Probe(content["reason"], content["right"], content.get("remark", ""))

@@ -23,10 +23,12 @@ class Standing(NamedTuple):
     Attributes:
         probe: the probe's mean accuracy over the repeats.
         pair: the experiment less the probe.
+        remark: what is unusual about how the probe's strength was chosen; empty where nothing is.
     """
 
     probe: float
     pair: Pair
+    remark: str = ""
 
 
 def standing(repeats: Sequence[Repeat], probes: Mapping[int, Probe]) -> Standing | None:
@@ -38,7 +40,8 @@ def standing(repeats: Sequence[Repeat], probes: Mapping[int, Probe]) -> Standing
     trials = {one.number: _trial(one, probes[one.number]) for one in having}
     other = Experiment("the frozen probe", trials, redraws=own.redraws)
     [pair] = comparison.compare([own, other], resample=False).pairs
-    return Standing(fmean(fmean(trial.right.values()) for trial in trials.values()), pair)
+    mean = fmean(fmean(trial.right.values()) for trial in trials.values())
+    return Standing(mean, pair, next(filter(None, (probes[one.number].remark for one in having)), ""))
 
 
 def _trial(one: Repeat, probe: Probe) -> Trial:
@@ -64,15 +67,16 @@ def sentence(material: Material) -> str | None:
 def words(found: Standing, repeats: Sequence[Repeat]) -> str:
     """Return what training is worth beside the probe, and what may be why, as words that go on in a sentence."""
     what = "the trained head" if _is_head_alone(repeats) else "fine-tuning"
+    remark = f"{found.remark[:1].upper()}{found.remark[1:]}." if found.remark else ""
     if repeats[0].record.recipe.network.freeze == strategies.PROBE:
         # Both are solved on the same features, with other strengths; what training may lack does not apply.
-        return f"the solved head {_verdict(found)}"
-    return f"{what} {_verdict(found)} {_why(repeats, found)}".strip()
+        return f"the solved head {_verdict(found)} {remark}".strip()
+    return " ".join(filter(None, [what, _verdict(found), _why(repeats, found), remark]))
 
 
 def _verdict(found: Standing) -> str:
     pair, ends = found.pair, _ends(found)
-    probe = f"{PROBE} ({tables.percent(found.probe)}), which takes seconds"
+    probe = f"{PROBE} ({tables.percent(found.probe)}), which trains no layer"
     seeds = "; other seeds are not tried" if pair.test is None else ""
     if pair.verdict == pairs.EQUAL:
         return f"differs by {_points(pair.difference)} points from {probe}: {pairs.EQUAL}."

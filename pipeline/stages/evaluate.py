@@ -86,7 +86,8 @@ def standing(data: Packed, rows: list[int], probe: probing.Probed) -> dict[str, 
     """Return which test images the frozen probe tells right, by path, and how it came about."""
     tested = zip(rows, probe.predicted.tolist(), strict=not probe.reason)
     right = {data.paths[row]: guess == int(data.labels[row]) for row, guess in tested}
-    return {"reason": probe.reason, "strength": probe.strength, "right": right}
+    outcome: dict[str, object] = {"reason": probe.reason, "strength": probe.strength, "right": right}
+    return outcome | ({"remark": probe.remark} if probe.remark else {})
 
 
 if __name__ == "__main__":

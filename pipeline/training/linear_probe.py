@@ -1,9 +1,12 @@
 """Linear probe: multinomial logistic regression on fixed features, by scikit-learn."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.core import progress
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -29,7 +32,15 @@ class Probe(NamedTuple):
     strength: float
 
 
-def fit(features: Floats, labels: Numbers, groups: Numbers, *, classes: int, balanced: bool) -> Probe:
+def fit(
+    features: Floats,
+    labels: Numbers,
+    groups: Numbers,
+    *,
+    classes: int,
+    balanced: bool,
+    on_fit: Callable[[], object] = lambda: None,
+) -> Probe:
     """Fit logistic regression with an L2 penalty, its strength chosen by the log loss of stratified cross-validation.
 
     It is deterministic: one thread, fixed folds, L-BFGS from zero.
@@ -41,6 +52,7 @@ def fit(features: Floats, labels: Numbers, groups: Numbers, *, classes: int, bal
             among those that it learned from, too weak a penalty would be chosen.
         classes: K; a class without images gets weights of 0 and the least bias.
         balanced: whether an image of class k counts n / (K n_k).
+        on_fit: called for each fit of the cross-validation, those of a fold at its end; may raise to stop.
 
     Raises:
         ValueError: for images of a single class.
@@ -54,13 +66,15 @@ def fit(features: Floats, labels: Numbers, groups: Numbers, *, classes: int, bal
     scale = float(np.sqrt(np.mean((features - mean) ** 2))) or 1.0
     weights = {"class_weight": "balanced" if balanced else None, "max_iter": MOST_ITERATIONS}
     folds = _folds(labels, groups)
-    if not folds:
-        model = LogisticRegression(C=WITHOUT_FOLDS, **weights)
-    else:
-        chosen = {"Cs": STRENGTHS, "cv": folds, "scoring": "neg_log_loss", "use_legacy_attributes": False}
-        model = LogisticRegressionCV(l1_ratios=(0.0,), **chosen, **weights)
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), progress.bar(len(folds) * len(STRENGTHS) + 1, "train: head", "fits") as shown:
+        if not folds:
+            model = LogisticRegression(C=WITHOUT_FOLDS, **weights)
+        else:
+            scoring = _log_loss(lambda: (on_fit(), shown.update()))
+            chosen = {"Cs": STRENGTHS, "cv": folds, "scoring": scoring, "use_legacy_attributes": False}
+            model = LogisticRegressionCV(l1_ratios=(0.0,), **chosen, **weights)
         model.fit((features - mean) / scale, labels)
+        shown.update()
     coefficients, intercepts = model.coef_, model.intercept_
     if len(coefficients) == 1:
         # Of two classes scikit-learn gives the difference.
@@ -71,6 +85,17 @@ def fit(features: Floats, labels: Numbers, groups: Numbers, *, classes: int, bal
     weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, intercepts.min())
     weight[model.classes_], bias[model.classes_] = coefficients / scale, intercepts
     return Probe(weight, bias - weight @ mean, float(model.C_ if folds else WITHOUT_FOLDS))
+
+
+def _log_loss(on_score: Callable[[], object]) -> Any:
+    """Return scikit-learn's `neg_log_loss`, which calls a function before each score."""
+    from sklearn.metrics import log_loss, make_scorer
+
+    def loss(actual: Numbers, predicted: Floats, *, labels: Numbers | None = None) -> float:
+        on_score()
+        return float(log_loss(actual, predicted, labels=labels))
+
+    return make_scorer(loss, greater_is_better=False, response_method="predict_proba")
 
 
 def _folds(labels: Numbers, groups: Numbers) -> list[tuple[Numbers, Numbers]]:

@@ -1,6 +1,8 @@
 """Features of frozen networks: those that a training caches, kept by the image's content."""
 
 import dataclasses
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,10 +96,38 @@ def test_an_image_goes_through_the_network_once_whatever_its_place_and_its_set(f
     assert len([one for one in alone.iterdir() if one.is_dir()]) == 1
 
 
+def test_few_images_read_and_write_the_features_of_few(frozen: bank.Frozen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "BLOCK", 2)
+    whole = bank.features(frozen, NAMES[:7], opener([])).values
+    (place,) = (paths.root() / paths.BANK).glob("features-*/")
+    before = {file: file.stat().st_mtime_ns for file in place.glob(f"*/{bank.VALUES}")}
+    loads, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda file, **options: (loads.append(file.parent.name), load(file, **options))[1])
+    few = bank.features(frozen, [NAMES[8], NAMES[3]], opener([], [NAMES[8], NAMES[3]]))
+    assert (few.values[1] == whole[3]).all()
+    assert loads == ["000002"]
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert sorted(block.name for block in place.iterdir()) == [f"00000{number}" for number in range(1, 6)]
+
+
+def test_features_that_were_not_read_for_30_days_are_removed(frozen: bank.Frozen) -> None:
+    other = frozen._replace(packing="crop")
+    own, old = (paths.root() / paths.BANK / one.key() for one in (frozen, other))
+    for one in (frozen, other):
+        bank.features(one, NAMES, opener([]))
+    long_ago = time.time() - 29 * 24 * 3600
+    os.utime(own, (long_ago, long_ago))
+    assert not bank.missing(frozen, NAMES)
+    assert time.time() - own.stat().st_mtime < 3600
+    os.utime(old, (long_ago, long_ago - 2 * 24 * 3600))
+    assert not bank.missing(frozen, NAMES)
+    assert (own.exists(), old.exists()) == (True, False)
+
+
 def test_a_wrong_byte_is_computed_anew(frozen: bank.Frozen) -> None:
     asked: list[list[int]] = []
     before = bank.features(frozen, NAMES, opener(asked)).values
-    (file,) = (paths.root() / paths.BANK).glob(f"features-*/{bank.VALUES}")
+    (file,) = (paths.root() / paths.BANK).glob(f"features-*/*/{bank.VALUES}")
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)

@@ -1,5 +1,8 @@
 """Folds, classifiers and their nested estimates, beside plain loops."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.bank import folds, nested, probes
 from pipeline.bank.folds import Examples
-from pipeline.core import seeding
+from pipeline.core import progress, seeding
 from pipeline.core.errors import InputError
 from pipeline.datasets.decoding import parallel
 
@@ -70,6 +73,34 @@ def test_the_nested_estimate_is_that_of_a_plain_loop_of_scikit_learn() -> None:
 def test_the_same_examples_give_the_same_bits() -> None:
     given = examples(6, 6)
     assert nested.estimates(given, name="") == nested.estimates(given, name="")
+
+
+def test_on_all_cores_the_bits_are_those_of_one_and_lines_say_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = examples(9, 9, 9)
+    alone = probes.fitted("logistic", given, seed=0, repeats=1)
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+    monkeypatch.setattr(parallel, "_is_little", lambda *_: False)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    spread = probes.fitted("logistic", given, seed=0, repeats=1, bar="probe")
+    assert spread.strength == alone.strength
+    assert (spread.model.coef_ == alone.model.coef_).all()
+    assert capsys.readouterr().err.splitlines()[-1] == "probe: 41 of 41 fits"
+
+
+def test_in_a_new_process_no_library_that_scikit_learn_loads_has_more_threads() -> None:
+    script = (
+        "from pipeline.bank import probes\n"
+        "with probes.one_thread():\n"
+        "    probes.PROBES['logistic'].prepare(); probes.PROBES['logistic'].build(1.0)\n"
+        "    import threadpoolctl\n"
+        "    print({library['num_threads'] for library in threadpoolctl.threadpool_info()})\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "{1}\n"
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,7 +1,9 @@
 """The frozen probe of an experiment: fitted on its training part, tested by `evaluate`."""
 
 import json
+import shutil
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline.assembly import trained
 from pipeline.assembly.machine import machine
-from pipeline.bank import features, folds, probing
+from pipeline.bank import features, folds, probes, probing
 from pipeline.core import paths
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
@@ -44,6 +46,37 @@ def test_other_labels_of_test_images_change_no_bit_and_those_of_training_images_
         assert ((other.predicted == first.predicted).all() and other.strength == first.strength) == same
 
 
+def test_it_is_fitted_once_for_the_same_images_labels_and_network() -> None:
+    data = Packed.open(paths.PACKED)
+    first = probed(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "fitted", None)
+        patch.setattr(features, "features", None)
+        again = probed(data)
+    assert (again.strength, again.predicted.tolist()) == (first.strength, first.predicted.tolist())
+    # As it is without the store.
+    shutil.rmtree(paths.root() / paths.BANK)
+    assert probed(data).predicted.tolist() == first.predicted.tolist()
+
+
+def test_an_interruption_keeps_nothing_and_the_next_call_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Packed.open(paths.PACKED)
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "_accuracy", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            probed(data)
+    assert probed(data).predicted.size
+
+
+def test_a_long_choice_is_made_shorter_and_the_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "MOST_WORK", 0)
+    train.main(["1"])
+    evaluate.main(["1"])
+    written = json.loads((paths.evaluation(1) / paths.PROBE).read_text(encoding="utf-8"))
+    assert written["remark"] == probes.SHORTENED
+    assert written["strength"] in probes.PROBES[probes.LOGISTIC].few
+
+
 def test_it_is_a_plain_logistic_regression_on_the_networks_features() -> None:
     data, recipe = Packed.open(paths.PACKED), Recipe.read()
     learned, test = parts(data)
@@ -63,7 +96,7 @@ def test_evaluate_writes_which_test_images_it_tells_right() -> None:
     written = json.loads((paths.evaluation(1) / paths.PROBE).read_text(encoding="utf-8"))
     data = Packed.open(paths.PACKED)
     found, test = probed(data), parts(data)[1]
-    assert written["reason"] == ""
+    assert (written["reason"], "remark" in written) == ("", False)
     assert written["strength"] == found.strength
     right = found.predicted == data.labels[test]
     assert written["right"] == dict(zip((data.paths[row] for row in test), right.tolist(), strict=True))

@@ -30,7 +30,7 @@ def told(rights, probes, changes=()):
 def test_what_training_adds_is_told_with_its_interval():
     text = told([55, 54, 56], [30, 30, 30])
     assert text.startswith("Fine-tuning adds 41.7 points (")
-    assert text.endswith(f" to {FROZEN} (50.0 %), which takes seconds.".replace(" %", "\u00a0%"))
+    assert text.endswith(f" to {FROZEN} (50.0 %), which trains no layer.".replace(" %", "\u00a0%"))
 
 
 def test_no_detectable_difference_is_told_as_that():
@@ -58,11 +58,17 @@ def test_a_head_below_the_probe_is_told_with_what_may_be_why():
 def test_a_probe_of_ones_own_is_no_fine_tuning():
     text = told([20, 21, 19], [50, 50, 50], {"network.freeze": "probe"})
     assert text.startswith("The solved head is 50.0 points (")
-    assert text.endswith("which takes seconds.")
+    assert text.endswith("which trains no layer.")
 
 
 def test_fine_tuning_below_the_probe_is_told_too():
     assert "So training took away more than it gave" in told([20, 21, 19], [50, 50, 50])
+
+
+def test_a_probe_whose_strength_was_chosen_among_few_is_told():
+    few = probe(30)._replace(remark="the regression's strength is the best of four")
+    text = standing.sentence(material(answered(1, 55))._replace(probes={1: few}))
+    assert text.endswith(" The regression's strength is the best of four.")
 
 
 def test_of_one_repeat_other_seeds_are_not_tried():

@@ -1,6 +1,7 @@
 """DELTA's channel weights: computed once for the same images, weights and settings, and cached."""
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -110,6 +111,16 @@ def test_a_second_repeat_over_the_same_images_reads_the_firsts_file(
     assert len(trainings) == 1
     assert capsys.readouterr().out == "train: channel weights of 1 layers read from .dvc/tmp/channels\n"
     assert torch.equal(first[LAYERS[0]], second[LAYERS[0]])
+
+
+def test_weights_that_were_not_used_for_30_days_are_removed(pretrained: dict[str, Tensor], clone: Path) -> None:
+    old = clone / paths.CHANNELS / "0.safetensors"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"")
+    os.utime(old, (0, 0))
+    weigh(recipe(), pretrained)
+    assert [file for file in old.parent.glob("*.safetensors") if file != old]
+    assert not old.exists()
 
 
 def test_recomputed_weights_are_the_same(pretrained: dict[str, Tensor], clone: Path) -> None:

@@ -1,6 +1,7 @@
 """The solved head is the minimum of what it is said to minimize, and is put where the network has its last layer."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.assembly import head_solution
+from pipeline.core import progress
+from pipeline.core.stopping import StoppedError, StopRequest
 from pipeline.networks.build import Plan, build
 from pipeline.networks.network import Network
 from pipeline.training import linear_probe
@@ -59,6 +62,17 @@ def test_the_probe_is_the_same_whatever_the_scale_of_the_features() -> None:
     )
     assert one.strength == other.strength
     np.testing.assert_allclose(other.weight * 1024, one.weight, rtol=1e-6)
+
+
+def test_a_fit_that_is_asked_to_stop_stops_after_the_fold_and_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    features, labels = blobs(3)
+    asked = [None, None, StoppedError(StopRequest(), "between two folds")]
+    with pytest.raises(StoppedError, match="between two folds"):
+        linear_probe.fit(features, labels, np.arange(60), classes=3, balanced=False, on_fit=Mock(side_effect=asked))
+    assert capsys.readouterr().err.splitlines()[-1] == "train: head: 2 of 36 fits"
 
 
 def test_a_class_of_a_single_image_and_one_without_any_are_taken_as_they_are() -> None:
