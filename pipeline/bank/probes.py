@@ -4,7 +4,8 @@ import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,10 @@ from tqdm import tqdm
 from pipeline.bank import folds
 from pipeline.bank.folds import Examples, FloatArray, Fold, IntArray
 from pipeline.core import progress
-from pipeline.datasets.decoding.parallel import mapped
+from pipeline.core.seeding import cores
 
 # Far more than any fit here takes: a fit that ends before it has converged warns.
 MOST_STEPS = 10_000
-# Bytes of prepared features of which each core gets a copy; of more, one core learns alone.
-MOST_COPIED = 2 * 2**30
 # Images x features x classes: 5,994 x 2,048 x 200 took four minutes of a core.
 MOST_WORK = 6e9
 
@@ -184,7 +183,8 @@ def fitted(
         with progress.bar(len(trials) + 1, bar, "fits") as shown:
             # In float32 the regression's line search fails on some sets before it has converged.
             prepared = prepare.fit_transform(examples.features.astype(np.float64))
-            strength = _chosen(row, prepared, examples.labels, trials, shown) if trials else None
+            work = functools.partial(_accuracy, row.build, prepared, examples.labels)
+            strength = _chosen(work, trials, shown, threads=cores() if bar else 1) if trials else None
             model = row.build(strength).fit(prepared, examples.labels)
             shown.update()
         return Fitted(prepare, model, strength)
@@ -203,24 +203,23 @@ def _trials(row: Probe, divided: Sequence[Fold], short: bool) -> list[Trial]:
     return [(strength, part) for strength in strengths if strength <= most for part in divided]
 
 
-def _chosen(
-    row: Probe, prepared: npt.NDArray[np.float64], labels: IntArray, trials: list[Trial], shown: "tqdm[Any]"
-) -> float:
+def _chosen(work: Callable[[Trial], float], trials: list[Trial], shown: "tqdm[Any]", *, threads: int) -> float:
     """Return the strength with the highest accuracy over the parts; of equally good ones the first."""
-    work = functools.partial(_accuracy, row.build, prepared, labels)
-    spread = not shown.disable and prepared.nbytes <= MOST_COPIED
     accuracies = defaultdict[float, list[float]](list)
-    with mapped(work, trials) if spread else closing(work(trial) for trial in trials) as computed:
-        for (strength, _), accuracy in zip(trials, computed, strict=True):
+    # Threads, as the fits release Python's lock: processes would each copy the features, and were slower.
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for (strength, _), accuracy in zip(trials, pool.map(work, trials), strict=True):
             accuracies[strength].append(accuracy)
             shown.update()
+    finally:
+        # After an interrupt, those that run end alone.
+        pool.shutdown(wait=False, cancel_futures=True)
     return max(accuracies, key=lambda strength: float(np.mean(accuracies[strength])))
 
 
 def _accuracy(build: Callable[[Any], Any], prepared: npt.NDArray[np.float64], labels: IntArray, trial: Trial) -> float:
     """Return the accuracy of a strength on one part, after learning from the others."""
     strength, (train, test) = trial
-    # Here too: it may be another process.
-    with one_thread():
-        model = build(strength).fit(prepared[train], labels[train])
-        return float(np.mean(model.predict(prepared[test]) == labels[test]))
+    model = build(strength).fit(prepared[train], labels[train])
+    return float(np.mean(model.predict(prepared[test]) == labels[test]))

@@ -81,8 +81,7 @@ def test_on_all_cores_the_bits_are_those_of_one_and_lines_say_how_far_it_is(
     given = examples(9, 9, 9)
     alone = probes.fitted("logistic", given, seed=0, repeats=1)
     assert not capsys.readouterr().err
-    monkeypatch.setattr(parallel, "cores", lambda: 2)
-    monkeypatch.setattr(parallel, "_is_little", lambda *_: False)
+    monkeypatch.setattr(probes, "cores", lambda: 2)
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
     spread = probes.fitted("logistic", given, seed=0, repeats=1, bar="probe")
     assert spread.strength == alone.strength
