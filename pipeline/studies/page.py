@@ -16,9 +16,8 @@ from pipeline.studies.results import Differences, Group, Result
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROBE = (
-    "The frozen probe is a logistic regression on the features of the cell's own backbone before any training, which "
-    "takes seconds. An interval that contains 0 means no detectable difference, each cell by itself: without "
-    "Holm's method."
+    "The frozen probe is a logistic regression on the features of the cell's own backbone before any training. An "
+    "interval that contains 0 means no detectable difference, each cell by itself: without Holm's method."
 )
 
 

@@ -160,7 +160,7 @@ def test_a_folder_with_awkward_names_and_bad_files_runs_and_lists_what_is_left_o
     assert "épeire diadème" in (stubbed.root / "data/packed/index.csv").read_text(encoding="utf-8")
 
 
-def test_another_folder_named_during_a_run_is_not_recorded_as_the_first(stubbed: Clone, tmp_path: Path) -> None:
+def test_another_folder_named_during_a_run_is_not_recorded_as_the_first(queueing: Clone, tmp_path: Path) -> None:
     for name in ("first", "second"):
         for photograph in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
             file = tmp_path / name / photograph
@@ -169,16 +169,16 @@ def test_another_folder_named_during_a_run_is_not_recorded_as_the_first(stubbed:
     # The edit is made once DVC has read the file, and `validate` has ended.
     text = f"file.read_text().replace('{tmp_path}/first', '{tmp_path}/second')"
     edit = f"from pathlib import Path\nfile = Path('params.yaml')\nfile.write_text({text})"
-    file = stubbed.root / "pipeline/stages/collect.py"
+    file = queueing.root / "pipeline/stages/collect.py"
     stub = file.read_text(encoding="utf-8")
     file.write_text(f"{edit}\n{stub}", encoding="utf-8")
-    stubbed.params(data="folder", folder=f"{tmp_path}/first")
-    stubbed.commit()
+    queueing.params(data="folder", folder=f"{tmp_path}/first")
+    queueing.commit()
     edited = "params.yaml: edited since this run began; `dvc repro` runs it as it is now"
-    assert edited in stubbed.run("dvc", "exp", "run", "--temp", "collect", code=255)
-    assert edited in stubbed.run("dvc", "repro", "collect", code=255)
-    assert "collect" in ran(stubbed.run("dvc", "repro", "collect"))
-    locked = (stubbed.root / "dvc.lock").read_text(encoding="utf-8")
+    assert edited in queueing.run("dvc", "exp", "run", "--temp", "collect", code=255)
+    assert edited in queueing.run("dvc", "repro", "collect", code=255)
+    assert "collect" in ran(queueing.run("dvc", "repro", "collect"))
+    locked = (queueing.root / "dvc.lock").read_text(encoding="utf-8")
     assert f"{tmp_path}/second" in locked
     assert f"{tmp_path}/first" not in locked
 

@@ -70,7 +70,10 @@ def test_a_disk_that_becomes_full_is_one_line_and_leaves_nothing():
     limit = 30_000
     with _run(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) as process:
         out, err = process.communicate(timeout=60)
-    told = "preprocess: error: data/packed/images.npy: File too large\n"
+    told = (
+        "preprocess: error: data/packed/images.npy: File too large: larger than a file may be here; `ulimit -f` says "
+        "the limit of the shell, and `ulimit -f unlimited` lifts it\n"
+    )
     assert (process.returncode, out, err) == (1, "", told)
     assert not list(Path("data").glob("*packed*"))
 

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import described
 import pytest
-from mlflow.exceptions import MlflowException
 
 from pipeline import tracking
 from pipeline.core.errors import InputError
@@ -101,7 +100,7 @@ def test_a_server_that_is_not_there_or_silent_is_away_and_its_password_is_not_sh
     assert said.startswith(f"http://127.0.0.1:{port}: does not answer (Connection refused); is ")
 
 
-def test_a_full_disk_of_this_machine_is_told_with_its_place_and_not_as_the_stores(monkeypatch, tmp_path):
+def test_a_full_disk_of_this_machine_is_told_with_its_place_and_not_as_the_stores(clone, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     source = tmp_path / "code"
     for number in range(3):
@@ -118,7 +117,10 @@ def test_a_full_disk_of_this_machine_is_told_with_its_place_and_not_as_the_store
     assert said.endswith("the same command goes on")
 
 
-def test_an_error_of_the_disk_that_mlflow_hides_behind_its_own_is_told_too(monkeypatch, tmp_path):
+def test_an_error_of_the_disk_that_mlflow_hides_behind_its_own_is_told_too(clone, tmp_path):
+    # Not before the fixture has made MLflow quiet.
+    from mlflow.exceptions import MlflowException
+
     def save():
         try:
             raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
