@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
-from pipeline.advice import costs, prior, separating, size_words, tested_words
+from pipeline.advice import costs, curve_words, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup, signs
 from pipeline.reporting.tables import Table, literal, markdown
@@ -44,7 +44,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "others": tested_words.others(answer),
         "tested": tested_words.table(answer),
         "optimism": tested_words.optimism(answer),
-        "curve": words.curve(answer),
+        "curve": curve_words.sentence(answer),
         "points": points(answer) if answer.points else None,
         "again": again,
     }

@@ -31,10 +31,8 @@ def solve(
 ) -> None:
     """Set the last layer to the logistic regression on what reaches it of the training images, in eval mode.
 
-    No random number is drawn.
-
     Args:
-        network: changed in place, left in eval mode.
+        network: changed in place, left in eval mode; no random number is drawn.
         examples: with the eval transform; of these the training rows alone.
         groups: (n,) of these rows, a number for each group of copies, see `linear_probe.fit`.
         balanced: whether an image of class k counts n / (K n_k).

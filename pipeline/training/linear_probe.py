@@ -75,6 +75,13 @@ def fit(
             model = LogisticRegressionCV(l1_ratios=(0.0,), **chosen, **weights)
         model.fit((features - mean) / scale, labels)
         shown.update()
+    weight, bias = _of_every_class(model, classes)
+    weight /= scale
+    return Probe(weight, bias - weight @ mean, float(model.C_ if folds else WITHOUT_FOLDS))
+
+
+def _of_every_class(model: Any, classes: int) -> tuple[Floats, Floats]:
+    """Return a fitted model's weights (K, D) and biases (K,), also of classes that it has not seen."""
     coefficients, intercepts = model.coef_, model.intercept_
     if len(coefficients) == 1:
         # Of two classes scikit-learn gives the difference.
@@ -82,9 +89,9 @@ def fit(
             np.vstack([-coefficients, coefficients]) / 2,
             np.hstack([-intercepts, intercepts]) / 2,
         )
-    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, intercepts.min())
-    weight[model.classes_], bias[model.classes_] = coefficients / scale, intercepts
-    return Probe(weight, bias - weight @ mean, float(model.C_ if folds else WITHOUT_FOLDS))
+    weight, bias = np.zeros((classes, coefficients.shape[1])), np.full(classes, intercepts.min())
+    weight[model.classes_], bias[model.classes_] = coefficients, intercepts
+    return weight, bias
 
 
 def _log_loss(on_score: Callable[[], object]) -> Any:

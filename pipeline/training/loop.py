@@ -179,20 +179,18 @@ def _begin(
 
 def _fit_epoch(run: _Run, state: _PhaseState, epoch: Epoch) -> None:
     """Train on the epoch's batches, validate, and append the epoch's row to the history."""
-    result = run.result
-    done = result.history[-1]["iteration"] if result.history else 0
+    done = run.result.history[-1]["iteration"] if run.result.history else 0
     started = time.perf_counter() - epoch.seconds
     _train(run, state, epoch, started)
     row = {"epoch": float(epoch.number), "iteration": done + len(epoch.batches), "lr": epoch.lr}
     row |= epoch.scores()
-    seconds = time.perf_counter() - started
-    on_batch = partial(_offer, run, state, epoch)
+    seconds, on_batch = time.perf_counter() - started, partial(_offer, run, state, epoch)
     row |= validate(state.outcome.network, state.features, run.examples, run.settings, on_batch=on_batch)
-    # After the last checkpoint of the epoch: a run that goes on from one counts the epoch once.
-    result.epoch_seconds.append(seconds)
-    result.images_trained += epoch.images
+    # After its last checkpoint, from which a run would count it again.
+    run.result.epoch_seconds.append(seconds)
+    run.result.images_trained += epoch.images
     state.outcome.after_epoch(row)
-    result.history.append(row)
+    run.result.history.append(row)
     run.on_epoch(row)
     print_epoch(row, run.progress, run.name)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from pipeline.advice import answer as words
-from pipeline.advice import plain, separating
+from pipeline.advice import curve_words, plain, separating
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import recommend
@@ -177,14 +177,16 @@ def test_a_difference_that_would_be_rounded_to_0_is_called_a_small_one() -> None
 )
 def test_more_images_that_did_not_help_are_explained_by_no_falling_error(mean: float, end: str) -> None:
     gain = Gain(500, 63, mean, Interval(mean - 0.01, mean + 0.01))
-    said = words.curve(answer(experiment("a", range(90)), gain=gain))
+    said = curve_words.sentence(answer(experiment("a", range(90)), gain=gain))
     assert said.endswith(end)
     assert ("goes on to fall" in said) == (mean > 0)
 
 
 def test_a_curve_without_an_error_is_not_said_to_be_one_that_images_did_not_help() -> None:
     perfect = {1: [Point(50, 1.0, 90, 0.5), Point(100, 1.0, 90, 1.0)]}
-    said = words.curve(answer(experiment("a", range(90)), gain=Gain(100, 63, 0.0, None))._replace(points=perfect))
+    said = curve_words.sentence(
+        answer(experiment("a", range(90)), gain=Gain(100, 63, 0.0, None))._replace(points=perfect)
+    )
     assert said == "The networks of the learning curve made no error: what more images are worth cannot be seen in it."
 
 
