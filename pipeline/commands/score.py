@@ -76,9 +76,9 @@ def remarks(scored: "Sequence[Scored]") -> list[str]:
         absent = [label for label, row in one.scores["classes"].items() if not row["support"] and predicted[label]]
         if absent:
             lines.append(
-                f"{name}: no photograph is of {listing.names(absent)}, but "
-                f"{counted(sum(predicted[label] for label in absent), 'photograph')} predicted as such; macro-F1 has "
-                "an F1 of 0 for each of these classes, as in scikit-learn"
+                f"{name}: no photograph is of {listing.names(absent)}, predicted for "
+                f"{counted(sum(predicted[label] for label in absent), 'photograph')}: macro-F1 counts an F1 of 0 for "
+                "each such class, as scikit-learn does"
             )
         if one.seen is None:
             lines.append(f"{name}: averages several networks, and has nothing to tell its training photographs by")

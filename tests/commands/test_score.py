@@ -71,8 +71,8 @@ def test_a_class_without_a_photograph_that_is_predicted_is_said_with_its_precisi
     bundles = [scored("one", [1, 1, 0, 0]), scored("two", [1, 1, 1, 1])]
     text, _ = printed(*bundles)
     assert score.remarks(bundles) == [
-        "one: no photograph is of 'b', but 2 photographs predicted as such; macro-F1 has an F1 of 0 for each of these "
-        "classes, as in scikit-learn"
+        "one: no photograph is of 'b', predicted for 2 photographs: macro-F1 counts an F1 of 0 for each such class, as "
+        "scikit-learn does"
     ]
     rows = [line.split() for line in text.splitlines() if line.startswith("b ")]
     assert rows == [["b", "0", "–", "0.0"], ["b", "0", "–", "–"]]
