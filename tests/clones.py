@@ -30,11 +30,11 @@ PROJECT = Path(__file__).parents[1]
 PATIENCE = 1500
 # Variables of a surrounding DVC or MLflow, or of git.
 FOREIGN = ("DVC_", "MLFLOW_", "GIT_")
-# What a clone with stubs needs of the project.
 # The folder of a copy, with what a user's may have: a blank, and a letter that is not ASCII.
 COPY = "Zoë's spiders"
 # What `orbweaver bundle` leaves in the clone that the tests run in.
 OF_A_BUNDLE = ("models/dvc.yaml", "models/dvc.lock")
+# What a clone with stubs needs of the project.
 STUBBED_PLACES = ("pipeline", "studies", "data", "models", "metrics", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml")
 # What the pipeline writes, and git keeps.
 GENERATED = ("data/recipe.yaml", "dvc.lock", "metrics/summary.json", "metrics/curves.csv")
