@@ -1,4 +1,4 @@
-"""What more images are worth, in words."""
+"""Sentences on the worth of more images."""
 
 from pipeline.advice.answer import Answer, ends
 

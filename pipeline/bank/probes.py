@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ PROBES: Mapping[str, Probe] = {
 def one_thread() -> Iterator[None]:
     """Have matrix products computed on one thread: several change last digits with their number."""
     # Libraries that are loaded later are not limited, and scikit-learn loads some of its own.
-    import sklearn.linear_model  # noqa: F401
+    import_module("sklearn.linear_model")
 
     # scikit-learn's own way.
     from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""What commands that were killed left half written, and their notes of who held a lock."""
+"""Leftovers of killed commands: half-written results, and notes of who held a lock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress

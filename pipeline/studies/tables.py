@@ -53,10 +53,10 @@ def results(members: Sequence[Result]) -> Table:
     columns = {name: [row[name] for row in of_each] for name in of_each[0]}
     if len(set(columns[SIZE]) - {MISSING}) < 2:
         del columns[SIZE]
-    kept = {name: cells for name, cells in columns.items() if set(cells) - {DASH, MISSING} or name in ALWAYS}
-    kept = {name: cells for name, cells in kept.items() if BESIDE.get(name, name) in kept}
-    rows = [tuple(column[place] for column in kept.values()) for place in range(len(members))]
-    return Table(tuple(kept), rows, numbers_from=1)
+    filled = {name: cells for name, cells in columns.items() if set(cells) - {DASH, MISSING} or name in ALWAYS}
+    filled = {name: cells for name, cells in filled.items() if BESIDE.get(name, name) in filled}
+    rows = [tuple(column[place] for column in filled.values()) for place in range(len(members))]
+    return Table(tuple(filled), rows, numbers_from=1)
 
 
 def _row(one: Result) -> dict[str, str]:

@@ -17,13 +17,13 @@ import torch
 
 from pipeline.core import digests
 from pipeline.core.stopping import StoppedError, StopRequest
+from pipeline.core.unused import KEPT_DAYS
 from pipeline.training.resuming import State
 
 # Of the time that goes by, at most a fiftieth is for writing.
 LEAST_SHARE = 50
 # A state of a computation that ends sooner is not worth its writing.
 SHORT_SECONDS = 30.0
-KEPT_DAYS = 30
 SUFFIX, PARTIAL = ".pt", ".partial"
 # Names the result that a state has led to, by its digests.
 MARK = "finished"
