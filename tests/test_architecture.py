@@ -163,11 +163,6 @@ def test_only_validate_depends_on_how_params_yaml_is_read() -> None:
     assert {stage for stage in STAGES if "pipeline/config" in STAGES[stage]["deps"]} == {"validate"}
 
 
-def test_only_evaluate_reads_the_test_part_and_training_sees_the_others() -> None:
-    readers = {file.stem for file, text in CODE.items() if re.search(r"""part == "test"|\["test"\]""", text)}
-    assert readers == {"evaluate"}
-
-
 def test_every_command_is_in_the_contract_by_which_none_imports_another() -> None:
     settings = configparser.ConfigParser()
     settings.read(ROOT / ".importlinter", encoding="utf-8")

@@ -2,11 +2,12 @@
 
 The prediction of image i in repeat r is one cell of a table with two crossed random factors. A mean over the table
 varies with both: other seeds train other networks, and other images are easier or harder. An interval over the repeats
-alone holds for these very images, one over the images alone for these very networks. Taking the wider of the two is
-not enough: where both factors matter, it errs in up to 11 % of comparisons without a difference, in place of 5 %
-(`tests/test_crossed.py`). Here the half-widths of both are added as squares, as Banerjee (1960, Approximate confidence
-interval for linear functions of means of k populations when the population variances are not equal, Sankhya 22,
-357-358) proved to cover at least as often as it says for independent normal means of unknown variances.
+alone holds for these very images, one over the images alone for these very networks. Taking the wider of the two is not
+enough: where both factors matter, it errs in up to 11 % of comparisons without a difference, in place of 5 %
+(`tests/evaluation/compare/test_crossed.py`). Here the half-widths of both are added as squares, as Banerjee (1960,
+Approximate confidence interval for linear functions of means of k populations when the population variances are not
+equal, Sankhya 22, 357-358) proved to cover at least as often as it says for independent normal means of unknown
+variances.
 """
 
 from typing import Any, NamedTuple

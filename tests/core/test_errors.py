@@ -141,7 +141,7 @@ def at_work(before: str = "") -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
@@ -165,7 +165,7 @@ def test_an_interruption_while_a_stage_imports_torch_ends_with_130_and_one_line(
     done = subprocess.run(
         [sys.executable, "-m", f"pipeline.stages.{stage}"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"},
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
         capture_output=True,
         text=True,
         check=False,
@@ -249,7 +249,7 @@ def test_who_is_killed_while_a_folder_takes_the_place_of_another_leaves_the_old_
     target = tmp_path / "folder"
     target.mkdir()
     (target / "old").touch()
-    done = subprocess.run([sys.executable, "-c", code, target], cwd=Path(__file__).parents[1], check=False)
+    done = subprocess.run([sys.executable, "-c", code, target], cwd=Path(__file__).parents[2], check=False)
     assert done.returncode == 9
     assert names(target) == ([left] if left else [])
     with pytest.raises(InputError), written_whole(target):

@@ -13,7 +13,7 @@ from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.crossed import crossed, crossed_interval, crossed_test
 from pipeline.evaluation.compare.statistics import wilson
 
-STUDIES = Path(__file__).parents[1] / "docs/studies.md"
+STUDIES = Path(__file__).parents[3] / "docs/studies.md"
 # 5 % and what 10,000 draws may add by chance.
 MOST = 0.054
 

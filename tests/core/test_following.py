@@ -15,7 +15,7 @@ import pytest
 from pipeline.core import following
 from pipeline.core.holding import held, holder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Says its number and works on; the words after it stand for a stage's.
 STAGE = f"{sys.executable} -c 'import os, time, pipeline.stages; print(os.getpid(), flush=True); time.sleep(60)'"
 SHELLS = {
