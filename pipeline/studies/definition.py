@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.core import validation_messages
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.shortening import cut, shown
@@ -168,31 +169,7 @@ def load(file: Path) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        # A misspelt key is also a missing one: the misspelling says more.
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise InputError(f"{file}: {_told(dict(problems[0]))}") from None
-
-
-def _told(problem: Mapping[str, Any]) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = list(_model(problem["loc"][:-1]).model_fields)
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        return f"unknown key {shown(place)}; " + (
-            f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        )
-    if problem["type"] == "missing":
-        return f"key {shown(place)} is missing; add it"
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{cut(place, LONGEST_LIST)}: {shown(problem['input'])}: {message}" if place else message
-
-
-def _model(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the section that a place in a study's file is in."""
-    if "classes" in loc:
-        return PrintedClass
-    sections: dict[str, type[BaseModel]] = {"source": Source, "cells": Cell, "printed": Printed}
-    return sections.get(str(loc[0]) if loc else "", Study)
+        raise InputError(f"{file}: {validation_messages.one_line(error, values, Study, str)}") from None
 
 
 def override(key: str, value: Any) -> str:

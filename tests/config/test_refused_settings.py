@@ -253,7 +253,11 @@ ONE_CELL = "cells: {a: {set: {freeze: 1}}}\n"
         "262,144 combin",
     ),
     ("a title of 20,000 letters", f"title: {'x' * 20_000}\n{ONE_CELL}", TOO_LONG),
-    ("a key of 4,000 letters", f"title: t\n? {'k' * 4000}\n: 1\n{ONE_CELL}", "kkk' (4,000 characters); known: title"),
+    (
+        "a key of 4,000 letters",
+        f"title: t\n? {'k' * 4000}\n: 1\n{ONE_CELL}",
+        "kkk' (4,000 characters); known here: title",
+    ),
     (
         "a cell of 1,000 letters",
         f"title: t\ncells: {{{'ä' * 1000}: }}\n",

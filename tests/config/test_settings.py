@@ -195,7 +195,7 @@ def test_one_mistake_is_counted_once_also_where_a_word_would_do(key: str) -> Non
     ("value", "expected"),
     [
         ({"train": 1, "test": 1, "val": 0, "foo": 1}, "unknown key 'PLACE.foo'; known here: train, test, val"),
-        ({"train": 1, "test": 1}, "key 'PLACE.val' is missing"),
+        ({"train": 1, "test": 1}, "key 'PLACE.val' is missing; add it"),
         ({"train": -1, "test": 1, "val": 0}, "PLACE.train: -1: should be greater than or equal to 0"),
         ("foo", "PLACE: 'foo' is not one of auto, none"),
     ],

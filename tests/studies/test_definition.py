@@ -63,7 +63,7 @@ def test_a_value_with_a_point_names_its_cell_with_an_underscore(tmp_path: Path) 
         ("title: Mine\ngrid: {lr: [0.1, '0_1']}\n", "grid.lr: [0.1, '0_1']: the name '0_1' is there twice; rename one"),
         ("title: Mine\ncells: {1: {set: {freeze: 1}}, '1': }\n", "the name '1' is there twice; rename one"),
         ("title: Mine\ngrid: {freeze: 1}\n", "grid.freeze: 1: a list of values is needed, such as [1]"),
-        ("title: Mine\ngrid: {freeze: }\n", "grid.freeze: None: a list of values is needed, such as [1, 2]"),
+        ("title: Mine\ngrid: {freeze: }\n", "grid.freeze: empty: a list of values is needed, such as [1, 2]"),
         ("title: Mine\ngrid: {lr: [-0.1]}\n", "grid: lr: '-0_1' is no name; letters, digits, - and _ make one"),
         (
             "title: Mine\ngrid: {freeze: [1], repeats: [[1, 2], [3]]}\n",

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -71,7 +71,7 @@ def _line(place: Place, problem: Mapping[str, Any], model: type[BaseModel], key:
         inside = f"{key('.'.join(map(str, place[:-1])))}: " if len(place) > 1 else ""
         return f"{inside}the key {shown(problem['input'])} is no text; put it in quotes, or take it out"
     if problem["type"] == "missing":
-        return f"key {where!r} is missing"
+        return f"key {where!r} is missing; add it"
     if problem["type"] == "literal_error":
         return f"{where}: {value} is not one of {_listed(problem['ctx']['expected'])}"
     message = PLAIN.get(problem["type"], str(problem["msg"])).removeprefix("Value error, ").removeprefix("Input ")
@@ -103,11 +103,13 @@ def _listed(expected: str) -> str:
 
 
 def _section(model: type[BaseModel], place: Place) -> type[BaseModel]:
-    """Return the type of the section at a place."""
-    for part in place:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[str(part)].annotation
+    """Return the type of the section at a place, which may be one of a mapping of names to sections."""
+    names = [str(part) for part in place if not isinstance(part, int)]
+    while names:
+        annotation = model.model_fields[names.pop(0)].annotation
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+            names = names[1:]
         branches = [annotation, *get_args(annotation)]
         model = next(one for one in branches if isinstance(one, type) and issubclass(one, BaseModel))
     return model
