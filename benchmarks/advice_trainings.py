@@ -35,6 +35,7 @@ from pipeline.assembly import networks, run_record, training
 from pipeline.assembly.machine import machine
 from pipeline.assembly.transforms import eval_transform
 from pipeline.core import paths
+from pipeline.core.overrides import override
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.datasets.prepared import dividing
@@ -42,7 +43,6 @@ from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.preview.overriding import read
 from pipeline.stages import source, validate
-from pipeline.studies.definition import override
 from pipeline.training.images import Images
 from pipeline.training.predict import scores_and_features
 

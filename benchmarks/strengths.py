@@ -23,10 +23,10 @@ from advice_trainings import HERE, WORDS, Sets, places, silent, workplace
 from tqdm import tqdm
 
 from pipeline.advice import candidates
+from pipeline.core.overrides import override
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.decoding.parallel import mapped
 from pipeline.preview.overriding import read
-from pipeline.studies.definition import override
 
 # The methods that compare feature maps and weigh them by themselves, and their common strengths.
 METHODS = ("spa", "gca", "act", "ast")

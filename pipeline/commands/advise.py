@@ -20,12 +20,12 @@ from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import overridden_key
 from pipeline.datasets.collect import sets as collected
 from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting.tables import duration
 from pipeline.running import cell_runs, edits, trials
-from pipeline.studies.definition import overridden_key
 
 FOLDER = Path("metrics/advice")
 # By default, for everything.

@@ -12,9 +12,9 @@ from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, gain
 from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
+from pipeline.core.overrides import overridden_key, override
 from pipeline.preview.overriding import read
 from pipeline.running import edits, opened, trials
-from pipeline.studies.definition import overridden_key, override
 from pipeline.studies.results import Result
 
 # Seeds of the last comparison, on the one test part.

@@ -12,11 +12,11 @@ from pipeline.commands.frozen_bank import Budget
 from pipeline.config import Resolved
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import override
 from pipeline.networks.backbones import table
 from pipeline.preview import at_hand
 from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read
-from pipeline.studies.definition import override
 
 AXIS = "image_size"
 

@@ -1,6 +1,5 @@
 """Where a result came from, and the commands that give it back."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from pipeline.core import provenance, shell
 from pipeline.core.cpu_instructions import PORTABLE
 from pipeline.core.files import flat
+from pipeline.core.overrides import override
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.sections import SOLVED
 from pipeline.datasets.collect.sets import SETS
@@ -119,7 +119,7 @@ def reproduce(repeats: Sequence[Repeat]) -> list[str]:
         values[key] = f"YOUR_{key.upper()}"
     if recipe.network.weights == "file":
         values["weights_file"] = "YOUR_FILE"
-    words = [f"-S {shell.quote(f'{key}={_override(value)}')}" for key, value in values.items()]
+    words = [f"-S {shell.quote(override(key, value))}" for key, value in values.items()]
     checkout = [f"git checkout {trained_at}"] if trained_at else []
     return [*checkout, " \\\n  ".join([f"dvc exp run -S recipe={name}", *words])]
 
@@ -144,22 +144,3 @@ def _stated(recipe: TrainingSettings) -> Iterator[tuple[str, Any]]:
                 yield section, values["data"]["split"]["per_class"]
         elif key not in FOLLOWING:
             yield key, value
-
-
-def _override(value: Any) -> str:
-    """Return a value as DVC reads it in -S: lists without blanks, keys without quotes, true and false in small letters.
-
-    >>> _override([{"freeze": "1", "amount": 10}])
-    '[{freeze:"1",amount:10}]'
-    """
-    if isinstance(value, list):
-        return f"[{','.join(map(_inside, value))}]"
-    if isinstance(value, Mapping):
-        return _inside(value)
-    return json.dumps(value) if isinstance(value, bool) else str(value)
-
-
-def _inside(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}:{_inside(part)}' for key, part in value.items())}}}"
-    return json.dumps(value)

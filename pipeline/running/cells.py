@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from pipeline.config import Resolved
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import overridden_key, override
 from pipeline.datasets.collect import bringing
 from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import edits, own_files
 from pipeline.running.executors.contract import Task
-from pipeline.studies.definition import Named, Study, overridden_key, override
+from pipeline.studies.definition import Named, Study
 
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")

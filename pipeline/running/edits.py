@@ -6,8 +6,8 @@ from pipeline.config import Resolved
 from pipeline.config.changes import changes
 from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance
+from pipeline.core.overrides import override
 from pipeline.preview.overriding import places
-from pipeline.studies.definition import override
 from pipeline.studies.set_for_all import is_in
 
 # What an experiment has in params.yaml beside its recipe's own values, and a cell follows from.

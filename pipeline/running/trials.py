@@ -9,11 +9,12 @@ from pipeline.config import Resolved
 from pipeline.core import paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import overridden_key
 from pipeline.datasets.collect import bringing, sets
 from pipeline.running import cell_runs, cells, gathering
 from pipeline.running.cells import Cell
 from pipeline.running.executors.contract import Executor
-from pipeline.studies.definition import Named, Study, overridden_key
+from pipeline.studies.definition import Named, Study
 from pipeline.studies.results import Result
 
 NAME = "advice"

@@ -1,8 +1,6 @@
 """A study as a file says it: experiments side by side, in the vocabulary of params.yaml, and what a paper printed."""
 
 import difflib
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,8 +15,6 @@ from pipeline.studies import combinations
 # Of names that a message lists.
 LONGEST_LIST = 400
 FOLDER = Path("studies")
-# What DVC's grammar reads as text without quotes, and not as a number of some kind.
-PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*|[0-9][a-df-z]|[0-9]")
 
 
 class _Part(BaseModel):
@@ -170,35 +166,3 @@ def load(file: Path) -> Study:
         return Study.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{file}: {validation_messages.one_line(error, values, Study, str)}") from None
-
-
-def override(key: str, value: Any) -> str:
-    """Return a setting as the word after -S.
-
-    >>> [override("freeze", 1), override("repeats", [1, 2]), override("folder", "/my photos")]
-    ['freeze=1', 'repeats=[1,2]', "folder='/my photos'"]
-    """
-    return f"{key}={_word(value)}"
-
-
-def overridden_key(word: str) -> str:
-    """Return the key that a word after -S sets; signs in front add to params.yaml or take away from it.
-
-    >>> overridden_key("lr=0.1"), overridden_key("+options.new=1"), overridden_key("~lr")
-    ('lr', 'options.new', 'lr')
-    """
-    return word.partition("=")[0].lstrip("+~")
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_word(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_word, value)) + "]"
-    if value is None:
-        return "null"
-    if isinstance(value, bool | int | float):
-        return str(value).lower()
-    if PLAIN.fullmatch(value):
-        return str(value)
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"

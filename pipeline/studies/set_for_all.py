@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pipeline.core.errors import InputError
-from pipeline.studies.definition import Named, overridden_key
+from pipeline.core.overrides import overridden_key
+from pipeline.studies.definition import Named
 
 # What may be set for all cells also where they differ in it: as --data does, and as executors do.
 FOR_ALL = ("data", "device", "threads")

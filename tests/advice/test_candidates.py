@@ -6,8 +6,8 @@ import pytest
 import tiny
 
 from pipeline.advice.candidates import STRATEGIES, candidates, modern
+from pipeline.core.overrides import override
 from pipeline.preview.overriding import read
-from pipeline.studies.definition import override
 
 MODERN = {
     "network": {"freeze": "lp_ft"},

@@ -93,27 +93,6 @@ def test_a_name_that_is_nearly_right_is_guessed(monkeypatch: pytest.MonkeyPatch)
         definition.find("zzz")
 
 
-@pytest.mark.parametrize(
-    ("value", "word"),
-    [
-        (True, "a=true"),
-        (None, "a=null"),
-        (1e-05, "a=1e-05"),
-        ("3c", "a=3c"),
-        ("3e2", "a='3e2'"),
-        ("L'épeire", "a='L\\'épeire'"),
-        ([1, 2], "a=[1,2]"),
-        ([{"freeze": "layer3", "lr": 0.1}], "a=[{freeze:layer3,lr:0.1}]"),
-    ],
-)
-def test_a_value_becomes_the_word_that_dvc_reads_as_it(value: object, word: str) -> None:
-    from dvc.utils.hydra import to_hydra_overrides
-
-    assert definition.override("a", value) == word
-    (read,) = to_hydra_overrides([word])
-    assert read.value() == value
-
-
 def test_values_are_read_as_in_params_yaml(tmp_path: Path) -> None:
     """By YAML 1.2, as DVC reads: 1e-3 is a number, and `no` is a name."""
     study = definition.load(written(tmp_path, "title: Mine\ncells:\n  no: {set: {lr: 1e-3, attention: off}}\n"))
