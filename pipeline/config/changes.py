@@ -31,7 +31,12 @@ def naming(resolved: Resolved) -> Naming:
     name = Path(resolved.settings.axes.folder).name if own else data
     committed = provenance.committed(paths.PARAMS)
     changed = changes(resolved, committed)
-    return Naming(data=name or data, changes=changed, own=own_values(resolved, committed, changed))
+    return Naming(
+        data=name or data,
+        recipe_in_commit=_has_recipe(committed, resolved.recipe.recipe),
+        changes=changed,
+        own=own_values(resolved, committed, changed),
+    )
 
 
 def changes(resolved: Resolved, committed: Any) -> dict[str, Any]:
@@ -83,10 +88,18 @@ def own_values(resolved: Resolved, committed: Any, changed: Mapping[str, Any]) -
 
 
 def _before(resolved: Resolved, committed: Any) -> Mapping[str, Any]:
-    """Return params.yaml of the commit, or where that is none of this kind the experiment's own."""
-    known = isinstance(committed, Mapping) and resolved.recipe.recipe in (committed.get("recipes") or {})
-    before: Mapping[str, Any] = committed if known else resolved.settings.values
-    return before
+    """Return params.yaml of the commit, with the recipe's lines where it has none; where it is no such file, the own.
+
+    A recipe that was never committed has no earlier values that it could differ from; defaults and options have.
+    """
+    values, name = resolved.settings.values, resolved.recipe.recipe
+    if not isinstance(committed, Mapping) or not all(isinstance(committed.get(block), Mapping) for block in BLOCKS):
+        return values
+    return {**committed, "recipes": {name: values["recipes"][name], **committed["recipes"]}}
+
+
+def _has_recipe(committed: Any, name: str) -> bool:
+    return isinstance(committed, Mapping) and name in (committed.get("recipes") or {})
 
 
 def _base(resolved: Resolved, committed: Any) -> dict[str, Any]:

@@ -18,12 +18,14 @@ class Naming(Section):
 
     Attributes:
         data: the set; of the user's own photographs the last name of their folder, never the path to it.
+        recipe_in_commit: whether params.yaml of the commit that is checked out has its recipe.
         changes: what it has in place of its recipe's own values, by the key of params.yaml; `auto` only takes back
             what the commit has at the top of that file.
         own: the recipe's own values of these, by the same keys; of what it does not state there is none.
     """
 
     data: str = ""
+    recipe_in_commit: bool = True
     changes: Mapping[str, Any] = {}
     own: Mapping[str, Any] = {}
 

@@ -96,7 +96,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "wrong": len(examples.wrong_examples(repeats)),
         "calibration": numbers.reliability(repeats),
         "numbers": numbers.beside(material),
-        "reproduce": provenance.reproduce(repeats),
+        "reproduce": provenance.reproduce(repeats, cite=material.cite),
     }
 
 
@@ -157,7 +157,7 @@ def markdown(material: Material) -> str:
         "## Settings",
         tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",
-        "\n".join(["```sh", *provenance.reproduce(repeats), "```"]),
+        "\n".join(["```sh", *provenance.reproduce(repeats, cite=material.cite), "```"]),
         tables.markdown(provenance.runs(repeats)),
         tables.markdown(tables.Table(("", ""), provenance.hashes(repeats), numbers_from=2)),
     ]

@@ -97,21 +97,28 @@ def distinct(values: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(values))
 
 
-def reproduce(repeats: Sequence[Repeat]) -> list[str]:
+def reproduce(repeats: Sequence[Repeat], *, cite: str) -> list[str]:
     """Return the commands that give the result back, as far as the record says.
 
-    They name what differs from the recipe's own values at the commit, and where there is no commit every value.
+    They name what differs from the recipe's own values at the commit; where there is no commit, or it has no such
+    recipe, every value.
     Places are the user's own and not in the record, so they are to be put in.
+
+    Args:
+        repeats: of the experiment; at least one.
+        cite: the paper that its recipe is from.
     """
     newest = max(repeats, key=lambda one: one.runtime.started)
     trained_at = newest.runtime.git_commit
     recipe, name = newest.record.recipe, newest.record.recipe_name
-    if trained_at:
+    if trained_at and newest.runtime.naming.recipe_in_commit:
         values = {_key(key): value for key, value in newest.runtime.naming.changes.items()}
     else:
         # `++` sets what a recipe states and what it does not; nothing that differs for a data set is left to win.
         values = {f"++recipes.{name}.per_data": {}}
         values |= {f"++recipes.{name}.{key}": value for key, value in _stated(recipe)}
+        # No result follows from it, and a new recipe has to state it.
+        values[f"++recipes.{name}.cite"] = cite
     values |= {"repeats": [one.number for one in repeats], "threads": newest.record.threads}
     if newest.record.cpu_instructions == PORTABLE:
         values["cpu_instructions"] = PORTABLE

@@ -108,6 +108,13 @@ def test_the_recipes_own_values_are_those_that_hold_without_the_changes(words, r
     assert own_values(experiment, committed, changes(experiment, committed)) == recipes_own
 
 
+def test_a_recipe_that_the_commit_lacks_differs_in_defaults_and_options_alone():
+    committed = tiny.shipped()
+    values = put(committed, {"recipe": "pets", "options.data.synthetic.images_per_class": 6})
+    values["recipes"]["pets"] = values["recipes"]["quick"] | {"cite": "Ann's"}
+    assert changes(resolved(values), committed) == {"options.data.synthetic.images_per_class": 6}
+
+
 @pytest.mark.parametrize("committed", [None, {}, {"recipes": None}, [], {"recipes": {"quick": {}}, "defaults": 1}])
 def test_without_a_params_yaml_of_this_kind_in_the_commit_the_axes_are_told(committed):
     if isinstance(committed, dict) and committed.get("recipes"):

@@ -23,6 +23,7 @@ from pipeline.reporting.material import Material
 
 # ECSM's recipe without what the paper is about.
 ECSM = written_results.settings_of("ecsm", attention="none", head="linear")
+CITE = "Doe, Roe 2020, Ann's"
 CBAM = {"network.attention": "cbam"}
 CBAM_OPTIONS = {"position": "residual_block", "gate_init": "paper", "reduction": 8, "kernel_size": 7}
 PHASES = [
@@ -336,13 +337,13 @@ def test_training_images_that_are_drawn_anew_are_not_called_the_sets_own_parts()
     ("name", "place"), [("folder", "folder"), ("spiders", "folder"), ("cars", "archive"), ("animals10", "archive")]
 )
 def test_the_command_that_gives_the_result_back_has_room_for_the_users_files(name, place):
-    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")])
+    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")], cite=CITE)
     assert f"-S {place}=YOUR_" in command
 
 
 @pytest.mark.parametrize("name", ["digits", "cub200", "synthetic"])
 def test_a_set_that_comes_by_itself_needs_no_place_in_the_command(name):
-    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")])
+    [command] = provenance.reproduce([repeat(changes={"data.set": name}, git_commit="")], cite=CITE)
     assert "YOUR_" not in command
 
 
@@ -351,7 +352,7 @@ SOLVED_PHASE = {"freeze": "3b", "amount": 30, "lr": 0.01, "head": "solved"}
 
 def given_back(one):
     """The experiment of params.yaml with the words of the command that gives a repeat back."""
-    [command] = provenance.reproduce([one])
+    [command] = provenance.reproduce([one], cite=CITE)
     words = shlex.split(command.replace("\\\n", " "))
     assert words[:3] == ["dvc", "exp", "run"]
     return overriding.read([word for word in words[3:] if word != "-S"])
@@ -386,6 +387,18 @@ def test_without_git_every_value_of_the_recipe_is_spelled_out_as_dvc_reads_it(mo
     found = given_back(one._replace(record=record(2, recipe, recipe_name=name, threads=3)))
     assert found.recipe.settings() == recipe
     assert (found.recipe.recipe, found.recipe.repeats, found.recipe.threads) == (name, (2,), 3)
+
+
+def test_a_recipe_that_the_commit_lacks_is_spelled_out_after_the_checkout(monkeypatch):
+    monkeypatch.chdir(tiny.ROOT)
+    changes = {"options.data.synthetic.images_per_class": 6}
+    recipe = written_results.settings_of("quick", changes | {"train.lr": 3e-3})
+    one = repeat(naming={"changes": changes, "recipe_in_commit": False})
+    one = one._replace(record=record(1, recipe, recipe_name="pets"))
+    checkout, command = provenance.reproduce([one], cite=CITE)
+    assert checkout == "git checkout c0ffee"
+    found = overriding.read(shlex.split(command.replace("\\\n", " "))[3:][1::2])
+    assert (found.recipe.recipe, found.recipe.cite, found.recipe.settings()) == ("pets", CITE, recipe)
 
 
 def test_the_command_has_the_users_own_places_as_words_to_put_in(monkeypatch):
@@ -590,12 +603,12 @@ def test_the_hash_of_the_file_and_that_of_its_copy_stand_side_by_side():
 
 
 def test_the_command_names_what_differs_from_the_recipe_and_no_more():
-    assert provenance.reproduce([repeat()]) == [
+    assert provenance.reproduce([repeat()], cite=CITE) == [
         "git checkout c0ffee",
         "dvc exp run -S recipe=ecsm \\\n  -S 'repeats=[1]' \\\n  -S threads=2 \\\n  -S folder=YOUR_FOLDER",
     ]
     changes = {"freeze": "3c", "recipes.ecsm.train.weight_decay": 1e-4, "defaults.train.sampler": "weighted"}
-    _, command = provenance.reproduce([repeat(naming={"changes": changes})])
+    _, command = provenance.reproduce([repeat(naming={"changes": changes})], cite=CITE)
     assert command.splitlines()[1:4] == [
         "  -S freeze=3c \\",
         "  -S ++recipes.ecsm.train.weight_decay=0.0001 \\",
@@ -627,4 +640,4 @@ def test_speed_on_cached_features_is_called_that():
 
 def test_the_newest_commit_is_the_one_to_check_out():
     first, second = repeat(1, git_commit="beef"), repeat(2)
-    assert provenance.reproduce([first, second])[0] == "git checkout c0ffee"
+    assert provenance.reproduce([first, second], cite=CITE)[0] == "git checkout c0ffee"
