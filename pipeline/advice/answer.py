@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline.advice import costs, halving
 from pipeline.advice.backbones import Frozen, best, judged
+from pipeline.advice.candidates import in_words
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import Recommendation
@@ -21,7 +22,7 @@ from pipeline.studies.results import Result
 # Of which no tenth is left.
 SMALLEST_POINTS = 0.05
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
-BELOW = "below the best, on common repeats"
+BELOW = "points below the best, on common repeats"
 WORSE = "worse than the best"
 WORSE_NETWORK = "its network is worse than the best's; other seeds are not tried"
 OF_P = (
@@ -55,6 +56,7 @@ class Answer(NamedTuple):
         points: the points of the learning curve by repeat; empty where none was trained.
         images: how many are labeled.
         command: what runs the recommendation.
+        best_command: what runs the best candidate, where a cheaper one is recommended; else "".
         meaning: what it does, in words.
         costs: seconds of a training of each candidate by name, all of one machine, see `costs.of`.
         frozen: the backbones that the trials' were chosen from; empty where there was nothing to choose.
@@ -71,6 +73,7 @@ class Answer(NamedTuple):
     points: Mapping[int, Sequence[Point]]
     images: int
     command: str
+    best_command: str
     meaning: str
     costs: Mapping[str, float]
     frozen: Sequence[Frozen] = ()
@@ -81,24 +84,39 @@ class Answer(NamedTuple):
 
 def sentence(answer: Answer) -> str:
     """Return the recommendation with its accuracy, and why this one."""
-    tested, advice = answer.tested.summary(), answer.advice
+    tested, name = answer.tested.summary(), in_words(answer.advice.name)
     expected = f"expect {percent(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"
+    return f"Use {name}: {expected}. It is {_why(answer)}. With {name}, {answer.meaning}."
+
+
+def _why(answer: Answer) -> str:
+    """Return why a candidate is recommended, as words that go on in a sentence."""
+    advice = answer.advice
+    if len(answer.trials) == 1:
+        return "the only one that was tried"
+    ties = [name for name in advice.tied if name not in (advice.close if advice.name != advice.best else [advice.best])]
+    undecided = [name for name in ties if answer.trials[name].round < answer.rounds]
+    tied = len(ties) - len(undecided)
     if advice.name != advice.best:
-        others = len({*advice.tied} - {*advice.close})
-        why = f"the cheapest of {len(advice.close)} within one standard error of the best, {advice.best}"
-        if others:
-            why += f"; {_counted(others)} cannot be told from that either"
-    elif others := len({*advice.tied} - {advice.best}):
-        why = f"the best of those that were tried, though {_counted(others)} cannot be told from it"
+        why = f"the cheapest of {len(advice.close)} within one standard error of the best, {in_words(advice.best)}"
+        why += f"; {_counted(tied)} cannot be told from that either" if tied else ""
+    elif equal := [name for name in ties if name not in undecided and not below_best(advice, name)]:
+        why = f"the cheapest of {len(equal) + 1} with the highest accuracy"
+        why += f", though {_counted(tied - len(equal))} cannot be told from it" if tied > len(equal) else ""
+    elif tied:
+        why = f"the best of those that were tried, though {_counted(tied)} cannot be told from it"
+    elif undecided:
+        why = "the best of those that were tried"
     else:
         why = "the best of those that were tried, and detectably better than each other one"
         if _is_of_one_repeat(advice):
             why += ", some of which were tried once; other seeds are not tried"
-    if len(answer.trials) == 1:
-        why = "the only one that was tried"
-    return f"Use {advice.name}: {expected}. It is {why}. With {advice.name}, {answer.meaning}."
+    if undecided:
+        were = "was" if len(undecided) == 1 else "were"
+        why += f"; {_counted(len(undecided))} {were} dropped after too few repeats to tell"
+    return why
 
 
 def _is_of_one_repeat(advice: Recommendation) -> bool:
@@ -115,11 +133,12 @@ def alternative(answer: Answer) -> str:
     points = f"{abs(more):.1f}" if abs(more) >= SMALLEST_POINTS else "less than 0.1"
     if more > 0:
         return (
-            f"Where its cost does not matter, {advice.best} is the better bet: it had {points} points more on the "
-            "inner divisions, which may be chance."
+            f"Where its cost does not matter, {in_words(advice.best)} is the better bet: it had {points} points more "
+            "on the inner divisions, which may be chance."
         )
     on_both = f"{points} points less, which may be chance" if more else "the same accuracy"
-    return f"{advice.best} was tried on more inner divisions; on those of both it had {on_both}."
+    said = f"{in_words(advice.best)} was tried on more inner divisions; on those of both it had {on_both}."
+    return said[0].upper() + said[1:]
 
 
 def _counted(others: int) -> str:
@@ -135,7 +154,7 @@ def table(answer: Answer) -> Table:
     """Return every candidate: its last round, accuracy on inner divisions, against the best, and its cost."""
     advice, by_name = answer.advice, summaries(answer)
     rows = []
-    for name in sorted(answer.trials, key=lambda one: (-answer.trials[one].round, -by_name[one].mean)):
+    for name in by_rank(answer):
         trial, summary = answer.trials[name], by_name[name]
         spread = "" if summary.sd is None else f" ± {100 * summary.sd:.1f}"
         rows.append(
@@ -154,6 +173,12 @@ def table(answer: Answer) -> Table:
     training = f"{costs.ALONE}, on inner training images{before}"
     header = ("candidate", "verdict", "n", "accuracy (%)", "95 % interval", BELOW, training, "images/s")
     return Table(header, rows, numbers_from=2)
+
+
+def by_rank(answer: Answer) -> list[str]:
+    """Return the names of the candidates, those of later rounds first, then those of higher accuracy."""
+    by_name = summaries(answer)
+    return sorted(answer.trials, key=lambda name: (-answer.trials[name].round, -by_name[name].mean))
 
 
 def ranked(frozen: Sequence[Frozen]) -> list[str]:
@@ -190,9 +215,11 @@ def fate(answer: Answer, name: str) -> str:
     elif name in advice.close:
         words.append("within one standard error of the best")
     elif name in advice.tied:
-        test, repeats = pair_of(advice, name).test, len(pair_of(advice, name).repeats)
-        # Few of them detect hardly anything, also where means are far apart.
-        words.append("cannot be told from the best" + (f" in {repeats} repeats" if test else ""))
+        repeats = len(pair_of(advice, name).repeats)
+        if trial.round < answer.rounds:
+            # Few repeats detect hardly anything, also where means are far apart.
+            return f"dropped after {repeats} repeat{'s' if repeats > 1 else ''}, too few to tell"
+        words.append("cannot be told from the best" + (f" in {repeats} repeats" if repeats > 1 else ""))
     else:
         words.append(WORSE if pair_of(advice, name).test else WORSE_NETWORK)
     if trial.round < answer.rounds:

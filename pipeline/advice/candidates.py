@@ -102,6 +102,15 @@ def candidates(
     return every
 
 
+def in_words(name: str) -> str:
+    """Return a candidate's name as it stands in a sentence, where a number alone would be read as one.
+
+    >>> in_words("2"), in_words("3b-flip"), in_words("lp_ft")
+    ('strategy 2', 'strategy 3b-flip', 'lp_ft')
+    """
+    return f"strategy {name}" if name[0].isdigit() else name
+
+
 def _is_augmented(settings: Settings) -> bool:
     """Return whether an augmentation changes anything and is not the strategy's own."""
     return "augmentation" not in settings and settings["freeze"] != PROBE

@@ -50,6 +50,24 @@ class Gain(NamedTuple):
     interval: Interval | None
 
 
+def is_perfect(repeats: Mapping[int, Sequence[Point]]) -> bool:
+    """Return whether no network of a curve made an error, so that nothing can be seen in it."""
+    return all(point.accuracy == 1 for points in repeats.values() for point in points)
+
+
+def distinct(repeats: Mapping[int, Sequence[Point]]) -> dict[int, list[Point]]:
+    """Return the points without fractions that have the same images as a larger one in all repeats.
+
+    Where images come in groups, two fractions of a class may come to the same groups.
+    """
+    images: dict[float, set[tuple[int, int]]] = {}
+    for number, points in repeats.items():
+        for point in points:
+            images.setdefault(point.fraction, set()).add((number, point.images))
+    fractions = {frozenset(images[fraction]): fraction for fraction in sorted(images)}.values()
+    return {number: [one for one in points if one.fraction in fractions] for number, points in repeats.items()}
+
+
 def power_law(points: Sequence[Point]) -> tuple[float, float]:
     """Fit error = a * images^-b to the numbers of errors, by Poisson's likelihood.
 

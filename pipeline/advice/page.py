@@ -11,6 +11,7 @@ from pipeline.advice.answer import Answer
 from pipeline.reporting import markup, signs
 from pipeline.reporting.tables import Table, literal, markdown
 
+NEXT = "Run this in the project's folder; `orbweaver bundle` then makes one folder of the network that it trains."
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -24,11 +25,13 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
     """
     record = answer.tested.repeats[0].record
     return {
+        "next": NEXT,
         "title": f"How to adapt a network to {name}",
         "images": f"{name}: {record.data.images:,} images in {len(record.data.classes):,} classes",
         "sentence": words.sentence(answer),
         "command": answer.command,
         "alternative": words.alternative(answer),
+        "best_command": answer.best_command,
         "probe": tested_words.probe(answer),
         "trained_on": costs.sentence(answer.advice.compared.machines),
         "elsewhere": prior.sentence(prior.elsewhere(record.data.set)),
@@ -43,9 +46,11 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "opened": tested_words.heading(answer),
         "others": tested_words.others(answer),
         "tested": tested_words.table(answer),
+        "over": tested_words.over(answer),
         "optimism": tested_words.optimism(answer),
         "curve": curve_words.sentence(answer),
         "points": points(answer) if answer.points else None,
+        "fractions": curve_words.fractions(answer),
         "again": again,
     }
 
@@ -80,23 +85,26 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         f"Images: {literal(values['images'])}.",
         literal(values["sentence"]),
         f"    {values['command']}",
-        *([literal(values["alternative"])] if values["alternative"] else []),
+        literal(NEXT),
+        *([literal(values["alternative"]), f"    {values['best_command']}"] if values["alternative"] else []),
         *([literal(values["probe"])] if values["probe"] else []),
         *([literal(values["trained_on"])] if values["trained_on"] else []),
         *([literal(values["next_step"])] if values["next_step"] else []),
         *(["## Image sizes", markdown(values["sizes"]), literal(values["size"])] if values["sizes"] else []),
         *(["## Frozen backbones", markdown(values["backbones"])] if values["backbones"] else []),
         "## What was tried",
-        literal(values["elsewhere"]),
         markdown(values["tried"]),
         literal(values["tests"]),
         *(["\n".join(f"- {literal(line)}" for line in values["separating"])] if values["separating"] else []),
+        literal(values["elsewhere"]),
         f"## {values['opened']}",
         markdown(values["tested"]),
+        literal(values["over"]),
         literal(values["optimism"]),
         *([literal(values["others"])] if values["others"] else []),
         "## More images",
         *measured,
+        *([literal(values["fractions"])] if values["fractions"] else []),
         literal(values["curve"]),
         "## Again",
         f"    {values['again']}",

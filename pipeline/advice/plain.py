@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.advice import size_words, tested_words
+from pipeline.advice import curve_words, size_words, tested_words
 from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import best
 from pipeline.evaluation.compare.experiments import Summary
@@ -18,6 +18,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
         "close": advice.close,
         "tied": advice.tied,
         "command": answer.command,
+        "best_command": answer.best_command or answer.command,
         "images": answer.images,
         "test": _plain(tested),
         "other_tests": answer.others,
@@ -45,6 +46,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
             for number, points in answer.points.items()
         },
         "gain": answer.gain and answer.gain._asdict(),
+        "more_images": curve_words.sentence(answer),
     }
 
 

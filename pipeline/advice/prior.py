@@ -89,6 +89,6 @@ def ordered(strategies: Sequence[str], means: Shortfalls) -> list[str]:
 def sentence(sources: Mapping[str, Shortfalls]) -> str:
     """Return what the table says in one line."""
     means = shortfalls(sources.values())
-    said = ", ".join(f"{name} {100 * value:.1f}" for name, value in means.items())
+    said = ", ".join(f"{name} ({100 * value:.1f})" for name, value in means.items())
     titles = [SETS[source].title if source in SETS else source for source in sources]
-    return f"On other images ({', '.join(titles)}), points below the best, on average: {said}."
+    return f"On other images ({', '.join(titles)}), strategies by their points below the best, on average: {said}."

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from pipeline.advice import halving
-from pipeline.advice.answer import Answer, pair_of
+from pipeline.advice.answer import Answer, by_rank, pair_of
+from pipeline.advice.candidates import in_words
 from pipeline.advice.recommendation import image_gains
 from pipeline.evaluation.compare import power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, draws_splits
@@ -13,12 +14,20 @@ from pipeline.evaluation.compare.pairs import over_repeats
 from pipeline.evaluation.compare.statistics import ALPHA
 
 # How many times as many images are looked at: for a difference of hardly any of them no number is worth a word.
-MULTIPLES = tuple(2**doublings for doublings in range(13))
+MULTIPLES = tuple(2**doublings for doublings in range(7))
+DROPPED = (
+    "Those that were dropped had too few repeats to say; a larger `--trainings` or `--hours` gives them more of these."
+)
 
 
 def lines(answer: Answer) -> list[str]:
-    """Return for each candidate that is tied with the best about how many labeled images would tell the two apart."""
-    return [_line(answer, name) for name in answer.advice.tied[1:]]
+    """Return for each candidate that is tied with the best about how many labeled images would tell the two apart.
+
+    One that was dropped after a few repeats has one line with all others of them.
+    """
+    ties = [name for name in by_rank(answer) if name in answer.advice.tied and name != answer.advice.best]
+    dropped = [name for name in ties if answer.trials[name].round < answer.rounds]
+    return [_line(answer, name) for name in ties if name not in dropped] + ([DROPPED] if dropped else [])
 
 
 def _line(answer: Answer, name: str) -> str:
@@ -26,10 +35,13 @@ def _line(answer: Answer, name: str) -> str:
     pairs = len(advice.compared.pairs)
     a, b = (answer.trials[one].result.experiment() for one in (pair.a, pair.b))
     needed = images_to_separate(a, b, pair, images=answer.images, pairs=pairs)
-    number = f"about {needed:,} labeled images would tell" if needed else "no number of images is known that would tell"
+    grouped = ", in groups as large as now," if any(trial.groups for trial in a.trials.values()) else ""
+    number = f"not even {MULTIPLES[-1]} times as many images are known to tell the two apart"
+    if needed:
+        number = f"about {needed:,} labeled images{grouped} would tell the two apart"
     # More of them, of a larger budget, would take fewer images.
     number += f" in {len(pair.repeats)} repeats" if pair.test else ""
-    line = f"{advice.best} and {name}: {100 * abs(pair.difference):.1f} points apart here"
+    line = f"{in_words(advice.best)} and {in_words(name)}: {100 * abs(pair.difference):.1f} points apart here"
     # Tied for the correction alone.
     if pair.p is not None and pair.holm is not None and pair.p < ALPHA <= pair.holm:
         line += f", enough for this pair alone and not among {pairs} pairs"

@@ -3,6 +3,8 @@
 from pipeline.advice import costs
 from pipeline.advice.answer import Answer, summaries
 from pipeline.core.percents import percent
+from pipeline.evaluation.compare import comparison
+from pipeline.networks.strategies import PROBE
 from pipeline.reporting import standing
 from pipeline.reporting.tables import Table
 from pipeline.studies import tables
@@ -19,8 +21,22 @@ def heading(answer: Answer) -> str:
 def table(answer: Answer) -> Table:
     """Return what the recommended candidate reached; its seconds are of more images than those of the trials."""
     results = tables.results([answer.tested])
-    named = f"{costs.ALONE}, on all training images (s)"
-    return results._replace(header=tuple(named if name == tables.SECONDS else name for name in results.header))
+    named = {tables.CELL: "candidate", tables.SECONDS: f"{costs.ALONE}, on all training images (s)"}
+    # Beside a frozen probe of its own, its gain over the regression would be that of another strength of the same.
+    left_out = tables.BESIDE_PROBE if _is_probe(answer) else ()
+    places = [place for place, name in enumerate(results.header) if name not in left_out]
+    header = tuple(named.get(results.header[place], results.header[place]) for place in places)
+    return Table(header, [tuple(row[place] for place in places) for row in results.rows], results.numbers_from)
+
+
+def over(answer: Answer) -> str:
+    """Return in sentences what the interval of the tested candidate is over, and how many groups were tested."""
+    tested = answer.tested.experiment()
+    trial = next(iter(tested.trials.values()))
+    said = comparison.over([tested])
+    if not trial.groups:
+        return said
+    return f"{said} The {len(trial.right):,} test images are in {len(set(trial.units.tolist())):,} groups."
 
 
 def others(answer: Answer) -> str:
@@ -38,12 +54,18 @@ def others(answer: Answer) -> str:
 def probe(answer: Answer) -> str:
     """Return that the recommended candidate is not detectably better than its own frozen probe; "" where it is.
 
-    "" also where nothing is known of a probe.
+    "" also where nothing is known of a probe, and where it is one.
     """
+    if _is_probe(answer):
+        return ""
     beside_probe = answer.tested.standing()
     if beside_probe is None or beside_probe.pair.better == beside_probe.pair.a:
         return ""
     return f"On the test part {standing.words(beside_probe, answer.tested.repeats)}"
+
+
+def _is_probe(answer: Answer) -> bool:
+    return answer.tested.repeats[0].record.recipe.network.freeze == PROBE
 
 
 def optimism(answer: Answer) -> str:

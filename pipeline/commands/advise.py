@@ -135,8 +135,9 @@ def _print(answer: Answer, *, seconds: float) -> None:
     """Print the answer, its command and what else is worth a line."""
     click.echo(words.sentence(answer))
     click.echo(f"  {answer.command}")
+    if alternative := words.alternative(answer):
+        click.echo(f"{alternative}\n  {answer.best_command}")
     said = (
-        words.alternative(answer),
         tested_words.probe(answer),
         costs.sentence(answer.advice.compared.machines),
         tested_words.others(answer),

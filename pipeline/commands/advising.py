@@ -9,7 +9,7 @@ from pipeline.advice import candidates, costs, halving, recommendation
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
-from pipeline.advice.learning_curve import FRACTIONS, Point, gain
+from pipeline.advice.learning_curve import FRACTIONS, Point, distinct, gain, is_perfect
 from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
 from pipeline.core.overrides import overridden_key, override
@@ -53,8 +53,9 @@ def answer(
     cost = costs.of({name: trial.result for name, trial in tried.items()}, timed)
     advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], cost)
     chosen = next(one for one in listed if one.name == advice.name)
+    best = next(one for one in listed if one.name == advice.best)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
-    points = _points(chosen, given, run) if _has_smaller_parts(tried[chosen.name].result) else {}
+    points = distinct(_points(chosen, given, run)) if _has_smaller_parts(tried[chosen.name].result) else {}
     parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
     accuracy = tested.summary()
     left = 1 - (accuracy.interval.low if accuracy.interval else accuracy.mean)
@@ -63,10 +64,11 @@ def answer(
         trials=tried,
         rounds=len(rounds),
         tested=tested,
-        gain=gain(points, more or images, trained=parts.train, images=images, left=left) if _is_curve(points) else None,
+        gain=gain(points, more or images, trained=parts.train, images=images, left=left) if _shows(points) else None,
         points=points,
         images=images,
         command=_command(chosen, given),
+        best_command="" if best is chosen else _command(best, given),
         meaning=candidates.meaning(chosen.settings),
         costs=cost,
         frozen=ranked.frozen,
@@ -114,9 +116,10 @@ def _has_smaller_parts(result: Result) -> bool:
     return all(one.record.parts.train > len(one.record.data.classes) for one in result.repeats)
 
 
-def _is_curve(points: Mapping[int, Sequence[Point]]) -> bool:
-    """Return whether there are two sizes: where all images of a class are copies the fractions may be the same ones."""
-    return bool(points) and all(len({point.images for point in repeat}) > 1 for repeat in points.values())
+def _shows(points: Mapping[int, Sequence[Point]]) -> bool:
+    """Return whether a curve shows anything: it has two sizes, which copies of one photograph have not, and errors."""
+    several = all(len({point.images for point in repeat}) > 1 for repeat in points.values())
+    return bool(points) and several and not is_perfect(points)
 
 
 def _command(chosen: Candidate, given: Sequence[str]) -> str:

@@ -13,8 +13,11 @@ from pipeline.studies.definition import Printed, PrintedClass
 from pipeline.studies.results import Result
 
 MISSING = "missing"
+CELL = "cell"
 SIZE = "image size"
 SECONDS = "training (s)"
+# The frozen probe's accuracy, and a cell's gain over it.
+BESIDE_PROBE = ("frozen probe (%)", "gain over the probe (points)")
 SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
 # The values of a cell of ours.
 OURS = (
@@ -63,13 +66,13 @@ def _row(one: Result) -> dict[str, str]:
     printed = one.printed or Printed()
     ours = _ours(one) if one.repeats else dict.fromkeys(OURS, MISSING)
     return {
-        "cell": one.cell,
+        CELL: one.cell,
         SIZE: ours["size"],
         "accuracy (%)": ours["accuracy"],
         "n": ours["n"],
         "95 % interval": ours["interval"],
-        "frozen probe (%)": ours["probe"],
-        "gain over the probe (points)": ours["gain"],
+        BESIDE_PROBE[0]: ours["probe"],
+        BESIDE_PROBE[1]: ours["gain"],
         "validation accuracy (%)": ours["val_accuracy"],
         "printed (%)": _as_printed(printed.accuracy, printed.sd),
         "test loss": ours["loss"],

@@ -18,6 +18,10 @@ def content(**values: Any) -> dict[str, Any]:
     tables = dict.fromkeys(("tried", "tested", "points"), EMPTY)
     absent = {
         "next_step": "",
+        "best_command": "",
+        "fractions": "",
+        "over": "",
+        "next": page.NEXT,
         "probe": "",
         "trained_on": "",
         "opened": "",

@@ -36,15 +36,16 @@ def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100
     """An answer of candidates that cost the more, the later they stand."""
     costs = {one.name: float(cost) for cost, one in enumerate(candidates)}
     advice = recommend(candidates, costs)
-    trials: dict[str, Any] = {}
+    trials: dict[str, Trial] = {}
     for one in candidates:
         record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze=freeze)))
         runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed), record=record)]
         seconds = SimpleNamespace(mean=3.0)
         result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
-        trials[one.name] = Trial(result, 1)
-    unused: Any = None
-    return Answer(advice, trials, 1, unused, gain, {}, IMAGES, "dvc exp run", "the head trains", costs)
+        trials[one.name] = Trial(result, len(one.trials))
+    rounds, unused = max(len(one.trials) for one in candidates), None
+    commands = {"command": "dvc exp run", "best_command": "dvc exp run -S freeze=2", "meaning": "the head trains"}
+    return Answer(advice, trials, rounds, unused, gain, {}, IMAGES, costs=costs, **commands)
 
 
 def pair_of(a: Experiment, b: Experiment) -> Pair:
@@ -59,12 +60,12 @@ def test_a_tie_by_the_correction_alone_says_that_the_pair_alone_would_be_apart()
     [line] = [one for one in separating.lines(answer(best, other, *alike)) if "other" in one]
     start, _, number = line.partition("; about ")
     assert start == "best and other: 10.0 points apart here, enough for this pair alone and not among 6 pairs"
-    assert number.endswith(" labeled images would tell")
+    assert number.endswith(" labeled images would tell the two apart")
 
 
 def test_a_tie_without_a_difference_has_no_number() -> None:
     [line] = separating.lines(answer(experiment("a", range(90)), experiment("b", range(90))))
-    assert line == "a and b: 0.0 points apart here; no number of images is known that would tell"
+    assert line == "a and b: 0.0 points apart here; not even 64 times as many images are known to tell the two apart"
 
 
 @pytest.mark.parametrize("pairs", [1, 15])
@@ -113,6 +114,42 @@ def test_one_within_a_standard_error_is_not_counted_again_among_the_ties() -> No
     )
 
 
+def test_one_of_several_with_the_highest_accuracy_is_the_cheapest_of_them() -> None:
+    equal = experiment("cheap", range(90)), experiment("dear", range(90))
+    assert why(*equal) == "the cheapest of 2 with the highest accuracy"
+    assert why(*equal, experiment("tied", range(1, 90))).endswith("accuracy, though one other cannot be told from it")
+
+
+def test_what_was_dropped_after_too_few_repeats_is_no_tie_of_the_best() -> None:
+    finalists = experiment("best", *[range(90)] * 4), experiment("second", *[range(5, 90)] * 4)
+    dropped = experiment("bad", range(30), range(35)), experiment("worse", range(88))
+    assert why(*finalists, *dropped) == (
+        "the best of those that were tried, though one other cannot be told from it; 2 others were dropped after "
+        "too few repeats to tell"
+    )
+    every = answer(*finalists, *dropped)
+    assert words.fate(every, "bad") == "dropped after 2 repeats, too few to tell"
+    assert words.fate(every, "worse") == "dropped after 1 repeat, too few to tell"
+    assert [line.partition(" ")[0] for line in separating.lines(every)] == ["best", "Those"]
+
+
+def test_a_number_is_said_to_be_a_strategy() -> None:
+    two, best = experiment("2", range(1, 90)), experiment("3b", range(90))
+    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
+    both = answer(two, best)._replace(tested=tested)
+    assert words.sentence(both).startswith("Use strategy 2: expect 90.0 % of new images to be right. ")
+    assert words.sentence(both).endswith("With strategy 2, the head trains.")
+    assert words.alternative(both).startswith("Where its cost does not matter, strategy 3b is the better bet")
+    assert separating.lines(both)[0].startswith("strategy 3b and strategy 2: 1.0 points apart")
+
+
+def test_groups_are_said_to_count_in_the_number_of_images() -> None:
+    groups = {f"1/{image}": str(image // 4) for image in range(IMAGES)}
+    ungrouped = experiment("a", range(90)), experiment("b", range(9, 94))
+    a, b = (one._replace(trials={1: one.trials[1]._replace(groups=groups)}) for one in ungrouped)
+    assert ", in groups as large as now, would tell the two apart" in separating.lines(answer(a, b))[0]
+
+
 def test_p_is_named_by_the_tests_that_it_is_of() -> None:
     said = words.tests(answer(experiment("a", range(90), range(80)), experiment("b", range(50), range(40))))
     assert said.startswith("Every repeat draws a new split: ")
@@ -140,8 +177,13 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     both = answer(experiment("finalist", range(90), range(60)), experiment("dropped", range(first)))
     table = words.table(both)
     row = dict(zip(table.header, next(row for row in table.rows if row[0] == "dropped"), strict=True))
-    assert row["below the best, on common repeats"].startswith(f"{points:.1f} (p ")
-    tested: Any = SimpleNamespace(summary=both.advice.compared.summaries.__iter__().__next__, standing=lambda: None)
+    assert row["points below the best, on common repeats"].startswith(f"{points:.1f} (p ")
+    record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze="3b")))
+    tested: Any = SimpleNamespace(
+        summary=both.advice.compared.summaries.__iter__().__next__,
+        standing=lambda: None,
+        repeats=[SimpleNamespace(record=record)],
+    )
     assert plain.as_data(both._replace(tested=tested))["inner"]["dropped"]["below_best"] == pytest.approx(points / 100)
     said = words.tests(both).partition(" p is")[0]
     assert " Those of a single repeat are over its test images alone. " in said
@@ -152,14 +194,14 @@ def test_a_dropped_candidate_that_was_better_is_not_said_to_be_worse() -> None:
     both = answer(experiment("dropped", range(93)), experiment("finalist", range(90), range(60)))
     assert (both.advice.name, both.advice.best) == ("dropped", "finalist")
     assert words.alternative(both) == (
-        "finalist was tried on more inner divisions; on those of both it had 3.0 points less, which may be chance."
+        "Finalist was tried on more inner divisions; on those of both it had 3.0 points less, which may be chance."
     )
 
 
 def test_a_dropped_candidate_that_was_as_good_is_said_to_be() -> None:
     both = answer(experiment("dropped", range(90)), experiment("finalist", range(90), range(60)))
     assert words.alternative(both) == (
-        "finalist was tried on more inner divisions; on those of both it had the same accuracy."
+        "Finalist was tried on more inner divisions; on those of both it had the same accuracy."
     )
 
 

@@ -29,4 +29,7 @@ def test_what_was_not_tried_elsewhere_comes_last_in_the_order_that_it_is_given_i
 
 def test_the_sentence_names_all_sources_and_the_best_strategy_first() -> None:
     said = prior.sentence({"moths": {"3b": 0.0, "1": 0.022}, "bees": {"3b": 0.01, "1": 0.0}})
-    assert said == "On other images (moths, bees), points below the best, on average: 3b 0.5, 1 1.1."
+    assert (
+        said
+        == "On other images (moths, bees), strategies by their points below the best, on average: 3b (0.5), 1 (1.1)."
+    )

@@ -15,13 +15,14 @@ from pipeline.advice import costs, page, plain, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round
-from pipeline.advice.learning_curve import Point
+from pipeline.advice.learning_curve import Point, distinct
 from pipeline.commands import advise, advising
 from pipeline.commands.pricing import Price
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.preview import overriding
 from pipeline.reporting.material import Probe
 from pipeline.reporting.signs import DASH
+from pipeline.studies import tables
 from pipeline.studies.results import Result
 
 IMAGES = 100
@@ -276,3 +277,73 @@ def test_the_command_holds_on_the_committed_params_yaml_too(monkeypatch: pytest.
         "freeze": "probe",
         "augmentation": "none",
     }
+
+
+def test_the_best_has_a_command_of_its_own_beside_that_of_a_cheaper_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = advised(monkeypatch, threads=1)._replace(best_command="dvc exp run -S freeze=2")
+    assert (answer.advice.name, answer.advice.best) == ("cheap", "dear")
+    for text in (*on_page(answer), printed(answer, capsys)):
+        assert text.index(answer.command) < text.index("the better bet") < text.index("dvc exp run -S freeze=2")
+    assert plain.as_data(answer)["best_command"] == "dvc exp run -S freeze=2"
+    alone = advised(monkeypatch)
+    assert alone.best_command == ""
+    assert plain.as_data(alone)["best_command"] == alone.command
+
+
+def test_a_recommended_frozen_probe_is_not_compared_with_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def probed(freeze: str) -> Answer:
+        answer = advised(monkeypatch)
+        runs = []
+        for one in answer.tested.repeats:
+            recipe = written_results.settings_of("quick", freeze=freeze)
+            runs.append(one._replace(record=written_results.record_of(one.number, recipe)))
+        right = {one.number: Probe("", {row["path"]: False for row in one.predictions}) for one in runs}
+        return answer._replace(tested=answer.tested._replace(repeats=runs, probes=right))
+
+    header = tested_words.table(probed("3b")).header
+    assert header[0] == "candidate"
+    assert set(tables.BESIDE_PROBE) < set(header)
+    [row] = tested_words.table(probed("probe")).rows
+    left = tested_words.table(probed("probe")).header
+    assert list(left) == [name for name in header if name not in tables.BESIDE_PROBE]
+    assert len(row) == len(left)
+    assert tested_words.probe(probed("probe")) == ""
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_what_the_interval_of_the_test_is_over_is_said_with_the_number_of_groups(
+    grouped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = advised(monkeypatch)
+    if grouped:
+        runs = [
+            one._replace(predictions=[row | {"group": str(place // 4)} for place, row in enumerate(one.predictions)])
+            for one in answer.tested.repeats
+        ]
+        answer = answer._replace(tested=answer.tested._replace(repeats=runs))
+    for text in on_page(answer):
+        assert "Every repeat draws a new split: intervals" in text
+        assert ("The 100 test images are in 25 groups." in text) == grouped
+
+
+def test_fractions_with_the_same_images_are_in_the_curve_once() -> None:
+    def points(*images: int) -> list[Point]:
+        fractions = (0.25, 0.5, 0.75, 1.0)
+        return [Point(one, 0.5, IMAGES, fraction) for one, fraction in zip(images, fractions, strict=True)]
+
+    curve = distinct({1: points(24, 24, 48, 48), 2: points(24, 24, 47, 48)})
+    assert [[point.fraction for point in one] for one in curve.values()] == [[0.5, 0.75, 1.0]] * 2
+
+
+def test_a_curve_without_an_error_has_no_gain_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    perfect = {1: [Point(50, 1.0, IMAGES, 0.5), Point(100, 1.0, IMAGES, 1.0)]}
+    monkeypatch.setattr(advising, "_points", lambda *_: perfect)
+    monkeypatch.setattr(advising, "_has_smaller_parts", lambda _: True)
+    data = plain.as_data(answer := advised(monkeypatch))
+    assert data["gain"] is None
+    assert data["more_images"].startswith("The networks of the learning curve made no error")
+    for text in on_page(answer):
+        assert data["more_images"] in text
+        assert "came to the same images are there once" in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from clones import Clone
 
+from pipeline.advice import candidates
 from pipeline.commands import advise
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare import repeats
@@ -31,7 +32,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert re.search(
         r"advise: trials: (\d+) of 15 candidates, .*: [12] trainings with start and evaluation, about ", told
     )
-    assert re.search(r"^Use \S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
+    assert re.search(r"^Use (strategy )?\S+: expect [\d.]+ % of new images to be right", told, re.MULTILINE)
     folder = stubbed.root / "metrics/advice"
     # Only those that are tried were measured.
     tried = re.search(r"advise: trials: (\d+) of ", told)
@@ -40,7 +41,7 @@ def test_an_advice_is_said_paid_shown_and_found_again(stubbed: Clone) -> None:
     assert len(measured) == int(tried[1]) + 1
     answer = json.loads((folder / "advice.json").read_text(encoding="utf-8"))
     assert answer["recommended"] in answer["tied"]
-    assert f" With {answer['recommended']}, {answer['meaning']}.\n" in told
+    assert f" With {candidates.in_words(answer['recommended'])}, {answer['meaning']}.\n" in told
     assert answer["tied"][0] == answer["best"]
     means = {name: one["accuracy"] for name, one in answer["inner"].items()}
     assert means[answer["best"]] == max(means.values())
