@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import dvc_cache, git, paths
+from pipeline.core import dvc_cache, paths
 from pipeline.core.errors import InputError
-from pipeline.experiments import dvc_outputs
+from pipeline.experiments import cloning, dvc_outputs
 from pipeline.experiments.git_objects import objects
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ def results(root: Path, revision: str, name: str) -> tracking.Results:
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:
-    """Return the revision of each of DVC's experiments, by name."""
-    lines = git.lines(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
-    return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
+    """Return the name and the revision of each of DVC's experiments; none where git does not answer."""
+    try:
+        listed = cloning.experiments(root)
+    except (InputError, FileNotFoundError):
+        return []
+    return [(reference.split("/", 4)[-1], revision) for reference, revision in listed.items()]
