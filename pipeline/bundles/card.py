@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
-from pipeline.core import shortening
+from pipeline.core import markdown, shortening
 from pipeline.core.percents import percent
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
@@ -227,5 +227,4 @@ def license_text(said: Description) -> str:
 
 def escaped(word: str) -> str:
     """Return a name from outside, such as a class's, so that Markdown shows it as it is."""
-    one_line = " ".join(word.split())
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+!|" else sign for sign in one_line)
+    return markdown.escaped(" ".join(word.split()))

@@ -1,10 +1,10 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core import percents
+from pipeline.core.markdown import escaped
 from pipeline.core.records import Operations
 from pipeline.core.shell import IN_SENTENCE
 from pipeline.evaluation.compare.repeats import Repeat
@@ -22,8 +22,6 @@ from pipeline.reporting.aggregate import (
 )
 from pipeline.reporting.confidence_intervals import intervals
 from pipeline.reporting.signs import DASH, NO_BREAK
-
-_MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
 class Table(NamedTuple):
@@ -54,7 +52,7 @@ def literal(text: str) -> str:
     a\_b \<i\>: `dvc repro a_b`
     """
     texts_and_commands = enumerate(IN_SENTENCE.split(" ".join(text.splitlines())))
-    return "".join(f"`{part}`" if place % 2 else _MARKED.sub(r"\\\1", part) for place, part in texts_and_commands)
+    return "".join(f"`{part}`" if place % 2 else escaped(part) for place, part in texts_and_commands)
 
 
 def percent(part: float, digits: int = 1) -> str:
