@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from pipeline.config import messages, rules, scaling
-from pipeline.config.choices import AUTO, AXES, FAMILIES
+from pipeline.config.choices import AXES, FAMILIES
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.config.settings import Settings
@@ -14,6 +14,7 @@ from pipeline.core import paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
+from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import KEPT, PHASES, SOLVED
 from pipeline.datasets.collect.sets import SETS

@@ -12,9 +12,10 @@ import click
 
 from pipeline import config
 from pipeline.config import Resolved, messages
-from pipeline.config.choices import AUTO, AXES
+from pipeline.config.choices import AXES
 from pipeline.core import paths, yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.shortening import cut
 from pipeline.datasets.collect import sets
 
