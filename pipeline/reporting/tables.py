@@ -64,14 +64,14 @@ def percent(part: float, digits: int = 1) -> str:
     return f"{percents.number(part, digits)}{NO_BREAK}%"
 
 
-def percent_spread(spread: Spread, digits: int = 1) -> str:
+def percent_spread(spread: Spread) -> str:
     """Return mean and standard deviation in percent; the mean alone if there is no deviation.
 
     >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
     '90.0 % ± 1.2'
     """
-    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.{digits}f}"
-    return percent(spread.mean, digits) + sd
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
+    return percent(spread.mean) + sd
 
 
 def score_spread(spread: Spread, row: Score) -> str:
