@@ -112,7 +112,7 @@ def _resolve_data(layers: Layers) -> None:
     layers.set("data.std", list(backbone.std), origin)
     data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))
     if data["split"]["per_class"] == AUTO:
-        data["split"]["per_class"] = row.per_class._asdict() if row.per_class else NONE
+        data["split"]["per_class"] = row.per_class.model_dump() if row.per_class else NONE
 
 
 def _resolve_phases(layers: Layers) -> None:

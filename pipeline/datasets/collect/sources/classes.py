@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, without_prefix
 from pipeline.datasets.download.download import Download
-from pipeline.datasets.prepared.splits import PerClass
 
 ITALIAN = {
     "cane": "dog",
