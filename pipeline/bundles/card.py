@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.bundles import certainty_text
 from pipeline.bundles.description import Description, Preprocessing, Score
 from pipeline.bundles.license import commercial_use
-from pipeline.core import shortening
+from pipeline.core import markdown, shortening
 from pipeline.core.percents import percent
 from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import ATTENTIONS
@@ -54,22 +54,21 @@ class Figure(NamedTuple):
     caption: str
 
 
-def text(said: Description, figures: Sequence[Figure] = (), *, folder: str = "models/bundle") -> str:
+def text(said: Description, figures: Sequence[Figure] = ()) -> str:
     """Return the card.
 
     Args:
         said: what the bundle says of itself.
         figures: of how sure it is, which are in the bundle's folder.
-        folder: how the command that uses it names it.
     """
     import jinja2
 
     template = resources.files("pipeline.bundles").joinpath("templates/card.md").read_text(encoding="utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(content(said, folder=folder), figures=figures)
+    return environment.from_string(template).render(content(said), figures=figures)
 
 
-def content(said: Description, *, folder: str) -> dict[str, Any]:
+def content(said: Description) -> dict[str, Any]:
     """Return the values of the template."""
     prepared = said.preprocessing
     repeats = [str(one.repeat) for one in said.members if one.repeat is not None]
@@ -78,7 +77,6 @@ def content(said: Description, *, folder: str) -> dict[str, Any]:
         "said": said,
         "metadata": metadata(said),
         "name": name(said),
-        "folder": folder,
         "kind": kind,
         "changed": changed(said),
         "classes": [escaped(one) for one in said.classes],
@@ -227,5 +225,4 @@ def license_text(said: Description) -> str:
 
 def escaped(word: str) -> str:
     """Return a name from outside, such as a class's, so that Markdown shows it as it is."""
-    one_line = " ".join(word.split())
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+!|" else sign for sign in one_line)
+    return markdown.escaped(" ".join(word.split()))

@@ -1,6 +1,5 @@
 """The contents of a bundle's folder: its networks, its files with their digests, and bundle.json; imports no torch."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ DECODING: dict[str, Any] = {
     "transparency": "white",
     "draft": decoding.DRAFT,
 }
-_LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 
 
 def describe(folder: Path) -> Description:
@@ -59,9 +57,9 @@ def check(folder: Path) -> set[str]:
         InputError: naming the first that is missing or is another.
     """
     sums = folder / paths.SUMS
-    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines() if sums.is_file() else []
-    listed = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
-    if description.FILE not in listed or len(listed) != len(lines):
+    text = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    listed = digests.listed(text)
+    if description.FILE not in listed or len(listed) != len(text.splitlines()):
         raise InputError(f"{sums}: missing or damaged; copy the bundle again")
     for name, digest in listed.items():
         if not (folder / name).is_file():

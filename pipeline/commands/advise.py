@@ -22,6 +22,7 @@ from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.overrides import overridden_key
 from pipeline.datasets.collect import sets as collected
+from pipeline.preview import overriding
 from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting.tables import duration
@@ -36,14 +37,7 @@ MOST_HOURS, MOST_TRAININGS = 8760, 100_000
 
 @click.command()
 @click.option("--data", help="The data set; by default that of params.yaml.")
-@click.option(
-    "-S",
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of params.yaml for all trials; repeatable.",
-)
+@overriding.option("Set a key of params.yaml for all trials; repeatable.")
 @click.option(
     "--hours",
     type=FiniteRange(min=0, min_open=True, max=MOST_HOURS),

@@ -20,21 +20,21 @@ from pipeline.reporting.text_tables import aligned
 
 
 @click.command()
-@overriding.option
+@overriding.option()
 @click.option(
     OPTION,
     metavar="NAME[=FILE],...",
     help="Backbones, each with an optional weights file; by default all whose weights are on this machine.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including the accuracy of every fold.")
-def command(overrides: tuple[str, ...], backbones: str | None, as_json: bool) -> None:
+def command(sets: tuple[str, ...], backbones: str | None, as_json: bool) -> None:
     """Rank pre-trained networks by their frozen features.
 
     Classifiers on the features take seconds to minutes. Accuracies are estimated by nested cross-validation within the
     training part of the first repeat, without test images. Features are cached, so a second call is quick. No weights
     are downloaded.
     """
-    resolved = read(overrides)
+    resolved = read(sets)
     say_remarks(resolved)
     asked = list(named(backbones, resolved) if backbones else at_this_machine(resolved))
     available = [one for one in asked if _is_usable(one, resolved, named=backbones is not None)]

@@ -27,7 +27,7 @@ ALL = "*"
 
 
 @click.command()
-@overriding.option
+@overriding.option()
 @click.option("--classes", type=click.IntRange(min=2), help="Number of classes; by default that of the data.")
 @click.option("--images", type=click.IntRange(min=1), help="Number of training images; by default that of the data.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -38,9 +38,7 @@ ALL = "*"
     metavar="[KEY]",
     help="List what KEY can be instead; without KEY, the choices of every key.",
 )
-def command(
-    overrides: tuple[str, ...], classes: int | None, images: int | None, as_json: bool, choices: str | None
-) -> None:
+def command(sets: tuple[str, ...], classes: int | None, images: int | None, as_json: bool, choices: str | None) -> None:
     """Print settings, trained layers and estimated training time.
 
     Each setting is printed with its origin; layers with the number of frozen and trainable parameters. Without --json,
@@ -51,7 +49,7 @@ def command(
         listed = select(choices)
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False) if as_json else choices_as_text(listed))
         return
-    resolved = read(overrides)
+    resolved = read(sets)
     say_remarks(resolved)
     classes = classes or count_classes(resolved)
     described = describe(resolved, classes)

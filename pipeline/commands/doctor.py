@@ -32,7 +32,7 @@ BAR = NAME = 40
 
 
 @click.command()
-@overriding.option
+@overriding.option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every file.")
 @click.option(
     "--mend", is_flag=True, help="Repair the project after a kill, with one line per repair; do not check the data."
@@ -41,7 +41,7 @@ BAR = NAME = 40
     "--name-groups", is_flag=True, help="Write metadata.csv into your folder, with the groups that names suggest."
 )
 @click.pass_context
-def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, mend: bool, name_groups: bool) -> None:
+def command(context: click.Context, sets: tuple[str, ...], as_json: bool, mend: bool, name_groups: bool) -> None:
     """Check the data set and the project for what would stop a run.
 
     Of the data set: counts, sizes, unusable files, duplicates. Of the settings: what this machine or the network cannot
@@ -55,7 +55,7 @@ def command(context: click.Context, overrides: tuple[str, ...], as_json: bool, m
     for line in project_lines(Path.cwd()):
         click.echo(line, err=True)
     lockfile.check()
-    resolved, refused = read_images(overrides)
+    resolved, refused = read_images(sets)
     refusals = [*filter(None, [refused]), *refused_beside_images(resolved)]
     for reason in refusals:
         click.echo(f"settings: a run would be refused, whatever its images are: {reason}", err=True)

@@ -12,6 +12,7 @@ from pipeline.core import paths, shell
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import cut
+from pipeline.preview import overriding
 from pipeline.running import cell_runs, cells, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.remotes import named_remotes
@@ -26,16 +27,9 @@ def command() -> None:
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select cells, the same for each command."""
-    given = click.option(
-        "-S",
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Set a key of params.yaml for all cells; repeatable.",
-    )
+    sets = overriding.option("Set a key of params.yaml for all cells; repeatable.")
     data = click.option("--data", help="The data set of all cells.")
-    return click.argument("name")(data(given(function)))
+    return click.argument("name")(data(sets(function)))
 
 
 def _find(name: str, sets: Sequence[str]) -> Named:

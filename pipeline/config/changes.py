@@ -8,20 +8,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.config import schema
-from pipeline.config.choices import AUTO, AXES
+from pipeline.config.choices import AXES
 from pipeline.config.layers import at
 from pipeline.config.resolve import Resolved, resolve
-from pipeline.config.settings import Settings
+from pipeline.config.settings import BLOCKS, Settings
 from pipeline.core import paths, provenance
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.core.naming import Naming
+from pipeline.core.naming import AUTO, Naming
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect.sets import SETS
 
 # Of more changes none is left out for having no effect: each takes a resolution of all settings.
 MOST_TRIED = 30
-BLOCKS = ("defaults", "options", "recipes")
 
 
 def naming(resolved: Resolved) -> Naming:

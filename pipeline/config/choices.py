@@ -14,8 +14,6 @@ from pipeline.networks.weights import WEIGHTS
 from pipeline.regularizers.table import METHODS
 from pipeline.training.table import CLASS_WEIGHTS, OPTIMIZERS, SAMPLERS, SCHEDULES
 
-AUTO = "auto"
-
 
 def _or_none(table: Mapping[str, Choice], description: str) -> dict[str, Choice]:
     return {NONE: Choice(title=NONE, description=description), **table}

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config.choices import AUTO, FAMILIES
+from pipeline.config.choices import FAMILIES
 from pipeline.config.layers import at
 from pipeline.config.resolve import Resolved
 from pipeline.core import paths, provenance
 from pipeline.core.choices import NONE
 from pipeline.core.files import flat
+from pipeline.core.naming import AUTO
 from pipeline.core.sections import PHASES
 from pipeline.datasets.collect.sets import SETS
 from pipeline.networks.attention import start

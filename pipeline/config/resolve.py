@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from pipeline.config import rules, scaling
-from pipeline.config.choices import AUTO, AXES, FAMILIES
+from pipeline.config.choices import AXES, FAMILIES
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.config.settings import Settings
@@ -14,6 +14,7 @@ from pipeline.core import paths, validation_messages
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
+from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import KEPT, PHASES, SOLVED
 from pipeline.datasets.collect.sets import SETS
@@ -113,7 +114,7 @@ def _resolve_data(layers: Layers) -> None:
     layers.set("data.std", list(backbone.std), origin)
     data["on_leak"] = leaks.resolved(data["on_leak"], as_published=bool(row.official or row.per_class))
     if data["split"]["per_class"] == AUTO:
-        data["split"]["per_class"] = row.per_class._asdict() if row.per_class else NONE
+        data["split"]["per_class"] = row.per_class.model_dump() if row.per_class else NONE
 
 
 def _resolve_phases(layers: Layers) -> None:

@@ -1,11 +1,11 @@
 """Settings that exclude each other."""
 
-from pipeline.config.choices import AUTO
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import PHASES, SOLVED
 from pipeline.datasets.collect.sets import SETS

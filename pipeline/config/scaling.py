@@ -1,10 +1,10 @@
 """Axes that other values keep their ratio to: a size of images, a learning rate, a budget."""
 
-from pipeline.config.choices import AUTO
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.core import paths
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.sections import PHASES
 from pipeline.networks.backbones.table import known
 

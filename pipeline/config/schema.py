@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, create_model
 from pydantic_core import PydanticCustomError
 
-from pipeline.config.choices import AUTO, FAMILIES, TABLES
+from pipeline.config.choices import FAMILIES, TABLES
 from pipeline.core import sections
 from pipeline.core.cpu_instructions import CpuInstructions
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Tracking
 from pipeline.core.sections import InputSide, Side
 from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads

@@ -19,7 +19,7 @@ from pipeline.training.table import SCHEDULES
 
 SECTIONS = ("data", "network", "train", "regularizer", "options")
 # The blocks of params.yaml that every recipe is made of.
-RECIPES = ("defaults", "options", "recipes")
+BLOCKS = ("defaults", "options", "recipes")
 RESTORE = f"`git restore {paths.PARAMS}` restores the committed one"
 
 
@@ -111,7 +111,7 @@ def check(values: Any, *, like: Settings | None = None) -> Settings:
         raise InputError(
             f"{paths.PARAMS}: repeats: {shown(list(axes.repeats))} has a number twice; each repeat needs its own"
         )
-    if like is None or any(values[block] is not like.values[block] for block in RECIPES):
+    if like is None or any(values[block] is not like.values[block] for block in BLOCKS):
         for recipe in values["recipes"]:
             _check_recipe(values, recipe)
     return Settings(axes, values)

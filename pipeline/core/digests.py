@@ -14,8 +14,8 @@ from pipeline.core.errors import AGAIN, InputError
 
 Read = Callable[[Path], bytes]
 
-# As `sha256sum` writes it.
-_LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>\S+)")
+# As `sha256sum` writes it; a name with a folder in it is none of ours.
+_LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[^/\n]+)")
 # How much of a digest stands in a message.
 _SHOWN = 12
 
@@ -24,6 +24,15 @@ def sha256(file: Path) -> str:
     """Return the SHA-256 of a file, in hex; it is read in pieces."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def listed(text: str) -> dict[str, str]:
+    r"""Return the digests in the text of SHA256SUMS by the files' names; a line of any other form is passed over.
+
+    >>> listed(f"{'0' * 64}  a b.csv\n{'1' * 64}  ../c.csv\nnonsense\n") == {"a b.csv": "0" * 64}
+    True
+    """
+    return {match["name"]: match["digest"] for match in map(_LINE.fullmatch, text.split("\n")) if match}
 
 
 def seal(place: Path, known: Mapping[str, str] | None = None) -> None:
@@ -36,8 +45,8 @@ def seal(place: Path, known: Mapping[str, str] | None = None) -> None:
     known = known or {}
     sums = place / paths.SUMS if place.is_dir() else paths.digests(place)
     files = sorted(place.iterdir()) if place.is_dir() else [place]
-    listed = [file for file in files if file.is_file() and file != sums]
-    lines = [f"{known.get(file.name) or sha256(file)}  {file.name}\n" for file in listed]
+    own = [file for file in files if file.is_file() and file != sums]
+    lines = [f"{known.get(file.name) or sha256(file)}  {file.name}\n" for file in own]
     with paths.written_whole(sums) as target:
         target.write_text("".join(lines), encoding="utf-8")
 
@@ -90,9 +99,8 @@ def compare(
 
 def _expected(file: Path, files: Read, again: str = AGAIN) -> str:
     sums = paths.digests(file)
-    lines = files(sums).decode("utf-8", "replace").split("\n")
-    listed = {match["name"]: match["digest"] for match in map(_LINE.fullmatch, lines) if match}
-    if file.name not in listed:
+    known = listed(files(sums).decode("utf-8", "replace"))
+    if file.name not in known:
         way_out = restoring.way_out(file, sums, files, again)
         raise InputError(f"{sums}: damaged: has no SHA-256 of {file.name}; {way_out}")
-    return listed[file.name]
+    return known[file.name]

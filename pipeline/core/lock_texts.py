@@ -22,3 +22,8 @@ def stages(content: bytes, way_out: str = lockfile.WAY_OUT) -> Mapping[str, Any]
         found = None
     # What is wrong with a file, if anything is, follows from its values.
     return lockfile.stages(content, way_out) if found is None else found
+
+
+def text(stages: Mapping[str, Any]) -> str:
+    """Return dvc.lock with these stages, as DVC has it."""
+    return yaml.safe_dump({"schema": "2.0", "stages": dict(stages)}, sort_keys=False)

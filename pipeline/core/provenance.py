@@ -23,23 +23,17 @@ SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "timm", "dvc", "mlflow")
 
 
-def code_hash(
-    stages: tuple[str, ...] = ("split", "train", "evaluate"),
-    definition: Path = Path("dvc.yaml"),
-    *,
-    tracked: bool = False,
-) -> str:
+def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), *, tracked: bool = False) -> str:
     """Return one SHA-256 over the source files that dvc.yaml names as dependencies of stages.
 
     The content counts, not the time or the commit: an edit elsewhere, or none, leaves it as it is.
 
     Args:
         stages: their names.
-        definition: the file that describes them.
         tracked: of the files that git tracks alone, as a copy of the project has them; of all outside git.
     """
     total = hashlib.sha256()
-    for path in sources(stages, definition, tracked=tracked):
+    for path in sources(stages, tracked=tracked):
         total.update(f"{path.as_posix()}\0".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
@@ -51,9 +45,9 @@ def untracked(stages: tuple[str, ...]) -> list[Path]:
     return sorted(file for file in files if file.suffix == ".py")
 
 
-def sources(stages: tuple[str, ...], definition: Path = Path("dvc.yaml"), *, tracked: bool = False) -> list[Path]:
+def sources(stages: tuple[str, ...], *, tracked: bool = False) -> list[Path]:
     """Return the source files that dvc.yaml names as dependencies of stages, sorted; for `tracked` see `code_hash`."""
-    described: dict[str, Any] = read_yaml(definition)["stages"]
+    described: dict[str, Any] = read_yaml(Path("dvc.yaml"))["stages"]
     named = {Path(dep) for stage in stages for dep in described[stage]["deps"] if dep.startswith("pipeline/")}
     files = _tracked(named) if tracked else set()
     files = files or {file for path in named for file in ([path] if path.is_file() else path.rglob("*"))}

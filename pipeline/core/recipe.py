@@ -16,7 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.naming import UNNAMED, Naming, Own
 from pipeline.core.sections import PHASES, Data, Network, Regularizer, Train
-from pipeline.core.types import Minutes, Name, Repeats, Section, Threads
+from pipeline.core.types import Minutes, Name, Repeats, Section, Threads, first_problem
 
 # The families of options that training reads; the other one is the data's. That of freezing is there for LoRA alone.
 TRAINED_BY = ("augmentation", "freeze", "attention", "head", "optimizer", "schedule", "regularizer")
@@ -119,6 +119,4 @@ class Recipe(TrainingSettings):
         except FileNotFoundError:
             raise InputError(f"{file}: no such file; `dvc repro` makes it") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InputError(f"{file}: {place}: {first['msg']}; `dvc repro -f validate` writes it again") from None
+            raise InputError(f"{file}: {first_problem(error)}; `dvc repro -f validate` writes it again") from None

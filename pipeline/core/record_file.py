@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, PlainSerializer, SerializerFunctionWrapHandl
 
 from pipeline.core.errors import AGAIN, InputError
 from pipeline.core.files import as_json
-from pipeline.core.types import Section
+from pipeline.core.types import Section, first_problem
 
 # Of all such files; another number where a key is added, dropped or means something else.
 FORMAT: Literal[4] = 4
@@ -54,9 +54,7 @@ class RecordFile(Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise InputError(f"{place}: {key}: {first['msg']}; {again}") from None
+            raise InputError(f"{place}: {first_problem(error)}; {again}") from None
 
     def dumped(self) -> str:
         """Return readable JSON, the same for the same values."""

@@ -1,13 +1,12 @@
 """The way to have a damaged output back: from DVC's cache, or anew where its object there is damaged too."""
 
 import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.core import lockfile, paths, shell
+from pipeline.core import dvc_cache, lockfile, paths, shell
 from pipeline.core.errors import AGAIN, InputError
 
 
@@ -48,24 +47,25 @@ def _objects(file: Path, sums: Path, outs: Sequence[Path], read: Callable[[Path]
     # The message of the damage must not be lost for want of a hint.
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [cache / md5[:2] / md5[2:] for md5 in contents]
+    return [dvc_cache.object_of(cache, md5) for md5 in contents]
 
 
 def _contents(file: Path, own: Path, hashes: dict[str, str], cache: Path) -> Iterator[str]:
     """Yield the MD5 that DVC knows a file by, if it knows it."""
     md5 = hashes.get(file.as_posix()) or hashes.get(own.as_posix())
-    if md5 and md5.endswith(".dir"):
-        entries = json.loads((cache / md5[:2] / md5[2:]).read_bytes())
-        yield from (entry["md5"] for entry in entries if entry["relpath"] == file.relative_to(own).as_posix())
+    if md5 and md5.endswith(dvc_cache.FOLDER):
+        listing = dvc_cache.listing(dvc_cache.object_of(cache, md5)) or {}
+        if (name := file.relative_to(own).as_posix()) in listing:
+            yield listing[name]
     elif md5:
         yield md5
 
 
 def _cache() -> Path:
-    """Return where DVC keeps its objects by their MD5, as its settings have it."""
+    """Return the folder of DVC's cache, as its settings have it."""
     done = subprocess.run((sys.executable, "-m", "dvc", "cache", "dir"), capture_output=True, text=True, check=False)
     place = done.stdout.strip()
-    return Path(place) / "files/md5" if place else paths.root() / ".dvc/cache/files/md5"
+    return Path(place) if place else paths.root() / ".dvc/cache"
 
 
 def _words(*places: Path) -> str:

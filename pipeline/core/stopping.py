@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Ctrl-C, a scheduler's or a shutdown's end, a terminal that closes, a scheduler's early warning.
@@ -60,34 +60,46 @@ class StopRequest:
 
 
 @contextmanager
+def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Have signals to stop come to a handler inside; those that are ignored stay so, as a terminal's end under `nohup`.
+
+    Outside the main thread, where Python has no signals, nothing is changed.
+
+    Args:
+        handler: takes the number of a signal, and the frame.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    taken = {number: earlier for number, earlier in before.items() if earlier != signal.SIG_IGN}
+    try:
+        for number in taken:
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, earlier in taken.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
 def noted() -> Iterator[StopRequest]:
     """Note the first signal to stop inside; a second one interrupts at once, as it would without.
 
-    What comes within ten seconds of another first signal than Ctrl-C is no second one. Outside the main thread, where
-    Python has no signals, nothing is noted.
+    What comes within ten seconds of another first signal than Ctrl-C is no second one. Outside the main thread nothing
+    is noted.
 
     Yields:
         The request, which a computation looks at between its steps.
     """
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-    # Under `nohup` the terminal may close.
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    taken = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
     def note(number: int, _frame: object) -> None:
         if not request.note(signal.Signals(number).name):
             raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in taken:
-        signal.signal(number, note)
-    try:
+    with handled(note):
         yield request
-    finally:
-        for number, handler in taken.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
 
 class Section(BaseModel):
@@ -11,13 +20,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a file that this program wrote: its key and what pydantic says of it."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def _number(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("a number is needed, not true or false")
     return value
 
 
-def _name(value: object) -> object:
+def as_text(value: object) -> object:
     """Return a whole number as text: YAML reads `freeze: 1` as a number, and names are text."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -28,7 +43,7 @@ def _odd(value: int) -> int:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_name), Field(min_length=1)]
+Name = Annotated[str, BeforeValidator(as_text), Field(min_length=1)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Positive = Annotated[Real, Field(gt=0)]

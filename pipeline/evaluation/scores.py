@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from pipeline.core.choices import Choice
 from pipeline.core.errors import InputError
 from pipeline.evaluation.predictions import BINS, FloatArray, IntArray, Predictions
+from pipeline.evaluation.uncertainty.arrays import check_finite
 
 # With at most this many classes, the actual one is always among the first five.
 TOP = 5
@@ -203,5 +204,4 @@ def _check(actual: IntArray, logits: FloatArray, classes: Sequence[str]) -> None
         raise ValueError(f"logits {logits.shape} do not fit {len(actual)} images of {len(classes)} classes")
     if actual.min() < 0 or actual.max() >= len(classes):
         raise ValueError(f"actual holds {actual.min()}..{actual.max()}, but there are {len(classes)} classes")
-    if bad := int((~np.isfinite(logits)).any(axis=1).sum()):
-        raise InputError(f"logits: not finite for {bad} of {len(logits)} images: training diverged; lower `lr`")
+    check_finite("logits", logits)

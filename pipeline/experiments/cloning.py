@@ -20,6 +20,8 @@ OF_ACCESS = ("GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "G
 GIVEN_UP_SECONDS = 20.0
 # Git's references of changes that were not committed, until no job of a cluster needs them.
 CHANGES = "refs/orbweaver/changes/"
+# Those of DVC's experiments: each has the commit that it was made from in two parts, and then its name.
+EXPERIMENTS = "refs/exps/??/*/*"
 # Of what git says where a disk is full; the system's own reason it leaves out.
 UNWRITTEN = ("unable to write", "cannot write", "could not write", "write error", "No space left on device")
 # A fetch that does not tidy up the user's repository besides.
@@ -79,6 +81,16 @@ def _check_commit(root: Path, commit: str) -> None:
         ) from None
 
 
+def experiments(root: Path) -> dict[str, str]:
+    """Return the commit of each of DVC's experiments, by its reference.
+
+    Raises:
+        InputError: where git does not answer, as outside a repository.
+    """
+    lines = git(root, "for-each-ref", "--format=%(refname) %(objectname)", EXPERIMENTS).splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines)
+
+
 def resolved(root: Path, revision: str) -> str | None:
     """Return the commit of a name: git's own, or a DVC experiment's; None where there is none.
 
@@ -86,11 +98,11 @@ def resolved(root: Path, revision: str) -> str | None:
         InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does.
     """
     try:
-        listed = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/??/*/*").splitlines()
+        listed = experiments(root)
     except InputError:
         return None
-    parts = (line.replace(" ", "/").split("/", 5) for line in listed)
-    by_origin = {first + rest: commit for commit, _, _, first, rest, name in parts if name == revision}
+    parts = ((commit, *reference.split("/", 4)[2:]) for reference, commit in listed.items())
+    by_origin = {first + rest: commit for commit, first, rest, name in parts if name == revision}
     if by_origin:
         return _one_of(root, revision, by_origin)
     try:

@@ -4,21 +4,16 @@ That takes DVC half a second for a revision, most of it to parse and check dvc.y
 plain form that dvc.yaml has here is left to it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core import lock_texts
 from pipeline.core.errors import InputError
 
-if TYPE_CHECKING:
-    from dvc_data.hashfile.db.local import LocalHashFileDB
-
 # The matrix and the variable in an output's path that dvc.yaml has, and where any other would begin.
 MATRIX, ITEM, VARIABLE = {"repeat": "${repeats}"}, "${item.repeat}", "${"
-FOLDER = ".dir"
 
 
 def hashes(definition: bytes, params: bytes, lock: bytes) -> dict[str, str]:
@@ -72,19 +67,6 @@ def _loaded(content: bytes) -> Any:
     return yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def object_of(cache: Path, md5: str) -> Path:
-    """Return the file that DVC's cache has of a hash, whether it is there or not."""
-    return cache / "files/md5" / md5[:2] / md5[2:]
-
-
-@lru_cache(maxsize=256)
-def listing(place: Path) -> dict[str, str] | None:
-    """Return the MD5 of each file of a folder in DVC's cache, by its path there; None where the cache lacks it."""
-    if not place.is_file():
-        return None
-    return {one["relpath"]: one["md5"] for one in json.loads(place.read_bytes())}
-
-
 def find(outputs: Mapping[str, str], path: Path) -> tuple[str, str] | None:
     """Return the MD5 of the output that a path is, or is in, and the path within; None if there is no such output."""
     place = PurePosixPath(path.as_posix())
@@ -94,13 +76,13 @@ def find(outputs: Mapping[str, str], path: Path) -> tuple[str, str] | None:
     return None
 
 
-def cache(root: Path, revision: str) -> "LocalHashFileDB":
-    """Return the cache that DVC has for a revision, by the settings of it and of the clone.
+def cache(root: Path, revision: str) -> Path | None:
+    """Return the folder of DVC's cache for a revision, by the settings of it and of the clone; None where it has none.
 
     Raises:
         DvcException: where these are not what DVC takes.
     """
     from dvc.api import DVCFileSystem
 
-    database: LocalHashFileDB = DVCFileSystem(str(root), rev=revision).repo.cache.local
-    return database
+    of_revision = DVCFileSystem(str(root), rev=revision).repo.cache
+    return None if of_revision.local is None else Path(of_revision.local_cache_dir)

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import git, paths
+from pipeline.core import dvc_cache, paths
 from pipeline.core.errors import InputError
-from pipeline.experiments import dvc_outputs
+from pipeline.experiments import cloning, dvc_outputs
 from pipeline.experiments.git_objects import objects
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
-    from dvc_data.hashfile.db.local import LocalHashFileDB
 
 DEFINITION, CONFIG = Path("dvc.yaml"), Path(".dvc/config")
 # By the clone and its revision's settings of DVC: opening it takes as long as reading a hundred revisions.
-_caches: "dict[tuple[Path, bytes | None], LocalHashFileDB | None]" = {}
+_caches: dict[tuple[Path, bytes | None], Path | None] = {}
 
 
 class Revision:
@@ -57,7 +56,7 @@ class Revision:
         return dvc_outputs.hashes(*whole) if len(whole) == len(parts) else {}
 
     @cached_property
-    def _cache(self) -> "LocalHashFileDB | None":
+    def _cache(self) -> Path | None:
         from dvc.exceptions import DvcException
 
         place = (self._root.resolve(), self._in_git(CONFIG))
@@ -73,11 +72,11 @@ class Revision:
         return opened.read(self._revision, path) if opened else None
 
     def _cached(self, md5: str) -> Path | None:
-        return Path(self._cache.oid_to_path(md5)) if self._cache else None  # type: ignore[no-untyped-call]
+        return dvc_cache.object_of(self._cache, md5) if self._cache else None
 
     def _listing(self, md5: str) -> dict[str, str] | None:
-        place = self._cached(md5) if md5.endswith(dvc_outputs.FOLDER) else None
-        return dvc_outputs.listing(place) if place else None
+        place = self._cached(md5) if md5.endswith(dvc_cache.FOLDER) else None
+        return dvc_cache.listing(place) if place else None
 
     def _at_hand(self, path: Path) -> bytes | None:
         """Return the bytes of a file that git or DVC's cache has; None where DVC itself is to be asked.
@@ -99,7 +98,7 @@ class Revision:
                 raise _not_there(path)
             md5 = listing[within]
         place = self._cached(md5)
-        return place.read_bytes() if place and place.is_file() and not md5.endswith(dvc_outputs.FOLDER) else None
+        return place.read_bytes() if place and place.is_file() and not md5.endswith(dvc_cache.FOLDER) else None
 
     def read(self, path: Path) -> bytes:
         """Return the file's bytes, as `tracking.Files` has it."""
@@ -156,6 +155,9 @@ def results(root: Path, revision: str, name: str) -> tracking.Results:
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:
-    """Return the revision of each of DVC's experiments, by name."""
-    lines = git.lines(root, "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", "refs/exps/??/*/*")
-    return [(name, revision) for revision, name in (line.split(" ", 1) for line in lines)]
+    """Return the name and the revision of each of DVC's experiments; none where git does not answer."""
+    try:
+        listed = cloning.experiments(root)
+    except (InputError, FileNotFoundError):
+        return []
+    return [(reference.split("/", 4)[-1], revision) for reference, revision in listed.items()]

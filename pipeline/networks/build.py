@@ -18,6 +18,9 @@ from pipeline.networks.heads.table import HEADS, Head
 from pipeline.networks.insertion import insert, shapes
 from pipeline.networks.network import Network
 
+# Of layers that do not fit, in a message.
+NAMES_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -241,6 +244,6 @@ def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor]
         )
 
 
-def _abbreviate(names: list[str], limit: int = 3) -> str:
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest
+def _abbreviate(names: list[str]) -> str:
+    rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + rest

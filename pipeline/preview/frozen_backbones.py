@@ -10,10 +10,10 @@ from pipeline.bank import bank, price
 from pipeline.bank.bank import Result
 from pipeline.bank.features import Frozen
 from pipeline.config import Resolved
-from pipeline.config.choices import AUTO
 from pipeline.core import paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.networks.backbones import table
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.preview import at_hand

@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import click
 
 from pipeline import config
 from pipeline.config import Resolved
-from pipeline.config.choices import AUTO, AXES
+from pipeline.config.choices import AXES
 from pipeline.core import paths, validation_messages, yaml_limits
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.shortening import cut
 from pipeline.datasets.collect import sets
 
@@ -24,14 +25,6 @@ FOLLOWED = ("${", "???")
 QUOTED = "KEY=VALUE is needed, and quotes around a value with signs in it, such as \"folder='/my photos'\""
 # The axes that images follow from; the others are of the network and its training.
 OF_IMAGES = ("data", "image_size")
-# Of the commands that take settings as DVC's own command does.
-option = click.option(
-    "-S",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set a key of params.yaml, as in `dvc exp run`; repeatable.",
-)
 # A key without signs of DVC's grammar.
 PLAIN_KEY = re.compile(r"[\w.]+")
 # A key of a recipe, in a word after -S without a sign in front.
@@ -49,6 +42,17 @@ class UnknownKeyError(InputError):
     def __init__(self, message: str, key: str, hint: str) -> None:
         super().__init__(message)
         self.key, self.hint = key, hint
+
+
+def option(
+    text: str = "Set a key of params.yaml, as in `dvc exp run`; repeatable.",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator for the option of the commands that take settings as DVC's own command does.
+
+    Args:
+        text: its help.
+    """
+    return click.option("-S", "--set", "sets", multiple=True, metavar="KEY=VALUE", help=text)
 
 
 def read(overrides: Sequence[str]) -> Resolved:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from pipeline.config import Resolved
-from pipeline.config.choices import AUTO
 from pipeline.core import cpu_instructions, paths, seeding
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import PHASES
 from pipeline.datasets.collect import bringing, hashable, sets

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.core import git, lockfile, paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.files import parse_yaml, read_yaml
+from pipeline.core.shortening import cut
 from pipeline.core.yaml_limits import CONFLICT
 from pipeline.experiments import cloning
 from pipeline.recovery import leftovers, stashes
@@ -189,14 +190,11 @@ def _differing(root: Path, before: bytes) -> str:
         now = then = None
     if not isinstance(now, dict) or not isinstance(then, dict):
         return f"{paths.PARAMS} half written"
-    changes = [f"{key}: {_short(now[key])} (was {_short(then.get(key))})" for key in now if now[key] != then.get(key)]
+    differing = [key for key in now if now[key] != then.get(key)]
+    changes = [f"{key}: {cut(str(now[key]), 30)} (was {cut(str(then.get(key)), 30)})" for key in differing]
     if not changes:
         return f"{paths.PARAMS} as committed, without your changes"
     return f"{', '.join(changes)} in {paths.PARAMS}"
-
-
-def _short(value: object) -> str:
-    return str(value) if len(str(value)) <= 30 else f"{str(value)[:30]}..."
 
 
 def _is_detached_by_dvc(root: Path) -> bool:

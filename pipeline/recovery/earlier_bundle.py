@@ -5,9 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.core import lockfile, paths
+from pipeline.core import dvc_cache, lockfile, paths
 from pipeline.core.errors import InputError
-from pipeline.experiments import dvc_outputs
 from pipeline.recovery.leftovers import TEMPORARY, Leftover
 
 STAGE = "bundle"
@@ -66,9 +65,9 @@ def _is_cached(root: Path) -> bool:
         stages = lockfile.stages((root / LOCK).read_bytes())
         md5 = dict(lockfile.outputs(stages))[paths.BUNDLE.as_posix()]
         with Repo(str(root)) as repo:
-            place = repo.cache.local.oid_to_path
-            files = dvc_outputs.listing(Path(place(md5)))
-            return files is not None and all(Path(place(one)).is_file() for one in files.values())
+            cache = Path(repo.cache.local_cache_dir)
+        files = dvc_cache.listing(dvc_cache.object_of(cache, md5))
+        return files is not None and all(dvc_cache.object_of(cache, one).is_file() for one in files.values())
     except (OSError, InputError, LookupError, ValueError, DvcException):
         return False
 

@@ -17,7 +17,6 @@ from pipeline.core import git, paths
 from pipeline.experiments import cloning
 from pipeline.recovery import cut_experiments, leftovers, stashes
 from pipeline.recovery.leftovers import Leftover
-from pipeline.running import cell_clones
 
 SHOWN = 3
 # What DVC notes where it ends and HEAD was on no branch when it began.
@@ -142,7 +141,7 @@ def _change(root: Path, commit: str, path: str, experiments: Sequence[str]) -> C
     )
     of_dvc = {None, b"", before, then, *(stashes.content(root, experiment, path) for experiment in experiments)}
     if git.lines(root, "rev-parse", "HEAD") == git.lines(root, "rev-parse", f"{commit}^"):
-        newest = ("--sort=-committerdate", "--count=1", "--format=%(objectname)", cell_clones.EXPERIMENTS)
+        newest = ("--sort=-committerdate", "--count=1", "--format=%(objectname)", cloning.EXPERIMENTS)
         of_dvc |= {stashes.content(root, last, path) for last in git.lines(root, "for-each-ref", *newest)}
     if now in of_dvc or path in WRITTEN_BY_STAGES:
         return Change(path, then, clashes=False)

@@ -13,13 +13,17 @@ from PIL import Image
 
 from pipeline.core import percents
 from pipeline.core.shell import IN_SENTENCE
+from pipeline.reporting.signs import NO_BREAK
 
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
 
 
 def environment(*folders: Path) -> Environment:
-    """Return the template engine for a page that needs nothing beside it.
+    r"""Return the template engine for a page that needs nothing beside it.
+
+    >>> environment().from_string("{{ 0.9 | number }}, {{ 0.9 | percent }}").render()
+    '90.0, 90.0\xa0%'
 
     Args:
         folders: where templates are looked for, in this order.
@@ -31,14 +35,19 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail, "percent": percents.number}
-    made.filters["commands"] = _commands
+    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail}
+    made.filters |= {"number": percents.number, "percent": _percent, "commands": _commands}
     return made
 
 
 def _commands(sentence: str) -> Markup:
     """Return a sentence whose commands in backticks are set as code."""
     return Markup(IN_SENTENCE.sub(r"<code>\1</code>", str(escape(sentence))))
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent with its unit, on one line."""
+    return f"{percents.number(share)}{NO_BREAK}%"
 
 
 def _svg(content: bytes) -> str:

@@ -1,10 +1,7 @@
 """One self-contained HTML page, and a short Markdown summary, with the answer first."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment
 
 from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
@@ -38,20 +35,9 @@ def page(
     material: Material, charts: Mapping[str, Picture], explanations: Explanations, maps: Sequence[FeatureMaps]
 ) -> str:
     """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
-    template = environment(TEMPLATES).get_template("page.html")
+    template = markup.environment(TEMPLATES).get_template("page.html")
     sections = _sections(material) | {"inside": _inside(material.repeats[0], explanations, maps)} | _captions(material)
     return template.render(charts=charts, material=material, **_answer(material), **sections)
-
-
-def environment(*folders: Path) -> Environment:
-    """Return the template engine of a report and of what resembles it.
-
-    Args:
-        folders: where templates are looked for, in this order.
-    """
-    made = markup.environment(*folders)
-    made.filters["percent"] = tables.percent
-    return made
 
 
 def _answer(material: Material) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.core import percents
+from pipeline.core.markdown import escaped
 from pipeline.core.records import Operations
 from pipeline.core.shell import IN_SENTENCE
 from pipeline.evaluation.compare.repeats import Repeat
@@ -22,8 +22,6 @@ from pipeline.reporting.aggregate import (
 )
 from pipeline.reporting.confidence_intervals import intervals
 from pipeline.reporting.signs import DASH, NO_BREAK
-
-_MARKED = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
 class Table(NamedTuple):
@@ -54,7 +52,7 @@ def literal(text: str) -> str:
     a\_b \<i\>: `dvc repro a_b`
     """
     texts_and_commands = enumerate(IN_SENTENCE.split(" ".join(text.splitlines())))
-    return "".join(f"`{part}`" if place % 2 else _MARKED.sub(r"\\\1", part) for place, part in texts_and_commands)
+    return "".join(f"`{part}`" if place % 2 else escaped(part) for place, part in texts_and_commands)
 
 
 def percent(part: float, digits: int = 1) -> str:
@@ -66,14 +64,14 @@ def percent(part: float, digits: int = 1) -> str:
     return f"{percents.number(part, digits)}{NO_BREAK}%"
 
 
-def percent_spread(spread: Spread, digits: int = 1) -> str:
+def percent_spread(spread: Spread) -> str:
     """Return mean and standard deviation in percent; the mean alone if there is no deviation.
 
     >>> percent_spread(Spread(0.9, 0.012, low=0.8, high=1.0, n=3)).replace(NO_BREAK, " ")
     '90.0 % ± 1.2'
     """
-    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.{digits}f}"
-    return percent(spread.mean, digits) + sd
+    sd = "" if spread.sd is None else f" ± {100 * spread.sd:.1f}"
+    return percent(spread.mean) + sd
 
 
 def score_spread(spread: Spread, row: Score) -> str:

@@ -23,7 +23,6 @@ from pipeline.experiments import cloning, dvc_config
 from pipeline.running import lost_outputs, own_files
 
 PLACE = Path(".dvc/tmp/cells")
-EXPERIMENTS = "refs/exps/??/*/*"
 LOOK_EVERY = 0.2
 # Seconds that what a killed study has left is given to end, as it does by itself, and then after each signal.
 PATIENCE = 45.0
@@ -114,9 +113,8 @@ def bring_back(root: Path, name: str) -> None:
 
 def fetch(root: Path, clone: Path) -> None:
     """Fetch the experiments of a clone that are not here."""
-    here = set(cloning.git(root, "for-each-ref", "--format=%(refname)", EXPERIMENTS).split())
-    there = cloning.git(clone, "for-each-ref", "--format=%(refname)", EXPERIMENTS).split()
-    if new := [f"{ref}:{ref}" for ref in there if ref not in here]:
+    here = cloning.experiments(root)
+    if new := [f"{ref}:{ref}" for ref in cloning.experiments(clone) if ref not in here]:
         options = ("--quiet", "--no-tags", "--no-write-fetch-head")
         cloning.git(root, *cloning.NO_MAINTENANCE, "fetch", *options, str(clone), *new)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from pipeline.core.recipe import Recipe
 from pipeline.running import cell_clones, cells, driving, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.driving import Ended
-from pipeline.running.executors import table
 from pipeline.running.executors.contract import Executor, Prepared, Request, Task
 from pipeline.running.executors.interrupts import StillEndingError
-from pipeline.running.executors.table import EXECUTORS
 from pipeline.running.remotes import IncompleteError, Remotes, named_remotes
 
 STATE = Path(".dvc/tmp/studies")
+# By their words after --on, modules with a function `prepare`.
+EXECUTORS = {"local": "pipeline.running.executors.local", "slurm": "pipeline.running.executors.slurm"}
 on = click.option("--on", type=click.Choice(list(EXECUTORS)), default="local", show_default=True, help="Where to run.")
 
 
@@ -50,7 +51,8 @@ def prepare(
     Raises:
         InputError: where it cannot run them.
     """
-    return table.prepare(on, Request(study, recipes, sets, jobs, STATE / study, detach))
+    make: Callable[[Request], Prepared] = import_module(EXECUTORS[on]).prepare
+    return make(Request(study, recipes, sets, jobs, STATE / study, detach))
 
 
 def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> list[Ended]:

@@ -14,6 +14,7 @@ from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.overrides import overridden_key, override
 from pipeline.datasets.collect import bringing
+from pipeline.experiments import cloning
 from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import edits, own_files
@@ -27,7 +28,7 @@ EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
 # What a message advises to set.
 ADDED = re.compile(r"add -S ([\w.]+)=([^\s,;]+)")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
-RESULTS = ("refs/exps/??/*/*", "refs/orbweaver/reproduced/*")
+RESULTS = (cloning.EXPERIMENTS, "refs/orbweaver/reproduced/*")
 
 
 class Cell(NamedTuple):

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 
 from pipeline.config import Resolved
 from pipeline.config.changes import changes
-from pipeline.config.choices import AUTO
 from pipeline.core import paths, provenance
+from pipeline.core.naming import AUTO
 from pipeline.core.overrides import override
 from pipeline.preview.overriding import places
 from pipeline.studies.set_for_all import is_in

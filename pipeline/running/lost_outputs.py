@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from pipeline.core import lock_texts, lockfile, paths
-from pipeline.experiments.dvc_outputs import FOLDER, object_of
+from pipeline.core.dvc_cache import FOLDER, object_of
 
 Has = Callable[[str], bool]
 
@@ -65,4 +63,4 @@ def forget(project: Path, has: Has) -> None:
     content = file.read_bytes()
     if gone := lost(content, has):
         left = {name: stage for name, stage in lockfile.stages(content).items() if name not in gone}
-        file.write_text(yaml.safe_dump({"schema": "2.0", "stages": left}, sort_keys=False), encoding="utf-8")
+        file.write_text(lock_texts.text(left), encoding="utf-8")

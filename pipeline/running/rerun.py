@@ -7,8 +7,8 @@ import click
 import yaml
 
 from pipeline import tracking
-from pipeline.core import paths
-from pipeline.experiments import cloning, differences, dvc_config, dvc_outputs
+from pipeline.core import dvc_cache, lock_texts, paths
+from pipeline.experiments import cloning, differences, dvc_config
 from pipeline.running import cell_clones
 from pipeline.tracking import RunOrigin
 
@@ -42,7 +42,7 @@ def made_again(root: Path, project: Path, recorded: RunOrigin, *, reuse_data: bo
     if reuse_data:
         dvc_config.set_local(project, {"cache": {"dir": str(cell_clones.cache_of(root))}})
         stages = {name: stage for name, stage in recorded.stages.items() if name.partition("@")[0] in DATA_STAGES}
-        (project / paths.LOCK).write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}), encoding="utf-8")
+        (project / paths.LOCK).write_text(lock_texts.text(stages), encoding="utf-8")
         cloning.run_dvc(project, "repro", *DATA_STAGES)
         cloning.run_dvc(project, "repro", "--force", "--single-item", *LATER_STAGES)
     else:
@@ -99,6 +99,6 @@ def where(output: differences.Output, root: Path, project: Path) -> str:
 
 def listing(root: Path, md5: str | None) -> dict[str, str]:
     """Return the files of a folder as DVC keeps them; none where its cache lacks them."""
-    if not md5 or not md5.endswith(".dir"):
+    if not md5 or not md5.endswith(dvc_cache.FOLDER):
         return {}
-    return dvc_outputs.listing(dvc_outputs.object_of(cell_clones.cache_of(root), md5)) or {}
+    return dvc_cache.listing(dvc_cache.object_of(cell_clones.cache_of(root), md5)) or {}

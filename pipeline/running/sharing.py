@@ -17,7 +17,6 @@ from pipeline.experiments import cloning, dvc_config
 from pipeline.running import cells, lost_outputs
 from pipeline.running.remotes import IncompleteError, Remotes, git, opened
 
-EXPERIMENTS = "refs/exps/*"
 # An empty file in DVC's remote, which each node writes before it trains.
 CHECK = "orbweaver-check"
 
@@ -25,7 +24,7 @@ CHECK = "orbweaver-check"
 def there(remotes: Remotes) -> dict[str, tuple[str, str]]:
     """Return the reference and the commit of every experiment of a study in git's remote, by key."""
     by_key = {}
-    for line in git(Path.cwd(), remotes, "ls-remote", "--refs", remotes.git, EXPERIMENTS).splitlines():
+    for line in git(Path.cwd(), remotes, "ls-remote", "--refs", remotes.git, cloning.EXPERIMENTS).splitlines():
         commit, _, reference = line.partition("\t")
         if match := cells.EXPERIMENT.search(reference):
             by_key[match[1]] = (reference, commit)
@@ -97,8 +96,11 @@ def give(root: Path, remotes: Remotes, keys: Collection[str], *, run_cache: bool
         IncompleteError: for the first whose data is not here, after all others have gone.
     """
     shared = there(remotes)
-    named = cloning.git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/??/*/*").splitlines()
-    here = {match[1]: line.split(" ", 1) for line in named if (match := cells.EXPERIMENT.search(line))}
+    here = {
+        match[1]: (commit, reference)
+        for reference, commit in cloning.experiments(root).items()
+        if (match := cells.EXPERIMENT.search(reference))
+    }
     new = {key: here[key] for key in keys if key in here and key not in shared}
     lacking = []
     for key, (commit, reference) in tqdm(new.items(), "to the remotes", unit=" cells", disable=None if new else True):

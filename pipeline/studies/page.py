@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from pipeline.core.counting import counted
 from pipeline.evaluation.compare import machines, pairs
 from pipeline.reporting import markup
-from pipeline.reporting import page as report
 from pipeline.reporting.pictures import Picture
 from pipeline.reporting.tables import Table, literal, markdown
 from pipeline.studies import charts, results, tables
@@ -159,7 +158,7 @@ def _of(group: Group, compared: Differences) -> str:
 
 def page(values: Mapping[str, Any]) -> str:
     """Return the whole page: no script, nothing loaded from elsewhere, every image inside."""
-    template = report.environment(TEMPLATES, markup.TEMPLATES).get_template("study.html")
+    template = markup.environment(TEMPLATES, markup.TEMPLATES).get_template("study.html")
     return template.render(**values)
 
 

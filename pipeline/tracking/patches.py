@@ -6,9 +6,11 @@ A line of code that only looks like one hides its changes too; they stay in metr
 import re
 
 from pipeline.core import paths
+from pipeline.datasets.collect import left_out
 
 OWN_PLACES = frozenset(path.as_posix() for path in (paths.OWN_FOLDER, paths.NO_ARCHIVE, paths.NO_WEIGHTS_FILE))
-IMAGES = "jpe?g|jfif|png|webp|tiff?|bmp|gif|p[gp]m|avif|jp2|hei[cf]|dng|cr[23]|nef|arw|raf|orf|rw2|dcm|svs|ndpi"
+# Of those that a set may have, and of scanners in clinics.
+_IMAGES = "|".join(sorted({ending.removeprefix(".") for ending in left_out.PICTURES - {""}} | {"dcm", "svs", "ndpi"}))
 # Files of which any line may be a place, a secret or an image's name.
 _FILES = re.compile(
     r"(?:^|/)(?:\.dvc/config(?:\.local)?|where\.yaml|[^/]*\.(?:env|pem|key|csv|tsv|jsonl|xlsx?))$", re.IGNORECASE
@@ -24,7 +26,7 @@ _TELLING = re.compile(
         (
             "^GIT binary patch$",
             # The name of an image, not an ending alone.
-            rf"[^\s\"'`*{{}}/\\.]\.(?:{IMAGES})(?![\w-])",
+            rf"[^\s\"'`*{{}}/\\.]\.(?:{_IMAGES})(?![\w-])",
             # A URL, and an address such as me@host:place.
             r"\b[a-z][a-z0-9+.-]*://",
             r"[\w.-]+@[\w-]+[.:][\w~/]",

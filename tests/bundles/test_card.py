@@ -41,6 +41,13 @@ def test_without_a_score_of_its_own_it_says_so_and_no_metadata_hold_the_repeats_
     assert "| accuracy | 85.0 % | 75.0 % to 95.0 % |" in text
 
 
+def test_the_name_of_a_class_reads_as_it_is() -> None:
+    text = card.text(replace(REPEAT, classes=("Araneus (female)", "a &lt; b", "~~x~~ $y$")))
+    assert "Araneus (female)" in text
+    assert r"a \&lt; b" in text
+    assert r"\~\~x\~\~ \$y\$" in text
+
+
 def test_scores_are_those_of_the_description() -> None:
     text = card.text(REPEAT)
     assert "On 27 test images that were not used to train this network or to select an epoch." in text
@@ -111,7 +118,7 @@ def test_names_from_outside_break_neither_the_tables_nor_the_metadata() -> None:
     name = "<b>a|b</b>\n# `x` [y](z) ---"
     said = replace(REPEAT, classes=(name, "dog"), origin=replace(ORIGIN, data_set=name, weights_origin=name))
     text = card.text(said)
-    shown = r"\<b\>a\|b\</b\> \# \`x\` \[y\]\(z\) ---"
+    shown = r"\<b\>a\|b\</b\> \# \`x\` \[y\](z) ---"
     assert shown in text
     assert f"| pre-trained weights | {shown} |" in text
     assert name.splitlines()[0] not in text.split("\n---\n", 1)[1]

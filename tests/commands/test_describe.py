@@ -27,6 +27,11 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outlook, "measured", lambda *_: [])
 
 
+@pytest.mark.parametrize("words", [["bank"], ["describe"], ["doctor"], ["advise"], ["study", "show"], ["study", "run"]])
+def test_each_command_that_takes_settings_takes_them_by_the_same_words(words: list[str]) -> None:
+    assert "-S, --set KEY=VALUE" in CliRunner().invoke(orbweaver, [*words, "--help"]).output
+
+
 @pytest.mark.parametrize(
     ("strategy", "trainable", "frozen"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.core import digests, paths, restoring
+from pipeline.core import digests, dvc_cache, paths, restoring
 from pipeline.core.errors import InputError
 
 FOLDER, SPLIT = Path("data/packed"), paths.split_file(1)
@@ -16,7 +16,7 @@ FOLDER, SPLIT = Path("data/packed"), paths.split_file(1)
 def stored(cache: Path, content: bytes, suffix: str = "") -> str:
     """Put an object into the cache; gives the name by which dvc.lock has it."""
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
-    place = cache / md5[:2] / md5[2:]
+    place = dvc_cache.object_of(cache, md5)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content)
     return md5
@@ -26,7 +26,7 @@ def stored(cache: Path, content: bytes, suffix: str = "") -> str:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder and a file as stages leave them, in a cache and in dvc.lock."""
     monkeypatch.chdir(tmp_path)
-    cache = tmp_path / "cache of it/files/md5"
+    cache = tmp_path / "cache of it"
     monkeypatch.setattr(restoring, "_cache", lambda: cache)
     for file in (FOLDER / "images.npy", SPLIT):
         file.parent.mkdir(parents=True)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.prepared import groups, splits
 from pipeline.datasets.prepared.groups import grouped
 from pipeline.datasets.prepared.leaks import Leak, check, leaks, note, rejections
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Rejected, Row
-from pipeline.datasets.prepared.splits import PerClass
 
 
 def _row(path: str, group: str = "", part: str = "") -> Row:
@@ -157,7 +157,7 @@ def test_a_class_of_a_single_group_is_refused():
 
 
 def test_numbers_by_class_refuse_groups_of_two_classes():
-    wanted = PerClass(2, 2, 0)
+    wanted = PerClass(train=2, test=2, val=0)
     with pytest.raises(InputError, match=r"the group 'site 0' is of 'a' and 'b'; divide by fractions, -S \S+=none$"):
         _split(_sites(9), per_class=wanted)
     rows = [_row(f"{label}/{n}", f"{label} {n // 2}") for label in "ab" for n in range(8)]

@@ -10,6 +10,7 @@ from PIL import Image
 from serving import serving
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect import bringing, published, sets
 from pipeline.datasets.collect.dataset import Request
 from pipeline.datasets.collect.sources import lists, matlab
@@ -18,7 +19,7 @@ from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.decoding import parallel
 from pipeline.datasets.prepared.manifest import Assigned, Row
 from pipeline.datasets.prepared.published_counts import comparison_lines
-from pipeline.datasets.prepared.splits import PerClass, split
+from pipeline.datasets.prepared.splits import split
 
 NAMES = (
     "synthetic folder spiders cub200 dogs cars caltech256_30 caltech256_60 mit67 cifar10 cifar100 cifar100_few "

@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.prepared.manifest import Alike, Row
-from pipeline.datasets.prepared.splits import PerClass, split
+from pipeline.datasets.prepared.splits import split
 
 
 def _row(path: str, *, image: str = "", part: str = "") -> Row:
@@ -136,7 +137,9 @@ def test_validation_is_carved_out_of_an_own_training_part():
 
 def _counted(rows, *, train=3, test=2, count_val=0, **options):
     return split(
-        rows, **{"test": 0.3, "val": 0.0, "seed": 0, "repeat": 1} | options, per_class=PerClass(train, test, count_val)
+        rows,
+        **{"test": 0.3, "val": 0.0, "seed": 0, "repeat": 1} | options,
+        per_class=PerClass(train=train, test=test, val=count_val),
     )
 
 
@@ -254,7 +257,10 @@ def test_a_group_of_near_duplicates_stays_together_as_copies_do(seed):
     groups = _alike(("a/0000", "a/0007", "b/0003"), ("b/0010", "b/0011"))
     copied = {"a/0007": "a/0000", "b/0003": "a/0000", "b/0011": "b/0010"}
     same = [row._replace(sha256=copied.get(row.path, row.sha256)) for row in rows]
-    for options in ({"test": 0.3, "val": 0.2}, {"test": 0.3, "val": 0.0, "per_class": PerClass(4, 4, 2)}):
+    for options in (
+        {"test": 0.3, "val": 0.2},
+        {"test": 0.3, "val": 0.0, "per_class": PerClass(train=4, test=4, val=2)},
+    ):
         assert split(rows, seed=seed, repeat=1, alike=groups, **options) == split(same, seed=seed, repeat=1, **options)
 
 

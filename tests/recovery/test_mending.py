@@ -17,7 +17,7 @@ from scmrepo.git import Git
 
 from pipeline.commands import doctor, file_systems
 from pipeline.core.errors import InputError
-from pipeline.recovery import leftovers, mending
+from pipeline.recovery import cut_experiments, leftovers, mending
 
 # Above what any system gives.
 DEAD = 2**22 + 1
@@ -442,3 +442,9 @@ def test_a_place_where_dvcs_queue_fails_is_told(tmp_path: Path) -> None:
 def test_a_file_system_of_ones_own_is_not(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: [Mount(Path("/"), "nfs"), Mount(tmp_path, kind)])
     assert list(file_systems.shared(tmp_path, tmp_path / "mlflow.db")) == []
+
+
+def test_both_ends_of_a_long_value_are_in_the_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"folder: /a/{'x' * 40}/cats\n", encoding="utf-8")
+    line = cut_experiments._differing(tmp_path, b"folder: data/own\n")
+    assert line == f"folder: /a/{'x' * 10}...{'x' * 8}/cats (48 characters) (was data/own) in params.yaml"

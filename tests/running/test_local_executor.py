@@ -15,7 +15,7 @@ import tiny
 from pipeline.core import seeding
 from pipeline.core.errors import InputError
 from pipeline.running import cell_clones, driving
-from pipeline.running.executors import gpus, local, logs, table
+from pipeline.running.executors import gpus, local, logs
 from pipeline.running.executors.contract import Prepared, Request, State, Task
 
 EIGHT = [f"GPU-{number}" for number in range(8)]
@@ -35,7 +35,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
 
 def prepared(*, jobs: int | None = None, sets: tuple[str, ...] = (), **settings: object) -> Prepared:
     recipe = tiny.experiment().model_copy(update={"device": "auto", "threads": "auto"} | settings)
-    return table.prepare("local", Request("mine", [recipe], sets, jobs, Path("logs")))
+    return local.prepare(Request("mine", [recipe], sets, jobs, Path("logs")))
 
 
 @pytest.mark.parametrize(

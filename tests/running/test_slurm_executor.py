@@ -18,7 +18,7 @@ from slurm_stand_ins import Cluster, tasks
 from pipeline.commands import orbweaver, worker
 from pipeline.core.errors import InputError
 from pipeline.running import driving
-from pipeline.running.executors import job_states, scheduler, slurm, table, where
+from pipeline.running.executors import job_states, local, scheduler, slurm, where
 from pipeline.running.executors.contract import Request, State, Task
 from pipeline.running.executors.jobs import Job
 from pipeline.running.executors.slurm import Slurm
@@ -504,17 +504,17 @@ def test_device_and_threads_are_definite_before_anything_is_submitted(
     tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, monkeypatch, gres="gpu:1")
-    assert table.prepare("slurm", request()).words == ("device=cuda", "threads=2")
-    assert table.prepare("slurm", request("threads=4", threads=4)).words == ("device=cuda",)
+    assert slurm.prepare(request()).words == ("device=cuda", "threads=2")
+    assert slurm.prepare(request("threads=4", threads=4)).words == ("device=cuda",)
     with pytest.raises(InputError, match="-S threads=auto: each node would choose its own"):
-        table.prepare("slurm", request("threads=auto"))
+        slurm.prepare(request("threads=auto"))
     two = request()._replace(recipes=[*request().recipes, *request(threads=3).recipes])
     with pytest.raises(InputError, match="threads: auto in some cells, and a value in others"):
-        table.prepare("slurm", two)
+        slurm.prepare(two)
     written(tmp_path, monkeypatch)
     with pytest.raises(InputError, match=r"where.yaml: slurm.device: auto needs a GPU in gres"):
-        table.prepare("slurm", request())
-    assert table.prepare("slurm", request("device=cpu", device="cpu")).words == ("threads=2",)
+        slurm.prepare(request())
+    assert slurm.prepare(request("device=cpu", device="cpu")).words == ("threads=2",)
 
 
 def test_without_sbatch_or_where_yaml_the_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,12 +522,12 @@ def test_without_sbatch_or_where_yaml_the_line_says_what_to_do(tmp_path: Path, m
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         with pytest.raises(InputError, match="--on slurm: sbatch: not on the PATH; run this on a login node"):
-            table.prepare("slurm", request())
+            slurm.prepare(request())
     monkeypatch.setattr(scheduler, "check", lambda: None)
     with pytest.raises(InputError, match=r"where.yaml: no such file; `orbweaver study where --init` writes one"):
-        table.prepare("slurm", request())
+        slurm.prepare(request())
     with pytest.raises(InputError, match="--detach: cells on this machine end with the command"):
-        table.prepare("local", request()._replace(detach=True))
+        local.prepare(request()._replace(detach=True))
 
 
 def test_the_where_yaml_that_is_written_is_one_and_is_never_written_over(

@@ -19,6 +19,7 @@ from serving import Server, serving
 from pipeline.config import choices
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect import sets
 from pipeline.datasets.collect.published import described
 from pipeline.datasets.decoding import parallel
@@ -26,7 +27,6 @@ from pipeline.datasets.download.cache import CACHE_VARIABLE
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 from pipeline.datasets.prepared.packed import Packed
-from pipeline.datasets.prepared.splits import PerClass
 from pipeline.preview import overriding
 from pipeline.stages import collect, preprocess, split, validate
 

@@ -10,11 +10,12 @@ import tiny
 
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.sets import SETS
 from pipeline.datasets.prepared import manifest
 from pipeline.datasets.prepared.groups import grouped
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
-from pipeline.datasets.prepared.splits import PerClass, split
+from pipeline.datasets.prepared.splits import split
 from pipeline.stages.split import main
 
 ROWS = [Row(f"{label}/{n:02}", label, "", 1, f"{label}{n}", 1, 1, "RGB", "") for label in "ab" for n in range(20)]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline import tracking
 from pipeline.core import digests
+from pipeline.datasets.collect import left_out
 from pipeline.tracking import labels, privacy
 
 HERE = tracking.Folder(Path())
@@ -70,6 +71,12 @@ SOURCE, STUDY, NOTES = "pipeline/training/loop.py", "studies/mine.yaml", "docs/n
 @pytest.mark.parametrize("sign", ["+", "-", " "])
 def test_a_place_an_address_a_secret_or_an_images_name_in_any_file_hides_the_changes(file, line, sign):
     assert privacy.changes(changed(file, "+x", f"{sign}{line}")) is None
+
+
+@pytest.mark.parametrize("ending", [*sorted(left_out.PICTURES - {""}), ".dcm", ".svs", ".ndpi"])
+def test_the_name_of_a_picture_of_any_kind_hides_the_changes(ending):
+    assert privacy.changes(changed(NOTES, f"+patient_smith{ending}, left eye")) is None
+    assert privacy.changes(changed(NOTES, f"+patient_smith{ending.upper()}")) is None
 
 
 @pytest.mark.parametrize(

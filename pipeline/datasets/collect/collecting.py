@@ -2,7 +2,6 @@
 
 import errno
 import functools
-import hashlib
 import itertools
 import shutil
 from collections import defaultdict
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from PIL import Image
 from tqdm import tqdm
 
+from pipeline.core import digests
 from pipeline.core.errors import InputError
 from pipeline.core.space import check_room
 from pipeline.datasets.collect import left_out
@@ -186,9 +186,7 @@ def _bring(target: Path, file: ImageFile) -> Row | Rejected:
 
 def _row(file: ImageFile, loaded: images.Loaded, place: Path) -> Row:
     """Return the row of an image whose bytes are at `place`."""
-    with place.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    size = place.stat().st_size
+    sha256, size = digests.sha256(place), place.stat().st_size
     width, height = loaded.image.size
     return Row(file.path, file.label, file.part, size, sha256, width, height, loaded.mode, loaded.note, file.group)
 

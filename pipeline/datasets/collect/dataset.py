@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.core.choices import Choice
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
-from pipeline.datasets.prepared.splits import PerClass
 
 if TYPE_CHECKING:
     import numpy as np

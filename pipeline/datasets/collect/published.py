@@ -121,7 +121,7 @@ def described(name: str) -> dict[str, Any] | None:
 
     Returns:
         `home`, `terms`, `citation`, `official`, `paper` and `known_overlap` as texts, `counts` by name, `per_class`
-        as `splits.PerClass` (None if all images are taken) and `printed` as `comparison_lines` takes it; None if the
+        as `PerClass` (None if all images are taken) and `printed` as `comparison_lines` takes it; None if the
         set is not published.
     """
     row = known(name)
@@ -130,7 +130,7 @@ def described(name: str) -> dict[str, Any] | None:
     texts = ("home", "terms", "citation", "official", "paper", "known_overlap")
     return {key: getattr(row, key) for key in texts} | {
         "counts": row.counts._asdict(),
-        "per_class": row.per_class and row.per_class._asdict(),
+        "per_class": row.per_class and row.per_class.model_dump(),
         "printed": {label: list(printed) for label, printed in row.printed.items()},
     }
 

@@ -6,8 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +78,7 @@ def _write_images(file: Path, rows: Sequence[Row], pixels: Pixels, shape: tuple[
     chunks = [(begin + start * image, rows[start : start + CHUNK]) for start in starts]
     work = functools.partial(_write_chunk, file, pixels)
     bar = progress.bar(len(rows), "preprocess", "images")
-    with file.open("w+b", buffering=0) as stream, _named(file), mapped(work, chunks) as written, bar:
+    with file.open("w+b", buffering=0) as stream, paths.naming(file), mapped(work, chunks) as written, bar:
         # Writes and reads, no memory map: a full disk would kill the process with SIGBUS.
         _reserve(stream.fileno(), begin + len(rows) * image)
         stream.write(header.getvalue())
@@ -98,7 +97,7 @@ def _write_chunk(file: Path, pixels: Pixels, chunk: Chunk) -> int:
     """Write some images from a place in the file on, and return how many bytes they are."""
     place, rows = chunk
     data = b"".join(map(pixels, rows))
-    with _named(file), file.open("r+b", buffering=0) as stream:
+    with paths.naming(file), file.open("r+b", buffering=0) as stream:
         stream.seek(place)
         # One write of an unbuffered file may take a part alone.
         left = memoryview(data)
@@ -115,16 +114,6 @@ def _reserve(file: int, size: int) -> None:
         if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise
         os.truncate(file, size)
-
-
-@contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """Name the file in an error of the system, such as that of a full disk, which does not by itself."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise
 
 
 def _pixels(source: Path, size: int, resize: Resize, interpolation: Interpolation, row: Row) -> bytes:

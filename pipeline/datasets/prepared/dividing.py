@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from pipeline.core.sections import Data
-from pipeline.core.types import PerClass
 from pipeline.datasets.prepared import groups, leaks, splits
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 
@@ -38,7 +37,7 @@ def divided(
         val=settings.val,
         seed=settings.seed,
         repeat=repeat,
-        per_class=per_class(settings.per_class),
+        per_class=None if isinstance(settings.per_class, str) else settings.per_class,
         alike=together(data, rows, pairs),
         division=settings.division if isinstance(settings.division, int) else None,
         inner=settings.inner,
@@ -64,8 +63,3 @@ def _kept(
         note(leaks.note(leaking, data.on_leak))
     gone = {leak.path for leak in leaking} if data.on_leak == "drop" else set()
     return [row for row in rows if row.path not in gone]
-
-
-def per_class(numbers: PerClass | str) -> splits.PerClass | None:
-    """Return how many images of each class are drawn; None where all are used."""
-    return None if isinstance(numbers, str) else splits.PerClass(**numbers.model_dump())

@@ -42,20 +42,15 @@ def grouped(pairs: Iterable[Pair], rows: Iterable[Row] = ()) -> list[Alike]:
     links = [_Link(kinds.index(kind(pair)), pair.of, pair.path, kind(pair)) for pair in pairs]
     links += [_Link(kinds.index(NAMED), of, path, NAMED) for of, path in _neighbors(rows)]
     linked = sorted({path for link in links for path in (link.path, link.of)})
-    if not linked:
-        return []
-    node = {path: number for number, path in enumerate(linked)}
-    ends = np.array([(node[link.of], node[link.path]) for link in links]).T
-    graph = scipy.sparse.coo_array((np.ones(len(links)), (ends[0], ends[1])), shape=(len(linked), len(linked)))
-    groups = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+    joined = scipy.cluster.hierarchy.DisjointSet(linked)
+    for link in links:
+        joined.merge(link.of, link.path)
     original: dict[str, tuple[str, str]] = {}
     for link in sorted(links):
         original.setdefault(link.path, (link.kind, link.of))
-    # SciPy's numbers of components follow no documented order.
-    renumbered: dict[int, int] = {}
+    number: dict[str, int] = {}
     return [
-        Alike(path, renumbered.setdefault(int(group), len(renumbered) + 1), *original.get(path, ("", "")))
-        for path, group in zip(linked, groups, strict=True)
+        Alike(path, number.setdefault(joined[path], len(number) + 1), *original.get(path, ("", ""))) for path in linked
     ]
 
 

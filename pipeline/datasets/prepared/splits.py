@@ -2,24 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.prepared import balanced_draw, divided_classes
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Row
 
 # The last part of a draw's seed, so that the draws are independent of each other.
 _TEST_DRAW, _VAL_DRAW, _COUNT_DRAW, _INNER_DRAW, _FEWER_DRAW = range(5)
-
-
-class PerClass(NamedTuple):
-    """Images of every class to draw for each part; 0 takes the whole part if the set has one of that name."""
-
-    train: int
-    test: int
-    val: int
 
 
 def split(

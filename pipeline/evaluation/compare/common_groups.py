@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import scipy
 
 from pipeline.evaluation.compare.experiments import Experiment
@@ -30,13 +29,10 @@ def joined(groupings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     {'1.jpg': '0', '2.jpg': '0', '3.jpg': '0', '4.jpg': '1'}
     """
     paths = sorted({path for grouping in groupings for path in grouping})
-    keys = sorted({(place, group) for place, grouping in enumerate(groupings) for group in grouping.values()})
-    node = {path: number for number, path in enumerate(paths)}
-    of_group = {key: len(paths) + number for number, key in enumerate(keys)}
-    ends = [(node[path], of_group[place, g]) for place, one in enumerate(groupings) for path, g in one.items()]
-    rows, columns = np.array(ends).T
-    graph = scipy.sparse.coo_array((np.ones(len(ends)), (rows, columns)), shape=(len(node) + len(of_group),) * 2)
-    component = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
-    # SciPy's numbers of components follow no documented order.
-    number = {group: str(place) for place, group in enumerate(dict.fromkeys(component[: len(paths)].tolist()))}
-    return {path: number[group] for path, group in zip(paths, component.tolist(), strict=False)}
+    sets = scipy.cluster.hierarchy.DisjointSet(paths)
+    for place, grouping in enumerate(groupings):
+        for path, group in grouping.items():
+            sets.add((place, group))
+            sets.merge(path, (place, group))
+    number: dict[object, str] = {}
+    return {path: number.setdefault(sets[path], str(len(number))) for path in paths}

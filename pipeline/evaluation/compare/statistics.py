@@ -60,10 +60,6 @@ class TTest(NamedTuple):
     high: float
     n: int
 
-    def covers_zero(self) -> bool:
-        """Return whether the interval contains 0 or is not known (NaN)."""
-        return Interval(self.low, self.high).covers_zero()
-
 
 def interval(values: Sequence[float], *, train: float, test: float) -> Interval:
     """Return the 95 % interval of the mean of n repeats: mean +- t_{n-1} sd sqrt(1/n + test/train).

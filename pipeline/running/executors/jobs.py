@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.core.errors import InputError
-from pipeline.core.types import Section
+from pipeline.core.types import Section, first_problem
 from pipeline.running.remotes import Remotes
 
 # A cell whose node died, or whose time was over, begins again so often at most, the first time counted.
@@ -98,9 +98,7 @@ def read(file: Path) -> Job:
             f"{file}: not found on this machine; it is on the file system of the clone, which nodes have to share"
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InputError(f"{file}: {place}: {first['msg']}; `orbweaver study run` writes such files") from None
+        raise InputError(f"{file}: {first_problem(error)}; `orbweaver study run` writes such files") from None
 
 
 def script(folder: Path, code: Path, environment: Sequence[str]) -> str:

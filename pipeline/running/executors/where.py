@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pipeline.core import validation_messages
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
-from pipeline.core.types import Section, Threads, Whole
+from pipeline.core.types import Section, Threads, Whole, as_text
 
 FILE = Path("where.yaml")
 INIT = "`orbweaver study where --init` writes one with comments"
@@ -34,10 +34,6 @@ slurm:
 """
 
 
-def _text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _word(value: str) -> str:
     if value.split() != ([value] if value else []):
         raise ValueError("one word is needed, as sbatch takes it")
@@ -56,7 +52,7 @@ def _place(value: str) -> str:
     return _line(value)
 
 
-Word = Annotated[str, BeforeValidator(_text), AfterValidator(_word)]
+Word = Annotated[str, BeforeValidator(as_text), AfterValidator(_word)]
 Line = Annotated[str, AfterValidator(_line)]
 
 

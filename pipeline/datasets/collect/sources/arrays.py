@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.dataset import Counts, DataSet, Picture
 from pipeline.datasets.collect.sources.places import WHOLE, folder_named
 from pipeline.datasets.download.download import Download
-from pipeline.datasets.prepared.splits import PerClass
 
 
 def cifar10(folder: Path) -> list[Picture]:

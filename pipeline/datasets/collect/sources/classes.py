@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, shortened
+from pipeline.datasets.collect.sources.places import WHOLE, Named, folder_named, layout, without_prefix
 from pipeline.datasets.download.download import Download
-from pipeline.datasets.prepared.splits import PerClass
 
 ITALIAN = {
     "cane": "dog",
@@ -41,7 +41,7 @@ def caltech(folder: Path) -> Layout:
     """
     top = folder_named(folder, "256_ObjectCategories")
     images = [path.relative_to(top).as_posix() for path in top.glob("*/*.jpg") if not path.name.startswith(".")]
-    labels = shortened(sorted({image.split("/")[0] for image in images}), r"[0-9]+[.]")
+    labels = without_prefix(sorted({image.split("/")[0] for image in images}), r"[0-9]+[.]")
     return layout(top, [Named(image, labels[image.split("/")[0]], "") for image in images])
 
 

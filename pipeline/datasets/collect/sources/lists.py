@@ -5,7 +5,15 @@ from pathlib import Path
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, lines, shortened
+from pipeline.datasets.collect.sources.places import (
+    WHOLE,
+    Named,
+    file_named,
+    folder_named,
+    layout,
+    lines,
+    without_prefix,
+)
 from pipeline.datasets.download.download import Download
 
 
@@ -29,7 +37,7 @@ def cub_names(root: Path) -> list[Named]:
         _numbered(root, name)
         for name in ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
     )
-    labels = shortened(classes.values(), r"[0-9]+[.]")
+    labels = without_prefix(classes.values(), r"[0-9]+[.]")
     parts = {"1": "train", "0": "test"}
     try:
         return [Named(name, labels[classes[numbers[key]]], parts[trains[key]]) for key, name in names.items()]

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.dataset import Counts, DataSet
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, shortened
+from pipeline.datasets.collect.sources.places import WHOLE, Named, file_named, folder_named, layout, without_prefix
 from pipeline.datasets.download.download import Download
 
 # Errors of SciPy's reader on damaged files, besides its own; NotImplementedError is for version 7.3, another format.
@@ -35,7 +35,7 @@ def dogs_names(folder: Path) -> list[Named]:
     """
     listed = {part: _column(folder, f"{part}_list.mat", "file_list") for part in ("train", "test")}
     kinds = {name.partition("/")[0] for names in listed.values() for name in names}
-    labels = shortened(sorted(kinds), r"n[0-9]+-")
+    labels = without_prefix(sorted(kinds), r"n[0-9]+-")
     return [Named(name, labels[name.partition("/")[0]], part) for part, names in listed.items() for name in names]
 
 

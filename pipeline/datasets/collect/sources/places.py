@@ -85,12 +85,12 @@ def lines(folder: Path, name: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def shortened(names: Iterable[str], prefix: str) -> dict[str, str]:
+def without_prefix(names: Iterable[str], prefix: str) -> dict[str, str]:
     """Map names to names without a prefix (a regular expression), where those are unique.
 
-    >>> shortened(["001.cat", "002.dog"], r"[0-9]+[.]")
+    >>> without_prefix(["001.cat", "002.dog"], r"[0-9]+[.]")
     {'001.cat': 'cat', '002.dog': 'dog'}
-    >>> shortened(["001.cat", "002.cat"], r"[0-9]+[.]")
+    >>> without_prefix(["001.cat", "002.cat"], r"[0-9]+[.]")
     {'001.cat': '001.cat', '002.cat': '002.cat'}
     """
     short = {name: re.sub(rf"\A(?:{prefix})", "", name) for name in names}

@@ -1,0 +1,25 @@
+"""The objects of DVC's cache: where each is by its MD5, and the files of a folder there; DVC itself is not imported."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+# The end of the MD5 of a folder, whose object lists its files.
+FOLDER = ".dir"
+
+
+def object_of(cache: Path, md5: str) -> Path:
+    """Return the file that DVC's cache has of a hash, whether it is there or not.
+
+    >>> object_of(Path("cache"), "0123").as_posix()
+    'cache/files/md5/01/23'
+    """
+    return cache / "files/md5" / md5[:2] / md5[2:]
+
+
+@lru_cache(maxsize=256)
+def listing(place: Path) -> dict[str, str] | None:
+    """Return the MD5 of each file of a folder in DVC's cache, by its path there; None where the cache lacks it."""
+    if not place.is_file():
+        return None
+    return {one["relpath"]: one["md5"] for one in json.loads(place.read_bytes())}
