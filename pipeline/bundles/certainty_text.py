@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.bundles import held_out
 from pipeline.bundles.description import Description
 from pipeline.core.counting import counted
 from pipeline.core.percents import percent
@@ -64,7 +65,7 @@ def _calibration(said: Description) -> Iterator[str]:
 def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[str, Any] | None, risk: float) -> str:
     level = f"{threshold['level']:.0%}".replace("%", " %")
     if threshold["rank"] is None:
-        few = _counted(threshold["images"], threshold.get("worth"))
+        few = held_out.counted(threshold["images"], threshold.get("worth"))
         return f"{few} are too few to promise {level}: that set holds every class."
     line = (
         f"The {level} set holds the right class of at least {level} of images like the held-out ones, with a "
@@ -76,21 +77,16 @@ def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[s
     return line
 
 
-def _counted(images: int, worth: float | None) -> str:
-    """Return how many images there are; of groups, as how many independent images they count."""
-    return f"{images} images" + ("" if worth is None or worth >= images else f" in groups, worth {int(worth)},")
-
-
 def _strange(outliers: dict[str, Any], calibration: dict[str, Any] | None) -> str:
     line = (
         "An image is called strange if its features are farther from those of every training image, or its scores are "
         "lower together, than those of "
     )
-    held_out = outliers["from_images"] == "calibration"
+    calibrating = outliers["from_images"] == "calibration"
     # A bundle of an older version does not say how many its limits are worth.
-    worth = outliers.get("worth") or (calibration["images"] if held_out and calibration else outliers["images"])
+    worth = outliers.get("worth") or (calibration["images"] if calibrating and calibration else outliers["images"])
     share = "every one" if int(worth) < FEWEST else "97.5 %"
-    if not held_out:
+    if not calibrating:
         return (
             f"{line}{share} of the training images themselves; as the network knows these, more than 5 % of new images "
             "like them are called strange."

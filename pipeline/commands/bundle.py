@@ -16,6 +16,7 @@ import yaml
 from pipeline import tracking
 from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
+from pipeline.bundles.held_out import SHARES
 from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -30,7 +31,7 @@ HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dv
 READ = ("data/copies", "data/packed", "metrics/evaluate", "metrics/runtime", "metrics/summary.json", "metrics/train")
 # What a final training reads besides.
 FOR_FINAL = ("data/recipe.yaml", "data/collected", "models/source")
-HELD_OUT = 0.2
+HELD_OUT = SHARES[0]
 CODE = (
     "pipeline/assembly/bundling.py",
     "pipeline/assembly/certain.py",
@@ -51,7 +52,7 @@ CODE = (
 )
 @click.option(
     "--calibration",
-    type=FiniteRange(0, 0.5),
+    type=FiniteRange(0, SHARES[-1]),
     help=f"With --final: the fraction of images held out to calibrate it; by default {HELD_OUT}, 0 for none.",
 )
 def command(experiment: str | None, repeat: int | None, ensemble: bool, final: bool, calibration: float | None) -> None:

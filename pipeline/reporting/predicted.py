@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.bundles import held_out
 from pipeline.bundles.description import Description
 from pipeline.bundles.predictions import Prediction
 from pipeline.core.counting import counted
@@ -38,7 +39,7 @@ class Page:
         self._shown: list[tuple[float, int, Picture]] = []
         self._counts = Counter[str]()
         self._errors: list[Prediction] = []
-        self._unusable = self._asked = 0
+        self._unusable = self._asked = self._strange = 0
 
     def add(self, one: Prediction, thumbnail: bytes) -> None:
         """Add a file with a small picture of it, a JPEG; empty for one that cannot be used."""
@@ -47,6 +48,7 @@ class Page:
             self._errors += [one] if len(self._errors) < ERRORS_SHOWN else []
             return
         self._asked += one.doubt is not None and one.doubt.ask
+        self._strange += one.doubt is not None and one.doubt.strange
         entry = (-one.probability, -self._counts.total(), Picture(one, thumbnail))
         self._counts[one.label] += 1
         if len(self._shown) < self._most:
@@ -72,7 +74,10 @@ class Page:
             "images": images,
             "shown": len(self._shown),
             "classes": [(label, self._counts[label], by_class[label]) for label in by_class if self._counts[label]],
-            "asked": self._asked if self._said.outliers else None,
+            "judged": self._said.outliers is not None,
+            "too_few": held_out.too_few(self._said),
+            "asked": self._asked,
+            "strange": self._strange,
             "errors": self._errors,
             "unusable": self._unusable,
             "name": escaped,

@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "bundles"))
 from applied import HOSTILE, photograph, said
 
 from pipeline.bundles.pixels import decode
-from pipeline.bundles.predictions import Guess, Prediction
+from pipeline.bundles.predictions import Doubt, Guess, Prediction
 from pipeline.reporting.predicted import ERRORS_SHOWN, Page
 
 JPEG = b"\xff\xd8a picture"
@@ -65,6 +65,24 @@ def test_the_marks_that_are_explained_are_those_that_images_may_have(tmp_path, c
     assert "marked <b>strange</b>" in text
     assert ("<b>look</b>" in text) == (calibration is not None)
     assert ("no calibration to say which predictions are too uncertain" in text) == (calibration is None)
+
+
+def test_where_the_set_holds_every_class_the_page_says_so_and_marks_only_strange_images(tmp_path):
+    calibrated = described.CALIBRATED
+    thresholds = [one | {"images": 4, "rank": None} for one in calibrated.calibration["thresholds"]]
+    calibration = calibrated.calibration | {"images": 4, "thresholds": thresholds}
+    page = Page(replace(said(), calibration=calibration, outliers=calibrated.outliers))
+    for name, strange in (("1", True), ("2", False)):
+        doubt = Doubt({90: ("red", "green", "blue")}, ask=True, strange=strange, distance=0.5, energy=0.5)
+        page.add(replace(one(name, "red", 0.9), doubt=doubt), JPEG)
+    page.write(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Only strangeness is judged: 1 of them is marked <b>strange</b>" in text
+    assert "too few held-out images to say which predictions are too uncertain" in text
+    assert "4 images were held out to calibrate the bundle; to promise 90 % takes 22" in text
+    assert "<code>orbweaver bundle --final" in text
+    assert "<b>look</b>" not in text
+    assert "A person should look at" not in text
 
 
 def test_of_many_images_the_least_sure_are_shown_and_the_page_says_so(tmp_path):

@@ -66,6 +66,15 @@ def rank(images: int, level: float, *, risk: float = RISK, worth: float | None =
     return math.ceil(int(ranks[enough[0]]) * images / several) if len(enough) else None
 
 
+def fewest(level: float, *, risk: float = RISK) -> int:
+    """Return the smallest n for which `rank` is not None: the largest of n scores reaches the level if level^n <= risk.
+
+    >>> fewest(0.9), fewest(0.95)
+    (22, 45)
+    """
+    return math.ceil(math.log(risk) / math.log(level))
+
+
 def fit(
     probabilities: FloatArray, labels: IntArray, *, risk: float = RISK, unit: IntArray | None = None
 ) -> tuple[Threshold, ...]:

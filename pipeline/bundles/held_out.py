@@ -1,0 +1,43 @@
+"""Held-out images: how many a prediction set takes, and how a bundle gets as many, in words."""
+
+from pipeline.bundles.description import Description
+from pipeline.evaluation.uncertainty import conformal
+from pipeline.evaluation.uncertainty.judging import ASKED_AT
+
+# Fractions of each class for a final training to hold out: the default, and what may do where that is too few.
+SHARES = (0.2, 0.3, 0.4, 0.5)
+
+
+def counted(images: int, worth: float | None) -> str:
+    """Return how many images there are; of groups, as how many independent images they count."""
+    return f"{images} images" + ("" if worth is None or worth >= images else f" in groups, worth {int(worth)},")
+
+
+def too_few(said: Description) -> str:
+    """Return why the set by which a person is asked holds every class, and the way out; empty where it does not."""
+    for one in said.calibration["thresholds"] if said.calibration else ():
+        if one["level"] == ASKED_AT and one["rank"] is None:
+            level, fewest = f"{one['level']:.0%}".replace("%", " %"), conformal.fewest(one["level"])
+            few = counted(one["images"], one.get("worth"))
+            return (
+                f"{few} were held out to calibrate the bundle; to promise {level} takes {fewest}. So its set of likely "
+                f"classes holds every class, and for every image a person is asked (ask in the table). "
+                f"{_way_out(said, fewest, (one.get('worth') or one['images']) / one['images'])}"
+            )
+    return ""
+
+
+def _way_out(said: Description, fewest: int, worth: float) -> str:
+    """Return how to hold out so many images, where each is worth this much of an independent one."""
+    # The fraction is rounded in each class.
+    missed = len(said.classes) / 2
+    share = next((one for one in SHARES if (said.origin.images * one - missed) * worth >= fewest), None)
+    if share is None:
+        return (
+            f"Of its {said.origin.images:,} labeled images even half may be too few: label more, and hold out more of "
+            "them in the next bundle."
+        )
+    option = "" if share == SHARES[0] else f" --calibration {share}"
+    final = f"`orbweaver bundle --final{option}`, which holds out {share:.0%} of each class".replace("%", " %")
+    other = "" if said.kind == "final" else "train with more validation images, or make it by "
+    return f"For a bundle that can tell, {other or 'make it by '}{final}."
