@@ -39,5 +39,5 @@ def _way_out(said: Description, fewest: int, worth: float) -> str:
         )
     option = "" if share == SHARES[0] else f" --calibration {share}"
     final = f"`orbweaver bundle --final{option}`, which holds out {share:.0%} of each class".replace("%", " %")
-    other = "" if said.kind == "final" else "train with more validation images, or make it by "
-    return f"For a bundle that can tell, {other or 'make it by '}{final}."
+    other = "" if said.kind == "final" else "train with more validation images, or "
+    return f"For a bundle that can tell, {other}make it by {final}."

@@ -1,4 +1,4 @@
-"""A page of predicted images by class, the least sure first, for a person to look through."""
+"""A page of predicted images by class, strange ones first, then the least sure, for a person to look through."""
 
 import heapq
 from collections import Counter
@@ -24,8 +24,17 @@ class Picture(NamedTuple):
     thumbnail: bytes
 
 
+class ClassPictures(NamedTuple):
+    """A class that images were assigned to: how many, how many of them are strange, and those shown."""
+
+    label: str
+    images: int
+    strange: int
+    pictures: list[Picture]
+
+
 class Page:
-    """A page to which predictions are added; it holds pictures of the least sure alone, so that its memory is bounded.
+    """A page to which predictions are added; it holds a bounded number of pictures: strange ones, then the least sure.
 
     Args:
         said: what the bundle says of itself.
@@ -35,11 +44,12 @@ class Page:
     def __init__(self, said: Description, pictures: int = PICTURES) -> None:
         self._said = said
         self._most = pictures
-        # The surest first, of equal ones the latest.
-        self._shown: list[tuple[float, int, Picture]] = []
+        # A heap: ordinary ones before strange ones, of these the surest first, of equal ones the latest.
+        self._shown: list[tuple[bool, float, int, Picture]] = []
         self._counts = Counter[str]()
+        self._strange = Counter[str]()
         self._errors: list[Prediction] = []
-        self._unusable = self._asked = self._strange = 0
+        self._unusable = self._asked = 0
 
     def add(self, one: Prediction, thumbnail: bytes) -> None:
         """Add a file with a small picture of it, a JPEG; empty for one that cannot be used."""
@@ -48,8 +58,9 @@ class Page:
             self._errors += [one] if len(self._errors) < ERRORS_SHOWN else []
             return
         self._asked += one.doubt is not None and one.doubt.ask
-        self._strange += one.doubt is not None and one.doubt.strange
-        entry = (-one.probability, -self._counts.total(), Picture(one, thumbnail))
+        strange = one.doubt is not None and one.doubt.strange
+        self._strange[one.label] += strange
+        entry = (strange, -one.probability, -self._counts.total(), Picture(one, thumbnail))
         self._counts[one.label] += 1
         if len(self._shown) < self._most:
             heapq.heappush(self._shown, entry)
@@ -63,7 +74,7 @@ class Page:
 
     def _content(self) -> dict[str, Any]:
         by_class: dict[str, list[Picture]] = {label: [] for label in self._said.classes}
-        for *_, picture in sorted(self._shown, key=lambda entry: (-entry[0], -entry[1])):
+        for *_, picture in sorted(self._shown, reverse=True):
             by_class[picture.prediction.label].append(picture)
         images = self._counts.total()
         return {
@@ -73,11 +84,15 @@ class Page:
             "calibrated": self._said.calibration is not None,
             "images": images,
             "shown": len(self._shown),
-            "classes": [(label, self._counts[label], by_class[label]) for label in by_class if self._counts[label]],
+            "classes": [
+                ClassPictures(label, count, self._strange[label], by_class[label])
+                for label in by_class
+                if (count := self._counts[label])
+            ],
             "judged": self._said.outliers is not None,
             "too_few": held_out.too_few(self._said),
             "asked": self._asked,
-            "strange": self._strange,
+            "strange": self._strange.total(),
             "errors": self._errors,
             "unusable": self._unusable,
             "name": escaped,

@@ -18,6 +18,7 @@ from pipeline.bundles.pixels import decode
 from pipeline.bundles.predictions import Doubt, Guess, Prediction
 from pipeline.reporting.predicted import ERRORS_SHOWN, Page
 
+OUTLIERS = described.CALIBRATED.outliers
 JPEG = b"\xff\xd8a picture"
 chromium = browser.chromium
 
@@ -26,8 +27,13 @@ def one(path, label, probability):
     return Prediction(path=path, top=(Guess(label, probability), Guess("blue", 1 - probability)))
 
 
-def written(folder, *predictions, thumbnail=JPEG, classes=("red", "green", "blue"), **options):
-    page = Page(said(classes), **options)
+def judged(path, label, probability, *, strange=False, ask=False):
+    doubt = Doubt({90: ("red", "blue")}, ask=ask or strange, strange=strange, distance=0.5, energy=0.5)
+    return replace(one(path, label, probability), doubt=doubt)
+
+
+def written(folder, *predictions, thumbnail=JPEG, classes=("red", "green", "blue"), outliers=None, **options):
+    page = Page(replace(said(classes), outliers=outliers), **options)
     for prediction in predictions:
         page.add(prediction, b"" if prediction.error else thumbnail)
     page.write(folder / "page.html")
@@ -72,9 +78,8 @@ def test_where_the_set_holds_every_class_the_page_says_so_and_marks_only_strange
     thresholds = [one | {"images": 4, "rank": None} for one in calibrated.calibration["thresholds"]]
     calibration = calibrated.calibration | {"images": 4, "thresholds": thresholds}
     page = Page(replace(said(), calibration=calibration, outliers=calibrated.outliers))
-    for name, strange in (("1", True), ("2", False)):
-        doubt = Doubt({90: ("red", "green", "blue")}, ask=True, strange=strange, distance=0.5, energy=0.5)
-        page.add(replace(one(name, "red", 0.9), doubt=doubt), JPEG)
+    page.add(judged("1", "red", 0.9, strange=True), JPEG)
+    page.add(judged("2", "red", 0.9, ask=True), JPEG)
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Only strangeness is judged: 1 of them is marked <b>strange</b>" in text
@@ -90,6 +95,32 @@ def test_of_many_images_the_least_sure_are_shown_and_the_page_says_so(tmp_path):
     assert shown(text) == ["0", "2", "4", "6", "8", "1", "3", "5", "7", "9"]
     assert "The 10 least sure of 40 images are shown" in text
     assert text.count("20 images, 5 of them shown.") == 2
+
+
+def test_strange_images_are_first_in_each_class_and_counted_beside_it(tmp_path):
+    predictions = [
+        judged("1", "red", 0.6),
+        judged("2", "red", 0.9, strange=True),
+        judged("3", "red", 0.5, ask=True),
+        judged("4", "red", 0.8, strange=True),
+        judged("5", "green", 0.7),
+    ]
+    text = written(tmp_path, *predictions, outliers=OUTLIERS)
+    assert shown(text) == ["4", "2", "3", "1", "5"]
+    assert re.findall("#class-.*>(.*)</a>", text) == ["red (4, 2 strange)", "green (1)"]
+    assert '<p class="legend">4 images, 2 strange.</p>' in text
+    assert "the strange images come first, then the least sure" in text
+    text = written(tmp_path, *predictions, outliers=OUTLIERS, pictures=3)
+    assert shown(text) == ["4", "2", "3"]
+    assert "Of 5 images 3 are shown, strange ones before others and then the least sure" in text
+
+
+@pytest.mark.parametrize(("strange", "told"), [(2, False), (3, True)])
+def test_where_the_greater_part_is_strange_the_page_says_what_that_may_mean(tmp_path, strange, told):
+    images = [judged(str(n), "red", 0.9, strange=n < strange) for n in range(4)]
+    text = written(tmp_path, *images, outliers=OUTLIERS)
+    assert ("may not be of what the network was trained on" in text) == told
+    assert ("<b>The greater part is strange</b>, 3 of 4" in text) == told
 
 
 def test_files_that_cannot_be_used_are_named_up_to_a_number(tmp_path):
