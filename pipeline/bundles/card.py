@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
-from pipeline.bundles import certainty_text
+from pipeline.bundles import certainty_text, identity
 from pipeline.bundles.description import Description, Preprocessing, Score
+from pipeline.bundles.identity import SHOWN
 from pipeline.bundles.license import commercial_use
 from pipeline.core import markdown, shortening
 from pipeline.core.percents import percent
 from pipeline.evaluation.scores import SCORES
-from pipeline.networks.attention.table import ATTENTIONS
 from pipeline.networks.backbones.table import known
 
 # Weights' licenses as SPDX writes them that Hugging Face knows in lower case.
@@ -18,17 +18,10 @@ KNOWN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC
 TASK = "image-classification"
 # Characters of a value that is shown, such as of a list of phases.
 LONGEST = 80
-# Digits of a commit or a hash in the text; bundle.json has all.
-SHOWN = 12
 USES = {
     "yes": "Commercial use of the pre-trained weights: **yes**, their license allows it.",
     "no": "Commercial use of the pre-trained weights: **no**, their license forbids it.",
     "unknown": "Commercial use of the pre-trained weights: **unknown**; ask their publisher.",
-}
-KINDS = {
-    "repeat": "It is the network of repeat {repeats}, as that was tested.",
-    "ensemble": "The probabilities of {count} networks are averaged, those of the repeats {repeats}.",
-    "final": "It was trained once more for this bundle, on all labeled images but those that calibrate it.",
 }
 
 
@@ -71,17 +64,14 @@ def text(said: Description, figures: Sequence[Figure] = ()) -> str:
 def content(said: Description) -> dict[str, Any]:
     """Return the values of the template."""
     prepared = said.preprocessing
-    repeats = [str(one.repeat) for one in said.members if one.repeat is not None]
-    kind = KINDS[said.kind].format(repeats=", ".join(repeats), count=len(said.members))
     return {
         "said": said,
         "metadata": metadata(said),
         "name": name(said),
-        "kind": kind,
+        "kind": identity.kind(said),
         "changed": changed(said),
         "classes": [escaped(one) for one in said.classes],
-        "backbone": known(said.network.backbone).title,
-        "attention": attention(said),
+        "network": identity.network(said),
         "resize": resize(prepared),
         "crop": crop(prepared),
         "mean": ", ".join(map(str, prepared.mean)),
@@ -91,7 +81,7 @@ def content(said: Description) -> dict[str, Any]:
         "experiment": list(rows(said.experiment_scores)),
         "several": len(said.origin.repeats) > 1,
         "of_experiment": of_experiment(said),
-        "why_none": why_no_score(said),
+        "why_none": identity.why_no_score(said),
         "sure": "\n\n".join(certainty_text.paragraphs(said)),
         "made_from": list(made_from(said)),
         "license": license_text(said),
@@ -156,12 +146,6 @@ def rows(scores: Mapping[str, Score]) -> Iterator[ScoreRow]:
             yield ScoreRow(row.title, value, f"{low} to {high}" if low else "none")
 
 
-def attention(said: Description) -> str:
-    """Return the attention in words; empty without."""
-    row = ATTENTIONS[said.network.attention]
-    return f" with {row.title}" if row.module else ""
-
-
 def resize(prepared: Preprocessing) -> str:
     """Return the first resizing in words."""
     side, way = prepared.image_size, f"{prepared.resampling}, antialiased"
@@ -177,18 +161,6 @@ def crop(prepared: Preprocessing) -> str:
     return (cut if prepared.crop_size != prepared.image_size else "") + (
         again if prepared.input_size != prepared.crop_size else ""
     )
-
-
-def why_no_score(said: Description) -> str:
-    """Return why these networks have no test score of their own; empty where they have one."""
-    if said.scores:
-        return ""
-    if said.kind == "final":
-        return (
-            "No image is left to test it: those that tested the repeats of its experiment have trained it too, or "
-            "calibrate it."
-        )
-    return "Each repeat drew its own test images, and most of them have trained the networks of other repeats."
 
 
 def of_experiment(said: Description) -> str:

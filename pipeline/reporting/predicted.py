@@ -2,10 +2,12 @@
 
 import heapq
 from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.bundles import held_out
+from pipeline.bundles import held_out, identity
 from pipeline.bundles.description import Description
 from pipeline.bundles.predictions import Prediction
 from pipeline.core.counting import counted
@@ -15,6 +17,9 @@ from pipeline.reporting import markup
 # Pictures on a page at most: a browser opens that many at once, and the page stays small enough to be sent.
 PICTURES = 2000
 ERRORS_SHOWN = 100
+# Links to classes that are seen without unfolding them, and classes without images that are named.
+UNFOLDED = 30
+NAMED = 20
 
 
 class Picture(NamedTuple):
@@ -79,8 +84,7 @@ class Page:
         images = self._counts.total()
         return {
             "title": f"{counted(images, 'image')} by predicted class",
-            "data_set": self._said.origin.data_set,
-            "networks": len(self._said.members),
+            "facts": list(_facts(self._said)),
             "calibrated": self._said.calibration is not None,
             "images": images,
             "shown": len(self._shown),
@@ -89,6 +93,9 @@ class Page:
                 for label in by_class
                 if (count := self._counts[label])
             ],
+            "unassigned": [escaped(label) for label in by_class if not self._counts[label]],
+            "unfolded": UNFOLDED,
+            "named": NAMED,
             "judged": self._said.outliers is not None,
             "too_few": held_out.too_few(self._said),
             "asked": self._asked,
@@ -97,3 +104,14 @@ class Page:
             "unusable": self._unusable,
             "name": escaped,
         }
+
+
+def _facts(said: Description) -> Iterator[tuple[str, str]]:
+    """Yield which network predicted, and when."""
+    origin = said.origin
+    yield "network", f"{identity.network(said)}. {identity.kind(said)}"
+    yield "experiment", f"{origin.experiment[: identity.SHOWN]}, recipe {origin.recipe}"
+    labeled, classes = counted(origin.images, "image"), counted(len(said.classes), "class", "classes")
+    yield "data set", f"{escaped(origin.data_set)}: {labeled}, {classes}"
+    yield "test accuracy", identity.accuracy(said)
+    yield "predicted", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import browser
@@ -16,7 +17,7 @@ from applied import HOSTILE, photograph, said
 
 from pipeline.bundles.pixels import decode
 from pipeline.bundles.predictions import Doubt, Guess, Prediction
-from pipeline.reporting.predicted import ERRORS_SHOWN, Page
+from pipeline.reporting.predicted import ERRORS_SHOWN, NAMED, UNFOLDED, Page
 
 OUTLIERS = described.CALIBRATED.outliers
 JPEG = b"\xff\xd8a picture"
@@ -123,6 +124,55 @@ def test_where_the_greater_part_is_strange_the_page_says_what_that_may_mean(tmp_
     assert ("<b>The greater part is strange</b>, 3 of 4" in text) == told
 
 
+def test_the_page_says_which_network_predicted_and_when(tmp_path):
+    page = Page(described.REPEAT)
+    before = datetime.now(UTC).replace(second=0, microsecond=0)
+    page.write(tmp_path / "page.html")
+    facts = dict(re.findall("<dt>(.*)</dt><dd>(.*)</dd>", (tmp_path / "page.html").read_text(encoding="utf-8")))
+    predicted = datetime.strptime(facts.pop("predicted"), "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    assert before <= predicted <= datetime.now(UTC)
+    assert facts == {
+        "network": "ResNet-18. It is the network of repeat 2, as that was tested.",
+        "experiment": "eeeeeeeeeeee, recipe quick",
+        "data set": "folder: 90 images, 2 classes",
+        "test accuracy": "87.5 % of 27 test images, 95 % interval 80.0 % to 92.5 %",
+    }
+
+
+def test_the_page_of_a_final_network_says_that_nothing_tested_it(tmp_path):
+    Page(described.FINAL).write(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dt>test accuracy</dt><dd>None of its own. No image is left to test it" in text
+    assert "It was trained once more for this bundle" in text
+
+
+def test_a_test_accuracy_without_an_interval_says_so(tmp_path):
+    without = replace(described.REPEAT.scores["accuracy"], low=None, high=None)
+    Page(replace(described.REPEAT, scores={"accuracy": without})).write(tmp_path / "page.html")
+    assert "87.5 % of 27 test images, no interval" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_classes_without_images_are_named_up_to_a_number(tmp_path):
+    text = written(tmp_path, one("1", "red", 0.9), classes=("red", "<green>", "blue"))
+    assert "No image was assigned to 2 of the 3 classes: &lt;green&gt;, blue.</p>" in text
+    classes = ["red", *(f"class {n}" for n in range(NAMED + 5))]
+    text = written(tmp_path, one("1", "red", 0.9), classes=classes)
+    assert f"No image was assigned to {NAMED + 5} of the {NAMED + 6} classes: class 0, class 1," in text
+    assert f"class {NAMED - 1}, and 5 more.</p>" in text
+    assert "No image was assigned" not in written(
+        tmp_path, *(one(name, name, 0.9) for name in ("red", "green", "blue"))
+    )
+
+
+@pytest.mark.parametrize(("count", "folded"), [(UNFOLDED, False), (UNFOLDED + 1, True)])
+def test_links_to_many_classes_are_folded(tmp_path, count, folded):
+    classes = [f"class {n}" for n in range(count)]
+    text = written(tmp_path, *(one(name, name, 0.9) for name in classes), classes=classes)
+    assert ("<details><summary>" in text) == folded
+    assert (f"The {count} classes with images</summary>" in text) == folded
+    assert text.count('<a href="#class-') == count
+
+
 def test_files_that_cannot_be_used_are_named_up_to_a_number(tmp_path):
     bad = [Prediction(path=f"{n}.jpg", error="empty: 0 bytes") for n in range(ERRORS_SHOWN + 7)]
     text = written(tmp_path, one("1", "red", 0.9), *bad)
@@ -151,11 +201,17 @@ def test_every_reader_can_use_it(chromium, tmp_path, size, scheme):
     names = [f"photographs of the garden/{n:03}.jpg" for n in range(20)]
     predictions = [one(name, ("red", "green")[n % 2], 0.5 + n / 50) for n, name in enumerate(names)]
     bad = [Prediction(path=name, error="empty: 0 bytes") for name in HOSTILE.values()]
-    written(tmp_path, *predictions, *bad, thumbnail=picture)
+    many = [f"class {n}" for n in range(UNFOLDED + 1)]
+    predictions += [one(name, name, 0.9) for name in many]
+    classes = ("red", "green", "blue", *many)
+    written(tmp_path, *predictions, *bad, thumbnail=picture, classes=classes)
     page = chromium.new_page(viewport={"width": SIZES[size], "height": 800}, color_scheme=scheme)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "page.html").as_uri())
+    assert barriers(page) == []
+    page.locator("summary").click()
+    assert page.get_by_role("link", name=many[-1]).is_visible()
     assert barriers(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("[...document.images].every(one => (one.loading = 'eager', true))")
