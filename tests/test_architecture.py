@@ -104,7 +104,7 @@ def test_some_stage_tracks_every_value_of_the_recipe_but_checkpoints_names_and_w
     keys = {key for stage in STAGES for key in tracked(stage)}
     values = {name for name, _ in flat(tiny.experiment().model_dump(mode="json"))}
     untracked = {name for name in values if not any(f"{name}.".startswith(f"{key}.") for key in keys)}
-    assert untracked == {"checkpoint_every", "mlflow.system_metrics", "naming.data"}
+    assert untracked == {"checkpoint_every", "mlflow.system_metrics", "naming.data", "naming.recipe_in_commit"}
 
 
 def test_no_stage_that_comes_before_training_tracks_what_only_training_reads() -> None:

@@ -32,7 +32,8 @@ def naming(resolved: Resolved) -> Naming:
     changed = changes(resolved, committed)
     return Naming(
         data=name or data,
-        recipe_in_commit=_has_recipe(committed, resolved.recipe.recipe),
+        recipe_in_commit=not isinstance(committed, Mapping)
+        or resolved.recipe.recipe in (committed.get("recipes") or {}),
         changes=changed,
         own=own_values(resolved, committed, changed),
     )
@@ -95,10 +96,6 @@ def _before(resolved: Resolved, committed: Any) -> Mapping[str, Any]:
     if not isinstance(committed, Mapping) or not all(isinstance(committed.get(block), Mapping) for block in BLOCKS):
         return values
     return {**committed, "recipes": {name: values["recipes"][name], **committed["recipes"]}}
-
-
-def _has_recipe(committed: Any, name: str) -> bool:
-    return isinstance(committed, Mapping) and name in (committed.get("recipes") or {})
 
 
 def _base(resolved: Resolved, committed: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Naming(Section):
 
     Attributes:
         data: the set; of the user's own photographs the last name of their folder, never the path to it.
-        recipe_in_commit: whether params.yaml of the commit that is checked out has its recipe.
+        recipe_in_commit: whether params.yaml of the commit that is checked out has its recipe, if there is such a file.
         changes: what it has in place of its recipe's own values, by the key of params.yaml; `auto` only takes back
             what the commit has at the top of that file.
         own: the recipe's own values of these, by the same keys; of what it does not state there is none.

@@ -9,6 +9,7 @@ import tiny
 
 from pipeline import config
 from pipeline.config.changes import changes, naming, own_values
+from pipeline.core import provenance
 from pipeline.core.naming import Naming
 
 
@@ -113,6 +114,15 @@ def test_a_recipe_that_the_commit_lacks_differs_in_defaults_and_options_alone():
     values = put(committed, {"recipe": "pets", "options.data.synthetic.images_per_class": 6})
     values["recipes"]["pets"] = values["recipes"]["quick"] | {"cite": "Ann's"}
     assert changes(resolved(values), committed) == {"options.data.synthetic.images_per_class": 6}
+
+
+@pytest.mark.parametrize(("name", "there"), [("quick", True), ("pets", False)])
+def test_whether_the_commit_has_the_recipe_is_told(name: str, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed = tiny.shipped()
+    values = put(committed, {"recipe": name})
+    values["recipes"][name] = values["recipes"]["quick"]
+    monkeypatch.setattr(provenance, "committed", lambda _: committed)
+    assert naming(resolved(values)).recipe_in_commit == there
 
 
 @pytest.mark.parametrize("committed", [None, {}, {"recipes": None}, [], {"recipes": {"quick": {}}, "defaults": 1}])

@@ -61,8 +61,7 @@ def photographs(tmp_path: Path) -> Path:
 def test_the_file_is_the_resolved_recipe_with_every_key_and_says_what_it_is() -> None:
     text = validated(freeze="3c").decode()
     resolved = config.resolve(config.load()).recipe
-    # These tests run outside git.
-    named = Naming(data="synthetic", recipe_in_commit=False, changes={"freeze": "3c"}, own={"freeze": "3b"})
+    named = Naming(data="synthetic", changes={"freeze": "3c"}, own={"freeze": "3b"})
     resolved = resolved.model_copy(update={"naming": named})
     assert text.startswith("# Written by the stage validate from params.yaml: ")
     assert read_yaml(paths.RECIPE) == resolved.model_dump(mode="json")
