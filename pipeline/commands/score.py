@@ -50,7 +50,7 @@ def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool)
 
     if len(set(bundles)) < len(bundles):
         raise InputError(f"{' '.join(map(str, bundles))}: one bundle is given twice; give each once")
-    photographs = new_photographs.labeled(folder)
+    photographs, left_out = new_photographs.labeled(folder)
     for place in bundles:
         new_photographs.check_labels(photographs, contents.describe(place).classes, folder)
     scored = []
@@ -59,7 +59,7 @@ def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool)
             loaded = bundle.load(place, device=device)
             scored.append(new_photographs.score(str(place), loaded, photographs, progress.update))
     compared = comparison.compare([one.experiment for one in scored])
-    for line in remarks(scored):
+    for line in [*left_out, *remarks(scored)]:
         click.echo(f"score: {line}", err=True)
     if as_json:
         click.echo(json.dumps(as_data(scored, compared), indent=2, ensure_ascii=False))
