@@ -1,5 +1,6 @@
 """Bundles scored on labeled photographs that are new to them, one beside the other."""
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,18 +87,27 @@ def labeled(folder: Path) -> LabeledFolder:
     return LabeledFolder(sorted(photographs), left_out.summary(rejected, folder))
 
 
-def check_labels(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> None:
-    """Refuse a class that a network does not know: it could not be right.
+def spelled(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> list[Labeled]:
+    """Return photographs with their classes as a network spells them: macOS has other Unicode forms than a keyboard.
 
     Raises:
-        InputError: naming it and those that it knows.
+        InputError: for a class that the network does not know, as it could not be right, or knows in two other forms.
     """
-    known = set(classes)
-    if other := next((one.label for one in photographs if one.label not in known), None):
-        raise InputError(
-            f"{folder}: the class {quoted(other)} is none of the bundle's ({', '.join(map(quoted, classes))}); rename "
-            "it, or leave its photographs out"
-        )
+    spelling = {}
+    for label in sorted({one.label for one in photographs}):
+        alike = [one for one in classes if _form(one) == _form(label)]
+        if not alike:
+            raise InputError(
+                f"{folder}: the class {quoted(label)} is none of the bundle's ({', '.join(map(quoted, classes))}); "
+                "rename it, or leave its photographs out"
+            )
+        if label not in alike and len(alike) > 1:
+            raise InputError(
+                f"{folder}: the class {label!a} may be each of the bundle's {' and '.join(map(ascii, alike))}; rename "
+                "it to one of them"
+            )
+        spelling[label] = label if label in alike else alike[0]
+    return [one._replace(label=spelling[one.label]) for one in photographs]
 
 
 def score(
@@ -108,7 +118,7 @@ def score(
     Args:
         name: what it is called.
         loaded: the bundle.
-        photographs: of its classes.
+        photographs: of its classes, spelled as it does.
         on_batch: called with the number of files of each batch.
 
     Raises:
@@ -139,6 +149,10 @@ def score(
     tells = loaded.certainty is not None
     seen = [path for path, doubt in doubts if doubt and doubt.distance <= SAME] if tells else None
     return Scored(Experiment(name, {ONLY: trial}), values, unusable, seen)
+
+
+def _form(label: str) -> str:
+    return unicodedata.normalize("NFC", label)
 
 
 def _files(place: Path) -> Iterator[Path]:

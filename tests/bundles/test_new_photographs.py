@@ -1,6 +1,7 @@
 """Bundles scored on labeled photographs: those that they were tested on, so that the scores are known."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -130,6 +131,30 @@ def test_what_a_table_of_parts_does_not_list_is_left_out_with_a_line(bundled: Pa
     assert remarks.startswith(line)
 
 
+NFC, NFD = "B\u00e9b\u00e9", "Be\u0301be\u0301"
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "expected"),
+    [(NFD, [NFC, "owl"], NFC), (NFC, [NFD, "owl"], NFD), (NFD, [NFC, NFD], NFD), (NFC, [NFC, NFD], NFC)],
+)
+def test_a_class_in_another_unicode_form_is_the_bundles_and_the_exact_spelling_comes_first(
+    label: str, classes: list[str], expected: str
+) -> None:
+    [one] = new_photographs.spelled([new_photographs.Labeled(Path("1.png"), label, "")], classes, Path("new"))
+    assert one.label == expected
+
+
+def test_a_class_that_may_be_two_of_the_bundles_is_refused_with_what_tells_them_apart() -> None:
+    mixed = new_photographs.Labeled(Path("1.png"), "B\u00e9be\u0301", "")
+    line = (
+        r"new: the class 'B\xe9be\u0301' may be each of the bundle's 'B\xe9b\xe9' and 'Be\u0301be\u0301'; rename it to "
+        "one of them"
+    )
+    with pytest.raises(InputError, match=re.escape(line)):
+        new_photographs.spelled([mixed], [NFC, NFD], Path("new"))
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -149,7 +174,7 @@ def test_a_class_that_the_network_does_not_know_and_a_folder_without_photographs
     drawn(tmp_path / "owl/1.png")
     photographs = new_photographs.labeled(tmp_path).photographs
     with pytest.raises(InputError, match="the class 'owl' is none of the bundle's"):
-        new_photographs.check_labels(photographs, bundle.load(bundled, device="cpu").description.classes, tmp_path)
+        new_photographs.spelled(photographs, bundle.load(bundled, device="cpu").description.classes, tmp_path)
     (tmp_path / "empty/owl").mkdir(parents=True)
     with pytest.raises(InputError, match="no labeled photograph; put them into a folder for each class"):
         new_photographs.labeled(tmp_path / "empty")
