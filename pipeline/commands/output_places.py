@@ -1,11 +1,16 @@
 """Places that a bundle's results are written to: nothing that is read or that is someone else's is in their way."""
 
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.bundles import tables
 from pipeline.core.errors import InputError
+
+OPTIONS = ("--out", "--page", "--cam", "--sort-into")
+# Those that name a file; the others name a folder, in which other files stay.
+FILES = OPTIONS[:2]
 
 
 class Outputs(NamedTuple):
@@ -23,7 +28,7 @@ class Outputs(NamedTuple):
 
 
 def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:
-    """Return the places of results; each can be written to and is not what is read, nor in the bundle.
+    """Return the places of results; each can be written to and is not what is read, in the bundle or another's place.
 
     Raises:
         InputError: naming the first that cannot.
@@ -40,9 +45,14 @@ def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:
             raise InputError(f"{name} {place}: is a file; name a folder")
         if place and any(place.resolve() == Path(one).resolve() for one in given):
             raise InputError(f"{name} {place}: is the input folder; name another folder")
-    for name, place in zip(("--out", "--page", "--cam", "--sort-into"), outputs, strict=True):
-        if place:
-            check_outside(name, place, bundle)
+    named = [(name, place) for name, place in zip(OPTIONS, outputs, strict=True) if place]
+    for name, place in named:
+        check_outside(name, place, bundle)
+    for (name, place), (other_name, other) in permutations(named, 2):
+        if place.resolve() == other.resolve():
+            raise InputError(f"{name} {place}, {other_name} {other}: the same place twice; name two")
+        if name in FILES and place.resolve() in other.resolve().parents:
+            raise InputError(f"{other_name} {other}: is in {place}, which {name} writes as a file; name another place")
     return outputs
 
 

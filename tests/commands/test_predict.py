@@ -153,6 +153,16 @@ def test_names_that_nobody_should_have_are_told_written_and_copied(colors):
         (["in", "--sort-into", "in/../bundle"], r"--sort-into in/\.\./bundle: is in the bundle bundle; .*"),
         (["in", "--out", "bundle/a.csv"], r"--out bundle/a\.csv: is in the bundle bundle; .*"),
         (["in", "--page", "bundle"], r"--page bundle/index\.html: is in the bundle bundle; .*"),
+        (
+            ["in", "--out", "q.csv", "--page", "q.csv"],
+            r"--page q\.csv/index\.html: is in q\.csv, which --out writes as a .*",
+        ),
+        (["in", "--out", "q.csv", "--cam", "./q.csv"], r"--out q\.csv, --cam q\.csv: the same place twice; name two"),
+        (
+            ["in", "--page", "q.html", "--sort-into", "q.html/a"],
+            r"--sort-into q\.html/a: is in q\.html, which --page .*",
+        ),
+        (["in", "--cam", "new", "--sort-into", "new"], r"--cam new, --sort-into new: the same place twice; name two"),
         (["in", "--device", "tpu"], r"--device tpu: give auto, cpu, cuda, cuda:1 or mps"),
         (["in", "gone.png"], r"gone\.png: no such file or folder"),
     ],
