@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.bundles import tables
+from pipeline.bundles.sorting import is_map_name, map_name
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect.listing import names
 
 OPTIONS = ("--out", "--page", "--cam", "--sort-into")
 # Those that name a file; the others name a folder, in which other files stay.
@@ -54,6 +56,22 @@ def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:
         if name in FILES and place.resolve() in other.resolve().parents:
             raise InputError(f"{other_name} {other}: is in {place}, which {name} writes as a file; name another place")
     return outputs
+
+
+def check_maps(folder: Path, images: Sequence[str]) -> None:
+    """Refuse a folder that holds maps of other images or rows: they would look like some of this call.
+
+    Args:
+        folder: where maps go.
+        images: paths, in the order of their rows.
+
+    Raises:
+        InputError: naming the folder and the maps.
+    """
+    own = {map_name(row, path) for row, path in enumerate(images, 1)}
+    inside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    if others := [name for name in inside if is_map_name(name) and name not in own]:
+        raise InputError(f"--cam {folder}: holds maps of another call, {names(others)}; name another, or move them")
 
 
 def check_outside(option: str, place: Path, bundle: Path) -> None:

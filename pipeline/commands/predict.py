@@ -15,7 +15,7 @@ from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
 from pipeline.commands import devices
-from pipeline.commands.output_places import Outputs, checked
+from pipeline.commands.output_places import Outputs, check_maps, checked
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
 from pipeline.datasets.collect.listing import circle_notes, escaped
@@ -70,6 +70,8 @@ def command(
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
+    if cam:
+        check_maps(cam, names)
     for place in filter(Path.is_dir, map(Path, given)):
         for line in circle_notes(place):
             click.echo(f"{escaped(str(place))}: {line}", err=True)

@@ -175,6 +175,18 @@ def test_what_cannot_work_is_refused_before_any_work(colors, monkeypatch, words,
         predict.command(["bundle", *words], standalone_mode=False)
 
 
+def test_a_folder_with_maps_of_another_call_is_refused_and_those_of_the_same_images_are_replaced(colors, monkeypatch):
+    Path("maps").mkdir()
+    for name in ("00001-0.png.png", "00002-1.png.png", "00003-2.png.png", "notes.png"):
+        (Path("maps") / name).touch()
+    monkeypatch.setattr(predict, "run", lambda *_, **__: {"images": 3, "unusable": 0})
+    call("in", "--cam", "maps")
+    monkeypatch.setattr(bundle, "load", lambda *_, **__: pytest.fail("a bundle was loaded"))
+    line = r"^--cam maps: holds maps of another call, '00002-1\.png\.png', '00003-2\.png\.png'; name another, "
+    with pytest.raises(InputError, match=line):
+        predict.command(["bundle", "in/0.png", "--cam", "maps"], standalone_mode=False)
+
+
 def test_what_is_there_stays_where_the_work_fails(colors, monkeypatch):
     for name in ("out.csv", "page.html"):
         Path(name).write_text("before")
