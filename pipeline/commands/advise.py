@@ -95,6 +95,8 @@ def command(
     started = time.monotonic()
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
+    if only_price and as_json:
+        raise InputError("--price and --json: --price stops before there is an answer; use only one of them")
     given = with_data_set(data, sets)
     trials.check(given)
     prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)

@@ -78,6 +78,12 @@ def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+def test_a_price_is_no_answer_that_could_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advise.trials, "check", lambda _: pytest.fail("the settings were taken"))
+    with pytest.raises(InputError, match=r"^--price and --json: .*; use only one of them$"):
+        advise.command(["--price", "--json"], standalone_mode=False)
+
+
 def test_two_data_sets_are_refused_as_in_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advise.trials, "check", lambda _: pytest.fail("the settings were taken"))
     with pytest.raises(InputError, match="--data digits and -S data=synthetic: both are the data set; give one"):
