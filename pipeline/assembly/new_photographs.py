@@ -1,6 +1,7 @@
 """Bundles scored on labeled photographs that are new to them, one beside the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,9 @@ from pipeline.bundles.applying import apply
 from pipeline.bundles.bundle import Bundle
 from pipeline.bundles.predictions import Prediction
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import metadata, parts
-from pipeline.datasets.collect.listing import quoted, walk
+from pipeline.datasets.collect import left_out, metadata, parts
+from pipeline.datasets.collect.listing import OUR_FILES, escaped, listed, quoted, walk
+from pipeline.datasets.prepared.manifest import Rejected
 from pipeline.evaluation import scores
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 
@@ -31,6 +33,13 @@ class Labeled(NamedTuple):
     group: str
 
 
+class LabeledFolder(NamedTuple):
+    """The labeled photographs of a folder, sorted, and lines on its other files."""
+
+    photographs: list[Labeled]
+    left_out: list[str]
+
+
 class Scored(NamedTuple):
     """The scores of a bundle on labeled photographs.
 
@@ -47,43 +56,58 @@ class Scored(NamedTuple):
     seen: Sequence[str] | None
 
 
-def labeled(folder: Path) -> list[Labeled]:
-    """Return the labeled photographs of a folder, sorted: its class folders', or those of its metadata.csv.
+def labeled(folder: Path) -> LabeledFolder:
+    """Return the labeled photographs of a folder: its class folders', or those of its metadata.csv.
 
     Of a folder with parts these are its test part's.
 
     Raises:
-        InputError: for a folder without any.
+        InputError: for a folder without any, and for a table that lists a file which is not there.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one with a folder for each class, or with {metadata.NAME}")
     table = metadata.read(folder)
     if table and table.has("label"):
-        files = [(file, "", "") for file in walk(folder)]
+        every = (file for top in listed(folder, {*OUR_FILES, metadata.NAME}) for file in _files(top))
+        files = [(file, "", "") for file in every]
     else:
         files = [(file, one.label, one.part) for one in parts.class_folders(folder) for file in walk(one.folder)]
-    photographs = []
+    names = {file: file.relative_to(folder).as_posix() for file, _, _ in files}
+    if table:
+        metadata.check_listed(folder, table, names.values())
+    photographs, rejected = [], []
     for file, label, part in files:
-        entry = table.entry(file.relative_to(folder).as_posix()) if table else metadata.NOTHING
-        if (label or entry.label) and (part or entry.part) in ("", parts.TEST):
+        entry = table.entry(names[file]) if table else metadata.NOTHING
+        if table and (reason := table.missing(names[file])):
+            rejected.append(Rejected(escaped(names[file]), reason))
+        elif (part or entry.part) in ("", parts.TEST):
             photographs.append(Labeled(file, label or entry.label, entry.group))
     if not photographs:
         raise InputError(f"{folder}: no labeled photograph; put them into a folder for each class, or list them")
-    return sorted(photographs)
+    return LabeledFolder(sorted(photographs), left_out.summary(rejected, folder))
 
 
-def check_labels(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> None:
-    """Refuse a class that a network does not know: it could not be right.
+def spelled(photographs: Sequence[Labeled], classes: Sequence[str], folder: Path) -> list[Labeled]:
+    """Return photographs with their classes as a network spells them: macOS has other Unicode forms than a keyboard.
 
     Raises:
-        InputError: naming it and those that it knows.
+        InputError: for a class that the network does not know, as it could not be right, or knows in two other forms.
     """
-    known = set(classes)
-    if other := next((one.label for one in photographs if one.label not in known), None):
-        raise InputError(
-            f"{folder}: the class {quoted(other)} is none of the bundle's ({', '.join(map(quoted, classes))}); rename "
-            "it, or leave its photographs out"
-        )
+    spelling = {}
+    for label in sorted({one.label for one in photographs}):
+        alike = [one for one in classes if _form(one) == _form(label)]
+        if not alike:
+            raise InputError(
+                f"{folder}: the class {quoted(label)} is none of the bundle's ({', '.join(map(quoted, classes))}); "
+                "rename it, or leave its photographs out"
+            )
+        if label not in alike and len(alike) > 1:
+            raise InputError(
+                f"{folder}: the class {label!a} may be each of the bundle's {' and '.join(map(ascii, alike))}; rename "
+                "it to one of them"
+            )
+        spelling[label] = label if label in alike else alike[0]
+    return [one._replace(label=spelling[one.label]) for one in photographs]
 
 
 def score(
@@ -94,7 +118,7 @@ def score(
     Args:
         name: what it is called.
         loaded: the bundle.
-        photographs: of its classes.
+        photographs: of its classes, spelled as it does.
         on_batch: called with the number of files of each batch.
 
     Raises:
@@ -125,6 +149,15 @@ def score(
     tells = loaded.certainty is not None
     seen = [path for path, doubt in doubts if doubt and doubt.distance <= SAME] if tells else None
     return Scored(Experiment(name, {ONLY: trial}), values, unusable, seen)
+
+
+def _form(label: str) -> str:
+    return unicodedata.normalize("NFC", label)
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a folder."""
+    yield from walk(place) if place.is_dir() else [place]
 
 
 def _probabilities(said: Sequence[Prediction], place: Mapping[str, int]) -> NDArray[np.float64]:

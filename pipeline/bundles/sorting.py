@@ -1,6 +1,7 @@
 """Images copied by class, and names that no two files and no two folders share."""
 
 import filecmp
+import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -82,6 +83,21 @@ def folder_names(classes: Sequence[str]) -> list[str]:
     """
     names = Names()
     return [names.take(_safe(name)) for name in classes]
+
+
+def map_name(row: int, path: str) -> str:
+    """Return the name of the map of an image, by its row of the table.
+
+    >>> map_name(1, "photographs/spider.jpg")
+    '00001-spider.jpg.png'
+    """
+    number, ending = f"{row:05}-", ".png"
+    return number + cut(Path(path).name, LONGEST - len(number + ending)) + ending
+
+
+def is_map_name(name: str) -> bool:
+    """Return whether a file is called as the map of some row is."""
+    return bool(re.fullmatch(r"\d{5,}-.*\.png", name, re.DOTALL))
 
 
 def cut(name: str, longest: int) -> str:

@@ -20,7 +20,7 @@ from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
-from pipeline.core.overrides import overridden_key
+from pipeline.core.overrides import overridden_key, with_data_set
 from pipeline.datasets.collect import sets as collected
 from pipeline.preview import overriding
 from pipeline.preview.frozen_backbones import Asked
@@ -89,7 +89,9 @@ def command(
     started = time.monotonic()
     if hours and trainings:
         raise InputError("--hours and --trainings: use only one of them")
-    given = [*([f"data={data}"] if data else []), *sets]
+    if only_price and as_json:
+        raise InputError("--price and --json: --price stops before there is an answer; use only one of them")
+    given = with_data_set(data, sets)
     trials.check(given)
     prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)
     given += prepared.words

@@ -50,6 +50,9 @@ def command(context: click.Context, sets: tuple[str, ...], as_json: bool, mend: 
     that it would not.
     """
     if mend:
+        of_data = {"-S": overrides, "--json": as_json, "--name-groups": name_groups}
+        if words := [name for name, value in of_data.items() if value]:
+            raise InputError(f"--mend: checks no data; leave out {', '.join(words)}")
         mending.mend(Path.cwd(), click.echo)
         return
     for line in project_lines(Path.cwd()):

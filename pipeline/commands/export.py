@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.commands.output_places import check_outside
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import write_json
 from pipeline.core.percents import percent
+from pipeline.datasets.collect.listing import names
 
 if TYPE_CHECKING:
     from pipeline.bundles.bundle import Bundle
     from pipeline.bundles.parity import Photograph
 
 REPORT = "parity.json"
+INT8 = "model-int8.onnx"
+# All that an export may write.
+WRITTEN = frozenset(("model.onnx", "model.pt2", INT8, REPORT))
 # Training photographs that give the ranges of 8-bit numbers.
 CALIBRATING = 200
 # Exceptions that are printed; the report has all.
@@ -48,6 +53,7 @@ def command(bundle: Path, kind: str, int8: bool, out: Path | None, photographs: 
     # "." and ".." are no names.
     named = bundle if bundle.name not in ("", "..") else bundle.resolve()
     target = out or named.with_name(f"{named.name}-{kind}")
+    check_outside("--out", target, bundle)
     check_free(target)
     report = export(bundle, kind, target, int8=int8, folder=photographs)
     for line in as_lines(report):
@@ -61,13 +67,19 @@ def command(bundle: Path, kind: str, int8: bool, out: Path | None, photographs: 
 
 
 def check_free(target: Path) -> None:
-    """Refuse a place that holds anything but an earlier export, which would be replaced.
+    """Refuse a place that holds anything but an earlier export: all of it would be replaced.
 
     Raises:
         InputError: naming it.
     """
-    if target.exists() and not (target / REPORT).is_file() and not (target.is_dir() and not any(target.iterdir())):
+    inside = list(target.iterdir()) if target.is_dir() else []
+    if (target.exists() and not target.is_dir()) or (inside and not (target / REPORT).is_file()):
         raise InputError(f"--out: {target}: exists, and is not an earlier export; name a new folder")
+    if others := [entry.name for entry in inside if entry.name not in WRITTEN or entry.is_dir()]:
+        raise InputError(
+            f"--out: {target}: holds {names(others)} besides an earlier export, which is replaced as a whole; move "
+            "that away, or name a new folder"
+        )
 
 
 def export(place: Path, kind: str, target: Path, *, int8: bool, folder: Path | None) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def export(place: Path, kind: str, target: Path, *, int8: bool, folder: Path | N
             models = {file.name: running.onnx(file)}
         if int8:
             training = originals.spread(originals.of_part(said, "train"), CALIBRATING)
-            quantized = partial / "model-int8.onnx"
+            quantized = partial / INT8
             quantizing.quantize(file, quantized, _decoded(loaded, training))
             models[quantized.name] = running.onnx(quantized)
         report = _report(loaded, models, photographs, calibrating=len(training) if int8 else 0)

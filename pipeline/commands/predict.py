@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 from tqdm import tqdm
@@ -15,9 +15,9 @@ from pipeline.bundles import inputs, tables
 from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
 from pipeline.commands import devices
+from pipeline.commands.output_places import Outputs, check_maps, checked
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
-from pipeline.core.errors import InputError
 from pipeline.datasets.collect.listing import circle_notes, escaped
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ PAGE_ENDINGS = (".html", ".htm")
 # The longest side of a picture on a page, in pixels.
 PICTURE = 160
 Use = Callable[[Sequence["Applied"]], object]
-
-
-class Outputs(NamedTuple):
-    """Where results go; None for what is not asked for."""
-
-    table: Path | None
-    page: Path | None
-    maps: Path | None
-    classes: Path | None
-
-    @property
-    def places(self) -> list[Path]:
-        """All that are asked for."""
-        return [place for place in self if place is not None]
 
 
 @click.command()
@@ -84,6 +70,8 @@ def command(
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
+    if cam:
+        check_maps(cam, names)
     for place in filter(Path.is_dir, map(Path, given)):
         for line in circle_notes(place):
             click.echo(f"{escaped(str(place))}: {line}", err=True)
@@ -94,30 +82,6 @@ def command(
     counts = run(loaded, names, outputs, top=min(top, len(loaded.description.classes)), batch_size=batch_size)
     click.echo(summary(counts, outputs), err=True)
     context.exit(int(not counts["images"] or (strict and counts["unusable"] > 0)))
-
-
-def checked(outputs: Outputs, given: Sequence[str], bundle: Path) -> Outputs:
-    """Return the places of results; each can be written to and is not what is read, nor in the bundle.
-
-    Raises:
-        InputError: naming the first that cannot.
-    """
-    if outputs.table and outputs.table.suffix.lower() not in tables.FORMATS:
-        raise InputError(f"--out {outputs.table}: its ending is none of {', '.join(tables.FORMATS)}")
-    for name, place in (("--out", outputs.table), ("--page", outputs.page)):
-        if place and place.is_dir():
-            raise InputError(f"{name} {place}: is a folder; name a file")
-        if place and place.parent.exists() and not place.parent.is_dir():
-            raise InputError(f"{name} {place}: {place.parent} is a file; name another place")
-    for name, place in (("--cam", outputs.maps), ("--sort-into", outputs.classes)):
-        if place and place.exists() and not place.is_dir():
-            raise InputError(f"{name} {place}: is a file; name a folder")
-        if place and any(place.resolve() == Path(one).resolve() for one in given):
-            raise InputError(f"{name} {place}: is the input folder; name another folder")
-    for name, place in zip(("--out", "--page", "--cam", "--sort-into"), outputs, strict=True):
-        if place and place.resolve().is_relative_to(bundle.resolve()):
-            raise InputError(f"{name} {place}: is in the bundle {bundle}; name a place outside")
-    return outputs
 
 
 def run(

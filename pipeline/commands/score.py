@@ -50,16 +50,17 @@ def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool)
 
     if len(set(bundles)) < len(bundles):
         raise InputError(f"{' '.join(map(str, bundles))}: one bundle is given twice; give each once")
-    photographs = new_photographs.labeled(folder)
-    for place in bundles:
-        new_photographs.check_labels(photographs, contents.describe(place).classes, folder)
+    photographs, left_out = new_photographs.labeled(folder)
+    of_bundle = {
+        place: new_photographs.spelled(photographs, contents.describe(place).classes, folder) for place in bundles
+    }
     scored = []
-    for place in bundles:
-        with tqdm(total=len(photographs), desc=str(place), unit=" images", disable=None, leave=False) as progress:
+    for place, labeled in of_bundle.items():
+        with tqdm(total=len(labeled), desc=str(place), unit=" images", disable=None, leave=False) as progress:
             loaded = bundle.load(place, device=device)
-            scored.append(new_photographs.score(str(place), loaded, photographs, progress.update))
+            scored.append(new_photographs.score(str(place), loaded, labeled, progress.update))
     compared = comparison.compare([one.experiment for one in scored])
-    for line in remarks(scored):
+    for line in [*left_out, *remarks(scored)]:
         click.echo(f"score: {line}", err=True)
     if as_json:
         click.echo(json.dumps(as_data(scored, compared), indent=2, ensure_ascii=False))

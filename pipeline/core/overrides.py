@@ -1,8 +1,10 @@
 """Settings as the words that follow -S."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pipeline.core.errors import InputError
 
 # What DVC's grammar reads as text without quotes, and not as a number or a word of its own.
 _PLAIN = re.compile(r"(?!(?:null|true|false|nan|inf)$)(?:[a-z_][a-z0-9_.-]*|[0-9][a-df-z]|[0-9])", re.IGNORECASE)
@@ -24,6 +26,22 @@ def overridden_key(word: str) -> str:
     ('lr', 'options.new', 'lr')
     """
     return word.partition("=")[0].lstrip("+~")
+
+
+def with_data_set(data: str | None, words: Sequence[str]) -> list[str]:
+    """Return the words after -S, and that of --data before them.
+
+    Raises:
+        InputError: for two data sets.
+
+    >>> with_data_set("digits", ["lr=0.1"]), with_data_set(None, ["data=digits"])
+    (['data=digits', 'lr=0.1'], ['data=digits'])
+    """
+    if not data:
+        return list(words)
+    if word := next((word for word in words if overridden_key(word) == "data"), ""):
+        raise InputError(f"--data {data} and -S {word}: both are the data set; give one")
+    return [f"data={data}", *words]
 
 
 def _word(value: Any) -> str:

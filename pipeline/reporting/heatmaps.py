@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.bundles.applying import Applied
 from pipeline.bundles.bundle import Bundle
-from pipeline.bundles.sorting import LONGEST, cut
+from pipeline.bundles.sorting import map_name
 from pipeline.core import paths
 from pipeline.evaluation import explanations
 from pipeline.reporting.figures import overlay
@@ -33,7 +33,8 @@ class Heatmaps:
 
     def write(self, some: Sequence[Applied]) -> list[Path]:
         """Write the maps of images that are held in memory; return where, in the order of those that can be used."""
-        places = [self._folder / _name(self._rows + number, one) for number, one in enumerate(some, 1)]
+        rows = enumerate(some, self._rows + 1)
+        places = [self._folder / map_name(row, one.prediction.path) for row, one in rows]
         self._rows += len(some)
         pixels = [one.pixels for one in some if one.pixels is not None]
         if not pixels:
@@ -57,8 +58,3 @@ class Heatmaps:
         shown = loaded.transform.eval_transform(torch.from_numpy(pixels)).round().clamp(0, 255).to(torch.uint8)
         heat = explanations.scaled(maps)
         return [overlay(image, one) for image, one in zip(np.asarray(shown), heat, strict=True)]
-
-
-def _name(row: int, one: Applied) -> str:
-    number, ending = f"{row:05}-", ".png"
-    return number + cut(Path(one.prediction.path).name, LONGEST - len(number + ending)) + ending

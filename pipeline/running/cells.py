@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pipeline.config import Resolved
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.overrides import overridden_key, override
+from pipeline.core.overrides import overridden_key, override, with_data_set
 from pipeline.datasets.collect import bringing
 from pipeline.experiments import cloning
 from pipeline.preview import refusals
@@ -82,11 +82,9 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     Raises:
         InputError: for the first cell that params.yaml cannot take, by its name, and for two data sets.
     """
-    if data and (word := next((word for word in sets if overridden_key(word) == "data"), "")):
-        raise InputError(f"--data {data} and -S {word}: both are the data set of all cells; give one")
+    given = with_data_set(data, sets)
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
-    given = [*([f"data={data}"] if data else []), *sets]
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
     code, files = _code(), _files()

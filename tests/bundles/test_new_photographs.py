@@ -1,6 +1,7 @@
 """Bundles scored on labeled photographs: those that they were tested on, so that the scores are known."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def test_classes_are_folders_and_groups_are_in_the_table(tmp_path: Path, table: 
     if table:
         (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
     found = [
-        (one.file.relative_to(tmp_path).as_posix(), one.label, one.group) for one in new_photographs.labeled(tmp_path)
+        (one.file.relative_to(tmp_path).as_posix(), one.label, one.group)
+        for one in new_photographs.labeled(tmp_path).photographs
     ]
     group = "nest" if table else ""
     assert found == [("jay/1.png", "jay", ""), ("owl/1.png", "owl", group), ("owl/2.png", "owl", "")]
@@ -101,10 +103,56 @@ def test_a_table_may_have_the_labels_and_of_parts_the_test_part_is_taken(tmp_pat
         drawn(tmp_path / "flat" / name)
     table = "file_name,label,part\n1.png,owl,train\n2.png,owl,test\n"
     (tmp_path / "flat/metadata.csv").write_text(table, encoding="utf-8")
-    assert [one.file.name for one in new_photographs.labeled(tmp_path / "flat")] == ["2.png"]
+    (tmp_path / "flat/README.md").touch()
+    photographs, left_out = new_photographs.labeled(tmp_path / "flat")
+    assert [one.file.name for one in photographs] == ["2.png"]
+    assert left_out == ["left out for want of a label or part in metadata.csv: 1, the first '3.png'"]
     for part in ("train", "test"):
         drawn(tmp_path / "parts" / part / "owl" / f"{part}.png")
-    assert [one.file.name for one in new_photographs.labeled(tmp_path / "parts")] == ["test.png"]
+    assert [one.file.name for one in new_photographs.labeled(tmp_path / "parts").photographs] == ["test.png"]
+
+
+@pytest.mark.parametrize("table", ["file_name,label\n1.png,owl\n", "file_name,group\nother/owl/1.png,nest\n"])
+def test_a_line_of_the_table_without_a_file_is_refused_as_in_training(tmp_path: Path, table: str) -> None:
+    drawn(tmp_path / "owl/1.png")
+    (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(InputError, match=r"not among the photographs in .*; give paths relative to that folder, such "):
+        new_photographs.labeled(tmp_path)
+
+
+def test_what_a_table_of_parts_does_not_list_is_left_out_with_a_line(bundled: Path, tmp_path: Path) -> None:
+    folder = of_part("test", tmp_path / "new")
+    whole = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.*"))
+    table = "".join(f"{name},test\n" for name in whole[1:])
+    (folder / "metadata.csv").write_text(f"file_name,part\n{table}", encoding="utf-8")
+    printed, remarks = run(bundled, "--photographs", folder, "--json")
+    assert json.loads(printed)["bundles"][0]["test_images"] == len(whole) - 1
+    line = f"score: left out for want of a label or part in metadata.csv: 1, the first {whole[0]!r}\n"
+    assert remarks.startswith(line)
+
+
+NFC, NFD = "B\u00e9b\u00e9", "Be\u0301be\u0301"
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "expected"),
+    [(NFD, [NFC, "owl"], NFC), (NFC, [NFD, "owl"], NFD), (NFD, [NFC, NFD], NFD), (NFC, [NFC, NFD], NFC)],
+)
+def test_a_class_in_another_unicode_form_is_the_bundles_and_the_exact_spelling_comes_first(
+    label: str, classes: list[str], expected: str
+) -> None:
+    [one] = new_photographs.spelled([new_photographs.Labeled(Path("1.png"), label, "")], classes, Path("new"))
+    assert one.label == expected
+
+
+def test_a_class_that_may_be_two_of_the_bundles_is_refused_with_what_tells_them_apart() -> None:
+    mixed = new_photographs.Labeled(Path("1.png"), "B\u00e9be\u0301", "")
+    line = (
+        r"new: the class 'B\xe9be\u0301' may be each of the bundle's 'B\xe9b\xe9' and 'Be\u0301be\u0301'; rename it to "
+        "one of them"
+    )
+    with pytest.raises(InputError, match=re.escape(line)):
+        new_photographs.spelled([mixed], [NFC, NFD], Path("new"))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +172,9 @@ def test_a_class_that_the_network_does_not_know_and_a_folder_without_photographs
     bundled: Path, tmp_path: Path
 ) -> None:
     drawn(tmp_path / "owl/1.png")
-    photographs = new_photographs.labeled(tmp_path)
+    photographs = new_photographs.labeled(tmp_path).photographs
     with pytest.raises(InputError, match="the class 'owl' is none of the bundle's"):
-        new_photographs.check_labels(photographs, bundle.load(bundled, device="cpu").description.classes, tmp_path)
+        new_photographs.spelled(photographs, bundle.load(bundled, device="cpu").description.classes, tmp_path)
     (tmp_path / "empty/owl").mkdir(parents=True)
     with pytest.raises(InputError, match="no labeled photograph; put them into a folder for each class"):
         new_photographs.labeled(tmp_path / "empty")

@@ -18,6 +18,7 @@ from pipeline.advice.halving import Round
 from pipeline.advice.learning_curve import Point, distinct
 from pipeline.commands import advise, advising
 from pipeline.commands.pricing import Price
+from pipeline.core.errors import InputError
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.preview import overriding
 from pipeline.reporting.material import Probe
@@ -76,6 +77,18 @@ def printed(answer: Answer, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     advise._print(answer, seconds=1.0)
     return capsys.readouterr().out
+
+
+def test_a_price_is_no_answer_that_could_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advise.trials, "check", lambda _: pytest.fail("the settings were taken"))
+    with pytest.raises(InputError, match=r"^--price and --json: .*; use only one of them$"):
+        advise.command(["--price", "--json"], standalone_mode=False)
+
+
+def test_two_data_sets_are_refused_as_in_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advise.trials, "check", lambda _: pytest.fail("the settings were taken"))
+    with pytest.raises(InputError, match="--data digits and -S data=synthetic: both are the data set; give one"):
+        advise.command(["--data", "digits", "-S", "data=synthetic"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

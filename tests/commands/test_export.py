@@ -45,10 +45,33 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path: Path) ->
     own.mkdir()
     (own / "thesis.txt").write_text("years of work", encoding="utf-8")
     for place in (own, own / "thesis.txt"):
-        assert refusal(tmp_path, "--to", "onnx", "--out", place).startswith(
+        assert refusal(tmp_path / "bundle", "--to", "onnx", "--out", place).startswith(
             f"--out: {place}: exists, and is not an earlier export"
         )
     assert (own / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_a_file_beside_an_earlier_export_is_never_deleted(tmp_path: Path) -> None:
+    earlier = tmp_path / "model-onnx"
+    earlier.mkdir()
+    for name in export.WRITTEN:
+        (earlier / name).touch()
+    # An earlier export alone is replaced.
+    assert "no bundle" in refusal(tmp_path / "bundle", "--to", "onnx", "--out", earlier)
+    (earlier / "notes").mkdir()
+    (earlier / "app.py").write_text("mine", encoding="utf-8")
+    assert refusal(tmp_path / "bundle", "--to", "onnx", "--out", earlier) == (
+        f"--out: {earlier}: holds 'app.py', 'notes' besides an earlier export, which is replaced as a whole; move that "
+        "away, or name a new folder"
+    )
+    assert (earlier / "app.py").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_bundle_is_not_written_into(tmp_path: Path) -> None:
+    place = tmp_path / "bundle" / "onnx"
+    assert refusal(place.parent, "--to", "onnx", "--out", place) == (
+        f"--out {place}: is in the bundle {place.parent}; name a place outside"
+    )
 
 
 def test_another_format_is_refused_with_those_that_there_are(tmp_path: Path) -> None:

@@ -153,6 +153,16 @@ def test_names_that_nobody_should_have_are_told_written_and_copied(colors):
         (["in", "--sort-into", "in/../bundle"], r"--sort-into in/\.\./bundle: is in the bundle bundle; .*"),
         (["in", "--out", "bundle/a.csv"], r"--out bundle/a\.csv: is in the bundle bundle; .*"),
         (["in", "--page", "bundle"], r"--page bundle/index\.html: is in the bundle bundle; .*"),
+        (
+            ["in", "--out", "q.csv", "--page", "q.csv"],
+            r"--page q\.csv/index\.html: is in q\.csv, which --out writes as a .*",
+        ),
+        (["in", "--out", "q.csv", "--cam", "./q.csv"], r"--out q\.csv, --cam q\.csv: the same place twice; name two"),
+        (
+            ["in", "--page", "q.html", "--sort-into", "q.html/a"],
+            r"--sort-into q\.html/a: is in q\.html, which --page .*",
+        ),
+        (["in", "--cam", "new", "--sort-into", "new"], r"--cam new, --sort-into new: the same place twice; name two"),
         (["in", "--device", "tpu"], r"--device tpu: give auto, cpu, cuda, cuda:1 or mps"),
         (["in", "gone.png"], r"gone\.png: no such file or folder"),
     ],
@@ -163,6 +173,18 @@ def test_what_cannot_work_is_refused_before_any_work(colors, monkeypatch, words,
     monkeypatch.setattr(bundle, "load", lambda *_, **__: pytest.fail("a bundle was loaded"))
     with pytest.raises(InputError, match=f"^{line}$"):
         predict.command(["bundle", *words], standalone_mode=False)
+
+
+def test_a_folder_with_maps_of_another_call_is_refused_and_those_of_the_same_images_are_replaced(colors, monkeypatch):
+    Path("maps").mkdir()
+    for name in ("00001-0.png.png", "00002-1.png.png", "00003-2.png.png", "notes.png"):
+        (Path("maps") / name).touch()
+    monkeypatch.setattr(predict, "run", lambda *_, **__: {"images": 3, "unusable": 0})
+    call("in", "--cam", "maps")
+    monkeypatch.setattr(bundle, "load", lambda *_, **__: pytest.fail("a bundle was loaded"))
+    line = r"^--cam maps: holds maps of another call, '00002-1\.png\.png', '00003-2\.png\.png'; name another, "
+    with pytest.raises(InputError, match=line):
+        predict.command(["bundle", "in/0.png", "--cam", "maps"], standalone_mode=False)
 
 
 def test_what_is_there_stays_where_the_work_fails(colors, monkeypatch):

@@ -218,7 +218,7 @@ def test_tables_train_on_all_training_images_and_curves_by_epoch_have_a_study_of
 
 
 def test_two_data_sets_for_all_cells_are_refused() -> None:
-    with pytest.raises(InputError, match="--data folder and -S data=synthetic: both are the data set of all cells"):
+    with pytest.raises(InputError, match="--data folder and -S data=synthetic: both are the data set; give one"):
         cells.plan(definition.find("spa_gca-table7"), data="folder", sets=["data=synthetic"])
 
 

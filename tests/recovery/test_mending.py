@@ -415,6 +415,15 @@ def test_doctor_mends_when_it_is_asked_to() -> None:
     assert state() == ("refs/heads/main", EDITED, "2\n", "")
 
 
+@pytest.mark.parametrize("words", [["-S", "lr=0.1"], ["--json"], ["--name-groups"]])
+def test_doctor_refuses_what_mending_does_not_look_at(words: list[str]) -> None:
+    as_a_killed_set_up_leaves_it()
+    left = git("stash", "list")
+    with pytest.raises(InputError, match=rf"^--mend: checks no data; leave out {words[0]}$"):
+        doctor.command(["--mend", *words], standalone_mode=False)
+    assert git("stash", "list") == left != ""
+
+
 class Mount:
     def __init__(self, mountpoint: Path, fstype: str) -> None:
         self.mountpoint, self.fstype = str(mountpoint), fstype
