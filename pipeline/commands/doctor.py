@@ -50,7 +50,7 @@ def command(context: click.Context, sets: tuple[str, ...], as_json: bool, mend: 
     that it would not.
     """
     if mend:
-        of_data = {"-S": overrides, "--json": as_json, "--name-groups": name_groups}
+        of_data = {"-S": sets, "--json": as_json, "--name-groups": name_groups}
         if words := [name for name, value in of_data.items() if value]:
             raise InputError(f"--mend: checks no data; leave out {', '.join(words)}")
         mending.mend(Path.cwd(), click.echo)
