@@ -160,13 +160,7 @@ def _confused_alt(names: Sequence[str]) -> str:
 
 
 def _reliability_alt(bins: Sequence[Bin]) -> str:
-    some = [one for one in bins if one.predictions]
-    worst = max(some, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
-    sure, right = tables.percent(worst.confidence), tables.percent(worst.accuracy)
-    return (
-        f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {worst.predictions:,} predictions "
-        f"of {sure} mean confidence, of which {right} are right."
-    )
+    return f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {calibration.most(bins)}."
 
 
 def _stages_alt(stages: Mapping[str, Counted]) -> str:

@@ -282,6 +282,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "cd" * 32,
         "ef" * 32,
         "2.15.0",
+        "bars, with a point at their mean confidence. A bin of few predictions is mostly chance.",
         "options.head.linear.dropout",
         "git checkout 0123456789abcdef dvc exp run -S recipe=quick",
     ],
