@@ -199,6 +199,13 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
     ]
 
 
+def further_confusions(matrix: IntArray, shown: int) -> tuple[int, int]:
+    """Return how many pairs of classes are confused beyond those shown, and how many as often as the last of these."""
+    wrong = np.sort((matrix - np.diag(np.diag(matrix))).ravel())[::-1]
+    others = wrong[shown:][wrong[shown:] > 0]
+    return len(others), int((others == wrong[shown - 1]).sum()) if len(others) else 0
+
+
 def most_confused(matrix: IntArray, limit: int) -> list[int]:
     """Return the classes of the most frequent confusions, at most `limit`, in the order of the matrix."""
     wrong = matrix - np.diag(np.diag(matrix))

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low
 from typing import Any, NamedTuple
 
@@ -39,8 +39,7 @@ def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
     Each has the most confident of its wrong predictions, and in how many of the repeats that test it it is wrong. It is
     for a spreadsheet too, so no name is a formula there.
     """
-    tested = Counter(row["path"] for one in repeats for row in one.predictions)
-    wrong = Counter(row["path"] for one in repeats for row in one.predictions if row["actual"] != row["predicted"])
+    tested, wrong = _how_often(repeats)
     return [
         {
             "path": as_cell(one.path),
@@ -53,6 +52,24 @@ def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
         }
         for one in wrong_examples(repeats)
     ]
+
+
+def _how_often(repeats: Sequence[Repeat]) -> tuple[Counter[str], Counter[str]]:
+    """Return in how many repeats each image is tested, and in how many it is taken for another class, by its path."""
+    rows = [row for one in repeats for row in one.predictions]
+    wrong = (row["path"] for row in rows if row["actual"] != row["predicted"])
+    return Counter(row["path"] for row in rows), Counter(wrong)
+
+
+def whose(repeats: Sequence[Repeat], listed: Iterable[Example]) -> dict[Example, str]:
+    """Return which repeat each example is of, and in how many of those that test its image it is wrong.
+
+    Nothing for a single repeat, whose examples need no such word.
+    """
+    if len(repeats) == 1:
+        return {}
+    tested, wrong = _how_often(repeats)
+    return {one: f"repeat {one.repeat}, wrong in {wrong[one.path]} of {tested[one.path]}" for one in listed}
 
 
 def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:

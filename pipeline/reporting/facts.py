@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.core import imagenet
 from pipeline.core.choices import NONE
+from pipeline.core.counting import counted
 from pipeline.core.interpolation import BILINEAR
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.records import Record
@@ -73,7 +74,7 @@ def data(material: Material) -> list[tuple[str, str]]:
     return [
         ("Set", f"{material.dataset['title']} ({images.set})"),
         ("Classes", f"{len(images.classes):,}"),
-        ("Images", f"{sum(sizes):,}; {min(sizes):,} to {max(sizes):,} a class"),
+        ("Images", f"{sum(sizes):,}; {_range(list(sizes))} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{material.dataset['rejected']:,}"),
         *_published(material.dataset.get("published") or {}),
@@ -97,6 +98,27 @@ def _published(published: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return home, terms and citation of a published set."""
     terms = {"Home": "home", "Terms": "terms", "Citation": "citation", "In the papers": "paper"}
     return [(term, published[key]) for term, key in terms.items() if published.get(key)]
+
+
+def right_of(material: Material) -> str:
+    """Return of how many classes a right prediction is shown, and of which; empty where it is of all."""
+    scores = aggregate.class_scores(material.repeats)
+    shown, known = len(material.right), sum(one.recall.mean > 0 for one in scores)
+    if shown == len(scores):
+        return ""
+    which = "the others have no right prediction"
+    if shown < known:
+        which = f"at equal distances in the list of the {known:,} with a right prediction"
+    return f"{shown:,} of {len(scores):,} classes: {which}."
+
+
+def further_confusions(matrix: aggregate.IntArray, shown: int) -> str:
+    """Return how many confusions the table lacks, and how many of them are as frequent as its last; empty for none."""
+    others, as_frequent = aggregate.further_confusions(matrix, shown)
+    if not others:
+        return ""
+    alike = f", {as_frequent:,} of them as often as the last of these" if as_frequent else ""
+    return f"and {counted(others, 'more pair')} of classes{alike}"
 
 
 def _range(values: Sequence[int]) -> str:

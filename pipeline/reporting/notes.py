@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.counting import counted
 from pipeline.core.sections import EACH, Split, Train
 from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
@@ -20,6 +21,9 @@ from pipeline.reporting import (
 )
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
+
+# Classes that a note names at most.
+NAMED = 10
 
 
 def limits(material: Material) -> list[str]:
@@ -42,7 +46,8 @@ def _one_image(tested: Sequence[int]) -> str:
     low, high = min(tested), max(tested)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     share = tables.three_figures(100 / round(sum(tested) / len(tested)))
-    return f"Each repeat tests {images} images: one image more or less is {share}{signs.NO_BREAK}%."
+    points = f"{share}{signs.NO_BREAK}point{'' if share == '1' else 's'}"
+    return f"Each repeat tests {images} images: one image more or less is {points}."
 
 
 def _of_images(material: Material) -> Iterator[str]:
@@ -83,11 +88,27 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
         )
     if cases := collapses.collapses(repeats):
         yield collapsed(cases)
-    if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
+    yield from _of_classes(repeats)
+
+
+def _of_classes(repeats: Sequence[Repeat]) -> Iterator[str]:
+    scores = aggregate.class_scores(repeats)
+    if empty := [one.name for one in scores if not one.support]:
         yield (
-            f"Without a test image, so not judged: {', '.join(empty)}. Where such a class is predicted, macro-F1 "
-            "counts it as 0."
+            f"Without a test image, so not judged: {_some(empty)}. Where such a class is predicted, macro-F1 counts it "
+            "as 0."
         )
+    if never := [f"{one.name} (n = {one.support:,})" for one in scores if one.support and not one.recall.mean]:
+        yield (
+            f"Without one right prediction: {len(never):,} of {counted(len(scores), 'class', 'classes')}, "
+            f"{_some(never)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names with commas, the first ones where they are too many to be read."""
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _of_gates(material: Material) -> Iterator[str]:

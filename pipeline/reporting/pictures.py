@@ -47,7 +47,7 @@ def pictures(material: Material, explanations: Explanations) -> dict[str, Pictur
     """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
     repeats, counts = material.repeats, material.class_images
     charts = (
-        {"counts": (partial(figures.count_bars, counts), _counts_alt(counts))}
+        {"counts": (partial(figures.count_bars, counts), counts_alt(counts))}
         | dict(_courses(repeats))
         | dict(_errors(repeats))
         | dict(_inside(repeats[0], explanations))
@@ -121,8 +121,11 @@ def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
 
 
-def _counts_alt(counts: Mapping[str, int]) -> str:
+def counts_alt(counts: Mapping[str, int]) -> str:
+    """Return how many images the smallest and the largest class have."""
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[most] == counts[least]:
+        return f"Images of each class: {counts[most]:,} of each of the {len(counts):,} classes."
     return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 

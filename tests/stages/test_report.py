@@ -13,7 +13,8 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.scores import SCORES, Score
-from pipeline.reporting import pictures
+from pipeline.reporting import figures, pictures
+from pipeline.reporting import page as report_page
 from pipeline.stages import report
 
 PHOTOGRAPHS = pictures.photographs
@@ -185,6 +186,43 @@ def test_every_photograph_has_its_files_name_and_the_wrong_ones_are_a_table_too(
     assert wrong
     assert {row["path"] for row in wrong} <= tested
     assert f"has all {len(wrong)} images" in page.text
+
+
+def test_each_example_says_which_repeat_it_is_of_where_there_are_several(page, results):
+    assert "wrong in 1 of 2" not in page.text
+    assert page.text.count("repeat 2, wrong in 1 of 3") == 1
+    assert "in how many of the repeats that test the image it is wrong" in page.text
+    write_params([1])
+    alone = made_page().text
+    assert "wrong in" not in alone
+    assert "in how many of the repeats" not in alone
+
+
+def test_the_page_names_the_classes_that_no_right_prediction_is_shown_of(results):
+    write_params([1])
+    text = made_page().text
+    assert "Without one right prediction: 1 of 4 classes, Trichonephila clavata (n = 1)" in text
+    assert "3 of 4 classes: the others have no right prediction." in text
+
+
+@pytest.mark.parametrize(
+    ("most", "caption"),
+    [
+        (20, "Counts summed over 3 repeats; the color is"),
+        (3, "The color is the part of the row, of counts summed over 3"),
+    ],
+)
+def test_the_matrix_is_said_to_have_counts_where_it_has(most, caption, results, monkeypatch):
+    monkeypatch.setattr(figures, "NUMBERED_CLASSES", most)
+    assert caption in made_page().text
+
+
+def test_confusions_beyond_the_table_are_counted(results, monkeypatch):
+    assert "more pair" not in made_page().text
+    monkeypatch.setattr(report_page, "CONFUSIONS_SHOWN", 1)
+    more = "and 1 more pair of classes"
+    assert more in made_page().text
+    assert f"\n\n{more}" in Path("metrics/report/summary.md").read_text(encoding="utf-8")
 
 
 def test_without_a_wrong_prediction_the_table_of_them_has_its_header_alone(results):
