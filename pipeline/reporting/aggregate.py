@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.precision import Precision
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
+from pipeline.networks.strategies import PROBE
 
 IntArray = npt.NDArray[np.int64]
 
@@ -116,6 +117,16 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
                 f"record.json: `{parts[0]}` of repeat {other.number} is not that of repeat {first.number}; "
                 "`dvc repro` trains both alike"
             )
+
+
+def is_probe(repeats: Sequence[Repeat]) -> bool:
+    """Return whether nothing trained: the head was solved on features of the frozen backbone."""
+    return repeats[0].record.recipe.network.freeze == PROBE
+
+
+def trains(repeats: Sequence[Repeat]) -> str:
+    """Return what becomes of the numbers that are not frozen, in a word."""
+    return "solved" if is_probe(repeats) else "trains"
 
 
 def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:

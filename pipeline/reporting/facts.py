@@ -5,7 +5,6 @@ from typing import Any
 
 from pipeline.core import imagenet
 from pipeline.core.choices import NONE
-from pipeline.core.counting import counted
 from pipeline.core.interpolation import BILINEAR
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.records import Record
@@ -17,6 +16,11 @@ from pipeline.reporting.aggregate import Spread
 from pipeline.reporting.material import Material
 from pipeline.reporting.provenance import distinct
 
+# What takes the place of a training where nothing trains.
+SOLVED = (
+    "none: the head is a logistic regression on the features of the frozen backbone, its penalty chosen by "
+    "cross-validation inside the training part"
+)
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
 
 
@@ -100,27 +104,6 @@ def _published(published: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(term, published[key]) for term, key in terms.items() if published.get(key)]
 
 
-def right_of(material: Material) -> str:
-    """Return of how many classes a right prediction is shown, and of which; empty where it is of all."""
-    scores = aggregate.class_scores(material.repeats)
-    shown, known = len(material.right), sum(one.recall.mean > 0 for one in scores)
-    if shown == len(scores):
-        return ""
-    which = "the others have no right prediction"
-    if shown < known:
-        which = f"at equal distances in the list of the {known:,} with a right prediction"
-    return f"{shown:,} of {len(scores):,} classes: {which}."
-
-
-def further_confusions(matrix: aggregate.IntArray, shown: int) -> str:
-    """Return how many confusions the table lacks, and how many of them are as frequent as its last; empty for none."""
-    others, as_frequent = aggregate.further_confusions(matrix, shown)
-    if not others:
-        return ""
-    alike = f", {as_frequent:,} of them as often as the last of these" if as_frequent else ""
-    return f"and {counted(others, 'more pair')} of classes{alike}"
-
-
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
@@ -128,10 +111,11 @@ def _range(values: Sequence[int]) -> str:
 
 def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     """Return budget, phases, what differs from a plain training, parameters, operations, time and device."""
+    if aggregate.is_probe(repeats):
+        return _solving(repeats)
     record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime.cache_seconds for one in repeats)
-    instructions = [one.runtime.cpu_instructions for one in repeats]
     last = " in the last phase" if record.recipe.in_phases else ""
     return [
         *_plan(record),
@@ -140,10 +124,39 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         (f"Parameters that train{last}", f"{record.parameters.trainable:,}"),
         (f"Frozen parameters and running statistics{last}", f"{record.parameters.frozen:,}"),
         *_compared(record),
-        ("FLOPs per image", _operations(record.flops.network)),
+        _flops(record),
         ("Training time per repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
         (tables.speed_title(repeats), tables.number_spread(speed, "images/s")),
+        *_machine(repeats),
+    ]
+
+
+def _solving(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """Return what took the place of a training where nothing trains."""
+    record, peculiarities = repeats[0].record, dict(_peculiarities(repeats[0].record.recipe))
+    return [
+        ("Training", SOLVED),
+        *(
+            (term, peculiarities[term])
+            for term in ("Image sizes", "Sampling", "Class weights")
+            if term in peculiarities
+        ),
+        ("Parameters of the head", f"{record.parameters.trainable:,}"),
+        ("Frozen parameters and running statistics", f"{record.parameters.frozen:,}"),
+        _flops(record),
+        ("Time per repeat", _duration_spread(aggregate.speed_spreads(repeats)["train_seconds"])),
+        *_machine(repeats),
+    ]
+
+
+def _flops(record: Record) -> tuple[str, str]:
+    return ("FLOPs per image", _operations(record.flops.network))
+
+
+def _machine(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    instructions = [one.runtime.cpu_instructions for one in repeats]
+    return [
         ("Device", distinct(aggregate.device(one) for one in repeats)),
         ("CPU threads", distinct(str(one.runtime.threads) for one in repeats)),
         *([("CPU instructions", distinct(instructions))] if any(instructions) else []),

@@ -12,6 +12,7 @@ from pipeline.reporting import (
     aggregate,
     collapses,
     confidence_intervals,
+    excerpts,
     provenance,
     signs,
     standing,
@@ -22,9 +23,6 @@ from pipeline.reporting import (
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
 
-# Classes that a note names at most.
-NAMED = 10
-
 
 def limits(material: Material) -> list[str]:
     """Return what limits the result, a sentence or two each."""
@@ -33,8 +31,7 @@ def limits(material: Material) -> list[str]:
         confidence_intervals.note(repeats),
         *filter(None, [standing.sentence(material), confidence_intervals.detectable(repeats)]),
         _one_image([one.scores.test_images for one in repeats]),
-        f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
-        "training or in choosing an epoch.",
+        _tested(repeats),
         *_of_images(material),
         *_of_training(repeats),
         *_of_gates(material),
@@ -48,6 +45,17 @@ def _one_image(tested: Sequence[int]) -> str:
     share = tables.three_figures(100 / round(sum(tested) / len(tested)))
     points = f"{share}{signs.NO_BREAK}point{'' if share == '1' else 's'}"
     return f"Each repeat tests {images} images: one image more or less is {points}."
+
+
+def _tested(repeats: Sequence[Repeat]) -> str:
+    if aggregate.is_probe(repeats):
+        return (
+            "The frozen backbone with its solved head is what is tested, once; no test image had a part in solving it."
+        )
+    return (
+        f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
+        "training or in choosing an epoch."
+    )
 
 
 def _of_images(material: Material) -> Iterator[str]:
@@ -95,20 +103,14 @@ def _of_classes(repeats: Sequence[Repeat]) -> Iterator[str]:
     scores = aggregate.class_scores(repeats)
     if empty := [one.name for one in scores if not one.support]:
         yield (
-            f"Without a test image, so not judged: {_some(empty)}. Where such a class is predicted, macro-F1 counts it "
-            "as 0."
+            f"Without a test image, so not judged: {excerpts.some(empty)}. Where such a class is predicted, macro-F1 "
+            "counts it as 0."
         )
     if never := [f"{one.name} (n = {one.support:,})" for one in scores if one.support and not one.recall.mean]:
         yield (
             f"Without one right prediction: {len(never):,} of {counted(len(scores), 'class', 'classes')}, "
-            f"{_some(never)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
+            f"{excerpts.some(never)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return names with commas, the first ones where they are too many to be read."""
-    left = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _of_gates(material: Material) -> Iterator[str]:

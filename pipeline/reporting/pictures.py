@@ -48,9 +48,10 @@ def pictures(material: Material, explanations: Explanations) -> dict[str, Pictur
     repeats, counts = material.repeats, material.class_images
     charts = (
         {"counts": (partial(figures.count_bars, counts), counts_alt(counts))}
-        | dict(_courses(repeats))
+        # Where nothing trains, the points after its one epoch say no more than the scores do.
+        | ({} if aggregate.is_probe(repeats) else dict(_courses(repeats)))
         | dict(_errors(repeats))
-        | dict(_inside(repeats[0], explanations))
+        | dict(_inside(repeats, explanations))
     )
     pictures = {}
     with progress.bar(len(charts), "report: charts", "charts") as shown:
@@ -107,9 +108,9 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
     yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
 
 
-def _inside(one: Repeat, explanations: Explanations) -> Iterator[Chart]:
-    stages = one.record.stages
-    yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
+def _inside(repeats: Sequence[Repeat], explanations: Explanations) -> Iterator[Chart]:
+    stages, trains = repeats[0].record.stages, aggregate.trains(repeats)
+    yield "stages", (partial(figures.stage_bars, stages, trains=trains), _stages_alt(stages, trains))
     yield "values", (partial(figures.value_distributions, explanations.values, VALUES), _values_alt(explanations))
     if weights := explained.channels(explanations):
         alt = f"How {explanations.described['attention']} weighs channels, the most first, by {', '.join(weights)}."
@@ -166,11 +167,12 @@ def _reliability_alt(bins: Sequence[Bin]) -> str:
     return f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {calibration.most(bins)}."
 
 
-def _stages_alt(stages: Mapping[str, Counted]) -> str:
+def _stages_alt(stages: Mapping[str, Counted], trains: str) -> str:
     shares = (
         f"{name} {counted.trainable:,} of {counted.trainable + counted.frozen:,}" for name, counted in stages.items()
     )
-    return f"How many numbers of each stage train: {', '.join(shares)}."
+    verb = {"trains": "train", "solved": "are solved"}[trains]
+    return f"How many numbers of each stage {verb}: {', '.join(shares)}."
 
 
 def _values_alt(explanations: Explanations) -> str:

@@ -418,6 +418,7 @@ def test_bars_of_stages_have_each_stages_numbers():
     written = texts(figures.stage_bars(STAGES))
     assert {"stem", "head", "9,500", "4,620", "trains", "frozen"} <= set(written)
     assert "parameters and statistics of batch norms" in written
+    assert {"solved", "frozen"} <= set(texts(figures.stage_bars(STAGES, trains="solved")))
 
 
 def test_distributions_have_a_panel_a_tensor_and_one_legend():

@@ -217,6 +217,30 @@ def test_the_matrix_is_said_to_have_counts_where_it_has(most, caption, results, 
     assert caption in made_page().text
 
 
+def test_where_nothing_trains_the_report_speaks_of_no_training(results):
+    tiny.write(tiny.recipe("quick", None, repeats=[1, 2, 3], freeze="probe", augmentation="flip"))
+    for repeat in TESTED:
+        write_training(repeat)
+        Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet")
+        digests.seal(Path(f"metrics/train/{repeat}"))
+    page = made_page()
+    text, _ = page.text.split("values of the recipe that count", 1)
+    assert (
+        "Training none: the head is a logistic regression on the features of the frozen backbone, its penalty" in text
+    )
+    assert "The frozen backbone with its solved head is what is tested, once; no test image had a part in" in text
+    assert "How much of each stage is solved" in text
+    for word in ("Budget", "Optimizer", "last epoch", "images/s", "Loss by", "Accuracy by", "five draws", "flip"):
+        assert word not in text, word
+    alts = " ".join(image["alt"] for image in page.all("img"))
+    assert "How many numbers of each stage are solved" in alts
+    assert not [word for word in ("over the epochs", "train:") if word in alts]
+    assert not {"loss.svg", "accuracy.svg", "augmented.png"} & {one.name for one in paths.REPORT.rglob("*")}
+    summary = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "images/s" not in summary
+    assert "| mean | 75.00 | 100.00 | 50.00 | 75.00 |" in summary
+
+
 def test_confusions_beyond_the_table_are_counted(results, monkeypatch):
     assert "more pair" not in made_page().text
     monkeypatch.setattr(report_page, "CONFUSIONS_SHOWN", 1)

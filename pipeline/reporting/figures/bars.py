@@ -106,20 +106,21 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
     return out.getvalue()
 
 
-def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT) -> bytes:
+def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT, *, trains: str = "trains") -> bytes:
     """Draw how many parameters of each stage train and how many are frozen, in the order in which they run.
 
     Args:
         stages: numbers by stage.
         theme: the colors.
+        trains: what the first are called.
     """
     with drawing(theme, 5.0, 0.9 + 0.32 * len(stages)) as (figure, out):
         axes = figure.add_subplot()
         places = np.arange(len(stages))
-        trains, frozen = zip(*((counted.trainable, counted.frozen) for counted in stages.values()), strict=True)
-        axes.barh(places, trains, height=0.7, color=theme.first, label="trains")
-        bars = axes.barh(places, frozen, left=trains, height=0.7, color=theme.muted, label="frozen")
-        axes.bar_label(bars, [f"{sum(both):,}" for both in zip(trains, frozen, strict=True)], padding=4)
+        moving, frozen = zip(*((counted.trainable, counted.frozen) for counted in stages.values()), strict=True)
+        axes.barh(places, moving, height=0.7, color=theme.first, label=trains)
+        bars = axes.barh(places, frozen, left=moving, height=0.7, color=theme.muted, label="frozen")
+        axes.bar_label(bars, [f"{sum(both):,}" for both in zip(moving, frozen, strict=True)], padding=4)
         axes.set_yticks(places, list(stages))
         axes.set(xlabel="parameters and statistics of batch norms", ylim=(len(stages) - 0.4, -0.6))
         axes.margins(x=0.2)
