@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from PIL import Image
 
 from pipeline.core import percents
 from pipeline.core.shell import IN_SENTENCE
+from pipeline.reporting.signs import NO_BREAK
 
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
+_PERCENT = re.compile(r" (?<=\d )%")
 
 
 def environment(*folders: Path) -> Environment:
@@ -30,15 +33,25 @@ def environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
     made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail, "percent": percents.number}
-    made.filters["commands"] = _commands
+    made.filters |= {"commands": _commands, "verbatim": escape}
     return made
 
 
+def _unbroken(value: Any) -> Any:
+    """Return text with each number on the line of its %; what is not plain text, or is escaped already, as it is.
+
+    Commands and names of files, which a reader may copy, go through the filter `verbatim` before.
+    """
+    return _PERCENT.sub(f"{NO_BREAK}%", value) if type(value) is str else value
+
+
 def _commands(sentence: str) -> Markup:
-    """Return a sentence whose commands in backticks are set as code."""
-    return Markup(IN_SENTENCE.sub(r"<code>\1</code>", str(escape(sentence))))
+    """Return a sentence whose commands in backticks are set as code, and whose numbers are on the line of their %."""
+    parts = enumerate(IN_SENTENCE.split(str(escape(sentence))))
+    return Markup("".join(f"<code>{part}</code>" if place % 2 else _unbroken(part) for place, part in parts))
 
 
 def _svg(content: bytes) -> str:

@@ -43,7 +43,7 @@ def test_pictures_are_by_class_and_the_least_sure_first(tmp_path):
     assert re.findall(r"<h2>(.*)</h2>", text) == ["red", "green"]
     assert shown(text) == ["2", "4", "3", "1"]
     assert text.count('src="data:image/jpeg;base64,') == 4
-    assert 'alt="3: green with a probability of 60.0 %"' in text
+    assert 'alt="3: green with a probability of 60.0&nbsp;%"' in text
     assert "<title>4 images by predicted class</title>" in text
     assert "not calibrated" in text
 

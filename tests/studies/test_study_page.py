@@ -165,7 +165,7 @@ def test_a_best_cell_with_the_same_difference_in_every_repeat_is_said_to_be_unte
 
 
 def test_the_page_leads_with_a_chart_of_the_answer_that_words_tell_too(told: dict[str, object]) -> None:
-    html = page.page(told)
+    html = page.page(told).replace("\u00a0%", " %")
     before, after = html.split("Test accuracy of each cell on synthetic, with its 95 % interval: ", 1)
     place = told["results"].header.index("95 % interval")
     head, top = (row[place] for row in told["results"].rows[:2])
