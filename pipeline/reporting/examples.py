@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.core.files import as_cell
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting.signs import NO_BREAK
 
 # Columns of look_first.csv.
 LOOK_FIRST = ("path", "actual", "predicted", "confidence", "repeat", "wrong_in", "tested_in")
@@ -69,7 +70,8 @@ def whose(repeats: Sequence[Repeat], listed: Iterable[Example]) -> dict[Example,
     if len(repeats) == 1:
         return {}
     tested, wrong = _how_often(repeats)
-    return {one: f"repeat {one.repeat}, wrong in {wrong[one.path]} of {tested[one.path]}" for one in listed}
+    often = {path: f"wrong in {wrong[path]} of {tested[path]}".replace(" ", NO_BREAK) for path in tested}
+    return {one: f"repeat{NO_BREAK}{one.repeat}, {often[one.path]}" for one in listed}
 
 
 def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:

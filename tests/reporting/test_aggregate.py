@@ -166,7 +166,7 @@ def test_an_example_says_whose_it_is_and_how_often_its_image_is_wrong_where_ther
     second = repeat(2, predictions=[prediction("1", "a", "a", 0.95), prediction("3", "a", "b", 0.9)])
     wrong, right = examples.wrong_examples([first, second]), examples.right_examples([first, second], 12)
     told = examples.whose([first, second], [*wrong, *right])
-    assert {(one.path, one.repeat): text for one, text in told.items()} == {
+    assert {(one.path, one.repeat): text.replace("\u00a0", " ") for one, text in told.items()} == {
         ("3", 2): "repeat 2, wrong in 1 of 1",
         ("1", 1): "repeat 1, wrong in 1 of 2",
         ("2", 1): "repeat 1, wrong in 0 of 1",
