@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty_text import asked_where
+from pipeline.core.counting import counted
 from pipeline.core.percents import percent
 from pipeline.evaluation.uncertainty import temperature
 from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
@@ -63,26 +64,23 @@ def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) ->
     errors = {BEFORE: found.calibration_error, AFTER: found.calibration_error_after}
     told = []
     for title, bins in panels.items():
-        worst = max(bins, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
         when = f" {title}" if len(panels) > 1 else ""
-        told.append(
-            f"Calibration error{when}: {percent(errors[title])}; what counts most are {worst.predictions:,} "
-            f"predictions of {percent(worst.confidence)} mean confidence, of which {percent(worst.accuracy)} are "
-            "right."
-        )
+        told.append(f"Calibration error{when}: {percent(errors[title])}; what counts most: {reliability.most(bins)}.")
     return f"Reliability diagram of the test images. {' '.join(told)}"
 
 
 def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a reliability diagram is drawn."""
     drawn = (
-        f"How often predictions of each confidence are right, of the {found.images:,} test images, which fit nothing"
+        f"How often predictions of each confidence are right, of the {counted(found.images, 'test image')}, which fit "
+        "nothing"
     )
+    points = "A point is at the mean confidence of its bin; a bin of few predictions is mostly chance."
     if fitted is None:
-        return f"{drawn}. These probabilities are not calibrated."
+        return f"{drawn}. {points} These probabilities are not calibrated."
     return (
         f"{drawn}: before and after the scores are divided by the temperature, {fitted.temperature:.3g}, which was "
-        f"fitted on the {fitted.images:,} held-out images."
+        f"fitted on the {counted(fitted.images, 'held-out image')}. {points}"
     )
 
 

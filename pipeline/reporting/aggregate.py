@@ -11,6 +11,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.precision import Precision
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
+from pipeline.networks.strategies import PROBE
 
 IntArray = npt.NDArray[np.int64]
 
@@ -118,6 +119,16 @@ def check_same_experiment(repeats: Sequence[Repeat]) -> None:
             )
 
 
+def is_probe(repeats: Sequence[Repeat]) -> bool:
+    """Return whether nothing trained: the head was solved on features of the frozen backbone."""
+    return repeats[0].record.recipe.network.freeze == PROBE
+
+
+def trains(repeats: Sequence[Repeat]) -> str:
+    """Return what becomes of the numbers that are not frozen, in a word."""
+    return "solved" if is_probe(repeats) else "trains"
+
+
 def score_spreads(repeats: Sequence[Repeat]) -> dict[str, Spread]:
     """Return each score over the repeats, as far as they have it: top-5 accuracy takes more than five classes."""
     return {
@@ -197,6 +208,13 @@ def top_confusions(matrix: IntArray, classes: Sequence[str], limit: int) -> list
         for row, column in places
         if wrong[row, column]
     ]
+
+
+def further_confusions(matrix: IntArray, shown: int) -> tuple[int, int]:
+    """Return how many pairs of classes are confused beyond those shown, and how many as often as the last of these."""
+    wrong = np.sort((matrix - np.diag(np.diag(matrix))).ravel())[::-1]
+    others = wrong[shown:][wrong[shown:] > 0]
+    return len(others), int((others == wrong[shown - 1]).sum()) if len(others) else 0
 
 
 def most_confused(matrix: IntArray, limit: int) -> list[int]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.core.percents import percent
 from pipeline.evaluation.compare.repeats import Repeat
 
 BINS = 15
@@ -57,3 +58,19 @@ def bins(confidence: Sequence[float], correct: Sequence[bool]) -> list[Bin]:
 def _bin(low: float, high: float, sure: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> Bin:
     means = (float(sure.mean()), float(right.mean())) if len(sure) else (0.0, 0.0)
     return Bin(float(low), float(high), len(sure), *means)
+
+
+def most(bins: Sequence[Bin]) -> str:
+    """Return the bin that adds most to the calibration error in words, which go on in a sentence.
+
+    >>> most(bins([0.95, 0.94, 0.2], [True, False, False]))
+    '2 predictions of 94.5 % mean confidence, of which 50.0 % are right'
+    >>> most(bins([0.9], [False]))
+    '1 prediction of 90.0 % confidence, which is wrong'
+    """
+    some = (one for one in bins if one.predictions)
+    one = max(some, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
+    sure = percent(one.confidence)
+    if one.predictions == 1:
+        return f"1 prediction of {sure} confidence, which is {'right' if one.accuracy else 'wrong'}"
+    return f"{one.predictions:,} predictions of {sure} mean confidence, of which {percent(one.accuracy)} are right"

@@ -124,10 +124,12 @@ def detectable(repeats: Sequence[Repeat]) -> str | None:
     points = f"{100 * power.ASKED:.0f} points"
     most = f"not even {power.MOST_REPEATS:,} repeats detect {points}"
     takes = f"{points} take about {needed:,} repeats" if needed else most
-    difference = f"a difference of {100 * seen:.1f} points" if seen <= 1 else "no difference, however large,"
+    detect = f"detect a difference of {100 * seen:.1f} points"
+    if seen > 1:
+        detect = "are too few to detect any difference, however large,"
     alone = "" if drawn else ", as far as the seeds go; the test images, which are the same in each, add to that"
     return (
-        f"Compared with an experiment that varies as much, independently, {len(repeats)} repeats detect {difference} "
+        f"Compared with an experiment that varies as much, independently, {len(repeats)} repeats {detect} "
         f"with a probability of 80 %; {takes}{alone}. For two experiments, `orbweaver compare` computes this from both."
     )
 

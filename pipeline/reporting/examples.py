@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low
 from typing import Any, NamedTuple
 
 from pipeline.core.files import as_cell
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.reporting.signs import NO_BREAK
 
 # Columns of look_first.csv.
 LOOK_FIRST = ("path", "actual", "predicted", "confidence", "repeat", "wrong_in", "tested_in")
@@ -39,8 +40,7 @@ def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
     Each has the most confident of its wrong predictions, and in how many of the repeats that test it it is wrong. It is
     for a spreadsheet too, so no name is a formula there.
     """
-    tested = Counter(row["path"] for one in repeats for row in one.predictions)
-    wrong = Counter(row["path"] for one in repeats for row in one.predictions if row["actual"] != row["predicted"])
+    tested, wrong = _how_often(repeats)
     return [
         {
             "path": as_cell(one.path),
@@ -53,6 +53,25 @@ def look_first(repeats: Sequence[Repeat]) -> list[dict[str, str]]:
         }
         for one in wrong_examples(repeats)
     ]
+
+
+def _how_often(repeats: Sequence[Repeat]) -> tuple[Counter[str], Counter[str]]:
+    """Return in how many repeats each image is tested, and in how many it is taken for another class, by its path."""
+    rows = [row for one in repeats for row in one.predictions]
+    wrong = (row["path"] for row in rows if row["actual"] != row["predicted"])
+    return Counter(row["path"] for row in rows), Counter(wrong)
+
+
+def whose(repeats: Sequence[Repeat], listed: Iterable[Example]) -> dict[Example, str]:
+    """Return which repeat each example is of, and in how many of those that test its image it is wrong.
+
+    Nothing for a single repeat, whose examples need no such word.
+    """
+    if len(repeats) == 1:
+        return {}
+    tested, wrong = _how_often(repeats)
+    often = {path: f"wrong in {wrong[path]} of {tested[path]}".replace(" ", NO_BREAK) for path in tested}
+    return {one: f"repeat{NO_BREAK}{one.repeat}, {often[one.path]}" for one in listed}
 
 
 def right_examples(repeats: Sequence[Repeat], limit: int) -> list[Example]:

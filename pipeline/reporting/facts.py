@@ -16,6 +16,11 @@ from pipeline.reporting.aggregate import Spread
 from pipeline.reporting.material import Material
 from pipeline.reporting.provenance import distinct
 
+# What takes the place of a training where nothing trains.
+SOLVED = (
+    "none: the head is a logistic regression on the features of the frozen backbone, its penalty chosen by "
+    "cross-validation inside the training part"
+)
 PARTS = {"train": "Training images", "val": "Validation images", "test": "Test images"}
 
 
@@ -73,7 +78,7 @@ def data(material: Material) -> list[tuple[str, str]]:
     return [
         ("Set", f"{material.dataset['title']} ({images.set})"),
         ("Classes", f"{len(images.classes):,}"),
-        ("Images", f"{sum(sizes):,}; {min(sizes):,} to {max(sizes):,} a class"),
+        ("Images", f"{sum(sizes):,}; {_range(list(sizes))} a class"),
         *((label, _range([one[part] for one in parts])) for part, label in PARTS.items()),
         ("Files left out", f"{material.dataset['rejected']:,}"),
         *_published(material.dataset.get("published") or {}),
@@ -106,10 +111,11 @@ def _range(values: Sequence[int]) -> str:
 
 def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
     """Return budget, phases, what differs from a plain training, parameters, operations, time and device."""
+    if aggregate.is_probe(repeats):
+        return _solving(repeats)
     record = repeats[0].record
     time, speed = aggregate.speed_spreads(repeats).values()
     cache = max(one.runtime.cache_seconds for one in repeats)
-    instructions = [one.runtime.cpu_instructions for one in repeats]
     last = " in the last phase" if record.recipe.in_phases else ""
     return [
         *_plan(record),
@@ -118,10 +124,39 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         (f"Parameters that train{last}", f"{record.parameters.trainable:,}"),
         (f"Frozen parameters and running statistics{last}", f"{record.parameters.frozen:,}"),
         *_compared(record),
-        ("FLOPs per image", _operations(record.flops.network)),
+        _flops(record),
         ("Training time per repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
         (tables.speed_title(repeats), tables.number_spread(speed, "images/s")),
+        *_machine(repeats),
+    ]
+
+
+def _solving(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    """Return what took the place of a training where nothing trains."""
+    record, peculiarities = repeats[0].record, dict(_peculiarities(repeats[0].record.recipe))
+    return [
+        ("Training", SOLVED),
+        *(
+            (term, peculiarities[term])
+            for term in ("Image sizes", "Sampling", "Class weights")
+            if term in peculiarities
+        ),
+        ("Parameters of the head", f"{record.parameters.trainable:,}"),
+        ("Frozen parameters and running statistics", f"{record.parameters.frozen:,}"),
+        _flops(record),
+        ("Time per repeat", _duration_spread(aggregate.speed_spreads(repeats)["train_seconds"])),
+        *_machine(repeats),
+    ]
+
+
+def _flops(record: Record) -> tuple[str, str]:
+    return ("FLOPs per image", _operations(record.flops.network))
+
+
+def _machine(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
+    instructions = [one.runtime.cpu_instructions for one in repeats]
+    return [
         ("Device", distinct(aggregate.device(one) for one in repeats)),
         ("CPU threads", distinct(str(one.runtime.threads) for one in repeats)),
         *([("CPU instructions", distinct(instructions))] if any(instructions) else []),

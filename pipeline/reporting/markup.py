@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from pipeline.reporting.signs import NO_BREAK
 
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
+_PERCENT = re.compile(r" (?<=\d )%")
 
 
 def environment(*folders: Path) -> Environment:
     r"""Return the template engine for a page that needs nothing beside it.
 
-    >>> environment().from_string("{{ 0.9 | number }}, {{ 0.9 | percent }}").render()
-    '90.0, 90.0\xa0%'
+    >>> environment().from_string("{{ share | percent }}, {{ text }}").render(share=0.9, text="expect 5 %")
+    '90.0\xa0%, expect 5\xa0%'
 
     Args:
         folders: where templates are looked for, in this order.
@@ -34,20 +36,25 @@ def environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unbroken,
     )
-    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail}
-    made.filters |= {"number": percents.number, "percent": _percent, "commands": _commands}
+    made.filters |= {"svg": _svg, "png": _png, "jpeg": _jpeg, "thumbnail": _thumbnail, "verbatim": escape}
+    made.filters |= {"percent": percents.percent, "commands": _commands}
     return made
 
 
+def _unbroken(value: Any) -> Any:
+    """Return text with each number on the line of its %; what is not plain text, or is escaped already, as it is.
+
+    Commands and names of files, which a reader may copy, go through the filter `verbatim` before.
+    """
+    return _PERCENT.sub(f"{NO_BREAK}%", value) if type(value) is str else value
+
+
 def _commands(sentence: str) -> Markup:
-    """Return a sentence whose commands in backticks are set as code."""
-    return Markup(IN_SENTENCE.sub(r"<code>\1</code>", str(escape(sentence))))
-
-
-def _percent(share: float) -> str:
-    """Return a share in percent with its unit, on one line."""
-    return f"{percents.number(share)}{NO_BREAK}%"
+    """Return a sentence whose commands in backticks are set as code, and whose numbers are on the line of their %."""
+    parts = enumerate(IN_SENTENCE.split(str(escape(sentence))))
+    return Markup("".join(f"<code>{part}</code>" if place % 2 else _unbroken(part) for place, part in parts))
 
 
 def _svg(content: bytes) -> str:

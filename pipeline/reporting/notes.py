@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.counting import counted
 from pipeline.core.sections import EACH, Split, Train
 from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
@@ -11,6 +12,7 @@ from pipeline.reporting import (
     aggregate,
     collapses,
     confidence_intervals,
+    excerpts,
     provenance,
     signs,
     standing,
@@ -29,8 +31,7 @@ def limits(material: Material) -> list[str]:
         confidence_intervals.note(repeats),
         *filter(None, [standing.sentence(material), confidence_intervals.detectable(repeats)]),
         _one_image([one.scores.test_images for one in repeats]),
-        f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
-        "training or in choosing an epoch.",
+        _tested(repeats),
         *_of_images(material),
         *_of_training(repeats),
         *_of_gates(material),
@@ -42,7 +43,19 @@ def _one_image(tested: Sequence[int]) -> str:
     low, high = min(tested), max(tested)
     images = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     share = tables.three_figures(100 / round(sum(tested) / len(tested)))
-    return f"Each repeat tests {images} images: one image more or less is {share}{signs.NO_BREAK}%."
+    points = f"{share}{signs.NO_BREAK}point{'' if share == '1' else 's'}"
+    return f"Each repeat tests {images} images: one image more or less is {points}."
+
+
+def _tested(repeats: Sequence[Repeat]) -> str:
+    if aggregate.is_probe(repeats):
+        return (
+            "The frozen backbone with its solved head is what is tested, once; no test image had a part in solving it."
+        )
+    return (
+        f"{wording.tested(repeats[0].record.recipe.train)} is what is tested, once; no test image had a part in "
+        "training or in choosing an epoch."
+    )
 
 
 def _of_images(material: Material) -> Iterator[str]:
@@ -83,10 +96,20 @@ def _of_training(repeats: Sequence[Repeat]) -> Iterator[str]:
         )
     if cases := collapses.collapses(repeats):
         yield collapsed(cases)
-    if empty := [one.name for one in aggregate.class_scores(repeats) if not one.support]:
+    yield from _of_classes(repeats)
+
+
+def _of_classes(repeats: Sequence[Repeat]) -> Iterator[str]:
+    scores = aggregate.class_scores(repeats)
+    if empty := [one.name for one in scores if not one.support]:
         yield (
-            f"Without a test image, so not judged: {', '.join(empty)}. Where such a class is predicted, macro-F1 "
+            f"Without a test image, so not judged: {excerpts.some(empty)}. Where such a class is predicted, macro-F1 "
             "counts it as 0."
+        )
+    if never := [f"{one.name} (n = {one.support:,})" for one in scores if one.support and not one.recall.mean]:
+        yield (
+            f"Without one right prediction: {len(never):,} of {counted(len(scores), 'class', 'classes')}, "
+            f"{excerpts.some(never)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
         )
 
 

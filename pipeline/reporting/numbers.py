@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.core.records import Counted
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import calibration, curves
+from pipeline.reporting import aggregate, calibration, curves
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.material import Material
 from pipeline.reporting.signs import DASH, NO_BREAK
@@ -22,7 +22,7 @@ def beside(material: Material) -> dict[str, Table]:
         "counts": counts(material.class_images),
         "loss": course(series, "loss", unit),
         "accuracy": course(series, "accuracy", unit),
-        "stages": stages(repeats[0].record.stages),
+        "stages": stages(repeats[0].record.stages, aggregate.trains(repeats)),
     }
 
 
@@ -64,10 +64,10 @@ def _value(curve: Curve, epoch: int, quantity: str) -> str:
     return f"{mean:{form}}{spread}".replace(" ", NO_BREAK)
 
 
-def stages(counted: Mapping[str, Counted]) -> Table:
-    """Return how many numbers of each stage train and how many are frozen."""
+def stages(counted: Mapping[str, Counted], trains: str = "trains") -> Table:
+    """Return how many numbers of each stage train, which is called `trains`, and how many are frozen."""
     rows = [(name, f"{one.trainable:,}", f"{one.frozen:,}") for name, one in counted.items()]
-    return Table(("stage", "trains", "frozen"), rows, numbers_from=1)
+    return Table(("stage", trains, "frozen"), rows, numbers_from=1)
 
 
 def reliability(repeats: Sequence[Repeat]) -> Table:

@@ -11,6 +11,7 @@ from pipeline.reporting import (
     confidence_intervals,
     curves,
     examples,
+    excerpts,
     explained,
     facts,
     figures,
@@ -69,7 +70,7 @@ def _sections(material: Material) -> dict[str, Any]:
         "rejected": tables.rejected(material.rejected[:REJECTED_SHOWN]),
         "training": facts.training(repeats),
         "step": curves.unit(record),
-        "last": " in the last phase" if recipe.in_phases else "",
+        "stages_caption": _stages_caption(repeats),
         "varied": wording.varied(recipe.data, recipe.options_of("augmentation")),
         "cost": tables.cost(repeats),
         "cost_caption": facts.cost(repeats),
@@ -79,7 +80,10 @@ def _sections(material: Material) -> dict[str, Any]:
         "settings": provenance.settings(recipe.model_dump(mode="json")),
         "runs": provenance.runs(repeats),
         "hashes": provenance.hashes(repeats),
+        "further_confusions": excerpts.further_confusions(matrix, CONFUSIONS_SHOWN),
         "wrong": len(examples.wrong_examples(repeats)),
+        "right_of": excerpts.right_of(material),
+        "whose": examples.whose(repeats, (shown.example for shown in (*material.right, *material.wrong))),
         "calibration": numbers.reliability(repeats),
         "numbers": numbers.beside(material),
         "reproduce": provenance.reproduce(repeats, cite=material.cite),
@@ -92,13 +96,25 @@ def _captions(material: Material) -> dict[str, str]:
     bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
     bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""
     over = f" summed over {n} repeats" if n > 1 else ""
+    written, of_counts = f"Counts{over}; the", f", of counts{over}" if n > 1 else ""
+    colors = f"{written} color is the part of the row."
+    if classes > figures.NUMBERED_CLASSES:
+        colors = f"The color is the part of the row{of_counts}."
     some = figures.SHOWN_BARS
     lowest = f" Of {classes:,} classes the {some} with the lowest F1 are drawn." if classes > some else ""
     return {
         "curves_caption": f"{bands}Training values are means over the epoch, while the network changes.",
         "over": over,
+        "confusion_caption": colors,
+        "confused_caption": f"{written} color is the part of what is shown of the row.",
         "classes_caption": f"Best F1 first; n is the number of test images{over and ','}{over}{bars}.{lowest}",
     }
+
+
+def _stages_caption(repeats: Sequence[Repeat]) -> str:
+    last = " in the last phase" if repeats[0].record.recipe.in_phases else ""
+    how = "is solved" if aggregate.is_probe(repeats) else f"trains{last}"
+    return f"How much of each stage {how}, statistics of batch norms among the frozen numbers."
 
 
 def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
@@ -140,6 +156,7 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
         tables.markdown(tables.confusions(top)) if top else "None: every test image was classified correctly.",
+        *filter(None, [excerpts.further_confusions(aggregate.pooled_confusion(repeats), CONFUSIONS_SHOWN)]),
         "## Settings",
         tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",

@@ -47,10 +47,11 @@ def pictures(material: Material, explanations: Explanations) -> dict[str, Pictur
     """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
     repeats, counts = material.repeats, material.class_images
     charts = (
-        {"counts": (partial(figures.count_bars, counts), _counts_alt(counts))}
-        | dict(_courses(repeats))
+        {"counts": (partial(figures.count_bars, counts), counts_alt(counts))}
+        # Where nothing trains, the points after its one epoch say no more than the scores do.
+        | ({} if aggregate.is_probe(repeats) else dict(_courses(repeats)))
         | dict(_errors(repeats))
-        | dict(_inside(repeats[0], explanations))
+        | dict(_inside(repeats, explanations))
     )
     pictures = {}
     with progress.bar(len(charts), "report: charts", "charts") as shown:
@@ -107,9 +108,9 @@ def _errors(repeats: Sequence[Repeat]) -> Iterator[Chart]:
     yield "reliability", (partial(figures.reliability_diagram, bins), _reliability_alt(bins))
 
 
-def _inside(one: Repeat, explanations: Explanations) -> Iterator[Chart]:
-    stages = one.record.stages
-    yield "stages", (partial(figures.stage_bars, stages), _stages_alt(stages))
+def _inside(repeats: Sequence[Repeat], explanations: Explanations) -> Iterator[Chart]:
+    stages, trains = repeats[0].record.stages, aggregate.trains(repeats)
+    yield "stages", (partial(figures.stage_bars, stages, trains=trains), _stages_alt(stages, trains))
     yield "values", (partial(figures.value_distributions, explanations.values, VALUES), _values_alt(explanations))
     if weights := explained.channels(explanations):
         alt = f"How {explanations.described['attention']} weighs channels, the most first, by {', '.join(weights)}."
@@ -121,8 +122,11 @@ def picture(draw: Callable[[Theme], bytes], alt: str) -> Picture:
     return Picture(draw(LIGHT), draw(DARK), draw(PNG), alt)
 
 
-def _counts_alt(counts: Mapping[str, int]) -> str:
+def counts_alt(counts: Mapping[str, int]) -> str:
+    """Return how many images the smallest and the largest class have."""
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    if counts[most] == counts[least]:
+        return f"Images of each class: {counts[most]:,} of each of the {len(counts):,} classes."
     return f"Images of each class: from {counts[least]:,} of {least} to {counts[most]:,} of {most}."
 
 
@@ -160,20 +164,15 @@ def _confused_alt(names: Sequence[str]) -> str:
 
 
 def _reliability_alt(bins: Sequence[Bin]) -> str:
-    some = [one for one in bins if one.predictions]
-    worst = max(some, key=lambda one: abs(one.confidence - one.accuracy) * one.predictions)
-    sure, right = tables.percent(worst.confidence), tables.percent(worst.accuracy)
-    return (
-        f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {worst.predictions:,} predictions "
-        f"of {sure} mean confidence, of which {right} are right."
-    )
+    return f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {calibration.most(bins)}."
 
 
-def _stages_alt(stages: Mapping[str, Counted]) -> str:
+def _stages_alt(stages: Mapping[str, Counted], trains: str) -> str:
     shares = (
         f"{name} {counted.trainable:,} of {counted.trainable + counted.frozen:,}" for name, counted in stages.items()
     )
-    return f"How many numbers of each stage train: {', '.join(shares)}."
+    verb = {"trains": "train", "solved": "are solved"}[trains]
+    return f"How many numbers of each stage {verb}: {', '.join(shares)}."
 
 
 def _values_alt(explanations: Explanations) -> str:

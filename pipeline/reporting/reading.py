@@ -76,7 +76,8 @@ def material(recipe: Recipe) -> Material:
             # Older experiments did not say.
             tested=dataset.get("tested", ""),
         ),
-        augmented=_augmented(read[0]),
+        # Where nothing trains, no image is varied.
+        augmented=b"" if aggregate.is_probe(read) else _augmented(read[0]),
         own=recipe.own,
         probes=probes.read(Folder(Path()), [one.number for one in read]),
     )

@@ -9,9 +9,8 @@ from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import Experiment, Pair, Trial
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.compare.statistics import Interval
-from pipeline.networks import strategies
 from pipeline.networks.strategies import HEAD
-from pipeline.reporting import confidence_intervals, tables
+from pipeline.reporting import aggregate, confidence_intervals, tables
 from pipeline.reporting.material import Material, Probe
 
 PROBE = "a logistic regression on the features of its frozen backbone"
@@ -68,7 +67,7 @@ def words(found: Standing, repeats: Sequence[Repeat]) -> str:
     """Return what training is worth beside the probe, and what may be why, as words that go on in a sentence."""
     what = "the trained head" if _is_head_alone(repeats) else "fine-tuning"
     remark = f"{found.remark[:1].upper()}{found.remark[1:]}." if found.remark else ""
-    if repeats[0].record.recipe.network.freeze == strategies.PROBE:
+    if aggregate.is_probe(repeats):
         # Both are solved on the same features, with other strengths; what training may lack does not apply.
         return f"the solved head {_verdict(found)} {remark}".strip()
     return " ".join(filter(None, [what, _verdict(found), _why(repeats, found), remark]))

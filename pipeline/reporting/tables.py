@@ -17,6 +17,7 @@ from pipeline.reporting.aggregate import (
     Passes,
     Spread,
     forward_passes,
+    is_probe,
     score_spreads,
     speed_spreads,
 )
@@ -133,8 +134,11 @@ def results(repeats: Sequence[Repeat]) -> Table:
     headings = [f"{row.title}{row.unit}" for name, row in SCORES.items() if name in repeats[0].scores.by_name]
     speed = "images/s, cached features" if _is_cached(repeats) else "images/s"
     header = ("repeat", *headings, "test images", "training (s)", speed)
-    rows = [_result(one) for one in repeats]
-    return Table(header, rows + (_together(repeats) if len(repeats) > 1 else []), numbers_from=1)
+    rows = [_result(one) for one in repeats] + (_together(repeats) if len(repeats) > 1 else [])
+    if is_probe(repeats):
+        # Nothing trains, so that there is no speed of a training.
+        header, rows = (*header[:-2], "time (s)"), [row[:-1] for row in rows]
+    return Table(header, rows, numbers_from=1)
 
 
 def speed_title(repeats: Sequence[Repeat]) -> str:

@@ -92,12 +92,16 @@ def _last_schedule(one: Repeat) -> list[dict[str, str]]:
 
 
 def underconfidence(scores: Scores) -> float | None:
-    """Return the mean confidence if it is below the accuracy by more than two standard errors."""
+    """Return the mean confidence if it is below the accuracy by more than two standard errors.
+
+    The variance is that of a network as sure as it is right: of c (1 - c) an image of the confidence c. By its bins'
+    accuracies it would be 0 where each bin has one image, or is all right, as chance has it on few test images.
+    """
     n = sum(part.images for part in scores.reliability)
     if not n:
         return None
     gap = sum(part.images * (part.accuracy - part.confidence) for part in scores.reliability) / n
-    variance = sum(part.images * part.accuracy * (1 - part.accuracy) for part in scores.reliability) / n**2
+    variance = sum(part.images * part.confidence * (1 - part.confidence) for part in scores.reliability) / n**2
     return scores.accuracy - gap if gap > ERRORS * sqrt(variance) else None
 
 

@@ -122,10 +122,16 @@ def _best(group: Group, compared: Differences) -> str:
         return f"{sentence}; the cells cannot be compared."
     others = len(group.results) - 1
     it = best if equal else "it"
+    rest = "the other" if others == 1 else f"any of the {others} others"
+    untested = sum(best in (one.a, one.b) and one.verdict == pairs.EQUAL for one in compared.pairs)
+    if untested == others:
+        return f"{sentence}; {it} cannot be tested against {rest}: {pairs.EQUAL}."
+    # Of cells that are not shown, the pairs with the best are not at hand.
+    which = counted(untested, "other") + (" of those shown" if len(results.shown(group)) <= others else "")
+    also = f"; {which} cannot be tested: {pairs.EQUAL}" if untested else ""
     if not compared.ahead:
-        rest = "the other" if others == 1 else f"any of the {others} others"
-        return f"{sentence}; {it} is not detectably better than {rest}."
-    return f"{sentence}; {it} is detectably better than {compared.ahead} of {counted(others, 'other')}."
+        return f"{sentence}; {it} is not detectably better than {rest}{also}."
+    return f"{sentence}; {it} is detectably better than {compared.ahead} of {counted(others, 'other')}{also}."
 
 
 def _compared(group: Group, compared: Differences) -> Compared:

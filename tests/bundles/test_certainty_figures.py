@@ -31,10 +31,12 @@ def test_words_have_the_numbers_before_and_after(tmp_path: Path, monkeypatch: py
     draw_no_charts(monkeypatch)
     reliability, risk = drawn(tmp_path, FITTED)
     # The root of 0.95 and 0.7 over that of the other class: 0.813 and 0.604 is what a temperature of 2 leaves.
-    assert "Calibration error before: 32.5 %; what counts most are 5 predictions of 95.0 % mean" in reliability.alt
-    after = "Calibration error after temperature scaling: 30.5 %; what counts most are 5 predictions of 60.4 % mean"
+    assert "Calibration error before: 32.5 %; what counts most: 5 predictions of 95.0 % mean" in reliability.alt
+    after = "Calibration error after temperature scaling: 30.5 %; what counts most: 5 predictions of 60.4 % mean"
     assert after in reliability.alt
-    assert "the 10 test images, which fit nothing" in reliability.caption
+    assert "of the 10 test images, which fit nothing" in reliability.caption
+    assert "A point is at the mean confidence of its bin" in reliability.caption
+    assert "a bin of few predictions is mostly chance" in reliability.caption
     assert "the temperature, 2, which was fitted on the 60 held-out images" in reliability.caption
     assert "Wrong are 20.0 % where a person looks at none; of the others 22.2 % at 10 %, 25.0 % at 20 %, 40.0 %" in (
         risk.alt

@@ -86,9 +86,9 @@ def test_a_difference_that_is_equal_in_every_repeat_is_refused_with_what_would_t
     with pytest.raises(InputError) as refused:
         judged("better")
     assert str(refused.value) == (
-        "not better than spiders version 3, which has the alias best: equal in every repeat, so nothing to test with; "
-        "add repeats (+100.0 points of accuracy in 2 repeats of the experiments, not of these two networks alone); "
-        "--force registers it anyway"
+        "not better than spiders version 3, which has the alias best: the same difference in every repeat, so no "
+        "spread to test with; add repeats (+100.0 points of accuracy in 2 repeats of the experiments, not of these two "
+        "networks alone); --force registers it anyway"
     )
 
 

@@ -4,7 +4,7 @@ import written_results
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate, curves, examples
+from pipeline.reporting import aggregate, curves, examples, excerpts
 from pipeline.reporting.aggregate import Confusion
 from pipeline.reporting.examples import Example
 
@@ -119,6 +119,21 @@ def test_no_more_confusions_than_asked_for():
     assert len(aggregate.top_confusions(np.ones((4, 4), dtype=np.int64), list("abcd"), 5)) == 5
 
 
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (1, "and 4 more pairs of classes"),
+        (2, "and 3 more pairs of classes, 2 of them as often as the last of these"),
+        (4, "and 1 more pair of classes"),
+        (5, ""),
+        (8, ""),
+    ],
+)
+def test_confusions_that_a_table_leaves_out_are_counted_with_those_that_are_as_frequent(shown, words):
+    matrix = np.array([[5, 4, 2], [2, 9, 2], [1, 0, 9]])
+    assert excerpts.further_confusions(matrix, shown) == words
+
+
 def test_naming_the_most_frequent_class_is_right_as_often_as_it_occurs():
     assert aggregate.majority_accuracy([repeat(1, confusion=((6, 0), (1, 1)))]) == 0.75
 
@@ -144,6 +159,19 @@ def test_the_list_of_labels_to_look_at_has_every_wrong_image_and_how_often_it_is
         "wrong_in": ["2", "1"],
         "tested_in": ["2", "2"],
     }
+
+
+def test_an_example_says_whose_it_is_and_how_often_its_image_is_wrong_where_there_are_several_repeats():
+    first = repeat(1, predictions=[prediction("1", "a", "b", 0.6), prediction("2", "a", "a", 0.9)])
+    second = repeat(2, predictions=[prediction("1", "a", "a", 0.95), prediction("3", "a", "b", 0.9)])
+    wrong, right = examples.wrong_examples([first, second]), examples.right_examples([first, second], 12)
+    told = examples.whose([first, second], [*wrong, *right])
+    assert {(one.path, one.repeat): text.replace("\u00a0", " ") for one, text in told.items()} == {
+        ("3", 2): "repeat 2, wrong in 1 of 1",
+        ("1", 1): "repeat 1, wrong in 1 of 2",
+        ("2", 1): "repeat 1, wrong in 0 of 1",
+    }
+    assert examples.whose([first], examples.wrong_examples([first])) == {}
 
 
 def test_right_examples_are_of_median_confidence_in_each_class():

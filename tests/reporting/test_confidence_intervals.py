@@ -88,7 +88,8 @@ def test_the_note_on_what_a_comparison_would_show_takes_the_other_for_as_variabl
 
 def test_where_no_number_of_repeats_shows_two_points_that_is_said():
     told = confidence_intervals.detectable([repeat(1, 2), repeat(2, 9), repeat(3, 7)])
-    assert "3 repeats detect no difference, however large, with a probability of 80 %; not even 1,000 repeats" in told
+    few = "3 repeats are too few to detect any difference, however large, with a probability of 80 %; not even 1,000 "
+    assert f"{few}repeats" in told
 
 
 def test_on_one_test_part_the_images_add_to_what_the_seeds_hide():

@@ -1,6 +1,7 @@
 import shlex
 from typing import get_args
 
+import numpy as np
 import pytest
 import tiny
 import written_results
@@ -18,7 +19,9 @@ from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.preview import overriding
-from pipeline.reporting import facts, notes, provenance, tables, wording
+from pipeline.reporting import excerpts, facts, notes, pictures, provenance, tables, wording
+from pipeline.reporting.examples import Example
+from pipeline.reporting.figures import Shown
 from pipeline.reporting.material import Material
 
 # ECSM's recipe without what the paper is about.
@@ -54,6 +57,21 @@ def repeat(number=1, changes=(), *, recipe=None, origin="torchvision", support=5
         history=[{"epoch": epoch, "lr": "0.1", "train_loss": "1", "train_accuracy": "1"} for epoch in ("10", "60")],
         predictions=[{"path": f"{number}/{n}.png", "correct": str(n % 2)} for n in range(10)],
     )
+
+
+def judged(number, **classes):
+    """A repeat whose classes have this recall, of so many test images."""
+    scored = {
+        name: {"precision": 0.5, "f1": 0.5, "recall": recall, "support": support}
+        for name, (recall, support) in classes.items()
+    }
+    one = repeat(number)
+    data = one.record.data.model_copy(update={"classes": tuple(classes)})
+    scores = written_results.scores_of(classes=scored, accuracy=0.5, test_images=10)
+    return one._replace(scores=scores, record=one.record.model_copy(update={"data": data}))
+
+
+MANY = [f"c{n}" for n in range(12)]
 
 
 def record(number, recipe, *, origin="torchvision", **changes):
@@ -228,7 +246,7 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
     [
         (material(repeat()), "A single repeat has no spread: how much of this value is chance is not known."),
         (material(repeat(1), repeat(2)), "over 2 repeats, each with its own random split and seed"),
-        (material(repeat()), "Each repeat tests 10 images: one image more or less is 10\u00a0%."),
+        (material(repeat()), "Each repeat tests 10 images: one image more or less is 10\u00a0points."),
         (material(repeat(), set="synthetic"), "The images are drawn by a program"),
         (material(repeat(changes={"train.sampler": "weighted"})), "macro-F1, beside it, counts every class"),
         (material(repeat(changes={"train.class_weights": "balanced"})), "accuracy favors frequent ones"),
@@ -236,10 +254,48 @@ def test_scratch_asked_for_is_told_as_scratch_whatever_weights_are_named():
         (material(repeat(git_dirty=True, git_changes=CODE)), "pipeline/training/loop.py. The commit alone does not"),
         (material(repeat(git_dirty=True, git_changes=None)), "files (which ones was too much to keep)"),
         (material(repeat(support=0)), "Without a test image, so not judged: b."),
+        (
+            material(judged(1, a=(0.5, 4), b=(0.0, 2), c=(1.0, 4))),
+            "Without one right prediction: 1 of 3 classes, b (n = 2); n is the number of test images.",
+        ),
+        (
+            material(judged(1, a=(0.0, 4), b=(0.0, 2)), judged(2, a=(0.5, 4), b=(0.0, 1))),
+            "Without one right prediction: 1 of 2 classes, b (n = 3); n is the number of test images in all repeats.",
+        ),
+        (material(judged(1, **dict.fromkeys(MANY, (0.0, 1)))), "c8 (n = 1), c9 (n = 1) and 2 more; n is"),
+        (
+            material(judged(1, **dict.fromkeys(MANY, (0.0, 0)))),
+            "not judged: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 2",
+        ),
     ],
 )
 def test_what_limits_the_result_is_said(given, note):
     assert any(note in told for told in notes.limits(given))
+
+
+def test_where_every_class_is_recognized_none_is_said_to_lack_a_right_prediction():
+    assert not any("Without one right" in note for note in notes.limits(material(repeat(support=0))))
+
+
+def test_one_test_image_of_a_hundred_is_one_point():
+    one = repeat()
+    scores = one.scores.model_copy(update={"test_images": 100})
+    assert any(note.endswith("is 1\u00a0point.") for note in notes.limits(material(one._replace(scores=scores))))
+
+
+@pytest.mark.parametrize(
+    ("right", "known", "words"),
+    [
+        (3, 3, ""),
+        (2, 2, "2 of 3 classes: the others have no right prediction."),
+        (1, 2, "1 of 3 classes: at equal distances in the list of the 2 with a right prediction."),
+    ],
+)
+def test_the_page_says_of_how_many_classes_a_right_prediction_is_shown(right, known, words):
+    classes = {name: (0.5 * (place < known), 1) for place, name in enumerate("abc")}
+    image = Shown(Example(1, "a/1.png", "a", "a", 0.5), np.zeros((3, 8, 8), dtype=np.uint8))
+    given = material(judged(1, **classes))._replace(right=[image] * right)
+    assert excerpts.right_of(given) == words
 
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():
@@ -276,7 +332,14 @@ def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them(
 def test_data_tell_sizes_parts_and_what_was_left_out():
     told = dict(facts.data(material(repeat(1), repeat(2))))
     assert told["Images"] == "40; 15 to 25 a class"
+    alike = material(repeat())._replace(class_images={"a": 70, "b": 70})
+    assert dict(facts.data(alike))["Images"] == "140; 70 a class"
     assert (told["Training images"], told["Test images"], told["Files left out"]) == ("30 to 31", "10", "1")
+
+
+def test_the_chart_of_the_images_of_each_class_says_once_what_is_the_same_for_all():
+    assert pictures.counts_alt({"a": 12, "b": 70}) == "Images of each class: from 12 of a to 70 of b."
+    assert pictures.counts_alt({"a": 70, "b": 70}) == "Images of each class: 70 of each of the 2 classes."
 
 
 DOGS = described("dogs")

@@ -1,4 +1,5 @@
 import io
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from functools import cache
@@ -17,6 +18,8 @@ from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown
+from pipeline.reporting.figures import bars as bar_figures
+from pipeline.reporting.figures import confusion as matrices
 from pipeline.reporting.figures.curves import accuracy_limits, begin_at_zero
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
@@ -233,6 +236,76 @@ def test_names_below_a_matrix_stand_upright_where_their_lines_would_meet(classes
     assert (b"rotate(-40" in drawn) == slants
 
 
+LONG = "Zygiella of a species whose name takes all of its four lines, in the north {}"
+NAMED = {
+    "confusion": lambda names: figures.confusion_matrix(matrix(len(names)), names),
+    "counts": lambda names: figures.count_bars(dict.fromkeys(names, 7)),
+    "classes": lambda names: figures.class_bars(bars(names)),
+}
+
+
+def overlaps(figure):
+    """Return how many names at an axis, or names and their axes, overlap: by more than a hundredth of an inch."""
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    beside, below = (
+        [label.get_window_extent() for label in axis.get_ticklabels() if "Z" in label.get_text()]
+        for axis in (axes.yaxis, axes.xaxis)
+    )
+    frame, least = axes.get_window_extent(), figure.dpi / 100
+    return [
+        *(one for one, other in itertools.permutations(beside, 2) if one.y0 < other.y0 < one.y1 - least),
+        *(one for one, other in itertools.permutations(below, 2) if one.x0 < other.x0 < one.x1 - least),
+        *(one for one in beside if one.x1 > frame.x0 + least),
+        *(one for one in below if one.y1 > frame.y0 + least),
+    ]
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("count", [1, 4, 9, 20, 40])
+def test_long_names_neither_overlap_nor_reach_into_their_axes(name, count, monkeypatch):
+    found = []
+    for module in (bar_figures, matrices):
+        monkeypatch.setattr(module, "save", lambda figure, *_: found.append(overlaps(figure)))
+    NAMED[name]([LONG.format(n) if n % 3 else f"Zilla {n}" for n in range(1, count + 1)])
+    assert found == [[]]
+
+
+def test_where_there_is_no_room_for_its_lines_a_name_lacks_its_middle():
+    written = texts(figures.confusion_matrix(matrix(20), [LONG.format(n) for n in range(20)]))
+    assert "Zygiella of a species whose name takes all of" not in " ".join(written)
+    assert sum("…" in text for text in written) == 40
+
+
+def test_words_that_do_not_fill_their_lines_take_no_more_of_them():
+    lines = figures.wrapped(" ".join(["pseudoangulatus"] * 6)).split("\n")
+    assert (len(lines), "…" in "".join(lines)) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "tick"),
+    [
+        (figures.count_bars({"a": 1, "b": 2}), "images"),
+        (figures.count_bars({f"class {n}": 1 + n % 3 for n in range(60)}), "images"),
+        (figures.reliability_diagram(calibration.bins([0.9, 0.1], [True, True])), "predictions"),
+    ],
+    ids=["counts", "of many classes", "reliability"],
+)
+def test_ticks_of_numbers_of_images_are_whole(written, tick):
+    assert tick in texts(written)
+    assert not [text for text in texts(written) if "." in text]
+
+
+def test_of_many_classes_the_counts_are_one_shape():
+    drawn = figures.count_bars({f"class {n}": n for n in range(1, 200)})
+    assert drawn.count(f"fill: {figures.LIGHT.first}".encode()) == 1
+
+
+@pytest.mark.parametrize(("count", "axes"), [(20, 1), (21, 2), (100, 2)])
+def test_tall_bars_have_their_percents_above_too(count, axes):
+    assert texts(figures.class_bars(bars([f"class {n}" for n in range(count)]))).count("100") == axes
+
+
 def test_a_confusion_matrix_of_many_classes_has_few_names_and_no_counts():
     written = texts(figures.confusion_matrix(matrix(200), [f"name {n}" for n in range(200)]))
     assert "7" not in written
@@ -297,7 +370,9 @@ def luminance(color: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
-@pytest.mark.parametrize("pair", ["first second", "first paper", "second paper", "ink paper", "full paper"])
+@pytest.mark.parametrize(
+    "pair", ["first second", "first paper", "second paper", "ink paper", "full paper", "muted paper"]
+)
 def test_the_colors_of_a_theme_are_told_apart_in_gray(theme, pair):
     dark, light = sorted(luminance(getattr(theme, name)) for name in pair.split())
     assert (light + 0.05) / (dark + 0.05) >= 3
@@ -325,6 +400,7 @@ def test_a_reliability_diagram_has_the_count_of_every_bin_that_has_some():
     sure, right = [0.99] * 1234 + [0.5] * 7, [True] * 1241
     written = texts(figures.reliability_diagram(calibration.bins(sure, right)))
     assert {"1,234", "7", "confidence (%)", "right (%)", "predictions"} <= set(written)
+    assert "right, at the mean confidence" in written
 
 
 def test_diagrams_before_and_after_have_a_title_each_and_one_legend():
@@ -342,6 +418,7 @@ def test_bars_of_stages_have_each_stages_numbers():
     written = texts(figures.stage_bars(STAGES))
     assert {"stem", "head", "9,500", "4,620", "trains", "frozen"} <= set(written)
     assert "parameters and statistics of batch norms" in written
+    assert {"solved", "frozen"} <= set(texts(figures.stage_bars(STAGES, trains="solved")))
 
 
 def test_distributions_have_a_panel_a_tensor_and_one_legend():

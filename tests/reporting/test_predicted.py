@@ -50,7 +50,7 @@ def test_pictures_are_by_class_and_the_least_sure_first(tmp_path):
     assert re.findall(r"<h2>(.*)</h2>", text) == ["red", "green"]
     assert shown(text) == ["2", "4", "3", "1"]
     assert text.count('src="data:image/jpeg;base64,') == 4
-    assert 'alt="3: green with a probability of 60.0 %"' in text
+    assert 'alt="3: green with a probability of 60.0\N{NO-BREAK SPACE}%"' in text
     assert "<title>4 images by predicted class</title>" in text
     assert "not calibrated" in text
 
@@ -85,7 +85,7 @@ def test_where_the_set_holds_every_class_the_page_says_so_and_marks_only_strange
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Only strangeness is judged: 1 of them is marked <b>strange</b>" in text
     assert "too few held-out images to say which predictions are too uncertain" in text
-    assert "4 images were held out to calibrate the bundle; to promise 90 % takes 22" in text
+    assert "4 images were held out to calibrate the bundle; to promise 90\N{NO-BREAK SPACE}% takes 22" in text
     assert "<code>orbweaver bundle --final" in text
     assert "<b>look</b>" not in text
     assert "A person should look at" not in text
@@ -135,7 +135,9 @@ def test_the_page_says_which_network_predicted_and_when(tmp_path):
         "network": "ResNet-18. It is the network of repeat 2, as that was tested.",
         "experiment": "eeeeeeeeeeee, recipe quick",
         "data set": "folder: 90 images, 2 classes",
-        "test accuracy": "87.5 % of 27 test images, 95 % interval 80.0 % to 92.5 %",
+        "test accuracy": "87.5 % of 27 test images, 95 % interval 80.0 % to 92.5 %".replace(
+            " %", "\N{NO-BREAK SPACE}%"
+        ),
     }
 
 
@@ -149,7 +151,9 @@ def test_the_page_of_a_final_network_says_that_nothing_tested_it(tmp_path):
 def test_a_test_accuracy_without_an_interval_says_so(tmp_path):
     without = replace(described.REPEAT.scores["accuracy"], low=None, high=None)
     Page(replace(described.REPEAT, scores={"accuracy": without})).write(tmp_path / "page.html")
-    assert "87.5 % of 27 test images, no interval" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "87.5\N{NO-BREAK SPACE}% of 27 test images, no interval" in (tmp_path / "page.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_classes_without_images_are_named_up_to_a_number(tmp_path):

@@ -42,7 +42,7 @@ def test_no_detectable_difference_is_told_as_that():
 def test_a_difference_that_is_equal_in_every_repeat_is_told_as_that():
     text = told([60, 60], [0, 0])
     assert text.startswith("Fine-tuning differs by 100.0 points from ")
-    assert text.endswith(": equal in every repeat, so nothing to test with; add repeats.")
+    assert text.endswith(": the same difference in every repeat, so no spread to test with; add repeats.")
 
 
 def test_a_head_below_the_probe_is_told_with_what_may_be_why():

@@ -123,6 +123,16 @@ def test_confidence_is_below_accuracy_where_the_difference_is_more_than_the_chan
     assert unfinished.underconfidence(scores) == (found and pytest.approx(found))
 
 
+def test_few_test_images_that_are_all_right_are_no_sign_of_a_confidence_below_accuracy():
+    """Eight images of 80 % are all right by a chance of one in six, each in a bin of its own or all in one."""
+    apart = [{"low": 0.8, "high": 0.867, "images": 1, "confidence": 0.8, "accuracy": 1.0}] * 8
+    together = [apart[0] | {"images": 8}]
+    for reliability in (apart, together):
+        assert unfinished.underconfidence(written_results.scores_of(accuracy=1.0, reliability=reliability)) is None
+    many = [apart[0] | {"images": 80}]
+    assert unfinished.underconfidence(written_results.scores_of(accuracy=1.0, reliability=many)) == pytest.approx(0.8)
+
+
 def told(*repeats, own=None):
     health = {"findings": []}
     material = Material(repeats, "a paper", {"set": "folder"}, {"a": 4}, [], [], [], health=health, own=own)

@@ -13,7 +13,8 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.scores import SCORES, Score
-from pipeline.reporting import pictures
+from pipeline.reporting import figures, pictures
+from pipeline.reporting import page as report_page
 from pipeline.stages import report
 
 PHOTOGRAPHS = pictures.photographs
@@ -187,6 +188,67 @@ def test_every_photograph_has_its_files_name_and_the_wrong_ones_are_a_table_too(
     assert f"has all {len(wrong)} images" in page.text
 
 
+def test_each_example_says_which_repeat_it_is_of_where_there_are_several(page, results):
+    assert "wrong in 1 of 2" not in page.text
+    assert page.text.count("repeat 2, wrong in 1 of 3") == 1
+    assert "in how many of the repeats that test the image it is wrong" in page.text
+    write_params([1])
+    alone = made_page().text
+    assert "wrong in" not in alone
+    assert "in how many of the repeats" not in alone
+
+
+def test_the_page_names_the_classes_that_no_right_prediction_is_shown_of(results):
+    write_params([1])
+    text = made_page().text
+    assert "Without one right prediction: 1 of 4 classes, Trichonephila clavata (n = 1)" in text
+    assert "3 of 4 classes: the others have no right prediction." in text
+
+
+@pytest.mark.parametrize(
+    ("most", "caption"),
+    [
+        (20, "Counts summed over 3 repeats; the color is"),
+        (3, "The color is the part of the row, of counts summed over 3"),
+    ],
+)
+def test_the_matrix_is_said_to_have_counts_where_it_has(most, caption, results, monkeypatch):
+    monkeypatch.setattr(figures, "NUMBERED_CLASSES", most)
+    assert caption in made_page().text
+
+
+def test_where_nothing_trains_the_report_speaks_of_no_training(results):
+    tiny.write(tiny.recipe("quick", None, repeats=[1, 2, 3], freeze="probe", augmentation="flip"))
+    for repeat in TESTED:
+        write_training(repeat)
+        Path(f"metrics/train/{repeat}/augmented.png").write_bytes(b"sheet")
+        digests.seal(Path(f"metrics/train/{repeat}"))
+    page = made_page()
+    text, _ = page.text.split("values of the recipe that count", 1)
+    assert (
+        "Training none: the head is a logistic regression on the features of the frozen backbone, its penalty" in text
+    )
+    assert "The frozen backbone with its solved head is what is tested, once; no test image had a part in" in text
+    assert "How much of each stage is solved" in text
+    for word in ("Budget", "Optimizer", "last epoch", "images/s", "Loss by", "Accuracy by", "five draws", "flip"):
+        assert word not in text, word
+    alts = " ".join(image["alt"] for image in page.all("img"))
+    assert "How many numbers of each stage are solved" in alts
+    assert not [word for word in ("over the epochs", "train:") if word in alts]
+    assert not {"loss.svg", "accuracy.svg", "augmented.png"} & {one.name for one in paths.REPORT.rglob("*")}
+    summary = Path("metrics/report/summary.md").read_text(encoding="utf-8")
+    assert "images/s" not in summary
+    assert "| mean | 75.00 | 100.00 | 50.00 | 75.00 |" in summary
+
+
+def test_confusions_beyond_the_table_are_counted(results, monkeypatch):
+    assert "more pair" not in made_page().text
+    monkeypatch.setattr(report_page, "CONFUSIONS_SHOWN", 1)
+    more = "and 1 more pair of classes"
+    assert more in made_page().text
+    assert f"\n\n{more}" in Path("metrics/report/summary.md").read_text(encoding="utf-8")
+
+
 def test_without_a_wrong_prediction_the_table_of_them_has_its_header_alone(results):
     write_params([3])
     report.main()
@@ -282,6 +344,7 @@ def test_names_read_as_they_are_in_the_page(page, name):
         "cd" * 32,
         "ef" * 32,
         "2.15.0",
+        "bars, with a point at their mean confidence. A bin of few predictions is mostly chance.",
         "options.head.linear.dropout",
         "git checkout 0123456789abcdef dvc exp run -S recipe=quick",
     ],

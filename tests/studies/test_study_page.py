@@ -10,7 +10,7 @@ import written_results
 from matplotlib.axes import Axes
 
 from pipeline.core.naming import Naming
-from pipeline.evaluation.compare import comparison, statistics
+from pipeline.evaluation.compare import comparison, pairs, statistics
 from pipeline.evaluation.compare.crossed import CrossedTest
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.evaluation.compare.repeats import Repeat
@@ -143,8 +143,29 @@ def test_a_best_cell_that_may_be_chance_is_said_to_be_no_better(others: tuple[st
     )
 
 
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ({"head": (20, 24)}, f"top cannot be tested against the other: {pairs.EQUAL}."),
+        ({"head": (20, 24), "body": (18, 22)}, f"top cannot be tested against any of the 2 others: {pairs.EQUAL}."),
+        (
+            {"head": (20, 24), "body": (35, 39), "all": (35, 40)},
+            f"top is not detectably better than any of the 3 others; 2 others cannot be tested: {pairs.EQUAL}.",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("uncharted")
+def test_a_best_cell_with_the_same_difference_in_every_repeat_is_said_to_be_untested(
+    others: dict[str, tuple[int, int]], words: str
+) -> None:
+    study = Study.model_validate({"title": "T", "cells": dict.fromkeys(("top", *others))})
+    apart = [cell("top", 36, 40), *(cell(name, *rights) for name, rights in others.items())]
+    answer = page.content("t", study, apart, commands=[])["answer"][1]
+    assert answer.replace("; it ", "; top ").endswith(words)
+
+
 def test_the_page_leads_with_a_chart_of_the_answer_that_words_tell_too(told: dict[str, object]) -> None:
-    html = page.page(told)
+    html = page.page(told).replace("\u00a0%", " %")
     before, after = html.split("Test accuracy of each cell on synthetic, with its 95 % interval: ", 1)
     place = told["results"].header.index("95 % interval")
     head, top = (row[place] for row in told["results"].rows[:2])
@@ -399,8 +420,8 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     cells = [cell(name, *right)._replace(cached=True) for name, right in rights.items()]
     content = page.content("t", study, [*cells, *absent], commands=[])
     [group] = content["groups"]
-    pairs = [("c8", "head"), ("c7", "head"), ("c6", "head"), ("c8", "c7"), ("c8", "c6")]
-    assert [row[0] for row in group.table.rows] == [f"{a} − {b}" for a, b in pairs]
+    compared = [("c8", "head"), ("c7", "head"), ("c6", "head"), ("c8", "c7"), ("c8", "c6")]
+    assert [row[0] for row in group.table.rows] == [f"{a} − {b}" for a, b in compared]
     drawn = re.findall(r">([^<>]+)</text>", group.answer.light.decode())
     assert [text for text in drawn if text in rights] == ["c8", "c7", "c6", "head"]
     assert [row[0] for row in content["results"].rows] == [*rights, *(one.cell for one in absent)]
@@ -409,7 +430,9 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     above = sum(one.verdict == f"{one.b} is better" for one in every if one.a == "head")
     assert 0 < ahead < 9
     assert 0 < above < 9
-    assert content["answer"][1].endswith(f"it is detectably better than {ahead} of 9 others.")
+    assert content["answer"][1].endswith(
+        f"it is detectably better than {ahead} of 9 others; 1 other of those shown cannot be tested: {pairs.EQUAL}."
+    )
     assert content["answer"][0].endswith("without training: head, c0, c1, c2 and 6 more.")
     assert group.of.startswith("Of 10 cells on synthetic, charts and differences show the 4 with the highest mean ")
     assert group.of.endswith(f" {above} cells are detectably better than head, 0 worse.")

@@ -14,7 +14,7 @@ from pipeline.evaluation.compare.statistics import Interval, TTest
 from pipeline.evaluation.scores import SCORES
 
 NO_DIFFERENCE = "no detectable difference"
-EQUAL = "equal in every repeat, so nothing to test with; add repeats"
+EQUAL = "the same difference in every repeat, so no spread to test with; add repeats"
 # Seed of the bootstrap: the same files give the same interval.
 SEED = 0
 # Why a single repeat has no interval over its test images, by the number of their groups; 0 for images without any.

@@ -7,7 +7,7 @@ matplotlib's font has no letters for.
 
 from pipeline.reporting.figures.asking import risk_coverage
 from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
-from pipeline.reporting.figures.confusion import confusion_matrix
+from pipeline.reporting.figures.confusion import NUMBERED_CLASSES, confusion_matrix
 from pipeline.reporting.figures.curves import NO_STARTS, accuracy_curves, loss_curves, methods
 from pipeline.reporting.figures.drawing import DARK, LIGHT, PNG, Theme, shortened, wrapped
 from pipeline.reporting.figures.photographs import (
@@ -27,6 +27,7 @@ __all__ = [
     "DARK",
     "LIGHT",
     "NO_STARTS",
+    "NUMBERED_CLASSES",
     "PNG",
     "SHOWN_BARS",
     "ImageArray",

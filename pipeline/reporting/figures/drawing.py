@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 NOT_IN_XML = frozenset({"Cc", "Cs"})
-# Of a wrapped name.
-LINES = 4
+# Of a wrapped name at most, and the inches that each takes.
+LINES, LINE = 4, 0.15
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -24,7 +24,8 @@ class Theme(NamedTuple):
 
     The two series are a blue and an orange, which the color-blind tell apart, and of so different a lightness that a
     print in gray tells them apart too: by WCAG's ratio 3 to 1 or more between each other and from the paper. `full` is
-    the whole of what a shade is a part of, and far enough from the paper to carry text in its color.
+    the whole of what a shade is a part of, and far enough from the paper to carry text in its color; `muted` is of what
+    stands behind, such as frozen layers, and 3 to 1 from the paper too.
     """
 
     paper: str
@@ -33,11 +34,16 @@ class Theme(NamedTuple):
     first: str
     second: str
     full: str
+    muted: str
     form: str = "svg"
 
 
-LIGHT = Theme(paper="#ffffff", ink="#1c2128", faint="#d5dae1", first="#00446e", second="#da7600", full="#00446e")
-DARK = Theme(paper="#171b21", ink="#e4e7eb", faint="#3b434e", first="#2f7fb0", second="#ffd27f", full="#9fd4f7")
+LIGHT = Theme(
+    paper="#ffffff", ink="#1c2128", faint="#d5dae1", first="#00446e", second="#da7600", full="#00446e", muted="#8b95a1"
+)
+DARK = Theme(
+    paper="#171b21", ink="#e4e7eb", faint="#3b434e", first="#2f7fb0", second="#ffd27f", full="#9fd4f7", muted="#606b78"
+)
 # For programs that take no SVG.
 PNG = LIGHT._replace(form="png")
 
@@ -66,14 +72,18 @@ def shortened(name: str, limit: int = 26) -> str:
     return f"{line[: limit // 2]}…{line[-(limit // 2) + 1 :]}"
 
 
-def wrapped(name: str, width: int = 26) -> str:
-    """Return a name whole, on as many lines as it takes; only one of more than four lines lacks its middle.
+def wrapped(name: str, width: int = 26, lines: int = LINES) -> str:
+    """Return a name whole, on as many lines as it takes; only one of more than `lines` lacks its middle.
 
     >>> print(wrapped("Trichonephila clavata (female)", 20))
     Trichonephila
     clavata (female)
+    >>> print(wrapped("Trichonephila clavata (female)", 20, lines=1))
+    Trichoneph… (female)
     """
-    return "\n".join(textwrap.wrap(shortened(name, LINES * width - LINES), width))
+    # Words rarely fill their lines, so that fewer letters may fit than the lines have.
+    tried = (textwrap.wrap(shortened(name, limit), width) for limit in range(lines * width, width - 1, -1))
+    return "\n".join(next(parts for parts in tried if len(parts) <= lines))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipeline.reporting.calibration import Bin
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
@@ -51,7 +51,7 @@ def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) ->
         [one.accuracy for one in some],
         "o",
         color=theme.second,
-        label="mean confidence",
+        label="right, at the mean confidence",
     )
     above.set(ylim=(0, 1.03), xlim=(0, 1))
     above.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
@@ -59,4 +59,5 @@ def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) ->
     below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
     below.set(xlabel="confidence (%)")
     below.margins(y=0.3)
+    below.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     below.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))

@@ -195,7 +195,7 @@ def test_a_difference_that_is_equal_in_every_repeat_has_no_test_and_counts_in_ho
     result = comparison.compare([a, b, c])
     equal = result.pairs[0]
     assert (equal.untested, equal.better) == (True, None)
-    assert equal.verdict == "equal in every repeat, so nothing to test with; add repeats"
+    assert equal.verdict == "the same difference in every repeat, so no spread to test with; add repeats"
     assert confidence_intervals.p_values(equal) == ("–", "–")
     assert confidence_intervals.repeats_needed(equal) == "–"
     assert confidence_intervals.smallest_detectable(equal, str) == "–"
