@@ -72,6 +72,11 @@ def test_columns_that_are_not_read_are_named_as_one_may_be_mistyped(folder):
         (LABELS.replace("1.jpg", "./1.jpg"), "utf-8"),
         (LABELS + "\n,\n", "utf-8"),
         ("sep=,\n" + LABELS, "utf-8"),
+        ("sep=;\r\n\r\n" + LABELS.replace(",", ";"), "utf-8-sig"),
+        ('"sep=;"\r\n' + LABELS.replace(",", ";"), "utf-8-sig"),
+        ("\n" + LABELS.replace(",", ";"), "utf-8"),
+        (";;\r\n \r\n" + LABELS.replace(",", ";"), "utf-8"),
+        (LABELS.replace(",", ";").replace("\n", "\r"), "utf-8"),
         (LABELS.replace("1.jpg,owl", " 1.jpg , owl "), "utf-8"),
         (
             LABELS.replace("file_name,label", "file_name,label,weather")
@@ -80,7 +85,23 @@ def test_columns_that_are_not_read_are_named_as_one_may_be_mistyped(folder):
             "utf-8",
         ),
     ],
-    ids=["semicolons", "tabs", "Excel", "spelling", "backslashes", "dot", "gaps", "sep", "spaces", "more"],
+    ids=[
+        "semicolons",
+        "tabs",
+        "Excel",
+        "spelling",
+        "backslashes",
+        "dot",
+        "gaps",
+        "sep",
+        "named and a gap",
+        "named in quotes",
+        "empty line",
+        "empty cells",
+        "returns",
+        "spaces",
+        "more",
+    ],
 )
 def test_tables_are_read_as_spreadsheets_write_them(folder, text, encoding):
     expected = _labels(_table(folder, LABELS))

@@ -1,26 +1,24 @@
 """The table metadata.csv in the user's folder: labels, parts and groups of photographs, one line each.
 
-Its name and its column `file_name` are those of the image folders of Hugging Face's `datasets`. Spreadsheets write such
-tables with commas, semicolons or tabs; all three are read.
+Its name and its column `file_name` are those of the image folders of Hugging Face's `datasets`.
 """
 
 import csv
-import io
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import spreadsheet
 from pipeline.datasets.collect.left_out import UNLISTED
 from pipeline.datasets.collect.listing import name_fault, names, quoted
 from pipeline.datasets.collect.parts import TEST, part_of
 
 NAME = "metadata.csv"
 FILE = "file_name"
-_SEPARATORS = (",", ";", "\t")
 # What a class cannot be called, as predictions are sorted into folders of these names.
 _NO_FOLDERS = (".", "..")
 # How programs of statistics write an empty cell.
@@ -93,7 +91,7 @@ def read(folder: Path) -> Metadata | None:
     file = _place(folder)
     if not file.is_file():
         return None
-    lines = _lines(file)
+    lines = spreadsheet.lines(file)
     header = next(lines, (1, []))[1]
     columns = _columns(file, header)
     not_read = tuple(title for cell, name in zip(header, columns, strict=True) if not name and (title := cell.strip()))
@@ -167,31 +165,6 @@ def write_groups(folder: Path, groups: Mapping[str, Iterable[str]]) -> Path:
 def _place(folder: Path) -> Path:
     """Return where the folder's table is, or would be."""
     return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == NAME), folder / NAME)
-
-
-def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that are not empty, each with the number at which it begins."""
-    try:
-        # Spreadsheets write a byte order mark.
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8; save it as 'CSV UTF-8'") from None
-    header = text.partition("\n")[0]
-    # As Excel may name the separator before the header.
-    named = header.startswith("sep=")
-    separator = header[4:5] if named and header[4:5] in _SEPARATORS else max(_SEPARATORS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    if named:
-        next(reader)
-    begins = reader.line_num + 1
-    try:
-        for line in reader:
-            if any(cell.strip() for cell in line):
-                yield begins, line
-            # A cell in quotes may go on over several lines.
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{file}: line {begins}: {error}; mend the line, such as a quote that is not closed") from None
 
 
 def _columns(file: Path, header: Sequence[str]) -> list[str]:
