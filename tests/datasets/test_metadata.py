@@ -275,6 +275,21 @@ def test_missing_values_of_r_are_no_group(classes):
     assert {file.group for file in found.files} == {"", "nest"}
 
 
+@pytest.mark.parametrize("text", ["#N/A", "N/A", "n/a", "<NA>", "None", "NULL", "null", "NA", "nan"])
+def test_texts_that_stand_for_an_empty_cell_are_no_group_and_are_counted(classes, text):
+    found = _table(classes, f"file_name,group\njay/0.jpg,{text}\njay/1.jpg, {text}\nowl/0.jpg,nest\n")
+    assert {file.path: file.group for file in found.files if file.group} == {"owl/0.jpg": "nest"}
+    assert found.notes == (
+        f"2 cells of the column group in metadata.csv taken as empty: '{text}'; "
+        "give a group another name if it is called that",
+    )
+
+
+def test_a_class_may_be_called_none(folder):
+    found = _table(folder, LABELS.replace("owl", "None"))
+    assert set(_labels(found).values()) == {"None", "jay"}
+
+
 def test_a_table_that_is_not_utf_8_is_refused(folder):
     (folder / metadata.NAME).write_bytes(LABELS.encode() + b"\xff.jpg,owl\n")
     with pytest.raises(InputError, match=r"metadata\.csv: not UTF-8; save it as 'CSV UTF-8'$"):

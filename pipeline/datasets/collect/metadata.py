@@ -5,7 +5,8 @@ Its name and its column `file_name` are those of the image folders of Hugging Fa
 
 import csv
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ FILE = "file_name"
 _NO_FOLDERS = (".", "..")
 # How programs of statistics write an empty cell.
 _EMPTY = ("NA", "NaN", "nan")
+# How spreadsheets, databases and Python do too, in any case. Of groups alone: a class may be called None, and as a part
+# such a text is refused, but as a group it would join every photograph without one.
+_NO_GROUP = ("na", "n/a", "#n/a", "#na", "<na>", "nan", "none", "null")
 
 
 class Entry(NamedTuple):
@@ -51,17 +55,33 @@ class Metadata(NamedTuple):
         columns: those of `Entry` that it has.
         tested: how the table calls the validation images that are taken as the test part; "" where none are.
         not_read: the names of further columns, in order.
+        no_group: how often each text is in the column `group` that stands for an empty cell.
     """
 
     entries: dict[str, Entry]
     columns: frozenset[str]
     tested: str = ""
     not_read: tuple[str, ...] = ()
+    no_group: Mapping[str, int] = {}
 
     @property
     def parts(self) -> list[str]:
         """The parts that it names, sorted; none where it has no such column."""
         return sorted({one.part for one in self.entries.values()} - {""})
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What is worth saying of it, in lines."""
+        if self.has("label"):
+            yield f"the classes are those of the column label in {NAME}, whatever folders are called"
+        if self.not_read:
+            yield f"columns of {NAME} that are not read: {names(self.not_read)}; read are label, part and group"
+        if cells := sum(self.no_group.values()):
+            texts = names(sorted(self.no_group))
+            yield (
+                f"{counted(cells, 'cell')} of the column group in {NAME} taken as empty: {texts}; give a group another "
+                "name if it is called that"
+            )
 
     def has(self, column: str) -> bool:
         """Return whether it has one of the columns of `Entry`."""
@@ -97,12 +117,13 @@ def read(folder: Path) -> Metadata | None:
     not_read = tuple(title for cell, name in zip(header, columns, strict=True) if not name and (title := cell.strip()))
     entries: dict[str, Entry] = {}
     called: dict[str, str] = {}
+    no_group: Counter[str] = Counter()
     for number, line in lines:
         if len(line) != len(columns):
             raise InputError(
                 f"{file}: line {number} has {counted(len(line), 'cell')}, the header {len(columns)}; mend the line"
             )
-        cells = {name: _cell(cell) for name, cell in zip(columns, line, strict=True) if name}
+        cells = _cells(columns, line, no_group)
         path = _plain(cells[FILE])
         if not path or path in entries:
             fault = "is named twice" if path else "is empty"
@@ -120,8 +141,8 @@ def read(folder: Path) -> Metadata | None:
     if "train" in called and "val" in called and TEST not in called:
         # As folders of these names are taken.
         entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
-        return Metadata(entries, present, called["val"], not_read)
-    return Metadata(entries, present, not_read=not_read)
+        return Metadata(entries, present, called["val"], not_read, no_group)
+    return Metadata(entries, present, not_read=not_read, no_group=no_group)
 
 
 def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None:
@@ -191,9 +212,13 @@ def _check_groups(file: Path, groups: Iterable[str]) -> None:
             raise InputError(f"{file}: the groups {other!r} and {group!r} differ only in case; spell both alike")
 
 
-def _cell(text: str) -> str:
-    stripped = unicodedata.normalize("NFC", text.strip())
-    return "" if stripped in _EMPTY else stripped
+def _cells(columns: Sequence[str], line: Sequence[str], no_group: Counter[str]) -> dict[str, str]:
+    """Return a line's texts by column, "" for one that stands for an empty cell, and count such groups."""
+    cells = {name: unicodedata.normalize("NFC", cell.strip()) for name, cell in zip(columns, line, strict=True) if name}
+    if (group := cells.get("group", "")).casefold() in _NO_GROUP:
+        no_group[group] += 1
+        cells["group"] = ""
+    return {name: "" if text in _EMPTY else text for name, text in cells.items()}
 
 
 def _part(file: Path, number: int, name: str) -> str:
