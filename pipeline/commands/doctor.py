@@ -16,12 +16,12 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.shortening import cut
-from pipeline.datasets.collect import hashable, health, metadata, sets
+from pipeline.datasets.collect import bringing, hashable, health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.prepared import dividing
 from pipeline.datasets.prepared.manifest import Pair, Row
 from pipeline.preview import overriding, refusals
-from pipeline.preview.images import look
+from pipeline.preview.images import Seen, look
 from pipeline.preview.overriding import read_images, say_remarks
 from pipeline.recovery import mending
 from pipeline.running import cell_clones, lost_outputs
@@ -118,7 +118,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     unhashable = [fault for place in refusals.hashed_places(resolved) for fault in hashable.faults(place)]
     stopping = {fault.place for fault in unhashable}
     with tempfile.TemporaryDirectory() as scratch:
-        seen = look(resolved, Path(scratch) / "images")
+        seen = _seen(resolved, Path(scratch) / "images", unhashable)
         pairs, search = finding.find(seen.rows, seen.folder, features.bundled)
     row = sets.known(data.set)
     own = row.given_by == "folder"
@@ -136,11 +136,24 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     )
     if seen.fault:
         report["findings"].insert(0, Finding("too few images", [seen.fault], "bring more images", True).as_dict())
-    elif not any(finding["stops"] for finding in report["findings"]):
+    elif seen.rows and not any(finding["stops"] for finding in report["findings"]):
         report["findings"][:0] = [one.as_dict() for one in _undivided(resolved.recipe, seen.rows, pairs, own=own)]
     if unhashable:
         report["findings"].insert(0, hashable.finding(unhashable).as_dict())
     return {"set": data.set, "title": seen.title, "notes": list(seen.notes)} | report
+
+
+def _seen(resolved: Resolved, target: Path, unhashable: Sequence[hashable.Fault]) -> Seen:
+    """Return the images; none, and a note, where a folder of them may not be read, which is a finding by itself."""
+    try:
+        return look(resolved, target)
+    except (InputError, PermissionError):
+        if not any(fault.place.is_dir() for fault in unhashable):
+            raise
+    place = resolved.settings.axes.folder
+    title = bringing.title_of(sets.known(resolved.recipe.data.set), place)
+    note = "the photographs were not looked at, as a folder of them cannot be read"
+    return Seen(Path(place), title, [], [], notes=(note,))
 
 
 def _undivided(recipe: Recipe, rows: Sequence[Row], pairs: Sequence[Pair], *, own: bool) -> list[Finding]:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.core.choices import NONE
 from pipeline.core.files import flat
 from pipeline.core.sections import EACH
+from pipeline.datasets.prepared import dividing
 from pipeline.evaluation.compare import comparison, power
 from pipeline.evaluation.compare.experiments import ACCURACY, Experiment, Pair, Trial, draws_splits, part_sizes
 from pipeline.evaluation.compare.repeats import Repeat
@@ -38,7 +38,6 @@ def groups(predictions: Sequence[Mapping[str, str]]) -> dict[str, str]:
 def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
     """Return all repeats of one experiment as they are compared with another's; its settings are the first repeat's."""
     record = repeats[0].record
-    split = record.recipe.data.split
     settings = dict(flat(record.recipe.model_dump(mode="json")))
     if len(record.phases) == 1:
         # Of a single phase all values are settings of their own.
@@ -50,7 +49,7 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
         trials={one.number: trial(one) for one in repeats},
         parameters=record.parameters.trainable,
         settings=settings | others | {f"{key}, SHA-256": value for key, value in code.items()},
-        redraws=split.division == EACH and (split.per_class != NONE or split.val > 0 or split.train_fraction < 1),
+        redraws=dividing.redraws_training(record.recipe.data.split),
     )
 
 

@@ -24,7 +24,7 @@ READERS: dict[str, Callable[[], object]] = {
     "bundle": lambda: bundling.own_scores([repeats.read(Folder(Path()), 1)] * 2),
 }
 READ = {
-    "data/collected/manifest.csv": ("split", "preprocess", "report"),
+    "data/collected/manifest.csv": ("split", "preprocess", "evaluate", "report"),
     "data/copies/groups.csv": ("train", "evaluate"),
     "data/copies/pairs.csv": ("split", "report"),
     "data/copies/search.json": ("report",),

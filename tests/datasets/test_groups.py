@@ -3,9 +3,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.types import PerClass
-from pipeline.datasets.prepared import groups, splits
+from pipeline.datasets.prepared import groups, manifest, splits
 from pipeline.datasets.prepared.groups import grouped
 from pipeline.datasets.prepared.leaks import Leak, check, leaks, note, rejections
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Rejected, Row
@@ -53,6 +54,34 @@ def test_a_copy_in_a_named_group_is_called_a_copy():
     rows = [_row("a/1", "nest"), _row("a/2", "nest")]
     copies = [Pair("a/2", "a/1", "bytes", "yes", "no", 0, 100, 100)]
     assert grouped(copies, rows)[1] == Alike("a/2", 1, "exact", "a/1")
+
+
+def _collected(rows: list[Row], pairs: list[Pair]) -> None:
+    """Write the tables of collected images and of their groups, as the stages do."""
+    for file, kind, lines in (
+        (paths.MANIFEST, Row, rows),
+        (paths.GROUPS, Alike, grouped(pairs, rows)),
+    ):
+        file.parent.mkdir(parents=True)
+        manifest.write(file, kind, lines)
+        digests.seal(file.parent)
+
+
+@pytest.mark.parametrize("confirmed", ["yes", "no"])
+def test_groups_that_the_user_named_count_where_all_their_images_are_alike_too(confirmed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [_row(f"a/{n}", f"specimen {n // 3}") for n in range(6)]
+    bursts = [(0, 1), (0, 2), (3, 4), (3, 5)]
+    pairs = [Pair(f"a/{b}", f"a/{a}", "features", confirmed, "no", 50, 90, 95) for a, b in bursts]
+    _collected(rows, pairs)
+    assert groups.of_images([row.path for row in rows]) == {f"a/{n}": str(1 + n // 3) for n in range(6)}
+
+
+def test_copies_are_no_groups_where_the_user_named_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [_row("a/1"), _row("a/2")]
+    _collected(rows, [Pair("a/2", "a/1", "bytes", "yes", "no", 0, 100, 100)])
+    assert groups.of_images(["a/1", "a/2"]) == {}
 
 
 @pytest.mark.parametrize("repeat", range(1, 11))

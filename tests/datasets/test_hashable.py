@@ -111,6 +111,31 @@ def test_what_may_not_be_read_has_the_way_out(name: str, mode: int, reason: str,
         hashable.check(public)
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "reason"),
+    [
+        ("cat", 0, "cat: cannot be read: Permission denied"),
+        ("cat", 0o444, "cat: cannot be entered: Permission denied"),
+        (".", 0o300, "own: cannot be read: Permission denied"),
+    ],
+)
+def test_the_doctor_has_a_folder_that_may_not_be_read_among_its_findings(
+    name: str, mode: int, reason: str, public: Path
+) -> None:
+    resolved = config.resolve(config.check(tiny.values(data="folder", folder=str(public))))
+    # Once, for what torch opens as it is loaded.
+    doctor.examined(resolved)
+    (public / "dog/x.png").symlink_to("nowhere")
+    (public / name).chmod(mode)
+    with without_rights():
+        report = doctor.examined(resolved)
+    [finding] = report["findings"]
+    assert (finding["what"], finding["stops"]) == ("files that DVC cannot read", True)
+    assert any(re.search(f"{reason}; make it readable .*chmod -R u.rX", file) for file in finding["files"])
+    assert finding["count"] == (1 if name == "." else 2)
+    assert "  note: the photographs were not looked at, as a folder of them cannot be read" in doctor.as_text(report)
+
+
 def test_a_folder_that_may_not_be_read_and_is_passed_over_is_no_matter_to_dvc(public: Path) -> None:
     (public / "lost+found").mkdir(mode=0)
     with without_rights():

@@ -143,6 +143,15 @@ def test_copies_within_a_given_test_part_are_told():
     assert report["copies"].startswith("looked for byte-equal copies alone")
 
 
+def test_copies_within_a_given_test_part_count_as_one_where_groups_are_named():
+    rows = [_row(f"a/{n}", part="test")._replace(group="nest") for n in range(2)]
+    [found] = _examined(rows, pairs=[_pair("a/1", "a/0")])["findings"][:1]
+    assert (found["what"], found["advice"]) == (
+        "near duplicates within the test part",
+        "nothing: metadata.csv names groups, and copies count together as one of them in intervals",
+    )
+
+
 @pytest.mark.parametrize(("on_leak", "stops"), [("refuse", True), ("drop", False), ("allow", False)])
 def test_near_duplicates_across_parts_stop_a_run_where_they_are_refused(on_leak, stops):
     rows = [_row("a/1", part="test"), _row("a/2", part="train")]

@@ -72,6 +72,11 @@ def test_columns_that_are_not_read_are_named_as_one_may_be_mistyped(folder):
         (LABELS.replace("1.jpg", "./1.jpg"), "utf-8"),
         (LABELS + "\n,\n", "utf-8"),
         ("sep=,\n" + LABELS, "utf-8"),
+        ("sep=;\r\n\r\n" + LABELS.replace(",", ";"), "utf-8-sig"),
+        ('"sep=;"\r\n' + LABELS.replace(",", ";"), "utf-8-sig"),
+        ("\n" + LABELS.replace(",", ";"), "utf-8"),
+        (";;\r\n \r\n" + LABELS.replace(",", ";"), "utf-8"),
+        (LABELS.replace(",", ";").replace("\n", "\r"), "utf-8"),
         (LABELS.replace("1.jpg,owl", " 1.jpg , owl "), "utf-8"),
         (
             LABELS.replace("file_name,label", "file_name,label,weather")
@@ -80,7 +85,23 @@ def test_columns_that_are_not_read_are_named_as_one_may_be_mistyped(folder):
             "utf-8",
         ),
     ],
-    ids=["semicolons", "tabs", "Excel", "spelling", "backslashes", "dot", "gaps", "sep", "spaces", "more"],
+    ids=[
+        "semicolons",
+        "tabs",
+        "Excel",
+        "spelling",
+        "backslashes",
+        "dot",
+        "gaps",
+        "sep",
+        "named and a gap",
+        "named in quotes",
+        "empty line",
+        "empty cells",
+        "returns",
+        "spaces",
+        "more",
+    ],
 )
 def test_tables_are_read_as_spreadsheets_write_them(folder, text, encoding):
     expected = _labels(_table(folder, LABELS))
@@ -252,6 +273,21 @@ def test_the_name_of_the_table_may_have_capital_letters(folder):
 def test_missing_values_of_r_are_no_group(classes):
     found = _table(classes, "file_name,group\njay/0.jpg,NA\njay/1.jpg,NA\nowl/0.jpg,nest\n")
     assert {file.group for file in found.files} == {"", "nest"}
+
+
+@pytest.mark.parametrize("text", ["#N/A", "N/A", "n/a", "<NA>", "None", "NULL", "null", "NA", "nan"])
+def test_texts_that_stand_for_an_empty_cell_are_no_group_and_are_counted(classes, text):
+    found = _table(classes, f"file_name,group\njay/0.jpg,{text}\njay/1.jpg, {text}\nowl/0.jpg,nest\n")
+    assert {file.path: file.group for file in found.files if file.group} == {"owl/0.jpg": "nest"}
+    assert found.notes == (
+        f"2 cells of the column group in metadata.csv taken as empty: '{text}'; "
+        "give a group another name if it is called that",
+    )
+
+
+def test_a_class_may_be_called_none(folder):
+    found = _table(folder, LABELS.replace("owl", "None"))
+    assert set(_labels(found).values()) == {"None", "jay"}
 
 
 def test_a_table_that_is_not_utf_8_is_refused(folder):

@@ -110,8 +110,10 @@ def test_an_experiment_is_compared_by_its_images_scores_cost_and_settings():
     assert (found.settings["device_model"], found.settings["precision"]) == ("", "fp32")
 
 
-@pytest.mark.parametrize(("changes", "redraws"), [({}, False), ({"data.split.val": 0.1}, True)])
-def test_training_images_are_drawn_anew_where_a_validation_part_is_cut_from_them(changes, redraws):
+@pytest.mark.parametrize("changes", [{}, {"data.split.val": 0.1}, {"data.split.train_fraction": 0.5}])
+def test_training_images_are_drawn_anew_by_numbers_alone_where_the_test_part_is_one(changes):
     recipe = written_results.settings_of("quick", changes)
-    assert confidence_intervals.experiment("mine", [repeat(1, 5, recipe=recipe)]).redraws == redraws
+    fixed = [repeat(number, right, fixed=True, recipe=recipe) for number, right in ((1, 5), (2, 7))]
+    assert not confidence_intervals.experiment("mine", fixed).redraws
+    assert "each with the set's own parts and its own seed." in confidence_intervals.note(fixed)
     assert confidence_intervals.experiment("few", [repeat(1, 5, recipe=DRAWING)]).redraws

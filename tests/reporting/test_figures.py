@@ -9,7 +9,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 from pipeline.core.records import Counted
 from pipeline.evaluation.uncertainty import abstention
@@ -461,6 +463,13 @@ def test_the_middle_of_an_image_is_what_the_network_is_shown():
     image = np.arange(3 * 36, dtype=np.uint8).reshape(3, 6, 6)
     np.testing.assert_array_equal(figures.middle(image, 4), image[:, 1:5, 1:5])
     np.testing.assert_array_equal(figures.middle(image, 6), image)
+
+
+@pytest.mark.parametrize("side", [63, 61, 60, 57, 33])
+def test_the_middle_of_an_image_is_that_of_the_transform_of_testing(side):
+    image = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    shown = functional.center_crop(torch.from_numpy(image), [side, side]).numpy()
+    np.testing.assert_array_equal(figures.middle(image, side), shown)
 
 
 @pytest.mark.parametrize("name", ["loss", "reliability", "stages", "values", "channels"])

@@ -124,6 +124,11 @@ def test_where_the_greater_part_is_strange_the_page_says_what_that_may_mean(tmp_
     assert ("<b>The greater part is strange</b>, 3 of 4" in text) == told
 
 
+def unbroken(text):
+    """As a page has it, where a number stays on the line of its %."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def test_the_page_says_which_network_predicted_and_when(tmp_path):
     page = Page(described.REPEAT)
     before = datetime.now(UTC).replace(second=0, microsecond=0)

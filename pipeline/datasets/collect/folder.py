@@ -178,10 +178,7 @@ def _lone_groups(files: Sequence[ImageFile]) -> list[str]:
 
 def _notes(folder: Path, table: Metadata | None) -> Iterator[str]:
     """Yield what is worth saying of a folder that can be used."""
-    if table and table.has("label"):
-        yield f"the classes are those of the column label in {metadata.NAME}, whatever folders are called"
-    if table and table.not_read:
-        yield f"columns of {metadata.NAME} that are not read: {names(table.not_read)}; read are label, part and group"
+    yield from table.notes if table else ()
     yield from link_notes(folder)
 
 

@@ -1,12 +1,11 @@
 """The table metadata.csv in the user's folder: labels, parts and groups of photographs, one line each.
 
-Its name and its column `file_name` are those of the image folders of Hugging Face's `datasets`. Spreadsheets write such
-tables with commas, semicolons or tabs; all three are read.
+Its name and its column `file_name` are those of the image folders of Hugging Face's `datasets`.
 """
 
 import csv
-import io
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,17 +13,20 @@ from typing import NamedTuple
 from pipeline.core import paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.datasets.collect import spreadsheet
 from pipeline.datasets.collect.left_out import UNLISTED
 from pipeline.datasets.collect.listing import name_fault, names, quoted
 from pipeline.datasets.collect.parts import TEST, part_of
 
 NAME = "metadata.csv"
 FILE = "file_name"
-_SEPARATORS = (",", ";", "\t")
 # What a class cannot be called, as predictions are sorted into folders of these names.
 _NO_FOLDERS = (".", "..")
 # How programs of statistics write an empty cell.
 _EMPTY = ("NA", "NaN", "nan")
+# How spreadsheets, databases and Python do too, in any case. Of groups alone: a class may be called None, and as a part
+# such a text is refused, but as a group it would join every photograph without one.
+_NO_GROUP = ("na", "n/a", "#n/a", "#na", "<na>", "nan", "none", "null")
 
 
 class Entry(NamedTuple):
@@ -53,17 +55,33 @@ class Metadata(NamedTuple):
         columns: those of `Entry` that it has.
         tested: how the table calls the validation images that are taken as the test part; "" where none are.
         not_read: the names of further columns, in order.
+        no_group: how often each text is in the column `group` that stands for an empty cell.
     """
 
     entries: dict[str, Entry]
     columns: frozenset[str]
     tested: str = ""
     not_read: tuple[str, ...] = ()
+    no_group: Mapping[str, int] = {}
 
     @property
     def parts(self) -> list[str]:
         """The parts that it names, sorted; none where it has no such column."""
         return sorted({one.part for one in self.entries.values()} - {""})
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What is worth saying of it, in lines."""
+        if self.has("label"):
+            yield f"the classes are those of the column label in {NAME}, whatever folders are called"
+        if self.not_read:
+            yield f"columns of {NAME} that are not read: {names(self.not_read)}; read are label, part and group"
+        if cells := sum(self.no_group.values()):
+            texts = names(sorted(self.no_group))
+            yield (
+                f"{counted(cells, 'cell')} of the column group in {NAME} taken as empty: {texts}; give a group another "
+                "name if it is called that"
+            )
 
     def has(self, column: str) -> bool:
         """Return whether it has one of the columns of `Entry`."""
@@ -93,18 +111,19 @@ def read(folder: Path) -> Metadata | None:
     file = _place(folder)
     if not file.is_file():
         return None
-    lines = _lines(file)
+    lines = spreadsheet.lines(file)
     header = next(lines, (1, []))[1]
     columns = _columns(file, header)
     not_read = tuple(title for cell, name in zip(header, columns, strict=True) if not name and (title := cell.strip()))
     entries: dict[str, Entry] = {}
     called: dict[str, str] = {}
+    no_group: Counter[str] = Counter()
     for number, line in lines:
         if len(line) != len(columns):
             raise InputError(
                 f"{file}: line {number} has {counted(len(line), 'cell')}, the header {len(columns)}; mend the line"
             )
-        cells = {name: _cell(cell) for name, cell in zip(columns, line, strict=True) if name}
+        cells = _cells(columns, line, no_group)
         path = _plain(cells[FILE])
         if not path or path in entries:
             fault = "is named twice" if path else "is empty"
@@ -122,8 +141,8 @@ def read(folder: Path) -> Metadata | None:
     if "train" in called and "val" in called and TEST not in called:
         # As folders of these names are taken.
         entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
-        return Metadata(entries, present, called["val"], not_read)
-    return Metadata(entries, present, not_read=not_read)
+        return Metadata(entries, present, called["val"], not_read, no_group)
+    return Metadata(entries, present, not_read=not_read, no_group=no_group)
 
 
 def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None:
@@ -169,31 +188,6 @@ def _place(folder: Path) -> Path:
     return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == NAME), folder / NAME)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that are not empty, each with the number at which it begins."""
-    try:
-        # Spreadsheets write a byte order mark.
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8; save it as 'CSV UTF-8'") from None
-    header = text.partition("\n")[0]
-    # As Excel may name the separator before the header.
-    named = header.startswith("sep=")
-    separator = header[4:5] if named and header[4:5] in _SEPARATORS else max(_SEPARATORS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    if named:
-        next(reader)
-    begins = reader.line_num + 1
-    try:
-        for line in reader:
-            if any(cell.strip() for cell in line):
-                yield begins, line
-            # A cell in quotes may go on over several lines.
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{file}: line {begins}: {error}; mend the line, such as a quote that is not closed") from None
-
-
 def _columns(file: Path, header: Sequence[str]) -> list[str]:
     """Return the names of the columns; "" for those that say nothing to us."""
     known = (FILE, *Entry._fields)
@@ -218,9 +212,13 @@ def _check_groups(file: Path, groups: Iterable[str]) -> None:
             raise InputError(f"{file}: the groups {other!r} and {group!r} differ only in case; spell both alike")
 
 
-def _cell(text: str) -> str:
-    stripped = unicodedata.normalize("NFC", text.strip())
-    return "" if stripped in _EMPTY else stripped
+def _cells(columns: Sequence[str], line: Sequence[str], no_group: Counter[str]) -> dict[str, str]:
+    """Return a line's texts by column, "" for one that stands for an empty cell, and count such groups."""
+    cells = {name: unicodedata.normalize("NFC", cell.strip()) for name, cell in zip(columns, line, strict=True) if name}
+    if (group := cells.get("group", "")).casefold() in _NO_GROUP:
+        no_group[group] += 1
+        cells["group"] = ""
+    return {name: "" if text in _EMPTY else text for name, text in cells.items()}
 
 
 def _part(file: Path, number: int, name: str) -> str:

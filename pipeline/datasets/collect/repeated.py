@@ -12,6 +12,7 @@ from pipeline.datasets.prepared.manifest import Pair, Row
 _PLACES = ("across parts", "across classes", "within the test part", "within a class")
 _TITLES = {"exact": "exact duplicates", "near": "near duplicates", groups.NAMED: "groups"}
 _TWICE = "remove all but one: each counts by itself in the accuracy and makes its interval too narrow"
+_AS_ONE = "nothing: metadata.csv names groups, and copies count together as one of them in intervals"
 _LEAK_ADVICE: dict[Choice, str] = {
     "refuse": f"{{mend}}, or leave them out of training: -S {ON_LEAK}=drop (allow lets them be)",
     "drop": "nothing: they are left out of the earlier part",
@@ -41,7 +42,10 @@ def repeated(rows: Sequence[Row], pairs: Sequence[Pair], on_leak: Choice, refuse
         for sure, title in _TITLES.items():
             if listed := files[sure, where]:
                 stops = (sure, where) in stopping
-                yield Finding(f"{title} {where}", listed, _advice(where, sure, on_leak, stops), stops)
+                advice = _advice(where, sure, on_leak, stops)
+                if advice == _TWICE and groups.named(rows):
+                    advice = _AS_ONE
+                yield Finding(f"{title} {where}", listed, advice, stops)
 
 
 def _where(image: Row, other: Row) -> Iterator[str]:

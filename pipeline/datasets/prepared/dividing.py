@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from pipeline.core.sections import Data
+from pipeline.core.sections import EACH, Data, Split
 from pipeline.datasets.prepared import groups, leaks, splits
 from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
 
@@ -63,3 +63,15 @@ def _kept(
         note(leaks.note(leaking, data.on_leak))
     gone = {leak.path for leak in leaking} if data.on_leak == "drop" else set()
     return [row for row in rows if row.path not in gone]
+
+
+def redraws_training(split: Split) -> bool:
+    """Return whether each repeat draws its own training images, also where all repeats have the same test images.
+
+    These are of a set with parts of its own, of which numbers of images by class are drawn anew. Fractions of its
+    training part are the same images in every repeat, see `splits.split`.
+    """
+    numbers = split.per_class
+    if isinstance(numbers, str) or split.division != EACH:
+        return False
+    return max(numbers.train, numbers.val, split.val) > 0 or split.train_fraction < 1

@@ -88,6 +88,16 @@ def read() -> list[Alike]:
     return manifest.read(paths.GROUPS, Alike)
 
 
+def collected() -> list[Row]:
+    """Return data/collected/manifest.csv, the collected images.
+
+    Raises:
+        InputError: where the file is missing, or is not what its stage wrote.
+    """
+    digests.check(paths.MANIFEST)
+    return manifest.read(paths.MANIFEST, Row)
+
+
 def of_images(images: Iterable[str]) -> dict[str, str]:
     """Return the group of each image that is in one, by path; nothing where the user named no group.
 
@@ -95,11 +105,14 @@ def of_images(images: Iterable[str]) -> dict[str, str]:
 
     Args:
         images: paths, as in the manifest.
+
+    Raises:
+        InputError: where a file is missing, or is not what its stage wrote.
     """
-    alike = read()
-    if all(one.kind != NAMED for one in alike):
+    number = {one.path: str(one.group) for one in read()}
+    # Not from `kind`: where each photograph of a named group is a copy of another, all are called copies.
+    if not named(collected()):
         return {}
-    number = {one.path: str(one.group) for one in alike}
     return {image: number[image] for image in images if image in number}
 
 

@@ -1,5 +1,6 @@
 """The smallest differences that a comparison can detect, and how many repeats a difference takes."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -15,6 +16,8 @@ from pipeline.evaluation.compare.statistics import ALPHA, NO_SPREAD, critical_t,
 POWER = 0.8
 # Probability of the numbers of discordant images that sums leave out.
 NEGLIGIBLE = 1e-9
+# Standard deviations of a normal value beyond which there is nothing to integrate.
+BEYOND = 10.0
 # The difference that a reader is told the price of: two points of a score in percent.
 ASKED = 0.02
 # More repeats than this are none that anybody trains.
@@ -118,13 +121,28 @@ def some_repeats_suffice(difference: float, smallest: Callable[[int], float | No
 @cache
 def _effect(n: float, alpha: float) -> float:
     """Return the mean, in standard errors, that a t test of n values detects in 80 % of experiments."""
-    critical = critical_t(n - 1, alpha)
+    critical = float(critical_t(n - 1, alpha))
+
     # By the side of the difference alone: a test that rejects on the other one is no detection.
-    return float(
-        scipy.optimize.brentq(
-            lambda errors: scipy.stats.nct.sf(critical, n - 1, errors) - POWER, 1, max(100.0, 2 * critical)
-        )
-    )
+    def missing(errors: float) -> float:
+        return _t_power(errors, critical, n - 1) - POWER
+
+    return float(scipy.optimize.brentq(missing, 1, max(100.0, 2 * critical)))
+
+
+def _t_power(errors: float, critical: float, degrees: float) -> float:
+    """Return the probability that t exceeds `critical` where the true mean is so many standard errors above 0.
+
+    The integral over the mean's error Z: t exceeds it where the estimated standard error is below (Z + errors) /
+    critical. SciPy's noncentral t does not converge with few degrees and the critical values of thousands of pairs.
+    """
+
+    def density(z: float) -> float:
+        below = scipy.special.gammainc(degrees / 2, degrees / 2 * ((z + errors) / critical) ** 2)
+        return float(math.exp(-(z**2) / 2) * below)
+
+    area = scipy.integrate.quad(density, -min(errors, BEYOND), BEYOND, epsabs=1e-13, epsrel=1e-12, limit=200)[0]
+    return float(area) / math.sqrt(2 * math.pi)
 
 
 def smallest_detectable_on_one_part(discordant: int, images: int, *, alpha: float = ALPHA) -> float | None:

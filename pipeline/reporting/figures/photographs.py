@@ -54,7 +54,8 @@ def caption(example: Example) -> str:
 
 def middle(image: ImageArray, side: int) -> ImageArray:
     """Return the central square of this side of an image (3, S, S), as in testing."""
-    start = max(0, (image.shape[1] - side) // 2)
+    # Half to even, as torchvision's center_crop rounds.
+    start = max(0, round((image.shape[1] - side) / 2))
     return image[:, start : start + side, start : start + side]
 
 

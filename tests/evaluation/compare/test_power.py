@@ -56,6 +56,24 @@ def test_two_repeats_detect_a_large_difference_at_a_level_of_many_pairs():
     assert power.smallest_detectable([0.01, 0.03], train=1, test=0, alpha=0.05 / 132) > 10
 
 
+@pytest.mark.parametrize("pairs_of", [1, 45, 4950, 499_500])
+def test_two_repeats_and_thousands_of_pairs_have_the_value_of_the_closed_form(pairs_of):
+    """With one degree of freedom the estimated error is |Z'|, and Z + d > c |Z'| a statement on two normal values."""
+    alpha = 0.05 / pairs_of
+    critical = 1 / np.tan(np.pi * alpha / 2)
+    expected = np.sqrt(1 + critical**2) * stats.norm.isf(0.1) * np.std([0.01, 0.03], ddof=1) / np.sqrt(2)
+    assert power.smallest_detectable([0.01, 0.03], train=1, test=0, alpha=alpha) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("repeats", [3, 4, 10, 101, 10**6])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 45])
+def test_the_smallest_difference_is_that_of_the_noncentral_t(repeats, alpha):
+    error = np.std(GAINS, ddof=1) / np.sqrt(repeats)
+    smallest = power.smallest_detectable(GAINS, train=1, test=0, repeats=repeats, alpha=alpha) / error
+    critical = stats.t.isf(alpha / 2, repeats - 1)
+    assert stats.nct.sf(critical, repeats - 1, smallest) == pytest.approx(0.8, abs=1e-9)
+
+
 def test_where_training_parts_overlap_no_number_of_repeats_may_suffice():
     far_apart = [10 * gain for gain in GAINS]
     assert power.repeats_for(0.02, lambda n: power.smallest_detectable(far_apart, train=7, test=3, repeats=n)) is None
