@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -64,8 +64,9 @@ CHANNELS = Path(".dvc/tmp/channels")
 CHECKPOINTS = Path(".dvc/tmp/checkpoints")
 BANK = Path(".dvc/tmp/bank")
 
-# What follows the name of a folder that is moved aside.
-OLD = ".old.partial"
+# What follows the name of what is half written, and of a folder that is moved aside.
+PARTIAL = ".partial"
+OLD = f".old{PARTIAL}"
 # Set where a study runs a cell, which DVC takes for a clone of its own.
 ROOT_VARIABLE = "ORBWEAVER_ROOT"
 
@@ -113,7 +114,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     """Yield a temporary place next to `target`, and move what was written there to `target` only if nothing failed.
 
     A file takes the place of another in one step. A folder takes two, between which neither is there: who is killed
-    then leaves both beside the target, and the next writer of it puts the old one back before it begins.
+    then leaves both beside the target, and the next writer of it puts the old one back before it begins. Of two
+    processes that write the same target at once, each has a place of its own, and what is moved last stays.
 
     Args:
         target: the file or folder to make; one of that name is replaced.
@@ -121,40 +123,47 @@ def written_whole(target: Path) -> Iterator[Path]:
     Yields:
         The path to write to; its parent exists, itself does not.
     """
-    partial, aside = target.with_name(f".{target.name}.partial"), target.with_name(f".{target.name}{OLD}")
+    drafts, aside = target.with_name(f".{target.name}{PARTIAL}"), target.with_name(f".{target.name}{OLD}")
+    own = drafts / str(os.getpid())
+    partial = own / target.name
     target.parent.mkdir(parents=True, exist_ok=True)
     _put_back(aside, target)
-    _remove(partial)
+    _remove_unfinished(drafts)
     try:
-        with naming(target, partial):
+        with naming(target, partial, own, drafts):
+            _make_own(own)
             yield partial
             if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
                 target.replace(aside)
             partial.replace(target)
     finally:
         _put_back(aside, target)
-        _remove(partial)
+        _remove(own)
+        # Another process may write there.
+        with suppress(OSError):
+            drafts.rmdir()
 
 
 @contextmanager
-def naming(file: Path, partial: Path | None = None) -> Iterator[None]:
+def naming(file: Path, *partials: Path) -> Iterator[None]:
     """Name a file in an error of the disk that names none: a failed write, as on a full one, does not by itself.
 
     Args:
         file: what is written.
-        partial: where it is until it is whole, a name of ours that stands for the file's in an error, or above one.
+        partials: where it is until it is whole, and folders around that, innermost first: names of ours, each of which
+            stands for the file's in an error, or above one.
     """
     try:
         yield
     except OSError as error:
         if error.errno is not None and not error.filename:
             error.filename = str(file)
-        elif partial:
-            # The second name is that of a copy.
-            for name in ("filename", "filename2"):
-                place = getattr(error, name)
-                if isinstance(place, str) and Path(place).is_relative_to(partial):
-                    setattr(error, name, str(file / Path(place).relative_to(partial)))
+        # The second name is that of a copy.
+        for name in ("filename", "filename2"):
+            place = getattr(error, name)
+            above = (one for one in partials if isinstance(place, str) and Path(place).is_relative_to(one))
+            if partial := next(above, None):
+                setattr(error, name, str(file / Path(place).relative_to(partial)))
         raise
 
 
@@ -164,6 +173,38 @@ def _put_back(aside: Path, target: Path) -> None:
         _remove(aside)
     elif os.path.lexists(aside):
         aside.replace(target)
+
+
+def _remove_unfinished(drafts: Path) -> None:
+    """Remove what processes that were killed had half written of a target."""
+    # Other processes may remove it, or write there from now on.
+    with suppress(FileNotFoundError):
+        if drafts.is_file() or drafts.is_symlink():
+            drafts.unlink()
+        for own in list(drafts.iterdir()):
+            if not _is_alive(own.name):
+                _remove(own)
+
+
+def _make_own(own: Path) -> None:
+    """Make the folder of this process, though another process may remove the one around it, which it finds empty."""
+    while not own.is_dir():
+        with suppress(FileNotFoundError):
+            own.mkdir(parents=True)
+
+
+def _is_alive(number: str) -> bool:
+    """Return whether a number is that of another process that lives."""
+    if not number.isdecimal() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        # Another user's.
+        return True
+    return True
 
 
 def _is_folder(path: Path) -> bool:

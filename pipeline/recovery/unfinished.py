@@ -36,7 +36,7 @@ def outputs(root: Path) -> Iterator[Leftover]:
 def results(root: Path) -> Iterator[Leftover]:
     """Find the same of the bank, whose results are computed again, and notes of who held a lock that is free now."""
     for file in sorted((root / paths.BANK).glob(".*.partial")):
-        name = file.name.removeprefix(".").removesuffix(paths.OLD).removesuffix(".partial")
+        name = file.name.removeprefix(".").removesuffix(paths.OLD).removesuffix(paths.PARTIAL)
         yield from _of_nobody(file, file.with_name(f"{name}.lock"), root, "half written by a command that was killed")
     # Stages leave theirs in the end, too.
     for file in sorted((root / paths.BANK).glob(f"*.lock{HELD}")):

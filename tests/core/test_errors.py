@@ -257,6 +257,43 @@ def test_who_is_killed_while_a_folder_takes_the_place_of_another_leaves_the_old_
     assert names(tmp_path) == ["folder", f"folder/{left or 'old'}"]
 
 
+WRITES = (
+    "import pathlib, sys\nfrom pipeline.core.paths import written_whole\n"
+    "with written_whole(pathlib.Path(sys.argv[1])) as place:\n"
+    "    place.write_text('another')\n    print(place, flush=True)\n    sys.stdin.read()\n"
+)
+
+
+def test_of_two_that_write_one_file_at_once_each_writes_its_own_and_the_last_stays(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    words = [sys.executable, "-c", WRITES, str(target)]
+    with written_whole(target) as place:
+        place.write_text("one", encoding="utf-8")
+        subprocess.run(words, cwd=Path(__file__).parents[2], input="", text=True, check=True)
+        assert target.read_text(encoding="utf-8") == "another"
+    assert target.read_text(encoding="utf-8") == "one"
+    assert names(tmp_path) == ["file"]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_one_and_what_a_living_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    target = tmp_path / "file"
+    # As earlier versions left it.
+    (tmp_path / ".file.partial").touch()
+    words, root = [sys.executable, "-c", WRITES, str(target)], Path(__file__).parents[2]
+    with subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        left = Path(child.stdout.readline().strip())
+        for writer in ("a living one", "a killed one"):
+            with written_whole(target) as place:
+                place.touch()
+                assert left.exists() == (writer == "a living one")
+            child.kill()
+            child.wait()
+    assert names(tmp_path) == ["file"]
+
+
 def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     target.mkdir()

@@ -216,7 +216,7 @@ def _wait_for(condition) -> None:
 @pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 0.0), (signal.SIGTERM, 2.0)])
 def test_an_interrupted_run_stops_at_once_with_its_workers_and_leaves_nothing(many, number, after):
     with _run("collect") as process:
-        _wait_for(lambda: any(Path("data").glob(".collected.partial/images/*/*")))
+        _wait_for(lambda: any(Path("data").glob(".collected.partial/*/collected/images/*/*")))
         time.sleep(after)
         interrupted = time.monotonic()
         os.killpg(process.pid, number)

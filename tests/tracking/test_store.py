@@ -85,7 +85,9 @@ def test_clones_with_one_database_take_turns(clone, monkeypatch, tmp_path):
 
 
 def test_a_store_that_was_killed_while_it_was_made_is_made_anew(clone, runs):
-    Path(".mlflow.db.partial").write_bytes(b"half of a database")
+    half = Path(f".mlflow.db.partial/{os.getpid()}/mlflow.db")
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half of a database")
     tracking.initialize()
     assert runs() == []
     assert not Path(".mlflow.db.partial").exists()
