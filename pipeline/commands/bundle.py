@@ -19,6 +19,7 @@ from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
+from pipeline.core.stopping import INTERRUPTED
 from pipeline.experiments import cloning, dvc_config, revisions, temporary
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
@@ -67,10 +68,14 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     kind: Kind = "ensemble" if ensemble else "final" if final else "repeat"
     wanted = Wanted(kind, repeat, HELD_OUT if calibration is None else calibration)
-    if experiment is None:
-        make(Path.cwd(), wanted)
-    else:
-        make_elsewhere(Path.cwd(), experiment, wanted)
+    try:
+        if experiment is None:
+            make(Path.cwd(), wanted)
+        else:
+            make_elsewhere(Path.cwd(), experiment, wanted)
+    except KeyboardInterrupt:
+        click.echo(f"bundle: interrupted; {paths.BUNDLE} is as before, and the same command goes on", err=True)
+        raise SystemExit(INTERRUPTED) from None
     tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(contents.describe(paths.BUNDLE)))
 
