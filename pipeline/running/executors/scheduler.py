@@ -47,10 +47,17 @@ ENDED = {"COMPLETED", "FAILED", *ENDS}
 # How sbatch refuses more jobs than a user may have, in which each job of an array counts; the last is of others too.
 LIMIT = re.compile(r"SubmitJob\w*Limit|MaxSubmitJobs|Job violates accounting/QOS policy")
 # Beginnings of variables of the user that stand for options: of what is listed, and how it is printed.
-OF_A_PERSON = ("SQUEUE_", "SCANCEL_", "SCONTROL_")
+OPTION_PREFIXES = ("SQUEUE_", "SCANCEL_", "SCONTROL_")
 # The same by their whole names: sbatch would wait for its jobs, write their errors elsewhere, or submit to a cluster
 # that is not asked later; times would have blanks in them, and an error could have the status 0.
-ALSO = {"SBATCH_WAIT", "SBATCH_ERROR", "SBATCH_CLUSTERS", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT", "SLURM_EXIT_ERROR"}
+OPTION_VARIABLES = {
+    "SBATCH_WAIT",
+    "SBATCH_ERROR",
+    "SBATCH_CLUSTERS",
+    "SLURM_CLUSTERS",
+    "SLURM_TIME_FORMAT",
+    "SLURM_EXIT_ERROR",
+}
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
@@ -191,7 +198,9 @@ def _call(*words: str) -> str:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             env={
-                key: value for key, value in os.environ.items() if not key.startswith(OF_A_PERSON) and key not in ALSO
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(OPTION_PREFIXES) and key not in OPTION_VARIABLES
             },
         )
     except FileNotFoundError:
