@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,6 +101,8 @@ def command(
     trials.check_images(resolved)
     # What wins over the divisions of an advice is refused before anything is ranked or measured.
     trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, given)
+    if not only_price:
+        check_writable()
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
     asked = frozen_bank.asked(backbones, given) if backbones else {}
     limit = math.inf if trainings else 3600 * (hours or HOURS)
@@ -125,6 +128,20 @@ def command(
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
     else:
         _print(answer, seconds=time.monotonic() - started)
+
+
+def check_writable() -> None:
+    """Refuse, before anything is trained for it, a page that could not be written.
+
+    Raises:
+        InputError: naming the folder that is in the way.
+    """
+    for place in (FOLDER, FOLDER.parent):
+        if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(
+                f"{FOLDER}: the page could not be written, as {place} is not writable for you; `ls -ld {place}` says "
+                "whose it is"
+            )
 
 
 def _print(answer: Answer, *, seconds: float) -> None:

@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,8 @@ from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
-from pipeline.experiments import cloning, dvc_config, revisions
+from pipeline.core.stopping import INTERRUPTED
+from pipeline.experiments import cloning, dvc_config, revisions, temporary
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
 from pipeline.tracking.results import Results
@@ -69,10 +69,14 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     kind: Kind = "ensemble" if ensemble else "final" if final else "repeat"
     wanted = Wanted(kind, repeat, HELD_OUT if calibration is None else calibration)
-    if experiment is None:
-        make(Path.cwd(), wanted)
-    else:
-        make_elsewhere(Path.cwd(), experiment, wanted)
+    try:
+        if experiment is None:
+            make(Path.cwd(), wanted)
+        else:
+            make_elsewhere(Path.cwd(), experiment, wanted)
+    except KeyboardInterrupt:
+        click.echo(f"bundle: interrupted; {paths.BUNDLE} is as before, and the same command goes on", err=True)
+        raise SystemExit(INTERRUPTED) from None
     tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(contents.describe(paths.BUNDLE)))
 
@@ -147,8 +151,8 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
     taken = wanted.taken(results)
     words = wanted.words(taken)
     outputs = list(needed([one.number for one in results.repeats], taken))
-    with tempfile.TemporaryDirectory(prefix="orbweaver-") as folder:
-        clone = cloning.make(root, Path(folder) / "clone", revision)
+    with temporary.folder() as folder:
+        clone = cloning.make(root, folder / "clone", revision)
         dvc_config.set_local(clone, {"cache": {"dir": str(cell_clones.cache_of(root))}})
         cloning.run_dvc(clone, "checkout", "--quiet", *outputs, *(FOR_FINAL if wanted.kind == "final" else ()))
         # Without the clone's own code, which may be older than bundles.

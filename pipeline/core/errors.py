@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,10 @@ from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError, insisting
 # A disk, or what a user may have of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LARGER = ": larger than a file may be here; `ulimit -f` says the limit of the shell, and `ulimit -f unlimited` lifts it"
+# Bytes that no write of ours takes: where as many are free, a quota or the number of files has ended it.
+PLENTY = 20 * 2**30
+# Names of Python's module `tempfile`.
+MADE = re.compile(r"(?:tmp|orbweaver-)[a-z0-9_]{8}")
 # The way out for a file of the working tree that cannot be used.
 AGAIN = "`dvc repro` makes it again"
 OUT_OF_MEMORY = (
@@ -28,6 +33,8 @@ OUT_OF_MEMORY = (
 # What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
 NO_ROOM = ("out of memory", "_status_alloc_failed")
 INTERRUPTION = "interrupted; `dvc repro` goes on from the last finished stage"
+# Programs that are none of its stages.
+OUTSIDE = {"bundle", "orbweaver"}
 # The attribute of an error that ends a program with another status than 1.
 _STATUS = "exit_status"
 
@@ -49,12 +56,14 @@ def is_out_of_memory(error: Exception) -> bool:
 def line_of(error: OSError) -> str:
     """Return an error of the operating system in one line; of a full disk with its place, its room and the way out."""
     error = _first(error)
+    if error.errno in FULL and not _named(error) and _output_is_full():
+        return f"standard output: {error.strerror or error}: make room where it goes, and run the same command again"
     place = _full_place(error) if error.errno in FULL else error.filename
     where = f"{place}: " if place else ""
     line = shortening.line(f"{where}{error.strerror or error}")
     if error.errno == errno.EFBIG:
         return f"{line}{LARGER}"
-    return f"{line}{_room(Path(place))}" if error.errno in FULL else line
+    return f"{line}: {_room(place)}" if error.errno in FULL else line
 
 
 def _first(error: OSError) -> OSError:
@@ -76,20 +85,66 @@ def is_local(error: Exception) -> bool:
 def _full_place(error: OSError) -> str:
     """Return what was written to a disk that is full: of a copy the second name, as the first is what was read.
 
-    A write names no file. It was into the working folder, or, where less room is left there, for temporary files.
+    A write names no file. It was into the working folder, or, where less room is left there, for temporary files; with
+    plenty of room at both it was elsewhere.
     """
+    if place := _named(error):
+        return place
+    fullest = min(_places(), key=_free)
+    return str(fullest) if _free(fullest) < PLENTY else ""
+
+
+def _places() -> list[Path]:
+    """Return the folders that files are written to whose errors do not name them."""
+    return [Path.cwd(), *_temporary()]
+
+
+def _named(error: OSError) -> str:
     for place in (error.filename2, error.filename):
         # It may be the number of an open file.
         if isinstance(place, str | bytes):
             return os.fsdecode(place)
-    return str(min((Path.cwd(), *_temporary()), key=_free))
+    return ""
 
 
-def _room(place: Path) -> str:
-    """Return how much room is left at the place of a full disk, and the way out."""
-    temporary = any(place.is_relative_to(folder) and not Path.cwd().is_relative_to(folder) for folder in _temporary())
-    way_out = "make room, or set TMPDIR to a larger disk," if temporary else "make room,"
-    return f": {_free(place) / 2**20:,.1f} MiB are free there; {way_out} and the same command goes on"
+def _output_is_full() -> bool:
+    """Return whether standard output takes nothing more, or is on the fullest disk of those written to."""
+    try:
+        # What it did not take is still to be written.
+        sys.stdout.flush()
+        number = sys.stdout.fileno()
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            disk = os.fstatvfs(number)
+            return disk.f_bavail * disk.f_frsize < min(map(_free, _places()))
+        os.write(number, b"")
+    except OSError as error:
+        return error.errno in FULL
+    except ValueError:
+        # Closed.
+        return False
+    return False
+
+
+def _drop_output() -> None:
+    """Drop what standard output does not take: Python would try again at the end, and print an error of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _room(place: str) -> str:
+    """Return how much room is left at the place of a full disk, unless that is not what is lacking, and the way out."""
+    way_out = "make room, or set TMPDIR to a larger disk," if _is_temporary(Path(place)) else "make room,"
+    room = f"{free / 2**20:,.1f} MiB are free there; " if place and (free := _free(Path(place))) < PLENTY else ""
+    return f"{room}{way_out} and the same command goes on"
+
+
+def _is_temporary(place: Path) -> bool:
+    """Return whether a place is the folder for temporary files, or in what was made there; a user may name another."""
+    below = (place.absolute().relative_to(one).parts for one in _temporary() if place.absolute().is_relative_to(one))
+    return any(not parts or MADE.fullmatch(parts[0]) for parts in below)
 
 
 def rooms(place: Path) -> str:
@@ -139,10 +194,14 @@ def one_line_interruptions() -> None:
         if not issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
             return
-        print(f"{Path(sys.argv[0]).stem}: {INTERRUPTION}", file=sys.stderr)
+        print(_interruption(Path(sys.argv[0]).stem), file=sys.stderr)
         raise SystemExit(INTERRUPTED)
 
     sys.excepthook = hook
+
+
+def _interruption(name: str) -> str:
+    return f"{name}: {'interrupted' if name in OUTSIDE else INTERRUPTION}"
 
 
 @contextmanager
@@ -171,12 +230,13 @@ def one_line_errors(name: str) -> Iterator[None]:
         raise SystemExit(status_of(error)) from None
     except OSError as error:
         print(f"{name}: error: {line_of(error)}", file=sys.stderr)
+        _drop_output()
         raise SystemExit(status_of(error)) from None
     except StoppedError as error:
         print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except KeyboardInterrupt:
-        print(f"{name}: {INTERRUPTION}", file=sys.stderr)
+        print(_interruption(name), file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if is_out_of_memory(error):

@@ -127,21 +127,21 @@ def written_whole(target: Path) -> Iterator[Path]:
     own = drafts / str(os.getpid())
     partial = own / target.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    _put_back(aside, target)
-    _remove_unfinished(drafts)
-    try:
-        with naming(target, partial, own, drafts):
+    with naming(target, partial, own, drafts, aside):
+        _put_back(aside, target)
+        _remove_unfinished(drafts)
+        try:
             _make_own(own)
             yield partial
             if _is_folder(target) or (_is_folder(partial) and os.path.lexists(target)):
                 target.replace(aside)
             partial.replace(target)
-    finally:
-        _put_back(aside, target)
-        _remove(own)
-        # Another process may write there.
-        with suppress(OSError):
-            drafts.rmdir()
+        finally:
+            _put_back(aside, target)
+            _remove(own)
+            # Another process may write there.
+            with suppress(OSError):
+                drafts.rmdir()
 
 
 @contextmanager

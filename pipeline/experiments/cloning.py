@@ -5,13 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError, rooms
+from pipeline.experiments import temporary
 
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
@@ -24,6 +24,8 @@ CHANGES = "refs/orbweaver/changes/"
 EXPERIMENTS = "refs/exps/??/*/*"
 # Of what git says where a disk is full; the system's own reason it leaves out.
 UNWRITTEN = ("unable to write", "cannot write", "could not write", "write error", "No space left on device")
+# DVC that ends when the process does whose number follows; from this code, as that of a clone may be older.
+FOLLOWED_DVC = (sys.executable, "-P", "-m", "pipeline.experiments.dvc_process")
 # A fetch that does not tidy up the user's repository besides.
 NO_MAINTENANCE = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
@@ -49,8 +51,7 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool, place: Path | N
         InputError: if the commit is not there, or the changes do not fit it.
     """
     _check_commit(root, commit)
-    folder = Path(tempfile.mkdtemp(prefix="orbweaver-", dir=place))
-    try:
+    with temporary.folder(place, keep=keep) as folder:
         project = make(root, folder / "clone", commit)
         if changes:
             # Its names are below the project's root; in a folder git would take them from the top, and leave them out.
@@ -59,9 +60,6 @@ def cloned(root: Path, commit: str, changes: str, *, keep: bool, place: Path | N
             git(folder / "clone", "apply", "--whitespace=nowarn", *words, given=changes)
         (project / paths.LOCK).unlink(missing_ok=True)
         yield project
-    finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def make(root: Path, clone: Path, commit: str) -> Path:
@@ -164,13 +162,13 @@ def drop_changes(root: Path, commit: str) -> None:
 
 
 def run_dvc(project: Path, *words: str) -> None:
-    """Run DVC there, with what it prints on standard error; Ctrl-C ends it and all that it has started.
+    """Run DVC there, with what it prints on standard error; it ends with this process, and with all that it started.
 
     Raises:
         InputError: if it fails.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *words],
+        [*FOLLOWED_DVC, str(os.getpid()), *words],
         cwd=project,
         env=environment(),
         stdin=subprocess.DEVNULL,

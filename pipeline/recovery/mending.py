@@ -27,6 +27,7 @@ FINDERS: tuple[Callable[[Path], Iterator[Leftover]], ...] = (
     leftovers.temporary_copies,
     unfinished.outputs,
     unfinished.results,
+    unfinished.clones,
     earlier_bundle.lost,
 )
 # These take DVC's own guard, and leave the locks of living processes as they are.

@@ -1,4 +1,4 @@
-"""Leftovers of killed commands: half-written results, and notes of who held a lock."""
+"""Leftovers of killed commands: half-written results, notes of who held a lock, and temporary clones."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from pipeline.core import paths
+from pipeline.core import paths, shell
 from pipeline.core.holding import HELD
+from pipeline.experiments import temporary
 from pipeline.recovery.leftovers import OUTPUTS, Leftover, gone
 from pipeline.running import cell_clones
 
@@ -41,6 +42,14 @@ def results(root: Path) -> Iterator[Leftover]:
     for file in sorted((root / paths.BANK).glob(f"*.lock{HELD}")):
         lock = file.with_name(file.name.removesuffix(HELD))
         yield from _of_nobody(file, lock, root, "names a process that was killed as a lock's holder")
+
+
+def clones(_root: Path) -> Iterator[Leftover]:
+    """Find the temporary clones of killed commands, of this clone or another, in which nothing is at work any more."""
+    for place in temporary.of_killed():
+        if not cell_clones.at_work_in(place):
+            what = f"{place}: temporary clone of a command that was killed"
+            yield Leftover(what, f"rm -rf {shell.join([str(place)])}", gone(place), is_harmless=True, does=REMOVES)
 
 
 def _of_nobody(file: Path, lock: Path, root: Path, words: str) -> Iterator[Leftover]:

@@ -55,13 +55,16 @@ def prepare(
     return make(Request(study, recipes, sets, jobs, STATE / study, detach))
 
 
-def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executor]) -> list[Ended]:
+def run_missing(
+    study: str, planned: Sequence[Cell], start: Callable[[], Executor], between: Callable[[], None] = lambda: None
+) -> list[Ended]:
     """Run the cells that DVC does not have yet; return how each of these ended.
 
     Args:
         study: its name.
         planned: all of its cells.
         start: makes what runs them.
+        between: called when one has ended, unless it is the last; its error ends the others.
     """
     there = finished(planned)
     left = [cell for cell in planned if cell.key not in there]
@@ -70,7 +73,7 @@ def run_missing(study: str, planned: Sequence[Cell], start: Callable[[], Executo
     executor = _started(planned, left, start)
     to_run = f"{len(left)} of {counted(len(planned), 'cell')} to run, {counted(cells.trainings(left), 'training')}"
     say(study, [f"{to_run}; what they print is in {STATE / study}"])
-    return _drive(study, planned, left, executor)
+    return _drive(study, planned, left, executor, between)
 
 
 def check_ended(ended: Sequence[Ended], planned: Sequence[Cell], kind: str) -> None:
@@ -138,10 +141,7 @@ def finished(planned: Sequence[Cell]) -> dict[str, str]:
 
 
 def _shared(
-    share: Callable[[Path, Remotes, Collection[str]], int],
-    root: Path,
-    remotes: Remotes,
-    keys: Collection[str],
+    share: Callable[[Path, Remotes, Collection[str]], int], root: Path, remotes: Remotes, keys: Collection[str]
 ) -> int:
     """Bring or give experiments; one whose data is lost is none, and stops nobody."""
     try:
@@ -151,7 +151,9 @@ def _shared(
         return 0
 
 
-def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: Executor) -> list[Ended]:
+def _drive(
+    study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: Executor, between: Callable[[], None]
+) -> list[Ended]:
     """Run the cells with a bar over their trainings; return how each ended."""
     tasks = [cell.task(study) for cell in left]
     every, all_ended = cells.trainings(planned), list[Ended]()
@@ -164,6 +166,8 @@ def _drive(study: str, planned: Sequence[Cell], left: Sequence[Cell], executor: 
                 if remotes and not ended.failure:
                     _give(root, remotes, ended.task.experiment)
                 tqdm.write(f"[{len(all_ended)}/{len(left)}] {_ending(ended)}")
+                if len(all_ended) < len(left):
+                    between()
     say("mlflow", _not_sent(all_ended))
     return all_ended
 

@@ -96,7 +96,7 @@ class Runs:
     def __init__(self, start: Callable[[], Executor]) -> None:
         """Take what makes the executor."""
         self._start = start
-        self._first: list[Cell] = []
+        self._first: tuple[Settings, Sequence[str], Sequence[Cell]] | None = None
 
     def run(self, trials: Settings, words: Sequence[str]) -> dict[str, Result]:
         """Run what is not there yet, and return each trial's repeats by name; one that failed is left out, with a line.
@@ -106,12 +106,14 @@ class Runs:
             words: what all set besides, as after -S.
 
         Raises:
-            InputError: where all failed, and where something was edited since the first run; what ended before is kept.
+            InputError: where all failed, and where something was edited since the first run, as soon as a trial ends;
+                what ended before is kept.
         """
+        if self._first:
+            _check_unedited(*self._first)
         planned = plan(trials, words)
-        self._first = self._first or planned
-        _check_same(self._first, planned)
-        ended = cell_runs.run_missing(NAME, planned, self._start)
+        self._first = self._first or (trials, words, planned)
+        ended = cell_runs.run_missing(NAME, planned, self._start, lambda: _check_unedited(trials, words, planned))
         study = _named(trials).study
         results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
         there = {one.cell: one for one in results if one.repeats}
@@ -124,15 +126,18 @@ class Runs:
         return there
 
 
-def _check_same(first: Sequence[Cell], planned: Sequence[Cell]) -> None:
-    """Refuse to compare trials before an edit with those after it."""
-    own = {place: digest for cell in first for place, digest in cell.own.items()}
-    for cell in planned:
-        if cell.basis != first[0].basis or any(own.get(place, one) != one for place, one in cell.own.items()):
-            raise InputError(
-                f"{paths.PARAMS}, the code or your own files were edited since this advice began; the same command "
-                "begins anew with them as they are now"
-            )
+def _check_unedited(trials: Settings, words: Sequence[str], planned: Sequence[Cell]) -> None:
+    """Refuse to compare trials before an edit with those after it; one that changes no trial, as a comment, is none."""
+    try:
+        if cells.are_current(planned) or [cell.key for cell in plan(trials, words)] == [cell.key for cell in planned]:
+            return
+    except (InputError, OSError):
+        # An edit that is half done.
+        pass
+    raise InputError(
+        f"{paths.PARAMS}, the code or your own files were edited since this advice began; undo the edit and the same "
+        "command goes on, or keep it and the same command begins anew"
+    )
 
 
 def _named(trials: Settings) -> Named:

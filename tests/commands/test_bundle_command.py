@@ -1,4 +1,4 @@
-"""The command that models/dvc.yaml has for a bundle of another revision."""
+"""`orbweaver bundle`: what models/dvc.yaml has for one of another revision, and Ctrl-C."""
 
 import shlex
 import subprocess
@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from pipeline import tracking
 from pipeline.commands import bundle
@@ -49,3 +50,18 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert parameters["calibration"] == (0.1 if parameters["final"] else None)
     with pytest.raises(InputError, match=f"the experiment is of commit {'c' * 12}, whose code may have what this one"):
         bundle.make_elsewhere(tmp_path, "mine", wanted)
+
+
+@pytest.mark.parametrize(("words", "step"), [([], "make"), (["mine"], "make_elsewhere")])
+def test_ctrl_c_says_what_is_there_and_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], step: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    paths.PARAMS.touch()
+    monkeypatch.setattr(bundle, step, interrupted)
+    done = CliRunner().invoke(bundle.command, words)
+    line = "bundle: interrupted; models/bundle is as before, and the same command goes on\n"
+    assert (done.exit_code, done.stderr) == (130, line)

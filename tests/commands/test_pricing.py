@@ -1,7 +1,9 @@
 """The price of an advice in words, the rounds that hours pay, and the time that it took."""
 
+import os
 import re
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -139,6 +141,21 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_time_it_took_is_that_of_everything() -> None:
     done = CliRunner().invoke(advise.command, ["--trainings", "3"])
     assert re.search(r"it took 30\.0\ss", done.output), (done.output, done.exception)
+
+
+@pytest.mark.usefixtures("stubbed")
+@pytest.mark.parametrize("place", ["metrics/advice", "metrics"])
+def test_a_page_that_could_not_be_written_is_refused_before_anything_is_measured(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("metrics/advice").mkdir(parents=True)
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda folder, _: str(folder) != place)
+    monkeypatch.setattr(advise.ranking, "ranking", None)
+    done = CliRunner().invoke(advise.command, ["--trainings", "3"])
+    line = f"metrics/advice: the page could not be written, as {place} is not writable for you; `ls -ld {place}` says"
+    assert str(done.exception).startswith(line)
 
 
 @pytest.mark.usefixtures("stubbed")

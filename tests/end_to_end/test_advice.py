@@ -1,7 +1,10 @@
 """An advice from its price to its page, with stages that train nothing."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,30 @@ def others(root: Path, recommended: str, *, lr: float) -> list[str]:
             other = recipe.model_copy(update={"train": recipe.train.model_copy(update={"lr": lr})})
             return opened.others(root, one._replace(record=one.record.model_copy(update={"recipe": other})))
     raise AssertionError(f"{recommended} was not tested")
+
+
+def test_an_edit_ends_it_when_the_trial_that_runs_has_ended_and_undone_it_goes_on(stubbed: Clone) -> None:
+    params = stubbed.root / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    child = begun(stubbed, "2 of 2 cells to run, 2 trainings")
+    stubbed.params(lr=0.5)
+    told = child.communicate()[0]
+    assert child.returncode == 1
+    assert len(re.findall(r"^\[\d+/2\] finished: ", told, re.MULTILINE)) == 1
+    way_out = "undo the edit and the same command goes on, or keep it and the same command begins anew"
+    assert told.splitlines()[-1].endswith(way_out)
+    params.write_text(f"# undone\n{before}", encoding="utf-8")
+    child = begun(stubbed, "1 of 2 cells to run, 1 training;")
+    os.kill(child.pid, signal.SIGINT)
+    assert "the same command goes on" in child.communicate()[0]
+
+
+def begun(stubbed: Clone, line: str) -> "subprocess.Popen[str]":
+    """Start an advice, and return when it runs its trials."""
+    child = stubbed.start("orbweaver", "advise", "--trainings", "2")
+    assert child.stdout is not None
+    assert line in next(said for said in child.stdout if " to run, " in said)
+    return child
 
 
 def test_what_cannot_be_advised_is_refused_in_a_line(stubbed: Clone, monkeypatch: pytest.MonkeyPatch) -> None:

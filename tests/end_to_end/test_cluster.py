@@ -79,6 +79,8 @@ def user(stubbed: Clone, slurm: Cluster, scratch: Path, **settings: Any) -> Clon
     where = {"cpus": 2, "scratch": f"{scratch}/scratch-$SLURMD_NODENAME", "device": "cpu", "memory": "100M"} | settings
     (stubbed.root / "where.yaml").write_text(yaml.safe_dump({"slurm": where}), encoding="utf-8")
     stubbed.environment |= {"SLURM_CONF": slurm.environment["SLURM_CONF"], "TRAININGS": str(scratch / "trainings")}
+    # Each would have a cell called failed while it runs, or a command wait for its jobs.
+    stubbed.environment |= {"SQUEUE_PARTITION": "first,none", "SQUEUE_ACCOUNT": "none", "SBATCH_WAIT": "1"}
     return stubbed
 
 

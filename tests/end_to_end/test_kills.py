@@ -121,6 +121,24 @@ def test_a_second_study_waits_for_the_first_and_trains_nothing_again_and_ctrl_c_
     assert "0 cells were there, 2 ran, 0 failed" in first.communicate()[0]
 
 
+def test_a_killed_reproduction_trains_no_longer_and_the_next_removes_its_clone(edited: Clone, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    edited.environment["TMPDIR"] = str(temporary)
+    edited.run("dvc", "exp", "run", "--name", "mine")
+    child = edited.start("orbweaver", "reproduce", "mine")
+    wait(lambda: trains(temporary))
+    os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+    with limits.within(SECONDS_LEFT, time.monotonic):
+        wait(lambda: not cell_clones.at_work_in(temporary))
+    [clone] = temporary.glob("orbweaver-*")
+    told = edited.run("orbweaver", "reproduce", "mine")
+    assert told.startswith(f"orbweaver: {clone}: temporary clone of a command that was killed: removed\n")
+    assert "identical: all" in told.splitlines()[-1]
+    assert not list(temporary.glob("orbweaver-*"))
+
+
 def test_after_a_killed_experiment_doctor_brings_the_users_settings_back(edited: Clone) -> None:
     before, draw = state(edited), random.Random(2)
     for _ in range(3):

@@ -55,18 +55,3 @@ def test_where_none_fails_no_line_is_printed(ended: list[str], capsys: pytest.Ca
     assert not ended
     assert list(run()) == list(NAMES)
     assert not capsys.readouterr().err
-
-
-@pytest.mark.parametrize("edited", [{"basis": "other"}, {"own": {"/photos": "other"}}])
-def test_trials_of_before_and_after_an_edit_are_not_compared(
-    edited: dict[str, Any], ended: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not ended
-    start: Any = None
-    runs, cell = trials.Runs(start), trials.Cell("good", (), start, "key", "basis", {"/photos": "digest"})
-    for now, further in ((cell, {"/more": "digest"}), (cell, {})):
-        monkeypatch.setattr(trials, "plan", lambda *_, now=now, further=further: [now._replace(own=now.own | further)])
-        assert list(runs.run({"good": {}}, [])) == list(NAMES)
-    monkeypatch.setattr(trials, "plan", lambda *_: [cell._replace(**edited)])
-    with pytest.raises(InputError, match=r"^params.yaml, .* were edited since this advice began; the same command"):
-        runs.run({"good": {}}, [])

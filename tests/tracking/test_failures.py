@@ -102,6 +102,7 @@ def test_a_server_that_is_not_there_or_silent_is_away_and_its_password_is_not_sh
 
 def test_a_full_disk_of_this_machine_is_told_with_its_place_and_not_as_the_stores(clone, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     source = tmp_path / "code"
     for number in range(3):
         (source / f"{number}").mkdir(parents=True)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.experiments import cloning
+
 LOOK_EVERY = 0.2
 # Seconds that a cell is given after each signal.
 PATIENCE = 30
@@ -37,8 +39,7 @@ class CellProcess:
         pull: bool = False,
         stream: IO[Any] | None = None,
     ) -> None:
-        words = [sys.executable, "-m", "pipeline.running.cell_process", str(os.getpid())]
-        words += ["exp", "run", "--name", experiment]
+        words = [*cloning.FOLLOWED_DVC, str(os.getpid()), "exp", "run", "--name", experiment]
         words += ["--pull"] if pull else []
         words += [word for one in overrides for word in ("-S", one)]
         # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on.

@@ -1,5 +1,6 @@
 """SLURM's own commands: sbatch, squeue, scancel, scontrol. Nothing is asked of its accounting database."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,11 +46,27 @@ ENDS = {
 ENDED = {"COMPLETED", "FAILED", *ENDS}
 # How sbatch refuses more jobs than a user may have, in which each job of an array counts; the last is of others too.
 LIMIT = re.compile(r"SubmitJob\w*Limit|MaxSubmitJobs|Job violates accounting/QOS policy")
+# Beginnings of variables of the user that stand for options: of what is listed, and how it is printed.
+OPTION_PREFIXES = ("SQUEUE_", "SCANCEL_", "SCONTROL_")
+# The same by their whole names: sbatch would wait for its jobs, write their errors elsewhere, or submit to a cluster
+# that is not asked later; times would have blanks in them, and an error could have the status 0.
+OPTION_VARIABLES = {
+    "SBATCH_WAIT",
+    "SBATCH_ERROR",
+    "SBATCH_CLUSTERS",
+    "SLURM_CLUSTERS",
+    "SLURM_TIME_FORMAT",
+    "SLURM_EXIT_ERROR",
+}
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
 class UnreachableError(Exception):
     """Error of a scheduler that does not answer for now."""
+
+
+class NoAnswerInTimeError(UnreachableError):
+    """Error of a command that was ended before it answered, and may have done its work."""
 
 
 def check() -> None:
@@ -86,6 +103,11 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
         words.append(f"--dependency=afterany:{':'.join(after)}")
     try:
         printed = _call(*words, str(script))
+    except NoAnswerInTimeError as error:
+        raise InputError(
+            f"sbatch: {error}; it may have submitted jobs all the same: `squeue --me --name={name}` "
+            "lists them, and `scancel NUMBER` cancels them; then run the same command again"
+        ) from None
     except UnreachableError as error:
         raise InputError(f"sbatch: {error}; {_way_out(str(error), count)}") from None
     return printed.strip().partition(";")[0]
@@ -175,11 +197,16 @@ def _call(*words: str) -> str:
             timeout=PATIENCE,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            env={
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(OPTION_PREFIXES) and key not in OPTION_VARIABLES
+            },
         )
     except FileNotFoundError:
         raise InputError(f"{words[0]}: {NOT_HERE}") from None
     except subprocess.TimeoutExpired:
-        raise UnreachableError(f"no answer in {PATIENCE:.0f} s") from None
+        raise NoAnswerInTimeError(f"no answer in {PATIENCE:.0f} s") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise UnreachableError(lines[-1] if lines else f"exit status {done.returncode}")

@@ -1,6 +1,6 @@
-"""A study's cell: DVC as the leader of a process group that ends with the study, also where that is killed.
+"""DVC as the leader of a process group that ends with the command that started it, also where that is killed.
 
-python -m pipeline.running.cell_process NUMBER_OF_THE_STUDYS_PROCESS WORDS OF DVC
+python -P -m pipeline.experiments.dvc_process NUMBER_OF_THE_COMMANDS_PROCESS WORDS OF DVC
 """
 
 import sys
