@@ -211,7 +211,7 @@ def test_what_is_not_known_is_told_with_the_new_names(answers: Answers, setting:
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_a_rows_options_are_asked_for_in_params_yaml_and_reach_the_recipe(answers: Answers, key: str) -> None:
-    assert answers["missing"][key] == f"params.yaml: key {key!r} is missing"
+    assert answers["missing"][key] == f"params.yaml: key {key!r} is missing; add it"
     found = {name: told for name, told in answers["options"][key].items() if name.startswith(f"{key}.")}
     assert {name: told["value"] for name, told in found.items()} == {
         f"{key}.{name}": value["default"] if isinstance(value, dict) else value for name, value in OPTIONS[key].items()
